@@ -1,0 +1,52 @@
+"""Every error that a user can cause, in one tree.
+
+ConvliftError              exit code 2: a sentence with the value, the rule and the remedy
+├── RecipeError            an unknown key, a wrong type, a value out of range
+├── DataError              exit code 3: the images or labels are at fault
+│   └── UnreadableImage    one image that cannot be decoded; listed, never replaced
+├── BudgetError            the time allowed is too short for what was asked
+├── WeightsError           pretrained weights that are not there or do not fit
+├── MissingExtra           an optional dependency that is not installed
+├── LedgerError            a run folder that cannot be read, or belongs to another campaign
+└── Diverged               the loss stopped being finite (a trial's fate, never a campaign's)
+"""
+
+
+class ConvliftError(Exception):
+    """A fault the user can act on; its text is the whole message."""
+
+    exit_code = 2
+
+
+class RecipeError(ConvliftError):
+    """A recipe that cannot be used as written."""
+
+
+class DataError(ConvliftError):
+    """Images or labels that no honest model can be trained on."""
+
+    exit_code = 3
+
+
+class UnreadableImage(DataError):
+    """One image that cannot be decoded."""
+
+
+class BudgetError(ConvliftError):
+    """A budget too small for the work."""
+
+
+class WeightsError(ConvliftError):
+    """Pretrained weights that are missing or do not fit the network."""
+
+
+class MissingExtra(ConvliftError):
+    """An optional dependency that is not installed."""
+
+
+class LedgerError(ConvliftError):
+    """A ledger that cannot be read or continued."""
+
+
+class Diverged(ConvliftError):
+    """The loss stopped being finite."""

@@ -1,0 +1,122 @@
+"""What trials, audits and judgements leave behind: plain frozen records, numpy at most."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Area = Literal["data", "architecture", "training"]
+Status = Literal["finished", "diverged", "stopped", "failed"]
+Label = Literal["proven", "likely", "undecided", "harmful"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the audit has to say about the data.
+
+    kind: a short fixed name such as "unreadable"; items: the paths concerned; remedy: what the user can do.
+    """
+
+    kind: str
+    severity: Literal["note", "warning", "error"]
+    message: str
+    items: tuple[str, ...] = ()
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch of one phase. Losses are mean cross-entropies in nats, accuracies in [0, 1]."""
+
+    phase: Literal["train", "head", "fine-tune"]
+    epoch: int
+    epochs: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one trial leaves.
+
+    validation_probabilities (n, K) and test_probabilities (nt, K): float32, rows in the order of the split's indices;
+    empty (0, 0) where the trial did not get so far. `seconds` is wall clock; `weights` the path of the saved network, or "".
+    status: finished; diverged (loss not finite); stopped (by the deadline: trained less than its recipe says); failed.
+    """
+
+    status: Status
+    validation_probabilities: NDArray[np.float32]
+    test_probabilities: NDArray[np.float32]
+    curve: tuple[EpochReport, ...] = ()
+    seconds: float = 0.0
+    reason: str = ""
+    weights: str = ""
+
+
+NO_PROBABILITIES: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95% interval. Scores are in [0, 1]; gains in percentage points where `points` is said."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one change at the end.
+
+    points, low, high: its share of the gain in percentage points, with a 95% interval.
+    probability: of helping, as believed from the search; trials: in how many it was switched on; seconds: what they cost.
+    shipped: whether the final recipe contains it; reason: the label in words.
+    """
+
+    name: str
+    area: Area
+    label: Label
+    points: float
+    low: float
+    high: float
+    probability: float
+    trials: int
+    seconds: float
+    shipped: bool
+    reason: str
+    claim: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a campaign, as the report, the terminal table and `--json` show it.
+
+    gain in percentage points; baseline and final scores in [0, 1]; optimism_points: validation minus test score of the
+    shipped recipe. `unexplained_points`: the gain minus the sum of the shipped changes' shares.
+    """
+
+    run: str
+    metric: str
+    data: str
+    baseline_name: str
+    start_name: str
+    baseline: Estimate
+    final: Estimate
+    gain_points: Estimate
+    proven: bool
+    verdicts: tuple[Verdict, ...]
+    unexplained_points: float
+    trials: int
+    seconds: float
+    budget_seconds: float
+    optimism_points: float
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)

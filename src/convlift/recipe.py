@@ -1,0 +1,103 @@
+"""A recipe: everything that decides how a model is made, as one frozen typed object and one YAML file."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from convlift.data.config import Data
+from convlift.errors import RecipeError
+from convlift.model.config import Architecture, ConvNet
+from convlift.section import Section
+from convlift.train.config import Training
+
+
+class Recipe(Section):
+    """Three areas: data, architecture, training."""
+
+    data: Data = Data()
+    architecture: Architecture = Field(default_factory=ConvNet)
+    training: Training = Training()
+
+    def edit(self, **changes: Mapping[str, Any]) -> "Recipe":
+        """A copy with nested fields replaced: `recipe.edit(training={"label_smoothing": 0.1})`.
+
+        Raises RecipeError where the result breaks a rule.
+        """
+        return parse_recipe(_merge(self.model_dump(), changes))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON: equal exactly for equal recipes."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+    def to_yaml(self) -> str:
+        """The recipe file; `parse_recipe(yaml.safe_load(text))` gives the recipe back."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+
+
+def _merge(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe file. Raises RecipeError naming every fault at once."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read ({error}); give the path of a YAML file.") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    return parse_recipe(document, where=str(path))
+
+
+def parse_recipe(document: Any, where: str = "recipe") -> Recipe:
+    """A recipe from plain data. Raises RecipeError: field path, value, rule, and the nearest valid key for a typo."""
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise RecipeError(f"{where} holds a {type(document).__name__}; it must be a mapping of data, architecture, training.")
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        faults = "; ".join(_explain(fault) for fault in error.errors())
+        raise RecipeError(f"{where}: {faults}.") from None
+
+
+def _explain(fault: Any) -> str:
+    # the union's tag ("convnet") is part of pydantic's location but not of the file
+    path = [str(part) for part in fault["loc"] if part not in ("convnet", "pretrained")]
+    name = ".".join(path)
+    if fault["type"] == "extra_forbidden":
+        valid = _fields_at([str(part) for part in fault["loc"][:-1]])
+        near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"valid keys are {', '.join(sorted(valid))}"
+        return f"unknown key '{name}' ({hint})"
+    return f"'{name}' is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def _fields_at(path: list[str]) -> list[str]:
+    section: type[BaseModel] = Recipe
+    for part in path:
+        for candidate in _sections(section.model_fields[part].annotation) if part in section.model_fields else []:
+            section = candidate
+            break
+        if part in ("convnet", "pretrained"):
+            section = next(s for s in _sections(Recipe.model_fields["architecture"].annotation)
+                           if s.model_fields["kind"].default == part)
+    return list(section.model_fields)
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections(argument)
