@@ -44,8 +44,9 @@ class EpochReport:
 class Outcome:
     """What one trial leaves.
 
-    validation_probabilities (n, K) and test_probabilities (nt, K): float32, rows in the order of the split's indices;
-    empty (0, 0) where the trial did not get so far. `seconds` is wall clock; `weights` the path of the saved network, or "".
+    validation_probabilities (n, K) and test_probabilities (nt, K): float32, rows in the order of the split's
+    indices; empty (0, 0) where the trial did not get so far. `seconds` is wall clock; `weights` the path of the
+    saved network, or "".
     status: finished; diverged (loss not finite); stopped (by the deadline: trained less than its recipe says); failed.
     """
 
@@ -75,7 +76,7 @@ class Verdict:
     """What is said of one change at the end.
 
     points, low, high: its share of the gain in percentage points, with a 95% interval.
-    probability: of helping, as believed from the search; trials: in how many it was switched on; seconds: what they cost.
+    probability: of helping, as believed from the search; trials: in how many it was switched on; seconds: their cost.
     shipped: whether the final recipe contains it; reason: the label in words.
     """
 

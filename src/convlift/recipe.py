@@ -3,9 +3,9 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from convlift.data.config import Data
 from convlift.errors import RecipeError
 from convlift.model.config import Architecture, ConvNet
-from convlift.section import Section
+from convlift.section import Section, sections
 from convlift.train.config import Training
 
 
@@ -30,6 +30,17 @@ class Recipe(Section):
         Raises RecipeError where the result breaks a rule.
         """
         return parse_recipe(_merge(self.model_dump(), changes))
+
+    def at(self, native_resolution: int) -> "Recipe":
+        """The same recipe with its resolution written down; native_resolution: the images' median shorter side, pixels.
+
+        From scratch at most 64: the tutorial networks see that or less, and cost grows with the square. Pretrained at
+        least 96 (below, the five halvings of a backbone leave less than 3 x 3 positions) and at most 224, its training size.
+        """
+        if self.data.resolution is not None:
+            return self
+        smallest, largest = (8, 64) if self.architecture.kind == "convnet" else (96, 224)
+        return self.edit(data={"resolution": min(max(native_resolution, smallest), largest)})
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON: equal exactly for equal recipes."""
@@ -64,7 +75,9 @@ def parse_recipe(document: Any, where: str = "recipe") -> Recipe:
     if document is None:
         document = {}
     if not isinstance(document, dict):
-        raise RecipeError(f"{where} holds a {type(document).__name__}; it must be a mapping of data, architecture, training.")
+        raise RecipeError(
+            f"{where} holds a {type(document).__name__}; it must be a mapping of data, architecture, training."
+        )
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
@@ -87,17 +100,15 @@ def _explain(fault: Any) -> str:
 def _fields_at(path: list[str]) -> list[str]:
     section: type[BaseModel] = Recipe
     for part in path:
-        for candidate in _sections(section.model_fields[part].annotation) if part in section.model_fields else []:
+        for candidate in (
+            sections(section.model_fields[part].annotation) if part in section.model_fields else []
+        ):
             section = candidate
             break
         if part in ("convnet", "pretrained"):
-            section = next(s for s in _sections(Recipe.model_fields["architecture"].annotation)
-                           if s.model_fields["kind"].default == part)
+            section = next(
+                s
+                for s in sections(Recipe.model_fields["architecture"].annotation)
+                if s.model_fields["kind"].default == part
+            )
     return list(section.model_fields)
-
-
-def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _sections(argument)

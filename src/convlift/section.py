@@ -1,9 +1,73 @@
-"""What every section of a recipe is: a frozen record that refuses unknown keys."""
+"""What every section of a recipe is: a frozen record of levers that refuses unknown keys."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 class Section(BaseModel):
     """Frozen, `extra="forbid"`, no NaN or infinity: a recipe means exactly what it says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def lever(default: Any, description: str, source: str, **bounds: Any) -> Any:
+    """A field of a recipe: what it does, where it comes from, and its range (ge, gt, le, lt, multiple_of)."""
+    return Field(default, description=description, json_schema_extra={"source": source}, **bounds)
+
+
+class Lever(NamedTuple):
+    """One row of `convlift recipes`."""
+
+    name: str
+    range: str
+    default: str
+    description: str
+    source: str
+
+
+def levers(section: type[BaseModel], prefix: str = "") -> Iterator[Lever]:
+    """Every lever of a section and of the sections inside it, in the order of declaration."""
+    for name, field in section.model_fields.items():
+        inner = list(sections(field.annotation))
+        for child in inner:
+            yield from levers(child, f"{prefix}{name}.")
+        if not inner and field.json_schema_extra:
+            source = str(dict(field.json_schema_extra)["source"])  # type: ignore[arg-type]
+            default = "null" if field.default is None else str(field.default).lower()
+            yield Lever(f"{prefix}{name}", _range(field), default, field.description or "", source)
+
+
+def sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections named in a field's annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from sections(argument)
+
+
+def _range(field: FieldInfo) -> str:
+    choices = _choices(field.annotation)
+    if choices:
+        return " | ".join(choices)
+    signs = {
+        "Ge": ">= {0.ge}",
+        "Gt": "> {0.gt}",
+        "Le": "<= {0.le}",
+        "Lt": "< {0.lt}",
+        "MultipleOf": "multiple of {0.multiple_of}",
+    }
+    rules = [
+        signs[type(rule).__name__].format(rule) for rule in field.metadata if type(rule).__name__ in signs
+    ]
+    if field.annotation is bool:
+        return "true | false"
+    return ", ".join(rules) or "text"
+
+
+def _choices(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(choice) for choice in get_args(annotation)]
+    return []

@@ -2,35 +2,41 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from convlift.augment.config import Augmentation
-from convlift.section import Section
+from convlift.section import Section, lever
 
 Resize = Literal["squash", "crop", "letterbox"]
 Normalization = Literal["unit", "standardize", "imagenet", "pretrained"]
 
 
 class Data(Section):
-    """Preprocessing and augmentation.
+    """Preprocessing and augmentation."""
 
-    resolution: None stands for the images' own size (median shorter side, at most 64 pixels for a network
-    trained from scratch and 224 for a pretrained one); a campaign writes the number down before its first trial.
-    """
-
-    resolution: int | None = Field(None, ge=8, le=512, description="side of the square image the network sees, in pixels")
-    resize: Resize = Field(
-        "squash",
-        description="squash: both sides to the resolution; crop: shorter side to resolution / 0.875, then the centre; "
-        "letterbox: longer side to the resolution, the rest filled with the training mean",
+    resolution: int | None = lever(
+        None,
+        "side of the square image the network sees, in pixels; null: the images' own (median shorter side), "
+        "at most 64 for a network trained from scratch, 96 to 224 for a pretrained one",
+        "Touvron et al. 2019",
+        ge=8,
+        le=512,
     )
-    normalization: Normalization = Field(
+    resize: Resize = lever(
+        "squash",
+        "squash: both sides to the resolution; crop: shorter side to resolution / 0.875, then the centre; "
+        "letterbox: longer side to the resolution, the rest filled",
+        "He et al. 2016, section 3.4 (crop)",
+    )
+    normalization: Normalization = lever(
         "unit",
-        description="unit: [0, 1]; standardize: training set's own mean and deviation per channel; "
+        "unit: [0, 1]; standardize: the training set's own mean and deviation per channel; "
         "imagenet: ImageNet's; pretrained: those the backbone was trained with",
+        "LeCun et al. 1998, section 4.3",
     )
     augmentation: Augmentation = Augmentation()
-    views: int = Field(
-        0, ge=0, le=16,
-        description="augmented copies of each training image whose features are cached while a backbone is frozen",
+    views: int = lever(
+        0,
+        "augmented copies of each training image whose features are cached while backbone stages are frozen",
+        "Chollet 2018, section 5.3",
+        ge=0,
+        le=16,
     )
