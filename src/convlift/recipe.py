@@ -35,7 +35,7 @@ class Recipe(Section):
         """The same recipe with its resolution written down; native_resolution: the images' median shorter side, pixels.
 
         From scratch at most 64: the tutorial networks see that or less, and cost grows with the square. Pretrained at
-        least 96 (below, the five halvings of a backbone leave less than 3 x 3 positions) and at most 224, its training size.
+        least 96 (below, a backbone's five halvings leave less than 3 x 3 positions) and at most 224, its own size.
         """
         if self.data.resolution is not None:
             return self
@@ -52,7 +52,8 @@ class Recipe(Section):
 
 
 def _merge(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(old)
+    # another kind of architecture has other fields: nothing of the old one can be kept
+    merged = dict(old) if new.get("kind", old.get("kind")) == old.get("kind") else {}
     for key, value in new.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), dict)
         merged[key] = _merge(merged[key], value) if both else value

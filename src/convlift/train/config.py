@@ -39,7 +39,7 @@ class FineTuning(Section):
 
 
 class Training(Section):
-    """Optimization and regularization; for a pretrained backbone, of the head, and `fine_tuning` of the second phase."""
+    """Optimization and regularization; for a pretrained backbone, those of the head's phase."""
 
     epochs: int = lever(
         10, "passes over the training images", "Goodfellow et al. 2016, section 7.8", ge=1, le=10_000

@@ -1,0 +1,33 @@
+"""Ctrl-C and SIGTERM as a question that the loop asks, so that nothing is cut in the middle of a write."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], int]]:
+    """Give a callable that says which signal has asked to stop (0 for none).
+
+    The first signal only sets the answer; a second one stops at once. Off the main thread, where Python allows no
+    handlers, the answer is always 0.
+    """
+    received = 0
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        if received:
+            raise KeyboardInterrupt
+        received = number
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
+    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: received
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
