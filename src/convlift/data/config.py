@@ -8,6 +8,10 @@ from convlift.section import Section, lever
 Resize = Literal["squash", "crop", "letterbox"]
 Normalization = Literal["unit", "standardize", "imagenet", "pretrained"]
 
+# what letterbox pads with, by number of channels: a mid grey, and ImageNet's mean colour.
+# Fixed, so that the same image gives the same pixels in every run
+LETTERBOX_FILL: dict[int, tuple[int, ...]] = {1: (118,), 3: (124, 116, 104)}
+
 
 class Data(Section):
     """Preprocessing and augmentation."""

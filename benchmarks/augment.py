@@ -1,0 +1,248 @@
+"""Images per second of training augmentation: one resampling and one colour matrix, against the usual ways.
+
+The job, for colour images of 32 and 128 px, one core: mirror, rotation, zoom, translation, brightness, contrast,
+saturation, hue and normalization, each image with its own draw, bytes in, float32 out.
+
+    steps with cv2    the same changes one after another, each with cv2's or numpy's best call
+    torch batch       our maps and matrices, carried out by grid_sample and a batched matrix product
+    torchvision v2    RandomHorizontalFlip, RandomAffine, ColorJitter, Normalize, image by image
+    kornia            AugmentationSequential on the batch (where it is installed)
+    albumentations    Compose, image by image (where it is installed)
+
+Contenders take turns in every round; a ratio is the median over rounds of (its time / our time) in one round.
+
+Command: OMP_NUM_THREADS=1 python benchmarks/augment.py [--json] [--rounds 15]
+LAST_RESULT
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from convlift.augment import colour, geometry
+from convlift.augment.config import Augmentation
+from convlift.augment.pipeline import augment
+from convlift.model.operators import declare_missing_operators
+
+AUGMENTATION = Augmentation(
+    horizontal_flip=0.5,
+    rotation=0.05,
+    zoom=0.2,
+    translation=0.1,
+    brightness=0.2,
+    contrast=0.2,
+    saturation=0.3,
+    hue=0.05,
+)
+MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+WARP = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REFLECT_101}
+OURS = "convlift"
+
+Images = NDArray[np.uint8]
+Contender = Callable[[Images], object]
+
+
+def ours() -> Contender:
+    rng = np.random.default_rng(0)
+    return lambda images: augment(images, AUGMENTATION, MEAN, STD, rng)
+
+
+def steps_with_cv2() -> Contender:
+    rng, a = np.random.default_rng(0), AUGMENTATION
+
+    def change(image: Images) -> NDArray[np.float32]:
+        size = image.shape[:2]
+        if rng.random() < a.horizontal_flip:
+            image = cv2.flip(image, 1)
+        for step in (
+            geometry.affine(size, rotation=rng.uniform(-a.rotation, a.rotation)),
+            geometry.affine(size, scale=(1 - a.zoom) ** rng.uniform(-1, 1)),
+            geometry.affine(size, shift_xy=np.rint(rng.uniform(-a.translation, a.translation, 2) * size)),
+        ):
+            image = cv2.warpAffine(image, step, size[::-1], **WARP)
+        pixels = image.astype(np.float32) / 255
+        saturation = rng.uniform(1 - a.saturation, 1 + a.saturation)
+        grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        pixels = np.clip(cv2.addWeighted(pixels, saturation, grey, 1 - saturation, 0), 0, 1)
+        hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0] + 360 * rng.uniform(-a.hue, a.hue)) % 360
+        pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        pixels = (pixels - 0.5) * np.float32(rng.uniform(1 - a.contrast, 1 + a.contrast)) + 0.5
+        pixels = pixels + np.float32(rng.uniform(-a.brightness, a.brightness))
+        return (pixels - MEAN) / STD
+
+    return lambda images: np.stack([change(image) for image in images])
+
+
+def torch_batch() -> Contender:
+    rng = np.random.default_rng(0)
+
+    def change(images: Images) -> torch.Tensor:
+        count, height, width, channels = images.shape
+        uniform = rng.random((count, geometry.DRAWS + colour.DRAWS))
+        affine_N23 = geometry.draw_affines(AUGMENTATION, uniform[:, : geometry.DRAWS], (height, width))
+        colours = colour.draw_colours(AUGMENTATION, uniform[:, geometry.DRAWS :], channels)
+        matrices = torch.from_numpy(colour.normalized(*colours, MEAN, STD)).float()
+        # pixels to grid_sample's [-1, 1], where the ends are the outermost pixel centres
+        half = np.array([(width - 1) / 2, (height - 1) / 2])
+        theta = affine_N23.copy()
+        theta[:, :, 2] += affine_N23[:, :, :2] @ half - half
+        theta[:, :, :2] *= half / half[:, None]
+        theta[:, :, 2] /= half
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+        grid = torch.nn.functional.affine_grid(
+            torch.from_numpy(theta).float(), list(pixels.shape), align_corners=True
+        )
+        moved = torch.nn.functional.grid_sample(
+            pixels, grid, padding_mode="reflection", align_corners=True
+        ).flatten(2)
+        return torch.baddbmm(matrices[:, :, 3:], matrices[:, :, :3], moved).view(pixels.shape)
+
+    return change
+
+
+def torchvision_v2() -> Contender:
+    declare_missing_operators()
+    from torchvision.transforms import v2
+
+    a = AUGMENTATION
+    change = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(a.horizontal_flip),
+            v2.RandomAffine(
+                degrees=360 * a.rotation,
+                translate=(a.translation, a.translation),
+                scale=(1 - a.zoom, 1 / (1 - a.zoom)),
+                interpolation=v2.InterpolationMode.BILINEAR,
+            ),
+            v2.ColorJitter(a.brightness, a.contrast, a.saturation, a.hue),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(MEAN.tolist(), STD.tolist()),
+        ]
+    )
+    return lambda images: torch.stack(
+        [change(image) for image in torch.from_numpy(images).permute(0, 3, 1, 2)]
+    )
+
+
+def kornia_batch() -> Contender:
+    import kornia.augmentation as K
+
+    a = AUGMENTATION
+    change = K.AugmentationSequential(
+        K.RandomHorizontalFlip(p=a.horizontal_flip),
+        K.RandomAffine(
+            degrees=360 * a.rotation,
+            translate=(a.translation, a.translation),
+            scale=(1 - a.zoom, 1 / (1 - a.zoom)),
+            padding_mode="reflection",
+            p=1.0,
+        ),
+        K.ColorJiggle(a.brightness, a.contrast, a.saturation, a.hue, p=1.0),
+        K.Normalize(torch.from_numpy(MEAN), torch.from_numpy(STD)),
+    )
+    return lambda images: change(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
+
+
+def albumentations_compose() -> Contender:
+    import albumentations as A
+
+    a = AUGMENTATION
+    change = A.Compose(
+        [
+            A.HorizontalFlip(p=a.horizontal_flip),
+            A.Affine(
+                rotate=(-360 * a.rotation, 360 * a.rotation),
+                scale=(1 - a.zoom, 1 / (1 - a.zoom)),
+                translate_percent=(-a.translation, a.translation),
+                p=1.0,
+            ),
+            A.ColorJitter(a.brightness, a.contrast, a.saturation, a.hue, p=1.0),
+            A.Normalize(MEAN.tolist(), STD.tolist()),
+        ]
+    )
+    return lambda images: np.stack([change(image=image)["image"] for image in images])
+
+
+CONTENDERS = {
+    OURS: ours,
+    "steps with cv2": steps_with_cv2,
+    "torch batch": torch_batch,
+    "torchvision v2": torchvision_v2,
+    "kornia": kornia_batch,
+    "albumentations": albumentations_compose,
+}
+
+
+def available() -> dict[str, Contender]:
+    made = {}
+    for name, make in CONTENDERS.items():
+        try:
+            made[name] = make()
+        except (ImportError, RuntimeError):  # torchvision raises the latter beside a torch it does not fit
+            continue
+    return made
+
+
+def seconds(contender: Contender, images: Images) -> float:
+    start = time.perf_counter()
+    contender(images)
+    return time.perf_counter() - start
+
+
+def race(contenders: dict[str, Contender], side: int, rounds: int) -> list[dict[str, object]]:
+    count = max(32, 2**18 // side**2)
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    for contender in contenders.values():
+        contender(images)
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            times[name].append(seconds(contender, images))
+    return [
+        {
+            "side": side,
+            "name": name,
+            "images_per_second": count / statistics.median(measured),
+            "times_our_time": statistics.median(
+                theirs / mine for theirs, mine in zip(measured, times[OURS], strict=True)
+            ),
+        }
+        for name, measured in times.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", action="store_true", help="one document instead of the table")
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    contenders = available()
+    rows = [row for side in (32, 128) for row in race(contenders, side, options.rounds)]
+    versions = {name: version(name) for name in ("numpy", "torch", "opencv-python-headless")}
+    if options.json:
+        machine = f"{platform.system()} {platform.machine()}"
+        document = {"schema_version": 1, "machine": machine, "versions": versions, "rows": rows}
+        print(json.dumps(document, indent=2))
+        return
+    print(f"{'px':>4}  {'':<16}{'images/s':>10}{'times our time':>16}")
+    for row in rows:
+        print("{side:>4}  {name:<16}{images_per_second:>10,.0f}{times_our_time:>16.1f}".format(**row))
+    missing = [name for name in CONTENDERS if name not in contenders]
+    if missing:
+        print(f"not installed: {', '.join(missing)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Images that come as arrays: .npz in MedMNIST's layout, and IDX files as MNIST and Fashion-MNIST have them."""
+
+import bisect
+import gzip
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.items import Item, Split, printable, validation_as_test
+from convlift.errors import DataError
+from convlift.outcome import Finding
+
+Parts = Mapping[Split | None, tuple[NDArray[Any], NDArray[Any]]]
+_NPZ_SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
+_IDX_SPLITS: dict[str, Split] = {"train": "train", "t10k": "test"}
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """Images held in memory. parts: uint8 (n, H, W) or (n, H, W, C), one a split; ends: their running totals."""
+
+    name: str
+    classes: tuple[str, ...]
+    items: tuple[Item, ...]
+    findings: tuple[Finding, ...]
+    parts: tuple[NDArray[np.uint8], ...]
+    ends: tuple[int, ...]
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Pixels of one image, uint8 (H, W) or (H, W, C)."""
+        part = bisect.bisect_right(self.ends, index)
+        image: NDArray[np.uint8] = self.parts[part][index - (self.ends[part - 1] if part else 0)]
+        return image
+
+
+def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None) -> ArraySource:
+    """A source from arrays. parts: split -> (images (n, H, W) or (n, H, W, C), labels (n,) or (n, 1)).
+
+    classes: names of the labels 0, 1, ...; None names each class after its label, in sorted order.
+    Raises DataError where shapes, types or ranges do not fit.
+    """
+    finding = validation_as_test(set(parts), name)
+    renamed = {
+        ("test" if finding and split == "validation" else split): part for split, part in parts.items()
+    }
+    flat = {split: _flat_labels(labels, len(images), name) for split, (images, labels) in renamed.items()}
+    values = np.unique(np.concatenate(list(flat.values())))
+    if classes is None:
+        classes = tuple(printable(str(value)) for value in values)
+        flat = {split: np.searchsorted(values, labels) for split, labels in flat.items()}
+    elif values.size and not (values[0] >= 0 and values[-1] < len(classes)):
+        raise DataError(
+            f"{name} has labels {values[0]} to {values[-1]}; they must lie in 0 to {len(classes) - 1}."
+        )
+    items = tuple(
+        Item(f"{split or 'image'}/{row}", int(label), split)
+        for split, labels in flat.items()
+        for row, label in enumerate(labels)
+    )
+    pixels = _as_uint8([images for images, _ in renamed.values()], name)
+    ends = tuple(int(end) for end in np.cumsum([len(part) for part in pixels]))
+    return ArraySource(name, classes, items, (finding,) if finding else (), pixels, ends)
+
+
+def _flat_labels(labels: NDArray[Any], n: int, name: str) -> NDArray[Any]:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iubU":
+        raise DataError(
+            f"{name} has labels of shape {labels.shape} and type {labels.dtype}; "
+            "one whole number (or name) an image is needed, as (N,) or (N, 1)."
+        )
+    if len(labels) != n:
+        raise DataError(
+            f"{name} has {n} images but {len(labels)} labels in one part; the numbers must agree."
+        )
+    return labels
+
+
+def _as_uint8(parts: list[NDArray[Any]], name: str) -> tuple[NDArray[np.uint8], ...]:
+    """All parts on one scale of 0..255; the scale is read from the type and the range over all parts together."""
+    for images in parts:
+        if (
+            not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3)))
+            or 0 in images.shape[1:]
+        ):
+            raise DataError(
+                f"{name} has images of shape {images.shape}; (N, H, W), (N, H, W, 1) or (N, H, W, 3) is needed. "
+                "Transpose channels to the end, and drop an alpha channel."
+            )
+        if images.dtype.kind not in "iubf":
+            raise DataError(f"{name} has images of type {images.dtype}; whole numbers or floats are needed.")
+    if all(images.dtype == np.uint8 for images in parts):
+        return tuple(parts)
+    filled = [images for images in parts if images.size]
+    low = min((float(images.min()) for images in filled), default=0.0)
+    high = max((float(images.max()) for images in filled), default=0.0)
+    unit = all(images.dtype.kind in "fb" for images in parts) and high <= 1
+    if not (low >= 0 and high <= 65535) or (high > 255 and any(images.dtype.kind == "f" for images in parts)):
+        raise DataError(
+            f"{name} has pixels from {low:g} to {high:g}; floats must lie in 0 to 1 or 0 to 255, "
+            "whole numbers in 0 to 255 or 0 to 65535. Save the images before any normalization."
+        )
+    factor = 255.0 if unit else 1.0 if high <= 255 else 1 / 257
+    return tuple(np.rint(images * factor).astype(np.uint8) for images in parts)
+
+
+def open_npz(path: Path) -> ArraySource:
+    """MedMNIST's layout: train_images, train_labels, and if present val_images, val_labels, test_images, test_labels.
+
+    The arrays are read into memory whole. Raises DataError naming the array at fault; never unpickles an object.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            parts: dict[Split | None, tuple[NDArray[Any], NDArray[Any]]] = {}
+            for prefix, split in _NPZ_SPLITS.items():
+                if f"{prefix}_images" in archive and len(images := _array(archive, f"{prefix}_images", path)):
+                    parts[split] = images, _array(archive, f"{prefix}_labels", path)
+            names = sorted(archive)
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise DataError(f"{path} cannot be read as an .npz file: {' '.join(str(error).split())}.") from error
+    if "train" not in parts:
+        found = ", ".join(printable(name) for name in names) or "nothing"
+        raise DataError(f"{path} has no train_images; it holds {found}. Name the arrays as MedMNIST does.")
+    only_train: Parts = {None: parts["train"]}
+    return array_source(printable(path.stem), parts if len(parts) > 1 else only_train, classes=None)
+
+
+def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:
+    if key not in archive:
+        raise DataError(f"{path} has no array {key}; every *_images needs its *_labels.")
+    try:
+        array: NDArray[Any] = archive[key]
+    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile, MemoryError) as error:
+        raise DataError(
+            f"array {key} in {path} cannot be read ({' '.join(str(error).split())}); "
+            "plain numbers are needed, Python objects are never loaded."
+        ) from error
+    if array.ndim == 0:
+        raise DataError(f"array {key} in {path} is a single value; one entry an image is needed.")
+    return array
+
+
+def open_idx(name: str, folder: Path, classes: tuple[str, ...] | None) -> ArraySource:
+    """IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., gzipped or not (LeCun's MNIST format)."""
+    parts: dict[Split | None, tuple[NDArray[Any], NDArray[Any]]] = {
+        split: (_idx(folder, f"{prefix}-images-idx3-ubyte"), _idx(folder, f"{prefix}-labels-idx1-ubyte"))
+        for prefix, split in _IDX_SPLITS.items()
+    }
+    return array_source(printable(name), parts, classes)
+
+
+def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
+    zipped, plain = folder / f"{name}.gz", folder / name
+    path = zipped if zipped.is_file() else plain
+    try:
+        content = gzip.decompress(path.read_bytes()) if path == zipped else path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{folder} has no {name}.gz; the four IDX files of the data set are needed."
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read ({error}); download it again.") from error
+    # two zero bytes, the type (8: unsigned byte), the number of dimensions, then each as a big-endian 32-bit number
+    dimensions = content[3] if len(content) >= 4 else 0
+    shape = (
+        np.frombuffer(content[4 : 4 + 4 * dimensions], ">u4").tolist()
+        if len(content) >= 4 + 4 * dimensions
+        else []
+    )
+    start = 4 + 4 * dimensions
+    if content[:3] != b"\0\0\x08" or not shape or len(content) - start != int(np.prod(shape)):
+        raise DataError(f"{path} is not a whole IDX file of bytes ({len(content)} bytes); download it again.")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

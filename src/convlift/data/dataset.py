@@ -1,0 +1,46 @@
+"""What a trial sees: images, splits, and labels without those of the sealed test."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.splits import SealedLabels, Splits
+from convlift.data.store import ImageStore
+
+SEALED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A store and its splits; the labels of test images are -1 from the moment it is made, in the store too."""
+
+    store: ImageStore
+    splits: Splits
+
+    def __post_init__(self) -> None:
+        masked = self.store.labels.copy()
+        masked[self.splits.test] = SEALED
+        object.__setattr__(self, "store", replace(self.store, labels=masked))
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,), -1 where the image is in the test."""
+        return self.store.labels
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.store.classes
+
+    @property
+    def channels(self) -> int:
+        return self.store.channels
+
+
+def seal(store: ImageStore, splits: Splits) -> tuple[Dataset, SealedLabels]:
+    """The data set that trials may see, and the test labels, to be opened once."""
+    return Dataset(store, splits), SealedLabels(store.labels[splits.test])

@@ -1,0 +1,60 @@
+"""The mean and deviation by which pixels are normalized."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.config import Normalization
+from convlift.errors import RecipeError
+
+Statistics = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+# of ImageNet's training images, per channel of RGB in [0, 1], as torchvision and timm use them
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_CHUNK = 1024  # images counted at a time
+
+
+def statistics(
+    kind: Normalization,
+    pixels_NHWC: NDArray[np.uint8],
+    pretrained: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+) -> Statistics:
+    """(mean_C, std_C) float32 in units of [0, 1] pixels, to be used as (pixel / 255 - mean) / std.
+
+    pixels_NHWC: TRAINING images only. pretrained: (mean, std) of the backbone's own training. For grey images the three
+    figures of imagenet and pretrained are averaged, since the network sees the grey channel three times over.
+    Raises RecipeError where kind is "pretrained" and there is no backbone.
+    """
+    channels = pixels_NHWC.shape[-1]
+    if kind == "unit":
+        return np.zeros(channels, np.float32), np.ones(channels, np.float32)
+    if kind == "standardize":
+        return _measured(pixels_NHWC)
+    if kind == "imagenet":
+        pretrained = IMAGENET_MEAN, IMAGENET_STD
+    if pretrained is None:
+        raise RecipeError(
+            "data.normalization is 'pretrained' but the architecture has no pretrained backbone; "
+            "choose unit, standardize or imagenet."
+        )
+    mean, std = (np.array(values, np.float32) for values in pretrained)
+    if channels == 1:
+        mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+    return mean, std
+
+
+def _measured(pixels_NHWC: NDArray[np.uint8]) -> Statistics:
+    # counting the 256 values is exact, and needs no float copy of the images
+    channels = pixels_NHWC.shape[-1]
+    counts = np.zeros((channels, 256), np.int64)
+    for start in range(0, len(pixels_NHWC), _CHUNK):
+        chunk = pixels_NHWC[start : start + _CHUNK]
+        for channel in range(channels):
+            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+    levels = np.arange(256) / 255
+    share = counts / counts.sum(axis=1, keepdims=True)
+    mean = share @ levels
+    deviation = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
+    # a channel that never varies would divide by zero; one grey level is the least that can vary
+    return mean.astype(np.float32), np.maximum(deviation, 1 / 255).astype(np.float32)

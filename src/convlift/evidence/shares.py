@@ -1,0 +1,46 @@
+"""What each change adds to the total: its share in points, with an interval that can be believed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.evidence.posterior import Belief
+
+Floats = NDArray[np.float64]
+
+# What the model leaves out. Its own intervals cover .55 to .82, for it takes effects to add up: an interaction moves a
+# share by about .5 points, and by the more the larger the share is.
+MODEL_SD = 0.5
+MODEL_SHARE = 0.3
+
+LARGE_POINTS, LARGE_SHARE = 1.0, 0.5  # of an unexplained remainder
+
+
+@dataclass(frozen=True)
+class Shares:
+    """points, low, high (K,): 95% intervals in points; unexplained: the total minus what was shipped adds."""
+
+    points: Floats
+    low: Floats
+    high: Floats
+    unexplained: float
+    warning: str
+
+
+def shares(belief: Belief, shipped: NDArray[np.bool_], total: float, start: float = 0.0) -> Shares:
+    """Split the total gain (points) among the shipped changes (K,).
+
+    belief: the regression fitted again to every run's score on validation and test images together, after the test was
+    opened (`n_images` is the sum of both). start: what the starting point adds to the baseline, in points. A remainder
+    of more than half the total (and a point) gets a warning; a smaller positive one is usual, for shares are shrunk.
+    """
+    half = 1.96 * np.sqrt(belief.sd**2 + MODEL_SD**2 + (MODEL_SHARE * belief.mean) ** 2)
+    unexplained = total - start - float(belief.mean[shipped].sum())
+    warning = ""
+    if abs(unexplained) > max(LARGE_POINTS, LARGE_SHARE * abs(total)):
+        warning = (
+            f"{unexplained:+.1f} of {total:+.1f} points are not explained by the shares: the changes work together "
+            "differently from how they work one by one, so read the shares as a rough guide."
+        )
+    return Shares(belief.mean, belief.mean - half, belief.mean + half, unexplained, warning)

@@ -1,0 +1,119 @@
+"""What is said of each change at the end: proven, likely, undecided or harmful, and why, in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from convlift.evidence.changes import ChangeTests
+from convlift.evidence.shares import Shares
+from convlift.outcome import Area, Estimate, Label, Verdict
+
+# Of changes believed with more than .8 (after the test was opened) 80 to 100% truly help in nearly every simulated world
+# and 2% at most harm; of those under .15, 88 to 100% truly harm. Between .7 and .8 only about 65% help. In worlds where no
+# change does anything, none gets either label. (200 campaigns each; antagonistic changes are the worst case: .66 to .80.)
+LIKELY = 0.8
+HARMFUL = 0.15
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The change that a verdict is about; seconds: what the trials that had it on cost together."""
+
+    name: str
+    area: Area
+    seconds: float
+    claim: str = ""
+    source: str = ""
+
+
+def verdicts(
+    subjects: Sequence[Subject],
+    on: NDArray[np.bool_],
+    shipped: NDArray[np.bool_],
+    shares: Shares,
+    tests: ChangeTests,
+    probability: NDArray[np.float64],
+) -> tuple[Verdict, ...]:
+    """One verdict for each of K changes, in their order.
+
+    on (R, K): what each trial switched on; shipped (K,). probability (K,): of helping, from the regression that the
+    shares come from, which has seen every run on validation and test images.
+    """
+    found = []
+    for k, subject in enumerate(subjects):
+        trials, chance = int(on[:, k].sum()), float(probability[k])
+        label = label_of(chance, proven=bool(tests.proven[k]))
+        share = Estimate(float(shares.points[k]), float(shares.low[k]), float(shares.high[k]))
+        seen = f"switched on in {trials} of {len(on)} trials"
+        if trials == 0:
+            reason = "never switched on, so nothing is known of it"
+        elif label == "proven":
+            reason = (
+                f"{seen}; {_on_the_test(tests, k)}. Its share, {_interval(share)}, also allows for interactions with "
+                "other changes"
+            )
+        else:
+            reason = f"{seen}; {_interval(share)}; {_meaning(label, share, chance)}"
+        found.append(_verdict(subject, label, share, chance, (trials, bool(shipped[k])), reason))
+    return tuple(found)
+
+
+def start_verdict(subject: Subject, effect: Estimate, trials: int) -> Verdict:
+    """The verdict on the starting point where it differs from the baseline.
+
+    effect: `changes.start_effect`. Proven when its own 95% interval lies above zero: it is one contrast fixed before the
+    search, so it needs no correction for having been picked.
+    """
+    sd = max((effect.high - effect.low) / 3.92, 1e-9)
+    chance = float(ndtr(effect.value / sd))
+    label = label_of(chance, proven=effect.low > 0)
+    if label == "proven":
+        meaning = "the interval lies above zero"
+    else:
+        meaning = _meaning(label, effect, chance)
+    reason = f"every one of the {trials} trials started from it; {_interval(effect)}; {meaning}"
+    return _verdict(subject, label, effect, chance, (trials, True), reason)
+
+
+def label_of(probability: float, *, proven: bool) -> Label:
+    """The label: proven survived Holm's correction on the sealed test; the rest goes by the probability of helping."""
+    if proven:
+        return "proven"
+    if probability > LIKELY:
+        return "likely"
+    return "harmful" if probability < HARMFUL else "undecided"
+
+
+def _verdict(
+    subject: Subject, label: Label, share: Estimate, chance: float, use: tuple[int, bool], reason: str
+) -> Verdict:
+    trials, shipped = use
+    return Verdict(
+        subject.name, subject.area, label, share.value, share.low, share.high, chance, trials, subject.seconds, shipped,
+        reason, subject.claim, subject.source,
+    )  # fmt: skip
+
+
+def _on_the_test(tests: ChangeTests, k: int) -> str:
+    p = f"p = {tests.holm[k]:.3f}" if tests.holm[k] >= 0.001 else "p < 0.001"
+    return (
+        f"{tests.points[k]:+.1f} points on the sealed test ({p} after correction for {len(tests.p)} changes)"
+    )
+
+
+def _interval(share: Estimate) -> str:
+    return f"{share.value:+.1f} points, interval {share.low:.1f} to {share.high:.1f}"
+
+
+def _meaning(label: Label, share: Estimate, chance: float) -> str:
+    if label == "likely":
+        return f"helps with probability {chance:.2f}, but the sealed test alone does not prove it"
+    if label == "harmful":
+        return f"helps with probability {chance:.2f} only"
+    if share.low < 0 < share.high:
+        side = "below" if share.value > 0 else "above"
+        return f"the interval reaches {side} zero"
+    return f"helps with probability {chance:.2f}: too little to call"

@@ -1,0 +1,71 @@
+"""Trials in the calling process, one at a time: for debuggers, tests and machines where processes are unwelcome."""
+
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from convlift.execute.job import Ended, Job, Prepare, Run, Running, attempt, lost
+from convlift.outcome import EpochReport
+
+
+class InlineExecutor:
+    """An Executor whose jobs run inside `wait`, oldest first, whatever the timeout. `prepare` is called at the first."""
+
+    capacity = 1
+
+    def __init__(self, run: Run, prepare: Prepare) -> None:
+        self._run = run
+        self._prepare = prepare
+        self._context: Any = None
+        self._prepared = False
+        self._waiting: list[Job] = []
+        self._cancelled: list[Ended] = []
+        self._reports: list[tuple[Job, EpochReport]] = []
+
+    def submit(self, job: Job) -> None:
+        """See Executor."""
+        self._waiting.append(job)
+
+    def running(self) -> tuple[Running, ...]:
+        """See Executor; no job is observed while it runs, so all have 0 seconds."""
+        return tuple(Running(job, 0.0) for job in self._waiting)
+
+    def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
+        """See Executor; the epochs of a job are seen after it has ended."""
+        reports, self._reports = self._reports, []
+        return tuple(reports)
+
+    def wait(self, timeout: float | None = None) -> tuple[Ended, ...]:
+        """See Executor."""
+        if self._waiting and not self._cancelled:
+            if not self._prepared:
+                self._context, self._prepared = self._prepare(), True
+            job = self._waiting[0]  # stays among the running ones when Ctrl-C interrupts it
+            ended = attempt(self._run, job, self._context, partial(self._report, job))
+            self._waiting.remove(job)
+            return (ended,)
+        cancelled, self._cancelled = self._cancelled, []
+        return tuple(cancelled)
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """See Executor; a job that has begun cannot be stopped from within its own process."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._cancelled.append(lost(job, "stopped", reason, 0.0))
+
+    def close(self, kill: bool = False) -> tuple[Ended, ...]:
+        """See Executor."""
+        self._waiting, self._context, self._prepared = [], None, False
+        cancelled, self._cancelled = self._cancelled, []
+        return tuple(cancelled)
+
+    def __enter__(self) -> "InlineExecutor":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _report(self, job: Job, report: EpochReport) -> None:
+        self._reports.append((job, report))

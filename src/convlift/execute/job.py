@@ -1,0 +1,111 @@
+"""What every executor is handed and what it hands back: one contract, whether trials run here or elsewhere."""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
+
+from convlift.errors import ConvliftError, Diverged
+from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome, Status
+from convlift.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial to run. id: the ledger's; fidelity: fraction of the full training; save_to: path for the weights, or "".
+
+    deadline: instant of time.monotonic(), which all processes of a machine share, by which the trial is to stop by
+    itself; the executor enforces nothing, its owner may `cancel`.
+    """
+
+    id: int
+    recipe: Recipe
+    seed: int
+    fidelity: float = 1.0
+    deadline: float | None = None
+    save_to: str = ""
+
+
+class Ended(NamedTuple):
+    """How a job ended. crashed: its process died, so that another attempt may succeed; traceback: for the log, or ""."""
+
+    job: Job
+    outcome: Outcome
+    crashed: bool = False
+    traceback: str = ""
+
+
+class Running(NamedTuple):
+    """A job that was submitted and has not come back. seconds: since it began; 0 while it waits for its turn."""
+
+    job: Job
+    seconds: float
+
+
+Report = Callable[[EpochReport], None]
+Run = Callable[[Job, Any, Report], Outcome]
+Prepare = Callable[[], Any]
+
+
+class Executor(Protocol):
+    """Runs jobs. Made from `run(job, context, report)` and `prepare() -> context`, the data that all jobs share.
+
+    Both are importable functions (or functools.partial of one) where jobs run in other processes. An executor belongs
+    to the thread that made it.
+    """
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs run at the same time."""
+
+    def submit(self, job: Job) -> None:
+        """Hand a job over; beyond the capacity it waits for its turn. Ids are distinct among the running jobs."""
+
+    def running(self) -> tuple[Running, ...]:
+        """Every job that was submitted and has not yet been returned, oldest first."""
+
+    def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
+        """The epochs reported since the last call, in order."""
+
+    def wait(self, timeout: float | None = None) -> tuple[Ended, ...]:
+        """The jobs that ended: as soon as there is one, at the latest after `timeout` seconds; () when nothing runs.
+
+        A job's exception, divergence or death is its outcome. What `prepare` raised is raised here: without the data
+        no job can run.
+        """
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """Stop a job at once; `wait` returns it with status "stopped" and the reason. Nothing, where it has ended."""
+
+    def close(self, kill: bool = False) -> tuple[Ended, ...]:
+        """Let the running jobs end, or kill them; the jobs that ended and were not returned. Waiting jobs are dropped."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close; after an exception, kill."""
+
+
+def attempt(run: Run, job: Job, context: Any, report: Report) -> Ended:
+    """Run a job in this process; an exception becomes its outcome, in one line, with the traceback for the log."""
+    began = time.monotonic()
+    try:
+        return Ended(job, run(job, context, report))
+    except Diverged as error:
+        return lost(job, "diverged", str(error), time.monotonic() - began)
+    except Exception as error:
+        reason = str(error) if isinstance(error, ConvliftError) else f"{type(error).__name__}: {error}"
+        ended = lost(job, "failed", reason, time.monotonic() - began)
+        return ended._replace(traceback=traceback.format_exc())
+
+
+def lost(job: Job, status: Status, reason: str, seconds: float, *, crashed: bool = False) -> Ended:
+    """A job that left no probabilities. reason: made one line."""
+    outcome = Outcome(
+        status, NO_PROBABILITIES, NO_PROBABILITIES, seconds=seconds, reason=" ".join(reason.split())
+    )
+    return Ended(job, outcome, crashed)

@@ -1,0 +1,244 @@
+"""Trials in persistent worker processes of this machine.
+
+Workers are fresh interpreters that never import the parent's main module, so an executor can be made in a script
+without the `if __name__ == "__main__"` guard, in a notebook or in `python -c`; `run` and `prepare` must be importable.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import wait as wait_for_any
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from convlift.execute.job import Ended, Job, Prepare, Run, Running, lost
+from convlift.execute.worker import Began, Broken, Message, Task
+from convlift.outcome import EpochReport
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
+PATIENCE = 5.0  # seconds that a worker gets to end by itself, once nothing keeps it
+
+
+@dataclass
+class _Worker:
+    process: "subprocess.Popen[bytes]"
+    connection: "Connection[Any, Message]"
+    job: Job | None = None
+    began: float | None = None
+
+    def seconds(self) -> float:
+        return 0.0 if self.began is None else time.monotonic() - self.began
+
+
+class ProcessExecutor:
+    """An Executor with `workers` processes of `threads_per_worker` threads each; they start to load at once.
+
+    log: file that takes what workers print (their warnings, the stack of a crash); None: this process's stderr.
+    A worker that died or was killed is replaced when a job needs it. Workers end with this process, however it ends;
+    on Linux also with the thread that made the executor.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        prepare: Prepare,
+        *,
+        workers: int = 2,
+        threads_per_worker: int = 1,
+        log: Path | None = None,
+    ) -> None:
+        self._task = pickle.dumps(Task(run, prepare, threads_per_worker))
+        self._capacity = workers
+        self._log = log
+        self._environment = _environment(threads_per_worker)
+        self._waiting: list[Job] = []
+        self._ended: list[Ended] = []
+        self._reports: list[tuple[Job, EpochReport]] = []
+        self._broken: Broken | None = None
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(workers):
+                self._start()
+        except BaseException:
+            self.close(kill=True)
+            raise
+
+    @property
+    def capacity(self) -> int:
+        """See Executor."""
+        return self._capacity
+
+    def submit(self, job: Job) -> None:
+        """See Executor."""
+        self._waiting.append(job)
+        self._assign()
+
+    def running(self) -> tuple[Running, ...]:
+        """See Executor."""
+        self._listen(0.0)
+        begun = [Running(worker.job, worker.seconds()) for worker in self._workers if worker.job]
+        return (*begun, *(Running(job, 0.0) for job in self._waiting))
+
+    def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
+        """See Executor."""
+        self._listen(0.0)
+        reports, self._reports = self._reports, []
+        return tuple(reports)
+
+    def wait(self, timeout: float | None = None) -> tuple[Ended, ...]:
+        """See Executor. Raises what `prepare` raised where it is a ConvliftError, and RuntimeError for our own bugs."""
+        until = float("inf") if timeout is None else time.monotonic() + timeout
+        self._listen(0.0)
+        while not self._ended and not self._broken and self._has_jobs() and time.monotonic() < until:
+            self._listen(until - time.monotonic())
+        if self._broken:
+            raise self._broken.error or RuntimeError(
+                f"a worker could not load its data:\n{self._broken.traceback}"
+            )
+        return self._take_ended()
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """See Executor; the job's worker is killed."""
+        self._listen(0.0)
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._ended.append(lost(job, "stopped", reason, 0.0))
+        for worker in [worker for worker in self._workers if worker.job == job]:
+            worker.process.kill()
+            self._remove(worker)
+            self._ended.append(lost(job, "stopped", reason, worker.seconds()))
+
+    def close(self, kill: bool = False) -> tuple[Ended, ...]:
+        """See Executor."""
+        self._waiting = []
+        while not kill and not self._broken and self._has_jobs():
+            self._listen(PATIENCE)
+        for worker in self._workers:
+            worker.process.kill() if kill else worker.connection.close()  # both before any is waited for
+        for worker in list(self._workers):
+            self._remove(worker)
+        return self._take_ended()
+
+    def __enter__(self) -> "ProcessExecutor":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(kill=error is not None)
+
+    def _has_jobs(self) -> bool:
+        return bool(self._waiting) or any(worker.job for worker in self._workers)
+
+    def _take_ended(self) -> tuple[Ended, ...]:
+        ended, self._ended = self._ended, []
+        return tuple(ended)
+
+    def _assign(self) -> None:
+        while self._waiting and not self._broken:
+            worker = next((worker for worker in self._workers if worker.job is None), None)
+            if worker is None and len(self._workers) >= self._capacity:
+                return
+            worker = worker or self._start()
+            try:
+                worker.connection.send(self._waiting[0])
+            except OSError:  # it died while idle, and no job with it
+                self._remove(worker)
+                continue
+            worker.job, worker.began = self._waiting.pop(0), None
+
+    def _start(self) -> _Worker:
+        ours, theirs = Pipe()
+        command = [sys.executable, "-P", "-m", "convlift.execute.worker"]
+        # blocked until the worker ignores them: a Ctrl-C while it imports would end it with a traceback
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        output = self._log.open("ab") if self._log else None
+        try:
+            process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=output or 2,  # stdout is the parent's own, where --json may write
+                stderr=output,
+                pass_fds=(theirs.fileno(),),
+                env=self._environment,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            theirs.close()
+            if output:
+                output.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        try:
+            ours.send_bytes(self._task)
+        except OSError:
+            pass  # it is dead already, which the next listening notices
+        return worker
+
+    def _listen(self, timeout: float) -> None:
+        """Take in what workers say within `timeout` seconds, at the first sign of life of any; then assign jobs."""
+        # a second at most: a dead worker's own children might hold its pipe open, and only its exit code would tell
+        wait_for_any([worker.connection for worker in self._workers], min(max(timeout, 0.0), 1.0))
+        for worker in list(self._workers):
+            exited = (
+                worker.process.poll() is not None
+            )  # before the pipe is emptied: it may have ended properly
+            try:
+                while worker.connection.poll():
+                    self._hear(worker, worker.connection.recv())
+            except (EOFError, OSError):
+                exited = True
+            if exited:
+                self._remove(worker)
+                if worker.job:
+                    reason = _cause(worker.process.returncode)
+                    self._ended.append(lost(worker.job, "failed", reason, worker.seconds(), crashed=True))
+        self._assign()
+
+    def _hear(self, worker: _Worker, message: Message) -> None:
+        match message:
+            case Began():
+                worker.began = message.at
+            case EpochReport() if worker.job:
+                self._reports.append((worker.job, message))
+            case Ended():
+                self._ended.append(message)
+                worker.job = None
+            case Broken():
+                self._broken = message
+
+    def _remove(self, worker: _Worker) -> None:
+        worker.connection.close()  # an idle worker ends at this
+        try:
+            worker.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+        self._workers.remove(worker)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    # read when numpy, torch and OpenCV are loaded, thus set before the interpreter starts
+    limits = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
+    return {**os.environ, **limits, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"worker ended with exit code {code} in the middle of the trial"
+    hint = "; out of memory?" if code == -signal.SIGKILL else ""
+    return f"worker was killed by signal {-code} ({signal.Signals(-code).name}){hint}"

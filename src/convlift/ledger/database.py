@@ -1,0 +1,117 @@
+"""The SQLite file under the ledger: opened with care, written in transactions, its faults told in words."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from convlift.errors import LedgerError
+from convlift.ledger.migrations import migrate
+
+
+class Database:
+    """Owns one connection; threads of this process take turns at it. Made by `open_to_write` and `open_to_read`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._turn = threading.RLock()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: everything that the block wrote, or nothing. Raises LedgerError where the disk refuses."""
+        with self._turn, _in_words(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.commit()
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._turn, _in_words(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._turn:
+            self._connection.close()
+
+
+def open_to_write(path: Path) -> Database:
+    """Make or open the file, checked, with its schema up to date; the caller holds the run folder's lock.
+
+    Raises LedgerError: damaged (left untouched), newer schema, not writable.
+    """
+    if path.exists():
+        open_to_read(path).close()  # looks for damage before anything could be written
+    with _in_words(path):
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
+        try:
+            # WAL: `convlift report` reads while the campaign writes. FULL: a trial that was called finished survives
+            # a power cut; one flush costs milliseconds, and trials end at most a few times a second.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            migrate(connection)
+            _flush_folder(path.parent)
+        except BaseException:
+            connection.close()
+            raise
+    return Database(path, connection)
+
+
+def open_to_read(path: Path) -> Database:
+    """Open an existing file without writing to it. Raises LedgerError where it is damaged or cannot be read."""
+    # a finished run on a read-only disk has no write-ahead log, and SQLite could not make one
+    frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    with _in_words(path):
+        connection = _connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}")
+        try:
+            fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if fault != "ok":
+                raise _damaged(path, fault)
+        except BaseException:
+            connection.close()
+            raise
+    return Database(path, connection)
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    # autocommit: transactions begin where `write` says so
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LedgerError(
+            f"{path} cannot be used ({error}); check the disk's free space and the file's permissions, "
+            "then run the same command again."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, fault: str) -> LedgerError:
+    return LedgerError(
+        f"{path} is damaged ({' '.join(fault.split())}); it was left as it is. "
+        "Restore a copy, or start a new campaign in another folder with --run."
+    )
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # the file's name must survive a power cut, too
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,287 @@
+"""The campaign's memory: one append-only SQLite file per run folder, written by one process at a time.
+
+Whatever is killed whenever: what was recorded stays recorded, and what had not ended is tried again.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from convlift.errors import LedgerError
+from convlift.ledger import lock
+from convlift.ledger.clock import SessionClock
+from convlift.ledger.database import Database, open_to_read, open_to_write
+from convlift.ledger.fingerprint import Identity, differences, to_json
+from convlift.ledger.migrations import now
+from convlift.ledger.records import SELECT_TRIAL, Plan, Role, TrialRecord, outcome_row, trial_record
+from convlift.outcome import NO_PROBABILITIES, Outcome
+from convlift.recipe import Recipe, parse_recipe
+
+LEDGER_FILE = "ledger.sqlite"
+MAX_ATTEMPTS = 3  # a trial that takes its process down three times is at fault itself
+
+
+def open_ledger(
+    folder: Path, identity: Identity, settings: Mapping[str, Any] | None = None, *, heartbeat: float = 2.0
+) -> "Ledger":
+    """Start the run folder's campaign, or continue it; nobody else can meanwhile.
+
+    settings: what may change between resumes (the budget, the workers): the fact "settings", each version with its
+    time; None keeps those in force.
+    heartbeat: seconds between two notes of the time used, which is what a SIGKILL can lose.
+    Raises LedgerError: folder held by another process, not writable, damaged, or of another campaign.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            f"{folder} cannot be made ({error.strerror}); name another folder with --run."
+        ) from error
+    held = lock.acquire(folder)
+    try:
+        database = open_to_write(folder / LEDGER_FILE)
+        try:
+            _enter(database, identity)
+            session = SessionClock(database, heartbeat)
+        except BaseException:
+            database.close()
+            raise
+    except BaseException:
+        lock.release(held)
+        raise
+    ledger = Ledger(database, held, session)
+    try:
+        ledger.record("settings", dict(settings or ledger.settings), replace=True)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def read_ledger(folder: Path) -> "Ledger":
+    """The ledger of a run folder to read from, also while its campaign runs. Raises LedgerError: absent, damaged."""
+    path = folder / LEDGER_FILE
+    if not path.is_file():
+        raise LedgerError(f"{folder} holds no {LEDGER_FILE}; give the folder of a run.")
+    return Ledger(open_to_read(path))
+
+
+class Ledger:
+    """The open handle of a ledger; close it, or use it in a `with` block. Made by open_ledger and read_ledger.
+
+    What writes raises LedgerError where the disk refuses, or where the ledger was opened to be read.
+    """
+
+    def __init__(
+        self, database: Database, held: int | None = None, session: SessionClock | None = None
+    ) -> None:
+        self.folder = database.path.parent
+        self._database = database
+        self._held = held
+        self._session = session
+        self._ended: dict[int, TrialRecord] = {}  # can never change again, so decoded once
+        self._claimed: set[int] = set()  # by this process, without an outcome so far
+
+    def claim(self, plan: Plan) -> TrialRecord:
+        """Append a trial and begin its first attempt.
+
+        Raises LedgerError for any but a final trial once the shipped recipe is frozen: the test may be open.
+        """
+        if plan.role != "final" and self.recall("freeze") is not None:
+            raise LedgerError(f"a {plan.role} trial was claimed after the shipped recipe was frozen.")
+        row = (
+            plan.role,
+            plan.role,
+            to_json(plan.recipe.model_dump()),
+            plan.recipe.fingerprint(),
+            to_json(plan.names),
+            plan.seed,
+            plan.fidelity,
+            now(),
+        )
+        with self._database.write() as writer:
+            cursor = writer.execute(
+                "INSERT INTO trials (role, number, recipe, fingerprint, names, seed, fidelity, at) VALUES "
+                "(?, (SELECT COUNT(*) + 1 FROM trials WHERE role = ?), ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            trial = int(cursor.lastrowid or 0)
+            _count(writer, trial, 1, "")
+        self._claimed.add(trial)
+        return self.trial(trial)
+
+    def finish(self, trial: int, outcome: Outcome) -> TrialRecord:
+        """Append how a trial ended: once, for good. Raises LedgerError for an unknown or already ended trial."""
+        self._refuse_ended(trial)
+        with self._database.write() as writer:
+            row = outcome_row(trial, outcome, now())
+            writer.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._claimed.discard(trial)
+        return self.trial(trial)
+
+    def retry(self, trial: int, reason: str) -> TrialRecord:
+        """Begin the next attempt of a trial whose process died, with the same seed.
+
+        reason: how the attempt before ended. After MAX_ATTEMPTS the trial has failed instead: see the record's status.
+        """
+        attempt = self._refuse_ended(trial).attempt
+        if attempt >= MAX_ATTEMPTS:
+            reason = f"{attempt} attempts ended without an outcome; the last: {reason}"
+            return self.finish(trial, Outcome("failed", NO_PROBABILITIES, NO_PROBABILITIES, reason=reason))
+        with self._database.write() as writer:
+            _count(writer, trial, 1, reason)
+        self._claimed.add(trial)
+        return self.trial(trial)
+
+    def resume(self) -> tuple[TrialRecord, ...]:
+        """Begin again every trial that an earlier process left without an outcome; those that are to be run now."""
+        left = [trial for trial in self.trials() if trial.outcome is None and trial.id not in self._claimed]
+        again = [self.retry(trial.id, "the campaign's process ended") for trial in left]
+        return tuple(trial for trial in again if trial.outcome is None)
+
+    def trial(self, trial: int) -> TrialRecord:
+        """One trial by its id. Raises LedgerError where there is none."""
+        if trial not in self._ended:
+            rows = self._database.rows(SELECT_TRIAL, trial)
+            if not rows:
+                raise LedgerError(f"the ledger has no trial {trial}.")
+            record = trial_record(rows[0])
+            if record.outcome is None:
+                return record
+            self._ended[trial] = record
+        return self._ended[trial]
+
+    def trials(self, role: Role | None = None) -> tuple[TrialRecord, ...]:
+        """All trials, or those of one role, in the order in which they were claimed."""
+        rows = self._database.rows(
+            "SELECT id FROM trials WHERE role = ? OR ? IS NULL ORDER BY id", role, role
+        )
+        return tuple(self.trial(row["id"]) for row in rows)
+
+    def record(self, key: str, value: Any, *, replace: bool = False) -> None:
+        """Write down a fact (any JSON value) once; the same value again changes nothing.
+
+        replace: append a new value; the old ones stay in `history`.
+        Raises LedgerError where the key already holds another value.
+        """
+        text = to_json(value)
+        newest = "SELECT version, value FROM facts WHERE key = ? ORDER BY version DESC LIMIT 1"
+        with self._database.write() as writer:
+            row = writer.execute(newest, (key,)).fetchone()
+            if row is not None and row["value"] == text:
+                return
+            if row is not None and not replace:
+                raise LedgerError(f"'{key}' is already recorded with another value; a fact is written once.")
+            version = 1 if row is None else row["version"] + 1
+            writer.execute("INSERT INTO facts VALUES (?, ?, ?, ?)", (key, version, text, now()))
+
+    def recall(self, key: str, default: Any = None) -> Any:
+        """The newest value of a fact, or the default."""
+        values = self.history(key)
+        return values[-1][1] if values else default
+
+    def history(self, key: str) -> tuple[tuple[str, Any], ...]:
+        """Every value that a fact has had, oldest first: (wall-clock time in ISO 8601 UTC, value)."""
+        rows = self._database.rows("SELECT at, value FROM facts WHERE key = ? ORDER BY version", key)
+        return tuple((row["at"], json.loads(row["value"])) for row in rows)
+
+    def freeze(self, recipe: Recipe, names: tuple[str, ...]) -> str:
+        """Fix the shipped recipe and its changes before the test is opened; returns its SHA-256.
+
+        The fact "freeze" holds sha256, recipe and names. Raises LedgerError where another recipe is already frozen.
+        """
+        sha256 = recipe.fingerprint()
+        self.record("freeze", {"sha256": sha256, "recipe": recipe.model_dump(), "names": names})
+        return sha256
+
+    def open_test(self) -> None:
+        """Write down, as the fact "test opened", that the sealed test is opened for the frozen recipe and no other.
+
+        A resumed campaign says so again, and nothing changes. Raises LedgerError where no recipe is frozen yet.
+        """
+        frozen = self.recall("freeze")
+        if frozen is None:
+            raise LedgerError("the sealed test stays closed until the shipped recipe is frozen.")
+        self.record("test opened", frozen["sha256"])
+
+    @property
+    def identity(self) -> Identity:
+        """What the campaign compares: data, baseline, seed, metric, software."""
+        document = _stored_identity(self._database)
+        if document is None:
+            raise LedgerError(f"{self.folder} holds a campaign that never began; start it again.")
+        baseline = parse_recipe(document.pop("baseline"), where=f"baseline of {self.folder}")
+        return Identity(baseline=baseline, **document)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings now in force; `history("settings")` has every change of them."""
+        return dict(self.recall("settings", {}))
+
+    def seconds_used(self) -> float:
+        """Wall-clock seconds of all processes that have worked on this campaign, this one up to now."""
+        if self._session is not None:
+            return self._session.seconds()
+        rows = self._database.rows("SELECT COALESCE(SUM(seconds), 0) AS seconds FROM sessions")
+        return float(rows[0]["seconds"])
+
+    def add_seconds(self, seconds: float) -> None:
+        """Count time that this process spent on the campaign before its ledger was open."""
+        if self._session is not None:
+            self._session.add(seconds)
+
+    def close(self) -> None:
+        """Let go of the run folder. Claims without an outcome are given back: an orderly end is no failed attempt."""
+        held, self._held = self._held, None
+        try:
+            if held is not None and self._session is not None:
+                self._session.stop()
+                with self._database.write() as writer:
+                    for trial in sorted(self._claimed):
+                        _count(writer, trial, -1, "given back")
+        finally:
+            self._database.close()
+            if held is not None:
+                lock.release(held)
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _refuse_ended(self, trial: int) -> TrialRecord:
+        record = self.trial(trial)
+        if record.outcome is not None:
+            raise LedgerError(f"trial {trial} has already ended ({record.status}); it is not run again.")
+        return record
+
+
+def _count(writer: sqlite3.Connection, trial: int, change: int, reason: str) -> None:
+    row = (trial, change, reason, now())
+    writer.execute("INSERT INTO claims (trial, change, reason, at) VALUES (?, ?, ?, ?)", row)
+
+
+def _enter(database: Database, identity: Identity) -> None:
+    document = identity.document()
+    stored = _stored_identity(database)
+    if stored is None:
+        with database.write() as writer:
+            writer.execute("INSERT INTO campaign VALUES (1, ?, ?)", (to_json(document), now()))
+        return
+    changes = differences(stored, document)
+    if changes:
+        raise LedgerError(
+            f"{database.path.parent} belongs to another campaign: {'; '.join(changes)}. Run the command that began "
+            "it, or name another folder with --run."
+        )
+
+
+def _stored_identity(database: Database) -> dict[str, Any] | None:
+    rows = database.rows("SELECT identity FROM campaign")
+    return json.loads(rows[0]["identity"]) if rows else None

@@ -1,0 +1,198 @@
+"""Pretrained convolutional backbones by their timm name, as a stem and an ordered list of stages.
+
+The only place that imports timm.
+"""
+
+import difflib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convlift.errors import RecipeError
+from convlift.model.operators import declare_missing_operators
+from convlift.model.weights import Statistics, find_weights, load_weights
+
+declare_missing_operators()
+
+import timm  # noqa: E402  (its torchvision needs the operators above)
+
+# modules that timm's networks keep their stages in
+CONTAINERS = ("blocks", "stages", "features", "layers")
+POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
+# enough for five halvings and the unpadded stems of the Inception family
+PROBE_PIXELS = 96
+
+
+class Backbone(nn.Module):
+    """A timm network without its classifier: images_NCHW -> feature map (N, channels, h, w).
+
+    parts: the stem, then the stages, each as the names of the modules of `network` that run one after another; a single
+    part without names where the network is no such sequence. What makes no features is replaced by an identity.
+    """
+
+    def __init__(self, network: nn.Module, parts: tuple[tuple[str, ...], ...], channels: int) -> None:
+        super().__init__()
+        self.network = network
+        self.parts = parts
+        self.channels = channels
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        return self.network.forward_features(images_NCHW)  # type: ignore[operator]
+
+    @property
+    def stages(self) -> int:
+        """How many stages can be told apart (the stem is none)."""
+        return max(1, len(self.parts) - 1)
+
+
+def create_backbone(name: str, weights: str) -> Backbone:
+    """Build a backbone in channels-last memory order; weights: "auto", "random" or a path (see weights.py).
+
+    Random weights are drawn from torch's global generator. Raises RecipeError for an unknown name or a network without
+    a convolutional feature map, WeightsError for weights that are missing or do not fit.
+    """
+    file = find_weights(_known(name), weights, _published(name).hf_hub_id)
+    padding = {"pad_type": file.pad_type} if file and file.pad_type else {}
+    network = timm.create_model(name, pretrained=False, num_classes=0, **padding)
+    names = [child for child, _ in network.named_children()]
+    units, channels = _feature_units(name, network)
+    if units:
+        used = {unit.split(".")[0] for unit in units}
+    else:
+        used = set(names) - set(_classifier_names(name))
+    if file is not None:
+        load_weights(network, file, used, {*names, *_classifier_names(name)} - used)
+    for child in set(names) - used:
+        setattr(network, child, nn.Identity())
+    backbone = Backbone(network, _parts(network, units), channels)
+    return backbone.to(memory_format=torch.channels_last)
+
+
+def backbone_statistics(name: str, weights: str = "auto") -> Statistics:
+    """Mean and deviation per channel, of pixels in [0, 1], that a backbone was trained with; builds no network.
+
+    Those that a weights file states come before timm's. Raises RecipeError for an unknown name.
+    """
+    published = _published(_known(name))
+    packaged_or_named = weights != "auto" or published.hf_hub_id is None or name.startswith("tf_efficientnet_lite0")
+    file = find_weights(name, weights, None) if packaged_or_named and weights != "random" else None
+    if file is not None and file.statistics is not None:
+        return file.statistics
+    return tuple(map(float, published.mean)), tuple(map(float, published.std))
+
+
+def split_at(backbone: Backbone, stages: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """(lower, upper): all before the last `stages` stages, and those; `upper(lower(x))` is `backbone(x)` to the bit.
+
+    Both share the backbone's weights. The stem belongs to lower always, a final convolution after the last stage (such
+    as EfficientNet's conv_head) to the last stage. Raises RecipeError where the backbone has not so many stages.
+    """
+    if len(backbone.parts) < 2 or not 1 <= stages <= backbone.stages:
+        count = backbone.stages if len(backbone.parts) > 1 else 0
+        raise RecipeError(
+            f"fine_tuning.stages is {stages}, but the backbone has {count} stages that can be told apart; "
+            f"use {f'1 to {count}, or ' if count else ''}null for all of it."
+        )
+    cut = len(backbone.parts) - stages
+    lower = [unit for part in backbone.parts[:cut] for unit in part]
+    upper = [unit for part in backbone.parts[cut:] for unit in part]
+    return _run_of(backbone.network, lower), _run_of(backbone.network, upper)
+
+
+def _run_of(network: nn.Module, units: list[str]) -> nn.Sequential:
+    run = nn.Sequential(*(network.get_submodule(unit) for unit in units))
+    # Sequential starts in training mode and would say so, whatever its modules do
+    run.training = network.training
+    return run
+
+
+def _known(name: str) -> str:
+    plain = name.split(".")[0]
+    tagged = [known for known in timm.list_pretrained(f"{plain}.*") if known != plain]
+    if timm.is_model(plain) and (name == plain or name in tagged):
+        return name
+    near = difflib.get_close_matches(name, tagged or timm.list_models(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() gives the valid names."
+    raise RecipeError(f"architecture.backbone '{name}' is no network of timm {timm.__version__}; {hint}")
+
+
+def _published(name: str) -> Any:
+    return timm.models.get_pretrained_cfg(name)
+
+
+def _classifier_names(name: str) -> tuple[str, ...]:
+    classifier = _published(name).classifier or ()
+    paths = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    return tuple(path.split(".")[0] for path in paths)
+
+
+def _feature_units(name: str, network: nn.Module) -> tuple[list[str], int]:
+    """Names of the modules that, one after another, are `forward_features`, and the channels it gives.
+
+    Found by running them: the longest run of modules, in the order they were declared, whose result equals
+    forward_features' to the bit. Empty where there is none (HRNet, whose branches run side by side).
+    """
+    images = torch.randn(1, 3, PROBE_PIXELS, PROBE_PIXELS, generator=torch.Generator().manual_seed(0))
+    network.eval()
+    with torch.inference_mode():
+        try:
+            features = network.forward_features(images)  # type: ignore[operator]
+        except Exception as error:
+            raise _no_feature_map(name, f"it refuses {PROBE_PIXELS} pixel images") from error
+        if not isinstance(features, Tensor) or features.ndim != 4:
+            raise _no_feature_map(name, "its features are a sequence")
+        if getattr(network, "output_fmt", "NCHW") != "NCHW" or features.shape[2] != features.shape[3]:
+            raise _no_feature_map(name, "its features have the channels last")
+        return _matching_run(network, images, features), features.shape[1]
+
+
+def _no_feature_map(name: str, reason: str) -> RecipeError:
+    return RecipeError(
+        f"architecture.backbone '{name}' gives no convolutional feature map at any resolution ({reason}); "
+        "choose a CNN such as tf_efficientnet_lite0, resnet50 or convnext_tiny."
+    )
+
+
+def _matching_run(network: nn.Module, images: Tensor, features: Tensor) -> list[str]:
+    run: list[str] = []
+    matching: list[str] = []
+    value: Any = images.clone()
+    for unit in _units(network):
+        try:
+            value = network.get_submodule(unit)(value)
+        except Exception:
+            break
+        run.append(unit)
+        if isinstance(value, Tensor) and torch.equal(value, features):
+            matching = list(run)
+        elif matching:
+            break
+    return matching
+
+
+def _units(network: nn.Module) -> list[str]:
+    units = []
+    for name, child in network.named_children():
+        if name in CONTAINERS and isinstance(child, nn.Sequential | nn.ModuleList):
+            units += [f"{name}.{inner}" for inner, _ in child.named_children()]
+        else:
+            units.append(name)
+    return units
+
+
+def _parts(network: nn.Module, units: list[str]) -> tuple[tuple[str, ...], ...]:
+    """Group the units into stem and stages: a stage starts at a module of two or more convolutions, or after pooling.
+
+    So ResNet has layer1 to layer4, EfficientNet its blocks, DenseNet its dense blocks (each with its transition), VGG
+    the convolutions between two poolings.
+    """
+    if not units:
+        return ((),)
+    parts = [[units[0]]]
+    for before, unit in zip(units, units[1:], strict=False):
+        convolutions = sum(isinstance(m, nn.Conv2d) for m in network.get_submodule(unit).modules())
+        if convolutions >= 2 or (convolutions and isinstance(network.get_submodule(before), POOLINGS)):
+            parts.append([])
+        parts[-1].append(unit)
+    return tuple(map(tuple, parts))

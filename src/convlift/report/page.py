@@ -1,0 +1,169 @@
+"""The report: one HTML file without script or network request, from the result and its story."""
+
+import difflib
+import json
+import math
+from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from convlift.outcome import Result
+from convlift.report import charts
+from convlift.report.document import document
+from convlift.report.sentences import (
+    conclusion,
+    counted,
+    duration,
+    headline,
+    interval,
+    printable,
+    ranked,
+    sealed_images,
+    share,
+    signed,
+)
+from convlift.report.story import HardImage, Story
+from convlift.report.thumbnails import thumbnail
+
+_WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
+_CLASS_ROWS, _PAIR_ROWS, _TRIAL_ROWS, _ITEM_ROWS, _IMAGES = 30, 10, 400, 20, 18
+
+
+def render(result: Result, story: Story) -> str:
+    """The page as text; the same records always give the same text.
+
+    Every name from outside is escaped, long lists are cut and say so, pictures are shrunk: the file stays under 6 MB
+    whatever the data set.
+    """
+    environment = Environment(
+        loader=PackageLoader("convlift.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"signed": _typographic, "duration": duration, "percent": _percent, "score": _score}
+    environment.globals |= {"interval": _interval, "share": share, "counted": counted}
+    page = environment.get_template("report.html.j2").render(
+        result=result,
+        story=story,
+        conclusion=conclusion(result),
+        headline=headline(result),
+        sealed_images=sealed_images(result),
+        json=json.dumps(document(result), indent=2, allow_nan=False),
+        **_changes(result),
+        **_model(story),
+        **_data(story),
+        **_trials(result, story),
+        recipe=_marked(story.baseline_recipe, story.shipped_recipe),
+        scores=_both(partial(charts.scores, result)),
+        item_rows=_ITEM_ROWS,
+    )
+    return printable(page)
+
+
+def _both(chart: Callable[[int], str]) -> Markup:
+    """A chart drawn for screens and for phones; the style sheet shows one of them."""
+    # safe: charts escape every name they print
+    return Markup(f'<div class="wide">{chart(_WIDE)}</div><div class="narrow">{chart(_NARROW)}</div>')
+
+
+def _changes(result: Result) -> dict[str, Any]:
+    verdicts = ranked(result.verdicts)
+    # shares rarely add up to the gain exactly; a quarter of it, and a whole point, is more than noise explains
+    loose = max(1.0, abs(result.gain_points.value) / 4)
+    return {
+        "shipped": [verdict for verdict in verdicts if verdict.shipped],
+        "left_out": [verdict for verdict in verdicts if not verdict.shipped],
+        "labels": [v for v in ("proven", "likely", "undecided", "harmful") if v in {x.label for x in verdicts}],
+        "unexplained_is_large": abs(result.unexplained_points) > loose,
+        "forest": _both(partial(charts.forest, result.verdicts)) if verdicts else "",
+        "steps": _both(partial(charts.steps, result)) if any(v.shipped for v in verdicts) else "",
+    }
+
+
+def _data(story: Story) -> dict[str, Any]:
+    train = story.class_counts.get("train", ())
+    return {
+        "splits": [(name, sum(counts)) for name, counts in story.class_counts.items()],
+        "smallest_class": min(train, default=0),
+        "largest_class": max(train, default=0),
+    }
+
+
+def _model(story: Story) -> dict[str, Any]:
+    number = len(story.classes)
+    matrix: str | Markup = ""
+    if story.confusion.size and number <= charts.MATRIX_CLASSES:
+        matrix = _both(partial(charts.confusion, story.confusion, story.classes))
+    rows = zip(story.classes, story.baseline_recall, story.final_recall, strict=True)
+    weakest_first = sorted(rows, key=lambda row: (math.isnan(row[2]), row[2]))
+    return {
+        "matrix": matrix,
+        "matrix_is_small": number <= 6,
+        "pairs": _confused_pairs(story),
+        "recalls": weakest_first[:_CLASS_ROWS],
+        "curves": _both(partial(charts.curves, story.baseline_curve, story.final_curve))
+        if story.baseline_curve or story.final_curve
+        else "",
+        "images": [(image, uri) for image in story.hard_images[:_IMAGES] if (uri := _data_uri(image))],
+    }
+
+
+def _confused_pairs(story: Story) -> list[tuple[str, str, float, float]]:
+    """(true class, predicted class, fraction of that class's images, fraction of all mistakes), most mistakes first."""
+    errors = story.confusion.copy()
+    np.fill_diagonal(errors, 0)
+    totals = story.confusion.sum(axis=1)
+    rows, columns = np.nonzero(errors)
+    order = np.argsort(-errors[rows, columns], kind="stable")[:_PAIR_ROWS]
+    return [
+        (story.classes[i], story.classes[j], float(errors[i, j] / totals[i]), float(errors[i, j] / errors.sum()))
+        for i, j in zip(rows[order], columns[order], strict=True)
+    ]
+
+
+def _trials(result: Result, story: Story) -> dict[str, Any]:
+    roles = [record.role for record in story.trials]
+    return {
+        "trials_chart": _both(partial(charts.trials, story.trials, result)) if story.trials else "",
+        "trials": story.trials[:_TRIAL_ROWS],
+        "roles": set(roles),
+        "pilots": roles.count("pilot"),
+        "finals": roles.count("final"),
+        "unfinished": sum(record.status != "finished" for record in story.trials),
+    }
+
+
+def _marked(old: str, new: str) -> list[tuple[str, bool]]:
+    """The lines of the new recipe, and whether each differs from the old one."""
+    before, after = old.splitlines(), new.splitlines()
+    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    same = {block.b + i for block in blocks for i in range(block.size)}
+    return [(line, number not in same) for number, line in enumerate(after)]
+
+
+def _data_uri(image: HardImage) -> str:
+    picture = thumbnail(image.png)
+    return f"data:image/png;base64,{b64encode(picture).decode()}" if picture else ""
+
+
+def _typographic(points: float, decimals: int = 1) -> str:
+    return signed(points, decimals).replace("-", "−")
+
+
+def _interval(points: Any) -> tuple[str, ...]:
+    return tuple(figure.replace("-", "−") for figure in interval(points))
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else "n/a"
+
+
+def _score(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "n/a"

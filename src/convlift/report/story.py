@@ -1,0 +1,64 @@
+"""What the report tells beside the result: plain frozen records, rebuilt from the ledger at any time."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.outcome import EpochReport, Status
+
+Role = Literal["pilot", "probe", "search", "final"]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One training of the campaign.
+
+    role: pilot (a baseline run), probe (picks the starting point), search (several changes on at once), final (a fresh
+    run of the shipped recipe). score: validation score in [0, 1], NaN where the trial left none.
+    """
+
+    number: int
+    role: Role
+    changes: tuple[str, ...]
+    score: float
+    status: Status
+    seconds: float
+
+
+@dataclass(frozen=True)
+class HardImage:
+    """A test image that the shipped model gets wrong although it is sure. png: its bytes; confidence in [0, 1]."""
+
+    png: bytes
+    true_class: str
+    predicted_class: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the page shows beside the `Result`.
+
+    The recipes are YAML. confusion (K, K): test images by true class (rows) and predicted class (columns), summed
+    over the shipped recipe's final runs; empty (0, 0) where no test was opened. The recalls (K,) are in [0, 1], NaN
+    for a class without test images. class_counts: split name -> images per class (K,), in the order shown.
+    minimum_detectable_points: the smallest gain that this test can be expected to prove. environment: what a rerun
+    needs (versions, machine, threads, seed), in the order shown.
+    """
+
+    shipped_recipe: str
+    baseline_recipe: str
+    start_recipe: str
+    classes: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    baseline_recall: tuple[float, ...]
+    final_recall: tuple[float, ...]
+    class_counts: dict[str, tuple[int, ...]]
+    trials: tuple[TrialRecord, ...] = ()
+    baseline_curve: tuple[EpochReport, ...] = ()
+    final_curve: tuple[EpochReport, ...] = ()
+    hard_images: tuple[HardImage, ...] = ()
+    minimum_detectable_points: float | None = None
+    environment: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,120 @@
+"""An intervention: one named edit of a recipe in one area, with a claim, a source and the symptoms that call for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from convlift.errors import RecipeError
+from convlift.model.config import ConvNet, Pretrained
+from convlift.outcome import Area
+from convlift.recipe import Recipe
+from convlift.study.symptoms import Symptom
+from convlift.train.config import Optimizer
+
+Kind = Literal["convnet", "pretrained"]
+Edit = Callable[[Recipe], Recipe]
+
+
+LARGEST_ATTENTION_SIDE = 32  # as in model/convnet.py, which this room does not import for torch's sake
+
+# How large a step each optimizer's learning rate must name to move as Adam does at 1: SGD's usual 0.05 stands beside
+# Adam's 0.001, and RMSprop with momentum 0.9 adds up about ten steps. A change of optimizer converts by these ratios,
+# so that it commutes with changes of the learning rate and keeps learning rate x decay, the shrinkage a step.
+STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 50.0}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the data before any training.
+
+    native_resolution: median shorter side in pixels; imbalance: images of the largest class over those of the smallest;
+    aspect: median of longer over shorter side, None where nobody measured it.
+    """
+
+    training_images: int
+    classes: int
+    channels: Literal[1, 3] = 3
+    native_resolution: int = 32
+    imbalance: float = 1.0
+    aspect: float | None = None
+
+
+Predicate = Callable[[Recipe, Facts], str]
+
+
+def fits_always(recipe: Recipe, facts: Facts) -> str:
+    """No condition beyond the kind of network."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A claim that can be tested by one edit.
+
+    prior: gain in percentage points that its source leads one to expect, on the careful side.
+    group: levels of one factor share a group and are never on together; "" for a factor of its own.
+    networks: the kinds of network it is meant for.
+    unfit: why it is no candidate for a recipe on given data, in words; "" where it fits.
+    repeats: whether the edit applied twice goes further (doubling) rather than changing nothing (setting).
+    """
+
+    name: str
+    area: Area
+    claim: str
+    source: str
+    helps: tuple[Symptom, ...]
+    edit: Edit
+    prior: float
+    group: str = ""
+    networks: tuple[Kind, ...] = ("convnet", "pretrained")
+    unfit: Predicate = fits_always
+    repeats: bool = False
+
+
+def sets(area: Area, **fields: Any) -> Edit:
+    """The edit that writes fixed values into one section."""
+    return lambda recipe: recipe.edit(**{area: fields})
+
+
+def multiplied(value: float, factor: float) -> float:
+    """value * factor, cut to ten digits: products of short decimals come out equal in whatever order they are taken."""
+    return float(f"{value * factor:.10g}")
+
+
+def cached_features(recipe: Recipe) -> bool:
+    """Whether the lower stages of the recipe's backbone never change, so that their features can be cached."""
+    tuned = recipe.training.fine_tuning
+    return isinstance(recipe.architecture, Pretrained) and (tuned is None or tuned.stages is not None)
+
+
+def misfit(recipe: Recipe) -> str:
+    """Why the network cannot be built for its images, in words; "" where it can, or the resolution is still open.
+
+    Every halving needs two pixels to start from, and self-attention a last map of at most 32 pixels a side.
+    """
+    network, side = recipe.architecture, recipe.data.resolution
+    if side is None or not isinstance(network, ConvNet):
+        return ""
+    halvings = network.stages + (2 if network.stem == "large" else 0)
+    last = side // 2**halvings
+    if last < 1:
+        return f"{side} pixels cannot be halved {halvings} times"
+    if network.self_attention and last > LARGEST_ATTENTION_SIDE:
+        return f"self-attention over a map of {last} x {last} is too dear"
+    return ""
+
+
+def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> str:
+    """Why the intervention is no candidate for this recipe on this data; "" where it is one."""
+    if recipe.architecture.kind not in intervention.networks:
+        return f"meant for a {' or '.join(intervention.networks)} network"
+    reason = intervention.unfit(recipe, facts)
+    if reason:
+        return reason
+    try:
+        edited = intervention.edit(recipe)
+    except RecipeError as error:
+        return str(error)
+    if edited == recipe:
+        return "the recipe already has it"
+    return misfit(edited)

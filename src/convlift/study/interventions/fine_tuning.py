@@ -1,0 +1,131 @@
+"""Changes to the second phase of transfer learning: what is unfrozen, how far and how long."""
+
+from convlift.recipe import Recipe
+from convlift.study.intervention import STEP, Edit, Facts, Intervention, multiplied, sets
+from convlift.study.symptoms import Symptom
+from convlift.train.config import FineTuning
+
+_SLOW = (Symptom.UNDERFIT, Symptom.UNDER_TRAINED)
+
+
+def _fine_tuned(recipe: Recipe, facts: Facts) -> str:
+    return "" if recipe.training.fine_tuning else "the backbone is not fine-tuned"
+
+
+def _frozen(recipe: Recipe, facts: Facts) -> str:
+    return "the backbone is fine-tuned already" if recipe.training.fine_tuning else ""
+
+
+def _fine_tuning_scaled(field: str, factor: float) -> Edit:
+    def edit(recipe: Recipe) -> Recipe:
+        old = getattr(recipe.training.fine_tuning, field)
+        new = max(1, round(old * factor)) if isinstance(old, int) else multiplied(old, factor)
+        return recipe.edit(training={"fine_tuning": {field: new}})
+
+    return edit
+
+
+def _stages(change: int) -> Edit:
+    def edit(recipe: Recipe) -> Recipe:
+        tuned = recipe.training.fine_tuning
+        assert tuned is not None, "there are stages to count only where fine-tuning is on"
+        stages = None if tuned.stages is None else max(1, tuned.stages + change)
+        return recipe.edit(training={"fine_tuning": {"stages": stages}})
+
+    return edit
+
+
+def _start_fine_tuning(recipe: Recipe) -> Recipe:
+    tuning = FineTuning(epochs=4, stages=1, learning_rate=multiplied(5e-4, STEP[recipe.training.optimizer]))
+    return recipe.edit(training={"fine_tuning": tuning.model_dump()})
+
+
+FINE_TUNING: tuple[Intervention, ...] = (
+    Intervention(
+        "batch norm follows the new images",
+        "training",
+        "Running statistics of the new images replace ImageNet's.",
+        "Li et al. 2017 (AdaBN), section 3",
+        (Symptom.UNDERFIT,),
+        sets("training", fine_tuning={"batch_norm": "update"}),
+        0.0,
+        networks=("pretrained",),
+        unfit=_fine_tuned,
+    ),
+    Intervention(
+        "fine-tuning learning rate x3",
+        "training",
+        "Images unlike ImageNet's need larger steps away from it.",
+        "Li et al. 2020, section 3",
+        _SLOW,
+        _fine_tuning_scaled("learning_rate", 3),
+        0.2,
+        group="fine-tuning learning rate",
+        networks=("pretrained",),
+        unfit=_fine_tuned,
+        repeats=True,
+    ),
+    Intervention(
+        "fine-tuning learning rate x0.3",
+        "training",
+        "Images like ImageNet's need little change of its features.",
+        "Li et al. 2020, section 3",
+        (Symptom.OVERFIT, Symptom.UNSTABLE),
+        _fine_tuning_scaled("learning_rate", 0.3),
+        0.0,
+        group="fine-tuning learning rate",
+        networks=("pretrained",),
+        unfit=_fine_tuned,
+        repeats=True,
+    ),
+    Intervention(
+        "longer fine-tuning",
+        "training",
+        "Twice the epochs of the second phase.",
+        "Kolesnikov et al. 2020, section 3.3",
+        _SLOW,
+        _fine_tuning_scaled("epochs", 2),
+        0.5,
+        networks=("pretrained",),
+        unfit=_fine_tuned,
+        repeats=True,
+    ),
+    Intervention(
+        "fine-tune the last stage",
+        "training",
+        "The last features are the most bound to the old task.",
+        "Yosinski et al. 2014, section 4",
+        _SLOW,
+        _start_fine_tuning,
+        1.0,
+        group="stages",
+        networks=("pretrained",),
+        unfit=_frozen,
+    ),
+    Intervention(
+        "one more stage fine-tuned",
+        "training",
+        "Earlier stages adapt too.",
+        "Yosinski et al. 2014, section 4",
+        _SLOW,
+        _stages(1),
+        0.5,
+        group="stages",
+        networks=("pretrained",),
+        unfit=_fine_tuned,
+        repeats=True,
+    ),
+    Intervention(
+        "one stage fewer fine-tuned",
+        "training",
+        "Fewer free weights, for few images.",
+        "Yosinski et al. 2014, section 4",
+        (Symptom.OVERFIT, Symptom.DATA_LIMITED),
+        _stages(-1),
+        -0.2,
+        group="stages",
+        networks=("pretrained",),
+        unfit=_fine_tuned,
+        repeats=True,
+    ),
+)

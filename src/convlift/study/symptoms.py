@@ -1,0 +1,17 @@
+"""What can be wrong with a training, in the words that interventions answer to."""
+
+from enum import Enum
+
+
+class Symptom(Enum):
+    """Each value is the phrase that a report prints."""
+
+    UNDERFIT = "underfit"
+    OVERFIT = "overfit"
+    UNDER_TRAINED = "under-trained"
+    OVERCONFIDENT = "overconfident"
+    LABEL_NOISE = "label noise"
+    IMBALANCE = "imbalanced classes"
+    DATA_LIMITED = "few training images"
+    OVER_AUGMENTED = "over-augmented"
+    UNSTABLE = "unstable"

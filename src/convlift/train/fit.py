@@ -1,0 +1,119 @@
+"""Training as a generator: one report an epoch, and the caller's loop decides what happens with it."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from convlift.errors import Diverged
+from convlift.outcome import EpochReport
+from convlift.train.objectives import Loss
+from convlift.train.predict import UNSEEN, Score
+from convlift.train.schedules import Schedule, set_learning_rate
+
+Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
+Objective = Callable[[Tensor, Tensor], Loss]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What sets one phase of training apart: its name, its validation, and which layers are in training mode.
+
+    validate: gives the validation score of the network as it stands (`predict.evaluate` does); without it the reports
+    hold NaN there. train_mode: called with the network before every epoch; transfer learning keeps frozen batch norms
+    in evaluation mode here.
+    """
+
+    name: Literal["train", "head", "fine-tune"] = "train"
+    validate: Callable[[], Score] | None = None
+    train_mode: Callable[[nn.Module], Any] = nn.Module.train
+
+
+def fit(
+    network: nn.Module,
+    batches: Batches,
+    objective: Objective,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    *,
+    epochs: int,
+    phase: Phase = Phase(),
+) -> Iterator[EpochReport]:
+    """Train `network` in place and hand control back after every epoch. Leaving the loop stops the training.
+
+    batches: callable epoch -> iterable of (inputs, targets): images_NCHW float, or any tensor that `network` takes,
+    with labels_N int64 or probabilities_NK. An epoch that ends early is reported as it is; one without any batch ends
+    the training without a report (a deadline, say).
+    schedule: callable step -> multiplier of the optimizer's learning rate; steps are counted over all epochs.
+    Raises Diverged when the training or validation loss stops being finite: on a CPU before the step is taken, so that
+    the weights are those of the last finite loss; on other devices at the end of the epoch, so that no step waits.
+    """
+    multipliers = map(schedule, count())
+    for epoch in range(epochs):
+        started = time.perf_counter()
+        phase.train_mode(network)
+        train = _train(network, batches(epoch), objective, optimizer, multipliers)
+        if train is None:
+            return
+        validation = phase.validate() if phase.validate else UNSEEN
+        if phase.validate and not math.isfinite(validation.loss):
+            raise _diverged("validation", validation.loss, optimizer)
+        yield EpochReport(
+            phase=phase.name,
+            epoch=epoch,
+            epochs=epochs,
+            train_loss=train.loss,
+            train_accuracy=train.accuracy,
+            validation_loss=validation.loss,
+            validation_accuracy=validation.accuracy,
+            learning_rate=_rate(optimizer),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _train(
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    objective: Objective,
+    optimizer: Optimizer,
+    multipliers: Iterator[float],
+) -> Score | None:
+    """One pass; the mean training cross-entropy and accuracy on the way, or None where there was no batch."""
+    losses, right, images = [], [], 0
+    for inputs, targets in batches:
+        set_learning_rate(optimizer, next(multipliers))
+        logits_NK = network(inputs)
+        loss = objective(logits_NK, targets)
+        # on a CPU reading a number is free; elsewhere it would make every step wait for the device
+        if loss.minimized.device.type == "cpu" and not math.isfinite(value := float(loss.minimized)):
+            raise _diverged("training", value, optimizer)
+        optimizer.zero_grad(set_to_none=True)
+        loss.minimized.backward()
+        optimizer.step()
+        labels_N = targets if targets.ndim == 1 else targets.argmax(1)
+        losses.append(loss.cross_entropy.detach() * len(targets))
+        right.append((logits_NK.detach().argmax(1) == labels_N).sum())
+        images += len(targets)
+    if not images:
+        return None
+    score = Score(float(torch.stack(losses).sum()) / images, int(torch.stack(right).sum()) / images)
+    if not math.isfinite(score.loss):
+        raise _diverged("training", score.loss, optimizer)
+    return score
+
+
+def _rate(optimizer: Optimizer) -> float:
+    return float(max(group["lr"] for group in optimizer.param_groups))
+
+
+def _diverged(which: str, loss: float, optimizer: Optimizer) -> Diverged:
+    return Diverged(
+        f"the {which} loss became {loss} at a learning rate of {_rate(optimizer):g}; it must stay finite. "
+        "Lower the learning_rate, or let it rise more slowly with warmup."
+    )

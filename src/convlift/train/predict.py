@@ -1,0 +1,44 @@
+"""What a network says: class probabilities, and how well they fit the labels."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Score(NamedTuple):
+    """loss: mean cross-entropy in nats; accuracy in [0, 1]."""
+
+    loss: float
+    accuracy: float
+
+
+UNSEEN = Score(float("nan"), float("nan"))
+
+
+@torch.inference_mode()
+def predict_probabilities(network: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.float32]:
+    """Probabilities (N, K) in the order of the inputs; (0, 0) without any. Leaves `network` in evaluation mode."""
+    network.eval()
+    found = [functional.softmax(network(inputs).float(), dim=1).cpu() for inputs in batches]
+    return torch.cat(found).numpy() if found else np.zeros((0, 0), np.float32)
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
+    """Mean loss and accuracy over batches of (inputs, labels_N), NaN without any. Leaves `network` in evaluation mode."""
+    network.eval()
+    losses, right, count = [], [], 0
+    for inputs, labels_N in batches:
+        logits_NK = network(inputs).float()
+        losses.append(functional.cross_entropy(logits_NK, labels_N, reduction="sum"))
+        right.append((logits_NK.argmax(1) == labels_N).sum())
+        count += len(labels_N)
+    if not count:
+        return UNSEEN
+    # one wait for the device at the end, not one a batch
+    return Score(float(torch.stack(losses).sum()) / count, int(torch.stack(right).sum()) / count)

@@ -1,0 +1,48 @@
+"""What a trial is told, and the clock and curve that it keeps."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from convlift.outcome import EpochReport
+from convlift.recipe import Recipe
+
+Report = Callable[[EpochReport], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to train. fidelity: fraction of the recipe's epochs; seconds: wall clock after which training stops where it
+    is; save_to: where the weights go ("" for nowhere)."""
+
+    recipe: Recipe
+    seed: int
+    fidelity: float = 1.0
+    seconds: float = math.inf
+    save_to: str = ""
+
+
+@dataclass
+class Watch:
+    """Owns a trial's clock and its curve: training asks it for time and tells it every epoch."""
+
+    seconds: float
+    report: Report
+    curve: list[EpochReport] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    stopped: bool = False
+
+    def late(self) -> bool:
+        """Whether the time is over; from then on the trial counts as stopped."""
+        self.stopped = self.stopped or time.monotonic() - self.started > self.seconds
+        return self.stopped
+
+    def note(self, epoch: EpochReport) -> None:
+        """Keep an epoch's report and pass it on."""
+        self.curve.append(epoch)
+        self.report(epoch)
+
+    def elapsed(self) -> float:
+        """Seconds since the trial began."""
+        return time.monotonic() - self.started

@@ -1,0 +1,110 @@
+"""One phase of training: batches from arrays, and `fit` under the recipe's rules."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from convlift.augment.config import Augmentation
+from convlift.augment.pipeline import augment, normalize
+from convlift.data.normalization import Statistics
+from convlift.train.config import Training
+from convlift.train.early_stopping import stop_early
+from convlift.train.fit import Phase, fit
+from convlift.train.objectives import CrossEntropy
+from convlift.train.optimizers import make_optimizer
+from convlift.train.predict import Score, evaluate
+from convlift.train.schedules import make_schedule
+from convlift.trial.order import Watch
+
+EVALUATION_BATCH = 256
+
+Indices = NDArray[np.int64]
+Draw = Callable[
+    [Indices, np.random.Generator], Tensor
+]  # training positions -> their inputs, as drawn this time
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a phase trains on. draw: the inputs of some training positions; held_out: those of all validation images, in
+    batches of EVALUATION_BATCH. Labels are int64."""
+
+    name: Literal["train", "head", "fine-tune"]
+    draw: Draw
+    labels: Tensor
+    held_out: Callable[[], Iterable[Tensor]]
+    held_out_labels: Tensor
+    train_mode: Callable[[nn.Module], Any] = nn.Module.train
+
+
+def run_phase(network: nn.Module, course: Course, training: Training, seed: int, watch: Watch) -> None:
+    """Train `network` in place, every epoch reported to the watch, until the epochs, the patience or the time are over.
+
+    The order of the images and all random changes follow from the seed, the phase and the epoch alone.
+    """
+    count = len(course.labels)
+    steps = training.epochs * math.ceil(count / training.batch_size)
+
+    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        rng = np.random.default_rng([seed, len(course.name), epoch])
+        for chosen in chunks(rng.permutation(count), training.batch_size):
+            if watch.late():
+                return
+            yield course.draw(chosen, rng), course.labels[torch.from_numpy(chosen)]
+
+    def validate() -> Score:
+        return evaluate(network, zip(course.held_out(), split_labels(course.held_out_labels), strict=True))
+
+    reports = fit(
+        network,
+        batches,
+        CrossEntropy(training.label_smoothing),
+        make_optimizer(network, training),
+        make_schedule(training.schedule, steps=steps, warmup=training.warmup),
+        epochs=training.epochs,
+        phase=Phase(course.name, validate, course.train_mode),
+    )
+    for epoch in stop_early(reports, network, training.patience):
+        watch.note(epoch)
+
+
+def scaled(epochs: int, fidelity: float) -> int:
+    """A fraction of the epochs, at least one; the schedule shrinks with them."""
+    return max(1, round(epochs * fidelity))
+
+
+def image_draw(images_NHWC: NDArray[np.uint8], augmentation: Augmentation, normal: Statistics) -> Draw:
+    """Draws augmented images_NCHW from the training images."""
+    return lambda chosen, rng: to_tensor(augment(images_NHWC[chosen], augmentation, *normal, rng))
+
+
+def normalized(
+    pixels: NDArray[np.uint8], part: Indices, normal: Statistics
+) -> Callable[[], Iterator[Tensor]]:
+    """Gives the images of `part`, unaugmented, batch by batch; made anew at each call, so that they take no memory."""
+    return lambda: (
+        to_tensor(normalize(np.ascontiguousarray(pixels[chosen]), *normal))
+        for chosen in chunks(part, EVALUATION_BATCH)
+    )
+
+
+def chunks(indices: Indices, size: int) -> Iterator[Indices]:
+    """Consecutive parts of at most `size`."""
+    for first in range(0, len(indices), size):
+        yield indices[first : first + size]
+
+
+def split_labels(labels: Tensor) -> tuple[Tensor, ...]:
+    """Labels in batches of EVALUATION_BATCH."""
+    return torch.split(labels, EVALUATION_BATCH)
+
+
+def to_tensor(inputs_NHWC: NDArray[np.float32]) -> Tensor:
+    """The same memory as images_NCHW in channels-last order."""
+    return torch.from_numpy(inputs_NHWC).permute(0, 3, 1, 2)

@@ -1,0 +1,69 @@
+"""One recipe, one seed, one fidelity -> one outcome: the only room that wires data, network and training."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from convlift.data.dataset import Dataset
+from convlift.data.normalization import Statistics
+from convlift.errors import Diverged
+from convlift.outcome import NO_PROBABILITIES, Outcome
+from convlift.trial.order import Order, Report, Watch
+from convlift.trial.scratch import train_from_scratch
+
+
+def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lambda _epoch: None) -> Outcome:
+    """Train and let the network speak on validation and test images; test labels are not in `dataset`.
+
+    cache: where features of frozen backbones are kept. report: called with every epoch.
+    The same order, data and thread count give the same numbers, bit for bit, on a CPU.
+    Raises RecipeError or WeightsError where the recipe cannot be built; a loss that stops being finite is an outcome.
+    """
+    order = replace(order, recipe=order.recipe.at(dataset.store.native_resolution))
+    watch = Watch(order.seconds, report)
+    torch.manual_seed(order.seed)
+    try:
+        if order.recipe.architecture.kind == "pretrained":
+            # timm takes seconds to import, which a network from scratch need not wait for
+            from convlift.trial.transfer import train_transfer
+
+            trained = train_transfer(order, dataset, cache, watch)
+        else:
+            trained = train_from_scratch(order, dataset, watch)
+    except Diverged as error:
+        curve, seconds = tuple(watch.curve), watch.elapsed()
+        return Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, curve, seconds, str(error))
+    if order.save_to:
+        save_network(Path(order.save_to), trained.network, trained.normal)
+    return Outcome(
+        "stopped" if watch.stopped else "finished",
+        trained.validation,
+        trained.test,
+        curve=tuple(watch.curve),
+        seconds=watch.elapsed(),
+        reason="the time allowed was over before the last epoch" if watch.stopped else "",
+        weights=order.save_to,
+    )
+
+
+def save_network(path: Path, network: nn.Module, normal: Statistics) -> None:
+    """Weights as safetensors, with the normalization in the file's metadata; whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    mean, std = normal
+    save_file(state, beside, {"mean": json.dumps(mean.tolist()), "std": json.dumps(std.tolist())})
+    os.replace(beside, path)
+
+
+def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std) per channel of a file that `save_network` wrote."""
+    with safe_open(path, "pt") as weights:
+        metadata = weights.metadata()
+    return tuple(json.loads(metadata["mean"])), tuple(json.loads(metadata["std"]))

@@ -1,0 +1,86 @@
+"""Whole campaigns in a simulated world: ours by the room's public functions alone, and the naive rivals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from worlds import World, run
+
+from convlift.evidence import plan, posterior
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Played:
+    """on (C, B, K): every run, pilots first, finals last; validation (C, B) and test (C, B, nt) right or wrong."""
+
+    on: Bools
+    validation: Bools
+    test: Bools
+    shipped: Bools  # (C, K)
+    belief: posterior.Belief
+    pilots: int
+    finals: int
+
+
+def play(
+    world: World, rng: np.random.Generator, *, use_priors: bool = False, rule: str = "auto", groups=None
+) -> Played:
+    """Steps 1 to 5 for all campaigns side by side; the test's right and wrong are kept, never looked at."""
+    setting = world.setting
+    C, K, n = setting.campaigns, setting.K, setting.n
+    pilots, finals = plan.pilots_and_finals(setting.B)
+    groups = np.full(K, -1) if groups is None else groups
+    priors = world.priors if use_priors else np.zeros((C, K))
+    on = np.zeros((C, setting.B, K), bool)
+    right = np.zeros((C, setting.B, world.images.shape[1]), bool)
+    right[:, :pilots] = run(world, on[:, :pilots], rng, slice(None))
+    state = None
+    for r in range(pilots, setting.B - finals):
+        recipe, state = posterior.draw(_trials(on, right, r, n), priors, groups, rng, state)
+        on[:, r] = recipe
+        right[:, r] = run(world, on[:, r : r + 1], rng, slice(None))[:, 0]
+    belief = posterior.believe(_trials(on, right, setting.B - finals, n), priors, rng, state)
+    shipped = posterior.ship(belief, groups, setting.B, rule)
+    on[:, setting.B - finals :] = shipped[:, None]
+    right[:, setting.B - finals :] = run(world, on[:, setting.B - finals :], rng, slice(None))
+    return Played(on, right[:, :, :n], right[:, :, n:], shipped, belief, pilots, finals)
+
+
+def _trials(on: Bools, right: Bools, runs: int, n: int) -> posterior.Trials:
+    scores = 100 * right[:, :runs, :n].mean(-1)
+    return posterior.Trials(on[:, :runs], scores, n, float(scores.mean()) / 100)
+
+
+def gains(world: World, shipped: Bools) -> Floats:
+    """True gain in points of recipes (C, K) over the baseline."""
+    return world.points(shipped[:, None])[:, 0] - 100 * world.setting.accuracy
+
+
+def keep_if_better(world: World, rng: np.random.Generator, flips: float = 0.0) -> tuple[Bools, Floats]:
+    """The naive search: change something, train once, keep it if the validation score rose.
+
+    flips = 0 adds the next candidate in turn; flips = 4 flips about four at random (the rival called evo4). Returns the
+    kept recipes (C, K) and the score that such a search reports, in points.
+    """
+    setting = world.setting
+    C, K = setting.campaigns, setting.K
+    validation = slice(0, setting.n)
+    current = np.zeros((C, K), bool)
+    best = 100 * run(world, current[:, None], rng, validation).mean(-1)[:, 0]
+    order = np.argsort(rng.random((C, K)), axis=1)
+    for r in range(setting.B - 1):
+        if flips:
+            change = rng.random((C, K)) < flips / K
+            nothing = ~change.any(1)
+            change[nothing, rng.integers(0, K, nothing.sum())] = True
+        else:
+            change = np.arange(K) == order[:, r % K, None]
+        trial = current ^ change
+        score = 100 * run(world, trial[:, None], rng, validation).mean(-1)[:, 0]
+        better = score > best
+        current = np.where(better[:, None], trial, current)
+        best = np.where(better, score, best)
+    return current, best
