@@ -8,7 +8,8 @@ ConvliftError              exit code 2: a sentence with the value, the rule and 
 ├── WeightsError           pretrained weights that are not there or do not fit
 ├── MissingExtra           an optional dependency that is not installed
 ├── LedgerError            a run folder that cannot be read, or belongs to another campaign
-└── Diverged               the loss stopped being finite (a trial's fate, never a campaign's)
+├── Diverged               the loss stopped being finite (a trial's fate, never a campaign's)
+└── Interrupted            exit code 130 or 143: Ctrl-C or SIGTERM
 """
 
 
@@ -50,3 +51,11 @@ class LedgerError(ConvliftError):
 
 class Diverged(ConvliftError):
     """The loss stopped being finite."""
+
+
+class Interrupted(ConvliftError):
+    """Somebody asked to stop (Ctrl-C or SIGTERM); what was finished is on disk."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

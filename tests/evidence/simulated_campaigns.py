@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from worlds import World, run
 
-from convlift.evidence import plan, posterior
+from convlift.evidence import changes, final, plan, posterior, shares
+from convlift.outcome import Estimate
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -57,6 +58,58 @@ def _trials(on: Bools, right: Bools, runs: int, n: int) -> posterior.Trials:
 def gains(world: World, shipped: Bools) -> Floats:
     """True gain in points of recipes (C, K) over the baseline."""
     return world.points(shipped[:, None])[:, 0] - 100 * world.setting.accuracy
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the opened test says of C campaigns; gains and shares come with their truths, in points."""
+
+    gain: Floats  # (C, 3): value, low, high
+    true_gain: Floats
+    score: Floats  # (C, 3), of the final recipe
+    true_score: Floats
+    total_proven: Bools
+    proven: Bools  # (C, K)
+    share_covered: Bools  # one entry for every shipped change of every campaign
+    belief: posterior.Belief  # (C, K), from validation and test together
+
+
+def judge(world: World, played: Played, rng: np.random.Generator) -> Judged:
+    """Steps 5 to 7 for every campaign."""
+    both = np.concatenate([played.validation, played.test], axis=2)
+    trials = posterior.Trials(played.on, 100 * both.mean(-1), both.shape[2], float(both.mean()))
+    belief = posterior.believe(trials, np.zeros(played.shipped.shape), rng)
+    true_gain, true_shares = gains(world, played.shipped), world.shares(played.shipped)
+    finals, proven, covered = [], [], []
+    for c in range(world.setting.campaigns):
+        tests = changes.test_changes(played.on[c], played.test[c])
+        arms = played.test[c, : played.pilots], played.test[c, -played.finals :]
+        finals.append(final.judge(*arms, tests.seed_variance))
+        proven.append(tests.proven)
+        one = posterior.Belief(
+            belief.mean[c], belief.sd[c], belief.probability[c], belief.intercept[c], belief.noise[c], 0
+        )
+        share = shares.shares(one, played.shipped[c], finals[-1].gain_points.value)
+        covered.append(((share.low <= true_shares[c]) & (true_shares[c] <= share.high))[played.shipped[c]])
+    return Judged(
+        np.array([_triple(j.gain_points) for j in finals]),
+        true_gain,
+        100 * np.array([_triple(j.final) for j in finals]),
+        true_gain + 100 * world.setting.accuracy,
+        np.array([j.proven for j in finals]),
+        np.array(proven),
+        np.concatenate(covered),
+        belief,
+    )
+
+
+def _triple(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
+
+
+def covers(intervals: Floats, truth: Floats) -> float:
+    """The share of intervals (C, 3) that hold their truth (C,)."""
+    return float(np.mean((intervals[:, 1] <= truth) & (truth <= intervals[:, 2])))
 
 
 def keep_if_better(world: World, rng: np.random.Generator, flips: float = 0.0) -> tuple[Bools, Floats]:

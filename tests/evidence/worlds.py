@@ -113,12 +113,14 @@ def _effects(setting: Setting, rng: np.random.Generator) -> Floats:
 
 
 def _priors(effects: Floats, correlation: float, rng: np.random.Generator) -> Floats:
-    """What a catalogue would guess, in points: as spread as the effects and correlated with them as asked."""
-    if correlation == 0:
-        return np.zeros_like(effects)
-    standard = (effects - effects.mean()) / effects.std()
+    """What a catalogue would guess, in points: half as spread as the effects and correlated with them as asked.
+
+    A guess that is as spread as the truth would be overconfident at any correlation below one.
+    """
+    standard = (effects - effects.mean()) / max(float(effects.std()), 0.1)
     noise = rng.normal(size=effects.shape)
-    return correlation * standard + np.sqrt(1 - correlation**2) * noise
+    guess = correlation * standard + np.sqrt(1 - correlation**2) * noise
+    return 0.5 * max(float(effects.std()), 0.1) * guess
 
 
 def _correlation(accuracy: float) -> float:

@@ -55,7 +55,9 @@ def make_verdict(name: str, area: str, points: float, label: Label) -> Verdict:
 
 
 def make_result(
-    verdicts: tuple[Verdict, ...], gain: tuple[float, float, float] = (11.1, 8.0, 14.2), test_images: int = 648
+    verdicts: tuple[Verdict, ...],
+    gain: tuple[float, float, float] = (11.1, 8.0, 14.2),
+    test_images: int = 648,
 ) -> Result:
     value, low, high = gain
     shares = sum(verdict.points for verdict in verdicts if verdict.shipped)
@@ -76,7 +78,13 @@ def make_result(
         budget_seconds=900.0,
         optimism_points=0.4,
         findings=(
-            Finding("duplicates", "warning", "14 images appear twice.", ("a/1.jpg", "b/2.jpg"), "Delete one of each."),
+            Finding(
+                "duplicates",
+                "warning",
+                "14 images appear twice.",
+                ("a/1.jpg", "b/2.jpg"),
+                "Delete one of each.",
+            ),
             Finding("imbalance", "note", "The largest class has 1.5 times as many images as the smallest."),
         ),
         notes=("Little is left to find: the last eight trials moved no belief by more than 0.1 points.",),
@@ -132,7 +140,10 @@ def make_picture(seed: int, side: int = 128) -> bytes:
 
 
 def make_story(
-    result: Result, classes: tuple[str, ...] = FLOWERS, trials: int = 38, pictures: tuple[bytes, ...] | None = None
+    result: Result,
+    classes: tuple[str, ...] = FLOWERS,
+    trials: int = 38,
+    pictures: tuple[bytes, ...] | None = None,
 ) -> Story:
     number = len(classes)
     rng = np.random.default_rng(7)
@@ -184,5 +195,3 @@ def result() -> Result:
 @pytest.fixture
 def story(result: Result) -> Story:
     return make_story(result)
-
-

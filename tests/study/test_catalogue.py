@@ -105,16 +105,15 @@ def test_cached_features_are_augmented_through_views_alone():
         assert not any("views" in each for each in names)
 
 
-@pytest.mark.parametrize("facts", [FLOWERS, DIGITS], ids=["flowers", "digits"])
-def test_every_convnet_that_fits_can_be_built(facts):
+def test_every_convnet_that_fits_can_be_built():
     from convlift.model.cost import cost
 
     for name in ("plain", "residual", "custom"):
-        recipe = start(name, facts)
-        for each in fitting(recipe, facts):
+        recipe = start(name, DIGITS)
+        for each in fitting(recipe, DIGITS):
             edited = each.edit(recipe)
             assert not misfit(edited)
-            cost(edited.architecture, classes=5, channels=facts.channels, resolution=edited.data.resolution)
+            cost(edited.architecture, classes=5, channels=1, resolution=edited.data.resolution)
 
 
 @pytest.mark.parametrize(

@@ -117,13 +117,13 @@ def open_npz(path: Path) -> ArraySource:
     The arrays are read into memory whole. Raises DataError naming the array at fault; never unpickles an object.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             parts: dict[Split | None, tuple[NDArray[Any], NDArray[Any]]] = {}
             for prefix, split in _NPZ_SPLITS.items():
                 if f"{prefix}_images" in archive and len(images := _array(archive, f"{prefix}_images", path)):
                     parts[split] = images, _array(archive, f"{prefix}_labels", path)
             names = sorted(archive)
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise DataError(f"{path} cannot be read as an .npz file: {' '.join(str(error).split())}.") from error
     if "train" not in parts:
         found = ", ".join(printable(name) for name in names) or "nothing"

@@ -87,18 +87,18 @@ def decode(content: bytes) -> Decoded:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise UnreadableImage(
-                    f"{width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} million are allowed"
-                )
+                raise UnreadableImage(f"{width} x {height}: over {MAX_PIXELS // 1_000_000} million pixels")
             notes = ["first frame"] if getattr(image, "is_animated", False) else []
             image.load()
             upright = _upright(image, notes)
             flat = _to_eight_bits(upright, notes)
     except UnreadableImage:
         raise
-    except (
-        Exception
-    ) as error:  # on broken files Pillow raises nearly anything, from SyntaxError to struct.error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImage(
+            f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read"
+        ) from error
+    except Exception as error:  # on broken files Pillow raises nearly anything, SyntaxError included
         raise UnreadableImage(f"broken {kind}: {printable(str(error)) or type(error).__name__}") from error
     if min(flat.size) < 8 or max(flat.size) > 8 * min(flat.size):
         notes.append("odd shape")

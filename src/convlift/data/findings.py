@@ -56,7 +56,7 @@ def check_classes(
         raise DataError(f"{name} has official splits but no training images; add a train part.")
     if missing := sorted(set(present.tolist()) - set(labels[is_train].tolist())):
         raise DataError(
-            f"{_classes(classes, missing)} of {name} only in the validation or test part; "
+            f"{_classes(classes, missing)} only in the validation or test part of {name}; "
             "every class needs training images. Add some or remove the class."
         )
     # where there is no official validation part, it is carved out of the training part

@@ -86,12 +86,12 @@ def start_effect(baseline_correct: Floats, on: Bools, correct: Floats) -> Estima
     """What the starting point alone adds to the baseline, in points, where the two differ.
 
     baseline_correct (P, nt): the baseline's runs; on (N, K), correct (N, nt): all runs from the starting point. No run
-    need be the bare starting point, yet one or two are worth much more than others (half-width 5 instead of 12 points at
-    20 trials on 300 images): a search draws recipes with about as many changes each, so the changes' common mean is
+    need be the bare starting point, yet one or two are worth much more than others (half-width 5 instead of 12 points
+    at 20 trials on 300 images): a search draws recipes with about as many changes each, so the changes' common mean is
     hardly told from the intercept. The intercept is the generalized least-squares mean under b_j = m + N(0, v),
-    m ~ N(0, .5^2), whose weights prefer runs with few changes; what the changes leak into it under that model is part of
-    the variance, beside images and seeds. Simulated coverage in worlds with no, mixed, antagonistic and mostly harmful
-    changes: with a bare run .95 to 1.00; without one .97 to 1.00, but .65 to .75 where most changes harm.
+    m ~ N(0, .5^2), whose weights prefer runs with few changes; what the changes leak into it under that model is part
+    of the variance, beside images and seeds. Simulated coverage in worlds with no, mixed, antagonistic and mostly
+    harmful changes: with a bare run .95 to 1.00; without one .97 to 1.00, but .65 to .75 where most changes harm.
     """
     x, points = np.asarray(on, np.float64), 100.0 * np.asarray(correct, np.float64)
     baseline = 100.0 * np.asarray(baseline_correct, np.float64)

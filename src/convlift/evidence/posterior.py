@@ -27,7 +27,9 @@ Bools = NDArray[np.bool_]
 FRESH_SWEEPS = (
     30  # burn-in of a chain that starts from nothing: the first trial, or a campaign that is resumed
 )
-POINTS_PER_TRAINING = 0.1  # what one more training gains early in a search (simulated; 40 candidates)
+POINTS_PER_TRAINING = (
+    0.2  # charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
+)
 LEAN_RUNS, LEAN_IMAGES = 60, 1000
 MOST_ON = 12  # more changes at once make every run a worse witness for each of them (simulated)
 

@@ -11,9 +11,9 @@ from convlift.evidence.changes import ChangeTests
 from convlift.evidence.shares import Shares
 from convlift.outcome import Area, Estimate, Label, Verdict
 
-# Of changes believed with more than .8 (after the test was opened) 80 to 100% truly help in nearly every simulated world
-# and 2% at most harm; of those under .15, 88 to 100% truly harm. Between .7 and .8 only about 65% help. In worlds where no
-# change does anything, none gets either label. (200 campaigns each; antagonistic changes are the worst case: .66 to .80.)
+# Of changes believed with more than .8 (after the test was opened) 80 to 100% truly help and 2% at most harm; of those
+# under .15, 88 to 100% truly harm. Between .7 and .8 only about 65% help. Strong antagonism is the worst case (.66 to
+# .80 of the likely ones help); where no change does anything, none gets either label. (200 simulated campaigns each.)
 LIKELY = 0.8
 HARMFUL = 0.15
 
@@ -64,8 +64,8 @@ def verdicts(
 def start_verdict(subject: Subject, effect: Estimate, trials: int) -> Verdict:
     """The verdict on the starting point where it differs from the baseline.
 
-    effect: `changes.start_effect`. Proven when its own 95% interval lies above zero: it is one contrast fixed before the
-    search, so it needs no correction for having been picked.
+    effect: `changes.start_effect`. Proven when its own 95% interval lies above zero: it is one contrast, fixed before
+    the search, so it needs no correction for having been picked.
     """
     sd = max((effect.high - effect.low) / 3.92, 1e-9)
     chance = float(ndtr(effect.value / sd))

@@ -9,7 +9,7 @@ from convlift.outcome import EpochReport
 
 
 class InlineExecutor:
-    """An Executor whose jobs run inside `wait`, oldest first, whatever the timeout. `prepare` is called at the first."""
+    """An Executor whose jobs run inside `wait`, oldest first, whatever the timeout. `prepare` runs at the first."""
 
     capacity = 1
 

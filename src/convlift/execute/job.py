@@ -14,7 +14,7 @@ from convlift.recipe import Recipe
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to run. id: the ledger's; fidelity: fraction of the full training; save_to: path for the weights, or "".
+    """One trial to run. id: the ledger's; fidelity: fraction of the full training; save_to: path of the weights or "".
 
     deadline: instant of time.monotonic(), which all processes of a machine share, by which the trial is to stop by
     itself; the executor enforces nothing, its owner may `cancel`.
@@ -29,7 +29,7 @@ class Job:
 
 
 class Ended(NamedTuple):
-    """How a job ended. crashed: its process died, so that another attempt may succeed; traceback: for the log, or ""."""
+    """How a job ended. crashed: its process died, and another attempt may succeed; traceback: for the log, or ""."""
 
     job: Job
     outcome: Outcome
@@ -80,7 +80,7 @@ class Executor(Protocol):
         """Stop a job at once; `wait` returns it with status "stopped" and the reason. Nothing, where it has ended."""
 
     def close(self, kill: bool = False) -> tuple[Ended, ...]:
-        """Let the running jobs end, or kill them; the jobs that ended and were not returned. Waiting jobs are dropped."""
+        """Let the running jobs end, or kill them; drop the waiting ones. What ended and was not returned yet."""
 
     def __enter__(self) -> Self: ...
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.connection import wait as wait_for_any
@@ -182,10 +183,8 @@ class ProcessExecutor:
                 output.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
-        try:
+        with suppress(OSError):  # where it is dead already, the next listening notices
             ours.send_bytes(self._task)
-        except OSError:
-            pass  # it is dead already, which the next listening notices
         return worker
 
     def _listen(self, timeout: float) -> None:

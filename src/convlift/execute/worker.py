@@ -69,7 +69,7 @@ def main() -> None:
     except BaseException as error:
         told = error if isinstance(error, ConvliftError) else None
         connection.send(Broken(told, traceback.format_exc()))
-        raise
+        return
     while True:
         job = pickle.loads(inbox.get())
         _limit_threads(task.threads)  # again: the last job may have imported a library

@@ -4,14 +4,16 @@ The only place that imports timm.
 """
 
 import difflib
-from typing import Any
+import itertools
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from convlift.errors import RecipeError
 from convlift.model.operators import declare_missing_operators
-from convlift.model.weights import Statistics, find_weights, load_weights
+from convlift.model.weights import Statistics, find_local_weights, find_weights, load_weights
 
 declare_missing_operators()
 
@@ -53,30 +55,25 @@ def create_backbone(name: str, weights: str) -> Backbone:
     a convolutional feature map, WeightsError for weights that are missing or do not fit.
     """
     file = find_weights(_known(name), weights, _published(name).hf_hub_id)
-    padding = {"pad_type": file.pad_type} if file and file.pad_type else {}
-    network = timm.create_model(name, pretrained=False, num_classes=0, **padding)
-    names = [child for child, _ in network.named_children()]
-    units, channels = _feature_units(name, network)
-    if units:
-        used = {unit.split(".")[0] for unit in units}
-    else:
-        used = set(names) - set(_classifier_names(name))
+    pad_type = file.pad_type if file else ""
+    structure = _structure(name, pad_type)
+    network = _build(name, pad_type)
     if file is not None:
-        load_weights(network, file, used, {*names, *_classifier_names(name)} - used)
-    for child in set(names) - used:
-        setattr(network, child, nn.Identity())
-    backbone = Backbone(network, _parts(network, units), channels)
-    return backbone.to(memory_format=torch.channels_last)
+        load_weights(network, file, structure.used, structure.unused)
+    for child in structure.unused:
+        if hasattr(network, child):
+            setattr(network, child, nn.Identity())
+    return Backbone(network, structure.parts, structure.channels).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def backbone_statistics(name: str, weights: str = "auto") -> Statistics:
     """Mean and deviation per channel, of pixels in [0, 1], that a backbone was trained with; builds no network.
 
-    Those that a weights file states come before timm's. Raises RecipeError for an unknown name.
+    Those that a weights file states come before timm's. Raises RecipeError for an unknown name, WeightsError for a file
+    that is not there.
     """
     published = _published(_known(name))
-    packaged_or_named = weights != "auto" or published.hf_hub_id is None or name.startswith("tf_efficientnet_lite0")
-    file = find_weights(name, weights, None) if packaged_or_named and weights != "random" else None
+    file = find_local_weights(name, weights)
     if file is not None and file.statistics is not None:
         return file.statistics
     return tuple(map(float, published.mean)), tuple(map(float, published.std))
@@ -121,30 +118,52 @@ def _published(name: str) -> Any:
     return timm.models.get_pretrained_cfg(name)
 
 
-def _classifier_names(name: str) -> tuple[str, ...]:
+def _classifier_names(name: str) -> set[str]:
     classifier = _published(name).classifier or ()
-    paths = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    return tuple(path.split(".")[0] for path in paths)
+    return {path.split(".")[0] for path in ((classifier,) if isinstance(classifier, str) else classifier)}
 
 
-def _feature_units(name: str, network: nn.Module) -> tuple[list[str], int]:
-    """Names of the modules that, one after another, are `forward_features`, and the channels it gives.
+def _build(name: str, pad_type: str) -> Any:
+    padding: dict[str, Any] = {"pad_type": pad_type} if pad_type else {}
+    return timm.create_model(name, pretrained=False, num_classes=0, **padding)
 
-    Found by running them: the longest run of modules, in the order they were declared, whose result equals
-    forward_features' to the bit. Empty where there is none (HRNet, whose branches run side by side).
-    """
-    images = torch.randn(1, 3, PROBE_PIXELS, PROBE_PIXELS, generator=torch.Generator().manual_seed(0))
-    network.eval()
-    with torch.inference_mode():
-        try:
-            features = network.forward_features(images)  # type: ignore[operator]
-        except Exception as error:
-            raise _no_feature_map(name, f"it refuses {PROBE_PIXELS} pixel images") from error
-        if not isinstance(features, Tensor) or features.ndim != 4:
-            raise _no_feature_map(name, "its features are a sequence")
-        if getattr(network, "output_fmt", "NCHW") != "NCHW" or features.shape[2] != features.shape[3]:
-            raise _no_feature_map(name, "its features have the channels last")
-        return _matching_run(network, images, features), features.shape[1]
+
+class _Structure(NamedTuple):
+    """parts: as in Backbone; used, unused: names of top-level modules that make the features, and of the others."""
+
+    parts: tuple[tuple[str, ...], ...]
+    channels: int
+    used: frozenset[str]
+    unused: frozenset[str]
+
+
+@lru_cache(maxsize=64)
+def _structure(name: str, pad_type: str) -> _Structure:
+    """How a network makes its features, found by running it once; leaves torch's generator as it was."""
+    # on the CPU even where the caller builds a network without memory (the meta device)
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.inference_mode():
+        network = _build(name, pad_type).eval()
+        images = torch.randn(1, 3, PROBE_PIXELS, PROBE_PIXELS)
+        features = _probe(name, network, images)
+        units = _matching_run(network, images, features)
+    children = {child for child, _ in network.named_children()}
+    classifier = _classifier_names(name)
+    used = {unit.split(".")[0] for unit in units} or children - classifier
+    return _Structure(
+        _parts(network, units), features.shape[1], frozenset(used), frozenset((children | classifier) - used)
+    )
+
+
+def _probe(name: str, network: Any, images: Tensor) -> Tensor:
+    try:
+        features = network.forward_features(images)
+    except Exception as error:
+        raise _no_feature_map(name, f"it refuses images of {PROBE_PIXELS} pixels") from error
+    if not isinstance(features, Tensor) or features.ndim != 4:
+        raise _no_feature_map(name, "its features are a sequence")
+    if getattr(network, "output_fmt", "NCHW") != "NCHW" or features.shape[2] != features.shape[3]:
+        raise _no_feature_map(name, "its features have the channels last")
+    return features
 
 
 def _no_feature_map(name: str, reason: str) -> RecipeError:
@@ -155,6 +174,10 @@ def _no_feature_map(name: str, reason: str) -> RecipeError:
 
 
 def _matching_run(network: nn.Module, images: Tensor, features: Tensor) -> list[str]:
+    """The longest run of modules, in the order they were declared, whose result is `features` to the bit.
+
+    Empty where there is none (HRNet, whose branches run side by side).
+    """
     run: list[str] = []
     matching: list[str] = []
     value: Any = images.clone()
@@ -190,7 +213,7 @@ def _parts(network: nn.Module, units: list[str]) -> tuple[tuple[str, ...], ...]:
     if not units:
         return ((),)
     parts = [[units[0]]]
-    for before, unit in zip(units, units[1:], strict=False):
+    for before, unit in itertools.pairwise(units):
         convolutions = sum(isinstance(m, nn.Conv2d) for m in network.get_submodule(unit).modules())
         if convolutions >= 2 or (convolutions and isinstance(network.get_submodule(before), POOLINGS)):
             parts.append([])

@@ -22,4 +22,5 @@ def build_network(architecture: Architecture, *, classes: int, channels: int, re
         from convlift.model.pretrained import Classifier
 
         network = Classifier(architecture, classes)
-    return network.to(memory_format=torch.channels_last)
+    # mypy: torch's stubs leave out this overload
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -62,6 +62,12 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Sequential(*([] if same else _convolution(architecture, inputs, width, kernel=1)))
         self.activation = _activation(architecture)
 
+    def start_as_identity(self) -> None:
+        """Set the scale (or without normalization the kernel) that ends the branch to zero."""
+        last = self.branch[-1]
+        assert isinstance(last, nn.Conv2d | nn.BatchNorm2d | nn.GroupNorm)
+        nn.init.zeros_(last.weight)
+
     def forward(self, map_NCHW: Tensor) -> Tensor:
         return self.activation(self.gate(self.branch(map_NCHW)) + self.shortcut(map_NCHW))
 
@@ -70,17 +76,15 @@ def _features(architecture: ConvNet, channels: int, resolution: int) -> tuple[li
     layers: list[nn.Module] = []
     width, side = channels, resolution
     if architecture.stem == "large":
-        side = (resolution + 1) // 2
-        _check_halving(architecture, resolution, side)
         layers += [*_convolution(architecture, channels, architecture.width, kernel=7, stride=2)]
         layers += [_activation(architecture), *_halving(architecture, architecture.width)]
-        width, side = architecture.width, _halved(architecture, side)
+        width, side = architecture.width, _halved(architecture, (resolution + 1) // 2)
     elif architecture.residual:
         # a residual block needs its input as wide as itself: the first convolution stands alone (He et al., 4.2)
         layers += [*_convolution(architecture, channels, architecture.width), _activation(architecture)]
         width = architecture.width
     for stage in range(architecture.stages):
-        _check_halving(architecture, resolution, side)
+        _check_halving(architecture, resolution, side, stage)
         wider = architecture.width * 2**stage
         for _ in range(architecture.blocks):
             layers += _block(architecture, width, wider)
@@ -168,25 +172,24 @@ def _initialize(network: nn.Sequential) -> None:
             nn.init.xavier_uniform_(module.weight)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
-    hidden = network.head[0]
-    if len(network.head) > 1 and isinstance(hidden, nn.Linear):
-        nn.init.kaiming_normal_(hidden.weight, nonlinearity="relu")
+    *hidden, _last = network.get_submodule("head").children()
+    for layer in hidden:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     for module in network.modules():
         if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[-1].weight)
+            module.start_as_identity()
         elif isinstance(module, SelfAttention):
             nn.init.zeros_(module.project.weight)
 
 
-def _check_halving(architecture: ConvNet, resolution: int, side: int) -> None:
+def _check_halving(architecture: ConvNet, resolution: int, side: int, stage: int) -> None:
     if side < 2:
-        stem = 2 if architecture.stem == "large" else 0
-        possible = max(0, resolution.bit_length() - 1 - stem)
-        advice = f"Use {possible} stages or fewer" if possible else "Use the small stem"
+        halvings = architecture.stages + (2 if architecture.stem == "large" else 0)
         raise RecipeError(
-            f"architecture.stages is {architecture.stages} with the {architecture.stem} stem, which halves the image "
-            f"{architecture.stages + stem} times; {resolution} pixels can be halved {possible + stem} times at most. "
-            f"{advice}, or a data.resolution of {2 ** (architecture.stages + stem)} or more."
+            f"architecture.stages is {architecture.stages}, but with the {architecture.stem} stem an image of "
+            f"{resolution} x {resolution} pixels is down to a single position after {stage} stages. Use {stage} stages "
+            f"at most, or a data.resolution of {2**halvings} or more."
         )
 
 

@@ -20,17 +20,23 @@ class Cost(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def cost(architecture: Architecture, *, classes: int, channels: int, resolution: int) -> Cost:
-    """The cost of the network that `build_network` would give, without a weight being drawn or loaded.
+    """The cost of the network that `build_network` would give; no pretrained weights are read, no image is computed.
 
-    It is built on torch's meta device, where tensors have shapes and no contents; the random generator is not touched.
-    Raises RecipeError where the architecture does not fit the resolution.
+    The forward pass runs on torch's meta device, where tensors have shapes and no contents. The global random
+    generator is left as it was. Raises RecipeError where the architecture does not fit the resolution.
     """
-    if not isinstance(architecture, ConvNet):
-        architecture = architecture.model_copy(update={"weights": "random"})
-    # some initializers draw numbers even for the meta device
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        network = build_network(architecture, classes=classes, channels=channels, resolution=resolution)
-        return measure(network, torch.empty(1, channels, resolution, resolution))
+    shape = (1, channels, resolution, resolution)
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(architecture, ConvNet):
+            with torch.device("meta"):
+                network = build_network(
+                    architecture, classes=classes, channels=channels, resolution=resolution
+                )
+        else:
+            # backbones are told apart into stages by what they compute, so they are built for real and then emptied
+            random = architecture.model_copy(update={"weights": "random"})
+            network = build_network(random, classes=classes, channels=channels, resolution=resolution)
+    return measure(network.to("meta"), torch.empty(shape, device="meta"))
 
 
 def measure(network: nn.Module, images_NCHW: Tensor) -> Cost:

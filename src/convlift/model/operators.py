@@ -8,6 +8,7 @@ shapes for operators that nobody declared. No classifier calls those operators: 
 import importlib.machinery
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ def declare_missing_operators() -> bool:
     """
     if _declared:
         return True
-    if "torchvision" in sys.modules or not _installed() or _compiled_operators_load():
+    if "torchvision" in sys.modules or not operators_missing():
         return False
     library = torch.library.Library("torchvision", "FRAGMENT")
     for name in NAMES:
@@ -36,21 +37,20 @@ def declare_missing_operators() -> bool:
     return True
 
 
-def _installed() -> bool:
-    return importlib.util.find_spec("torchvision") is not None
+def operators_missing(load: Callable[[str], None] = torch.ops.load_library) -> bool:
+    """Whether torchvision is there but its compiled operators cannot be loaded.
 
-
-def _compiled_operators_load() -> bool:
-    """Load torchvision's library as torchvision itself will do a moment later (loading twice is harmless)."""
+    Loads its library as torchvision itself will do a moment later (twice is harmless).
+    """
     package = importlib.util.find_spec("torchvision")
-    assert package is not None
-    assert package.origin is not None
+    if package is None or package.origin is None:
+        return False
     loader = (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES)
     library = importlib.machinery.FileFinder(str(Path(package.origin).parent), loader).find_spec("_C")
     if library is None or library.origin is None:
-        return False
+        return True
     try:
-        torch.ops.load_library(library.origin)
+        load(library.origin)
     except (ImportError, OSError):
-        return False
-    return True
+        return True
+    return False

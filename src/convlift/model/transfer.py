@@ -39,5 +39,5 @@ def unfreeze(network: Classifier, stages: int | None, batch_norm: BatchNormRule)
 
 
 def train_mode(network: nn.Module) -> None:
-    """Training mode, except for what the phase keeps in evaluation mode; any other network just goes into training mode."""
+    """Training mode, except for what the phase holds in evaluation mode; any other network: training mode."""
     network.train()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.outcome import EpochReport, Estimate, Result, Verdict
-from convlift.report.sentences import ranked, share, shorten, signed
+from convlift.report.sentences import conclusion, ranked, share, shorten, signed, typographic
 from convlift.report.story import Role, TrialRecord
 from convlift.report.svg import HARMFUL, INK, LIKELY, MUTED, PAPER, PROVEN, RULE, UNDECIDED, axes, draw
 
@@ -35,7 +35,8 @@ _ROLE_MARKERS: dict[Role, tuple[str, str, str]] = {
 
 def scores(result: Result, width: int) -> str:
     """Baseline and final score on the sealed test, each with its 95% interval."""
-    rows = (("baseline", result.baseline, MUTED, 0.0), ("final", result.final, PROVEN, -1.0))
+    final_colour = {"better": PROVEN, "worse": HARMFUL, "unclear": INK}[conclusion(result)]
+    rows = (("baseline", result.baseline, MUTED, 0.0), ("final", result.final, final_colour, -1.0))
 
     def paint(figure: "Figure") -> None:
         panel = axes(figure, 1, 24, 1, 4)
@@ -70,7 +71,7 @@ def forest(verdicts: tuple[Verdict, ...], width: int) -> str:
         if 0 < shipped < len(shown):
             panel.axhline(0.5 - shipped, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
         panel.set_xlim(_limits([share(v) for v in shown] + [Estimate(0, 0, 0)], 0.03))
-        panel.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
+        panel.xaxis.set_major_formatter(lambda value, _: typographic(f"{value:+g}") if value else "0")
 
     words = "; ".join(
         f"{v.name} {signed(v.points)} points ({signed(v.low)} to {signed(v.high)}), {v.label}" for v in shown
@@ -92,7 +93,13 @@ def steps(result: Result, width: int) -> str:
             colour = MUTED if name == "unexplained" else PROVEN if points >= 0 else HARMFUL
             panel.plot([ends[i]] * 2, [lines[i], lines[i + 1]], color=MUTED, linewidth=1)
             panel.barh(lines[i + 1], ends[i + 1] - ends[i], left=ends[i], height=_bar(width), color=colour)
-            _note(panel, signed(points), (max(ends[i], ends[i + 1]), lines[i + 1]), (6, 0), va="center")
+            _note(
+                panel,
+                typographic(signed(points)),
+                (max(ends[i], ends[i + 1]), lines[i + 1]),
+                (6, 0),
+                va="center",
+            )
         for estimate, y in ((result.baseline, lines[0]), (result.final, lines[-1])):
             panel.plot([estimate.value], [y], "o", color=INK, markersize=8)
             _note(panel, f"{estimate.value:.3f}", (estimate.value, y), (10, 0), va="center", weight="bold")
@@ -250,7 +257,7 @@ def _whole_numbers(panel: "Axes") -> None:
 
 
 def _note(
-    panel: "Axes", text: str, at: tuple[float, float], offset: tuple[float, float], **style: str
+    panel: "Axes", text: str, at: tuple[float, float], offset: tuple[float, float], **style: Any
 ) -> None:
     panel.annotate(text, at, offset, textcoords="offset points", **style)
 

@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from convlift.outcome import Result
+from convlift.outcome import Estimate, Result
 from convlift.report import charts
 from convlift.report.document import document
 from convlift.report.sentences import (
@@ -26,6 +26,7 @@ from convlift.report.sentences import (
     sealed_images,
     share,
     signed,
+    typographic,
 )
 from convlift.report.story import HardImage, Story
 from convlift.report.thumbnails import thumbnail
@@ -47,7 +48,7 @@ def render(result: Result, story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"signed": _typographic, "duration": duration, "percent": _percent, "score": _score}
+    environment.filters |= {"signed": _signed, "duration": duration, "percent": _percent, "score": _score}
     environment.globals |= {"interval": _interval, "share": share, "counted": counted}
     page = environment.get_template("report.html.j2").render(
         result=result,
@@ -80,7 +81,9 @@ def _changes(result: Result) -> dict[str, Any]:
     return {
         "shipped": [verdict for verdict in verdicts if verdict.shipped],
         "left_out": [verdict for verdict in verdicts if not verdict.shipped],
-        "labels": [v for v in ("proven", "likely", "undecided", "harmful") if v in {x.label for x in verdicts}],
+        "labels": [
+            v for v in ("proven", "likely", "undecided", "harmful") if v in {x.label for x in verdicts}
+        ],
         "unexplained_is_large": abs(result.unexplained_points) > loose,
         "forest": _both(partial(charts.forest, result.verdicts)) if verdicts else "",
         "steps": _both(partial(charts.steps, result)) if any(v.shipped for v in verdicts) else "",
@@ -99,13 +102,18 @@ def _data(story: Story) -> dict[str, Any]:
 def _model(story: Story) -> dict[str, Any]:
     number = len(story.classes)
     matrix: str | Markup = ""
+    matrix_chart = partial(charts.confusion, story.confusion, story.classes)
     if story.confusion.size and number <= charts.MATRIX_CLASSES:
-        matrix = _both(partial(charts.confusion, story.confusion, story.classes))
-    rows = zip(story.classes, story.baseline_recall, story.final_recall, strict=True)
+        # on a phone more than 12 classes leave cells too small to read; the table of mistakes says it there
+        matrix = (
+            _both(matrix_chart) if number <= 12 else Markup(f'<div class="wide">{matrix_chart(_WIDE)}</div>')
+        )
+    tested = story.classes if story.final_recall else ()
+    rows = zip(tested, story.baseline_recall, story.final_recall, strict=True)
     weakest_first = sorted(rows, key=lambda row: (math.isnan(row[2]), row[2]))
     return {
         "matrix": matrix,
-        "matrix_is_small": number <= 6,
+        "matrix_class": "beside" if number <= 6 else "" if number <= 12 else "large",
         "pairs": _confused_pairs(story),
         "recalls": weakest_first[:_CLASS_ROWS],
         "curves": _both(partial(charts.curves, story.baseline_curve, story.final_curve))
@@ -123,7 +131,12 @@ def _confused_pairs(story: Story) -> list[tuple[str, str, float, float]]:
     rows, columns = np.nonzero(errors)
     order = np.argsort(-errors[rows, columns], kind="stable")[:_PAIR_ROWS]
     return [
-        (story.classes[i], story.classes[j], float(errors[i, j] / totals[i]), float(errors[i, j] / errors.sum()))
+        (
+            story.classes[i],
+            story.classes[j],
+            float(errors[i, j] / totals[i]),
+            float(errors[i, j] / errors.sum()),
+        )
         for i, j in zip(rows[order], columns[order], strict=True)
     ]
 
@@ -153,12 +166,12 @@ def _data_uri(image: HardImage) -> str:
     return f"data:image/png;base64,{b64encode(picture).decode()}" if picture else ""
 
 
-def _typographic(points: float, decimals: int = 1) -> str:
-    return signed(points, decimals).replace("-", "−")
+def _signed(points: float) -> str:
+    return typographic(signed(points))
 
 
-def _interval(points: Any) -> tuple[str, ...]:
-    return tuple(figure.replace("-", "−") for figure in interval(points))
+def _interval(estimate: Estimate) -> tuple[str, ...]:
+    return tuple(typographic(figure) for figure in interval(estimate))
 
 
 def _percent(fraction: float) -> str:

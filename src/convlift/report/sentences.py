@@ -33,6 +33,11 @@ def signed(points: float, decimals: int = 1) -> str:
     return f"{round(points, decimals) + 0.0:+.{decimals}f}" if math.isfinite(points) else "n/a"
 
 
+def typographic(text: str) -> str:
+    """The text with a true minus sign, for the page; the terminal keeps to ASCII."""
+    return text.replace("-", "−")
+
+
 def interval(estimate: Estimate) -> tuple[str, str, str]:
     """Value, low and high with one decimal, or with two where one decimal would show a bound as zero."""
     figures = (estimate.value, estimate.low, estimate.high)

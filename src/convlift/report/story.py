@@ -43,9 +43,9 @@ class Story:
 
     The recipes are YAML. confusion (K, K): test images by true class (rows) and predicted class (columns), summed
     over the shipped recipe's final runs; empty (0, 0) where no test was opened. The recalls (K,) are in [0, 1], NaN
-    for a class without test images. class_counts: split name -> images per class (K,), in the order shown.
-    minimum_detectable_points: the smallest gain that this test can be expected to prove. environment: what a rerun
-    needs (versions, machine, threads, seed), in the order shown.
+    for a class without test images; empty as the confusion is. class_counts: split name -> images per class (K,), in
+    the order shown. minimum_detectable_points: the smallest gain that this test can be expected to prove.
+    environment: what a rerun needs (versions, machine, threads, seed), in the order shown.
     """
 
     shipped_recipe: str

@@ -33,7 +33,9 @@ def print_result(result: Result, console: Console) -> None:
     console.print(Text(headline(result), style=_CONCLUSION_STYLES[conclusion(result)]))
     console.print(Text(_context(result), style="dim"))
     if result.verdicts:
+        console.print()
         console.print(_table(result))
+        console.print()
         _print_remainder(result, console)
     else:
         console.print("\nNo change was tried.")
@@ -55,7 +57,7 @@ def _context(result: Result) -> str:
 
 
 def _table(result: Result) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("change", overflow="fold", ratio=1)
     table.add_column("area", no_wrap=True)
     table.add_column("points", justify="right", no_wrap=True)

@@ -7,7 +7,7 @@ _LARGEST_BYTES = 96 * 1024
 
 
 def thumbnail(png: bytes) -> bytes:
-    """The picture as a PNG of at most 160 pixels a side; empty where the bytes are no picture (the page leaves it out)."""
+    """The picture as a PNG of at most 160 pixels a side; empty where the bytes are no picture, which the page skips."""
     from PIL import Image
 
     try:

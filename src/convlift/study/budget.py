@@ -63,7 +63,9 @@ def training_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     tuned = training.fine_tuning
     if tuned is not None:
         share = 1.0 if tuned.stages is None else min(1.0, tuned.stages / _STAGES)
-        work += forward(recipe) * (1 + 2 * share) * tuned.epochs
+        # the frozen stages' output comes from the cache, unless fresh augmentation goes through them every epoch
+        below = 0.0 if cached_features(recipe) else 1 - share
+        work += forward(recipe) * (3 * share + below) * tuned.epochs
     return work * facts.training_images
 
 

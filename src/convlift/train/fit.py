@@ -91,7 +91,7 @@ def _train(
         logits_NK = network(inputs)
         loss = objective(logits_NK, targets)
         # on a CPU reading a number is free; elsewhere it would make every step wait for the device
-        if loss.minimized.device.type == "cpu" and not math.isfinite(value := float(loss.minimized)):
+        if loss.minimized.device.type == "cpu" and not math.isfinite(value := loss.minimized.item()):
             raise _diverged("training", value, optimizer)
         optimizer.zero_grad(set_to_none=True)
         loss.minimized.backward()

@@ -30,7 +30,10 @@ def predict_probabilities(network: nn.Module, batches: Iterable[Tensor]) -> NDAr
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
-    """Mean loss and accuracy over batches of (inputs, labels_N), NaN without any. Leaves `network` in evaluation mode."""
+    """Mean loss and accuracy over batches of (inputs, labels_N), NaN without any.
+
+    Leaves `network` in evaluation mode.
+    """
     network.eval()
     losses, right, count = [], [], 0
     for inputs, labels_N in batches:

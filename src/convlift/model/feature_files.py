@@ -1,4 +1,4 @@
-"""Arrays on disk that are written once, whole or not at all, and shared by every process that maps them."""
+"""Files of cached features: written once, whole or not at all, and shared by every process that maps them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from convlift.errors import ConvliftError
 WAIT_SECONDS = 0.2
 
 
-def open_array(path: Path) -> NDArray[Any] | None:
+def open_features(path: Path) -> NDArray[Any] | None:
     """The array in a .npy file as a read-only memory map; None where there is none, or no whole one."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
@@ -39,7 +39,9 @@ def locked(path: Path, stop: Callable[[], bool]) -> Iterator[bool]:
         except Timeout:
             continue
         except OSError as error:
-            raise ConvliftError(f"cache folder {path.parent} cannot be written ({error}); name another one.") from error
+            raise ConvliftError(
+                f"cache folder {path.parent} cannot be written ({error}); name another one."
+            ) from error
     try:
         yield held
     finally:
@@ -47,17 +49,17 @@ def locked(path: Path, stop: Callable[[], bool]) -> Iterator[bool]:
             lock.release()
 
 
-class ArrayWriter:
+class FeatureWriter:
     """A .npy file that grows by batches of rows and appears under its name only when complete.
 
     Owns the open file. Written with plain writes: a full disk is then an error, not the SIGBUS of a memory map.
+    Only the holder of the lock may write, so the unfinished file has a fixed name, which the next holder overwrites.
     """
 
-    def __init__(self, path: Path, rows: int, dtype: type[np.generic]) -> None:
+    def __init__(self, path: Path, rows: int) -> None:
         self._path = path
         self._partial = path.with_suffix(".partial")
         self._rows = rows
-        self._dtype = np.dtype(dtype)
         self._written = 0
         self._file: BinaryIO | None = None
 
@@ -70,14 +72,22 @@ class ArrayWriter:
         assert self._file is not None
         try:
             if not self._written:
-                header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._rows, *rows.shape[1:])}
+                header = {
+                    "descr": rows.dtype.str,
+                    "fortran_order": False,
+                    "shape": (self._rows, *rows.shape[1:]),
+                }
                 np.lib.format.write_array_header_1_0(self._file, header)
-            self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+            self._file.write(np.ascontiguousarray(rows).data)
         except OSError as error:
-            raise ConvliftError(f"{self._path} cannot be written ({error}); free space or name another cache folder.") from error
+            raise ConvliftError(
+                f"{self._path} cannot be written ({error}); free space or name another cache folder."
+            ) from error
         self._written += len(rows)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._file is not None
         complete = kind is None and self._written == self._rows
         try:

@@ -1,0 +1,138 @@
+"""The sealed test is opened, once: the total gain, the share and verdict of every change, the result to show."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.campaign.loop import Frozen
+from convlift.campaign.study import BASELINE, Study
+from convlift.errors import BudgetError
+from convlift.evidence import posterior
+from convlift.evidence.changes import ChangeTests, start_effect, test_changes
+from convlift.evidence.final import FinalJudgement, judge
+from convlift.evidence.shares import Shares, shares
+from convlift.evidence.verdicts import Subject, start_verdict, verdicts
+from convlift.execute.desk import Desk
+from convlift.ledger.records import TrialRecord
+from convlift.outcome import Verdict
+from convlift.study.candidates import priors
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the sealed test said. optimism_points: validation minus test score of the shipped recipe's runs."""
+
+    final: FinalJudgement
+    verdicts: tuple[Verdict, ...]
+    unexplained_points: float
+    warning: str
+    optimism_points: float
+
+
+def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArray[np.int64]) -> Judgement:
+    """Score every run on the test whose labels were just opened. Raises BudgetError where no final run was finished."""
+    pilots, finals = _usable(desk.ledger.trials("pilot")), _usable(desk.ledger.trials("final"))
+    if not finals:
+        raise BudgetError(
+            "the time was over before one run of the shipped recipe had ended; allow a longer budget."
+        )
+    runs = _usable(desk.ledger.trials("search")) + finals
+    bare = _usable(
+        r for r in desk.ledger.trials("probe") if r.recipe == frozen.start.recipe and r.fidelity == 1.0
+    )
+    if frozen.start.name == BASELINE:
+        runs = pilots + runs
+    on = _switches(frozen, runs)
+    correct = np.array([_correct(run, test_labels) for run in runs])
+    tests = test_changes(on, correct)
+    final = judge(
+        *(np.array([_correct(r, test_labels) for r in arm]) for arm in (pilots, finals)), tests.seed_variance
+    )
+    belief = _belief(study, frozen, runs, on, correct)
+    found: list[Verdict] = []
+    start_points = 0.0
+    if frozen.start.name != BASELINE:
+        # the bare start's own probe was chosen by its validation score, which says nothing about these images
+        effect = start_effect(
+            np.array([_correct(run, test_labels) for run in pilots]),
+            np.concatenate([on, _switches(frozen, bare)]),
+            np.concatenate(
+                [correct, np.array([_correct(r, test_labels) for r in bare]).reshape(len(bare), -1)]
+            ),
+        )
+        start_points = effect.value
+        found.append(start_verdict(_start_subject(frozen, runs), effect, len(runs) + len(bare)))
+    split = shares(belief, frozen.on, final.gain_points.value, start_points)
+    found += _changes(frozen, runs, on, split, tests, belief.probability)
+    validation = np.mean([study.score_points(run) for run in finals])
+    return Judgement(
+        final, tuple(found), split.unexplained, split.warning, float(validation) - 100.0 * final.final.value
+    )
+
+
+def _usable(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials that ran to their end."""
+    return [record for record in records if record.status == "finished"]
+
+
+def _correct(record: TrialRecord, labels: NDArray[np.int64]) -> Floats:
+    """1 where a trial named a test image right, else 0: (nt,)."""
+    assert record.outcome is not None, "only finished trials are scored"
+    return (record.outcome.test_probabilities.argmax(axis=1) == labels).astype(np.float64)
+
+
+def _switches(frozen: Frozen, records: Sequence[TrialRecord]) -> NDArray[np.bool_]:
+    """(R, K): which candidates each trial had on."""
+    rows = [[candidate.name in record.names for candidate in frozen.candidates] for record in records]
+    return np.array(rows, bool).reshape(len(records), len(frozen.candidates))
+
+
+def _belief(
+    study: Study, frozen: Frozen, runs: Sequence[TrialRecord], on: NDArray[np.bool_], correct: Floats
+) -> posterior.Belief:
+    """The regression again, on validation and test images of all runs together."""
+    n, nt = len(study.validation_labels), correct.shape[1]
+    validation = np.array([study.score_points(run) for run in runs])
+    scores = (n * validation + 100.0 * correct.sum(axis=1)) / (n + nt)
+    accuracy = float(np.clip(scores.mean() / 100.0, 0.05, 0.995))
+    trials = posterior.Trials(on, scores, n + nt, accuracy)
+    return posterior.believe(
+        trials, priors(frozen.candidates), np.random.default_rng([study.seed, len(runs)]), sweeps=400
+    )
+
+
+def _changes(
+    frozen: Frozen,
+    runs: Sequence[TrialRecord],
+    on: NDArray[np.bool_],
+    split: Shares,
+    tests: ChangeTests,
+    chance: Floats,
+) -> tuple[Verdict, ...]:
+    seconds = np.array([run.outcome.seconds if run.outcome else 0.0 for run in runs])
+    subjects = [
+        Subject(
+            candidate.name,
+            candidate.area,
+            float(seconds[on[:, k]].sum()),
+            candidate.intervention.claim,
+            candidate.intervention.source,
+        )
+        for k, candidate in enumerate(frozen.candidates)
+    ]
+    return verdicts(subjects, on, frozen.on, split, tests, chance)
+
+
+def _start_subject(frozen: Frozen, runs: Sequence[TrialRecord]) -> Subject:
+    seconds = sum(run.outcome.seconds for run in runs if run.outcome)
+    return Subject(
+        f"start: {frozen.start.name}",
+        "architecture",
+        seconds,
+        frozen.start.reason,
+        "probed before the search",
+    )

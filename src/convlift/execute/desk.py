@@ -1,0 +1,104 @@
+"""Where plans become trials: claimed in the ledger, handed to the executor, and written down when they end."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from convlift.errors import Interrupted
+from convlift.execute.job import Ended, Executor, Job
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.records import Plan, TrialRecord
+
+POLL_SECONDS = 0.25  # how long a request to stop can wait
+
+
+class Desk:
+    """Owns the traffic between ledger and executor, and the campaign's clock.
+
+    budget_seconds: wall clock of the whole campaign, earlier processes included. stop: gives the number of the signal
+    that asked to stop, or 0. watch: called at every poll, to show progress.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        budget_seconds: float,
+        *,
+        stop: Callable[[], int] = lambda: 0,
+        watch: Callable[["Desk"], None] = lambda desk: None,
+    ) -> None:
+        self.ledger = ledger
+        self.executor = executor
+        self.budget_seconds = budget_seconds
+        self._stop = stop
+        self._watch = watch
+        self._on_the_desk: dict[int, TrialRecord] = {}
+        for record in ledger.resume():
+            self._submit(record, self.left())
+
+    def left(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.budget_seconds - self.ledger.seconds_used()
+
+    @property
+    def running(self) -> int:
+        """How many trials have been handed over and have not come back."""
+        return len(self._on_the_desk)
+
+    @property
+    def free(self) -> int:
+        """How many more trials could run at once."""
+        return max(0, self.executor.capacity - self.running)
+
+    def begin(self, plan: Plan, seconds: float) -> None:
+        """Claim a trial and hand it over; it stops by itself after `seconds`."""
+        self._submit(self.ledger.claim(plan), seconds)
+
+    def collect(self) -> tuple[TrialRecord, ...]:
+        """The trials that ended within one poll, written down. Raises Interrupted where somebody asked to stop."""
+        ended = self.executor.wait(POLL_SECONDS)
+        records = tuple(record for one in ended if (record := self._write_down(one)) is not None)
+        self._watch(self)
+        if self._stop():
+            raise Interrupted("stopped on request", self._stop())
+        return records
+
+    def complete(self, plans: Iterable[Plan], seconds: Callable[[], float]) -> tuple[TrialRecord, ...]:
+        """Run whatever of the plans the ledger does not hold yet; all of them, ended, in their order.
+
+        seconds: what a trial that begins now is allowed.
+        """
+        wanted = list(plans)
+        waiting = [plan for plan in wanted if self._find(plan) is None]
+        while waiting or self.running:
+            while waiting and self.free:
+                self.begin(waiting.pop(0), seconds())
+            self.collect()
+        return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
+
+    def weights_of(self, record: TrialRecord) -> Path:
+        """Where a trial's weights are saved."""
+        return self.ledger.folder / "trials" / f"{record.id}.safetensors"
+
+    def _find(self, plan: Plan) -> TrialRecord | None:
+        for record in self.ledger.trials(plan.role):
+            if record.seed == plan.seed and record.recipe == plan.recipe and record.fidelity == plan.fidelity:
+                return record
+        return None
+
+    def _submit(self, record: TrialRecord, seconds: float) -> None:
+        self._on_the_desk[record.id] = record
+        deadline = time.monotonic() + seconds
+        save_to = str(self.weights_of(record))
+        self.executor.submit(Job(record.id, record.recipe, record.seed, record.fidelity, deadline, save_to))
+
+    def _write_down(self, ended: Ended) -> TrialRecord | None:
+        record = self._on_the_desk.pop(ended.job.id)
+        if ended.crashed:
+            again = self.ledger.retry(record.id, ended.outcome.reason)
+            if again.outcome is None:
+                self._submit(again, self.left())
+                return None
+            return again
+        return self.ledger.finish(record.id, ended.outcome)

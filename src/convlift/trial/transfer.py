@@ -1,0 +1,144 @@
+"""Transfer learning: a new head on stored features, then the backbone's last stages at a lower learning rate.
+
+What lies below the trained part gives the same result for the same image every time, so it is computed once and stored
+(`model/features.py`). With stored views, both phases draw among the clean image and its augmented copies. Images run
+through all of the backbone only where the recipe augments afresh (augmentation without views) or unfreezes all of it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from convlift.data.config import Normalization
+from convlift.data.dataset import Dataset
+from convlift.data.normalization import Statistics, statistics
+from convlift.model.backbone import backbone_statistics
+from convlift.model.build import build_network
+from convlift.model.config import Pretrained
+from convlift.model.extraction import Extraction, Images
+from convlift.model.features import Stored, draw, extract, rows
+from convlift.model.pretrained import Classifier, Tail
+from convlift.model.transfer import freeze, train_mode, unfreeze
+from convlift.recipe import Recipe
+from convlift.train.config import FineTuning, Training
+from convlift.train.predict import predict_probabilities
+from convlift.trial.order import Order, Watch
+from convlift.trial.phase import (
+    EVALUATION_BATCH,
+    Course,
+    Indices,
+    chunks,
+    image_draw,
+    normalized,
+    run_phase,
+    scaled,
+)
+from convlift.trial.scratch import Probabilities, Trained
+
+Pixels = NDArray[np.uint8]
+
+
+def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) -> Trained:
+    """Train the order's pretrained network; its resolution is written down."""
+    recipe, splits = order.recipe, dataset.splits
+    assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
+    assert isinstance(recipe.architecture, Pretrained), "run_trial() sends only these here"
+    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
+    normal = _statistics(recipe.data.normalization, recipe.architecture, pixels, splits.train)
+    network = build_network(
+        recipe.architecture,
+        classes=len(dataset.classes),
+        channels=dataset.channels,
+        resolution=recipe.data.resolution,
+    )
+    assert isinstance(network, Classifier), "build_network() makes one of every Pretrained"
+    freeze(network)
+    images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, splits.train)
+    cached = extract(
+        _extraction(recipe, normal), network.backbone, images, cache / "features", stop=watch.late
+    )
+    if cached is None:
+        return Trained(network, normal, *_guesses(dataset))
+    head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, order.fidelity)})
+    run_phase(network.head, _stored_course("head", cached.features, dataset), head, order.seed, watch)
+    tuned = recipe.training.fine_tuning
+    if tuned is None or watch.late():
+        return Trained(network, normal, *_answers(network.head, cached.features, dataset))
+    unfreeze(network, tuned.stages, tuned.batch_norm)
+    training = _second_phase(recipe.training, tuned, order.fidelity)
+    if cached.activations is not None and tuned.stages is not None:
+        tail = Tail(network, tuned.stages)
+        run_phase(tail, _stored_course("fine-tune", cached.activations, dataset), training, order.seed, watch)
+        return Trained(network, normal, *_answers(tail, cached.activations, dataset))
+    validation, test = (normalized(pixels, part, normal) for part in (splits.validation, splits.test))
+    course = Course(
+        "fine-tune",
+        image_draw(np.ascontiguousarray(pixels[splits.train]), recipe.data.augmentation, normal),
+        torch.from_numpy(dataset.labels[splits.train]),
+        validation,
+        torch.from_numpy(dataset.labels[splits.validation]),
+        train_mode,
+    )
+    run_phase(network, course, training, order.seed, watch)
+    answers = (predict_probabilities(network, part()) for part in (validation, test))
+    return Trained(network, normal, *answers)
+
+
+def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train: Indices) -> Statistics:
+    pretrained = backbone_statistics(network.backbone, network.weights) if kind == "pretrained" else None
+    return statistics(kind, pixels[train], pretrained)
+
+
+def _extraction(recipe: Recipe, normal: Statistics) -> Extraction:
+    """What is stored: pooled features, and the activations below the unfrozen stages unless images change afresh."""
+    data, tuned = recipe.data, recipe.training.fine_tuning
+    afresh = data.augmentation.active and not data.views
+    mean, std = (tuple(map(float, values)) for values in normal)
+    stages = None if tuned is None or afresh else tuned.stages
+    return Extraction(mean, std, data.augmentation, data.views, stages)
+
+
+def _second_phase(training: Training, tuned: FineTuning, fidelity: float) -> Training:
+    """The rules of the second phase: its own where it has any, else those of the first."""
+    own = tuned.model_dump(include={"learning_rate", "schedule", "warmup", "batch_size"})
+    return training.model_copy(update={**own, "epochs": scaled(tuned.epochs, fidelity)})
+
+
+def _stored_course(name: Literal["head", "fine-tune"], stored: Stored, dataset: Dataset) -> Course:
+    splits = dataset.splits
+    return Course(
+        name,
+        lambda chosen, rng: draw(stored, chosen, rng),
+        torch.from_numpy(dataset.labels[splits.train]),
+        lambda: _stored_batches(stored, splits.validation),
+        torch.from_numpy(dataset.labels[splits.validation]),
+        train_mode,
+    )
+
+
+def _stored_batches(stored: Stored, part: Indices) -> Iterator[Tensor]:
+    return (rows(stored, chosen) for chosen in chunks(part, EVALUATION_BATCH))
+
+
+def _answers(network: nn.Module, stored: Stored, dataset: Dataset) -> tuple[Probabilities, Probabilities]:
+    """Probabilities of validation and test images, from their stored results."""
+    validation, test = (
+        predict_probabilities(network, _stored_batches(stored, part))
+        for part in (dataset.splits.validation, dataset.splits.test)
+    )
+    return validation, test
+
+
+def _guesses(dataset: Dataset) -> tuple[Probabilities, Probabilities]:
+    """What an untrained head can say: not even the features came in time."""
+    classes = len(dataset.classes)
+    validation, test = (
+        np.full((len(part), classes), 1 / classes, np.float32)
+        for part in (dataset.splits.validation, dataset.splits.test)
+    )
+    return validation, test

@@ -1,0 +1,165 @@
+"""Final, changes, shares, plan and verdicts against hand numbers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from convlift.errors import BudgetError
+from convlift.evidence import changes, final, plan, shares, verdicts
+from convlift.evidence.posterior import Belief
+from convlift.outcome import Estimate
+
+
+def test_wilson_known_values() -> None:
+    """Wilson (1927) for 8 of 10, and the edge 10 of 10."""
+    estimate = final.wilson(0.8, 10)
+    assert (estimate.low, estimate.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert final.wilson(1.0, 10).low == pytest.approx(0.7225, abs=1e-4)
+    assert final.wilson(1.0, 10).high == 1.0
+
+
+def test_the_final_by_hand() -> None:
+    """One run an arm, 4 images: g_f = 4 (.85^2) / 4; V = var/4 + 2 g_f; Satterthwaite with 3 and 4 df."""
+    baseline, shipped = np.array([[0, 0, 1, 1.0]]), np.array([[1, 0, 1, 1.0]])
+    judged = final.judge(baseline, shipped, 0.0)
+    images, seeds = np.var([100, 0, 0, 0], ddof=1) / 4, 2 * 0.85**2
+    df = (images + seeds) ** 2 / (images**2 / 3 + seeds**2 / 4)
+    half = stats.t.ppf(0.975, df) * np.sqrt(images + seeds)
+    assert judged.gain_points.value == 25
+    assert judged.gain_points.high == pytest.approx(25 + half)
+    assert judged.degrees_of_freedom == pytest.approx(df)
+    assert not judged.proven
+
+
+def test_seed_variance_takes_luck_on_single_images_off() -> None:
+    """Runs that differ by luck alone leave the prior; runs that differ as a whole raise it."""
+    rng = np.random.default_rng(0)
+    chance = np.full(2000, 0.5)
+    luck = [100.0 * (rng.random((40, 2000)) < chance)]
+    assert final.seed_variance(luck, 0.0) == pytest.approx(4 * 0.85**2 / 43, abs=0.35)
+    moved = [100.0 * (rng.random((40, 2000)) < chance + 0.03 * rng.normal(size=(40, 1)))]
+    assert final.seed_variance(moved, 0.0) > 4
+
+
+def test_scores_between_zero_and_one_and_perfect_arms_are_judged() -> None:
+    rng = np.random.default_rng(1)
+    soft = final.judge(rng.random((2, 50)), np.minimum(rng.random((3, 50)) + 0.5, 1), 0.5)
+    assert soft.proven
+    perfect = final.judge(np.ones((2, 30)), np.ones((2, 30)), 0.5)
+    assert perfect.gain_points.value == 0
+    assert perfect.final.high == 1
+    assert 0.8 < perfect.final.low < 1
+
+
+def test_holm_by_hand() -> None:
+    """Holm (1979): .01 x 4, .02 x 3, then the running maximum, at most 1."""
+    adjusted = changes.holm_adjusted(np.array([0.02, 0.01, 0.9, 0.021]))
+    assert adjusted == pytest.approx([0.06, 0.04, 0.9, 0.06])
+    assert changes.holm_adjusted(np.array([0.9, 0.8])).max() == 1
+
+
+def test_the_ridge_solves_its_normal_equations() -> None:
+    rng = np.random.default_rng(2)
+    on, correct = rng.random((14, 6)) < 0.5, rng.random((14, 200)) < 0.8
+    design, points = changes._centred(on), 100.0 * correct
+    ridge = changes._ridge(design, points)
+    found = changes.test_changes(on, correct)
+    penalty = ridge.noise / changes.EFFECT_VARIANCE
+    left = points.mean(1) - points.mean()
+    assert design.T @ (left - design @ found.points) == pytest.approx(
+        penalty * found.points, rel=0.05, abs=0.05
+    )
+
+
+def test_a_great_change_is_proven_and_an_unseen_one_is_not() -> None:
+    rng = np.random.default_rng(3)
+    on = rng.random((30, 3)) < 0.5
+    on[:, 2] = False
+    correct = rng.random((30, 800)) < 0.7 + 0.15 * on[:, :1]
+    found = changes.test_changes(on, correct)
+    assert found.proven.tolist() == [True, False, False]
+    assert found.p[2] == 1
+    assert found.points[0] == pytest.approx(15, abs=4)
+
+
+def test_the_start_against_the_baseline() -> None:
+    """Bare runs only: the plain difference of means."""
+    rng = np.random.default_rng(4)
+    baseline, start = rng.random((2, 500)) < 0.6, rng.random((4, 500)) < 0.8
+    effect = changes.start_effect(baseline, np.zeros((4, 5), bool), start)
+    assert effect.value == pytest.approx(100 * (start.mean() - baseline.mean()))
+    assert effect.low > 10
+
+
+def test_shares_add_up_to_the_total() -> None:
+    known = Belief(
+        np.array([2.0, 1.0, -0.5]), np.array([0.3, 0.4, 0.2]), np.ones(3), np.array(80.0), np.array(1.0), 600
+    )
+    shipped = np.array([True, True, False])
+    found = shares.shares(known, shipped, total=5.0, start=1.5)
+    assert found.unexplained == pytest.approx(0.5)
+    assert found.warning == ""
+    assert found.high[0] == pytest.approx(2 + 1.96 * np.sqrt(0.09 + 0.25 + 0.36))
+    assert "not explained" in shares.shares(known, shipped, total=9.0).warning
+
+
+@pytest.mark.parametrize(
+    ("budget", "arms"), [(3, (1, 1)), (15, (1, 1)), (16, (2, 2)), (40, (2, 3)), (70, (2, 4)), (100, (5, 6))]
+)
+def test_pilots_and_finals(budget: int, arms: tuple[int, int]) -> None:
+    assert plan.pilots_and_finals(budget) == arms
+
+
+def test_a_budget_without_search_is_refused() -> None:
+    with pytest.raises(BudgetError, match="2 trainings"):
+        plan.pilots_and_finals(2)
+
+
+def test_what_can_be_proven_is_said_in_words() -> None:
+    points = plan.minimum_detectable_points(300, 2, 2, accuracy=0.93)
+    assert points == pytest.approx(3.0, abs=0.3)
+    assert plan.minimum_detectable_points(3000, 2, 2) < plan.minimum_detectable_points(300, 2, 2)
+    words = plan.detectable_in_words(300, 1, 2, 0.93)
+    assert words.startswith("With 300 test images, 1 baseline run and 2 final runs, a measured gain under")
+
+
+def test_little_is_left_at_two_trainings_a_candidate() -> None:
+    assert plan.little_left_to_find(80, 40)
+    assert not plan.little_left_to_find(79, 40)
+
+
+def test_verdicts_and_their_reasons() -> None:
+    names = ("flip", "smoothing", "shift", "noise", "zoom")
+    subjects = [verdicts.Subject(name, "data", 10.0) for name in names]
+    on = np.zeros((30, 5), bool)
+    on[:14, :4] = True
+    zeros = np.zeros(5)
+    points = np.array([1.9, 0.9, 0.2, -1.4, 0.0])
+    tests = changes.ChangeTests(
+        points, zeros, zeros, zeros, np.array([0.01, 0.2, 1, 1, 1]), np.arange(5) == 0, 9.0, 0.3
+    )
+    found = verdicts.verdicts(
+        subjects,
+        on,
+        points > 0.5,
+        shares.Shares(points, points - 1.0, points + 1.0, 0.0, ""),
+        tests,
+        np.array([0.99, 0.85, 0.6, 0.1, 0.5]),
+    )
+    assert [verdict.label for verdict in found] == ["proven", "likely", "undecided", "harmful", "undecided"]
+    assert "p = 0.010 after correction for 5 changes" in found[0].reason
+    assert "the interval reaches below zero" in found[2].reason
+    assert found[1].reason.startswith("switched on in 14 of 30 trials; +0.9 points, interval -0.1 to 1.9")
+    assert found[4].reason.startswith("never switched on")
+    assert (found[1].trials, found[1].shipped, found[2].shipped) == (14, True, False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "label"),
+    [(1, 5, "proven"), (-0.5, 3.5, "likely"), (-2, 2, "undecided"), (-5, -1, "harmful")],
+)
+def test_the_start_gets_a_verdict(low: float, high: float, label: str) -> None:
+    subject = verdicts.Subject("start from transfer", "architecture", 60.0)
+    found = verdicts.start_verdict(subject, Estimate((low + high) / 2, low, high), 20)
+    assert found.label == label
+    assert "20 trials" in found.reason

@@ -1,0 +1,80 @@
+"""Jobs of a millisecond for the executors' tests; the recipe's seed says what they do. Importable by workers."""
+
+import json
+import os
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convlift.errors import DataError, Diverged
+from convlift.execute.job import Job, Report
+from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
+from convlift.recipe import Recipe
+
+FINE, RAISES, DIVERGES, KILLED, EXITS, HANGS = range(6)
+
+
+def job(number: int, kind: int = FINE, **fields: Any) -> Job:
+    return Job(number, Recipe(), seed=kind, **fields)
+
+
+def prepare(folder: str) -> dict[str, Any]:
+    """The context: who made it. Leaves a line for every time that it is loaded."""
+    with (Path(folder) / "prepared").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    return {"folder": folder, "pid": os.getpid()}
+
+
+def prepare_without_data() -> None:
+    raise DataError("the images are gone from photos/; put them back.")
+
+
+def prepare_with_a_bug() -> None:
+    raise KeyError("nothing")
+
+
+def run(job: Job, context: dict[str, Any], report: Report) -> Outcome:
+    assert context["pid"] == os.getpid()
+    report(epoch(1))
+    if job.seed == RAISES:
+        raise ValueError("first line\nsecond line")
+    if job.seed == DIVERGES:
+        raise Diverged("loss is nan after 3 steps; lower the learning rate.")
+    if job.seed == KILLED:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.seed == EXITS:
+        os._exit(3)
+    if job.seed == HANGS:
+        (Path(context["folder"]) / f"hangs-{os.getpid()}").touch()
+        time.sleep(600)
+    report(epoch(2))
+    probabilities = np.full((2, 3), job.id, np.float32)
+    return Outcome("finished", probabilities, NO_PROBABILITIES, seconds=0.5, weights=job.save_to)
+
+
+def describe(job: Job, context: Any, report: Report) -> Outcome:
+    """Tells about its process, as JSON in the reason."""
+    import cv2
+
+    facts = {
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "cv2": cv2.getNumThreads(),
+        "ignored": [signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGTERM)],
+        "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "main": getattr(sys.modules["__main__"], "__file__", ""),
+    }
+    print("a line that no user is to see on stdout")
+    return Outcome("finished", NO_PROBABILITIES, NO_PROBABILITIES, reason=json.dumps(facts))
+
+
+def epoch(number: int) -> EpochReport:
+    return EpochReport("train", number, 2, 1.0, 0.5, 1.0, 0.5, 0.01, 0.1)
+
+
+def prepare_in(folder: Path) -> Any:
+    return partial(prepare, str(folder))
