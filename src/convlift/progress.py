@@ -1,4 +1,4 @@
-"""What a long run says while it works: one live line on a terminal, a plain line every 30 seconds elsewhere, and log.txt."""
+"""What a long run says while it works: a live line on a terminal, else a line every 30 seconds, and log.txt."""
 
 import time
 from pathlib import Path
@@ -38,7 +38,9 @@ class Progress:
             self._status.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._status is not None:
             self._status.stop()
             self._status = None

@@ -135,8 +135,8 @@ def test_runs_far_from_the_mode_count_less() -> None:
         ("lean", 12, 100, [True, False, False, False]),
         ("best", 90, 5000, [True, True, False, False]),
         ("auto", 12, 5000, [True, True, False, False]),
-        ("auto", 60, 300, [True, True, False, False]),
-        ("auto", 60, 1000, [True, False, False, False]),
+        ("auto", 60, 1000, [True, True, False, False]),
+        ("auto", 60, 2000, [True, False, False, False]),
     ],
 )
 def test_shipping_rules(rule: str, runs: int, n_images: int, expected: list[bool]) -> None:

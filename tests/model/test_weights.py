@@ -61,9 +61,7 @@ def test_faults_name_the_key(tmp_path, state):
     with pytest.raises(WeightsError, match=r"lack 'bn1.weight'"):
         create_backbone(TINY, saved(tmp_path / "b.safetensors", lacking))
     with pytest.raises(WeightsError, match=r"hold 'layer9.weight'"):
-        create_backbone(
-            TINY, saved(tmp_path / "c.safetensors", {**state, "layer9.weight": torch.zeros(1)})
-        )
+        create_backbone(TINY, saved(tmp_path / "c.safetensors", {**state, "layer9.weight": torch.zeros(1)}))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_metadata_that_are_code_are_not_run(tmp_path, state, monkeypatch):
 def test_without_a_network_the_hub_is_refused_at_once(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     start = time.monotonic()
-    with pytest.raises(WeightsError, match=r"tinynet_e .* HF_HUB_OFFLINE .* --weights FILE or --backbone"):
+    with pytest.raises(WeightsError, match=r"tinynet_e .*HF_HUB_OFFLINE.* --weights FILE or --backbone"):
         create_backbone("tinynet_e", "auto")
     assert time.monotonic() - start < 5
 

@@ -47,22 +47,18 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     if frozen.start.name == BASELINE:
         runs = pilots + runs
     on = _switches(frozen, runs)
-    correct = np.array([_correct(run, test_labels) for run in runs])
+    correct = _matrix(runs, test_labels)
     tests = test_changes(on, correct)
-    final = judge(
-        *(np.array([_correct(r, test_labels) for r in arm]) for arm in (pilots, finals)), tests.seed_variance
-    )
+    final = judge(_matrix(pilots, test_labels), _matrix(finals, test_labels), tests.seed_variance)
     belief = _belief(study, frozen, runs, on, correct)
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
         # the bare start's own probe was chosen by its validation score, which says nothing about these images
         effect = start_effect(
-            np.array([_correct(run, test_labels) for run in pilots]),
+            _matrix(pilots, test_labels),
             np.concatenate([on, _switches(frozen, bare)]),
-            np.concatenate(
-                [correct, np.array([_correct(r, test_labels) for r in bare]).reshape(len(bare), -1)]
-            ),
+            np.concatenate([correct, _matrix(bare, test_labels)]),
         )
         start_points = effect.value
         found.append(start_verdict(_start_subject(frozen, runs), effect, len(runs) + len(bare)))
@@ -79,10 +75,10 @@ def _usable(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return [record for record in records if record.status == "finished"]
 
 
-def _correct(record: TrialRecord, labels: NDArray[np.int64]) -> Floats:
-    """1 where a trial named a test image right, else 0: (nt,)."""
-    assert record.outcome is not None, "only finished trials are scored"
-    return (record.outcome.test_probabilities.argmax(axis=1) == labels).astype(np.float64)
+def _matrix(records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:
+    """(R, nt): 1 where a trial named a test image right, else 0."""
+    rows = [r.outcome.test_probabilities.argmax(axis=1) == labels for r in records if r.outcome is not None]
+    return np.array(rows, np.float64).reshape(len(records), len(labels))
 
 
 def _switches(frozen: Frozen, records: Sequence[TrialRecord]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from convlift.campaign.study import BASELINE, Study
 from convlift.evidence import posterior
 from convlift.evidence.gibbs import Chain
 from convlift.execute.desk import Desk
-from convlift.ledger.records import Role
+from convlift.ledger.records import Role, TrialRecord
 from convlift.recipe import Recipe
 from convlift.study.candidates import Candidate, compose, groups, priors, valid
 from convlift.study.starting_points import StartingPoint
@@ -83,8 +83,8 @@ def search(study: Study, desk: Desk, space: Frozen, finals: int) -> None:
             if drawn is not None:
                 number = len(desk.ledger.trials("search"))
                 desk.begin(study.plan("search", drawn.recipe, number, drawn.names), until)
-        if desk.running:
-            desk.collect()
+        if desk.running and desk.collect():
+            desk.discard_weights(keep=[record for record in [most_promising(study, desk, space)] if record])
 
 
 def _draw(
@@ -146,3 +146,14 @@ def _best(study: Study, desk: Desk, space: Frozen) -> Frozen:
     return switched(
         space, fitting(space, posterior.ship(belief, groups(space.candidates), 0, "best"), belief.mean)
     )
+
+
+def most_promising(study: Study, desk: Desk, space: Frozen) -> TrialRecord | None:
+    """Of the search runs with weights on disk, the one whose recipe is believed to be the best; its own score is no
+    argument. This is what an interruption leaves."""
+    saved = [
+        r for r in desk.ledger.trials("search") if r.status == "finished" and desk.weights_of(r).is_file()
+    ]
+    means = believe(study, desk, space).mean
+    worth = dict(zip((c.name for c in space.candidates), means, strict=True))
+    return max(saved, key=lambda record: sum(worth[name] for name in record.names), default=None)

@@ -19,10 +19,11 @@ BASELINE = "baseline"
 
 @dataclass(frozen=True)
 class Study:
-    """baseline: the recipe to be improved; starts: other starting points to probe; validation_labels (n,);
-    closing_seconds: kept at the end for judging and for the report."""
+    """baseline: the recipe to be improved, and its name; starts: other starting points to probe; validation_labels
+    (n,); closing_seconds: kept at the end for judging and for the report."""
 
     baseline: Recipe
+    baseline_name: str
     starts: tuple[StartingPoint, ...]
     facts: Facts
     pace: Pace

@@ -59,18 +59,21 @@ def test_changes(on: Bools, correct: Floats) -> ChangeTests:
     design, points = _centred(on), 100.0 * np.asarray(correct, np.float64)
     ridge = _ridge(design, points)
     leak = ridge.map @ design
+    kept = np.diagonal(leak).copy()
     np.fill_diagonal(leak, 0.0)
     images = (ridge.map @ points).var(axis=1, ddof=1) / points.shape[1]
     variance = images + ridge.seeds * np.sum(ridge.map**2, axis=1) + EFFECT_VARIANCE * np.sum(leak**2, axis=1)
-    estimate = ridge.map @ points.mean(axis=1)
     df = 4.0 + min(ridge.freedom, 20.0)
     seen = np.abs(design).sum(axis=0) > 0
-    t = np.where(seen, estimate / np.sqrt(np.where(seen, variance, 1.0)), 0.0)
+    # estimate and error are divided by H_jj, the part of a change that the ridge lets through: t is the same, and the
+    # points are those of the change rather than of its shrunk shadow
+    scale = np.where(seen, kept, 1.0)
+    estimate = np.where(seen, ridge.map @ points.mean(axis=1), 0.0) / scale
+    error = np.sqrt(np.where(seen, variance, 0.0)) / scale
+    t = estimate / np.where(seen, error, 1.0)
     p = np.where(seen, 2.0 * stats.t.sf(np.abs(t), df), 1.0)
     holm = holm_adjusted(p)
-    return ChangeTests(
-        estimate, np.sqrt(variance), t, p, holm, (holm <= LEVEL) & (estimate > 0), df, ridge.seeds
-    )
+    return ChangeTests(estimate, error, t, p, holm, (holm <= LEVEL) & (estimate > 0), df, ridge.seeds)
 
 
 def holm_adjusted(p: Floats) -> Floats:

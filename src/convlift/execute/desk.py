@@ -9,6 +9,7 @@ from convlift.execute.job import Ended, Executor, Job
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Plan, TrialRecord
 
+WEIGHTS = "trials"  # folder of the trials' weights, inside the run folder
 POLL_SECONDS = 0.25  # how long a request to stop can wait
 
 
@@ -79,7 +80,14 @@ class Desk:
 
     def weights_of(self, record: TrialRecord) -> Path:
         """Where a trial's weights are saved."""
-        return self.ledger.folder / "trials" / f"{record.id}.safetensors"
+        return self.ledger.folder / WEIGHTS / f"{record.id}.safetensors"
+
+    def discard_weights(self, keep: Iterable[TrialRecord]) -> None:
+        """Delete the weights of search runs and probes that have ended, except those of `keep`."""
+        kept = {record.id for record in keep}
+        for record in self.ledger.trials():
+            if record.outcome is not None and record.role in ("search", "probe") and record.id not in kept:
+                self.weights_of(record).unlink(missing_ok=True)
 
     def _find(self, plan: Plan) -> TrialRecord | None:
         for record in self.ledger.trials(plan.role):

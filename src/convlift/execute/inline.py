@@ -28,7 +28,7 @@ class InlineExecutor:
 
     def running(self) -> tuple[Running, ...]:
         """See Executor; no job is observed while it runs, so all have 0 seconds."""
-        return tuple(Running(job, 0.0) for job in self._waiting)
+        return tuple(Running(job, 0.0) for job in (*(each.job for each in self._cancelled), *self._waiting))
 
     def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
         """See Executor; the epochs of a job are seen after it has ended."""

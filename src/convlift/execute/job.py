@@ -64,7 +64,7 @@ class Executor(Protocol):
         """Hand a job over; beyond the capacity it waits for its turn. Ids are distinct among the running jobs."""
 
     def running(self) -> tuple[Running, ...]:
-        """Every job that was submitted and has not yet been returned, oldest first."""
+        """Every job that was submitted and that `wait` has not yet returned; empty exactly when all have come back."""
 
     def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
         """The epochs reported since the last call, in order."""

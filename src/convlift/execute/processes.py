@@ -39,6 +39,7 @@ class _Worker:
     connection: "Connection[Any, Message]"
     job: Job | None = None
     began: float | None = None
+    served: bool = False
 
     def seconds(self) -> float:
         return 0.0 if self.began is None else time.monotonic() - self.began
@@ -90,8 +91,9 @@ class ProcessExecutor:
     def running(self) -> tuple[Running, ...]:
         """See Executor."""
         self._listen(0.0)
+        ended = [Running(each.job, each.outcome.seconds) for each in self._ended]
         begun = [Running(worker.job, worker.seconds()) for worker in self._workers if worker.job]
-        return (*begun, *(Running(job, 0.0) for job in self._waiting))
+        return (*ended, *begun, *(Running(job, 0.0) for job in self._waiting))
 
     def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
         """See Executor."""
@@ -202,10 +204,19 @@ class ProcessExecutor:
                 exited = True
             if exited:
                 self._remove(worker)
-                if worker.job:
-                    reason = _cause(worker.process.returncode)
-                    self._ended.append(lost(worker.job, "failed", reason, worker.seconds(), crashed=True))
+                self._account_for(worker)
         self._assign()
+
+    def _account_for(self, worker: _Worker) -> None:
+        """Decide what becomes of the job of a worker that is dead."""
+        if worker.job is None:
+            return
+        if worker.served and worker.began is None:
+            # it died idle, just as it was given the job; one that never served might die of its data again and again
+            self._waiting.insert(0, worker.job)
+            return
+        reason = _cause(worker.process.returncode)
+        self._ended.append(lost(worker.job, "failed", reason, worker.seconds(), crashed=True))
 
     def _hear(self, worker: _Worker, message: Message) -> None:
         match message:
@@ -215,7 +226,7 @@ class ProcessExecutor:
                 self._reports.append((worker.job, message))
             case Ended():
                 self._ended.append(message)
-                worker.job = None
+                worker.job, worker.served = None, True
             case Broken():
                 self._broken = message
 

@@ -43,6 +43,12 @@ class SelfAttention(nn.Module):
         self.position_LC = nn.Parameter(torch.zeros(side * side, channels))
         self.to_query_key_value = nn.Linear(channels, 3 * channels)
         self.project = nn.Linear(channels, channels)
+        self.start_as_identity()
+
+    def start_as_identity(self) -> None:
+        """Set the last layer to zero."""
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
 
     def forward(self, features_NCHW: Tensor) -> Tensor:
         N, C, H, W = features_NCHW.shape

@@ -177,10 +177,8 @@ def _initialize(network: nn.Sequential) -> None:
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     for module in network.modules():
-        if isinstance(module, ResidualBlock):
+        if isinstance(module, ResidualBlock | SelfAttention):
             module.start_as_identity()
-        elif isinstance(module, SelfAttention):
-            nn.init.zeros_(module.project.weight)
 
 
 def _check_halving(architecture: ConvNet, resolution: int, side: int, stage: int) -> None:

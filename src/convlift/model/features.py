@@ -81,9 +81,8 @@ def extract(
         before += len(job.rows)
     if missing and progress:
         progress(total, total)
-    features = _stored([job.features for job in jobs], images)
-    activations = _stored([job.activations for job in jobs if job.activations], images)
-    return Cached(features, activations if extraction.stages else None)
+    cut = [job.activations for job in jobs if job.activations]
+    return Cached(_stored([job.features for job in jobs], images), _stored(cut, images) if cut else None)
 
 
 def rows(stored: Stored, indices: NDArray[np.int64]) -> Tensor:

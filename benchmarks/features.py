@@ -1,0 +1,177 @@
+"""Twenty head trials from cached features against twenty trainings of the same head end to end.
+
+The job: 4,317 flower photos at 128 px in 5 classes, 3,000 for training; the head of the default pretrained recipe on a
+frozen EfficientNet-Lite0; 10 epochs, batches of 32, AdamW; twenty settings of learning rate and dropout. Both ways run
+the same loop, order of images and seed; only where the pooled features come from differs: from `extract`, whose time
+counts, or from the network (channels-last, no gradients below the head). Nobody validates between epochs, which spares
+the end-to-end way most. One of the twenty end-to-end trainings is run, the time of the twenty is 20 times its own.
+
+Also images per second through the frozen backbone: eager in contiguous memory, channels-last, and with batch norms
+folded into the convolutions, as `extract` runs it. Seconds are core seconds (process time, one thread), so that a busy
+machine counts little.
+
+Command: OMP_NUM_THREADS=1 python benchmarks/features.py [--data ../shared/data] [--json]
+Machine: @@MACHINE
+Last result:
+
+@@RESULT
+"""
+
+import argparse
+import itertools
+import json
+import platform
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlift.augment.pipeline import normalize
+from convlift.model.backbone import backbone_statistics
+from convlift.model.config import Pretrained
+from convlift.model.extraction import Extraction, Images
+from convlift.model.features import extract, rows
+from convlift.model.folding import fold
+from convlift.model.pretrained import Classifier
+from convlift.model.transfer import freeze, train_mode
+
+TRAIN, EPOCHS, BATCH = 3000, 10, 32
+SETTINGS = tuple(itertools.product((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), (0.0, 0.2, 0.4, 0.6)))
+CHECKED = SETTINGS.index((1e-3, 0.2))
+
+
+def flowers(data: Path) -> tuple[Images, Tensor]:
+    """All photos in an order drawn once, the first TRAIN of them for training, and their labels."""
+    pixels, names = [], []
+    with tarfile.open(data / "tf_flowers128.tar.gz") as archive:
+        for member in archive:
+            if member.name.endswith(".jpg"):
+                content = np.frombuffer(archive.extractfile(member).read(), np.uint8)  # type: ignore[union-attr]
+                pixels.append(cv2.resize(cv2.imdecode(content, cv2.IMREAD_COLOR)[:, :, ::-1], (128, 128)))
+                names.append(Path(member.name).parent.name)
+    order = np.random.default_rng(0).permutation(len(pixels))
+    labels = np.unique(names, return_inverse=True)[1][order]
+    images = Images(np.stack(pixels)[order], "flowers", "squash", np.arange(TRAIN))
+    return images, torch.from_numpy(labels)
+
+
+def train_head(
+    network: Classifier,
+    setting: tuple[float, float],
+    features: Callable[[np.ndarray], Tensor],
+    labels: Tensor,
+) -> float:
+    """Accuracy on the held-out photos of a new head; features: image numbers -> pooled features."""
+    learning_rate, dropout = setting
+    torch.manual_seed(0)
+    architecture = Pretrained(dropout=dropout)
+    hidden = nn.Linear(network.backbone.channels, architecture.head_units)
+    network.head = nn.Sequential(hidden, nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden.out_features, 5))
+    optimizer = torch.optim.AdamW(freeze(network), learning_rate)
+    rng = np.random.default_rng(0)
+    for _ in range(EPOCHS):
+        train_mode(network)
+        for chosen in np.split(rng.permutation(TRAIN), range(BATCH, TRAIN, BATCH)):
+            loss = nn.functional.cross_entropy(network.head(features(chosen)), labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    network.eval()
+    held_out = np.split(np.arange(TRAIN, len(labels)), range(256, len(labels) - TRAIN, 256))
+    with torch.inference_mode():
+        answers = torch.cat([network.head(features(chosen)).argmax(1) for chosen in held_out])
+    return float((answers == labels[TRAIN:]).float().mean())
+
+
+def compare(network: Classifier, images: Images, labels: Tensor) -> dict[str, float]:
+    """Core seconds and accuracies of both ways."""
+    mean, std = backbone_statistics("tf_efficientnet_lite0")
+    start = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        cached = extract(Extraction(mean, std), network.backbone, images, Path(folder))
+        assert cached is not None
+        extracted = time.process_time()
+        stored = cached.features
+        scores = [train_head(network, s, lambda chosen: rows(stored, chosen), labels) for s in SETTINGS]
+        done = time.process_time()
+
+    def through_the_network(chosen: np.ndarray) -> Tensor:
+        inputs = normalize(images.pixels[chosen], np.float32(mean), np.float32(std))
+        return network.features(torch.from_numpy(inputs).permute(0, 3, 1, 2))
+
+    score = train_head(network, SETTINGS[CHECKED], through_the_network, labels)
+    end_to_end = time.process_time() - done
+    return {
+        "extraction_seconds": extracted - start,
+        "twenty_head_trials_seconds": done - extracted,
+        "one_end_to_end_seconds": end_to_end,
+        "times_faster": len(SETTINGS) * end_to_end / (done - start),
+        "times_faster_per_trial_once_cached": len(SETTINGS) * end_to_end / (done - extracted),
+        "cached_accuracy": scores[CHECKED],
+        "end_to_end_accuracy": score,
+        "best_cached_accuracy": max(scores),
+    }
+
+
+def speeds(network: Classifier, pixels: np.ndarray, rounds: int) -> dict[str, float]:
+    """Images per core second, the best round of each; the ways take turns."""
+    mean, std = (np.float32(values) for values in backbone_statistics("tf_efficientnet_lite0"))
+    batch = torch.from_numpy(normalize(pixels[:64], mean, std)).permute(0, 3, 1, 2)
+    backbone = network.backbone.eval()
+    plain = batch.contiguous()
+    ways: dict[str, tuple[nn.Module, Tensor, torch.memory_format]] = {
+        "eager, contiguous": (backbone, plain, torch.contiguous_format),
+        "eager, channels-last": (backbone, batch, torch.channels_last),
+        "folded, channels-last": (fold(backbone, batch[:2]), batch, torch.channels_last),
+    }
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(rounds):
+        for name, (module, inputs, order) in ways.items():
+            module.to(memory_format=order)  # type: ignore[call-overload]
+            with torch.inference_mode():
+                module(inputs)
+                start = time.process_time()
+                module(inputs)
+                best[name] = min(best[name], time.process_time() - start)
+    return {name: len(batch) / seconds for name, seconds in best.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--json", action="store_true", help="one document instead of the table")
+    parser.add_argument("--rounds", type=int, default=7, help="of the speed of the backbone")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    network = Classifier(Pretrained(), classes=5)
+    images, labels = flowers(options.data)
+    speed = speeds(network, images.pixels, options.rounds)
+    result = compare(network, images, labels)
+    if options.json:
+        machine = f"{platform.system()} {platform.machine()}"
+        document: dict[str, Any] = {"schema_version": 1, "machine": machine, "torch": torch.__version__}
+        print(json.dumps({**document, "images_per_second": speed, "trials": result}, indent=2))
+        return
+    for name, images_per_second in speed.items():
+        print(f"{name:<44}{images_per_second:>8.0f} images/s")
+    print(
+        f"{'extraction of ' + format(len(labels), ',') + ' images':<44}{result['extraction_seconds']:>8.1f} s"
+    )
+    print(f"{'20 head trials on the cached features':<44}{result['twenty_head_trials_seconds']:>8.1f} s")
+    print(f"{'1 training end to end (measured)':<44}{result['one_end_to_end_seconds']:>8.1f} s")
+    print(f"{'20 trainings end to end (20 x the one)':<44}{20 * result['one_end_to_end_seconds']:>8.0f} s")
+    print(f"{'20 trials: times faster, extraction included':<44}{result['times_faster']:>8.0f}")
+    print(f"{'a trial: times faster, once cached':<44}{result['times_faster_per_trial_once_cached']:>8.0f}")
+    print(f"{'accuracy of that one: cached':<44}{result['cached_accuracy']:>8.3f}")
+    print(f"{'accuracy of that one: end to end':<44}{result['end_to_end_accuracy']:>8.3f}")
+
+
+if __name__ == "__main__":
+    main()

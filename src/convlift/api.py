@@ -1,0 +1,182 @@
+"""What people call: `improve`, `train`, `load`, `report`. The command line only parses, calls these and prints."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+from convlift.conduct import Request, conduct, open_data, recipe_from
+from convlift.errors import ConvliftError
+from convlift.evidence.final import wilson
+from convlift.handover import REPORT, in_words, write_model, write_report
+from convlift.interrupt import interruptible
+from convlift.ledger.ledger import read_ledger
+from convlift.outcome import Estimate, Result, Verdict
+from convlift.progress import Progress, clock_text
+from convlift.recipe import Recipe, load_recipe
+from convlift.report.narration import result_of
+from convlift.study.budget import parse_duration
+
+if TYPE_CHECKING:
+    from convlift.deploy.predict import Model
+
+
+class Options(TypedDict, total=False):
+    """What `improve` can be told beside the data and the budget.
+
+    out: run folder, by default runs/NAME-HASH, the same for the same question. current: the recipe to be improved: a
+    built-in name, a file or a Recipe, by default "plain". backbone, weights: instead of the packaged network. root:
+    where the files of a named data set lie. ship: which changes the final recipe takes, see `evidence.posterior.ship`.
+    workers: processes of one thread each, by default one a core. quiet: nothing on stderr.
+    """
+
+    out: str | Path | None
+    current: str | Path | Recipe
+    backbone: str | None
+    weights: str | None
+    root: str | Path | None
+    seed: int
+    ship: Literal["auto", "lean", "best"]
+    workers: int | None
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A finished campaign in its run folder."""
+
+    folder: Path
+    result: Result
+
+    @property
+    def test_score(self) -> Estimate:
+        """Score of the shipped recipe on the sealed test, in [0, 1]."""
+        return self.result.final
+
+    @property
+    def changes(self) -> tuple[Verdict, ...]:
+        """What is said of every change."""
+        return self.result.verdicts
+
+    @property
+    def recipe(self) -> Recipe:
+        """The shipped recipe."""
+        return load_recipe(self.folder / "model" / "recipe.yaml")
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.folder / REPORT
+
+    @cached_property
+    def model(self) -> "Model":
+        """The trained network, ready to predict."""
+        return load(self.folder)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training. score: validation accuracy in [0, 1] with Wilson's 95% interval over `images` images."""
+
+    folder: Path
+    recipe: Recipe
+    score: Estimate
+    images: int
+    seconds: float
+
+    @cached_property
+    def model(self) -> "Model":
+        """The trained network, ready to predict."""
+        return load(self.folder)
+
+
+def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -> Campaign:
+    """Make a better network for these images within the budget, and say what each change bought.
+
+    data: folder of class folders, folder with train/ and test/, a .npz file in MedMNIST's layout, "digits" or
+    "fashion-mnist". The same call continues an interrupted campaign; a finished one is only read.
+    Raises DataError, BudgetError, RecipeError, WeightsError, LedgerError; Interrupted after Ctrl-C.
+    """
+    out, root = options.get("out"), options.get("root")
+    request = Request(
+        data=str(data),
+        budget_seconds=parse_duration(budget),
+        current=options.get("current", "plain"),
+        out=Path(out) if out else None,
+        backbone=options.get("backbone"),
+        weights=options.get("weights"),
+        root=Path(root) if root else None,
+        seed=options.get("seed", 0),
+        ship=options.get("ship", "auto"),
+        workers=options.get("workers") or os.cpu_count() or 1,
+        cache=cache_folder(),
+    )
+    with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
+        return Campaign(*conduct(request, progress, stop))
+
+
+def train(
+    data: str | Path,
+    recipe: str | Path | Recipe = "transfer",
+    *,
+    out: str | Path | None = None,
+    seed: int = 0,
+    root: str | Path | None = None,
+    quiet: bool = False,
+) -> Training:
+    """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
+
+    recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-SEED.
+    Raises DataError, RecipeError, WeightsError; ConvliftError where the loss diverges.
+    """
+    with Progress(quiet=quiet) as progress:
+        chosen = recipe_from(recipe)
+        dataset, _ = open_data(str(data), Path(root) if root else None, seed, cache_folder(), progress)
+        chosen = chosen.at(dataset.store.native_resolution)
+        folder = Path(out) if out else Path("runs") / f"{dataset.name}-train-{seed}"
+        # torch takes seconds to import, and errors of the data should not wait for it
+        from convlift.trial.order import Order
+        from convlift.trial.run import run_trial
+
+        weights = folder / "trained.safetensors"
+        outcome = run_trial(
+            Order(chosen, seed, save_to=str(weights)),
+            dataset,
+            cache_folder(),
+            lambda epoch: progress.show(
+                f"{epoch.phase} epoch {epoch.epoch + 1} of {epoch.epochs}: validation accuracy "
+                f"{epoch.validation_accuracy:.4f}, {clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)} left"
+            ),
+        )
+        if outcome.status != "finished":
+            raise ConvliftError(f"the training {outcome.status} ({outcome.reason}); lower the learning rate.")
+        said = outcome.validation_probabilities.argmax(axis=1)
+        score = wilson(float((said == dataset.labels[dataset.splits.validation]).mean()), len(said))
+        write_model(
+            folder, weights, chosen, dataset, {f"accuracy on {len(said)} validation images": in_words(score)}
+        )
+        weights.unlink()
+        return Training(folder, chosen, score, len(said), outcome.seconds)
+
+
+def load(path: str | Path) -> "Model":
+    """The model in a run folder or model folder. Raises ConvliftError where it is missing or damaged."""
+    from convlift.deploy.predict import load as load_model
+
+    return load_model(path)
+
+
+def report(folder: str | Path) -> Campaign:
+    """Render a finished campaign's page again. Raises LedgerError where it is not finished."""
+    with read_ledger(Path(folder)) as ledger:
+        write_report(ledger)
+        return Campaign(Path(folder), result_of(ledger))
+
+
+def cache_folder() -> Path:
+    """Where image stores and features are kept: $CONVLIFT_CACHE, else convlift in the user's cache folder."""
+    own = os.environ.get("CONVLIFT_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convlift"

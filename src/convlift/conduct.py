@@ -1,0 +1,254 @@
+"""From a data set and a budget to a finished run folder: what `improve` does, step by step."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from convlift.campaign.judgement import judge_campaign
+from convlift.campaign.loop import run_campaign
+from convlift.campaign.study import Study
+from convlift.data.dataset import Dataset, seal
+from convlift.data.sources import open_source
+from convlift.data.splits import SealedLabels, make_splits
+from convlift.data.store import open_store
+from convlift.errors import ConvliftError, Interrupted
+from convlift.execute.desk import Desk
+from convlift.execute.processes import ProcessExecutor
+from convlift.handover import METRIC, REPORT, hand_over, result_from, write_model, write_report
+from convlift.ledger.fingerprint import Identity
+from convlift.ledger.ledger import Ledger, open_ledger
+from convlift.model.config import Pretrained
+from convlift.outcome import Result
+from convlift.progress import Progress, clock_text
+from convlift.recipe import Recipe, load_recipe
+from convlift.recipes import BUILT_IN, built_in
+from convlift.report.narration import result_of
+from convlift.study.budget import format_duration
+from convlift.study.intervention import Facts
+from convlift.study.pace import Pace
+from convlift.study.starting_points import starting_points
+from convlift.trial.job import prepare, run_job
+
+CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
+CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a campaign is asked for; see `api.Options`."""
+
+    data: str
+    budget_seconds: float
+    current: str | Path | Recipe
+    out: Path | None
+    backbone: str | None
+    weights: str | None
+    root: Path | None
+    seed: int
+    ship: Literal["auto", "lean", "best"]
+    workers: int
+    cache: Path
+
+
+def conduct(request: Request, progress: Progress, stop: Callable[[], int]) -> tuple[Path, Result]:
+    """Run the campaign, or continue it, or read its result where it is finished: (run folder, result)."""
+    before = _seconds_of_this_process()
+    dataset, sealed = open_data(request.data, request.root, request.seed, request.cache, progress)
+    study = _study(request, dataset)
+    identity = Identity(dataset.store.fingerprint, study.baseline, study.seed, METRIC)
+    folder = request.out or _folder_for(request, dataset, study)
+    is_new = not folder.exists()
+    try:
+        with open_ledger(folder, identity, {"budget_seconds": request.budget_seconds}) as ledger:
+            progress.keep_log(folder / "log.txt")
+            ledger.add_seconds(before)
+            if ledger.recall("result") is None:
+                _run(request, study, ledger, dataset, sealed, (progress, stop))
+            elif not (folder / REPORT).is_file():
+                write_report(ledger)
+            return folder, result_of(ledger)
+    except ConvliftError as error:
+        # nothing half-written: a folder that this call made, and that holds no trained model, goes again
+        if is_new and not isinstance(error, Interrupted):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def open_data(
+    where: str, root: Path | None, seed: int, cache: Path, progress: Progress
+) -> tuple[Dataset, SealedLabels]:
+    """Read, verify, decode once, split, and seal the test. What was found wrong is said; see `Dataset`."""
+    progress.show("reading the images")
+    store = open_store(
+        open_source(where, root=root),
+        cache,
+        lambda done, total: progress.show(f"decoding images: {done} of {total}"),
+    )
+    for finding in store.findings:
+        if finding.severity != "note":
+            progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
+    return seal(store, make_splits(store, seed))
+
+
+def recipe_from(named: str | Path | Recipe) -> Recipe:
+    """A built-in recipe by its name, the recipe in a file, or the recipe itself. Raises RecipeError."""
+    if isinstance(named, Recipe):
+        return named
+    is_file = str(named) not in {entry.name for entry in BUILT_IN} and Path(named).exists()
+    return load_recipe(Path(named)) if is_file else built_in(str(named))
+
+
+def _study(request: Request, dataset: Dataset) -> Study:
+    labels, splits, store = dataset.labels, dataset.splits, dataset.store
+    per_class = np.bincount(labels[splits.train], minlength=len(dataset.classes))
+    sides = np.sort(store.shapes[:, :2], axis=1)
+    facts = Facts(
+        training_images=len(splits.train),
+        classes=len(dataset.classes),
+        channels=3 if dataset.channels == 3 else 1,
+        native_resolution=store.native_resolution,
+        imbalance=float(per_class.max() / max(1, per_class.min())),
+        aspect=float(np.median(sides[:, 1] / sides[:, 0])),
+    )
+    if request.backbone or request.weights:
+        _check_backbone(request.backbone, request.weights)
+    baseline = recipe_from(request.current).at(store.native_resolution)
+    return Study(
+        baseline=baseline,
+        baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
+        starts=starting_points(facts, backbone=request.backbone, weights=request.weights),
+        facts=facts,
+        pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test)),
+        validation_labels=labels[splits.validation],
+        seed=request.seed,
+        ship=request.ship,
+        closing_seconds=CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
+    )
+
+
+def _check_backbone(backbone: str | None, weights: str | None) -> None:
+    """Fail before any training, not in the middle of one. Raises RecipeError or WeightsError."""
+    from convlift.model.backbone import create_backbone
+
+    known = Pretrained()
+    create_backbone(backbone or known.backbone, weights or known.weights)
+
+
+def _forward(dataset: Dataset) -> Callable[[Recipe], float]:
+    """Multiply-adds of one image through a recipe's network."""
+    channels, classes, native = dataset.channels, len(dataset.classes), dataset.store.native_resolution
+
+    @cache
+    def measured(recipe: Recipe) -> float:
+        from convlift.model.cost import cost
+
+        side = recipe.data.resolution or native
+        found = cost(recipe.architecture, classes=classes, channels=channels, resolution=side)
+        return float(found.multiply_adds)
+
+    def forward(recipe: Recipe) -> float:
+        # everything else of a recipe leaves the network as it is
+        return measured(
+            Recipe(architecture=recipe.architecture)
+            .at(native)
+            .edit(data={"resolution": recipe.data.resolution})
+        )
+
+    return forward
+
+
+def _folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
+    """The same question gets the same folder, so that the same command continues; the budget may differ."""
+    question = (
+        dataset.store.fingerprint,
+        study.baseline.fingerprint(),
+        request.seed,
+        request.backbone,
+        request.weights,
+    )
+    return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
+
+
+def _run(
+    request: Request,
+    study: Study,
+    ledger: Ledger,
+    dataset: Dataset,
+    sealed: SealedLabels,
+    talk: tuple[Progress, Callable[[], int]],
+) -> None:
+    progress, stop = talk
+    prepared = partial(prepare, dataset.store.folder, request.seed, request.cache)
+    log = ledger.folder / "workers.log"
+    with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
+        desk = Desk(
+            ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress)
+        )
+        try:
+            frozen = run_campaign(study, desk)
+        except Interrupted as interrupted:
+            executor.close(kill=True)
+            raise _left(study, desk, dataset, interrupted) from None
+    progress.show("opening the sealed test")
+    ledger.open_test()
+    test_labels = sealed.open()
+    judged = judge_campaign(study, desk, frozen, test_labels)
+    hand_over(
+        desk, dataset, frozen, result_from(study, desk, dataset, frozen, judged), test_labels, study.seed
+    )
+
+
+def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
+    """Put the best network so far into the run folder, and say how to go on."""
+    saved = [r for r in desk.ledger.trials() if r.status == "finished" and desk.weights_of(r).is_file()]
+    # only the search run that is believed to be the best has kept its weights, so it stands last and wins
+    order = {"pilot": 0, "probe": 1, "search": 2, "final": 3}
+    best = max(saved, key=lambda r: (order[r.role], study.score_points(r)), default=None)
+    if best is None:
+        return Interrupted(
+            "stopped before any training had ended; the same command starts again.",
+            interrupted.exit_code - 128,
+        )
+    score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
+    write_model(
+        desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {"validation accuracy": score}
+    )
+    return Interrupted(
+        f"stopped after {len(desk.ledger.trials())} trials; the best network so far is in "
+        f"{desk.ledger.folder / 'model'}, and the same command continues.",
+        interrupted.exit_code - 128,
+    )
+
+
+def _show(study: Study, progress: Progress, desk: Desk) -> None:
+    """One line: what runs now, how far it is, how much time is left."""
+    trials = desk.ledger.trials()
+    ended = [record for record in trials if record.outcome is not None]
+    stage = trials[-1].role if trials else "probe"
+    words = {"pilot": "baseline", "probe": "starting points", "search": "searching", "final": "final runs"}
+    for job, epoch in desk.executor.progress():
+        progress.log(
+            f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
+            f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
+        )
+    progress.show(
+        f"{words[stage]}: {len(ended)} trials ended, {desk.running} running, "
+        f"{clock_text(desk.left())} of {format_duration(desk.budget_seconds)} left"
+    )
+
+
+def _seconds_of_this_process() -> float:
+    """Wall clock since this process began: the budget counts from there."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, AttributeError, IndexError, ValueError):
+        return time.process_time()

@@ -1,0 +1,61 @@
+import copy
+
+import pytest
+import torch
+
+from convlift.model.config import Pretrained
+from convlift.model.pretrained import Classifier, Tail
+
+TINY = Pretrained(backbone="resnet10t", weights="random", head_units=16, dropout=0.5)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return Classifier(TINY, classes=3).eval()
+
+
+def test_logits_are_the_head_on_pooled_features(network):
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        features = network.features(images)
+        assert features.shape == (2, 512)
+        assert torch.equal(network(images), network.head(features))
+        assert network(images).shape == (2, 3)
+
+
+def test_grey_images_are_seen_as_three_equal_channels(network):
+    grey = torch.rand(2, 1, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(grey), network(grey.expand(-1, 3, -1, -1)))
+
+
+@pytest.mark.parametrize(
+    ("units", "layers"), [(16, ["hidden", "relu", "dropout", "output"]), (0, ["dropout", "output"])]
+)
+def test_the_head_has_the_layers_of_the_recipe(units, layers):
+    head = Classifier(TINY.model_copy(update={"head_units": units}), classes=3).head
+    assert [name for name, _ in head.named_children()] == layers
+    assert head.dropout.p == 0.5
+    assert head.output.out_features == 3
+
+
+def test_a_tail_shares_weights_and_modes_with_its_classifier(network):
+    network = copy.deepcopy(network)
+    tail = Tail(network, stages=2).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        lower = network.backbone.network
+        activations = lower.layer2(lower.layer1(lower.maxpool(lower.act1(lower.bn1(lower.conv1(images))))))
+        assert torch.equal(tail(activations), network(images))
+    torch.nn.init.zeros_(tail.head.output.weight)
+    assert not network.head.output.weight.any()
+
+
+def test_weights_can_be_saved_and_loaded(network):
+    torch.manual_seed(1)
+    other = Classifier(TINY, classes=3).eval()
+    other.load_state_dict(network.state_dict())
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(other(images), network(images))

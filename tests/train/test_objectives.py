@@ -1,0 +1,44 @@
+"""The cross-entropy, its smoothing, and soft targets."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from convlift.train.objectives import CrossEntropy
+
+
+@given(smoothing=st.floats(0, 0.99), seed=st.integers(0, 99))
+def test_equals_torchs_for_labels_and_probabilities(smoothing: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(7, 5, generator=generator)
+    labels = torch.randint(5, (7,), generator=generator)
+    mixed = torch.rand(7, 5, generator=generator).softmax(1)
+    for targets in (labels, mixed):
+        loss = CrossEntropy(smoothing)(logits, targets)
+        expected = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        torch.testing.assert_close(loss.minimized, expected)
+        torch.testing.assert_close(loss.cross_entropy, functional.cross_entropy(logits, targets))
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.4])
+def test_optimum_of_smoothed_labels(smoothing: float) -> None:
+    """The best prediction gives the label 1 - s + s / K and every other class s / K; the gradient is zero there."""
+    classes = 4
+    best = torch.full((1, classes), smoothing / classes)
+    best[0, 2] += 1 - smoothing
+    logits = best.log().requires_grad_()
+    CrossEntropy(smoothing)(logits, torch.tensor([2])).minimized.backward()
+    torch.testing.assert_close(logits.grad, torch.zeros(1, classes), atol=1e-7, rtol=0)
+
+
+def test_without_smoothing_more_confidence_is_always_better() -> None:
+    losses = [
+        CrossEntropy()(torch.tensor([[size, 0.0]]), torch.tensor([0])).minimized for size in (1.0, 5, 9)
+    ]
+    assert losses == sorted(losses, reverse=True)
+    smoothed = [
+        CrossEntropy(0.2)(torch.tensor([[size, 0.0]]), torch.tensor([0])).minimized for size in (1.0, 5, 9)
+    ]
+    assert smoothed == sorted(smoothed), "beyond the optimum, confidence must cost"
