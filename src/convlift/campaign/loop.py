@@ -25,7 +25,10 @@ FINAL_SLACK = (
     1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 )
 DRAWS = 8  # tries for a recipe that is valid and fits into the time left
-DIVERGED_POINTS = 5.0  # a run that diverged counts as this much worse than the worst that did not
+WORST_POINTS = (
+    10.0  # a run that collapsed or diverged counts as this much below the median: the regression is linear,
+)
+# and a run at chance, 60 points down, would say of everything else in it that it is ruinous
 
 Bools = NDArray[np.bool_]
 
@@ -107,15 +110,20 @@ def seen_trials(study: Study, desk: Desk, space: Frozen) -> posterior.Trials:
     roles: tuple[Role, ...] = ("search", "pilot") if space.start.name == BASELINE else ("search",)
     records = [r for role in roles for r in desk.ledger.trials(role) if r.status in ("finished", "diverged")]
     scores = np.array([study.score_points(record) for record in records])
-    ended = ~np.isnan(scores)
-    if not ended.any():
+    if np.isnan(scores).all():
         records, scores = [], np.zeros(0)
     else:
-        scores = np.where(ended, scores, scores[ended].min() - DIVERGED_POINTS)
+        floor = np.nanmedian(scores) - WORST_POINTS
+        scores = np.fmax(scores, floor)
     on = np.array([[c.name in record.names for c in space.candidates] for record in records], bool)
     accuracy = float(np.clip(scores.mean() / 100 if len(scores) else 0.8, 0.05, 0.995))
+    dearer = np.array([max(0.0, candidate.cost - 1.0) for candidate in space.candidates])
     return posterior.Trials(
-        on.reshape(len(records), len(space.candidates)), scores, len(study.validation_labels), accuracy
+        on.reshape(len(records), len(space.candidates)),
+        scores,
+        len(study.validation_labels),
+        accuracy,
+        dearer,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from convlift.errors import BudgetError
 from convlift.model.config import Pretrained
 from convlift.recipe import Recipe
-from convlift.study.intervention import Facts, cached_features
+from convlift.study.intervention import Facts
 
 Forward = Callable[[Recipe], float]  # multiply-adds of one image through the recipe's network, forward
 
@@ -23,6 +23,8 @@ _DURATION = re.compile(
 # What a backbone hands to its head, and in how many stages it is unfrozen: EfficientNet's figures stand for all.
 _FEATURES = 1280
 _STAGES = 7
+# What a step costs beside its arithmetic (some 2 ms of Python, optimizer and small kernels), in multiply-adds.
+_STEP_OVERHEAD = 3e7
 
 
 def parse_duration(text: str) -> float:
@@ -49,41 +51,57 @@ def format_duration(seconds: float) -> str:
 
 
 def training_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
-    """Multiply-adds of one full training: a step is three forward passes (one forward, two backward), and
-    frozen stages need no backward pass. Extraction of features is counted by `extraction_work`."""
+    """Multiply-adds of one full training without the extraction of features (see `extraction_work`).
+
+    A step costs three forward passes (one forward, two backward) and a fixed overhead; frozen stages need no backward
+    pass. The head's phase of transfer learning works on stored features, and so does the second phase below the stages
+    that it trains, unless images are augmented afresh.
+    """
     network, training = recipe.architecture, recipe.training
+    steps = _steps(training.epochs, training.batch_size, facts)
     if not isinstance(network, Pretrained):
-        return 3 * forward(recipe) * training.epochs * facts.training_images
+        return 3 * forward(recipe) * training.epochs * facts.training_images + steps * _STEP_OVERHEAD
     units = network.head_units
     head = _FEATURES * units + units * facts.classes if units else _FEATURES * facts.classes
-    per_image = 3.0 * head
-    if not cached_features(recipe):
-        per_image += forward(recipe)
-    work = per_image * training.epochs
+    work = 3.0 * head * training.epochs * facts.training_images + steps * _STEP_OVERHEAD
     tuned = training.fine_tuning
     if tuned is not None:
         share = 1.0 if tuned.stages is None else min(1.0, tuned.stages / _STAGES)
-        # the frozen stages' output comes from the cache, unless fresh augmentation goes through them every epoch
-        below = 0.0 if cached_features(recipe) else 1 - share
-        work += forward(recipe) * (3 * share + below) * tuned.epochs
-    return work * facts.training_images
+        afresh = recipe.data.augmentation.active and not recipe.data.views
+        below = 1 - share if afresh else 0.0
+        work += forward(recipe) * (3 * share + below) * tuned.epochs * facts.training_images
+        work += _steps(tuned.epochs, tuned.batch_size, facts) * _STEP_OVERHEAD
+    return work
+
+
+def _steps(epochs: int, batch_size: int, facts: Facts) -> int:
+    return epochs * math.ceil(facts.training_images / batch_size)
 
 
 def extraction_work(recipe: Recipe, facts: Facts, forward: Forward, held_out_images: int = 0) -> float:
-    """Multiply-adds of extracting the features of every image once, and of each cached view of the training images."""
-    if not cached_features(recipe):
+    """Multiply-adds of extracting the features of every image once, and of each stored view of the training images."""
+    if not isinstance(recipe.architecture, Pretrained):
         return 0.0
     images = facts.training_images * (1 + recipe.data.views) + held_out_images
     return forward(recipe) * images
 
 
 def extraction_key(recipe: Recipe) -> tuple[Any, ...]:
-    """Equal exactly for recipes that share one extraction of features; () where nothing is cached."""
-    network, data = recipe.architecture, recipe.data
-    if not isinstance(network, Pretrained) or not cached_features(recipe):
+    """Equal exactly for recipes that share one extraction of features; () where there is none."""
+    network, data, tuned = recipe.architecture, recipe.data, recipe.training.fine_tuning
+    if not isinstance(network, Pretrained):
         return ()
     views = (data.views, data.augmentation.model_dump_json()) if data.views else (0,)
-    return (network.backbone, network.weights, data.resolution, data.resize, data.normalization, *views)
+    stages = tuned.stages if tuned is not None else None
+    return (
+        network.backbone,
+        network.weights,
+        data.resolution,
+        data.resize,
+        data.normalization,
+        stages,
+        *views,
+    )
 
 
 def relative_cost(recipe: Recipe, start: Recipe, facts: Facts, forward: Forward, sharing: int = 10) -> float:
