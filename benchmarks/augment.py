@@ -105,12 +105,8 @@ def torch_batch() -> Contender:
         theta[:, :, :2] *= half / half[:, None]
         theta[:, :, 2] /= half
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-        grid = torch.nn.functional.affine_grid(
-            torch.from_numpy(theta).float(), list(pixels.shape), align_corners=True
-        )
-        moved = torch.nn.functional.grid_sample(
-            pixels, grid, padding_mode="reflection", align_corners=True
-        ).flatten(2)
+        grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).float(), list(pixels.shape), align_corners=True)
+        moved = torch.nn.functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=True).flatten(2)
         return torch.baddbmm(matrices[:, :, 3:], matrices[:, :, :3], moved).view(pixels.shape)
 
     return change
@@ -135,9 +131,7 @@ def torchvision_v2() -> Contender:
             v2.Normalize(MEAN.tolist(), STD.tolist()),
         ]
     )
-    return lambda images: torch.stack(
-        [change(image) for image in torch.from_numpy(images).permute(0, 3, 1, 2)]
-    )
+    return lambda images: torch.stack([change(image) for image in torch.from_numpy(images).permute(0, 3, 1, 2)])
 
 
 def kornia_batch() -> Contender:

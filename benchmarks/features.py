@@ -161,9 +161,7 @@ def main() -> None:
         return
     for name, images_per_second in speed.items():
         print(f"{name:<44}{images_per_second:>8.0f} images/s")
-    print(
-        f"{'extraction of ' + format(len(labels), ',') + ' images':<44}{result['extraction_seconds']:>8.1f} s"
-    )
+    print(f"{'extraction of ' + format(len(labels), ',') + ' images':<44}{result['extraction_seconds']:>8.1f} s")
     print(f"{'20 head trials on the cached features':<44}{result['twenty_head_trials_seconds']:>8.1f} s")
     print(f"{'1 training end to end (measured)':<44}{result['one_end_to_end_seconds']:>8.1f} s")
     print(f"{'20 trainings end to end (20 x the one)':<44}{20 * result['one_end_to_end_seconds']:>8.0f} s")

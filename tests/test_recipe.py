@@ -15,9 +15,7 @@ from convlift.section import levers
 
 
 def test_a_recipe_survives_its_file(tmp_path: Path) -> None:
-    recipe = Recipe().edit(
-        architecture={"kind": "pretrained", "dropout": 0.4}, training={"fine_tuning": {"stages": 2}}
-    )
+    recipe = Recipe().edit(architecture={"kind": "pretrained", "dropout": 0.4}, training={"fine_tuning": {"stages": 2}})
     path = tmp_path / "recipe.yaml"
     path.write_text(recipe.to_yaml())
     assert load_recipe(path) == recipe
@@ -89,9 +87,7 @@ def test_every_lever_says_its_range_and_source() -> None:
     rows = list(levers(Recipe))
     assert len(rows) > 45
     assert all(row.range and row.description and row.source for row in rows)
-    assert (
-        len({row.name for row in rows}) == len(rows) - 2
-    )  # head_units and dropout stand in both architectures
+    assert len({row.name for row in rows}) == len(rows) - 2  # head_units and dropout stand in both architectures
 
 
 def test_recipes_need_neither_torch_nor_timm() -> None:

@@ -153,9 +153,7 @@ def train(
             raise ConvliftError(f"the training {outcome.status} ({outcome.reason}); lower the learning rate.")
         said = outcome.validation_probabilities.argmax(axis=1)
         score = wilson(float((said == dataset.labels[dataset.splits.validation]).mean()), len(said))
-        write_model(
-            folder, weights, chosen, dataset, {f"accuracy on {len(said)} validation images": in_words(score)}
-        )
+        write_model(folder, weights, chosen, dataset, {f"accuracy on {len(said)} validation images": in_words(score)})
         weights.unlink()
         return Training(folder, chosen, score, len(said), outcome.seconds)
 

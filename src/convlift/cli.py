@@ -21,9 +21,7 @@ app = typer.Typer(
 
 Data = Annotated[
     str,
-    typer.Argument(
-        help="Folder of class folders, folder with train/ and test/, .npz file, digits or fashion-mnist."
-    ),
+    typer.Argument(help="Folder of class folders, folder with train/ and test/, .npz file, digits or fashion-mnist."),
 ]
 Root = Annotated[Path | None, typer.Option(help="Where the files of a named data set lie.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training, of the search.")]
@@ -39,22 +37,16 @@ NO_RELIABLE_IMPROVEMENT = 4
 def improve(
     data: Data,
     budget: Annotated[str, typer.Option(help="Wall clock of everything, such as 90s, 20m or 1h30m.")] = "20m",
-    current: Annotated[
-        str, typer.Option(help="Recipe to be improved: built-in name or YAML file.")
-    ] = "plain",
+    current: Annotated[str, typer.Option(help="Recipe to be improved: built-in name or YAML file.")] = "plain",
     out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/NAME-HASH]")] = None,
     backbone: Backbone = None,
     weights: Weights = None,
     root: Root = None,
     seed: Seed = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes. [default: one a core]")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes. [default: one a core]")] = None,
     ship: Annotated[
         Literal["auto", "lean", "best"],
-        typer.Option(
-            help="Which changes ship: lean: P(helps) > .6; best: the best guess; auto: by the budget."
-        ),
+        typer.Option(help="Which changes ship: lean: P(helps) > .6; best: the best guess; auto: by the budget."),
     ] = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -132,9 +124,7 @@ def recipes(
         print(built_in(show).to_yaml(), end="")
         return
     if as_json:
-        named = {
-            entry.name: {"summary": entry.summary, "recipe": entry.recipe.model_dump()} for entry in BUILT_IN
-        }
+        named = {entry.name: {"summary": entry.summary, "recipe": entry.recipe.model_dump()} for entry in BUILT_IN}
         rows = [lever._asdict() for lever in levers(Recipe)]
         print(json.dumps({"schema_version": 1, "recipes": named, "levers": rows}))
         return

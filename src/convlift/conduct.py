@@ -19,7 +19,7 @@ from convlift.data.dataset import Dataset, seal
 from convlift.data.sources import open_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import open_store
-from convlift.errors import ConvliftError, Interrupted
+from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, RecipeError, WeightsError
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
 from convlift.handover import METRIC, REPORT, hand_over, result_from, write_model, write_report
@@ -76,8 +76,8 @@ def conduct(request: Request, progress: Progress, stop: Callable[[], int]) -> tu
                 write_report(ledger)
             return folder, result_of(ledger)
     except ConvliftError as error:
-        # nothing half-written: a folder that this call made, and that holds no trained model, goes again
-        if is_new and not isinstance(error, Interrupted):
+        # nothing half-written: a folder that this call made goes again, unless there is something to continue from
+        if is_new and isinstance(error, BudgetError | DataError | RecipeError | WeightsError):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -157,9 +157,7 @@ def _forward(dataset: Dataset) -> Callable[[Recipe], float]:
     def forward(recipe: Recipe) -> float:
         # everything else of a recipe leaves the network as it is
         return measured(
-            Recipe(architecture=recipe.architecture)
-            .at(native)
-            .edit(data={"resolution": recipe.data.resolution})
+            Recipe(architecture=recipe.architecture).at(native).edit(data={"resolution": recipe.data.resolution})
         )
 
     return forward
@@ -189,9 +187,7 @@ def _run(
     prepared = partial(prepare, dataset.store.folder, request.seed, request.cache)
     log = ledger.folder / "workers.log"
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
-        desk = Desk(
-            ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress)
-        )
+        desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
         try:
             frozen = run_campaign(study, desk)
         except Interrupted as interrupted:
@@ -201,9 +197,7 @@ def _run(
     ledger.open_test()
     test_labels = sealed.open()
     judged = judge_campaign(study, desk, frozen, test_labels)
-    hand_over(
-        desk, dataset, frozen, result_from(study, desk, dataset, frozen, judged), test_labels, study.seed
-    )
+    hand_over(desk, dataset, frozen, result_from(study, desk, dataset, frozen, judged), test_labels, study.seed)
 
 
 def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
@@ -218,9 +212,7 @@ def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) 
             interrupted.exit_code - 128,
         )
     score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
-    write_model(
-        desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {"validation accuracy": score}
-    )
+    write_model(desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {"validation accuracy": score})
     return Interrupted(
         f"stopped after {len(desk.ledger.trials())} trials; the best network so far is in "
         f"{desk.ledger.folder / 'model'}, and the same command continues.",

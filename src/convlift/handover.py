@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.judgement import Judgement
+from convlift.campaign.judgement import Judgement, final_runs
 from convlift.campaign.loop import Frozen
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
@@ -30,6 +30,8 @@ def result_from(study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judg
     splits = dataset.splits
     trials = desk.ledger.trials()
     notes = [judged.warning] if judged.warning else []
+    if all(run.status == "stopped" for run in final_runs(desk)):
+        notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
     pilots, finals = (sum(r.role == role for r in trials) for role in ("pilot", "final"))
     notes.append(detectable_in_words(len(splits.test), pilots, finals, judged.final.baseline.value))
     return Result(
@@ -58,7 +60,7 @@ def hand_over(
     desk: Desk, dataset: Dataset, frozen: Frozen, result: Result, test_labels: NDArray[np.int64], seed: int
 ) -> None:
     """Write the model of the first final run, the result and the story into the ledger, and the report."""
-    finals = [r for r in desk.ledger.trials("final") if r.status == "finished"]
+    finals = final_runs(desk)
     write_model(desk.ledger.folder, desk.weights_of(finals[0]), frozen.recipe, dataset, scores_of(result))
     runs = {role: sum(r.role == role for r in desk.ledger.trials()) for role in ("pilot", "final")}
     more: dict[str, Any] = {
@@ -68,15 +70,13 @@ def hand_over(
         ),
         "environment": environment(seed, desk.executor.capacity),
     }
-    desk.ledger.record("story", tell(desk.ledger, dataset, test_labels, more))
+    desk.ledger.record("story", tell(desk.ledger, finals, dataset, test_labels, more))
     desk.ledger.record("result", plain(result))
     shutil.rmtree(desk.ledger.folder / WEIGHTS, ignore_errors=True)
     write_report(desk.ledger)
 
 
-def write_model(
-    folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]
-) -> None:
+def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:
     """The model folder of trained weights; recipe: with its resolution written down."""
     from convlift.trial.run import saved_normalization  # torch comes with it
 

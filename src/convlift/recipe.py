@@ -101,9 +101,7 @@ def _explain(fault: Any) -> str:
 def _fields_at(path: list[str]) -> list[str]:
     section: type[BaseModel] = Recipe
     for part in path:
-        for candidate in (
-            sections(section.model_fields[part].annotation) if part in section.model_fields else []
-        ):
+        for candidate in sections(section.model_fields[part].annotation) if part in section.model_fields else []:
             section = candidate
             break
         if part in ("convnet", "pretrained"):

@@ -64,7 +64,7 @@ FROZEN = Recipe(
 TRANSFER = FROZEN.edit(
     training={
         "epochs": 10,
-        "fine_tuning": FineTuning(epochs=8, stages=2, learning_rate=5e-4, batch_size=32).model_dump(),
+        "fine_tuning": FineTuning(epochs=8, stages=2, learning_rate=1e-3, batch_size=32).model_dump(),
     }
 )
 
@@ -79,9 +79,7 @@ BUILT_IN: tuple[BuiltIn, ...] = (
         "a residual network for small images, trained from scratch: batch norm, AdamW, one cycle",
         RESIDUAL,
     ),
-    BuiltIn(
-        "frozen", "pretrained EfficientNet-Lite0 features under a new head; only the head is trained", FROZEN
-    ),
+    BuiltIn("frozen", "pretrained EfficientNet-Lite0 features under a new head; only the head is trained", FROZEN),
     BuiltIn(
         "transfer",
         "the new head first, then the backbone's last two stages at a lower learning rate",
@@ -108,9 +106,7 @@ def with_backbone(recipe: Recipe, backbone: str | None = None, weights: str | No
 
     Raises RecipeError where the recipe trains a network of our own from scratch, which has no backbone.
     """
-    changes = {
-        key: value for key, value in (("backbone", backbone), ("weights", weights)) if value is not None
-    }
+    changes = {key: value for key, value in (("backbone", backbone), ("weights", weights)) if value is not None}
     if not changes:
         return recipe
     if not isinstance(recipe.architecture, Pretrained):

@@ -59,9 +59,7 @@ def _range(field: FieldInfo) -> str:
         "Lt": "< {0.lt}",
         "MultipleOf": "multiple of {0.multiple_of}",
     }
-    rules = [
-        signs[type(rule).__name__].format(rule) for rule in field.metadata if type(rule).__name__ in signs
-    ]
+    rules = [signs[type(rule).__name__].format(rule) for rule in field.metadata if type(rule).__name__ in signs]
     if field.annotation is bool:
         return "true | false"
     return ", ".join(rules) or "text"

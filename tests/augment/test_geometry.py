@@ -32,9 +32,7 @@ def test_a_quarter_turn_is_rot90(side: int, channels: int, turns: int) -> None:
 
 
 @given(height=SIDES, width=SIDES, channels=CHANNELS, across=st.booleans(), down=st.booleans())
-def test_mirrors_are_reversed_slices(
-    height: int, width: int, channels: int, across: bool, down: bool
-) -> None:
+def test_mirrors_are_reversed_slices(height: int, width: int, channels: int, across: bool, down: bool) -> None:
     images = random_images(1, height, width, channels)
     expected = images[0, :: -1 if down else 1, :: -1 if across else 1]
     mapped = warp(images, affine((height, width), horizontal_flip=[across], vertical_flip=[down]))
@@ -81,9 +79,7 @@ def test_zoom_scales_areas_by_the_square(scale: float) -> None:
 
 def test_changes_are_composed_as_mirror_turn_enlarge_shift() -> None:
     size = (32, 32)
-    together = affine(
-        size, horizontal_flip=True, vertical_flip=True, rotation=0.1, scale=1.3, shift_xy=(3, -2)
-    )
+    together = affine(size, horizontal_flip=True, vertical_flip=True, rotation=0.1, scale=1.3, shift_xy=(3, -2))
     alone = [
         affine(size, horizontal_flip=True),
         affine(size, vertical_flip=True),

@@ -143,9 +143,7 @@ def test_mirrors_alone_are_the_mirrors_of_the_affine_path() -> None:
     images = np.repeat(random_images(32, 4, 3), 8, axis=2).repeat(8, axis=1)
     flips = {"horizontal_flip": 0.5, "vertical_flip": 0.5}
     # a rotation too small to move any pixel
-    np.testing.assert_allclose(
-        augmented(images, **flips), augmented(images, **flips, rotation=1e-9), atol=1e-6
-    )
+    np.testing.assert_allclose(augmented(images, **flips), augmented(images, **flips, rotation=1e-9), atol=1e-6)
 
 
 def test_rotation_and_zoom_and_translation_keep_a_flat_image_flat() -> None:
@@ -222,9 +220,7 @@ def test_a_slice_of_a_memory_map_is_as_good_as_a_copy(tmp_path: Path, channels: 
     view = np.load(tmp_path / "store.npy", mmap_mode="r")[part]
     copy = np.array(view)
     np.testing.assert_array_equal(augmented(view, **STRENGTHS), augmented(copy, **STRENGTHS))
-    np.testing.assert_array_equal(
-        normalize(view, *statistics(channels)), normalize(copy, *statistics(channels))
-    )
+    np.testing.assert_array_equal(normalize(view, *statistics(channels)), normalize(copy, *statistics(channels)))
 
 
 @pytest.mark.parametrize(

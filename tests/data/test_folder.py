@@ -20,9 +20,7 @@ def kinds(source: Source) -> dict[str, tuple[str, ...]]:
 def test_classes_are_sorted_and_keys_are_relative(make_folder: MakeFolder) -> None:
     source = open_source(str(make_folder({"dogs": 3, "ants": 3, "cats/deep/er": 3})))
     assert source.classes == ("ants", "cats", "dogs")
-    assert [item.key for item in source.items if item.label == 1] == [
-        f"cats/deep/er/{n}.png" for n in range(3)
-    ]
+    assert [item.key for item in source.items if item.label == 1] == [f"cats/deep/er/{n}.png" for n in range(3)]
     assert not source.findings
 
 
@@ -36,9 +34,7 @@ def test_split_folders_are_honoured(make_folder: MakeFolder, validation: str) ->
 
 
 def test_val_without_test_becomes_the_sealed_test(make_folder: MakeFolder) -> None:
-    source = open_source(
-        str(make_folder({f"{split}/{name}": 2 for split in ("train", "val") for name in "ab"}))
-    )
+    source = open_source(str(make_folder({f"{split}/{name}": 2 for split in ("train", "val") for name in "ab"})))
     assert {item.split for item in source.items} == {"train", "test"}
     assert list(kinds(source)) == ["validation as test"]
 
@@ -179,9 +175,7 @@ def test_an_empty_class_keeps_its_number(make_folder: MakeFolder) -> None:
         ({"val/a": 9, "test/a": 9, "test/b": 9}, "no training images"),
     ],
 )
-def test_what_cannot_be_learned_from_is_refused(
-    make_folder: MakeFolder, counts: dict[str, int], message: str
-) -> None:
+def test_what_cannot_be_learned_from_is_refused(make_folder: MakeFolder, counts: dict[str, int], message: str) -> None:
     root = make_folder(counts) if "" not in counts else make_folder({".": counts[""]})
     root.mkdir(exist_ok=True)
     with pytest.raises(DataError, match=message) as caught:

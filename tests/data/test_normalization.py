@@ -33,9 +33,7 @@ def test_a_channel_that_never_varies_stays_finite() -> None:
 
 def test_imagenet_and_pretrained_are_given_figures_averaged_for_grey() -> None:
     assert np.allclose(statistics("imagenet", COLOUR, None), [IMAGENET_MEAN, IMAGENET_STD])
-    assert np.allclose(
-        statistics("imagenet", GREY, None), [[np.mean(IMAGENET_MEAN)], [np.mean(IMAGENET_STD)]]
-    )
+    assert np.allclose(statistics("imagenet", GREY, None), [[np.mean(IMAGENET_MEAN)], [np.mean(IMAGENET_STD)]])
     given = ((0.1, 0.2, 0.6), (0.5, 0.5, 0.2))
     assert np.allclose(statistics("pretrained", COLOUR, given), given)
     assert np.allclose(statistics("pretrained", GREY, given), [[0.3], [0.4]])

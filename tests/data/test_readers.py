@@ -44,9 +44,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path, make_folder: Callable
     if request.param == "class folders":
         return open_source(str(make_folder({"cats": 4, "dogs": 3})))
     if request.param == "split folders":
-        return open_source(
-            str(make_folder({"train/cats": 3, "train/dogs": 3, "test/cats": 1, "test/dogs": 1}))
-        )
+        return open_source(str(make_folder({"train/cats": 3, "train/dogs": 3, "test/cats": 1, "test/dogs": 1})))
     if request.param == "npz":
         return open_source(str(write_npz(tmp_path / "scans.npz")))
     if request.param == "idx":
@@ -84,9 +82,7 @@ def test_digits_span_the_whole_range() -> None:
     assert pixels.max() == 255  # of 16
 
 
-@pytest.mark.skipif(
-    not FASHION_ROOT.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
-)
+@pytest.mark.skipif(not FASHION_ROOT.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_fashion_mnist_is_found() -> None:
     source = open_source("fashion-mnist")
     assert len(source.items) == 70_000
@@ -143,9 +139,7 @@ def test_npz_with_train_alone_has_no_official_split(tmp_path: Path) -> None:
     ],
 )
 def test_npz_scales_other_types(tmp_path: Path, images: np.ndarray, expected: int) -> None:
-    others = {
-        f"{p}_images": (np.arange(120) % 2).reshape(6, 5, 4).astype(images.dtype) for p in ("val", "test")
-    }
+    others = {f"{p}_images": (np.arange(120) % 2).reshape(6, 5, 4).astype(images.dtype) for p in ("val", "test")}
     source = open_source(str(write_npz(tmp_path / "a.npz", train_images=images, **others)))
     assert source.read(5).max() == expected
 

@@ -15,9 +15,7 @@ from convlift.data.store import ImageStore
 from convlift.errors import DataError, LedgerError
 
 
-def store_of(
-    labels: list[int], hashes: list[str] | None = None, official: list[str] | None = None
-) -> ImageStore:
+def store_of(labels: list[int], hashes: list[str] | None = None, official: list[str] | None = None) -> ImageStore:
     """A store without pixels: splitting looks at labels, hashes and official splits alone."""
     n = len(labels)
     return ImageStore(
@@ -64,9 +62,7 @@ def test_the_seed_decides() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), min_size=6, max_size=80), st.integers(0, 5))
-def test_splits_are_whole_never_cut_copies_and_give_every_class_a_place(
-    rows: list[tuple[int, int]], seed: int
-) -> None:
+def test_splits_are_whole_never_cut_copies_and_give_every_class_a_place(rows: list[tuple[int, int]], seed: int) -> None:
     labels, hashes = [label for label, _ in rows], [str(image) for _, image in rows]
     store = store_of(labels, hashes)
     try:

@@ -68,9 +68,7 @@ def test_the_store_knows_what_it_holds(mixed: Path) -> None:
     assert finding(store, "grey").items == ("a/grey.jpg",)
 
 
-def test_all_grey_makes_one_channel(
-    make_folder: MakeFolder, encode: Encode, photo: Callable[..., Any]
-) -> None:
+def test_all_grey_makes_one_channel(make_folder: MakeFolder, encode: Encode, photo: Callable[..., Any]) -> None:
     root = make_folder({"a": 0, "b": 0})
     for seed in range(8):
         grey = photo(seed, 9, 9)
@@ -124,9 +122,9 @@ def test_bad_files_are_listed_with_reason_and_left_out(
     assert len(store.labels) == 80
     listed = finding(store, "unreadable").items
     assert [item.split(":")[0] for item in listed] == ["a/cut.jpg", "b/empty.png", "b/gone.jpg", "b/page.jpg"]
-    assert [
-        word in item for word, item in zip(["truncated", "empty", "No such", "HTML"], listed, strict=True)
-    ] == [True] * 4
+    assert [word in item for word, item in zip(["truncated", "empty", "No such", "HTML"], listed, strict=True)] == [
+        True
+    ] * 4
     assert np.array_equal(store.image(79), decode((root / store.keys[79]).read_bytes()).pixels)
 
 
@@ -134,9 +132,7 @@ def test_over_five_percent_bad_files_stop(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 10, "b": 10})
     for name in ("x", "y"):
         (root / "a" / f"{name}.jpg").write_bytes(b"")
-    with pytest.raises(
-        DataError, match=r"2 of 22 images of pets cannot be read, more than 5% \(a/x.jpg: empty file"
-    ):
+    with pytest.raises(DataError, match=r"2 of 22 images of pets cannot be read, more than 5% \(a/x.jpg: empty file"):
         store_of(root)
     assert not [*(root.parent / "cache" / "stores").iterdir()]
 

@@ -78,9 +78,7 @@ def test_intervals_cover_and_the_reported_score_is_true(small: Cell, medium: Cel
         assert covers(cell.judged.score, cell.judged.true_score) >= 0.92
 
 
-def test_reported_figures_are_unbiased_where_the_naive_score_is_not(
-    small: Cell, medium: Cell, large: Cell
-) -> None:
+def test_reported_figures_are_unbiased_where_the_naive_score_is_not(small: Cell, medium: Cell, large: Cell) -> None:
     """Bar: |bias| of total and score at most .15 where keep-if-better shows over +1 (550 campaigns, pooled).
 
     The mean's own standard error is about .1 here, so 2.33 of them are allowed on top of the bar.
@@ -104,9 +102,7 @@ def test_gain_against_the_rivals_at_equal_compute(small: Cell, medium: Cell, lar
     rng = np.random.default_rng(7)
     for cell, over_one, over_four in ((small, 1.8, 1.0), (medium, 1.8, 1.2), (large, 1.25, 1.2)):
         ours = gains(cell.world, cell.played.shipped).mean()
-        one, four = (
-            gains(cell.world, keep_if_better(cell.world, rng, flips)[0]).mean() for flips in (0.0, 4.0)
-        )
+        one, four = (gains(cell.world, keep_if_better(cell.world, rng, flips)[0]).mean() for flips in (0.0, 4.0))
         assert ours >= over_one * one
         assert ours >= over_four * four
 
@@ -153,12 +149,9 @@ def test_labels_mean_what_they_say(medium: Cell, large: Cell) -> None:
 def test_priors_help_when_right_and_hardly_hurt_when_useless() -> None:
     """Bar, B = 12: a prior correlated .6 with the truth gains .6 points; an unrelated one costs .3 (200 campaigns)."""
     for correlation, least in ((0.6, 0.6), (0.0, -0.3)):
-        world = make_world(
-            Setting(B=12, campaigns=200, prior_correlation=correlation), np.random.default_rng(41)
-        )
+        world = make_world(Setting(B=12, campaigns=200, prior_correlation=correlation), np.random.default_rng(41))
         without, informed = (
-            gains(world, play(world, np.random.default_rng(42), use_priors=use).shipped)
-            for use in (False, True)
+            gains(world, play(world, np.random.default_rng(42), use_priors=use).shipped) for use in (False, True)
         )
         assert informed.mean() - without.mean() >= least
 

@@ -18,9 +18,7 @@ def trials(runs: int, seed: int = 0, n_images: int = 1000) -> Trials:
 
 def belief(mean: list[float], probability: list[float], n_images: int = 1000) -> Belief:
     numbers = np.array(mean)
-    return Belief(
-        numbers, np.ones_like(numbers), np.array(probability), np.array(85.0), np.array(1.0), n_images
-    )
+    return Belief(numbers, np.ones_like(numbers), np.array(probability), np.array(85.0), np.array(1.0), n_images)
 
 
 def test_with_every_effect_in_the_slab_the_posterior_is_conjugate_regression() -> None:
@@ -49,9 +47,7 @@ def test_with_every_effect_in_the_slab_the_posterior_is_conjugate_regression() -
         components = np.stack([np.zeros(8), np.full(8, mean)]), variance
         effect = gibbs._effects(centred.T @ centred, centred.T @ scores, chain, components, rng).effect
         total += effect
-    assert np.allclose(
-        total / sweeps, expected, atol=4 * np.sqrt(np.diag(np.linalg.inv(precision)) / sweeps).max() * 2
-    )
+    assert np.allclose(total / sweeps, expected, atol=4 * np.sqrt(np.diag(np.linalg.inv(precision)) / sweeps).max() * 2)
 
 
 def test_a_clear_effect_is_found_and_learned_quantities_are_sane() -> None:
@@ -105,9 +101,7 @@ def test_at_most_twelve_changes_and_one_level_a_factor() -> None:
 
 
 def test_the_same_generator_gives_the_same_recipe() -> None:
-    first, second = (
-        posterior.draw(trials(9), np.zeros(8), NONE, np.random.default_rng(8))[0] for _ in range(2)
-    )
+    first, second = (posterior.draw(trials(9), np.zeros(8), NONE, np.random.default_rng(8))[0] for _ in range(2))
     assert np.array_equal(first, second)
 
 

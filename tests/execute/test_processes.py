@@ -102,9 +102,7 @@ def test_an_exception_kills_what_runs(tmp_path: Path) -> None:
     assert not alive(hanging(tmp_path)[0])
 
 
-def test_workers_leave_signals_threads_and_stdout_alone(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_workers_leave_signals_threads_and_stdout_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "log.txt"
     prepare = fakes.prepare_in(tmp_path)
     with ProcessExecutor(fakes.describe, prepare, workers=1, threads_per_worker=1, log=log) as executor:

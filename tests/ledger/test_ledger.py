@@ -26,9 +26,7 @@ PLAN = Plan("search", SMOOTH, seed=11, names=("label smoothing 0.1",), fidelity=
 def finished(seconds: float = 1.5) -> Outcome:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 4).astype(np.float32)
     curve = (EpochReport("train", 1, 2, float("nan"), 0.5, 1.0, 0.4, 0.01, 0.7),)
-    return Outcome(
-        "finished", probabilities, probabilities[:2], curve, seconds, weights="model/a.safetensors"
-    )
+    return Outcome("finished", probabilities, probabilities[:2], curve, seconds, weights="model/a.safetensors")
 
 
 def assert_same(one: Outcome | None, other: Outcome) -> None:
@@ -96,9 +94,7 @@ def test_a_poison_trial_fails_after_three_attempts(tmp_path: Path) -> None:
         trial = ledger.retry(trial.id, "worker was killed by signal 9")
         assert trial.outcome is not None
         assert trial.status == "failed"
-        assert trial.outcome.reason == (
-            "3 attempts ended without an outcome; the last: worker was killed by signal 9"
-        )
+        assert trial.outcome.reason == ("3 attempts ended without an outcome; the last: worker was killed by signal 9")
         assert ledger.resume() == ()
 
 
@@ -158,9 +154,7 @@ def test_the_test_is_opened_only_for_a_frozen_recipe(tmp_path: Path) -> None:
         assert ledger.freeze(SMOOTH, PLAN.names) == SMOOTH.fingerprint()
         with pytest.raises(LedgerError, match="'freeze' is already recorded"):
             ledger.freeze(Recipe(), ())
-        with pytest.raises(
-            LedgerError, match="a search trial was claimed after the shipped recipe was frozen"
-        ):
+        with pytest.raises(LedgerError, match="a search trial was claimed after the shipped recipe was frozen"):
             ledger.claim(PLAN)
         ledger.claim(Plan("final", SMOOTH, seed=5, names=PLAN.names))
         ledger.open_test()

@@ -16,9 +16,7 @@ from convlift.model.convnet import ResidualBlock
 
 def network(resolution: int = 8, channels: int = 1, **levers: object) -> nn.Module:
     torch.manual_seed(0)
-    return build_network(
-        ConvNet.model_validate(levers), classes=10, channels=channels, resolution=resolution
-    ).eval()
+    return build_network(ConvNet.model_validate(levers), classes=10, channels=channels, resolution=resolution).eval()
 
 
 def modules(of: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
@@ -65,7 +63,7 @@ def test_defaults_are_the_tutorial_network() -> None:
     assert [module.p for module in modules(ours, nn.Dropout)] == [0.25, 0.5]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(levers=st.fixed_dictionaries({
     "stem": st.sampled_from(["small", "large"]),
     "stages": st.integers(1, 3),
@@ -193,7 +191,7 @@ def test_deepest_network_without_normalization_keeps_its_scale() -> None:
     """Thirty blocks: neither the residual nor the plain form may vanish or explode at the start."""
     for residual in (False, True):
         built = network(32, stages=5, blocks=6, width=8, residual=residual, summary="average")
-        assert 1e-3 < built(torch.randn(8, 1, 32, 32)).std() < 1e2
+        assert 1e-3 < built(torch.randn(4, 1, 32, 32)).std() < 1e2
 
 
 def test_first_weights_are_he_normal() -> None:

@@ -84,9 +84,7 @@ def test_cached_activations_lead_to_the_same_logits(network, images, tmp_path):
     with torch.inference_mode():
         expected = split_at(network.backbone, 2)[0](inputs)
         torch.testing.assert_close(activations, expected, rtol=1e-2, atol=1e-2)
-        torch.testing.assert_close(
-            Tail(network, 2).eval()(activations), network(inputs), rtol=1e-2, atol=1e-2
-        )
+        torch.testing.assert_close(Tail(network, 2).eval()(activations), network(inputs), rtol=1e-2, atol=1e-2)
 
 
 def test_views_are_augmented_training_images(network, images, tmp_path):

@@ -44,9 +44,7 @@ def test_a_frozen_backbone_keeps_every_number(network):
 
 def test_a_frozen_backbone_stays_frozen_even_for_an_optimizer_that_holds_it(network):
     freeze(network)
-    assert train(network, network.parameters()) == {
-        key for key in network.state_dict() if key.startswith("head.")
-    }
+    assert train(network, network.parameters()) == {key for key in network.state_dict() if key.startswith("head.")}
 
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "update"])

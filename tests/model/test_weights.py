@@ -117,9 +117,7 @@ def test_the_package_fills_every_tensor_of_lite0():
     random = create_backbone("tf_efficientnet_lite0", "random").network.state_dict()
     packaged = create_backbone("tf_efficientnet_lite0", "auto").network.state_dict()
     unchanged = [
-        key
-        for key, value in packaged.items()
-        if value.ndim and value.numel() > 1 and torch.equal(value, random[key])
+        key for key, value in packaged.items() if value.ndim and value.numel() > 1 and torch.equal(value, random[key])
     ]
     assert len(packaged) == 294
     assert not unchanged

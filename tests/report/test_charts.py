@@ -86,9 +86,7 @@ def test_forest_draws_each_interval_to_scale() -> None:
 
 
 def test_verdicts_without_figures_are_left_out_of_the_charts() -> None:
-    lost = dataclasses.replace(
-        make_verdict("lost", "data", 1.0, "undecided"), points=float("nan"), low=-float("inf")
-    )
+    lost = dataclasses.replace(make_verdict("lost", "data", 1.0, "undecided"), points=float("nan"), low=-float("inf"))
     result = make_result((lost, make_verdict("kept", "data", 1.0, "likely")))
     result = dataclasses.replace(result, unexplained_points=float("nan"))
     for svg in (charts.forest(result.verdicts, 820), charts.steps(result, 820)):
@@ -107,9 +105,9 @@ def test_an_empty_class_and_an_empty_matrix_row_are_drawn() -> None:
 def test_charts_of_forty_changes_have_a_row_each() -> None:
     for width in (820, 343):
         svg = charts.forest(make_verdicts(40, long_names=True), width)
-        rows = [
-            float(y) for y in re.findall(r'<text style="font-size: 12px[^"]*" [^>]*?y="([\d.]+)"', svg)
-        ] or [float(y) for y in re.findall(r"translate\([\d.-]+ ([\d.]+)\)", svg)]
+        rows = [float(y) for y in re.findall(r'<text style="font-size: 12px[^"]*" [^>]*?y="([\d.]+)"', svg)] or [
+            float(y) for y in re.findall(r"translate\([\d.-]+ ([\d.]+)\)", svg)
+        ]
         gaps = np.diff(sorted(rows))
         assert len(rows) == 40
         assert gaps.min() > 14  # taller than a line of 12 pixels

@@ -76,14 +76,10 @@ def test_the_answer_comes_first_and_every_part_is_there(page: str) -> None:
 
 
 def test_the_page_asks_nobody_for_anything(page: str) -> None:
-    policy = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-    )
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     reader = Reader(page)
     assert ("content", policy) in reader.attributes
-    assert not re.search(
-        r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//|url\(\s*[\"']?(?:https?:)?//|@import", page
-    )
+    assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//|url\(\s*[\"']?(?:https?:)?//|@import", page)
     assert not reader.tags & {"script", "iframe", "object", "embed", "form", "base"}
     for name, value in reader.attributes:
         assert not name.startswith("on")
@@ -92,9 +88,7 @@ def test_the_page_asks_nobody_for_anything(page: str) -> None:
 
 
 def test_every_name_is_escaped(result: Result) -> None:
-    verdict = dataclasses.replace(
-        result.verdicts[0], name=HOSTILE, reason=HOSTILE, claim=HOSTILE, source=HOSTILE
-    )
+    verdict = dataclasses.replace(result.verdicts[0], name=HOSTILE, reason=HOSTILE, claim=HOSTILE, source=HOSTILE)
     left_out = dataclasses.replace(verdict, shipped=False)
     hostile = dataclasses.replace(
         result,

@@ -11,9 +11,7 @@ from convlift.report.terminal import print_result
 
 
 def printed(result: Result, *, colour: bool = False) -> str:
-    console = Console(
-        file=io.StringIO(), width=80, force_terminal=colour, color_system="truecolor" if colour else None
-    )
+    console = Console(file=io.StringIO(), width=80, force_terminal=colour, color_system="truecolor" if colour else None)
     print_result(result, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 

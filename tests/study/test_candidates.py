@@ -25,9 +25,7 @@ def test_every_start_gets_candidates_of_all_three_areas(name, facts, limit):
     chosen, left_out = candidates(start(name, facts), facts, (), limit)
     assert {each.area for each in chosen} == AREAS
     assert len(chosen) <= limit
-    assert {each.name for each in chosen} | {each.name for each in left_out} == {
-        each.name for each in CATALOGUE
-    }
+    assert {each.name for each in chosen} | {each.name for each in left_out} == {each.name for each in CATALOGUE}
     assert all(each.reason for each in left_out)
 
 

@@ -85,8 +85,7 @@ def test_only_the_last_phase_is_judged():
         "finished",
         NO_PROBABILITIES,
         NO_PROBABILITIES,
-        curve((0.9, 0.7, 0.6, 0.5), 0.6, 0.6, "head")
-        + curve((0.3, 0.25, 0.25, 0.25), 0.95, 0.94, "fine-tune"),
+        curve((0.9, 0.7, 0.6, 0.5), 0.6, 0.6, "head") + curve((0.3, 0.25, 0.25, 0.25), 0.95, 0.94, "fine-tune"),
     )
     assert symptoms(shown) == set()
 
@@ -96,10 +95,7 @@ def test_overconfidence_is_the_gap_between_claim_and_accuracy():
     found = diagnose(outcome(probabilities=probabilities), labels, PLAIN, PLENTY)
     reason = next(each.reason for each in found if each.symptom is Symptom.OVERCONFIDENT)
     accuracy = (probabilities.argmax(1) == labels).mean()
-    assert (
-        reason
-        == f"mean confidence {probabilities.max(1).mean():.3f}, but accuracy {accuracy:.3f} in validation"
-    )
+    assert reason == f"mean confidence {probabilities.max(1).mean():.3f}, but accuracy {accuracy:.3f} in validation"
 
 
 def test_wrong_labels_are_contradicted_with_confidence():
@@ -116,9 +112,7 @@ def test_hesitant_errors_are_not_label_noise():
 
 def test_facts_alone_name_imbalance_and_scarcity():
     facts = Facts(training_images=300, classes=5, imbalance=8.0)
-    found = {
-        each.symptom: each.reason for each in diagnose(outcome(), np.zeros(2000, np.int64), PLAIN, facts)
-    }
+    found = {each.symptom: each.reason for each in diagnose(outcome(), np.zeros(2000, np.int64), PLAIN, facts)}
     assert found == {
         Symptom.IMBALANCE: "the largest class has 8.0 times the images of the smallest",
         Symptom.DATA_LIMITED: "60 training images a class",

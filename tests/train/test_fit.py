@@ -28,9 +28,7 @@ def digits(count: int) -> tuple[Tensor, Tensor]:
     return images.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels[:count]).long()
 
 
-def train(
-    network: nn.Module, training: Training, count: int, phase: Phase = Phase()
-) -> Iterator[EpochReport]:
+def train(network: nn.Module, training: Training, count: int, phase: Phase = Phase()) -> Iterator[EpochReport]:
     images, labels = digits(count)
     order = torch.Generator().manual_seed(0)
 
@@ -54,18 +52,15 @@ def small(**levers: object) -> nn.Module:
 
 def test_it_learns_the_digits() -> None:
     images, labels = digits(600)
-    network = small(normalization="batch")
+    network = small(normalization="batch", head_units=0)
     validation = digits(800)
     phase = Phase(validate=lambda: evaluate(network, [(validation[0][600:], validation[1][600:])]))
-    training = Training(epochs=6, learning_rate=5e-3, optimizer="adamw", schedule="one_cycle", warmup=0.3)
+    training = Training(epochs=4, learning_rate=1e-2, optimizer="adamw", schedule="one_cycle", warmup=0.3)
     reports = list(train(network, training, 600, phase))
-    assert [report.epoch for report in reports] == [0, 1, 2, 3, 4, 5]
+    assert [report.epoch for report in reports] == [0, 1, 2, 3]
     assert reports[-1].train_loss < 0.3 * reports[0].train_loss
     assert reports[-1].validation_accuracy > 0.7, "chance is 0.1"
-    assert (
-        reports[-1].validation_accuracy
-        == evaluate(network, [(validation[0][600:], validation[1][600:])]).accuracy
-    )
+    assert reports[-1].validation_accuracy == evaluate(network, [(validation[0][600:], validation[1][600:])]).accuracy
     probabilities = predict_probabilities(network, images.split(100))
     assert (torch.from_numpy(probabilities).argmax(1) == labels).float().mean() > 0.9
 
@@ -189,9 +184,7 @@ def test_leaving_the_loop_stops_the_training() -> None:
         return [ONE]
 
     network = Line()
-    for report in fit(
-        network, batches, CrossEntropy(), torch.optim.SGD(network.parameters()), lambda _: 1.0, epochs=9
-    ):
+    for report in fit(network, batches, CrossEntropy(), torch.optim.SGD(network.parameters()), lambda _: 1.0, epochs=9):
         if report.epoch == 1:
             break
     assert started == [0, 1]

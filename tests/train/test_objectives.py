@@ -34,11 +34,7 @@ def test_optimum_of_smoothed_labels(smoothing: float) -> None:
 
 
 def test_without_smoothing_more_confidence_is_always_better() -> None:
-    losses = [
-        CrossEntropy()(torch.tensor([[size, 0.0]]), torch.tensor([0])).minimized for size in (1.0, 5, 9)
-    ]
+    losses = [CrossEntropy()(torch.tensor([[size, 0.0]]), torch.tensor([0])).minimized for size in (1.0, 5, 9)]
     assert losses == sorted(losses, reverse=True)
-    smoothed = [
-        CrossEntropy(0.2)(torch.tensor([[size, 0.0]]), torch.tensor([0])).minimized for size in (1.0, 5, 9)
-    ]
+    smoothed = [CrossEntropy(0.2)(torch.tensor([[size, 0.0]]), torch.tensor([0])).minimized for size in (1.0, 5, 9)]
     assert smoothed == sorted(smoothed), "beyond the optimum, confidence must cost"

@@ -45,17 +45,13 @@ def test_weight_decay_shrinks_weights_by_rate_times_decay(optimizer: str) -> Non
 
 @pytest.mark.parametrize("optimizer", RULES)
 def test_biases_and_norms_decay_where_asked(optimizer: str) -> None:
-    moved = after_one_step(
-        optimizer=optimizer, learning_rate=0.1, weight_decay=0.2, decay_norms_and_biases=True
-    )
+    moved = after_one_step(optimizer=optimizer, learning_rate=0.1, weight_decay=0.2, decay_norms_and_biases=True)
     assert list(moved.values()) == pytest.approx([0.98] * 6)
 
 
 def test_weight_decay_does_not_pass_through_momentum() -> None:
     network = Small()
-    optimizer = make_optimizer(
-        network, Training(optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.2)
-    )
+    optimizer = make_optimizer(network, Training(optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.2))
     for _ in range(3):
         network.backward_of(0.0)
         optimizer.step()
@@ -93,9 +89,7 @@ def test_l2_equals_the_term_in_the_loss(optimizer: str) -> None:
     for inside in (False, True):
         torch.manual_seed(1)
         network = build_network(ConvNet(width=8, head_units=8), classes=3, channels=1, resolution=8)
-        rule = make_optimizer(
-            network, Training.model_validate({"optimizer": optimizer, "l2": 0 if inside else 0.01})
-        )
+        rule = make_optimizer(network, Training.model_validate({"optimizer": optimizer, "l2": 0 if inside else 0.01}))
         for _ in range(5):
             loss = nn.functional.cross_entropy(network(inputs), torch.arange(8) % 3)
             if inside:
@@ -113,9 +107,7 @@ def test_adam_with_weight_decay_is_torchs_adamw(optimizer: str) -> None:
     rules = [
         make_optimizer(
             ours,
-            Training.model_validate(
-                {"optimizer": optimizer, "weight_decay": 0.3, "decay_norms_and_biases": True}
-            ),
+            Training.model_validate({"optimizer": optimizer, "weight_decay": 0.3, "decay_norms_and_biases": True}),
         ),
         torch.optim.AdamW(theirs.parameters(), lr=1e-3, weight_decay=0.3),
     ]
@@ -157,8 +149,7 @@ def test_momentum_lever() -> None:
     # nesterov without momentum is plain descent, not an error
     assert quadratic_path(1, optimizer="sgd", momentum=0, nesterov=True) == pytest.approx([0.9])
     assert (
-        quadratic_path(3, optimizer="rmsprop", momentum=0)[2]
-        > quadratic_path(3, optimizer="rmsprop", momentum=0.9)[2]
+        quadratic_path(3, optimizer="rmsprop", momentum=0)[2] > quadratic_path(3, optimizer="rmsprop", momentum=0.9)[2]
     )
 
 

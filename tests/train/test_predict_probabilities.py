@@ -22,9 +22,7 @@ def test_probabilities_in_the_order_of_the_inputs() -> None:
 def test_dropout_is_off_and_no_graph_is_kept() -> None:
     network = nn.Sequential(nn.Dropout(0.9), nn.Linear(3, 4)).train()
     inputs = torch.randn(5, 3)
-    np.testing.assert_array_equal(
-        predict_probabilities(network, [inputs]), predict_probabilities(network, [inputs])
-    )
+    np.testing.assert_array_equal(predict_probabilities(network, [inputs]), predict_probabilities(network, [inputs]))
     assert not network.training
 
 

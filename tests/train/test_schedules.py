@@ -23,9 +23,7 @@ def test_constant() -> None:
 def test_cosine() -> None:
     half = 2**-0.5
     assert values("cosine", 4, 0) == pytest.approx([1, (1 + half) / 2, 0.5, (1 - half) / 2])
-    assert values("cosine", 8, 0.5) == pytest.approx(
-        [0.2, 0.4, 0.6, 0.8, 1, (1 + half) / 2, 0.5, (1 - half) / 2]
-    )
+    assert values("cosine", 8, 0.5) == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, (1 + half) / 2, 0.5, (1 - half) / 2])
 
 
 def test_one_cycle() -> None:

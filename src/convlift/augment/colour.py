@@ -64,9 +64,7 @@ def draw_colours(augmentation: Augmentation, uniform_ND: Floats, channels: int) 
     )
 
 
-def normalized(
-    colour_CC: Floats, offset_C: Floats, mean_C: NDArray[np.float32], std_C: NDArray[np.float32]
-) -> Floats:
+def normalized(colour_CC: Floats, offset_C: Floats, mean_C: NDArray[np.float32], std_C: NDArray[np.float32]) -> Floats:
     """Fold the scaling of bytes to [0, 1] and (pixel - mean) / std into the matrix, offset as its last column.
 
     Takes any leading shape; returns (..., C, C + 1), for bytes: what `recolour` applies.

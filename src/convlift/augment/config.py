@@ -47,9 +47,7 @@ class Augmentation(Section):
         ge=0,
         le=1,
     )
-    contrast: float = lever(
-        0.0, "factor around mid-grey, from [1 - c, 1 + c]", "Howard 2013, section 2", ge=0, lt=1
-    )
+    contrast: float = lever(0.0, "factor around mid-grey, from [1 - c, 1 + c]", "Howard 2013, section 2", ge=0, lt=1)
     saturation: float = lever(
         0.0,
         "blend with the grey image, factor from [1 - s, 1 + s]; colour images only",

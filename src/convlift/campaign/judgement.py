@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from convlift.campaign.loop import Frozen
 from convlift.campaign.study import BASELINE, Study
-from convlift.errors import BudgetError
+from convlift.errors import LedgerError
 from convlift.evidence import posterior
 from convlift.evidence.changes import ChangeTests, start_effect, test_changes
 from convlift.evidence.final import FinalJudgement, judge
@@ -34,16 +34,12 @@ class Judgement:
 
 
 def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArray[np.int64]) -> Judgement:
-    """Score every run on the test whose labels were just opened. Raises BudgetError where no final run was finished."""
-    pilots, finals = _usable(desk.ledger.trials("pilot")), _usable(desk.ledger.trials("final"))
+    """Score every run on the test whose labels were just opened. Raises LedgerError where no final run left anything."""
+    pilots, finals = _usable(desk.ledger.trials("pilot")), final_runs(desk)
     if not finals:
-        raise BudgetError(
-            "the time was over before one run of the shipped recipe had ended; allow a longer budget."
-        )
+        raise LedgerError("the time was over before the shipped recipe had trained at all; allow a longer budget.")
     runs = _usable(desk.ledger.trials("search")) + finals
-    bare = _usable(
-        r for r in desk.ledger.trials("probe") if r.recipe == frozen.start.recipe and r.fidelity == 1.0
-    )
+    bare = _usable(r for r in desk.ledger.trials("probe") if r.recipe == frozen.start.recipe and r.fidelity == 1.0)
     if frozen.start.name == BASELINE:
         runs = pilots + runs
     on = _switches(frozen, runs)
@@ -68,6 +64,13 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     return Judgement(
         final, tuple(found), split.unexplained, split.warning, float(validation) - 100.0 * final.final.value
     )
+
+
+def final_runs(desk: Desk) -> list[TrialRecord]:
+    """The final runs that count: those that ended, else those that the deadline cut short, which is what would ship."""
+    records = desk.ledger.trials("final")
+    cut_short = [r for r in records if r.outcome is not None and len(r.outcome.test_probabilities)]
+    return _usable(records) or cut_short
 
 
 def _usable(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -21,13 +21,9 @@ from convlift.recipe import Recipe
 from convlift.study.candidates import Candidate, compose, groups, priors, valid
 from convlift.study.starting_points import StartingPoint
 
-FINAL_SLACK = (
-    1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
-)
+FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 DRAWS = 8  # tries for a recipe that is valid and fits into the time left
-WORST_POINTS = (
-    10.0  # a run that collapsed or diverged counts as this much below the median: the regression is linear,
-)
+WORST_POINTS = 10.0  # a run that collapsed or diverged counts as this much below the median: the regression is linear,
 # and a run at chance, 60 points down, would say of everything else in it that it is ruinous
 
 Bools = NDArray[np.bool_]
@@ -130,9 +126,7 @@ def seen_trials(study: Study, desk: Desk, space: Frozen) -> posterior.Trials:
 def believe(study: Study, desk: Desk, space: Frozen) -> posterior.Belief:
     """What every candidate is believed to add, from all runs so far; the same runs always give the same belief."""
     trials = seen_trials(study, desk, space)
-    return posterior.believe(
-        trials, priors(space.candidates), np.random.default_rng([study.seed, len(trials.on)])
-    )
+    return posterior.believe(trials, priors(space.candidates), np.random.default_rng([study.seed, len(trials.on)]))
 
 
 def switched(space: Frozen, on: Bools) -> Frozen:
@@ -151,17 +145,13 @@ def fitting(space: Frozen, on: Bools, means: NDArray[np.float64]) -> Bools:
 def _best(study: Study, desk: Desk, space: Frozen) -> Frozen:
     """What would ship if the search ended now."""
     belief = believe(study, desk, space)
-    return switched(
-        space, fitting(space, posterior.ship(belief, groups(space.candidates), 0, "best"), belief.mean)
-    )
+    return switched(space, fitting(space, posterior.ship(belief, groups(space.candidates), 0, "best"), belief.mean))
 
 
 def most_promising(study: Study, desk: Desk, space: Frozen) -> TrialRecord | None:
     """Of the search runs with weights on disk, the one whose recipe is believed to be the best; its own score is no
     argument. This is what an interruption leaves."""
-    saved = [
-        r for r in desk.ledger.trials("search") if r.status == "finished" and desk.weights_of(r).is_file()
-    ]
+    saved = [r for r in desk.ledger.trials("search") if r.status == "finished" and desk.weights_of(r).is_file()]
     means = believe(study, desk, space).mean
     worth = dict(zip((c.name for c in space.candidates), means, strict=True))
     return max(saved, key=lambda record: sum(worth[name] for name in record.names), default=None)

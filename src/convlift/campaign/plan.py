@@ -18,16 +18,10 @@ MOST_PILOTS = 8
 FEWEST = 3  # trainings in a campaign: one of the baseline, one to search, one of what ships
 
 
-def choose_candidates(
-    study: Study, desk: Desk, start: StartingPoint, trainings: int
-) -> tuple[Candidate, ...]:
+def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> tuple[Candidate, ...]:
     """The changes to be tried, from the symptoms of the start's own probe; the ledger keeps why, and why not others."""
     tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
-    found = (
-        diagnose(tried[0].outcome, study.validation_labels, start.recipe, study.facts)
-        if tried[0].outcome
-        else ()
-    )
+    found = diagnose(tried[0].outcome, study.validation_labels, start.recipe, study.facts) if tried[0].outcome else ()
     timed = desk.ledger.trials("pilot")[:1] + desk.ledger.trials("probe")
     each = study.seconds(start.recipe, timed)
     chosen, left_out = candidates(

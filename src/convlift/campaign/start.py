@@ -8,9 +8,7 @@ from convlift.study.budget import format_duration
 from convlift.study.starting_points import StartingPoint
 
 PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
-DEAREST = (
-    3.0  # a probe that must run in full may cost this many shares; one from scratch is shortened instead
-)
+DEAREST = 3.0  # a probe that must run in full may cost this many shares; one from scratch is shortened instead
 SHORTEST = 0.1  # a shorter training says nothing about the full one
 
 
@@ -50,9 +48,7 @@ def _probe(study: Study, point: StartingPoint, fidelity: float = 1.0) -> Plan:
     return study.plan("probe", point.recipe, number, (point.name,), fidelity)
 
 
-def _affordable(
-    study: Study, point: StartingPoint, records: tuple[TrialRecord, ...], allowed: float
-) -> Plan | None:
+def _affordable(study: Study, point: StartingPoint, records: tuple[TrialRecord, ...], allowed: float) -> Plan | None:
     """A probe that fits: a training from scratch is shortened to what is allowed, one with two phases cannot be."""
     predicted = study.seconds(point.recipe, records)
     if point.recipe.architecture.kind == "convnet":

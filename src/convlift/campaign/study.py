@@ -37,9 +37,7 @@ class Study:
         """Every starting point, the baseline first."""
         return (StartingPoint(BASELINE, self.baseline, "the recipe to be improved"), *self.starts)
 
-    def plan(
-        self, role: Role, recipe: Recipe, number: int, names: tuple[str, ...] = (), fidelity: float = 1.0
-    ) -> Plan:
+    def plan(self, role: Role, recipe: Recipe, number: int, names: tuple[str, ...] = (), fidelity: float = 1.0) -> Plan:
         """Trial number `number` of its role, with a seed that nothing else shares."""
         digest = hashlib.sha256(f"{self.seed} {role} {number}".encode()).digest()
         return Plan(role, recipe, int.from_bytes(digest[:4], "big") >> 1, names, fidelity)

@@ -46,18 +46,14 @@ def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None) -> Ar
     Raises DataError where shapes, types or ranges do not fit.
     """
     finding = validation_as_test(set(parts), name)
-    renamed = {
-        ("test" if finding and split == "validation" else split): part for split, part in parts.items()
-    }
+    renamed = {("test" if finding and split == "validation" else split): part for split, part in parts.items()}
     flat = {split: _flat_labels(labels, len(images), name) for split, (images, labels) in renamed.items()}
     values = np.unique(np.concatenate(list(flat.values())))
     if classes is None:
         classes = tuple(printable(str(value)) for value in values)
         flat = {split: np.searchsorted(values, labels) for split, labels in flat.items()}
     elif values.size and not (values[0] >= 0 and values[-1] < len(classes)):
-        raise DataError(
-            f"{name} has labels {values[0]} to {values[-1]}; they must lie in 0 to {len(classes) - 1}."
-        )
+        raise DataError(f"{name} has labels {values[0]} to {values[-1]}; they must lie in 0 to {len(classes) - 1}.")
     items = tuple(
         Item(f"{split or 'image'}/{row}", int(label), split)
         for split, labels in flat.items()
@@ -77,19 +73,14 @@ def _flat_labels(labels: NDArray[Any], n: int, name: str) -> NDArray[Any]:
             "one whole number (or name) an image is needed, as (N,) or (N, 1)."
         )
     if len(labels) != n:
-        raise DataError(
-            f"{name} has {n} images but {len(labels)} labels in one part; the numbers must agree."
-        )
+        raise DataError(f"{name} has {n} images but {len(labels)} labels in one part; the numbers must agree.")
     return labels
 
 
 def _as_uint8(parts: list[NDArray[Any]], name: str) -> tuple[NDArray[np.uint8], ...]:
     """All parts on one scale of 0..255; the scale is read from the type and the range over all parts together."""
     for images in parts:
-        if (
-            not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3)))
-            or 0 in images.shape[1:]
-        ):
+        if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))) or 0 in images.shape[1:]:
             raise DataError(
                 f"{name} has images of shape {images.shape}; (N, H, W), (N, H, W, 1) or (N, H, W, 3) is needed. "
                 "Transpose channels to the end, and drop an alpha channel."
@@ -162,18 +153,12 @@ def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
     try:
         content = gzip.decompress(path.read_bytes()) if path == zipped else path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(
-            f"{folder} has no {name}.gz; the four IDX files of the data set are needed."
-        ) from error
+        raise DataError(f"{folder} has no {name}.gz; the four IDX files of the data set are needed.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); download it again.") from error
     # two zero bytes, the type (8: unsigned byte), the number of dimensions, then each as a big-endian 32-bit number
     dimensions = content[3] if len(content) >= 4 else 0
-    shape = (
-        np.frombuffer(content[4 : 4 + 4 * dimensions], ">u4").tolist()
-        if len(content) >= 4 + 4 * dimensions
-        else []
-    )
+    shape = np.frombuffer(content[4 : 4 + 4 * dimensions], ">u4").tolist() if len(content) >= 4 + 4 * dimensions else []
     start = 4 + 4 * dimensions
     if content[:3] != b"\0\0\x08" or not shape or len(content) - start != int(np.prod(shape)):
         raise DataError(f"{path} is not a whole IDX file of bytes ({len(content)} bytes); download it again.")

@@ -18,9 +18,7 @@ def temporary_beside(path: Path) -> Path:
 
 def publish(temporary: Path, folder: Path, is_whole: Callable[[Path], bool]) -> None:
     """Give a finished folder its name. Another process may have been first, or an old folder may be damaged."""
-    for (
-        path
-    ) in temporary.iterdir():  # before the folder gets its name, or a power cut could leave it half-written
+    for path in temporary.iterdir():  # before the folder gets its name, or a power cut could leave it half-written
         with path.open("rb") as file:
             os.fsync(file.fileno())
     try:

@@ -95,9 +95,7 @@ def decode(content: bytes) -> Decoded:
     except UnreadableImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImage(
-            f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read"
-        ) from error
+        raise UnreadableImage(f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read") from error
     except Exception as error:  # on broken files Pillow raises nearly anything, SyntaxError included
         raise UnreadableImage(f"broken {kind}: {printable(str(error)) or type(error).__name__}") from error
     if min(flat.size) < 8 or max(flat.size) > 8 * min(flat.size):
@@ -112,9 +110,7 @@ def from_array(image: NDArray[np.uint8]) -> Decoded:
     return Decoded(pixels, ("grey",) if pixels.shape[2] == 1 else ())
 
 
-def square(
-    pixels_HWC: NDArray[np.uint8], channels: int, resolution: int, policy: Resize
-) -> NDArray[np.uint8]:
+def square(pixels_HWC: NDArray[np.uint8], channels: int, resolution: int, policy: Resize) -> NDArray[np.uint8]:
     """Decoded pixels -> uint8 (R, R, C) as the network sees them; the one path for training and prediction."""
     fitted = fit_channels(pixels_HWC, channels)
     return resize(fitted, resolution, policy, LETTERBOX_FILL[channels])
@@ -212,8 +208,6 @@ def _scaled(values: NDArray[np.generic], top: int, note: str, notes: list[str]) 
     wide = values.astype(np.float64)
     # written so that NaN fails it too
     if not (wide.min() >= 0 and wide.max() <= top):
-        raise UnreadableImage(
-            f"{note} image with values from {wide.min():g} to {wide.max():g}; 0 to {top} is needed"
-        )
+        raise UnreadableImage(f"{note} image with values from {wide.min():g} to {wide.max():g}; 0 to {top} is needed")
     notes.append(note)
     return Image.fromarray(np.rint(wide * (255 / top)).astype(np.uint8))

@@ -39,17 +39,11 @@ def check_classes(
     present = np.unique(labels)
     if len(present) < 2:
         only = f"one class ({classes[present[0]]!r})" if len(present) else "no image"
-        raise DataError(
-            f"{name} has images of {only} only; at least 2 classes are needed. Give one folder per class."
-        )
+        raise DataError(f"{name} has images of {only} only; at least 2 classes are needed. Give one folder per class.")
     if len(np.unique(hashes)) == 1:
-        raise DataError(
-            f"all {len(labels)} images of {name} are identical; nothing can be learned from them."
-        )
+        raise DataError(f"all {len(labels)} images of {name} are identical; nothing can be learned from them.")
     if not (official != "").any():
-        _check_counts(
-            name, classes, duplicate_groups(hashes, labels)[1], present, ("train", "validation", "test")
-        )
+        _check_counts(name, classes, duplicate_groups(hashes, labels)[1], present, ("train", "validation", "test"))
         return
     is_train = official == "train"
     if not is_train.any():
@@ -85,9 +79,7 @@ def _check_counts(
 def _classes(classes: Sequence[str], labels: Sequence[int]) -> str:
     names = ", ".join(repr(classes[label]) for label in labels[:5])
     return (
-        f"class {names} is"
-        if len(labels) == 1
-        else f"{len(labels)} classes ({names}{', ...' * (len(labels) > 5)}) are"
+        f"class {names} is" if len(labels) == 1 else f"{len(labels)} classes ({names}{', ...' * (len(labels) > 5)}) are"
     )
 
 
@@ -177,22 +169,16 @@ def label_findings(
     findings = []
     if conflicts:
         message = f"{len(conflicts)} images are filed under more than one class."
-        findings.append(
-            Finding("label conflict", "warning", message, conflicts, "Decide on one class for each.")
-        )
+        findings.append(Finding("label conflict", "warning", message, conflicts, "Decide on one class for each."))
     if leaks:
         message = f"{len(leaks)} images lie in more than one official split, so scores may flatter."
         findings.append(Finding("leak", "warning", message, leaks, "Remove them from the training part."))
     if plain:
         message = f"{len(plain)} images are there more than once; no split made here cuts the copies apart."
         findings.append(Finding("duplicate", "note", message, plain[:_LISTED]))
-    if "test" in official and (
-        unmeasured := sorted(set(labels.tolist()) - set(labels[official == "test"].tolist()))
-    ):
+    if "test" in official and (unmeasured := sorted(set(labels.tolist()) - set(labels[official == "test"].tolist()))):
         names = tuple(classes[label] for label in unmeasured)
-        message = (
-            f"{len(names)} classes have no image in the official test part, so nothing is measured on them."
-        )
+        message = f"{len(names)} classes have no image in the official test part, so nothing is measured on them."
         findings.append(Finding("unmeasured class", "warning", message, names, "Add test images of them."))
     return findings
 

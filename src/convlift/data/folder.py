@@ -28,9 +28,7 @@ _SUFFIXES = (
     "heic heif avif jp2 j2k jxl svg eps psd pdf fits fit dcm raw cr2 nef arw dng ico tga"
 )
 _IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-_JUNK = frozenset(
-    {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"}
-)
+_JUNK = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
 
 Kind = Literal["image", "folder", "junk", "other", "outside"]
 
@@ -80,12 +78,8 @@ def open_folder(folder: Path) -> FolderSource:
         branches, beside = _layout(root)
         found = beside + list(_walk(root, branches))
     except OSError as error:
-        raise DataError(
-            f"{printable(str(root))} cannot be listed ({error}); check its permissions."
-        ) from error
-    images = sorted(
-        ((f.path, f.branch) for f in found if f.branch and f.kind == "image"), key=lambda pair: pair[0]
-    )
+        raise DataError(f"{printable(str(root))} cannot be listed ({error}); check its permissions.") from error
+    images = sorted(((f.path, f.branch) for f in found if f.branch and f.kind == "image"), key=lambda pair: pair[0])
     if not images:
         raise _no_images(root, found)
     name, classes = printable(root.name), tuple(sorted({branch.name for branch in branches}))
@@ -98,13 +92,9 @@ def open_folder(folder: Path) -> FolderSource:
             return None
         return "test" if as_test and split == "validation" else split
 
-    items = tuple(
-        Item(_key(root, path), numbers[branch.name], official(branch.split)) for path, branch in images
-    )
+    items = tuple(Item(_key(root, path), numbers[branch.name], official(branch.split)) for path, branch in images)
     findings = [as_test] if as_test else []
-    findings += [
-        _empty_class(known) for known in sorted(set(classes) - {branch.name for _, branch in images})
-    ]
+    findings += [_empty_class(known) for known in sorted(set(classes) - {branch.name for _, branch in images})]
     findings += _passed_over(root, found)
     return FolderSource(name, classes, items, tuple(findings), tuple(path for path, _ in images))
 
@@ -236,11 +226,7 @@ def _no_images(root: Path, found: list[_Found]) -> DataError:
             f"{where} holds {len(loose)} images but none in a class folder; make one folder per class and sort them in."
         )
     others = [f for f in found if f.kind != "junk"]
-    seen = (
-        f"{len(others)} other files or links, such as {_key(root, others[0].path)}"
-        if others
-        else "nothing else"
-    )
+    seen = f"{len(others)} other files or links, such as {_key(root, others[0].path)}" if others else "nothing else"
     return DataError(
         f"{where} holds no image in any class folder (found {seen}); "
         f"one folder per class with {', '.join(FORMATS)} files is needed."

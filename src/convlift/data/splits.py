@@ -62,9 +62,7 @@ def make_splits(store: ImageStore, seed: int) -> Splits:
         validation, test = shares(len(everything))
         parts = _stratified(store, everything, (test, validation), rng)
         return Splits(train=parts[2], validation=parts[1], test=parts[0])
-    train, validated, tested = (
-        everything[store.official == part] for part in ("train", "validation", "test")
-    )
+    train, validated, tested = (everything[store.official == part] for part in ("train", "validation", "test"))
     if not len(validated):
         validated, train = _stratified(store, train, (CARVED_VALIDATION,), rng)
     return Splits(train, validated, tested)
@@ -84,9 +82,7 @@ def _stratified(
     return [inside[part == number] for number in range(len(fractions) + 1)]
 
 
-def _deal(
-    sizes: NDArray[np.int64], fractions: tuple[float, ...], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _deal(sizes: NDArray[np.int64], fractions: tuple[float, ...], rng: np.random.Generator) -> NDArray[np.int64]:
     """The part of each of one class's groups: in random order, each to the first part that it still fits into."""
     rest = len(fractions)
     room = [max(1, round(fraction * int(sizes.sum()))) for fraction in fractions]

@@ -103,9 +103,7 @@ def open_store(source: Source, cache: Path, progress: Progress | None = None) ->
     hashes = np.array([_hash(source, index) for index in range(len(source.items))], dtype="U64")
     fingerprint = _fingerprint(source, hashes)
     # keys and findings are no part of the data, but a store must not answer with those of renamed files
-    names = json.dumps(
-        [_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]]
-    )
+    names = json.dumps([_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]])
     folder = cache / "stores" / _sha256((fingerprint + names).encode())[:32]
     if not _is_whole(folder):
         with writing_to(cache):
@@ -137,18 +135,14 @@ def reopen_store(folder: Path) -> ImageStore:
         hashes=hashes,
         channels=int(shapes[:, 2].max()),
         native_resolution=int(np.median(shapes[:, :2].min(axis=1))),
-        findings=tuple(
-            Finding(**{**finding, "items": tuple(finding["items"])}) for finding in meta["findings"]
-        ),
+        findings=tuple(Finding(**{**finding, "items": tuple(finding["items"])}) for finding in meta["findings"]),
         fingerprint=meta["fingerprint"],
         folder=folder,
         shapes=shapes,
     )
 
 
-def _make(
-    folder: Path, source: Source, hashes: NDArray[np.str_], fingerprint: str, progress: Progress | None
-) -> None:
+def _make(folder: Path, source: Source, hashes: NDArray[np.str_], fingerprint: str, progress: Progress | None) -> None:
     """Decode everything into `folder`: images.bin, index.npz, meta.json. Raises DataError by the rules of findings."""
     kept, shapes, notes, unreadable = _decode_all(folder / "images.bin", source, hashes, progress)
     findings = [*source.findings, *check_readable(source.name, unreadable, len(source.items))]
@@ -225,9 +219,7 @@ def _sha256(content: bytes | NDArray[np.uint8]) -> str:
 
 
 def _fingerprint(source: Source, hashes: NDArray[np.str_]) -> str:
-    rows = [
-        [item.label, item.split, value] for item, value in zip(source.items, hashes.tolist(), strict=True)
-    ]
+    rows = [[item.label, item.split, value] for item, value in zip(source.items, hashes.tolist(), strict=True)]
     return _sha256(json.dumps([source.classes, rows]).encode())
 
 
@@ -243,8 +235,6 @@ def _in_order(work: Callable[[range], T], n: int) -> Iterator[tuple[range, T]]:
 def _is_whole(folder: Path) -> bool:
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        return bool(
-            (folder / "images.bin").stat().st_size == meta["bytes"] and (folder / "index.npz").exists()
-        )
+        return bool((folder / "images.bin").stat().st_size == meta["bytes"] and (folder / "index.npz").exists())
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -72,15 +72,11 @@ def read_model_folder(path: Path) -> tuple[Path, Recipe, ModelConfig]:
     folder = path / "model" if (path / "model" / CONFIG).is_file() else path
     missing = [name for name in (WEIGHTS, RECIPE, CONFIG) if not (folder / name).is_file()]
     if missing:
-        raise ConvliftError(
-            f"{path} holds no model ({missing[0]} is missing); give a run folder or its model folder."
-        )
+        raise ConvliftError(f"{path} holds no model ({missing[0]} is missing); give a run folder or its model folder.")
     _check_sums(folder)
     try:
         document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        recipe = parse_recipe(
-            yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")), where=str(folder / RECIPE)
-        )
+        recipe = parse_recipe(yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")), where=str(folder / RECIPE))
         steps = document["preprocessing"]
         config = ModelConfig(
             tuple(document["classes"]),
@@ -108,24 +104,16 @@ def _check_sums(folder: Path) -> None:
 
 def _card(recipe: Recipe, config: ModelConfig) -> str:
     network = recipe.architecture
-    kind = (
-        f"pretrained {network.backbone}"
-        if network.kind == "pretrained"
-        else "convolutional network from scratch"
-    )
+    kind = f"pretrained {network.backbone}" if network.kind == "pretrained" else "convolutional network from scratch"
     scores = "\n".join(f"| {name} | {value} |" for name, value in config.scores.items())
     return f"""# Image classifier
 
-Made by convlift. It sorts an image into one of {len(config.classes)} classes: {
-        ", ".join(config.classes[:20])
-    }{", ..." if len(config.classes) > 20 else ""}.
+Made by convlift. It sorts an image into one of {len(config.classes)} classes: {", ".join(config.classes[:20])}{
+        ", ..." if len(config.classes) > 20 else ""
+    }.
 
-- Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {
-        config.resize
-    }.
-- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {list(config.mean)}, std {
-        list(config.std)
-    }.
+- Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {config.resize}.
+- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {list(config.mean)}, std {list(config.std)}.
 - How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
 
 | figure | value |

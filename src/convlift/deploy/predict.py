@@ -50,9 +50,7 @@ class Model:
 
         Raises UnreadableImage naming the file; no image is ever replaced by another.
         """
-        names = [
-            str(image) if isinstance(image, str | Path) else f"array {i}" for i, image in enumerate(images)
-        ]
+        names = [str(image) if isinstance(image, str | Path) else f"array {i}" for i, image in enumerate(images)]
         found = self.probabilities([self._square(image) for image in images])
         return [
             Prediction(
@@ -93,11 +91,7 @@ def load(path: str | Path) -> Model:
     """The model in a model folder, or in a run folder. Raises ConvliftError where it is missing, damaged or unfit."""
     weights, recipe, config = read_model_folder(Path(path))
     # the weights come from the folder: the backbone must not look for its pretrained ones
-    bare = (
-        recipe.edit(architecture={"weights": "random"})
-        if recipe.architecture.kind == "pretrained"
-        else recipe
-    )
+    bare = recipe.edit(architecture={"weights": "random"}) if recipe.architecture.kind == "pretrained" else recipe
     network = build_network(
         bare.architecture, classes=len(config.classes), channels=config.channels, resolution=config.resolution
     )

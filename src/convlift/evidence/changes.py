@@ -105,11 +105,7 @@ def start_effect(baseline_correct: Floats, on: Bools, correct: Floats) -> Estima
     weights /= weights.sum()
     gain = weights @ points - baseline.mean(axis=0)
     seeds = seed_variance((baseline,), ridge.seeds)
-    variance = (
-        gain.var(ddof=1) / len(gain)
-        + seeds * (1 / len(baseline) + weights @ weights)
-        + weights @ leak @ weights
-    )
+    variance = gain.var(ddof=1) / len(gain) + seeds * (1 / len(baseline) + weights @ weights) + weights @ leak @ weights
     half = stats.t.ppf(0.975, 4.0 + min(ridge.freedom, 20.0)) * np.sqrt(variance)
     middle = float(gain.mean())
     return Estimate(middle, middle - float(half), middle + float(half))

@@ -48,9 +48,7 @@ def judge(baseline_correct: Floats, final_correct: Floats, search_seed_variance:
     runs = [len(baseline), len(final)]
     seeds = seed_variance((baseline, final), search_seed_variance)
     seed_df = PRIOR_RUNS + sum(runs) - 2.0
-    gain, low, high, df = _interval(
-        final.mean(0) - baseline.mean(0), seeds * sum(1.0 / run for run in runs), seed_df
-    )
+    gain, low, high, df = _interval(final.mean(0) - baseline.mean(0), seeds * sum(1.0 / run for run in runs), seed_df)
     return FinalJudgement(
         baseline=_score(baseline, seeds / runs[0], seed_df),
         final=_score(final, seeds / runs[1], seed_df),
@@ -103,6 +101,4 @@ def _score(arm: Floats, seeds: float, seed_df: float) -> Estimate:
     score = float(arm.mean())
     guarded = np.concatenate([arm.mean(0), [0.0, 0.0, 100.0, 100.0]])
     middle, low, high, _ = _interval(guarded, seeds, seed_df)
-    return Estimate(
-        score / 100, max(score - middle + low, 0.0) / 100, min(score - middle + high, 100.0) / 100
-    )
+    return Estimate(score / 100, max(score - middle + low, 0.0) / 100, min(score - middle + high, 100.0) / 100)

@@ -24,9 +24,7 @@ from convlift.evidence.gibbs import Chain, Conditionals, Design, first_chain, sw
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-FRESH_SWEEPS = (
-    30  # burn-in of a chain that starts from nothing: the first trial, or a campaign that is resumed
-)
+FRESH_SWEEPS = 30  # burn-in of a chain that starts from nothing: the first trial, or a campaign that is resumed
 POINTS_PER_TRAINING = (
     0.2  # charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
 )
@@ -119,9 +117,7 @@ def believe(
     return Belief(mean, sd, chance / kept, intercept / kept, noise / kept, trials.n_images)
 
 
-def ship(
-    belief: Belief, groups: NDArray[np.int64], runs: int, rule: Literal["auto", "lean", "best"] = "auto"
-) -> Bools:
+def ship(belief: Belief, groups: NDArray[np.int64], runs: int, rule: Literal["auto", "lean", "best"] = "auto") -> Bools:
     """The changes of the shipped recipe (..., K), to be frozen before the sealed test is opened.
 
     lean: P(effect > 0) > .6, so that few useless changes are carried; best: the best guess, P > .5 and mean > .03.

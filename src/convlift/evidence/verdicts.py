@@ -99,9 +99,7 @@ def _verdict(
 
 def _on_the_test(tests: ChangeTests, k: int) -> str:
     p = f"p = {tests.holm[k]:.3f}" if tests.holm[k] >= 0.001 else "p < 0.001"
-    return (
-        f"{tests.points[k]:+.1f} points on the sealed test ({p} after correction for {len(tests.p)} changes)"
-    )
+    return f"{tests.points[k]:+.1f} points on the sealed test ({p} after correction for {len(tests.p)} changes)"
 
 
 def _interval(share: Estimate) -> str:

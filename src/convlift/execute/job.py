@@ -105,7 +105,5 @@ def attempt(run: Run, job: Job, context: Any, report: Report) -> Ended:
 
 def lost(job: Job, status: Status, reason: str, seconds: float, *, crashed: bool = False) -> Ended:
     """A job that left no probabilities. reason: made one line."""
-    outcome = Outcome(
-        status, NO_PROBABILITIES, NO_PROBABILITIES, seconds=seconds, reason=" ".join(reason.split())
-    )
+    outcome = Outcome(status, NO_PROBABILITIES, NO_PROBABILITIES, seconds=seconds, reason=" ".join(reason.split()))
     return Ended(job, outcome, crashed)

@@ -108,9 +108,7 @@ class ProcessExecutor:
         while not self._ended and not self._broken and self._has_jobs() and time.monotonic() < until:
             self._listen(until - time.monotonic())
         if self._broken:
-            raise self._broken.error or RuntimeError(
-                f"a worker could not load its data:\n{self._broken.traceback}"
-            )
+            raise self._broken.error or RuntimeError(f"a worker could not load its data:\n{self._broken.traceback}")
         return self._take_ended()
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -194,9 +192,7 @@ class ProcessExecutor:
         # a second at most: a dead worker's own children might hold its pipe open, and only its exit code would tell
         wait_for_any([worker.connection for worker in self._workers], min(max(timeout, 0.0), 1.0))
         for worker in list(self._workers):
-            exited = (
-                worker.process.poll() is not None
-            )  # before the pipe is emptied: it may have ended properly
+            exited = worker.process.poll() is not None  # before the pipe is emptied: it may have ended properly
             try:
                 while worker.connection.poll():
                     self._hear(worker, worker.connection.recv())

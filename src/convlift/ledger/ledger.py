@@ -37,9 +37,7 @@ def open_ledger(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LedgerError(
-            f"{folder} cannot be made ({error.strerror}); name another folder with --run."
-        ) from error
+        raise LedgerError(f"{folder} cannot be made ({error.strerror}); name another folder with --run.") from error
     held = lock.acquire(folder)
     try:
         database = open_to_write(folder / LEDGER_FILE)
@@ -75,9 +73,7 @@ class Ledger:
     What writes raises LedgerError where the disk refuses, or where the ledger was opened to be read.
     """
 
-    def __init__(
-        self, database: Database, held: int | None = None, session: SessionClock | None = None
-    ) -> None:
+    def __init__(self, database: Database, held: int | None = None, session: SessionClock | None = None) -> None:
         self.folder = database.path.parent
         self._database = database
         self._held = held
@@ -156,9 +152,7 @@ class Ledger:
 
     def trials(self, role: Role | None = None) -> tuple[TrialRecord, ...]:
         """All trials, or those of one role, in the order in which they were claimed."""
-        rows = self._database.rows(
-            "SELECT id FROM trials WHERE role = ? OR ? IS NULL ORDER BY id", role, role
-        )
+        rows = self._database.rows("SELECT id FROM trials WHERE role = ? OR ? IS NULL ORDER BY id", role, role)
         return tuple(self.trial(row["id"]) for row in rows)
 
     def record(self, key: str, value: Any, *, replace: bool = False) -> None:

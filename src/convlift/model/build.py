@@ -14,9 +14,7 @@ def build_network(architecture: Architecture, *, classes: int, channels: int, re
     fit the resolution, WeightsError where pretrained weights are missing or do not fit.
     """
     if isinstance(architecture, ConvNet):
-        network: nn.Module = build_convnet(
-            architecture, classes=classes, channels=channels, resolution=resolution
-        )
+        network: nn.Module = build_convnet(architecture, classes=classes, channels=channels, resolution=resolution)
     else:
         # timm takes a second to import, which a network from scratch need not wait for
         from convlift.model.pretrained import Classifier

@@ -28,9 +28,7 @@ class ConvNet(Section):
         ge=1,
         le=6,
     )
-    width: int = lever(
-        32, "channels of the first stage", "Zagoruyko and Komodakis 2016", ge=8, le=512, multiple_of=8
-    )
+    width: int = lever(32, "channels of the first stage", "Zagoruyko and Komodakis 2016", ge=8, le=512, multiple_of=8)
     kernel_size: Literal[1, 3, 5, 7] = lever(
         3, "side of the convolution kernels", "Simonyan and Zisserman 2015, section 2.3"
     )

@@ -26,9 +26,7 @@ def build_convnet(architecture: ConvNet, *, classes: int, channels: int, resolut
     flat = architecture.summary == "flatten"
     summary: nn.Module = FlattenChannelsLast() if flat else GlobalAverage()
     head = _head(architecture, width * side * side if flat else width, classes)
-    network = nn.Sequential(
-        OrderedDict[str, nn.Module](features=nn.Sequential(*features), summary=summary, head=head)
-    )
+    network = nn.Sequential(OrderedDict[str, nn.Module](features=nn.Sequential(*features), summary=summary, head=head))
     _initialize(network)
     return network
 

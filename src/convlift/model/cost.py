@@ -29,9 +29,7 @@ def cost(architecture: Architecture, *, classes: int, channels: int, resolution:
     with torch.random.fork_rng(devices=[]):
         if isinstance(architecture, ConvNet):
             with torch.device("meta"):
-                network = build_network(
-                    architecture, classes=classes, channels=channels, resolution=resolution
-                )
+                network = build_network(architecture, classes=classes, channels=channels, resolution=resolution)
         else:
             # backbones are told apart into stages by what they compute, so they are built for real and then emptied
             random = architecture.model_copy(update={"weights": "random"})

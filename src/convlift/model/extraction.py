@@ -71,9 +71,7 @@ class Job:
     def missing(self) -> list[Path]:
         """The files that are not there whole."""
         paths = [path for path in (self.features, self.activations) if path]
-        return [
-            path for path in paths if (array := open_features(path)) is None or len(array) != len(self.rows)
-        ]
+        return [path for path in paths if (array := open_features(path)) is None or len(array) != len(self.rows)]
 
 
 def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder: Path) -> list[Job]:

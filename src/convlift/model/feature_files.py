@@ -39,9 +39,7 @@ def locked(path: Path, stop: Callable[[], bool]) -> Iterator[bool]:
         except Timeout:
             continue
         except OSError as error:
-            raise ConvliftError(
-                f"cache folder {path.parent} cannot be written ({error}); name another one."
-            ) from error
+            raise ConvliftError(f"cache folder {path.parent} cannot be written ({error}); name another one.") from error
     try:
         yield held
     finally:

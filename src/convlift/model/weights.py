@@ -59,9 +59,7 @@ def find_weights(backbone: str, weights: str, hub: str | None) -> WeightsFile | 
     if file is not None or weights == "random":
         return file
     if hub is None:
-        raise WeightsError(
-            f"nobody publishes weights for {backbone}; give --weights FILE or --weights random."
-        )
+        raise WeightsError(f"nobody publishes weights for {backbone}; give --weights FILE or --weights random.")
     return WeightsFile(_hub_file(backbone, hub))
 
 
@@ -82,15 +80,11 @@ def read_weights(file: WeightsFile) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise WeightsError(
-            f"weights {file.path} hold no state dict; save network.state_dict() and nothing else."
-        )
+        raise WeightsError(f"weights {file.path} hold no state dict; save network.state_dict() and nothing else.")
     return dict(content)
 
 
-def load_weights(
-    network: nn.Module, file: WeightsFile, used: Collection[str], unused: Collection[str]
-) -> None:
+def load_weights(network: nn.Module, file: WeightsFile, used: Collection[str], unused: Collection[str]) -> None:
     """Fill `network` from a file.
 
     used, unused: names of its top-level modules that make the features, and of those that do not (the classifier).
@@ -106,9 +100,7 @@ def load_weights(
         _check(file.path, key, tensor, state.get(key))
     strange = [key for key in state if key not in wanted and key.split(".")[0] not in unused]
     if strange:
-        raise WeightsError(
-            f"weights {file.path} hold '{strange[0]}', which the backbone does not have: {OTHER}"
-        )
+        raise WeightsError(f"weights {file.path} hold '{strange[0]}', which the backbone does not have: {OTHER}")
     # a checkpoint from before PyTorch counted batches lacks the counter, which only a momentum of None reads
     network.load_state_dict({key: state[key] for key in wanted if key in state}, strict=False)
 
@@ -145,17 +137,13 @@ def _described(path: Path, backbone: str) -> WeightsFile:
         with safe_open(str(path), "pt") as opened:
             metadata: dict[str, str] = opened.metadata() or {}
     except Exception as error:
-        raise WeightsError(
-            f"weights {path} are no .safetensors file ({error}); download them again."
-        ) from error
+        raise WeightsError(f"weights {path} are no .safetensors file ({error}); download them again.") from error
     statistics = None
     if "mean" in metadata and "std" in metadata:
         statistics = _triple(path, metadata["mean"]), _triple(path, metadata["std"])
     name, pad_type = _creation(metadata.get("create", ""))
     if name and name.split(".")[0] != backbone.split(".")[0]:
-        raise WeightsError(
-            f"weights {path} are those of {name}, not of {backbone}; name {name} as the backbone."
-        )
+        raise WeightsError(f"weights {path} are those of {name}, not of {backbone}; name {name} as the backbone.")
     return WeightsFile(path, statistics=statistics, pad_type=pad_type)
 
 
@@ -165,9 +153,7 @@ def _triple(path: Path, text: str) -> tuple[float, ...]:
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 3):
-        raise WeightsError(
-            f"weights {path}: its metadata give '{text}' where a mean or std is one number or three."
-        )
+        raise WeightsError(f"weights {path}: its metadata give '{text}' where a mean or std is one number or three.")
     return numbers if len(numbers) == 3 else numbers * 3
 
 

@@ -49,9 +49,7 @@ def scores(result: Result, width: int) -> str:
         panel.set_ylim(-1.4, 0.75)
         _only_vertical_grid(panel)
 
-    words = "; ".join(
-        f"{name} {e.value:.3f}, 95% interval {e.low:.3f} to {e.high:.3f}" for name, e, _, _ in rows
-    )
+    words = "; ".join(f"{name} {e.value:.3f}, 95% interval {e.low:.3f} to {e.high:.3f}" for name, e, _, _ in rows)
     return draw(f"scores{width}", (width, 132), paint, f"{result.metric} on the sealed test: {words}")
 
 
@@ -127,9 +125,7 @@ def curves(baseline: tuple[EpochReport, ...], final: tuple[EpochReport, ...], wi
                 for split, dashes in (("train", (0, (3, 2))), ("validation", "solid")):
                     heights = [getattr(report, f"{split}_{quantity}") for report in curve]
                     # one epoch makes no line: show its point
-                    panel.plot(
-                        epochs, heights, color=colour, linestyle=dashes, marker="." if len(curve) == 1 else ""
-                    )
+                    panel.plot(epochs, heights, color=colour, linestyle=dashes, marker="." if len(curve) == 1 else "")
                 for epoch in _phase_starts(curve):
                     panel.axvline(epoch + 0.5, color=RULE, linewidth=1)
             panel.set_title(quantity, loc="left", fontsize=12, fontweight="bold", pad=10)
@@ -166,9 +162,7 @@ def confusion(counts_KK: NDArray[np.int64], classes: tuple[str, ...], width: int
             panel.barh(i, 0.94, left=j - 0.47, height=0.94, color=colour, alpha=0.12 + 0.88 * rate)
             if cell >= 22:
                 text = f"{100 * rate:.0f}" if rate >= 0.005 else "·"
-                panel.text(
-                    j, i, text, ha="center", va="center", color=PAPER if rate > 0.5 else INK, fontsize=font
-                )
+                panel.text(j, i, text, ha="center", va="center", color=PAPER if rate > 0.5 else INK, fontsize=font)
         labels = [shorten(name, longest) for name in classes]
         panel.set_xticks(range(number), labels, rotation=90, fontsize=font)
         panel.set_yticks(range(number), labels, fontsize=font)
@@ -256,9 +250,7 @@ def _whole_numbers(panel: "Axes") -> None:
     panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
-def _note(
-    panel: "Axes", text: str, at: tuple[float, float], offset: tuple[float, float], **style: Any
-) -> None:
+def _note(panel: "Axes", text: str, at: tuple[float, float], offset: tuple[float, float], **style: Any) -> None:
     panel.annotate(text, at, offset, textcoords="offset points", **style)
 
 

@@ -24,20 +24,18 @@ HARD_IMAGES = 12
 Labels = NDArray[np.int64]
 
 
-def tell(ledger: Ledger, dataset: Dataset, test_labels: Labels, more: dict[str, Any]) -> dict[str, Any]:
-    """What the page needs and the trials do not hold, as plain data for the ledger; test_labels: just opened.
+def tell(
+    ledger: Ledger, finals: list[LedgerRecord], dataset: Dataset, test_labels: Labels, more: dict[str, Any]
+) -> dict[str, Any]:
+    """What the page needs and the trials do not hold, as plain data for the ledger; finals: the runs of the
+    shipped recipe that count; test_labels: just opened.
 
     more: start_recipe, minimum_detectable_points and environment, passed on as they are.
     """
-    finals = [r for r in ledger.trials("final") if r.status == "finished"]
     pilots = [r for r in ledger.trials("pilot") if r.status == "finished"]
     splits, classes = dataset.splits, len(dataset.classes)
-    confusion = sum(
-        (_confusion(r, test_labels, classes) for r in finals), np.zeros((classes, classes), np.int64)
-    )
-    before = sum(
-        (_confusion(r, test_labels, classes) for r in pilots), np.zeros((classes, classes), np.int64)
-    )
+    confusion = sum((_confusion(r, test_labels, classes) for r in finals), np.zeros((classes, classes), np.int64))
+    before = sum((_confusion(r, test_labels, classes) for r in pilots), np.zeros((classes, classes), np.int64))
     train, validation = dataset.labels[splits.train], dataset.labels[splits.validation]
     counts = {"train": train, "validation": validation, "test": test_labels}
     return {
@@ -45,9 +43,7 @@ def tell(ledger: Ledger, dataset: Dataset, test_labels: Labels, more: dict[str, 
         "confusion": confusion.tolist(),
         "baseline_recall": _recall(before),
         "final_recall": _recall(confusion),
-        "class_counts": {
-            name: np.bincount(labels, minlength=classes).tolist() for name, labels in counts.items()
-        },
+        "class_counts": {name: np.bincount(labels, minlength=classes).tolist() for name, labels in counts.items()},
         "hard_images": _hard_images(finals[0], dataset, test_labels),
         "validation_labels": validation.tolist(),
         **more,
@@ -59,9 +55,7 @@ def story_of(ledger: Ledger) -> Story:
     told = ledger.recall("story")
     frozen = ledger.recall("freeze")
     if told is None or frozen is None:
-        raise LedgerError(
-            f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it."
-        )
+        raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     labels = np.array(told["validation_labels"])
     return Story(
         shipped_recipe=parse_recipe(frozen["recipe"]).to_yaml(),
@@ -88,9 +82,7 @@ def result_of(ledger: Ledger) -> Result:
     """The result of a finished campaign. Raises LedgerError where it is not finished."""
     kept = ledger.recall("result")
     if kept is None:
-        raise LedgerError(
-            f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it."
-        )
+        raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     return Result(
         **{
             **kept,

@@ -81,9 +81,7 @@ def _changes(result: Result) -> dict[str, Any]:
     return {
         "shipped": [verdict for verdict in verdicts if verdict.shipped],
         "left_out": [verdict for verdict in verdicts if not verdict.shipped],
-        "labels": [
-            v for v in ("proven", "likely", "undecided", "harmful") if v in {x.label for x in verdicts}
-        ],
+        "labels": [v for v in ("proven", "likely", "undecided", "harmful") if v in {x.label for x in verdicts}],
         "unexplained_is_large": abs(result.unexplained_points) > loose,
         "forest": _both(partial(charts.forest, result.verdicts)) if verdicts else "",
         "steps": _both(partial(charts.steps, result)) if any(v.shipped for v in verdicts) else "",
@@ -105,9 +103,7 @@ def _model(story: Story) -> dict[str, Any]:
     matrix_chart = partial(charts.confusion, story.confusion, story.classes)
     if story.confusion.size and number <= charts.MATRIX_CLASSES:
         # on a phone more than 12 classes leave cells too small to read; the table of mistakes says it there
-        matrix = (
-            _both(matrix_chart) if number <= 12 else Markup(f'<div class="wide">{matrix_chart(_WIDE)}</div>')
-        )
+        matrix = _both(matrix_chart) if number <= 12 else Markup(f'<div class="wide">{matrix_chart(_WIDE)}</div>')
     tested = story.classes if story.final_recall else ()
     rows = zip(tested, story.baseline_recall, story.final_recall, strict=True)
     weakest_first = sorted(rows, key=lambda row: (math.isnan(row[2]), row[2]))

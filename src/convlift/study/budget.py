@@ -37,9 +37,7 @@ def parse_duration(text: str) -> float:
     hours, minutes, seconds = (float(part or 0) for part in found.group("h", "m", "s"))
     total = hours * 3600 + minutes * 60 + seconds
     if total <= 0:
-        raise BudgetError(
-            f"budget '{text}' leaves no time at all; give at least one second, such as 90s or 20m."
-        )
+        raise BudgetError(f"budget '{text}' leaves no time at all; give at least one second, such as 90s or 20m.")
     return total
 
 

@@ -111,9 +111,7 @@ def _balanced(fitting: list[Candidate], limit: int) -> list[Candidate]:
     by_promise = sorted(fitting, key=lambda candidate: -candidate.prior)
     share = max(1, limit // 5)
     kept = [
-        candidate
-        for area in get_args(Area)
-        for candidate in [each for each in by_promise if each.area == area][:share]
+        candidate for area in get_args(Area) for candidate in [each for each in by_promise if each.area == area][:share]
     ]
     kept += [candidate for candidate in by_promise if candidate not in kept]
     kept = kept[:limit]

@@ -26,9 +26,7 @@ class Diagnosis:
     reason: str
 
 
-def diagnose(
-    outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts: Facts
-) -> tuple[Diagnosis, ...]:
+def diagnose(outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts: Facts) -> tuple[Diagnosis, ...]:
     """Every symptom that one finished (or diverged) trial shows; none where it left nothing to look at.
 
     labels_n: the validation labels, in the order of the outcome's rows.
@@ -58,18 +56,14 @@ def _of_the_data(facts: Facts) -> Iterator[Diagnosis]:
         yield Diagnosis(Symptom.DATA_LIMITED, f"{per_class:.0f} training images a class")
 
 
-def _of_the_curve(
-    curve: tuple[EpochReport, ...], validation_images: int, recipe: Recipe
-) -> Iterator[Diagnosis]:
+def _of_the_curve(curve: tuple[EpochReport, ...], validation_images: int, recipe: Recipe) -> Iterator[Diagnosis]:
     last = curve[-1]
     train, held_out = last.train_accuracy, last.validation_accuracy
     gap, error = train - held_out, _standard_error(held_out, validation_images)
     if gap > max(_GAP, 2 * error):
         yield Diagnosis(Symptom.OVERFIT, f"accuracy {train:.3f} in training, {held_out:.3f} in validation")
     elif train < 0.9 and gap < _GAP / 2:
-        yield Diagnosis(
-            Symptom.UNDERFIT, f"accuracy is {train:.3f} in training itself, {held_out:.3f} in validation"
-        )
+        yield Diagnosis(Symptom.UNDERFIT, f"accuracy is {train:.3f} in training itself, {held_out:.3f} in validation")
     augmented = recipe.data.augmentation.active
     if augmented and -gap > max(_GAP, 2 * error):
         yield Diagnosis(
@@ -100,9 +94,7 @@ def _of_the_losses(losses: list[float]) -> Iterator[Diagnosis]:
         yield Diagnosis(Symptom.UNSTABLE, f"validation loss jumps by half or more {len(jumps)} times")
 
 
-def _of_the_probabilities(
-    probabilities_nk: NDArray[np.float64], labels_n: NDArray[np.int64]
-) -> Iterator[Diagnosis]:
+def _of_the_probabilities(probabilities_nk: NDArray[np.float64], labels_n: NDArray[np.int64]) -> Iterator[Diagnosis]:
     rows = np.arange(len(labels_n))
     predicted = probabilities_nk.argmax(1)
     confidence = probabilities_nk.max(1)

@@ -19,9 +19,7 @@ class FineTuning(Section):
         ge=1,
         le=16,
     )
-    learning_rate: float = lever(
-        3e-4, "largest step size of this phase", "Howard and Ruder 2018", gt=0, le=10
-    )
+    learning_rate: float = lever(3e-4, "largest step size of this phase", "Howard and Ruder 2018", gt=0, le=10)
     schedule: Schedule = lever("one_cycle", "how the learning rate moves", "Smith and Topin 2019")
     warmup: float = lever(
         0.1,
@@ -41,9 +39,7 @@ class FineTuning(Section):
 class Training(Section):
     """Optimization and regularization; for a pretrained backbone, those of the head's phase."""
 
-    epochs: int = lever(
-        10, "passes over the training images", "Goodfellow et al. 2016, section 7.8", ge=1, le=10_000
-    )
+    epochs: int = lever(10, "passes over the training images", "Goodfellow et al. 2016, section 7.8", ge=1, le=10_000)
     batch_size: int = lever(32, "images per step", "Masters and Luschi 2018", ge=1, le=65_536)
     optimizer: Optimizer = lever(
         "adam",
@@ -70,9 +66,7 @@ class Training(Section):
         ge=0,
         le=1,
     )
-    l2_layers: Literal["all", "convolution"] = lever(
-        "all", "whose weights `l2` holds for", "Krogh and Hertz 1992"
-    )
+    l2_layers: Literal["all", "convolution"] = lever("all", "whose weights `l2` holds for", "Krogh and Hertz 1992")
     weight_decay: float = lever(
         0.0,
         "decoupled: w shrinks by learning_rate * weight_decay * w each step",

@@ -8,9 +8,7 @@ from torch import Tensor, nn
 from convlift.outcome import EpochReport
 
 
-def stop_early(
-    reports: Iterator[EpochReport], network: nn.Module, patience: int | None
-) -> Iterator[EpochReport]:
+def stop_early(reports: Iterator[EpochReport], network: nn.Module, patience: int | None) -> Iterator[EpochReport]:
     """Pass reports on until `patience` epochs in a row had no lower validation loss than the best before them.
 
     However the loop ends (patience, the last epoch, an error in training, or a consumer that breaks out or closes

@@ -28,9 +28,7 @@ def make_optimizer(network: nn.Module, training: Training) -> Optimizer:
     match training.optimizer:
         case "sgd":
             nesterov = training.nesterov and momentum > 0
-            optimizer: Optimizer = torch.optim.SGD(
-                groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True
-            )
+            optimizer: Optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
         case "adam" | "adamw":
             optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
         case "rmsprop":

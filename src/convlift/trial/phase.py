@@ -25,9 +25,7 @@ from convlift.trial.order import Watch
 EVALUATION_BATCH = 256
 
 Indices = NDArray[np.int64]
-Draw = Callable[
-    [Indices, np.random.Generator], Tensor
-]  # training positions -> their inputs, as drawn this time
+Draw = Callable[[Indices, np.random.Generator], Tensor]  # training positions -> their inputs, as drawn this time
 
 
 @dataclass(frozen=True)
@@ -84,13 +82,10 @@ def image_draw(images_NHWC: NDArray[np.uint8], augmentation: Augmentation, norma
     return lambda chosen, rng: to_tensor(augment(images_NHWC[chosen], augmentation, *normal, rng))
 
 
-def normalized(
-    pixels: NDArray[np.uint8], part: Indices, normal: Statistics
-) -> Callable[[], Iterator[Tensor]]:
+def normalized(pixels: NDArray[np.uint8], part: Indices, normal: Statistics) -> Callable[[], Iterator[Tensor]]:
     """Gives the images of `part`, unaugmented, batch by batch; made anew at each call, so that they take no memory."""
     return lambda: (
-        to_tensor(normalize(np.ascontiguousarray(pixels[chosen]), *normal))
-        for chosen in chunks(part, EVALUATION_BATCH)
+        to_tensor(normalize(np.ascontiguousarray(pixels[chosen]), *normal)) for chosen in chunks(part, EVALUATION_BATCH)
     )
 
 

@@ -59,9 +59,7 @@ def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) ->
     assert isinstance(network, Classifier), "build_network() makes one of every Pretrained"
     freeze(network)
     images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, splits.train)
-    cached = extract(
-        _extraction(recipe, normal), network.backbone, images, cache / "features", stop=watch.late
-    )
+    cached = extract(_extraction(recipe, normal), network.backbone, images, cache / "features", stop=watch.late)
     if cached is None:
         return Trained(network, normal, *_guesses(dataset))
     head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, order.fidelity)})

@@ -223,9 +223,7 @@ AUGMENTATION: tuple[Intervention, ...] = (
         "The usual set, and light and colour vary too.",
         "Howard 2013, section 2",
         _FEW,
-        _views(
-            3, horizontal_flip=0.5, zoom=0.15, translation=0.1, brightness=0.1, contrast=0.2, saturation=0.2
-        ),
+        _views(3, horizontal_flip=0.5, zoom=0.15, translation=0.1, brightness=0.1, contrast=0.2, saturation=0.2),
         0.6,
         group="views",
         unfit=_cached_colour,
