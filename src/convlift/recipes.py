@@ -27,23 +27,28 @@ PLAIN = Recipe(
     ),
 )
 
-# The CIFAR form of He et al. 2016, section 4.2 (3x3 stem, three sizes of map, global average pooling, no hidden
-# dense layer), shortened to six 3x3 convolutions and trained with AdamW under one cycle so that few epochs suffice.
+# The CIFAR form of He et al. 2016, section 4.2 (3x3 stem, global average pooling, no hidden dense layer), shortened to
+# two sizes of map and trained with AdamW under one cycle so that few epochs suffice. On digits (8 px) it scores .993,
+# with three sizes .976, with a learning rate of 2e-3 or 1e-2 a little less.
 RESIDUAL = Recipe(
     data=Data(normalization="standardize"),
     architecture=ConvNet(
-        stages=3, blocks=1, width=32, normalization="batch", residual=True, summary="average", head_units=0
+        stages=2, blocks=1, width=32, normalization="batch", residual=True, summary="average", head_units=0
     ),
     training=Training(
         epochs=15,
         batch_size=32,
         optimizer="adamw",
-        learning_rate=3e-3,
+        learning_rate=5e-3,
         schedule="one_cycle",
-        warmup=0.25,
+        warmup=0.3,
         weight_decay=0.05,
     ),
 )
+
+# For photos the ImageNet form: its 7x7 stem with stride 2 makes an epoch at 64 px six times cheaper than a 3x3 stem,
+# at the same score on flowers.
+RESIDUAL_PHOTOS = RESIDUAL.edit(architecture={"stem": "large", "stages": 3, "blocks": 2})
 
 FROZEN = Recipe(
     data=Data(normalization="pretrained"),
@@ -69,22 +74,11 @@ TRANSFER = FROZEN.edit(
 )
 
 BUILT_IN: tuple[BuiltIn, ...] = (
-    BuiltIn(
-        "plain",
-        "the small CNN of the usual tutorial: one 3x3 convolution, one hidden dense layer, Adam",
-        PLAIN,
-    ),
-    BuiltIn(
-        "residual",
-        "a residual network for small images, trained from scratch: batch norm, AdamW, one cycle",
-        RESIDUAL,
-    ),
+    BuiltIn("plain", "the small CNN of the usual tutorial: one 3x3 convolution, one hidden dense layer, Adam", PLAIN),
+    BuiltIn("residual", "a residual network for small images, from scratch: batch norm, AdamW, one cycle", RESIDUAL),
+    BuiltIn("residual-photos", "the same for images of 48 pixels and more: 7x7 stem, three stages", RESIDUAL_PHOTOS),
     BuiltIn("frozen", "pretrained EfficientNet-Lite0 features under a new head; only the head is trained", FROZEN),
-    BuiltIn(
-        "transfer",
-        "the new head first, then the backbone's last two stages at a lower learning rate",
-        TRANSFER,
-    ),
+    BuiltIn("transfer", "the new head first, then the backbone's last two stages at a lower learning rate", TRANSFER),
 )
 
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+
 from conftest import (
     FLOWERS,
     make_confusion,
@@ -17,7 +18,6 @@ from conftest import (
     make_verdict,
     make_verdicts,
 )
-
 from convlift.outcome import Result
 from convlift.report import charts
 

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 from conftest import make_verdict
-
 from convlift.outcome import Estimate, Result
 from convlift.report.document import document
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_picture, make_result, make_story, make_verdicts
 
+from conftest import make_picture, make_result, make_story, make_verdicts
 from convlift.outcome import Finding, Result
 from convlift.report.page import render
 from convlift.report.story import Story

@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from conftest import make_result, make_verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import make_result, make_verdict
 from convlift.outcome import Estimate, Result
 from convlift.report.sentences import (
     conclusion,

@@ -3,9 +3,9 @@
 import dataclasses
 import io
 
-from conftest import make_result, make_verdicts
 from rich.console import Console
 
+from conftest import make_result, make_verdicts
 from convlift.outcome import Result
 from convlift.report.terminal import print_result
 

@@ -34,7 +34,7 @@ class Judgement:
 
 
 def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArray[np.int64]) -> Judgement:
-    """Score every run on the test whose labels were just opened. Raises LedgerError where no final run left anything."""
+    """Score every run on the test whose labels were just opened. Raises LedgerError where no final left any."""
     pilots, finals = _usable(desk.ledger.trials("pilot")), final_runs(desk)
     if not finals:
         raise LedgerError("the time was over before the shipped recipe had trained at all; allow a longer budget.")

@@ -51,7 +51,7 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng([seed, len(course.name), epoch])
-        for chosen in chunks(rng.permutation(count), training.batch_size):
+        for chosen in training_chunks(rng.permutation(count), training.batch_size):
             if watch.late():
                 return
             yield course.draw(chosen, rng), course.labels[torch.from_numpy(chosen)]
@@ -93,6 +93,15 @@ def chunks(indices: Indices, size: int) -> Iterator[Indices]:
     """Consecutive parts of at most `size`."""
     for first in range(0, len(indices), size):
         yield indices[first : first + size]
+
+
+def training_chunks(indices: Indices, size: int) -> Iterator[Indices]:
+    """The same, but a last part of a single image goes with the one before: batch norm cannot normalize one value."""
+    whole = len(indices) - 1 if len(indices) > 1 and size > 1 and len(indices) % size == 1 else len(indices)
+    parts = list(chunks(indices[:whole], size))
+    if whole < len(indices):
+        parts[-1] = np.append(parts[-1], indices[whole:])
+    yield from parts
 
 
 def split_labels(labels: Tensor) -> tuple[Tensor, ...]:
