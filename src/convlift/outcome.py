@@ -10,6 +10,8 @@ Area = Literal["data", "architecture", "training"]
 Status = Literal["finished", "diverged", "stopped", "failed"]
 Label = Literal["proven", "likely", "undecided", "harmful"]
 
+START = "start: "  # how the name of the first change begins where the search started from another network
+
 
 @dataclass(frozen=True)
 class Finding:

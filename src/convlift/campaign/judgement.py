@@ -16,7 +16,7 @@ from convlift.evidence.shares import Shares, shares
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.execute.desk import Desk
 from convlift.ledger.records import TrialRecord
-from convlift.outcome import Verdict
+from convlift.outcome import START, Verdict
 from convlift.study.candidates import priors
 
 Floats = NDArray[np.float64]
@@ -39,7 +39,6 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     if not finals:
         raise LedgerError("the time was over before the shipped recipe had trained at all; allow a longer budget.")
     runs = _usable(desk.ledger.trials("search")) + finals
-    bare = _usable(r for r in desk.ledger.trials("probe") if r.recipe == frozen.start.recipe and r.fidelity == 1.0)
     if frozen.start.name == BASELINE:
         runs = pilots + runs
     on = _switches(frozen, runs)
@@ -50,14 +49,9 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
-        # the bare start's own probe was chosen by its validation score, which says nothing about these images
-        effect = start_effect(
-            _matrix(pilots, test_labels),
-            np.concatenate([on, _switches(frozen, bare)]),
-            np.concatenate([correct, _matrix(bare, test_labels)]),
-        )
+        effect = start_effect(_matrix(pilots, test_labels), on, correct)
         start_points = effect.value
-        found.append(start_verdict(_start_subject(frozen, runs), effect, len(runs) + len(bare)))
+        found.append(start_verdict(_start_subject(frozen, runs), effect, len(runs)))
     split = shares(belief, frozen.on, final.gain_points.value, start_points)
     found += _changes(frozen, runs, on, split, tests, belief.probability)
     validation = np.mean([study.score_points(run) for run in finals])
@@ -129,7 +123,7 @@ def _changes(
 def _start_subject(frozen: Frozen, runs: Sequence[TrialRecord]) -> Subject:
     seconds = sum(run.outcome.seconds for run in runs if run.outcome)
     return Subject(
-        f"start: {frozen.start.name}",
+        f"{START}{frozen.start.name}",
         "architecture",
         seconds,
         frozen.start.reason,

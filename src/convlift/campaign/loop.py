@@ -89,9 +89,16 @@ def search(study: Study, desk: Desk, space: Frozen, finals: int) -> None:
 def _draw(
     study: Study, desk: Desk, space: Frozen, chain: Chain | None, until: float
 ) -> tuple[Frozen | None, Chain | None]:
-    """A recipe from the belief that is valid and ends within `until` seconds; None where no draw does."""
+    """A recipe from the belief that is valid and ends within `until` seconds; None where no draw does.
+
+    The first is the bare start, where that is not the baseline: with one such run the start's own share is told from
+    those of the changes (half-width 5 instead of 12 points; see `changes.start_effect`).
+    """
+    drawn_before = len(desk.ledger.trials("search"))
+    if not drawn_before and space.start.name != BASELINE:
+        return (space if study.seconds(space.recipe, desk.ledger.trials()) <= until else None), chain
     trials = seen_trials(study, desk, space)
-    rng = np.random.default_rng([study.seed, len(desk.ledger.trials("search"))])
+    rng = np.random.default_rng([study.seed, drawn_before])
     for _ in range(DRAWS):
         on, chain = posterior.draw(trials, priors(space.candidates), groups(space.candidates), rng, chain)
         if valid(space.start.recipe, space.candidates, on):

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Literal
 
-from convlift.outcome import Estimate, Result, Verdict
+from convlift.outcome import START, Estimate, Result, Verdict
 
 Conclusion = Literal["better", "worse", "unclear"]
 
@@ -94,5 +94,10 @@ def headline(result: Result) -> str:
 
 
 def ranked(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
-    """Shipped changes first, then by what they bought; those without a figure last."""
-    return sorted(verdicts, key=lambda v: (not v.shipped, -v.points if math.isfinite(v.points) else math.inf))
+    """The start, which came first, then what shipped, then by what they bought; those without a figure last."""
+
+    def place(verdict: Verdict) -> tuple[bool, bool, float]:
+        bought = -verdict.points if math.isfinite(verdict.points) else math.inf
+        return not verdict.name.startswith(START), not verdict.shipped, bought
+
+    return sorted(verdicts, key=place)

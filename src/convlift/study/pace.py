@@ -1,5 +1,6 @@
 """How long a training will take, from how long others took: work by arithmetic, seconds per work by measurement."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -8,7 +9,7 @@ from convlift.recipe import Recipe
 from convlift.study.budget import Forward, extraction_key, extraction_work, training_work
 from convlift.study.intervention import Facts
 
-RECENT = 9  # trainings that count: the machine's speed drifts, and the median forgives a few odd ones
+NEAREST = 5  # trainings that count: those whose work is most alike, since small networks waste more of each second
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,21 @@ class Pace:
     def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0) -> float:
         """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
 
-        An extraction of features counts for the first training that needs it. Speeds of the same kind of network are
-        compared where there are any, because multiply-adds of depthwise convolutions are slower than dense ones.
+        An extraction of features counts for the first training that needs it. The speed is the median over the most
+        similar trainings: of the same kind of network where there are any, because depthwise convolutions take longer
+        for a multiply-add than dense ones, and of those the nearest in work.
         """
         assert timed, "nothing has been timed yet"
-        kind = recipe.architecture.kind
         seen: set[object] = {()}
-        speeds: list[tuple[str, float]] = []
+        speeds: list[tuple[str, float, float]] = []
         for each in timed:
             work = self._work(each.recipe, each.fidelity, seen)
-            speeds.append((each.recipe.architecture.kind, each.seconds / work))
-        same = [speed for other, speed in speeds if other == kind] or [speed for _, speed in speeds]
-        return median(same[-RECENT:]) * self._work(recipe, fidelity, seen)
+            speeds.append((each.recipe.architecture.kind, work, each.seconds / work))
+        wanted = self._work(recipe, fidelity, seen)
+        same = [speed for speed in speeds if speed[0] == recipe.architecture.kind] or speeds
+        # of equally near ones the later counts, as the machine's speed drifts
+        nearest = sorted(same[::-1], key=lambda speed: abs(math.log(speed[1] / wanted)))[:NEAREST]
+        return wanted * median(speed for _, _, speed in nearest)
 
     def _work(self, recipe: Recipe, fidelity: float, seen: set[object]) -> float:
         work = training_work(recipe, self.facts, self.forward) * fidelity
