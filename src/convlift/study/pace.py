@@ -44,8 +44,8 @@ class Pace:
             speeds.append((each.recipe.architecture.kind, work, each.seconds / work))
         wanted = self._work(recipe, fidelity, seen)
         same = [speed for speed in speeds if speed[0] == recipe.architecture.kind] or speeds
-        # of equally near ones the later counts, as the machine's speed drifts
-        nearest = sorted(same[::-1], key=lambda speed: abs(math.log(speed[1] / wanted)))[:NEAREST]
+        same.reverse()  # sorting is stable: of equally near ones the later counts, as the machine's speed drifts
+        nearest = sorted(same, key=lambda speed: abs(math.log(speed[1] / wanted)))[:NEAREST]
         return wanted * median(speed for _, _, speed in nearest)
 
     def _work(self, recipe: Recipe, fidelity: float, seen: set[object]) -> float:

@@ -1,0 +1,67 @@
+"""Real digits, few and small: what trials are tried on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from convlift.data.arrays import array_source
+from convlift.data.dataset import Dataset
+from convlift.data.splits import make_splits
+from convlift.data.store import ImageStore, open_store
+from convlift.outcome import Outcome
+from convlift.recipe import Recipe
+from convlift.trial.order import Order
+from convlift.trial.run import run_trial
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def stored(images: NDArray[np.uint8], labels: NDArray[np.int64], cache: Path) -> ImageStore:
+    return open_store(array_source("digits", {None: (images, labels)}, tuple("0123456789")), cache)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ImageStore:
+    """300 grey digits of 8 pixels, and all their labels."""
+    digits = load_digits()
+    images = np.rint(digits.images[:300] * (255 / 16)).astype(np.uint8)
+    return stored(images, digits.target[:300], tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def digits(store: ImageStore) -> Dataset:
+    """The same, divided, the test labels sealed."""
+    return Dataset(store, make_splits(store, 0))
+
+
+@pytest.fixture(scope="session")
+def strips(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """179 colour images, 8 pixels high and 16 wide: two digits side by side in each channel, named after the first."""
+    digits = load_digits()
+    pixels = np.rint(digits.images[: 179 * 6] * (255 / 16)).astype(np.uint8).reshape(179, 3, 2, 8, 8)
+    images = np.ascontiguousarray(pixels.transpose(0, 3, 2, 4, 1).reshape(179, 8, 16, 3))
+    made = stored(images, digits.target[: 179 * 6 : 6], tmp_path_factory.mktemp("strips"))
+    return Dataset(made, make_splits(made, 0))
+
+
+@pytest.fixture
+def run(digits: Dataset, tmp_path: Path) -> Run:
+    """run(recipe, seed=0, on=digits, cache=..., fidelity=..., seconds=..., save_to=...) -> Outcome."""
+
+    def run_order(
+        recipe: Recipe, seed: int = 0, on: Dataset | None = None, cache: Path | None = None, **order: Any
+    ) -> Outcome:
+        return run_trial(Order(recipe, seed, **order), on or digits, cache or tmp_path / "cache")
+
+    return run_order

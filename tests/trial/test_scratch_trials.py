@@ -1,0 +1,301 @@
+"""Trials from scratch: the same numbers every time, the deadline, and every lever felt."""
+
+import itertools
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from safetensors.torch import load_file
+
+from convlift.augment.config import Augmentation
+from convlift.augment.pipeline import normalize
+from convlift.data.dataset import SEALED, Dataset
+from convlift.data.normalization import statistics
+from convlift.data.splits import make_splits
+from convlift.errors import RecipeError
+from convlift.model.build import build_network
+from convlift.outcome import EpochReport
+from convlift.recipe import Recipe
+from convlift.recipes import built_in
+from convlift.train.config import Training
+from convlift.train.predict import predict_probabilities
+from convlift.trial.job import prepare
+from convlift.trial.order import Order, Watch
+from convlift.trial.phase import to_tensor, training_chunks
+from convlift.trial.run import run_trial, saved_normalization
+from convlift.trial.scratch import train_from_scratch
+
+TINY = Recipe().edit(
+    data={"resolution": 8},
+    architecture={"width": 8, "head_units": 16, "normalization": "batch"},
+    training={"epochs": 1, "learning_rate": 0.01},
+)
+EVERYTHING_RANDOM = TINY.edit(
+    data={
+        "augmentation": {"rotation": 0.1, "zoom": 0.2, "translation": 0.1, "contrast": 0.2, "noise": 0.1},
+        "normalization": "standardize",
+    },
+    architecture={"dropout": 0.5, "stage_dropout": 0.2},
+    training={"epochs": 3, "patience": 2, "label_smoothing": 0.1, "weight_decay": 0.1},
+)
+
+
+class Countdown(Watch):
+    """Its time is over after so many questions."""
+
+    def __init__(self, questions):
+        super().__init__(float("inf"), lambda epoch: None)
+        self.questions = questions
+
+    def late(self):
+        self.questions -= 1
+        self.stopped = self.questions < 0
+        return self.stopped
+
+
+def figures(curve):
+    """A curve without the seconds."""
+    return [asdict(replace(epoch, seconds=0.0)) for epoch in curve]
+
+
+def assert_same(one, other):
+    assert one.status == other.status
+    assert_array_equal(one.validation_probabilities, other.validation_probabilities)
+    assert_array_equal(one.test_probabilities, other.test_probabilities)
+    assert figures(one.curve) == figures(other.curve)
+
+
+def differs(one, other):
+    return not np.array_equal(one.validation_probabilities, other.validation_probabilities)
+
+
+def cross_entropy(probabilities, labels):
+    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
+
+
+def test_the_same_order_gives_the_same_bits_and_another_seed_does_not(run, tmp_path):
+    first = run(EVERYTHING_RANDOM, save_to=str(tmp_path / "first.safetensors"))
+    torch.rand(7)
+    np.random.default_rng().random()
+    again = run(EVERYTHING_RANDOM, save_to=str(tmp_path / "again.safetensors"))
+    assert_same(first, again)
+    assert first.weights == str(tmp_path / "first.safetensors")
+    assert (tmp_path / "first.safetensors").read_bytes() == (tmp_path / "again.safetensors").read_bytes()
+    assert differs(first, run(EVERYTHING_RANDOM, seed=1))
+
+
+def test_an_outcome_holds_what_it_promises(run, digits):
+    outcome = run(TINY)
+    assert outcome.status == "finished"
+    assert outcome.reason == outcome.weights == ""
+    for found, part in (
+        (outcome.validation_probabilities, digits.splits.validation),
+        (outcome.test_probabilities, digits.splits.test),
+    ):
+        assert found.dtype == np.float32
+        assert found.shape == (len(part), 10)
+        assert found.sum(axis=1) == pytest.approx(np.ones(len(part)), abs=1e-5)
+    labels = digits.labels[digits.splits.validation]
+    last = outcome.curve[-1]
+    assert last.validation_accuracy == pytest.approx((outcome.validation_probabilities.argmax(1) == labels).mean())
+    assert last.validation_loss == pytest.approx(cross_entropy(outcome.validation_probabilities, labels), rel=1e-4)
+    assert 0 < last.seconds < outcome.seconds
+
+
+def test_every_epoch_is_reported_as_it_ends(digits, tmp_path):
+    heard: list[EpochReport] = []
+    outcome = run_trial(Order(TINY.edit(training={"epochs": 3}), 0), digits, tmp_path, heard.append)
+    assert tuple(heard) == outcome.curve
+    assert [epoch.epoch for epoch in heard] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("fidelity", "epochs"), [(1.0, 8), (0.5, 4), (0.01, 1)])
+def test_fidelity_is_a_fraction_of_the_epochs_and_the_schedule_shrinks_with_them(run, fidelity, epochs):
+    curve = run(TINY.edit(training={"epochs": 8, "schedule": "cosine"}), fidelity=fidelity).curve
+    assert len(curve) == epochs
+    assert {epoch.epochs for epoch in curve} == {epochs}
+    steps = 5 * epochs
+    assert curve[-1].learning_rate == pytest.approx(0.01 * (1 + np.cos(np.pi * (steps - 1) / steps)) / 2)
+
+
+def test_a_deadline_in_the_past_leaves_the_untrained_networks_answers(run, tmp_path):
+    outcome = run(TINY, seconds=-1.0, save_to=str(tmp_path / "weights.safetensors"))
+    assert (outcome.status, outcome.curve) == ("stopped", ())
+    assert "time" in outcome.reason
+    assert outcome.validation_probabilities.sum() == pytest.approx(len(outcome.validation_probabilities), rel=1e-4)
+    assert outcome.test_probabilities.size
+    torch.manual_seed(0)
+    untrained = build_network(TINY.architecture, classes=10, channels=1, resolution=8)
+    saved = load_file(tmp_path / "weights.safetensors")
+    assert all(torch.equal(tensor, saved[key]) for key, tensor in untrained.state_dict().items())
+
+
+def test_a_deadline_in_the_middle_ends_the_training_there(run):
+    outcome = run(TINY.edit(training={"epochs": 10_000}), seconds=0.5)
+    assert outcome.status == "stopped"
+    assert 0 < len(outcome.curve) < 10_000
+    assert outcome.validation_probabilities.size
+
+
+def test_the_deadline_is_asked_at_every_batch(digits):
+    # five batches an epoch: one whole epoch, two batches of the next
+    watch = Countdown(7)
+    trained = train_from_scratch(Order(TINY.edit(training={"epochs": 9}), 0), digits, watch)
+    assert watch.stopped
+    assert [epoch.epoch for epoch in watch.curve] == [0, 1]
+    whole = Countdown(10)
+    again = train_from_scratch(Order(TINY.edit(training={"epochs": 9}), 0), digits, whole)
+    assert figures(watch.curve)[0] == figures(whole.curve)[0]
+    assert not np.array_equal(trained.validation, again.validation)
+
+
+def test_a_loss_that_explodes_is_an_outcome_and_leaves_nothing(run, tmp_path):
+    wild = TINY.edit(
+        architecture={"normalization": "none"},
+        training={"optimizer": "sgd", "learning_rate": 10, "epochs": 20},
+    )
+    outcome = run(wild, save_to=str(tmp_path / "weights.safetensors"))
+    assert outcome.status == "diverged"
+    assert outcome.validation_probabilities.shape == outcome.test_probabilities.shape == (0, 0)
+    assert "learning rate of 10" in outcome.reason
+    assert not outcome.weights
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_no_trial_sees_a_test_label(store, digits, run):
+    assert (digits.labels[digits.splits.test] == SEALED).all()
+    assert (digits.store.labels[digits.splits.test] == SEALED).all()
+    assert (digits.labels[digits.splits.train] >= 0).all()
+    worker = prepare(store.folder, 0, store.folder).dataset
+    assert_array_equal(worker.splits.test, digits.splits.test)
+    assert_array_equal(worker.labels, digits.labels)
+    lies = store.labels.copy()
+    lies[digits.splits.test] = 9 - lies[digits.splits.test]
+    lying = Dataset(replace(store, labels=lies), digits.splits)
+    assert_same(run(EVERYTHING_RANDOM), run(EVERYTHING_RANDOM, on=lying))
+
+
+def test_early_stopping_hands_over_the_best_epoch(run, digits, tmp_path):
+    recipe = TINY.edit(training={"epochs": 40, "patience": 2, "learning_rate": 0.05})
+    outcome = run(recipe, save_to=str(tmp_path / "weights.safetensors"))
+    losses = [epoch.validation_loss for epoch in outcome.curve]
+    best = int(np.argmin(losses))
+    assert outcome.status == "finished"
+    assert len(losses) == best + 3 < 40
+    labels = digits.labels[digits.splits.validation]
+    assert cross_entropy(outcome.validation_probabilities, labels) == pytest.approx(losses[best], rel=1e-4)
+    shorter = run(recipe.edit(training={"epochs": best + 1}), save_to=str(tmp_path / "shorter.safetensors"))
+    assert_array_equal(outcome.validation_probabilities, shorter.validation_probabilities)
+    assert (tmp_path / "weights.safetensors").read_bytes() == (tmp_path / "shorter.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("lever", Augmentation.model_fields)
+def test_every_augmentation_changes_training_and_nothing_else(run, strips, lever):
+    plain, changed = TINY, TINY.edit(data={"augmentation": {lever: 0.5}})
+    assert differs(run(plain, on=strips), run(changed, on=strips))
+    assert_same(run(plain, on=strips, seconds=-1.0), run(changed, on=strips, seconds=-1.0))
+
+
+@pytest.mark.parametrize(
+    ("lever", "values"),
+    [
+        ("resize", ["squash", "crop", "letterbox"]),
+        ("normalization", ["unit", "standardize", "imagenet"]),
+        ("resolution", [8, 9]),
+    ],
+)
+def test_preprocessing_reaches_the_network_at_once(run, strips, lever, values):
+    # average pooling, so that the untrained network is the same at every resolution
+    tiny = TINY.edit(architecture={"summary": "average"})
+    outcomes = [run(tiny.edit(data={lever: value}), on=strips, seconds=-1.0) for value in values]
+    assert all(differs(one, other) for one, other in itertools.combinations(outcomes, 2))
+
+
+def test_without_a_resolution_the_images_own_is_taken(run, strips):
+    assert_same(run(TINY.edit(data={"resolution": None}), on=strips), run(TINY, on=strips))
+
+
+TRAINING_LEVERS = {
+    "epochs": ({}, 2),
+    "batch_size": ({}, 16),
+    "optimizer": ({}, "rmsprop"),
+    "learning_rate": ({}, 0.02),
+    "momentum": ({"optimizer": "sgd"}, 0.5),
+    "nesterov": ({"optimizer": "sgd"}, True),
+    "schedule": ({}, "cosine"),
+    "warmup": ({}, 0.5),
+    "l2": ({}, 0.01),
+    "l2_layers": ({"l2": 0.01}, "convolution"),
+    "weight_decay": ({}, 0.1),
+    "decay_norms_and_biases": ({"weight_decay": 0.1}, True),
+    "label_smoothing": ({}, 0.1),
+    "patience": ({"learning_rate": 0.05, "epochs": 40}, 2),
+}
+
+
+@pytest.mark.parametrize(("lever", "change"), TRAINING_LEVERS.items())
+def test_every_training_lever_reaches_the_network(run, lever, change):
+    beside, value = change
+    before = TINY.edit(training=beside)
+    assert differs(run(before), run(before.edit(training={lever: value})))
+
+
+def test_no_training_lever_is_forgotten_here():
+    assert set(TRAINING_LEVERS) == set(Training.model_fields) - {"fine_tuning"}
+
+
+def test_the_saved_normalization_is_that_of_the_training_images_and_the_one_used(run, digits, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    recipe = TINY.edit(data={"normalization": "standardize"})
+    outcome = run(recipe, save_to=str(path))
+    pixels = digits.store.pixels(8, "squash")
+    mean, std = (np.array(values, np.float32) for values in saved_normalization(path))
+    for found, measured, leaky in zip(
+        (mean, std),
+        statistics("standardize", pixels[digits.splits.train]),
+        statistics("standardize", pixels),
+        strict=True,
+    ):
+        assert_array_equal(found, measured)
+        assert not np.array_equal(found, leaky)
+    network = build_network(recipe.architecture, classes=10, channels=1, resolution=8)
+    network.load_state_dict(load_file(path))
+    inputs = to_tensor(normalize(np.ascontiguousarray(pixels[digits.splits.validation]), mean, std))
+    assert_array_equal(predict_probabilities(network, [inputs]), outcome.validation_probabilities)
+
+
+def test_a_scratch_network_has_no_pretrained_statistics(run):
+    with pytest.raises(RecipeError, match=r"'pretrained'.*no pretrained backbone.*choose unit"):
+        run(TINY.edit(data={"normalization": "pretrained"}))
+
+
+@pytest.mark.parametrize(("count", "size"), [(149, 32), (129, 32), (33, 32), (32, 32), (5, 1), (1, 32), (1, 1)])
+def test_no_batch_of_one_image_where_batch_norm_would_fail(count, size):
+    parts = list(training_chunks(np.arange(count), size))
+    assert_array_equal(np.concatenate(parts), np.arange(count))
+    assert size == 1 or count == 1 or min(map(len, parts)) > 1
+
+
+def test_the_image_that_is_left_over_is_trained_on(run, digits):
+    # 149 training images in parts of 37 leave one
+    assert run(TINY.edit(training={"batch_size": 37}), on=digits).status == "finished"
+    assert len(digits.splits.train) % 37 == 1
+
+
+def test_another_division_is_another_trial(store, digits, run):
+    other = Dataset(store, make_splits(store, 1))
+    assert differs(run(TINY), run(TINY, on=other))
+
+
+def test_the_built_in_recipes_learn_digits(run, digits):
+    labels = digits.labels[digits.splits.validation]
+    for name, least in (("plain", 0.8), ("residual", 0.85)):
+        said = run(built_in(name)).validation_probabilities.argmax(axis=1)
+        assert (said == labels).mean() >= least, name
+
+
+def test_a_curve_can_be_written_down(run):
+    assert json.loads(json.dumps(figures(run(TINY).curve)))[0]["phase"] == "train"
