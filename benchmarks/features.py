@@ -2,10 +2,11 @@
 
 The job: 4,317 flower photos at 128 px in 5 classes, 3,000 for training; a head on a frozen EfficientNet-Lite0; 10
 epochs, batches of 32, fused Adam; twenty settings of learning rate and dropout. Both ways run the same loop, order of
-images and seed; only where the pooled features come from differs: from `extract`, whose time counts, or from the network
-(channels-last, no gradients below the head). Nobody validates between epochs, which spares the end-to-end way most. One
-of the twenty end-to-end trainings is run; the time of the twenty is 20 times its own. A linear head must be at least
-100 times faster; a hidden layer of 1,024 units itself costs 1/50 of the backbone's arithmetic, which bounds its gain.
+images and seed; only where the pooled features come from differs: from `extract`, whose time counts, or from the
+network (channels-last, no gradients below the head). Nobody validates between epochs, which spares the end-to-end way
+most. One of the twenty end-to-end trainings is run; the time of the twenty is 20 times its own. A linear head must be
+at least 100 times faster; a hidden layer of 1,024 units itself costs 1/50 of the backbone's arithmetic, which bounds
+its gain.
 
 Also images per second through the frozen backbone: eager in contiguous memory, channels-last, and with batch norms
 folded into the convolutions, as `extract` runs it. Seconds are core seconds (process time, one thread), so that a busy

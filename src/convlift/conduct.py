@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ from convlift.progress import Progress, clock_text
 from convlift.recipe import Recipe, load_recipe
 from convlift.recipes import BUILT_IN, built_in
 from convlift.report.narration import result_of
-from convlift.study.budget import format_duration
+from convlift.study.budget import Forward, format_duration
 from convlift.study.intervention import Facts
 from convlift.study.pace import Pace
 from convlift.study.starting_points import starting_points
@@ -142,23 +142,16 @@ def _check_backbone(backbone: str | None, weights: str | None) -> None:
     create_backbone(backbone or known.backbone, weights or known.weights)
 
 
-def _forward(dataset: Dataset) -> Callable[[Recipe], float]:
+def _forward(dataset: Dataset) -> Forward:
     """Multiply-adds of one image through a recipe's network."""
     channels, classes, native = dataset.channels, len(dataset.classes), dataset.store.native_resolution
 
-    @cache
-    def measured(recipe: Recipe) -> float:
+    def forward(recipe: Recipe, stages: int | None = None) -> float:
         from convlift.model.cost import cost
 
-        side = recipe.data.resolution or native
-        found = cost(recipe.architecture, classes=classes, channels=channels, resolution=side)
+        side = recipe.at(native).data.resolution or native
+        found = cost(recipe.architecture, classes=classes, channels=channels, resolution=side, stages=stages)
         return float(found.multiply_adds)
-
-    def forward(recipe: Recipe) -> float:
-        # everything else of a recipe leaves the network as it is
-        return measured(
-            Recipe(architecture=recipe.architecture).at(native).edit(data={"resolution": recipe.data.resolution})
-        )
 
     return forward
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 
 from convlift.data.arrays import array_source
 from convlift.data.dataset import Dataset
 from convlift.data.splits import make_splits
 from convlift.data.store import ImageStore, open_store
+from convlift.model.backbone import create_backbone
+from convlift.model.pretrained import as_colour
 from convlift.outcome import Outcome
 from convlift.recipe import Recipe
 from convlift.trial.order import Order
@@ -53,6 +56,24 @@ def strips(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     images = np.ascontiguousarray(pixels.transpose(0, 3, 2, 4, 1).reshape(179, 8, 16, 3))
     made = stored(images, digits.target[: 179 * 6 : 6], tmp_path_factory.mktemp("strips"))
     return Dataset(made, make_splits(made, 0))
+
+
+@pytest.fixture(scope="session")
+def backbone_file(store: ImageStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of mobilenetv3_small_050 whose batch norms have seen digits; mean and deviation are .3 and .2 by its word.
+
+    Merely random ones would let too little of an image through to tell one from another.
+    """
+    torch.manual_seed(0)
+    backbone = create_backbone("mobilenetv3_small_050", "random").train()
+    pixels = torch.from_numpy(store.pixels(32, "squash")[:128].astype(np.float32) / 255)
+    inputs_NCHW = as_colour(((pixels - 0.3) / 0.2).permute(0, 3, 1, 2))
+    with torch.no_grad():
+        for _ in range(30):
+            backbone(inputs_NCHW)
+    path = tmp_path_factory.mktemp("backbone") / "mobilenet.safetensors"
+    save_file(backbone.network.state_dict(), path, {"mean": "0.3", "std": "0.2"})
+    return path
 
 
 @pytest.fixture

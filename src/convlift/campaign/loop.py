@@ -5,6 +5,7 @@ what is claimed is measured afterwards (judgement.py), on images whose labels no
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +14,21 @@ from numpy.typing import NDArray
 from convlift.campaign.plan import choose_candidates, divide
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
+from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.evidence import posterior
-from convlift.evidence.gibbs import Chain
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Role, TrialRecord
 from convlift.recipe import Recipe
+from convlift.study.budget import format_duration
 from convlift.study.candidates import Candidate, compose, groups, priors, valid
 from convlift.study.starting_points import StartingPoint
 
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
-DRAWS = 8  # tries for a recipe that is valid and fits into the time left
-WORST_POINTS = 10.0  # a run that collapsed or diverged counts as this much below the median: the regression is linear,
-# and a run at chance, 60 points down, would say of everything else in it that it is ruinous
+LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
+DRAWS = 8  # tries for a recipe that fits into the time left
+WORST_POINTS = 10.0  # a run that collapsed, diverged or failed counts as this much below the median: the regression is
+# linear, and a run at chance, 60 points down, would say of everything else in it that it is ruinous
+HOPELESS = 6  # search trials that all came to nothing: the fault lies elsewhere than in their changes
 
 Bools = NDArray[np.bool_]
 
@@ -61,73 +65,122 @@ def run_campaign(study: Study, desk: Desk) -> Frozen:
         wanted = posterior.ship(belief, groups(chosen), division.trainings, study.ship)
         shipped = switched(space, fitting(space, wanted, belief.mean))
         desk.ledger.freeze(shipped.recipe, shipped.names)
-    names = desk.ledger.recall("freeze")["names"]
-    frozen = switched(space, np.array([candidate.name in names for candidate in chosen], bool))
+    frozen = _frozen(desk, space)
     finals = [study.plan("final", frozen.recipe, number, frozen.names) for number in range(division.finals)]
+    _check_time(study, desk, frozen)
     desk.complete(finals, lambda: desk.left() - study.closing_seconds)
     return frozen
 
 
+def _frozen(desk: Desk, space: Frozen) -> Frozen:
+    """The frozen recipe, made again from its changes. Raises LedgerError where that is not what was frozen."""
+    kept = desk.ledger.recall("freeze")
+    frozen = switched(space, np.array([candidate.name in kept["names"] for candidate in space.candidates], bool))
+    if frozen.recipe.fingerprint() != kept["sha256"]:
+        raise LedgerError(
+            f"the recipe frozen in {desk.ledger.folder} is not the one that its changes make now; "
+            "continue with the version of convlift that began it, or start anew in another folder."
+        )
+    return frozen
+
+
+def _check_time(study: Study, desk: Desk, frozen: Frozen) -> None:
+    """Raise BudgetError where what is left of the time would ship a network that has hardly trained."""
+    if desk.ledger.trials("final"):
+        return
+    needed = LEAST_OF_A_FINAL * study.seconds(frozen.recipe, desk.ledger.trials())
+    left = desk.left() - study.closing_seconds
+    if left < needed:
+        allow = desk.budget_seconds - left + FINAL_SLACK * needed / LEAST_OF_A_FINAL
+        raise BudgetError(
+            f"budget {format_duration(desk.budget_seconds)} was over before the shipped recipe could train; "
+            f"the same command with --budget {format_duration(math.ceil(allow))} continues."
+        )
+
+
 def search(study: Study, desk: Desk, space: Frozen, finals: int) -> None:
-    """Draw and train until the time that the final runs need is all that is left."""
-    chain: Chain | None = None
+    """Draw and train until the time that the final runs need is all that is left.
+
+    Raises DataError where trial after trial comes to nothing.
+    """
+    belief = believe(study, desk, space)
+    rounds = math.ceil(finals / desk.executor.capacity)
+
+    def until() -> float:
+        final = study.seconds(_best(space, belief).recipe, desk.ledger.trials())
+        return desk.left() - study.closing_seconds - rounds * FINAL_SLACK * final
+
+    desk.take_up("search", until())
     full = False
     while not full or desk.running:
         while desk.free and not full:
-            final = study.seconds(_best(study, desk, space).recipe, desk.ledger.trials())
-            rounds = math.ceil(finals / desk.executor.capacity)
-            until = desk.left() - study.closing_seconds - rounds * FINAL_SLACK * final
-            drawn, chain = _draw(study, desk, space, chain, until)
+            seconds = until()
+            drawn = _draw(study, desk, space, seconds)
             full = drawn is None
             if drawn is not None:
                 number = len(desk.ledger.trials("search"))
-                desk.begin(study.plan("search", drawn.recipe, number, drawn.names), until)
+                desk.begin(study.plan("search", drawn.recipe, number, drawn.names), seconds)
         if desk.running and desk.collect():
-            desk.discard_weights(keep=[record for record in [most_promising(study, desk, space)] if record])
+            _check_hope(desk)
+            belief = believe(study, desk, space)
+            if best := most_promising(desk, space, belief):
+                desk.discard_weights(keep=[best])
 
 
-def _draw(
-    study: Study, desk: Desk, space: Frozen, chain: Chain | None, until: float
-) -> tuple[Frozen | None, Chain | None]:
-    """A recipe from the belief that is valid and ends within `until` seconds; None where no draw does.
+def _check_hope(desk: Desk) -> None:
+    ended = [record for record in desk.ledger.trials("search") if record.outcome is not None]
+    last = ended[-1].outcome if ended else None
+    if last and len(ended) >= HOPELESS and all(record.status in ("failed", "diverged") for record in ended):
+        raise DataError(
+            f"the first {len(ended)} trials of the search all came to nothing; the last one: {last.reason}. "
+            "Mend that, and start anew in another folder."
+        )
+
+
+def _draw(study: Study, desk: Desk, space: Frozen, until: float) -> Frozen | None:
+    """A recipe from the belief that ends within `until` seconds; None where no draw does.
 
     The first is the bare start, where that is not the baseline: with one such run the start's own share is told from
     those of the changes (half-width 5 instead of 12 points; see `changes.start_effect`).
+    Every draw begins a chain of its own, so that a resumed campaign draws what the uninterrupted one would have drawn;
+    1,400 simulated campaigns ship as good recipes as with one chain kept throughout.
     """
     drawn_before = len(desk.ledger.trials("search"))
     if not drawn_before and space.start.name != BASELINE:
-        return (space if study.seconds(space.recipe, desk.ledger.trials()) <= until else None), chain
+        return space if study.seconds(space.recipe, desk.ledger.trials()) <= until else None
     trials = seen_trials(study, desk, space)
     rng = np.random.default_rng([study.seed, drawn_before])
+    chain = None
     for _ in range(DRAWS):
         on, chain = posterior.draw(trials, priors(space.candidates), groups(space.candidates), rng, chain)
-        if valid(space.start.recipe, space.candidates, on):
-            drawn = switched(space, on)
-            if study.seconds(drawn.recipe, desk.ledger.trials()) <= until:
-                return drawn, chain
-    return None, chain
+        drawn = switched(space, fitting(space, on, chain.population))
+        if study.seconds(drawn.recipe, desk.ledger.trials()) <= until:
+            return drawn
+    return None
 
 
 def seen_trials(study: Study, desk: Desk, space: Frozen) -> posterior.Trials:
     """The search's runs as evidence; runs of the start itself where it is the baseline."""
     roles: tuple[Role, ...] = ("search", "pilot") if space.start.name == BASELINE else ("search",)
-    records = [r for role in roles for r in desk.ledger.trials(role) if r.status in ("finished", "diverged")]
-    scores = np.array([study.score_points(record) for record in records])
-    if np.isnan(scores).all():
+    records = [r for role in roles for r in desk.ledger.trials(role) if r.status in ("finished", "diverged", "failed")]
+    scores = floored(np.array([study.score_points(record) for record in records]))
+    if np.isnan(scores).any():  # then all are, and nothing is known
         records, scores = [], np.zeros(0)
-    else:
-        floor = np.nanmedian(scores) - WORST_POINTS
-        scores = np.fmax(scores, floor)
-    on = np.array([[c.name in record.names for c in space.candidates] for record in records], bool)
     accuracy = float(np.clip(scores.mean() / 100 if len(scores) else 0.8, 0.05, 0.995))
     dearer = np.array([max(0.0, candidate.cost - 1.0) for candidate in space.candidates])
-    return posterior.Trials(
-        on.reshape(len(records), len(space.candidates)),
-        scores,
-        len(study.validation_labels),
-        accuracy,
-        dearer,
-    )
+    return posterior.Trials(switches(space, records), scores, len(study.validation_labels), accuracy, dearer)
+
+
+def floored(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores in points, those of runs that came to nothing (NaN) or collapsed at WORST_POINTS below the median."""
+    known = scores[~np.isnan(scores)]
+    return np.fmax(scores, np.median(known) - WORST_POINTS) if len(known) else scores
+
+
+def switches(space: Frozen, records: Sequence[TrialRecord]) -> Bools:
+    """(R, K): which candidates each trial had on."""
+    rows = [[candidate.name in record.names for candidate in space.candidates] for record in records]
+    return np.array(rows, bool).reshape(len(records), len(space.candidates))
 
 
 def believe(study: Study, desk: Desk, space: Frozen) -> posterior.Belief:
@@ -149,16 +202,14 @@ def fitting(space: Frozen, on: Bools, means: NDArray[np.float64]) -> Bools:
     return on
 
 
-def _best(study: Study, desk: Desk, space: Frozen) -> Frozen:
+def _best(space: Frozen, belief: posterior.Belief) -> Frozen:
     """What would ship if the search ended now."""
-    belief = believe(study, desk, space)
     return switched(space, fitting(space, posterior.ship(belief, groups(space.candidates), 0, "best"), belief.mean))
 
 
-def most_promising(study: Study, desk: Desk, space: Frozen) -> TrialRecord | None:
+def most_promising(desk: Desk, space: Frozen, belief: posterior.Belief) -> TrialRecord | None:
     """Of the search runs with weights on disk, the one whose recipe is believed to be the best; its own score is no
     argument. This is what an interruption leaves."""
     saved = [r for r in desk.ledger.trials("search") if r.status == "finished" and desk.weights_of(r).is_file()]
-    means = believe(study, desk, space).mean
-    worth = dict(zip((c.name for c in space.candidates), means, strict=True))
+    worth = dict(zip((c.name for c in space.candidates), belief.mean, strict=True))
     return max(saved, key=lambda record: sum(worth[name] for name in record.names), default=None)

@@ -8,7 +8,7 @@ from convlift.study.budget import format_duration
 from convlift.study.starting_points import StartingPoint
 
 PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
-DEAREST = 3.0  # a probe that must run in full may cost this many shares; one from scratch is shortened instead
+FEWEST = 10  # trainings that must fit for a start to be worth its probe: with fewer, a cheaper start finds more
 SHORTEST = 0.1  # a shorter training says nothing about the full one
 
 
@@ -27,13 +27,12 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     first = [pilot] + ([_probe(study, cheapest)] if cheapest else [])
     records = desk.complete(first, lambda: 0.5 * desk.left())
     _check_pilot(records[0], desk)
-    allowed = PROBE_SHARE * desk.budget_seconds * desk.executor.capacity
     second = [
         plan
         for point in study.starts
-        if point is not cheapest and (plan := _affordable(study, point, records, allowed)) is not None
+        if point is not cheapest and (plan := _affordable(study, desk, point, records)) is not None
     ]
-    records += desk.complete(second, lambda: 2 * DEAREST * allowed)
+    records += desk.complete(second, lambda: 0.5 * desk.left())
     best = max(records, key=lambda record: _rank(study, record))
     if best.outcome is None or not len(best.outcome.validation_probabilities):
         reason = best.outcome.reason if best.outcome else "no trial ended"
@@ -48,13 +47,15 @@ def _probe(study: Study, point: StartingPoint, fidelity: float = 1.0) -> Plan:
     return study.plan("probe", point.recipe, number, (point.name,), fidelity)
 
 
-def _affordable(study: Study, point: StartingPoint, records: tuple[TrialRecord, ...], allowed: float) -> Plan | None:
-    """A probe that fits: a training from scratch is shortened to what is allowed, one with two phases cannot be."""
-    predicted = study.seconds(point.recipe, records)
+def _affordable(study: Study, desk: Desk, point: StartingPoint, records: tuple[TrialRecord, ...]) -> Plan | None:
+    """A probe that is worth its time: a training from scratch is shortened, one in two phases cannot be."""
     if point.recipe.architecture.kind == "convnet":
-        fidelity = min(1.0, allowed / predicted)
+        allowed = PROBE_SHARE * desk.budget_seconds * desk.executor.capacity
+        fidelity = min(1.0, allowed / study.seconds(point.recipe, records))
         return _probe(study, point, round(fidelity, 3)) if fidelity >= SHORTEST else None
-    return _probe(study, point) if predicted <= DEAREST * allowed else None
+    left = (desk.left() - study.closing_seconds) * desk.executor.capacity - study.seconds(point.recipe, records)
+    fits = left >= (FEWEST - 1) * study.seconds(point.recipe, records, again=True)
+    return _probe(study, point) if fits else None
 
 
 def _rank(study: Study, record: TrialRecord) -> float:

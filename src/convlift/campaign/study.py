@@ -49,11 +49,22 @@ class Study:
         said = record.outcome.validation_probabilities.argmax(axis=1)
         return 100.0 * float((said == self.validation_labels).mean())
 
-    def seconds(self, recipe: Recipe, records: Iterable[TrialRecord], fidelity: float = 1.0) -> float:
-        """What a training will take, from those that ended."""
-        timed = [
-            Timed(record.recipe, record.fidelity, record.outcome.seconds)
-            for record in records
-            if record.outcome is not None and record.status == "finished"
-        ]
-        return self.pace.seconds(recipe, timed, fidelity)
+    def seconds(
+        self, recipe: Recipe, records: Iterable[TrialRecord], fidelity: float = 1.0, *, again: bool = False
+    ) -> float:
+        """What a training will take, from those that ended; again: when what can be stored is stored already."""
+        return self.pace.seconds(
+            recipe,
+            [
+                Timed(
+                    record.recipe,
+                    record.fidelity,
+                    record.outcome.seconds,
+                    sum(epoch.seconds for epoch in record.outcome.curve),
+                )
+                for record in records
+                if record.outcome is not None and record.status == "finished"
+            ],
+            fidelity,
+            again=again,
+        )

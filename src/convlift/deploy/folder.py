@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from convlift.errors import ConvliftError
-from convlift.recipe import Recipe, parse_recipe
+from convlift.recipe import Recipe, load_recipe
 
 WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
     "model.safetensors",
@@ -19,6 +17,7 @@ WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
     "README.md",
     "SHA256SUMS",
 )
+DECIDING = (WEIGHTS, RECIPE, CONFIG)
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,16 @@ def read_model_folder(path: Path) -> tuple[Path, Recipe, ModelConfig]:
 
     Raises ConvliftError where a file is missing, damaged or does not match its checksum.
     """
-    folder = path / "model" if (path / "model" / CONFIG).is_file() else path
-    missing = [name for name in (WEIGHTS, RECIPE, CONFIG) if not (folder / name).is_file()]
+    folder = path / "model" if (path / "model").is_dir() else path
+    missing = [name for name in (*DECIDING, SUMS) if not (folder / name).is_file()]
     if missing:
-        raise ConvliftError(f"{path} holds no model ({missing[0]} is missing); give a run folder or its model folder.")
+        raise ConvliftError(
+            f"{folder} holds no model ({missing[0]} is missing); give a run folder or its model folder."
+        )
     _check_sums(folder)
+    recipe = load_recipe(folder / RECIPE)
     try:
         document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        recipe = parse_recipe(yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8")), where=str(folder / RECIPE))
         steps = document["preprocessing"]
         config = ModelConfig(
             tuple(document["classes"]),
@@ -87,19 +88,19 @@ def read_model_folder(path: Path) -> tuple[Path, Recipe, ModelConfig]:
             tuple(steps["std"]),
             document["scores"],
         )
-    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise ConvliftError(f"{folder / CONFIG} is damaged ({error}); write the model again.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConvliftError(f"{folder / CONFIG} is damaged ({reason}); copy the folder again.") from error
     return folder / WEIGHTS, recipe, config
 
 
 def _check_sums(folder: Path) -> None:
-    if not (folder / SUMS).is_file():
-        return
-    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
-        expected, _, name = line.partition("  ")
-        path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise ConvliftError(f"{path} does not match its checksum in {SUMS}; copy the folder again.")
+    """Compare the files that decide what the model says; the card may be edited by anyone."""
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in DECIDING:
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected.get(name):
+            raise ConvliftError(f"{folder / name} does not match its checksum in {SUMS}; copy the folder again.")
 
 
 def _card(recipe: Recipe, config: ModelConfig) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from convlift.errors import Interrupted
 from convlift.execute.job import Ended, Executor, Job
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import Plan, TrialRecord
+from convlift.ledger.records import Plan, Role, TrialRecord
 
 WEIGHTS = "trials"  # folder of the trials' weights, inside the run folder
 POLL_SECONDS = 0.25  # how long a request to stop can wait
+GRACE_SECONDS, GRACE_SHARE = 15.0, 0.05  # and of the budget: a trial this late does not stop by itself any more
 
 
 class Desk:
@@ -18,6 +19,8 @@ class Desk:
 
     budget_seconds: wall clock of the whole campaign, earlier processes included. stop: gives the number of the signal
     that asked to stop, or 0. watch: called at every poll, to show progress.
+    Trials that an earlier process left behind wait until `complete` or `take_up` asks for them, and says how long they
+    may take.
     """
 
     def __init__(
@@ -34,9 +37,8 @@ class Desk:
         self.budget_seconds = budget_seconds
         self._stop = stop
         self._watch = watch
-        self._on_the_desk: dict[int, TrialRecord] = {}
-        for record in ledger.resume():
-            self._submit(record, self.left())
+        self._jobs: dict[int, Job] = {}
+        self._left_behind = {record.id: record for record in ledger.resume()}
 
     def left(self) -> float:
         """Seconds of the budget that are left."""
@@ -45,7 +47,7 @@ class Desk:
     @property
     def running(self) -> int:
         """How many trials have been handed over and have not come back."""
-        return len(self._on_the_desk)
+        return len(self._jobs)
 
     @property
     def free(self) -> int:
@@ -56,9 +58,15 @@ class Desk:
         """Claim a trial and hand it over; it stops by itself after `seconds`."""
         self._submit(self.ledger.claim(plan), seconds)
 
+    def take_up(self, role: Role, seconds: float) -> None:
+        """Begin again the trials of a role that an earlier process left behind."""
+        for record in [record for record in self._left_behind.values() if record.role == role]:
+            self._submit(record, seconds)
+
     def collect(self) -> tuple[TrialRecord, ...]:
         """The trials that ended within one poll, written down. Raises Interrupted where somebody asked to stop."""
         ended = self.executor.wait(POLL_SECONDS)
+        self._end_what_hangs()
         records = tuple(record for one in ended if (record := self._write_down(one)) is not None)
         self._watch(self)
         if self._stop():
@@ -71,10 +79,11 @@ class Desk:
         seconds: what a trial that begins now is allowed.
         """
         wanted = list(plans)
-        waiting = [plan for plan in wanted if self._find(plan) is None]
+        waiting = [plan for plan in wanted if self._is_to_begin(self._find(plan))]
         while waiting or self.running:
             while waiting and self.free:
-                self.begin(waiting.pop(0), seconds())
+                plan = waiting.pop(0)
+                self._submit(self._find(plan) or self.ledger.claim(plan), seconds())
             self.collect()
         return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
 
@@ -90,23 +99,38 @@ class Desk:
                 self.weights_of(record).unlink(missing_ok=True)
 
     def _find(self, plan: Plan) -> TrialRecord | None:
+        """The plan's trial. Its fidelity may have been another one: it follows from a budget that may have changed."""
         for record in self.ledger.trials(plan.role):
-            if record.seed == plan.seed and record.recipe == plan.recipe and record.fidelity == plan.fidelity:
+            if record.seed == plan.seed and record.recipe == plan.recipe:
                 return record
         return None
 
+    def _is_to_begin(self, record: TrialRecord | None) -> bool:
+        return record is None or record.id in self._left_behind
+
     def _submit(self, record: TrialRecord, seconds: float) -> None:
-        self._on_the_desk[record.id] = record
+        self._left_behind.pop(record.id, None)
         deadline = time.monotonic() + seconds
         save_to = str(self.weights_of(record))
-        self.executor.submit(Job(record.id, record.recipe, record.seed, record.fidelity, deadline, save_to))
+        self._hand_over(Job(record.id, record.recipe, record.seed, record.fidelity, deadline, save_to))
+
+    def _hand_over(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        self.executor.submit(job)
+
+    def _end_what_hangs(self) -> None:
+        """The executor enforces no deadline, and a trial that hangs would hold the campaign for ever."""
+        latest = time.monotonic() - max(GRACE_SECONDS, GRACE_SHARE * self.budget_seconds)
+        for job in self._jobs.values():
+            if job.deadline is not None and job.deadline < latest:
+                self.executor.cancel(job, "it went on long after its time was over")
 
     def _write_down(self, ended: Ended) -> TrialRecord | None:
-        record = self._on_the_desk.pop(ended.job.id)
-        if ended.crashed:
-            again = self.ledger.retry(record.id, ended.outcome.reason)
-            if again.outcome is None:
-                self._submit(again, self.left())
-                return None
-            return again
-        return self.ledger.finish(record.id, ended.outcome)
+        job = self._jobs.pop(ended.job.id)
+        if not ended.crashed:
+            return self.ledger.finish(job.id, ended.outcome)
+        again = self.ledger.retry(job.id, ended.outcome.reason)
+        if again.outcome is None:
+            self._hand_over(job)  # by the same deadline: a crash gains no time
+            return None
+        return again

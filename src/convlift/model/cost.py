@@ -19,8 +19,12 @@ class Cost(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def cost(architecture: Architecture, *, classes: int, channels: int, resolution: int) -> Cost:
+def cost(
+    architecture: Architecture, *, classes: int, channels: int, resolution: int, stages: int | None = None
+) -> Cost:
     """The cost of the network that `build_network` would give; no pretrained weights are read, no image is computed.
+
+    stages: count only the last `stages` stages of a pretrained backbone, and the head.
 
     The forward pass runs on torch's meta device, where tensors have shapes and no contents. The global random
     generator is left as it was. Raises RecipeError where the architecture does not fit the resolution.
@@ -34,11 +38,19 @@ def cost(architecture: Architecture, *, classes: int, channels: int, resolution:
             # backbones are told apart into stages by what they compute, so they are built for real and then emptied
             random = architecture.model_copy(update={"weights": "random"})
             network = build_network(random, classes=classes, channels=channels, resolution=resolution)
-    return measure(network.to("meta"), torch.empty(shape, device="meta"))
+    counted = network
+    if stages is not None:
+        from convlift.model.pretrained import Classifier, Tail
+
+        assert isinstance(network, Classifier), "only a pretrained network has stages that are trained alone"
+        counted = Tail(network, stages)
+    return measure(network.to("meta"), torch.empty(shape, device="meta"), counted)
 
 
-def measure(network: nn.Module, images_NCHW: Tensor) -> Cost:
+def measure(network: nn.Module, images_NCHW: Tensor, counted: nn.Module | None = None) -> Cost:
     """The cost of a network by one forward pass, per image; what is neither convolution, product nor attention is free.
+
+    counted: a part of the network, to count that part alone.
 
     The network is left in evaluation mode.
     """
@@ -52,12 +64,13 @@ def measure(network: nn.Module, images_NCHW: Tensor) -> Cost:
         elif isinstance(module, SelfAttention):
             multiply_adds += module.multiply_adds() * len(output)
 
-    hooks = [module.register_forward_hook(count) for module in network.modules()]
+    counted = network if counted is None else counted
+    hooks = [module.register_forward_hook(count) for module in counted.modules()]
     try:
         with torch.no_grad():
             network.eval()(images_NCHW)
     finally:
         for hook in hooks:
             hook.remove()
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    parameters = sum(parameter.numel() for parameter in counted.parameters())
     return Cost(parameters, multiply_adds // len(images_NCHW))

@@ -5,24 +5,27 @@ Pure arithmetic: seconds come in as numbers, and the caller alone looks at a clo
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from convlift.errors import BudgetError
 from convlift.model.config import Pretrained
 from convlift.recipe import Recipe
 from convlift.study.intervention import Facts
 
-Forward = Callable[[Recipe], float]  # multiply-adds of one image through the recipe's network, forward
+
+class Forward(Protocol):
+    """Multiply-adds of one image through a recipe's network, or through the last `stages` stages of its backbone."""
+
+    def __call__(self, recipe: Recipe, stages: int | None = None) -> float: ...
+
 
 _DURATION = re.compile(
     r"(?:(?P<h>\d+(?:\.\d+)?)\s*h)?\s*(?:(?P<m>\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(?P<s>\d+(?:\.\d+)?)\s*s)?",
     re.I,
 )
-# What a backbone hands to its head, and in how many stages it is unfrozen: EfficientNet's figures stand for all.
+# What a backbone hands to its head; EfficientNet's figure stands for all.
 _FEATURES = 1280
-_STAGES = 7
 # What a step costs beside its arithmetic (some 2 ms of Python, optimizer and small kernels), in multiply-adds.
 _STEP_OVERHEAD = 3e7
 
@@ -64,10 +67,10 @@ def training_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     work = 3.0 * head * training.epochs * facts.training_images + steps * _STEP_OVERHEAD
     tuned = training.fine_tuning
     if tuned is not None:
-        share = 1.0 if tuned.stages is None else min(1.0, tuned.stages / _STAGES)
+        trained = forward(recipe, tuned.stages)
         afresh = recipe.data.augmentation.active and not recipe.data.views
-        below = 1 - share if afresh else 0.0
-        work += forward(recipe) * (3 * share + below) * tuned.epochs * facts.training_images
+        below = forward(recipe) - trained if afresh else 0.0
+        work += (3 * trained + below) * tuned.epochs * facts.training_images
         work += _steps(tuned.epochs, tuned.batch_size, facts) * _STEP_OVERHEAD
     return work
 

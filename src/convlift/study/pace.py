@@ -14,11 +14,12 @@ NEAREST = 5  # trainings that count: those whose work is most alike, since small
 
 @dataclass(frozen=True)
 class Timed:
-    """A training that ended: what it was, and its wall-clock seconds."""
+    """A training that ended: what it was, and its wall-clock seconds; in_epochs: those of them that its epochs took."""
 
     recipe: Recipe
     fidelity: float
     seconds: float
+    in_epochs: float
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,42 @@ class Pace:
     forward: Forward
     held_out_images: int
 
-    def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0) -> float:
+    def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0, *, again: bool = False) -> float:
         """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
 
-        An extraction of features counts for the first training that needs it. The speed is the median over the most
-        similar trainings: of the same kind of network where there are any, because depthwise convolutions take longer
-        for a multiply-add than dense ones, and of those the nearest in work.
+        again: as if its features were stored already.
+
+        Epochs and the extraction of features are timed apart: a multiply-add takes longer in a small head than in a
+        large backbone, and a process is slow to start its first training. The speed of the epochs is the median over
+        the most similar trainings: of the same kind of network where there are any, because depthwise convolutions take
+        longer for a multiply-add than dense ones, and of those the nearest in work. An extraction counts for the first
+        training that needs it.
         """
         assert timed, "nothing has been timed yet"
-        seen: set[object] = {()}
-        speeds: list[tuple[str, float, float]] = []
-        for each in timed:
-            work = self._work(each.recipe, each.fidelity, seen)
-            speeds.append((each.recipe.architecture.kind, work, each.seconds / work))
-        wanted = self._work(recipe, fidelity, seen)
-        same = [speed for speed in speeds if speed[0] == recipe.architecture.kind] or speeds
+        wanted = self._work(recipe, fidelity)
+        works = [(each, self._work(each.recipe, each.fidelity)) for each in timed]
+        kind = recipe.architecture.kind
+        same = [(each, work) for each, work in works if each.recipe.architecture.kind == kind] or works
         same.reverse()  # sorting is stable: of equally near ones the later counts, as the machine's speed drifts
-        nearest = sorted(same, key=lambda speed: abs(math.log(speed[1] / wanted)))[:NEAREST]
-        return wanted * median(speed for _, _, speed in nearest)
+        nearest = sorted(same, key=lambda each: abs(math.log(each[1] / wanted)))[:NEAREST]
+        speed = median(each.in_epochs / work for each, work in nearest)
+        return wanted * speed + (0.0 if again else self._extraction(recipe, timed, speed))
 
-    def _work(self, recipe: Recipe, fidelity: float, seen: set[object]) -> float:
-        work = training_work(recipe, self.facts, self.forward) * fidelity
-        key = extraction_key(recipe)
-        if key not in seen:
-            seen.add(key)
-            work += extraction_work(recipe, self.facts, self.forward, self.held_out_images)
-        return work
+    def _work(self, recipe: Recipe, fidelity: float) -> float:
+        return training_work(recipe, self.facts, self.forward) * fidelity
+
+    def _extraction(self, recipe: Recipe, timed: Sequence[Timed], otherwise: float) -> float:
+        """Seconds of the extraction that a recipe needs and nobody has made, at the speed of others or `otherwise`."""
+        seen: set[object] = {()}
+        speeds: list[float] = []
+        for each in timed:
+            if (key := extraction_key(each.recipe)) not in seen:
+                seen.add(key)
+                speeds.append((each.seconds - each.in_epochs) / self._extraction_work(each.recipe))
+        if extraction_key(recipe) in seen:
+            return 0.0
+        # the slowest: one whose features an earlier campaign had stored took no time at all
+        return self._extraction_work(recipe) * max(speeds, default=otherwise)
+
+    def _extraction_work(self, recipe: Recipe) -> float:
+        return extraction_work(recipe, self.facts, self.forward, self.held_out_images)

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -13,9 +14,13 @@ from torch import nn
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
 from convlift.errors import Diverged
+from convlift.model.config import Architecture
+from convlift.model.weights import find_local_weights
 from convlift.outcome import NO_PROBABILITIES, Outcome
 from convlift.trial.order import Order, Report, Watch
 from convlift.trial.scratch import train_from_scratch
+
+METADATA = "convlift"  # the entry of a weights file that says what the network needs beside its weights
 
 
 def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lambda _epoch: None) -> Outcome:
@@ -40,7 +45,8 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
         curve, seconds = tuple(watch.curve), watch.elapsed()
         return Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, curve, seconds, str(error))
     if order.save_to:
-        save_network(Path(order.save_to), trained.network, trained.normal)
+        padding = _padding(order.recipe.architecture)
+        save_network(Path(order.save_to), trained.network, trained.normal, padding)
     return Outcome(
         "stopped" if watch.stopped else "finished",
         trained.validation,
@@ -52,18 +58,43 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
     )
 
 
-def save_network(path: Path, network: nn.Module, normal: Statistics) -> None:
-    """Weights as safetensors, with the normalization in the file's metadata; whole or not at all."""
+def save_network(path: Path, network: nn.Module, normal: Statistics, padding: str = "") -> None:
+    """Weights as safetensors, with the normalization in the file's metadata; whole or not at all.
+
+    padding: timm's `pad_type` of the backbone, where its weights ask for another than timm's own.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     mean, std = normal
-    save_file(state, beside, {"mean": json.dumps(mean.tolist()), "std": json.dumps(std.tolist())})
-    os.replace(beside, path)
+    described = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # one entry: safetensors writes several in an order of its own, and equal trials must leave equal files
+        save_file(state, beside, {METADATA: json.dumps(described)})
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, std) per channel of a file that `save_network` wrote."""
+    described = _described(path)
+    return tuple(described["mean"]), tuple(described["std"])
+
+
+def saved_padding(path: Path) -> str:
+    """What `save_network` was told of the backbone's padding."""
+    return str(_described(path)["padding"])
+
+
+def _described(path: Path) -> dict[str, Any]:
     with safe_open(path, "pt") as weights:
-        metadata = weights.metadata()
-    return tuple(json.loads(metadata["mean"])), tuple(json.loads(metadata["std"]))
+        described: dict[str, Any] = json.loads(weights.metadata()[METADATA])
+    return described
+
+
+def _padding(architecture: Architecture) -> str:
+    if architecture.kind != "pretrained":
+        return ""
+    file = find_local_weights(architecture.backbone, architecture.weights)
+    return file.pad_type if file else ""
