@@ -76,7 +76,7 @@ TRANSFER = FROZEN.edit(
 BUILT_IN: tuple[BuiltIn, ...] = (
     BuiltIn("plain", "the small CNN of the usual tutorial: one 3x3 convolution, one hidden dense layer, Adam", PLAIN),
     BuiltIn("residual", "a residual network for small images, from scratch: batch norm, AdamW, one cycle", RESIDUAL),
-    BuiltIn("residual-photos", "the same for images of 48 pixels and more: 7x7 stem, three stages", RESIDUAL_PHOTOS),
+    BuiltIn("residual-photos", "the same for images of 64 pixels and more: 7x7 stem, three stages", RESIDUAL_PHOTOS),
     BuiltIn("frozen", "pretrained EfficientNet-Lite0 features under a new head; only the head is trained", FROZEN),
     BuiltIn("transfer", "the new head first, then the backbone's last two stages at a lower learning rate", TRANSFER),
 )

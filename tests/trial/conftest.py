@@ -72,7 +72,8 @@ def backbone_file(store: ImageStore, tmp_path_factory: pytest.TempPathFactory) -
         for _ in range(30):
             backbone(inputs_NCHW)
     path = tmp_path_factory.mktemp("backbone") / "mobilenet.safetensors"
-    save_file(backbone.network.state_dict(), path, {"mean": "0.3", "std": "0.2"})
+    state = {name: tensor.contiguous() for name, tensor in backbone.network.state_dict().items()}
+    save_file(state, path, {"mean": "0.3", "std": "0.2"})
     return path
 
 

@@ -15,7 +15,8 @@ from convlift.study.starting_points import StartingPoint
 DEAREST = 3.0  # a candidate may make a training this many times as dear
 PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
 MOST_PILOTS = 8
-FEWEST = 3  # trainings in a campaign: one of the baseline, one to search, one of what ships
+DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
+FEWEST = 3  # trainings in a campaign, one after the other: of the baseline, to search, of what ships
 
 
 def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> tuple[Candidate, ...]:
@@ -53,8 +54,9 @@ def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
     if known is None:
         records = desk.ledger.trials()
         each = study.seconds(start.recipe, records)
-        trainings = math.floor((desk.left() - study.closing_seconds) * desk.executor.capacity / each)
-        if trainings < FEWEST:
+        after_each_other = (desk.left() - study.closing_seconds) / each
+        trainings = math.floor(after_each_other * desk.executor.capacity)
+        if after_each_other < FEWEST:
             raise BudgetError(
                 f"budget {format_duration(desk.budget_seconds)} is too short: a training takes {each:.0f} s here, and "
                 f"{FEWEST} must fit; allow at least {format_duration(desk.budget_seconds + FEWEST * each)}."
@@ -70,8 +72,9 @@ def _arms(trainings: int, pilot_cost: float, workers: int) -> tuple[int, int]:
     """Pilots and final runs: the table's, more where they cost next to nothing.
 
     No worker idles in the last round of finals; pilots that cost a fraction of a training are as many as PILOTS_SHARE
-    of the trainings pay for, since the gain's variance falls with both.
+    of the trainings pay for, since the gain's variance falls with both. Dear ones leave most of the time to the search.
     """
     pilots, finals = pilots_and_finals(trainings)
     finals = min(math.ceil(finals / workers) * workers, max(1, trainings // 3))
-    return max(pilots, min(MOST_PILOTS, int(PILOTS_SHARE * trainings / pilot_cost))), finals
+    cheap = min(MOST_PILOTS, int(PILOTS_SHARE * trainings / pilot_cost))
+    return min(max(pilots, cheap), 1 + int(DEAR_SHARE * trainings / pilot_cost)), finals

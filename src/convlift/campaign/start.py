@@ -1,13 +1,14 @@
 """Which network the search starts from: cheap probes of a few very different ones."""
 
 from convlift.campaign.study import BASELINE, Study
-from convlift.errors import BudgetError, DataError
+from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, TrialRecord
 from convlift.study.budget import format_duration
 from convlift.study.starting_points import StartingPoint
 
 PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
+MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
 FEWEST = 10  # trainings that must fit for a start to be worth its probe: with fewer, a cheaper start finds more
 SHORTEST = 0.1  # a shorter training says nothing about the full one
 
@@ -17,29 +18,39 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
 
     The one choice that is made by single runs: the points are few and far apart, the probes never enter an estimate,
     and what the start gains is measured on the sealed test like everything else.
-    Raises BudgetError where not even the baseline can be trained, DataError where no training ended.
+    Raises BudgetError where the baseline takes too long, DataError where it cannot be trained: without it there is
+    nothing to measure a gain against.
     """
     known = desk.ledger.recall("start")
     if known is not None:
-        return next(point for point in study.points if point.name == known)
+        return _known(study, desk, known)
     pilot = study.plan("pilot", study.baseline, 0)
     cheapest = next((point for point in study.starts if point.recipe.architecture.kind == "pretrained"), None)
     first = [pilot] + ([_probe(study, cheapest)] if cheapest else [])
     records = desk.complete(first, lambda: 0.5 * desk.left())
     _check_pilot(records[0], desk)
+    allowed = min(PROBE_SHARE * desk.executor.capacity, MOST_OF_BUDGET) * desk.budget_seconds
     second = [
         plan
         for point in study.starts
-        if point is not cheapest and (plan := _affordable(study, desk, point, records)) is not None
+        if point is not cheapest and (plan := _affordable(study, point, records, allowed)) is not None
     ]
-    records += desk.complete(second, lambda: 0.5 * desk.left())
+    records += desk.complete(second, lambda: min(2 * DEAREST * allowed, 0.5 * desk.left()))
     best = max(records, key=lambda record: _rank(study, record))
-    if best.outcome is None or not len(best.outcome.validation_probabilities):
-        reason = best.outcome.reason if best.outcome else "no trial ended"
-        raise DataError(f"no starting point could be trained: {reason}.")
-    name = best.names[0] if best.role == "probe" else BASELINE
-    desk.ledger.record("start", name)
-    return next(point for point in study.points if point.name == name)
+    desk.ledger.record("start", [best.names[0] if best.role == "probe" else BASELINE, best.fingerprint])
+    return _known(study, desk, desk.ledger.recall("start"))
+
+
+def _known(study: Study, desk: Desk, kept: list[str]) -> StartingPoint:
+    """The start that was settled. Raises LedgerError where it is none of today's: another backbone was named."""
+    name, fingerprint = kept
+    for point in study.points:
+        if point.name == name and point.recipe.fingerprint() == fingerprint:
+            return point
+    raise LedgerError(
+        f"the campaign in {desk.ledger.folder} started from '{name}' as it is not offered now; run the command that "
+        "began it, with the same --backbone and --weights, or name another folder with --out."
+    )
 
 
 def _probe(study: Study, point: StartingPoint, fidelity: float = 1.0) -> Plan:
@@ -70,5 +81,5 @@ def _check_pilot(pilot: TrialRecord, desk: Desk) -> None:
             f"budget {format_duration(desk.budget_seconds)} is too short: one training of the baseline takes more than "
             f"{outcome.seconds:.0f} s here; allow at least ten times as much."
         )
-    if outcome is not None and outcome.status == "failed":
+    if outcome is not None and outcome.status in ("failed", "diverged"):
         raise DataError(f"the baseline could not be trained: {outcome.reason}.")

@@ -17,8 +17,8 @@ class StartingPoint:
 
 
 def residual_start(facts: Facts) -> Recipe:
-    """The residual network that fits the images: three halvings from 16 pixels on, the form for photos from 48 on."""
-    name = "residual-photos" if facts.native_resolution >= 48 else "residual"
+    """The residual network that fits the images: three halvings from 16 pixels on, the form for photos from 64 on."""
+    name = "residual-photos" if facts.native_resolution >= 64 else "residual"
     recipe = built_in(name).at(facts.native_resolution)
     return recipe if facts.native_resolution < 16 else recipe.edit(architecture={"stages": 3})
 
