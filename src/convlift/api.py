@@ -1,13 +1,16 @@
 """What people call: `improve`, `train`, `load`, `report`. The command line only parses, calls these and prints."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from convlift.conduct import Request, conduct, open_data, recipe_from
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, Diverged
 from convlift.evidence.final import wilson
 from convlift.handover import REPORT, in_words, write_model, write_report
 from convlift.interrupt import interruptible
@@ -128,34 +131,56 @@ def train(
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
     recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-SEED.
-    Raises DataError, RecipeError, WeightsError; ConvliftError where the loss diverges.
+    Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made.
     """
     with Progress(quiet=quiet) as progress:
         chosen = recipe_from(recipe)
         dataset, _ = open_data(str(data), Path(root) if root else None, seed, cache_folder(), progress)
         chosen = chosen.at(dataset.store.native_resolution)
         folder = Path(out) if out else Path("runs") / f"{dataset.name}-train-{seed}"
-        # torch takes seconds to import, and errors of the data should not wait for it
-        from convlift.trial.order import Order
-        from convlift.trial.run import run_trial
+        with _run_folder(folder):
+            # torch takes seconds to import, and errors of the data should not wait for it
+            from convlift.trial.order import Order
+            from convlift.trial.run import run_trial
 
-        weights = folder / "trained.safetensors"
-        outcome = run_trial(
-            Order(chosen, seed, save_to=str(weights)),
-            dataset,
-            cache_folder(),
-            lambda epoch: progress.show(
-                f"{epoch.phase} epoch {epoch.epoch + 1} of {epoch.epochs}: validation accuracy "
-                f"{epoch.validation_accuracy:.4f}, {clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)} left"
-            ),
-        )
-        if outcome.status != "finished":
-            raise ConvliftError(f"the training {outcome.status} ({outcome.reason}); lower the learning rate.")
-        said = outcome.validation_probabilities.argmax(axis=1)
-        score = wilson(float((said == dataset.labels[dataset.splits.validation]).mean()), len(said))
-        write_model(folder, weights, chosen, dataset, {f"accuracy on {len(said)} validation images": in_words(score)})
-        weights.unlink()
+            weights = folder / "trained.safetensors"
+            outcome = run_trial(
+                Order(chosen, seed, save_to=str(weights)),
+                dataset,
+                cache_folder(),
+                lambda epoch: progress.show(
+                    f"{epoch.phase} epoch {epoch.epoch + 1} of {epoch.epochs}: validation accuracy "
+                    f"{epoch.validation_accuracy:.4f}, {clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)} "
+                    "left"
+                ),
+            )
+            if outcome.status != "finished":
+                raise Diverged(outcome.reason)
+            said = outcome.validation_probabilities.argmax(axis=1)
+            score = wilson(float((said == dataset.labels[dataset.splits.validation]).mean()), len(said))
+            scores = {f"accuracy on {len(said)} validation images": in_words(score)}
+            write_model(folder, weights, chosen, dataset, scores)
+            weights.unlink()
         return Training(folder, chosen, score, len(said), outcome.seconds)
+
+
+@contextmanager
+def _run_folder(folder: Path) -> Iterator[None]:
+    """Make the folder before any time is spent; where the training fails, what was made here goes again."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConvliftError(f"run folder {folder} cannot be made ({error.strerror}); name another.") from error
+    try:
+        yield
+    except BaseException:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # somebody else's run may have come to lie beside ours
+            for parent in new[1:]:
+                parent.rmdir()
+        raise
 
 
 def load(path: str | Path) -> "Model":

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from convlift.errors import ConvliftError
 
@@ -38,12 +39,12 @@ def improve(
     data: Data,
     budget: Annotated[str, typer.Option(help="Wall clock of everything, such as 90s, 20m or 1h30m.")] = "20m",
     current: Annotated[str, typer.Option(help="Recipe to be improved: built-in name or YAML file.")] = "plain",
-    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/NAME-HASH]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-HASH).")] = None,
     backbone: Backbone = None,
     weights: Weights = None,
     root: Root = None,
     seed: Seed = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes. [default: one a core]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")] = None,
     ship: Annotated[
         Literal["auto", "lean", "best"],
         typer.Option(help="Which changes ship: lean: P(helps) > .6; best: the best guess; auto: by the budget."),
@@ -84,7 +85,7 @@ def improve(
 def train(
     data: Data,
     recipe: Annotated[str, typer.Option(help="Built-in name or YAML file.")] = "transfer",
-    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/NAME-train-SEED]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-SEED).")] = None,
     backbone: Backbone = None,
     weights: Weights = None,
     root: Root = None,
@@ -128,15 +129,14 @@ def recipes(
         rows = [lever._asdict() for lever in levers(Recipe)]
         print(json.dumps({"schema_version": 1, "recipes": named, "levers": rows}))
         return
-    console = Console()
-    table = Table("recipe", "what it is", title="Built-in recipes", title_justify="left")
+    console = Console(highlight=False)
+    console.print("Built-in recipes", style="bold")
     for entry in BUILT_IN:
-        table.add_row(entry.name, entry.summary)
-    console.print(table)
-    table = Table("lever", "range", "default", "what it does", "source", title="Levers", title_justify="left")
+        console.print(Text(entry.name, "cyan"), Padding(Text(entry.summary), (0, 0, 0, 4)))
+    console.print("\nLevers: range, default", style="bold")
     for lever in levers(Recipe):
-        table.add_row(*lever)
-    console.print(table)
+        line = Text.assemble((lever.name, "cyan"), f"  {lever.range}, default {lever.default}")
+        console.print(line, Padding(Text(f"{lever.description} [{lever.source}]"), (0, 0, 0, 4)))
 
 
 @app.command(epilog="Example: convlift predict runs/photos-1a2b3c4d more/*.jpg --json")
@@ -147,6 +147,7 @@ def predict(
 ) -> None:
     """Name images with a trained model. Unreadable ones are listed, never replaced; then the exit code is 3."""
     from convlift import api
+    from convlift.data.items import printable
     from convlift.errors import UnreadableImage
 
     network = api.load(model)
@@ -164,7 +165,7 @@ def predict(
         print(json.dumps({"schema_version": 1, "predictions": rows, "unreadable": unreadable}))
     else:
         for prediction in found:
-            print(f"{prediction.image}\t{prediction.label}\t{prediction.confidence:.3f}")
+            print(f"{printable(prediction.image)}\t{prediction.label}\t{prediction.confidence:.3f}")
         for image_and_reason in unreadable:
             print(f"convlift: {image_and_reason['reason']}", file=sys.stderr)
     if unreadable:
@@ -188,10 +189,13 @@ def report(
         print_result(campaign.result, Console())
 
 
-def main() -> NoReturn:
-    """Run the command line; a fault that the user can act on becomes one line on stderr and its exit code."""
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; a fault that the user can act on becomes one line on stderr and its exit code.
+
+    arguments: those of the process, unless given.
+    """
     try:
-        app()
+        app(arguments)
     except ConvliftError as error:
         print(f"convlift: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -19,12 +19,12 @@ from convlift.data.dataset import Dataset, seal
 from convlift.data.sources import open_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import open_store
-from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, RecipeError, WeightsError
+from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
 from convlift.handover import METRIC, REPORT, hand_over, result_from, write_model, write_report
 from convlift.ledger.fingerprint import Identity
-from convlift.ledger.ledger import Ledger, open_ledger
+from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.model.config import Pretrained
 from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
@@ -39,6 +39,7 @@ from convlift.trial.job import prepare, run_job
 
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
 CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
+STARTUP_SECONDS = 30.0  # a process that is older did something else before: a notebook, a server
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Request:
 
 def conduct(request: Request, progress: Progress, stop: Callable[[], int]) -> tuple[Path, Result]:
     """Run the campaign, or continue it, or read its result where it is finished: (run folder, result)."""
-    before = _seconds_of_this_process()
-    dataset, sealed = open_data(request.data, request.root, request.seed, request.cache, progress)
+    began = time.monotonic() - _seconds_of_startup()
+    dataset, sealed = open_data(request.data, request.root, request.seed, request.cache, progress, stop)
     study = _study(request, dataset)
     identity = Identity(dataset.store.fingerprint, study.baseline, study.seed, METRIC)
     folder = request.out or _folder_for(request, dataset, study)
@@ -69,29 +70,47 @@ def conduct(request: Request, progress: Progress, stop: Callable[[], int]) -> tu
     try:
         with open_ledger(folder, identity, {"budget_seconds": request.budget_seconds}) as ledger:
             progress.keep_log(folder / "log.txt")
-            ledger.add_seconds(before)
+            ledger.add_seconds(time.monotonic() - began)
             if ledger.recall("result") is None:
                 _run(request, study, ledger, dataset, sealed, (progress, stop))
             elif not (folder / REPORT).is_file():
                 write_report(ledger)
             return folder, result_of(ledger)
-    except ConvliftError as error:
-        # nothing half-written: a folder that this call made goes again, unless there is something to continue from
-        if is_new and isinstance(error, BudgetError | DataError | RecipeError | WeightsError):
-            shutil.rmtree(folder, ignore_errors=True)
+    except (BudgetError, DataError, RecipeError, WeightsError):
+        if is_new and not _has_searched(folder):
+            shutil.rmtree(folder, ignore_errors=True)  # nothing half-written
         raise
 
 
+def _has_searched(folder: Path) -> bool:
+    """Whether there is something to continue from, or to look into."""
+    try:
+        with read_ledger(folder) as ledger:
+            return bool(ledger.trials("search"))
+    except LedgerError:
+        return False
+
+
 def open_data(
-    where: str, root: Path | None, seed: int, cache: Path, progress: Progress
+    where: str,
+    root: Path | None,
+    seed: int,
+    cache: Path,
+    progress: Progress,
+    stop: Callable[[], int] = lambda: 0,
 ) -> tuple[Dataset, SealedLabels]:
-    """Read, verify, decode once, split, and seal the test. What was found wrong is said; see `Dataset`."""
+    """Read, verify, decode once, split, and seal the test. What was found wrong is said; see `Dataset`.
+
+    Raises Interrupted where `stop` asks for it while images are decoded, which can take minutes.
+    """
+
+    def decoded(done: int, total: int) -> None:
+        progress.show(f"decoding images: {done} of {total}")
+        if stop():
+            raise Interrupted("stopped while the images were decoded; the same command starts again.", stop())
+
     progress.show("reading the images")
-    store = open_store(
-        open_source(where, root=root),
-        cache,
-        lambda done, total: progress.show(f"decoding images: {done} of {total}"),
-    )
+    store = open_store(open_source(where, root=root), cache, decoded)
     for finding in store.findings:
         if finding.severity != "note":
             progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
@@ -124,7 +143,11 @@ def _study(request: Request, dataset: Dataset) -> Study:
     return Study(
         baseline=baseline,
         baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
-        starts=starting_points(facts, backbone=request.backbone, weights=request.weights),
+        starts=tuple(
+            point
+            for point in starting_points(facts, backbone=request.backbone, weights=request.weights)
+            if point.recipe != baseline
+        ),
         facts=facts,
         pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test)),
         validation_labels=labels[splits.validation],
@@ -186,6 +209,10 @@ def _run(
         except Interrupted as interrupted:
             executor.close(kill=True)
             raise _left(study, desk, dataset, interrupted) from None
+        except BudgetError:
+            if ledger.recall("freeze") is not None:
+                _keep_best(study, desk, dataset)
+            raise
     progress.show("opening the sealed test")
     ledger.open_test()
     test_labels = sealed.open()
@@ -195,22 +222,27 @@ def _run(
 
 def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
     """Put the best network so far into the run folder, and say how to go on."""
+    number = interrupted.exit_code - 128
+    if not _keep_best(study, desk, dataset):
+        return Interrupted("stopped before any training had ended; the same command starts again.", number)
+    return Interrupted(
+        f"stopped after {len(desk.ledger.trials())} trials; the best network so far is in "
+        f"{desk.ledger.folder / 'model'}, and the same command continues.",
+        number,
+    )
+
+
+def _keep_best(study: Study, desk: Desk, dataset: Dataset) -> bool:
+    """Write the model folder of the best network so far; whether there is one."""
     saved = [r for r in desk.ledger.trials() if r.status == "finished" and desk.weights_of(r).is_file()]
     # only the search run that is believed to be the best has kept its weights, so it stands last and wins
     order = {"pilot": 0, "probe": 1, "search": 2, "final": 3}
     best = max(saved, key=lambda r: (order[r.role], study.score_points(r)), default=None)
     if best is None:
-        return Interrupted(
-            "stopped before any training had ended; the same command starts again.",
-            interrupted.exit_code - 128,
-        )
+        return False
     score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
     write_model(desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {"validation accuracy": score})
-    return Interrupted(
-        f"stopped after {len(desk.ledger.trials())} trials; the best network so far is in "
-        f"{desk.ledger.folder / 'model'}, and the same command continues.",
-        interrupted.exit_code - 128,
-    )
+    return True
 
 
 def _show(study: Study, progress: Progress, desk: Desk) -> None:
@@ -230,10 +262,11 @@ def _show(study: Study, progress: Progress, desk: Desk) -> None:
     )
 
 
-def _seconds_of_this_process() -> float:
-    """Wall clock since this process began: the budget counts from there."""
+def _seconds_of_startup() -> float:
+    """Wall clock since this process began, for the budget counts from there; 0 in one that had done other work."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError, IndexError, ValueError):
-        return time.process_time()
+        age = time.process_time()
+    return age if 0.0 <= age <= STARTUP_SECONDS else 0.0

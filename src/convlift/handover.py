@@ -32,8 +32,7 @@ def result_from(study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judg
     notes = [judged.warning] if judged.warning else []
     if all(run.status == "stopped" for run in final_runs(desk)):
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
-    pilots, finals = (sum(r.role == role for r in trials) for role in ("pilot", "final"))
-    notes.append(detectable_in_words(len(splits.test), pilots, finals, judged.final.baseline.value))
+    notes.append(detectable_in_words(len(splits.test), *_arms(desk), judged.final.baseline.value))
     return Result(
         run=str(desk.ledger.folder),
         metric=METRIC,
@@ -62,18 +61,21 @@ def hand_over(
     """Write the model of the first final run, the result and the story into the ledger, and the report."""
     finals = final_runs(desk)
     write_model(desk.ledger.folder, desk.weights_of(finals[0]), frozen.recipe, dataset, scores_of(result))
-    runs = {role: sum(r.role == role for r in desk.ledger.trials()) for role in ("pilot", "final")}
     more: dict[str, Any] = {
         "start_recipe": frozen.start.recipe.to_yaml(),
-        "minimum_detectable_points": minimum_detectable_points(
-            len(test_labels), runs["pilot"], runs["final"], result.baseline.value
-        ),
+        "minimum_detectable_points": minimum_detectable_points(len(test_labels), *_arms(desk), result.baseline.value),
         "environment": environment(seed, desk.executor.capacity),
     }
-    desk.ledger.record("story", tell(desk.ledger, finals, dataset, test_labels, more))
+    # a kill between the two leaves a story alone, and the next process may have other workers to tell of
+    desk.ledger.record("story", tell(desk.ledger, finals, dataset, test_labels, more), replace=True)
     desk.ledger.record("result", plain(result))
     shutil.rmtree(desk.ledger.folder / WEIGHTS, ignore_errors=True)
     write_report(desk.ledger)
+
+
+def _arms(desk: Desk) -> tuple[int, int]:
+    """How many runs of the baseline and of the shipped recipe were compared."""
+    return sum(run.status == "finished" for run in desk.ledger.trials("pilot")), len(final_runs(desk))
 
 
 def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:

@@ -30,4 +30,4 @@ def interruptible() -> Iterator[Callable[[], int]]:
         yield lambda: received
     finally:
         for number, handler in old.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python

@@ -29,6 +29,7 @@ class Progress:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self._status: Status | None = None
         self._log: TextIO | None = None
+        self._early: list[str] = []  # lines of the time before the log is named
         self._last_plain = -PLAIN_SECONDS
         self._started = time.monotonic()
 
@@ -51,6 +52,9 @@ class Progress:
     def keep_log(self, path: Path) -> None:
         """Append every line from now on to `path`."""
         self._log = path.open("a", encoding="utf-8")
+        self._log.writelines(self._early)
+        self._log.flush()
+        self._early = []
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -59,9 +63,12 @@ class Progress:
 
     def log(self, text: str) -> None:
         """A line for the log alone."""
-        if self._log is not None:
-            self._log.write(f"{clock_text(time.monotonic() - self._started)} {text}\n")
-            self._log.flush()
+        line = f"{clock_text(time.monotonic() - self._started)} {text}\n"
+        if self._log is None:
+            self._early.append(line)
+            return
+        self._log.write(line)
+        self._log.flush()
 
     def show(self, text: str) -> None:
         """A line that the next one replaces."""

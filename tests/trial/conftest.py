@@ -60,7 +60,7 @@ def strips(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="session")
 def backbone_file(store: ImageStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of mobilenetv3_small_050 whose batch norms have seen digits; mean and deviation are .3 and .2 by its word.
+    """Weights of mobilenetv3_small_050 whose batch norms have seen digits; the file gives .3 and .2 as mean and std.
 
     Merely random ones would let too little of an image through to tell one from another.
     """
@@ -77,13 +77,19 @@ def backbone_file(store: ImageStore, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
+@pytest.fixture(scope="session")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of all trials that do not name their own."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def run(digits: Dataset, tmp_path: Path) -> Run:
+def run(digits: Dataset, features: Path) -> Run:
     """run(recipe, seed=0, on=digits, cache=..., fidelity=..., seconds=..., save_to=...) -> Outcome."""
 
     def run_order(
         recipe: Recipe, seed: int = 0, on: Dataset | None = None, cache: Path | None = None, **order: Any
     ) -> Outcome:
-        return run_trial(Order(recipe, seed, **order), on or digits, cache or tmp_path / "cache")
+        return run_trial(Order(recipe, seed, **order), on or digits, cache or features)
 
     return run_order

@@ -2,11 +2,12 @@
 
 import itertools
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from comparing import Countdown, assert_same, cross_entropy, differs, figures
 from numpy.testing import assert_array_equal
 from safetensors.torch import load_file
 
@@ -23,7 +24,7 @@ from convlift.recipes import built_in
 from convlift.train.config import Training
 from convlift.train.predict import predict_probabilities
 from convlift.trial.job import prepare
-from convlift.trial.order import Order, Watch
+from convlift.trial.order import Order
 from convlift.trial.phase import to_tensor, training_chunks
 from convlift.trial.run import run_trial, saved_normalization
 from convlift.trial.scratch import train_from_scratch
@@ -41,39 +42,6 @@ EVERYTHING_RANDOM = TINY.edit(
     architecture={"dropout": 0.5, "stage_dropout": 0.2},
     training={"epochs": 3, "patience": 2, "label_smoothing": 0.1, "weight_decay": 0.1},
 )
-
-
-class Countdown(Watch):
-    """Its time is over after so many questions."""
-
-    def __init__(self, questions):
-        super().__init__(float("inf"), lambda epoch: None)
-        self.questions = questions
-
-    def late(self):
-        self.questions -= 1
-        self.stopped = self.questions < 0
-        return self.stopped
-
-
-def figures(curve):
-    """A curve without the seconds."""
-    return [asdict(replace(epoch, seconds=0.0)) for epoch in curve]
-
-
-def assert_same(one, other):
-    assert one.status == other.status
-    assert_array_equal(one.validation_probabilities, other.validation_probabilities)
-    assert_array_equal(one.test_probabilities, other.test_probabilities)
-    assert figures(one.curve) == figures(other.curve)
-
-
-def differs(one, other):
-    return not np.array_equal(one.validation_probabilities, other.validation_probabilities)
-
-
-def cross_entropy(probabilities, labels):
-    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
 
 
 def test_the_same_order_gives_the_same_bits_and_another_seed_does_not(run, tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.loop import Frozen
+from convlift.campaign.loop import Frozen, floored, switches
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
 from convlift.evidence import posterior
@@ -37,23 +37,24 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     """Score every run on the test whose labels were just opened. Raises LedgerError where no final left any."""
     pilots, finals = _usable(desk.ledger.trials("pilot")), final_runs(desk)
     if not finals:
-        raise LedgerError("the time was over before the shipped recipe had trained at all; allow a longer budget.")
-    runs = _usable(desk.ledger.trials("search")) + finals
+        raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
+    searched = desk.ledger.trials("search")
+    runs = _usable(searched) + finals
     if frozen.start.name == BASELINE:
         runs = pilots + runs
-    on = _switches(frozen, runs)
-    correct = _matrix(runs, test_labels)
+    lost = [record for record in searched if record.status in ("diverged", "failed")]
+    on, correct = switches(frozen, runs), _matrix(runs, test_labels)
     tests = test_changes(on, correct)
     final = judge(_matrix(pilots, test_labels), _matrix(finals, test_labels), tests.seed_variance)
-    belief = _belief(study, frozen, runs, on, correct)
+    belief = _belief(study, frozen, runs, lost, correct)
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
         effect = start_effect(_matrix(pilots, test_labels), on, correct)
         start_points = effect.value
-        found.append(start_verdict(_start_subject(frozen, runs), effect, len(runs)))
+        found.append(start_verdict(_start_subject(frozen, runs + lost), effect, len(runs + lost)))
     split = shares(belief, frozen.on, final.gain_points.value, start_points)
-    found += _changes(frozen, runs, on, split, tests, belief.probability)
+    found += _changes(frozen, runs + lost, split, tests, belief.probability)
     validation = np.mean([study.score_points(run) for run in finals])
     return Judgement(
         final, tuple(found), split.unexplained, split.warning, float(validation) - 100.0 * final.final.value
@@ -63,8 +64,13 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
 def final_runs(desk: Desk) -> list[TrialRecord]:
     """The final runs that count: those that ended, else those that the deadline cut short, which is what would ship."""
     records = desk.ledger.trials("final")
-    cut_short = [r for r in records if r.outcome is not None and len(r.outcome.test_probabilities)]
+    cut_short = [r for r in records if r.status == "stopped" and r.outcome is not None and r.outcome.curve]
     return _usable(records) or cut_short
+
+
+def _fates(desk: Desk) -> str:
+    ended = [record.outcome for record in desk.ledger.trials("final") if record.outcome is not None]
+    return "; ".join(dict.fromkeys(f"{outcome.status}: {outcome.reason}" for outcome in ended))
 
 
 def _usable(records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -78,34 +84,25 @@ def _matrix(records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats
     return np.array(rows, np.float64).reshape(len(records), len(labels))
 
 
-def _switches(frozen: Frozen, records: Sequence[TrialRecord]) -> NDArray[np.bool_]:
-    """(R, K): which candidates each trial had on."""
-    rows = [[candidate.name in record.names for candidate in frozen.candidates] for record in records]
-    return np.array(rows, bool).reshape(len(records), len(frozen.candidates))
-
-
 def _belief(
-    study: Study, frozen: Frozen, runs: Sequence[TrialRecord], on: NDArray[np.bool_], correct: Floats
+    study: Study, frozen: Frozen, runs: Sequence[TrialRecord], lost: Sequence[TrialRecord], correct: Floats
 ) -> posterior.Belief:
-    """The regression again, on validation and test images of all runs together."""
+    """The regression again, on validation and test images of all runs together; `lost` ones came to nothing."""
     n, nt = len(study.validation_labels), correct.shape[1]
     validation = np.array([study.score_points(run) for run in runs])
     scores = (n * validation + 100.0 * correct.sum(axis=1)) / (n + nt)
     accuracy = float(np.clip(scores.mean() / 100.0, 0.05, 0.995))
-    trials = posterior.Trials(on, scores, n + nt, accuracy)
+    scores = floored(np.concatenate([scores, np.full(len(lost), np.nan)]))
+    trials = posterior.Trials(switches(frozen, [*runs, *lost]), scores, n + nt, accuracy)
     return posterior.believe(
-        trials, priors(frozen.candidates), np.random.default_rng([study.seed, len(runs)]), sweeps=400
+        trials, priors(frozen.candidates), np.random.default_rng([study.seed, len(scores)]), sweeps=400
     )
 
 
 def _changes(
-    frozen: Frozen,
-    runs: Sequence[TrialRecord],
-    on: NDArray[np.bool_],
-    split: Shares,
-    tests: ChangeTests,
-    chance: Floats,
+    frozen: Frozen, runs: Sequence[TrialRecord], split: Shares, tests: ChangeTests, chance: Floats
 ) -> tuple[Verdict, ...]:
+    on = switches(frozen, runs)
     seconds = np.array([run.outcome.seconds if run.outcome else 0.0 for run in runs])
     subjects = [
         Subject(

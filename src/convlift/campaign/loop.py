@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.plan import choose_candidates, divide
+from convlift.campaign.plan import Division, choose_candidates, divide
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
@@ -24,6 +24,7 @@ from convlift.study.candidates import Candidate, compose, groups, priors, valid
 from convlift.study.starting_points import StartingPoint
 
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
+MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
 DRAWS = 8  # tries for a recipe that fits into the time left
 WORST_POINTS = 10.0  # a run that collapsed, diverged or failed counts as this much below the median: the regression is
@@ -60,10 +61,8 @@ def run_campaign(study: Study, desk: Desk) -> Frozen:
     if desk.ledger.recall("freeze") is None:
         pilots = [study.plan("pilot", study.baseline, number) for number in range(division.pilots)]
         desk.complete(pilots, lambda: desk.left() - study.closing_seconds)
-        search(study, desk, space, division.finals)
-        belief = believe(study, desk, space)
-        wanted = posterior.ship(belief, groups(chosen), division.trainings, study.ship)
-        shipped = switched(space, fitting(space, wanted, belief.mean))
+        search(study, desk, space, division)
+        shipped = shipping(study, desk, space, division, believe(study, desk, space))
         desk.ledger.freeze(shipped.recipe, shipped.names)
     frozen = _frozen(desk, space)
     finals = [study.plan("final", frozen.recipe, number, frozen.names) for number in range(division.finals)]
@@ -98,17 +97,16 @@ def _check_time(study: Study, desk: Desk, frozen: Frozen) -> None:
         )
 
 
-def search(study: Study, desk: Desk, space: Frozen, finals: int) -> None:
+def search(study: Study, desk: Desk, space: Frozen, division: Division) -> None:
     """Draw and train until the time that the final runs need is all that is left.
 
     Raises DataError where trial after trial comes to nothing.
     """
     belief = believe(study, desk, space)
-    rounds = math.ceil(finals / desk.executor.capacity)
 
     def until() -> float:
-        final = study.seconds(_best(space, belief).recipe, desk.ledger.trials())
-        return desk.left() - study.closing_seconds - rounds * FINAL_SLACK * final
+        best = shipping(study, desk, space, division, belief)
+        return desk.left() - study.closing_seconds - _finals_seconds(study, desk, best.recipe, division)
 
     desk.take_up("search", until())
     full = False
@@ -202,9 +200,27 @@ def fitting(space: Frozen, on: Bools, means: NDArray[np.float64]) -> Bools:
     return on
 
 
-def _best(space: Frozen, belief: posterior.Belief) -> Frozen:
-    """What would ship if the search ended now."""
-    return switched(space, fitting(space, posterior.ship(belief, groups(space.candidates), 0, "best"), belief.mean))
+def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief: posterior.Belief) -> Frozen:
+    """What would ship if the search ended now: changes that probably help, that were tried at all, that fit together,
+    and whose final runs fit into the time."""
+    tried = switches(space, [r for r in desk.ledger.trials("search") if r.status == "finished"]).any(axis=0)
+    wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship) & tried
+    shipped = switched(space, fitting(space, wanted, belief.mean))
+    allowed = min(desk.left() - study.closing_seconds, MOST_FOR_FINALS * desk.budget_seconds)
+    dear = [k for k in np.flatnonzero(shipped.on) if space.candidates[k].cost > 1.0]
+    for k in sorted(dear, key=lambda k: belief.mean[k]):
+        if _finals_seconds(study, desk, shipped.recipe, division) <= allowed:
+            break
+        fewer = shipped.on.copy()
+        fewer[k] = False
+        shipped = switched(space, fitting(space, fewer, belief.mean))
+    return shipped
+
+
+def _finals_seconds(study: Study, desk: Desk, recipe: Recipe, division: Division) -> float:
+    """What the final runs of a recipe are given, one round of the workers after the other."""
+    rounds = math.ceil(division.finals / desk.executor.capacity)
+    return rounds * FINAL_SLACK * study.seconds(recipe, desk.ledger.trials())
 
 
 def most_promising(desk: Desk, space: Frozen, belief: posterior.Belief) -> TrialRecord | None:

@@ -7,6 +7,7 @@ from convlift.campaign.study import Study
 from convlift.errors import BudgetError
 from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
+from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
 from convlift.study.candidates import Candidate, candidates, limit_for
 from convlift.study.diagnose import diagnose
@@ -16,6 +17,7 @@ DEAREST = 3.0  # a candidate may make a training this many times as dear
 PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
 MOST_PILOTS = 8
 DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
+SHARING = 10  # trainings that use one extraction of features, so that each carries that part of it
 FEWEST = 3  # trainings in a campaign, one after the other: of the baseline, to search, of what ships
 
 
@@ -24,15 +26,15 @@ def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings:
     tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
     found = diagnose(tried[0].outcome, study.validation_labels, start.recipe, study.facts) if tried[0].outcome else ()
     timed = desk.ledger.trials("pilot")[:1] + desk.ledger.trials("probe")
-    each = study.seconds(start.recipe, timed)
-    chosen, left_out = candidates(
-        start.recipe,
-        study.facts,
-        {diagnosis.symptom for diagnosis in found},
-        limit_for(trainings),
-        lambda recipe: study.seconds(recipe, timed) / each,
-        DEAREST,
-    )
+    each = study.seconds(start.recipe, timed, again=True)
+    sharing = max(1.0, min(SHARING, trainings / 2))
+
+    def cost(recipe: Recipe) -> float:
+        again = study.seconds(recipe, timed, again=True)
+        return (again + (study.seconds(recipe, timed) - again) / sharing) / each
+
+    symptoms = {diagnosis.symptom for diagnosis in found}
+    chosen, left_out = candidates(start.recipe, study.facts, symptoms, limit_for(trainings), cost, DEAREST)
     desk.ledger.record("diagnosis", [diagnosis.reason for diagnosis in found])
     desk.ledger.record("candidates", [candidate.name for candidate in chosen])
     desk.ledger.record("left out", {each.name: each.reason for each in left_out})
@@ -54,12 +56,13 @@ def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
     if known is None:
         records = desk.ledger.trials()
         each = study.seconds(start.recipe, records)
-        after_each_other = (desk.left() - study.closing_seconds) / each
+        left = desk.left() - study.closing_seconds
+        after_each_other = left / each
         trainings = math.floor(after_each_other * desk.executor.capacity)
         if after_each_other < FEWEST:
             raise BudgetError(
                 f"budget {format_duration(desk.budget_seconds)} is too short: a training takes {each:.0f} s here, and "
-                f"{FEWEST} must fit; allow at least {format_duration(desk.budget_seconds + FEWEST * each)}."
+                f"{FEWEST} must fit; allow at least {format_duration(desk.budget_seconds - left + FEWEST * each + 1)}."
             )
         cost = study.seconds(study.baseline, records) / each
         pilots, finals = _arms(trainings, cost, desk.executor.capacity)

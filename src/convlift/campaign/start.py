@@ -29,13 +29,7 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     first = [pilot] + ([_probe(study, cheapest)] if cheapest else [])
     records = desk.complete(first, lambda: 0.5 * desk.left())
     _check_pilot(records[0], desk)
-    allowed = min(PROBE_SHARE * desk.executor.capacity, MOST_OF_BUDGET) * desk.budget_seconds
-    second = [
-        plan
-        for point in study.starts
-        if point is not cheapest and (plan := _affordable(study, point, records, allowed)) is not None
-    ]
-    records += desk.complete(second, lambda: min(2 * DEAREST * allowed, 0.5 * desk.left()))
+    records += desk.complete(_second_probes(study, desk, records), lambda: 0.5 * desk.left())
     best = max(records, key=lambda record: _rank(study, record))
     desk.ledger.record("start", [best.names[0] if best.role == "probe" else BASELINE, best.fingerprint])
     return _known(study, desk, desk.ledger.recall("start"))
@@ -58,15 +52,26 @@ def _probe(study: Study, point: StartingPoint, fidelity: float = 1.0) -> Plan:
     return study.plan("probe", point.recipe, number, (point.name,), fidelity)
 
 
-def _affordable(study: Study, desk: Desk, point: StartingPoint, records: tuple[TrialRecord, ...]) -> Plan | None:
-    """A probe that is worth its time: a training from scratch is shortened, one in two phases cannot be."""
+def _second_probes(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -> list[Plan]:
+    """The other probes, settled once: what is worth its time follows from how much of it is left."""
+    settled = desk.ledger.recall("probes")
+    if settled is None:
+        cheapest = [record.names[0] for record in records if record.role == "probe"]
+        others = [point for point in study.starts if point.name not in cheapest]
+        settled = {point.name: worth for point in others if (worth := _fidelity(study, desk, point, records))}
+        desk.ledger.record("probes", settled)
+    return [_probe(study, point, settled[point.name]) for point in study.starts if point.name in settled]
+
+
+def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[TrialRecord, ...]) -> float:
+    """How much of a training its probe should be: from scratch it is shortened, in two phases it cannot be; or 0."""
+    alone = study.seconds(point.recipe, records)
     if point.recipe.architecture.kind == "convnet":
-        allowed = PROBE_SHARE * desk.budget_seconds * desk.executor.capacity
-        fidelity = min(1.0, allowed / study.seconds(point.recipe, records))
-        return _probe(study, point, round(fidelity, 3)) if fidelity >= SHORTEST else None
-    left = (desk.left() - study.closing_seconds) * desk.executor.capacity - study.seconds(point.recipe, records)
-    fits = left >= (FEWEST - 1) * study.seconds(point.recipe, records, again=True)
-    return _probe(study, point) if fits else None
+        allowed = min(PROBE_SHARE * desk.executor.capacity, MOST_OF_BUDGET) * desk.budget_seconds
+        fidelity = round(min(1.0, allowed / alone), 3)
+        return fidelity if fidelity >= SHORTEST else 0.0
+    left = (desk.left() - study.closing_seconds) * desk.executor.capacity - alone
+    return 1.0 if left >= (FEWEST - 1) * study.seconds(point.recipe, records, again=True) else 0.0
 
 
 def _rank(study: Study, record: TrialRecord) -> float:

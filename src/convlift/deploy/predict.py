@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from convlift.augment.pipeline import normalize
 from convlift.data.config import Resize
 from convlift.data.decode import decode, from_array, square
+from convlift.data.items import printable
 from convlift.deploy.folder import CONFIG, RECIPE, ModelConfig, read_model_folder
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
@@ -136,10 +137,10 @@ def _from_file(path: Path) -> Pixels:
         return decode(path.read_bytes()).pixels
     except OSError as error:
         raise UnreadableImage(
-            f"{path} cannot be read ({error.strerror or error}); give the path of an image."
+            f"{printable(str(path))} cannot be read ({error.strerror or error}); give the path of an image."
         ) from error
     except UnreadableImage as error:
-        raise UnreadableImage(f"{path} cannot be read ({error}); repair it or leave it out.") from error
+        raise UnreadableImage(f"{printable(str(path))} cannot be read ({error}); repair it or leave it out.") from error
 
 
 def _from_pixels(image: Pixels, name: str) -> Pixels:

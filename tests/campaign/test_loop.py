@@ -1,0 +1,243 @@
+"""Whole campaigns up to the sealed test, in a made-up world: phases, numbers, the clock, and what ships."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from made_up import (
+    HARMS,
+    HOUR,
+    World,
+    desk_in,
+    diverges,
+    flipped,
+    long,
+    normalized,
+    outline,
+    scheduled,
+    study_of,
+    train,
+    zoomed,
+)
+from timeline import Timeline
+
+from convlift.campaign.judgement import judge_campaign
+from convlift.campaign.loop import Frozen, fitting, run_campaign, seen_trials, switched
+from convlift.campaign.study import Study
+from convlift.errors import BudgetError, DataError, LedgerError
+from convlift.execute.desk import Desk
+from convlift.execute.inline import InlineExecutor
+from convlift.execute.job import Job, Report
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.records import Plan
+from convlift.outcome import Outcome
+from convlift.study.candidates import candidates
+
+
+class Done(NamedTuple):
+    world: World
+    study: Study
+    desk: Desk
+    frozen: Frozen
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """A campaign of 20 hours on one worker, or of 10 hours on three."""
+    workers = request.param
+    world = World(seed=7, seconds_noise=0.15)
+    study = study_of(world)
+    with desk_in(tmp_path_factory.mktemp("run"), world, 20 if workers == 1 else 10, workers=workers) as desk:
+        yield Done(world, study, desk, run_campaign(study, desk))
+
+
+def test_phases_come_in_order_and_in_the_numbers_of_the_division(done: Done) -> None:
+    trials = done.desk.ledger.trials()
+    _, pilots, finals = done.desk.ledger.recall("division")
+    roles = [trial.role for trial in trials]
+    assert roles == ["pilot"] * pilots + ["search"] * (len(trials) - pilots - finals) + ["final"] * finals
+    assert roles.count("search") >= 4
+    assert all(trial.status == "finished" and trial.attempt == 1 for trial in trials)
+    assert len({trial.seed for trial in trials}) == len(trials)
+    for role in ("pilot", "search", "final"):
+        assert [t.number for t in trials if t.role == role] == list(range(1, roles.count(role) + 1))
+
+
+def test_what_ships_is_what_was_frozen(done: Done) -> None:
+    frozen = done.desk.ledger.recall("freeze")
+    assert frozen["sha256"] == done.frozen.recipe.fingerprint()
+    assert tuple(frozen["names"]) == done.frozen.names
+    for final in done.desk.ledger.trials("final"):
+        assert final.recipe == done.frozen.recipe
+        assert final.names == done.frozen.names
+    tried = {name for trial in done.desk.ledger.trials("search") for name in trial.names}
+    assert set(done.frozen.names) <= tried
+    with pytest.raises(LedgerError, match="after the shipped recipe was frozen"):
+        done.desk.ledger.claim(Plan("search", done.study.baseline, 1))
+
+
+def test_levels_of_one_factor_are_never_on_together(done: Done) -> None:
+    group = {c.name: c.intervention.group or c.name for c in done.frozen.candidates}
+    assert len(set(group.values())) < len(group)
+    for trial in done.desk.ledger.trials():
+        groups = [group[name] for name in trial.names]
+        assert len(set(groups)) == len(groups)
+        on = [name in trial.names for name in group]
+        space = Frozen(done.frozen.start, done.frozen.start.recipe, done.frozen.candidates, done.frozen.on)
+        if trial.role != "pilot":
+            assert switched(space, on).recipe == trial.recipe  # type: ignore[arg-type]
+
+
+def test_the_time_is_kept_and_used(done: Done) -> None:
+    used, budget = done.desk.ledger.seconds_used(), done.desk.budget_seconds
+    assert used <= budget - done.study.closing_seconds
+    # the finals' slack and a last draw that did not fit are all that is left over
+    assert used >= 0.6 * budget
+
+
+def test_the_same_ledger_gives_the_same_campaign(done: Done) -> None:
+    before = outline(done.desk.ledger)
+    again = run_campaign(done.study, done.desk)
+    assert outline(done.desk.ledger) == before
+    assert again.recipe == done.frozen.recipe
+    assert again.names == done.frozen.names
+
+
+def test_runs_on_the_executor_of_the_calling_process(tmp_path: Path) -> None:
+    world = World(seed=1, n=100, nt=100)
+    study = study_of(world)
+
+    with desk_in(tmp_path / "run", world, 6) as desk:
+        ledger = desk.ledger
+
+        def in_time(job: Job, context: World, report: Report) -> Outcome:
+            outcome = train(job, context, report)
+            ledger.add_seconds(outcome.seconds)
+            return outcome
+
+        with InlineExecutor(in_time, lambda: world) as executor:
+            inline = Desk(ledger, executor, 6 * HOUR)
+            frozen = run_campaign(study, inline)
+            assert len(executor.progress()) == 10 * len(ledger.trials()) + sum(
+                t.recipe.training.epochs - 10 for t in ledger.trials()
+            )
+    assert frozen.recipe != study.baseline
+
+
+@pytest.mark.parametrize("fate", [diverges, lambda job: ValueError("no such layer")], ids=["diverged", "failed"])
+def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
+    tmp_path: Path, fate: Callable[[Job], Exception]
+) -> None:
+    world = World(seed=3, fate=lambda job: fate(job) if zoomed(job.recipe) else None)
+    study = study_of(world)
+    with desk_in(tmp_path / "run", world, 20) as desk:
+        frozen = run_campaign(study, desk)
+        lost = [trial for trial in desk.ledger.trials("search") if trial.status != "finished"]
+        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+        scores = seen_trials(study, desk, frozen).score_points
+    assert lost
+    assert not zoomed(frozen.recipe)
+    assert world.points(frozen.recipe) >= 100 * world.accuracy + 5
+    verdicts = {verdict.name: verdict for verdict in judged.verdicts}
+    zooms = [verdicts[name] for name in ("zoom 15%", "zoom 30%") if verdicts[name].trials]
+    assert sum(verdict.trials for verdict in zooms) == len(lost)
+    assert all(not verdict.shipped and verdict.label in ("harmful", "undecided") for verdict in zooms)
+    assert min(verdict.probability for verdict in zooms) < 0.2
+    # a run at 10 points below the others, not at 0 or at chance
+    assert scores.min() > 55
+
+
+def test_a_search_that_always_fails_stops_and_says_why(tmp_path: Path) -> None:
+    study = study_of(World())
+    world = World(fate=lambda job: None if job.recipe == study.baseline else OSError("no space left on device"))
+    with desk_in(tmp_path / "run", world, 50) as desk:
+        with pytest.raises(DataError, match="first 6 trials of the search.*OSError: no space left on device"):
+            run_campaign(study, desk)
+        assert len(desk.ledger.trials("search")) == 6
+
+
+def test_a_crashed_worker_costs_time_and_counts_once(tmp_path: Path) -> None:
+    world = World(seed=5)
+    study = study_of(world)
+    with desk_in(tmp_path / "run", world, 12) as desk:
+        executor = Timeline(train, world, desk.ledger, 1, crashes=lambda job, number: number == 1)
+        frozen = run_campaign(study, Desk(desk.ledger, executor, desk.budget_seconds))
+        trials = desk.ledger.trials()
+        assert set(executor.begun.values()) == {2}
+        assert len(executor.begun) == len(trials)
+        assert all(trial.attempt == 2 for trial in trials)
+        # the time is kept, whatever a trial near a deadline has lost by its crash
+        assert {trial.status for trial in trials} <= {"finished", "stopped"}
+        believed = [trial for trial in trials if trial.role != "final" and trial.status == "finished"]
+        assert len(seen_trials(study, desk, frozen).on) == len(believed)
+        assert desk.ledger.seconds_used() <= desk.budget_seconds
+
+
+def test_a_trial_that_always_takes_its_worker_down_fails(tmp_path: Path) -> None:
+    world = World(seed=5)
+    study = study_of(world)
+    poison = study.plan("search", study.baseline, 1).seed
+    with desk_in(tmp_path / "run", world, 9) as desk:
+        executor = Timeline(train, world, desk.ledger, 1, crashes=lambda job, number: job.seed == poison)
+        run_campaign(study, Desk(desk.ledger, executor, desk.budget_seconds))
+        statuses = {trial.seed: trial.status for trial in desk.ledger.trials()}
+    assert executor.begun[poison] == 3
+    assert statuses.pop(poison) == "failed"
+    assert set(statuses.values()) == {"finished"}
+
+
+def test_a_dear_change_does_not_take_the_time_of_the_search(tmp_path: Path) -> None:
+    """Three times the epochs promise most, and their final would leave five hours no time to search."""
+    world = World(seed=2, effects={long: 6.0})
+    study = study_of(world)
+    with desk_in(tmp_path / "run", world, 5) as desk:
+        frozen = run_campaign(study, desk)
+        assert len(desk.ledger.trials("search")) >= 1
+        assert all(trial.status == "finished" for trial in desk.ledger.trials("final"))
+    assert "epochs x3" not in frozen.names
+
+
+def test_time_lost_before_the_finals_is_asked_for_and_not_made_up_with_an_untrained_network(tmp_path: Path) -> None:
+    world = World(seed=4)
+    study = study_of(world)
+
+    def late(ledger: Ledger) -> int:
+        # the machine sleeps, or the user comes back late
+        if ledger.recall("freeze") is None and len(ledger.trials("search")) >= 3:
+            ledger.add_seconds(20 * HOUR)
+        return 0
+
+    with desk_in(tmp_path / "run", world, 12, stop=late) as desk:
+        with pytest.raises(BudgetError, match=r"budget 12h was over before .* --budget \d\dh\w* continues"):
+            run_campaign(study, desk)
+        assert desk.ledger.recall("freeze") is not None
+        assert not desk.ledger.trials("final")
+        before = outline(desk.ledger)
+    with desk_in(tmp_path / "run", world, 40) as desk:
+        frozen = run_campaign(study, desk)
+        assert outline(desk.ledger)[: len(before)] == before
+        assert {trial.recipe for trial in desk.ledger.trials("final")} == {frozen.recipe}
+
+
+def test_changes_that_do_not_fit_together_lose_the_least_promising(done: Done) -> None:
+    """Two more stages than two would halve 8 pixels four times."""
+    recipe = done.study.baseline.edit(data={"resolution": 8}, architecture={"stages": 2})
+    chosen, _ = candidates(recipe, done.study.facts)
+    stage = next(candidate for candidate in chosen if candidate.name == "one more stage")
+    twice = (stage, replace(stage), chosen[0])
+    space = Frozen(replace(done.frozen.start, recipe=recipe), recipe, twice, np.zeros(3, bool))
+    assert fitting(space, np.array([True, True, True]), np.array([2.0, 1.0, 0.5])).tolist() == [True, False, False]
+    assert fitting(space, np.array([True, False, True]), np.array([2.0, 1.0, 0.5])).tolist() == [True, False, True]
+
+
+def test_most_helpful_changes_are_known_by_their_properties() -> None:
+    """The world's own check: what it plants can be found among the candidates."""
+    study = study_of(World())
+    chosen, _ = candidates(study.baseline, study.facts, limit=24)
+    edited = [candidate.intervention.edit(study.baseline) for candidate in chosen]
+    for holds in (flipped, normalized, scheduled, *HARMS):
+        assert any(holds(recipe) for recipe in edited)
+        assert not holds(study.baseline)

@@ -1,0 +1,86 @@
+"""Model folders of networks that were really trained, on few real digits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from convlift.data.arrays import array_source
+from convlift.data.dataset import Dataset
+from convlift.data.splits import make_splits
+from convlift.data.store import open_store
+from convlift.handover import write_model
+from convlift.outcome import Outcome
+from convlift.recipe import Recipe
+from convlift.trial.order import Order
+from convlift.trial.run import run_trial
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run folder with its model, and what it came from. images: as they were before the store."""
+
+    folder: Path
+    outcome: Outcome
+    dataset: Dataset
+    images: NDArray[np.uint8]
+
+    def held_out(self) -> NDArray[np.uint8]:
+        return self.images[self.dataset.splits.validation]
+
+
+@pytest.fixture(scope="session")
+def train() -> Callable[..., Trained]:
+    """train(images, labels, folder, data=..., architecture=..., training=...) -> Trained."""
+    torch.set_num_threads(1)
+
+    def train_and_write(images: NDArray[np.uint8], labels: NDArray[np.int64], folder: Path, **changes: Any) -> Trained:
+        store = open_store(array_source("digits", {None: (images, labels)}, tuple("0123456789")), folder / "cache")
+        dataset = Dataset(store, make_splits(store, 0))
+        recipe = Recipe().edit(**changes).at(store.native_resolution)
+        weights = folder / "weights.safetensors"
+        outcome = run_trial(Order(recipe, 0, save_to=str(weights)), dataset, folder / "cache")
+        write_model(folder / "run", weights, recipe, dataset, {"accuracy": "0.9"})
+        return Trained(folder / "run", outcome, dataset, images)
+
+    return train_and_write
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """300 grey images (300, 8, 8) and their labels."""
+    found = load_digits()
+    return np.rint(found.images[:300] * (255 / 16)).astype(np.uint8), found.target[:300]
+
+
+@pytest.fixture(scope="session")
+def grey(train: Callable[..., Trained], digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A network for grey images, standardized, with batch norm."""
+    return train(
+        *digits,
+        tmp_path_factory.mktemp("grey"),
+        data={"normalization": "standardize"},
+        architecture={"width": 8, "normalization": "batch", "dropout": 0.5},
+        training={"epochs": 3},
+    )
+
+
+@pytest.fixture(scope="session")
+def colour(train: Callable[..., Trained], digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A network for colour images that are taller than wide: three digits as channels, two below one another."""
+    images, labels = digits
+    stacked = np.ascontiguousarray(images.reshape(50, 3, 16, 8).transpose(0, 2, 3, 1))
+    return train(
+        stacked,
+        labels[::6] % 3,
+        tmp_path_factory.mktemp("colour"),
+        data={"resolution": 12, "resize": "letterbox"},
+        architecture={"width": 8, "head_units": 16},
+        training={"epochs": 1},
+    )

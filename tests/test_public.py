@@ -1,0 +1,51 @@
+"""What `import convlift` offers, and that it costs nothing."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import convlift
+
+PUBLIC = [
+    "Campaign",
+    "ConvliftError",
+    "Recipe",
+    "built_in",
+    "improve",
+    "load",
+    "load_recipe",
+    "parse_recipe",
+    "train",
+]
+
+
+def test_the_public_names_are_these():
+    assert convlift.__all__ == PUBLIC == sorted(PUBLIC)
+    assert set(convlift._HOMES) == set(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_there_and_documented(name):
+    assert getattr(convlift, name).__doc__
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'convlift' has no attribute 'imporve'"):
+        convlift.imporve  # noqa: B018
+
+
+def test_the_version_is_the_packages():
+    pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert convlift.__version__ == pyproject["project"]["version"]
+
+
+def test_importing_the_package_imports_nothing_else():
+    code = (
+        "import sys, convlift; from convlift import ConvliftError; "
+        "print(*sorted({'torch', 'timm', 'pydantic', 'yaml', 'numpy', 'scipy', 'sklearn', 'cv2', 'PIL'} & {*sys.modules}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == []
