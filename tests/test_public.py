@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import convlift
+from convlift import api
 
 PUBLIC = [
     "Campaign",
@@ -32,6 +33,15 @@ def test_every_public_name_is_there_and_documented(name):
     assert getattr(convlift, name).__doc__
 
 
+def test_train_stays_the_function_whatever_is_imported():
+    import convlift.train.fit
+    from convlift import train
+    from convlift.train import schedules
+
+    assert convlift.train is train is api.train
+    assert schedules is sys.modules["convlift.train.schedules"]
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'convlift' has no attribute 'imporve'"):
         convlift.imporve  # noqa: B018
@@ -43,9 +53,7 @@ def test_the_version_is_the_packages():
 
 
 def test_importing_the_package_imports_nothing_else():
-    code = (
-        "import sys, convlift; from convlift import ConvliftError; "
-        "print(*sorted({'torch', 'timm', 'pydantic', 'yaml', 'numpy', 'scipy', 'sklearn', 'cv2', 'PIL'} & {*sys.modules}))"
-    )
+    heavy = {"torch", "timm", "pydantic", "yaml", "numpy", "scipy", "sklearn", "cv2", "PIL"}
+    code = f"import sys, convlift; from convlift import ConvliftError; print(*({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.split() == []

@@ -9,7 +9,9 @@
 Names are imported on first use, so that `import convlift` costs nothing.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,3 +51,18 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'convlift' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)
+
+
+class _Package(ModuleType):
+    """The package. Its `train` is the function, which importing the room of the same name would otherwise hide."""
+
+    @property
+    def train(self) -> Any:
+        return __getattr__("train")
+
+    @train.setter
+    def train(self, room: ModuleType) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = _Package

@@ -76,7 +76,7 @@ class World:
     """What is true. effects: points that a recipe gains for each property that it has; they add up.
 
     fate: what becomes of a trial instead of a result: a Diverged or another exception, or None. seconds_noise: sd of
-    the logarithm of a training's length.
+    the logarithm of a training's length; slow: a factor on it.
     """
 
     seed: int = 0
@@ -87,6 +87,7 @@ class World:
     nt: int = 300
     fate: Callable[[Job], Exception | None] = lambda job: None
     seconds_noise: float = 0.05
+    slow: Callable[[Job], float] = lambda job: 1.0
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -111,7 +112,7 @@ class World:
         """How long the training takes."""
         work = training_work(job.recipe, FACTS, forward) / training_work(BASELINE, FACTS, forward)
         noise = np.exp(self.seconds_noise * self._draws(4, job.seed).normal())
-        return float(HOUR * work * job.fidelity * noise)
+        return float(HOUR * work * job.fidelity * noise * self.slow(job))
 
     def _draws(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *stream])
@@ -132,7 +133,9 @@ def train(job: Job, world: World, report: Report) -> Outcome:
     right = said.argmax(axis=1) == world.labels
     epochs, seconds = max(1, round(job.recipe.training.epochs * job.fidelity)), world.seconds(job)
     score = float(right[: world.n].mean())
-    curve = tuple(EpochReport("train", e, epochs, 0.5, score, 0.6, score, 1e-3, seconds / epochs) for e in range(epochs))
+    curve = tuple(
+        EpochReport("train", e, epochs, 0.5, score, 0.6, score, 1e-3, seconds / epochs) for e in range(epochs)
+    )
     for epoch in curve:
         report(epoch)
     if job.save_to:
@@ -184,7 +187,7 @@ def desk_in(
 def outline(ledger: Ledger) -> list[tuple[object, ...]]:
     """Everything about all trials that must not change, the networks' words to the last bit."""
     return [
-        (t.id, t.role, t.seed, t.fingerprint, t.names, t.fidelity, t.status, t.outcome.seconds, _bytes(t.outcome))
+        (t.id, t.role, t.seed, t.fingerprint, t.names, t.fidelity, t.status, _bytes(t.outcome))
         for t in ledger.trials()
         if t.outcome is not None
     ]

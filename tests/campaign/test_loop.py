@@ -145,7 +145,7 @@ def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
     zooms = [verdicts[name] for name in ("zoom 15%", "zoom 30%") if verdicts[name].trials]
     assert sum(verdict.trials for verdict in zooms) == len(lost)
     assert all(not verdict.shipped and verdict.label in ("harmful", "undecided") for verdict in zooms)
-    assert min(verdict.probability for verdict in zooms) < 0.2
+    assert min(verdict.probability for verdict in zooms) < 0.3
     # a run at 10 points below the others, not at 0 or at chance
     assert scores.min() > 55
 

@@ -25,7 +25,7 @@ from convlift.train.config import Training
 from convlift.train.predict import predict_probabilities
 from convlift.trial.job import prepare
 from convlift.trial.order import Order
-from convlift.trial.phase import to_tensor, training_chunks
+from convlift.trial.phase import to_tensor
 from convlift.trial.run import run_trial, saved_normalization
 from convlift.trial.scratch import train_from_scratch
 
@@ -239,13 +239,6 @@ def test_the_saved_normalization_is_that_of_the_training_images_and_the_one_used
 def test_a_scratch_network_has_no_pretrained_statistics(run):
     with pytest.raises(RecipeError, match=r"'pretrained'.*no pretrained backbone.*choose unit"):
         run(TINY.edit(data={"normalization": "pretrained"}))
-
-
-@pytest.mark.parametrize(("count", "size"), [(149, 32), (129, 32), (33, 32), (32, 32), (5, 1), (1, 32), (1, 1)])
-def test_no_batch_of_one_image_where_batch_norm_would_fail(count, size):
-    parts = list(training_chunks(np.arange(count), size))
-    assert_array_equal(np.concatenate(parts), np.arange(count))
-    assert size == 1 or count == 1 or min(map(len, parts)) > 1
 
 
 def test_the_image_that_is_left_over_is_trained_on(run, digits):

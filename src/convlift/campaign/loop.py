@@ -5,7 +5,7 @@ what is claimed is measured afterwards (judgement.py), on images whose labels no
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from convlift.study.starting_points import StartingPoint
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
-DRAWS = 8  # tries for a recipe that fits into the time left
+SEARCH_SLACK = 1.1  # a search run gets this much more: one that is cut short has taught nothing
 WORST_POINTS = 10.0  # a run that collapsed, diverged or failed counts as this much below the median: the regression is
 # linear, and a run at chance, 60 points down, would say of everything else in it that it is ruinous
 HOPELESS = 6  # search trials that all came to nothing: the fault lies elsewhere than in their changes
@@ -136,25 +136,25 @@ def _check_hope(desk: Desk) -> None:
 
 
 def _draw(study: Study, desk: Desk, space: Frozen, until: float) -> Frozen | None:
-    """A recipe from the belief that ends within `until` seconds; None where no draw does.
+    """A recipe from the belief, less what does not end within `until` seconds; None where nothing does.
 
     The first is the bare start, where that is not the baseline: with one such run the start's own share is told from
     those of the changes (half-width 5 instead of 12 points; see `changes.start_effect`).
     Every draw begins a chain of its own, so that a resumed campaign draws what the uninterrupted one would have drawn;
     1,400 simulated campaigns ship as good recipes as with one chain kept throughout.
     """
+
+    def fits(recipe: Recipe) -> bool:
+        return SEARCH_SLACK * study.seconds(recipe, desk.ledger.trials()) <= until
+
     drawn_before = len(desk.ledger.trials("search"))
     if not drawn_before and space.start.name != BASELINE:
-        return space if study.seconds(space.recipe, desk.ledger.trials()) <= until else None
+        return space if fits(space.recipe) else None
     trials = seen_trials(study, desk, space)
     rng = np.random.default_rng([study.seed, drawn_before])
-    chain = None
-    for _ in range(DRAWS):
-        on, chain = posterior.draw(trials, priors(space.candidates), groups(space.candidates), rng, chain)
-        drawn = switched(space, fitting(space, on, chain.population))
-        if study.seconds(drawn.recipe, desk.ledger.trials()) <= until:
-            return drawn
-    return None
+    on, chain = posterior.draw(trials, priors(space.candidates), groups(space.candidates), rng)
+    drawn = within(space, on, chain.population, fits)
+    return drawn if fits(drawn.recipe) else None
 
 
 def seen_trials(study: Study, desk: Desk, space: Frozen) -> posterior.Trials:
@@ -192,11 +192,25 @@ def switched(space: Frozen, on: Bools) -> Frozen:
     return Frozen(space.start, compose(space.start.recipe, space.candidates, on), space.candidates, on)
 
 
-def fitting(space: Frozen, on: Bools, means: NDArray[np.float64]) -> Bools:
-    """`on`, without the least promising changes where not all of them fit together."""
+def within(space: Frozen, on: Bools, worth: NDArray[np.float64], fits: Callable[[Recipe], bool]) -> Frozen:
+    """The changes of `on` that fit together and whose recipe `fits`: where not all do, the least worthy of those that
+    make a training dearer are left out. What is left may still not fit."""
+    chosen = switched(space, fitting(space, on, worth))
+    for k in sorted(np.flatnonzero(chosen.on), key=lambda k: worth[k]):
+        if fits(chosen.recipe):
+            break
+        if space.candidates[k].cost > 1.0:
+            fewer = chosen.on.copy()
+            fewer[k] = False
+            chosen = switched(space, fitting(space, fewer, worth))
+    return chosen
+
+
+def fitting(space: Frozen, on: Bools, worth: NDArray[np.float64]) -> Bools:
+    """`on`, without the least worthy changes where not all of them fit together."""
     on = on.copy()
     while not valid(space.start.recipe, space.candidates, on):
-        on[min(np.flatnonzero(on), key=lambda k: means[k])] = False
+        on[min(np.flatnonzero(on), key=lambda k: worth[k])] = False
     return on
 
 
@@ -205,16 +219,8 @@ def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief
     and whose final runs fit into the time."""
     tried = switches(space, [r for r in desk.ledger.trials("search") if r.status == "finished"]).any(axis=0)
     wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship) & tried
-    shipped = switched(space, fitting(space, wanted, belief.mean))
     allowed = min(desk.left() - study.closing_seconds, MOST_FOR_FINALS * desk.budget_seconds)
-    dear = [k for k in np.flatnonzero(shipped.on) if space.candidates[k].cost > 1.0]
-    for k in sorted(dear, key=lambda k: belief.mean[k]):
-        if _finals_seconds(study, desk, shipped.recipe, division) <= allowed:
-            break
-        fewer = shipped.on.copy()
-        fewer[k] = False
-        shipped = switched(space, fitting(space, fewer, belief.mean))
-    return shipped
+    return within(space, wanted, belief.mean, lambda recipe: _finals_seconds(study, desk, recipe, division) <= allowed)
 
 
 def _finals_seconds(study: Study, desk: Desk, recipe: Recipe, division: Division) -> float:

@@ -1,0 +1,222 @@
+"""The sealed test: opened once, blind until then, and what it says is true in most of twenty campaigns."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from made_up import (
+    CLASSES,
+    HARMS,
+    HELPS,
+    HOUR,
+    Holds,
+    World,
+    desk_in,
+    flipped,
+    normalized,
+    outline,
+    scheduled,
+    shifted,
+    study_of,
+    train,
+    zoomed,
+)
+from numpy.typing import NDArray
+from timeline import Timeline
+
+from convlift.campaign.judgement import Judgement, final_runs, judge_campaign
+from convlift.campaign.loop import Frozen, run_campaign
+from convlift.data.arrays import array_source
+from convlift.data.dataset import SEALED, Dataset, seal
+from convlift.data.splits import SealedLabels, make_splits
+from convlift.data.store import open_store
+from convlift.errors import LedgerError
+from convlift.execute.desk import Desk
+from convlift.execute.job import Job, Report
+from convlift.ledger.fingerprint import Identity
+from convlift.ledger.ledger import open_ledger
+from convlift.outcome import Outcome
+
+CAMPAIGNS = 20
+
+
+class Campaign(NamedTuple):
+    world: World
+    frozen: Frozen
+    judged: Judgement
+    true_gain: float
+    luck: float  # validation minus test score of the baseline's runs, in points: what the images alone do
+
+
+@pytest.fixture(scope="module")
+def campaigns(tmp_path_factory: pytest.TempPathFactory) -> list[Campaign]:
+    """Twenty campaigns of 14 trainings of the baseline each."""
+    return [campaign(World(seed=seed), tmp_path_factory.mktemp("run")) for seed in range(CAMPAIGNS)]
+
+
+def campaign(world: World, folder: Path, trainings: float = 14) -> Campaign:
+    study = study_of(world)
+    with desk_in(folder, world, trainings) as desk:
+        frozen = run_campaign(study, desk)
+        desk.ledger.open_test()
+        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+        pilots = [pilot.outcome for pilot in desk.ledger.trials("pilot") if pilot.outcome]
+    said = np.array([np.concatenate([p.validation_probabilities, p.test_probabilities]).argmax(1) for p in pilots])
+    right = 100.0 * (said == world.labels)
+    luck = float(right[:, : world.n].mean() - right[:, world.n :].mean())
+    return Campaign(world, frozen, judged, world.points(frozen.recipe) - world.points(study.baseline), luck)
+
+
+def shipped(campaigns: list[Campaign], holds: Holds) -> float:
+    """Among the campaigns that could, the share that ships a change with this property."""
+    could = [
+        c for c in campaigns if any(holds(x.intervention.edit(c.frozen.start.recipe)) for x in c.frozen.candidates)
+    ]
+    assert len(could) >= 0.8 * len(campaigns)
+    return float(np.mean([holds(c.frozen.recipe) for c in could]))
+
+
+def test_what_helps_is_mostly_shipped_and_what_harms_mostly_not(campaigns: list[Campaign]) -> None:
+    assert set(HELPS) == {flipped, normalized, scheduled}
+    assert set(HARMS) == {shifted, zoomed}
+    assert np.mean([shipped(campaigns, holds) for holds in HELPS]) >= 0.6
+    assert np.mean([shipped(campaigns, holds) for holds in HARMS]) <= 0.2
+    assert np.mean([each.true_gain for each in campaigns]) >= 3.0
+
+
+def test_the_interval_of_the_gain_covers_the_truth(campaigns: list[Campaign]) -> None:
+    gains = [each.judged.final.gain_points for each in campaigns]
+    covered = [gain.low <= each.true_gain <= gain.high for gain, each in zip(gains, campaigns, strict=True)]
+    assert sum(covered) >= 17  # below that lies 1.6% of the binomial at .95
+    assert abs(np.mean([g.value - each.true_gain for g, each in zip(gains, campaigns, strict=True)])) <= 1.5
+
+
+def test_no_useless_change_is_proven_and_harm_is_seen(campaigns: list[Campaign]) -> None:
+    false = harmful_praised = 0
+    for each in campaigns:
+        edited = {c.name: c.intervention.edit(each.frozen.start.recipe) for c in each.frozen.candidates}
+        for verdict in each.judged.verdicts:
+            truth = each.world.points(edited[verdict.name]) - 100 * each.world.accuracy
+            false += verdict.label == "proven" and truth <= 0
+            harmful_praised += verdict.label == "likely" and truth < 0
+    assert false <= 2
+    assert harmful_praised <= CAMPAIGNS // 4
+
+
+def test_the_validation_score_of_what_ships_is_hardly_optimistic(campaigns: list[Campaign]) -> None:
+    """Beside what the two sets of images do to the baseline as well, the search has had no chance to fit them."""
+    optimism = np.array([each.judged.optimism_points - each.luck for each in campaigns])
+    assert abs(optimism.mean()) <= 1.2
+
+
+def test_every_candidate_gets_one_verdict_that_says_what_shipped(campaigns: list[Campaign]) -> None:
+    for each in campaigns:
+        assert [verdict.name for verdict in each.judged.verdicts] == [c.name for c in each.frozen.candidates]
+        assert [verdict.shipped for verdict in each.judged.verdicts] == each.frozen.on.tolist()
+        shares = sum(verdict.points for verdict in each.judged.verdicts if verdict.shipped)
+        gain = each.judged.final.gain_points.value
+        assert each.judged.unexplained_points == pytest.approx(gain - shares)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What a worker has: the data set as trials see it, and a world to imitate."""
+
+    dataset: Dataset
+    world: World
+
+
+def learn(job: Job, context: Learner, report: Report) -> Outcome:
+    labels, splits = context.dataset.labels, context.dataset.splits
+    assert (labels[splits.test] == SEALED).all()
+    assert (labels[splits.validation] == context.world.labels[: context.world.n]).all()
+    return train(job, context.world, report)
+
+
+def sealed_campaign(folder: Path, shuffled: bool) -> tuple[Desk, Frozen, SealedLabels]:
+    world = World(seed=8, n=120, nt=160)
+    images = np.random.default_rng(0).integers(0, 256, (40 + 120 + 160, 8, 8), np.uint8)
+    test = world.labels[world.n :]
+    parts = {
+        "train": (images[:40], np.arange(40) % CLASSES),
+        "validation": (images[40:160], world.labels[: world.n]),
+        "test": (images[160:], np.random.default_rng(1).permutation(test) if shuffled else test),
+    }
+    store = open_store(array_source("noise", parts, None), folder / "cache")  # type: ignore[arg-type]
+    dataset, sealed = seal(store, make_splits(store, 0))
+    study = study_of(world)
+    # the data's fingerprint differs, as it must; everything else of the two campaigns may not
+    ledger = open_ledger(folder / "run", Identity(store.fingerprint, study.baseline, 0, "accuracy"), heartbeat=600.0)
+    desk = Desk(ledger, Timeline(learn, Learner(dataset, world), ledger), 9 * HOUR)
+    return desk, run_campaign(study, desk), sealed
+
+
+class Blind(NamedTuple):
+    desk: Desk
+    frozen: Frozen
+    sealed: SealedLabels
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Blind, Blind]]:
+    """The same campaign twice, with the test labels as they are and shuffled."""
+    both = [Blind(*sealed_campaign(tmp_path_factory.mktemp("blind"), shuffled)) for shuffled in (False, True)]
+    yield both[0], both[1]
+    for each in both:
+        each.desk.ledger.close()
+
+
+def test_nothing_before_the_freeze_knows_the_test_labels(pair: tuple[Blind, Blind]) -> None:
+    plain, shuffled = pair
+    assert outline(plain.desk.ledger) == outline(shuffled.desk.ledger)
+    assert plain.desk.ledger.recall("freeze") == shuffled.desk.ledger.recall("freeze")
+    assert plain.desk.ledger.recall("test opened") is None
+
+
+def test_the_test_is_opened_once_and_its_labels_matter_then(pair: tuple[Blind, Blind]) -> None:
+    study = study_of(World(seed=8, n=120, nt=160))
+    gains = []
+    for each in pair:
+        each.desk.ledger.open_test()
+        labels: NDArray[np.int64] = each.sealed.open()
+        with pytest.raises(LedgerError, match="opened already"):
+            each.sealed.open()
+        judged = judge_campaign(study, each.desk, each.frozen, labels)
+        gains.append(judged.final)
+        assert each.desk.ledger.recall("test opened") == each.desk.ledger.recall("freeze")["sha256"]
+    assert gains[0].final.value > 0.7
+    assert abs(gains[1].final.value - 1 / CLASSES) < 0.15
+
+
+def final_seeds(world: World) -> set[int]:
+    study = study_of(world)
+    return {study.plan("final", study.baseline, number).seed for number in range(4)}
+
+
+def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
+    finals = final_seeds(World(seed=1))
+    world = World(seed=1, n=80, nt=80, fate=lambda job: RuntimeError("out of memory") if job.seed in finals else None)
+    study = study_of(world)
+    with desk_in(tmp_path / "run", world, 6) as desk:
+        frozen = run_campaign(study, desk)
+        assert final_runs(desk) == []
+        with pytest.raises(LedgerError, match="no final run left a network .failed: RuntimeError: out of memory"):
+            judge_campaign(study, desk, frozen, world.labels[world.n :])
+
+
+def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_path: Path) -> None:
+    finals = final_seeds(World(seed=1))
+    world = World(seed=1, n=80, nt=80, slow=lambda job: 2.5 if job.seed in finals else 1.0)
+    study = study_of(world)
+    with desk_in(tmp_path / "run", world, 6) as desk:
+        frozen = run_campaign(study, desk)
+        (ran,) = final_runs(desk)
+        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+        assert desk.ledger.seconds_used() <= desk.budget_seconds
+    assert ran.status == "stopped"
+    assert ran.outcome is not None
+    assert ran.outcome.curve
+    assert judged.final.final.value > 0.5

@@ -1,0 +1,163 @@
+"""The desk joins ledger and executor: what is claimed, begun, begun again, written down, and cut off."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import executor_fakes as fakes
+import pytest
+
+from convlift.errors import Interrupted
+from convlift.execute.desk import GRACE_SECONDS, Desk
+from convlift.execute.inline import InlineExecutor
+from convlift.execute.job import Ended, Job, Running, lost
+from convlift.ledger.fingerprint import Identity
+from convlift.ledger.ledger import Ledger, open_ledger
+from convlift.ledger.records import Plan, Role
+from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
+from convlift.recipe import Recipe
+
+HOUR = 3600.0
+
+
+class Scripted:
+    """An executor whose jobs end when and how the test says."""
+
+    def __init__(self, capacity: int = 2) -> None:
+        self.capacity = capacity
+        self.submitted: list[Job] = []
+        self.cancelled: list[tuple[int, str]] = []
+        self._jobs: dict[int, Job] = {}
+        self._ended: list[Ended] = []
+
+    def submit(self, job: Job) -> None:
+        self.submitted.append(job)
+        self._jobs[job.id] = job
+
+    def running(self) -> tuple[Running, ...]:
+        return tuple(Running(job, 0.0) for job in self._jobs.values())
+
+    def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
+        return ()
+
+    def wait(self, timeout: float | None = None) -> tuple[Ended, ...]:
+        ended, self._ended = self._ended, []
+        return tuple(ended)
+
+    def cancel(self, job: Job, reason: str) -> None:
+        self.cancelled.append((job.id, reason))
+        self._ended.append(lost(self._jobs.pop(job.id), "stopped", reason, 1.0))
+
+    def close(self, kill: bool = False) -> tuple[Ended, ...]:
+        return ()
+
+    def __enter__(self) -> "Scripted":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def end(self, trial: int, *, crashed: bool = False) -> None:
+        job = self._jobs.pop(trial)
+        outcome = Outcome("finished", NO_PROBABILITIES, NO_PROBABILITIES, seconds=2.0)
+        self._ended.append(lost(job, "failed", "worker died", 1.0, crashed=True) if crashed else Ended(job, outcome))
+
+
+def open_here(folder: Path) -> Ledger:
+    return open_ledger(folder, Identity("data", Recipe(), 0, "accuracy"), heartbeat=600.0)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_here(tmp_path / "run") as made:
+        yield made
+
+
+def plan(number: int, role: Role = "search", fidelity: float = 1.0) -> Plan:
+    return Plan(role, Recipe(), 100 + number, (), fidelity)
+
+
+def allowed(job: Job) -> float:
+    assert job.deadline is not None
+    return job.deadline - time.monotonic()
+
+
+def test_a_plan_is_claimed_run_and_written_down(ledger: Ledger) -> None:
+    executor = Scripted()
+    desk = Desk(ledger, executor, HOUR)
+    desk.begin(plan(1), 60.0)
+    assert (desk.running, desk.free) == (1, 1)
+    assert ledger.trials()[0].status == "claimed"
+    assert desk.collect() == ()
+    executor.end(1)
+    (record,) = desk.collect()
+    assert (record.id, record.status, record.seed) == (1, "finished", 101)
+    assert (desk.running, desk.free) == (0, 2)
+    (job,) = executor.submitted
+    assert (job.seed, job.fidelity) == (101, 1.0)
+    assert Path(job.save_to) == desk.weights_of(record)
+    assert 50.0 < allowed(job) <= 60.0
+
+
+def test_complete_runs_what_is_missing_in_order_and_no_more_at_once_than_fit(ledger: Ledger) -> None:
+    ran: list[int] = []
+
+    def run(job: Job, context: object, report: object) -> Outcome:
+        ran.append(job.seed)
+        assert len(ledger.trials()) == len(ran)  # claimed only when it can begin
+        return Outcome("finished", NO_PROBABILITIES, NO_PROBABILITIES)
+
+    with InlineExecutor(run, lambda: None) as executor:
+        desk = Desk(ledger, executor, HOUR)
+        plans = [plan(number, "pilot") for number in range(3)]
+        first = desk.complete(plans[1:2], lambda: 60.0)
+        records = desk.complete(plans, lambda: 60.0)
+    assert ran == [101, 100, 102]
+    assert [record.seed for record in records] == [100, 101, 102]
+    assert records[1].id == first[0].id
+    assert len(ledger.trials()) == 3
+
+
+def test_what_ended_is_written_down_before_a_request_to_stop_is_obeyed(ledger: Ledger) -> None:
+    executor, watched = Scripted(), list[int]()
+    desk = Desk(
+        ledger, executor, HOUR, stop=lambda: signal.SIGTERM, watch=lambda desk: watched.append(desk.running)
+    )
+    desk.begin(plan(1), 60.0)
+    desk.begin(plan(2), 60.0)
+    executor.end(1)
+    with pytest.raises(Interrupted) as caught:
+        desk.collect()
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert [trial.status for trial in ledger.trials()] == ["finished", "claimed"]
+    assert watched == [1]
+
+
+def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_path: Path) -> None:
+    with open_here(tmp_path / "run") as ledger:
+        desk = Desk(ledger, Scripted(), HOUR)
+        desk.begin(plan(1, "pilot"), 60.0)
+        desk.begin(plan(2), 60.0)
+    with open_here(tmp_path / "run") as ledger:
+        executor = Scripted(3)
+        desk = Desk(ledger, executor, HOUR)
+        assert (desk.running, executor.submitted) == (0, [])
+        desk.take_up("search", 20.0)
+        desk.take_up("search", 20.0)
+        assert [(job.id, job.seed) for job in executor.submitted] == [(2, 102)]
+        assert allowed(executor.submitted[0]) <= 20.0
+        executor.end(2)
+        desk.collect()
+
+        def seconds() -> float:
+            executor.end(1) if executor.submitted[-1].id == 1 else None
+            return 30.0
+
+        waiting = iter([lambda: None, lambda: executor.end(1)])
+        executor.wait, plain = lambda timeout=None: (next(waiting)(), plain(timeout))[1], executor.wait  # type: ignore
+        (record,) = desk.complete([plan(1, "pilot")], seconds)
+        assert (record.id, record.attempt, record.status) == (1, 1, "finished")
+        assert [job.id for job in executor.submitted] == [2, 1]
+        assert 20.0 < allowed(executor.submitted[1]) <= 30.0
+        assert len(ledger.trials()) == 2

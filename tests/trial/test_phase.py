@@ -1,0 +1,50 @@
+"""What one phase of training is fed: every image once an epoch, in an order of its own."""
+
+import numpy as np
+import pytest
+import torch
+from comparing import Countdown
+from numpy.testing import assert_array_equal
+
+from convlift.train.config import Training
+from convlift.trial.phase import Course, run_phase, training_chunks
+
+COUNT = 40
+
+
+def drawn(seed, name, batch_size=16):
+    """Per epoch, the positions that were drawn and the first random number after them."""
+    drawn_by_epoch = []
+
+    def draw(chosen, rng):
+        if not drawn_by_epoch or len(drawn_by_epoch[-1][0]) == COUNT:
+            drawn_by_epoch.append((np.zeros(0, int), rng.random()))
+        positions, number = drawn_by_epoch[-1]
+        drawn_by_epoch[-1] = np.append(positions, chosen), number
+        return torch.zeros(len(chosen), 2)
+
+    labels = torch.zeros(COUNT, dtype=torch.int64)
+    course = Course(name, draw, labels, lambda: iter([torch.zeros(COUNT, 2)]), labels)
+    training = Training(epochs=3, batch_size=batch_size)
+    run_phase(torch.nn.Linear(2, 2), course, training, seed, Countdown(10**6))
+    return drawn_by_epoch
+
+
+def test_every_epoch_shows_every_image_once_in_a_new_order_with_new_changes():
+    epochs = drawn(0, "train")
+    assert all(sorted(positions) == list(range(COUNT)) for positions, _ in epochs)
+    assert len({tuple(positions) for positions, _ in epochs}) == len({number for _, number in epochs}) == 3
+
+
+def test_order_and_changes_follow_from_seed_and_phase():
+    first, again = drawn(0, "train"), drawn(0, "train")
+    assert_array_equal([order for order, _ in first], [order for order, _ in again])
+    others = [drawn(1, "train"), drawn(0, "head"), drawn(0, "fine-tune")]
+    assert len({tuple(epochs[0][0]) for epochs in (first, *others)}) == 4
+
+
+@pytest.mark.parametrize(("count", "size"), [(149, 32), (129, 32), (33, 32), (32, 32), (5, 1), (1, 32), (1, 1)])
+def test_no_batch_of_one_image_where_batch_norm_would_fail(count, size):
+    parts = list(training_chunks(np.arange(count), size))
+    assert_array_equal(np.concatenate(parts), np.arange(count))
+    assert size == 1 or count == 1 or min(map(len, parts)) > 1
