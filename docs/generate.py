@@ -7,6 +7,7 @@ tests/test_docs.py fails where what lies there is not what this file would write
 
 import inspect
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -28,6 +29,7 @@ from convlift.study.interventions.head import HEAD
 from convlift.study.interventions.training import TRAINING
 
 REFERENCE = Path(__file__).parent / "reference"
+WORKED_OUT = re.compile(r" \(default: (.+?)\)")
 GENERATED = "<!-- Written by docs/generate.py; change the code, not this page. -->\n"
 
 CHAPTERS = (
@@ -98,12 +100,13 @@ def _default(parameter: ParamMeta) -> str:
     default = parameter.default.default
     if default is None:
         # where the default is worked out, the help says how
-        return str(parameter.default.help).partition("[default: ")[2].rstrip("]")
+        worked_out = WORKED_OUT.search(str(parameter.default.help))
+        return worked_out.group(1) if worked_out else ""
     return "" if default is False else f"`{default}`"
 
 
 def _sentence(parameter: ParamMeta) -> str:
-    said = str(parameter.default.help).partition(" [default: ")[0]
+    said = WORKED_OUT.sub("", str(parameter.default.help))
     return f"{said} At least {parameter.default.min}." if parameter.default.min is not None else said
 
 

@@ -72,9 +72,11 @@ def campaign(world: World, folder: Path, trainings: float = 14) -> Campaign:
 
 def shipped(campaigns: list[Campaign], holds: Holds) -> float:
     """Among the campaigns that could, the share that ships a change with this property."""
-    could = [
-        c for c in campaigns if any(holds(x.intervention.edit(c.frozen.start.recipe)) for x in c.frozen.candidates)
-    ]
+
+    def offers(frozen: Frozen) -> bool:
+        return any(holds(each.intervention.edit(frozen.start.recipe)) for each in frozen.candidates)
+
+    could = [each for each in campaigns if offers(each.frozen)]
     assert len(could) >= 0.8 * len(campaigns)
     return float(np.mean([holds(c.frozen.recipe) for c in could]))
 
@@ -203,7 +205,7 @@ def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
     with desk_in(tmp_path / "run", world, 6) as desk:
         frozen = run_campaign(study, desk)
         assert final_runs(desk) == []
-        with pytest.raises(LedgerError, match="no final run left a network .failed: RuntimeError: out of memory"):
+        with pytest.raises(LedgerError, match=r"no final run left a network .failed: RuntimeError: out of memory"):
             judge_campaign(study, desk, frozen, world.labels[world.n :])
 
 

@@ -154,7 +154,7 @@ def test_a_search_that_always_fails_stops_and_says_why(tmp_path: Path) -> None:
     study = study_of(World())
     world = World(fate=lambda job: None if job.recipe == study.baseline else OSError("no space left on device"))
     with desk_in(tmp_path / "run", world, 50) as desk:
-        with pytest.raises(DataError, match="first 6 trials of the search.*OSError: no space left on device"):
+        with pytest.raises(DataError, match=r"first 6 trials of the search.*OSError: no space left on device"):
             run_campaign(study, desk)
         assert len(desk.ledger.trials("search")) == 6
 

@@ -15,8 +15,8 @@ from convlift.outcome import EpochReport
 class Timeline:
     """Keeps the contract of execute/job.py, deadlines included. `seconds` of a job's outcome are what it takes.
 
-    crashes: whether this attempt (counted from 1) of a job dies with its worker, half-way through. begun: how often each
-    seed was begun.
+    crashes: whether this attempt (counted from 1) of a job dies with its worker, half-way through.
+    begun: how often each seed was begun.
     """
 
     def __init__(

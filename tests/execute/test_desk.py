@@ -22,10 +22,11 @@ HOUR = 3600.0
 
 
 class Scripted:
-    """An executor whose jobs end when and how the test says."""
+    """An executor whose jobs end when and how the test says; `prompt`: at the next look, with a crash or without."""
 
-    def __init__(self, capacity: int = 2) -> None:
+    def __init__(self, capacity: int = 2, prompt: bool = False) -> None:
         self.capacity = capacity
+        self.prompt = prompt
         self.submitted: list[Job] = []
         self.cancelled: list[tuple[int, str]] = []
         self._jobs: dict[int, Job] = {}
@@ -42,10 +43,14 @@ class Scripted:
         return ()
 
     def wait(self, timeout: float | None = None) -> tuple[Ended, ...]:
+        for trial in list(self._jobs) if self.prompt else []:
+            self.end(trial)
         ended, self._ended = self._ended, []
         return tuple(ended)
 
     def cancel(self, job: Job, reason: str) -> None:
+        if job.id not in self._jobs:
+            return
         self.cancelled.append((job.id, reason))
         self._ended.append(lost(self._jobs.pop(job.id), "stopped", reason, 1.0))
 
@@ -121,9 +126,7 @@ def test_complete_runs_what_is_missing_in_order_and_no_more_at_once_than_fit(led
 
 def test_what_ended_is_written_down_before_a_request_to_stop_is_obeyed(ledger: Ledger) -> None:
     executor, watched = Scripted(), list[int]()
-    desk = Desk(
-        ledger, executor, HOUR, stop=lambda: signal.SIGTERM, watch=lambda desk: watched.append(desk.running)
-    )
+    desk = Desk(ledger, executor, HOUR, stop=lambda: signal.SIGTERM, watch=lambda desk: watched.append(desk.running))
     desk.begin(plan(1), 60.0)
     desk.begin(plan(2), 60.0)
     executor.end(1)
@@ -144,20 +147,95 @@ def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_
         desk = Desk(ledger, executor, HOUR)
         assert (desk.running, executor.submitted) == (0, [])
         desk.take_up("search", 20.0)
-        desk.take_up("search", 20.0)
+        desk.take_up("search", 20.0)  # it has been taken up already
         assert [(job.id, job.seed) for job in executor.submitted] == [(2, 102)]
         assert allowed(executor.submitted[0]) <= 20.0
-        executor.end(2)
-        desk.collect()
-
-        def seconds() -> float:
-            executor.end(1) if executor.submitted[-1].id == 1 else None
-            return 30.0
-
-        waiting = iter([lambda: None, lambda: executor.end(1)])
-        executor.wait, plain = lambda timeout=None: (next(waiting)(), plain(timeout))[1], executor.wait  # type: ignore
-        (record,) = desk.complete([plan(1, "pilot")], seconds)
+        executor.prompt = True
+        (record,) = desk.complete([plan(1, "pilot")], lambda: 30.0)
         assert (record.id, record.attempt, record.status) == (1, 1, "finished")
         assert [job.id for job in executor.submitted] == [2, 1]
         assert 20.0 < allowed(executor.submitted[1]) <= 30.0
-        assert len(ledger.trials()) == 2
+        assert [trial.status for trial in ledger.trials()] == ["finished", "finished"]
+
+
+def test_a_probe_is_found_again_where_another_budget_gives_it_another_fidelity(ledger: Ledger) -> None:
+    executor = Scripted(prompt=True)
+    desk = Desk(ledger, executor, HOUR)
+    (first,) = desk.complete([plan(1, "probe", fidelity=0.3)], lambda: 60.0)
+    (again,) = desk.complete([plan(1, "probe", fidelity=0.5)], lambda: 60.0)
+    assert (again.id, again.fidelity) == (first.id, 0.3)
+    assert len(executor.submitted) == 1
+
+
+def test_a_crash_is_tried_again_by_the_same_deadline_and_three_are_a_failure(ledger: Ledger) -> None:
+    executor = Scripted()
+    desk = Desk(ledger, executor, HOUR)
+    desk.begin(plan(1), 60.0)
+    for attempt in (2, 3):
+        executor.end(1, crashed=True)
+        assert desk.collect() == ()
+        assert desk.running == 1
+        assert ledger.trial(1).attempt == attempt
+    assert len(executor.submitted) == 3
+    assert len(set(executor.submitted)) == 1  # the same job: deadline, seed, place of the weights
+    executor.end(1, crashed=True)
+    (record,) = desk.collect()
+    assert (record.status, desk.running) == ("failed", 0)
+    assert record.outcome is not None
+    assert "3 attempts" in record.outcome.reason
+    assert len(ledger.trials()) == 1
+
+
+def test_a_trial_that_hangs_is_cut_off_long_after_its_deadline(ledger: Ledger) -> None:
+    executor = Scripted()
+    desk = Desk(ledger, executor, 2 * GRACE_SECONDS)
+    desk.begin(plan(1), -GRACE_SECONDS + 5.0)  # late, but it may still be writing down what it has
+    desk.begin(plan(2), -GRACE_SECONDS - 1.0)
+    assert desk.collect() == ()
+    (record,) = desk.collect()
+    assert [trial for trial, _ in executor.cancelled] == [2]
+    assert (record.id, record.status) == (2, "stopped")
+    assert desk.running == 1
+
+
+def test_the_grace_of_a_long_campaign_is_longer(ledger: Ledger) -> None:
+    executor = Scripted()
+    desk = Desk(ledger, executor, 10 * HOUR)
+    desk.begin(plan(1), -1000.0)
+    desk.begin(plan(2), -2000.0)
+    desk.collect()
+    assert [trial for trial, _ in executor.cancelled] == [2]
+
+
+def test_the_budget_counts_every_process(tmp_path: Path) -> None:
+    with open_here(tmp_path / "run") as ledger:
+        ledger.add_seconds(1000.0)
+        assert 2590.0 < Desk(ledger, Scripted(), HOUR).left() <= 2600.0
+    with open_here(tmp_path / "run") as ledger:
+        ledger.add_seconds(500.0)
+        assert 2090.0 < Desk(ledger, Scripted(), HOUR).left() <= 2100.0
+
+
+def test_weights_of_ended_search_runs_and_probes_go_except_the_best(ledger: Ledger) -> None:
+    executor = Scripted(5, prompt=True)
+    desk = Desk(ledger, executor, HOUR)
+    roles: tuple[Role, ...] = ("pilot", "probe", "search", "search")
+    for number, role in enumerate(roles):
+        desk.begin(plan(number, role), 60.0)
+    desk.collect()
+    executor.prompt = False
+    desk.begin(plan(9), 60.0)
+    for record in ledger.trials():
+        desk.weights_of(record).parent.mkdir(exist_ok=True)
+        desk.weights_of(record).touch()
+    desk.discard_weights(keep=[ledger.trial(3)])
+    left = [record.id for record in ledger.trials() if desk.weights_of(record).exists()]
+    assert left == [1, 3, 5]  # the pilot, the one kept, the one that still runs
+
+
+def test_real_failures_are_outcomes(ledger: Ledger, tmp_path: Path) -> None:
+    with InlineExecutor(fakes.run, fakes.prepare_in(tmp_path)) as executor:
+        desk = Desk(ledger, executor, HOUR)
+        plans = [Plan("search", Recipe(), kind) for kind in (fakes.FINE, fakes.RAISES, fakes.DIVERGES)]
+        records = desk.complete(plans, lambda: 60.0)
+    assert [record.status for record in records] == ["finished", "failed", "diverged"]

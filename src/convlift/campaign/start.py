@@ -9,7 +9,7 @@ from convlift.study.starting_points import StartingPoint
 
 PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
 MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
-FEWEST = 8  # trainings that must fit for a start to be worth its probe: with fewer, a cheaper start finds more
+FEWEST = 5  # trainings that must fit for a start to be worth its probe: a better network is worth more than a search
 SHORTEST = 0.1  # a shorter training says nothing about the full one
 
 

@@ -66,8 +66,8 @@ class Desk:
     def collect(self) -> tuple[TrialRecord, ...]:
         """The trials that ended within one poll, written down. Raises Interrupted where somebody asked to stop."""
         ended = self.executor.wait(POLL_SECONDS)
-        self._end_what_hangs()
         records = tuple(record for one in ended if (record := self._write_down(one)) is not None)
+        self._end_what_hangs()
         self._watch(self)
         if self._stop():
             raise Interrupted("stopped on request", self._stop())
