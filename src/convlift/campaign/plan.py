@@ -50,6 +50,12 @@ class Division:
     finals: int
 
 
+def has_room(study: Study, desk: Desk, recipe: Recipe) -> bool:
+    """Whether a campaign that starts from this recipe fits into the time that is left."""
+    left = desk.left() - study.closing_seconds
+    return left >= FEWEST * study.seconds(recipe, desk.ledger.trials())
+
+
 def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
     """How much the time buys, settled once. Raises BudgetError where that is no campaign."""
     known = desk.ledger.recall("division")
@@ -57,9 +63,8 @@ def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
         records = desk.ledger.trials()
         each = study.seconds(start.recipe, records)
         left = desk.left() - study.closing_seconds
-        after_each_other = left / each
-        trainings = math.floor(after_each_other * desk.executor.capacity)
-        if after_each_other < FEWEST:
+        trainings = math.floor(left * desk.executor.capacity / each)
+        if not has_room(study, desk, start.recipe):
             raise BudgetError(
                 f"budget {format_duration(desk.budget_seconds)} is too short: a training takes {each:.0f} s here, and "
                 f"{FEWEST} must fit; allow at least {format_duration(desk.budget_seconds - left + FEWEST * each + 1)}."

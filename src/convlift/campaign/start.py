@@ -1,5 +1,6 @@
 """Which network the search starts from: cheap probes of a few very different ones."""
 
+from convlift.campaign.plan import has_room
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
@@ -30,7 +31,10 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     records = desk.complete(first, lambda: 0.5 * desk.left())
     _check_pilot(records[0], desk)
     records += desk.complete(_second_probes(study, desk, records), lambda: 0.5 * desk.left())
-    best = max(records, key=lambda record: _rank(study, record))
+    # a better network that leaves no time to search is no start; where none leaves any, the quickest says what it needs
+    quickest = min(records, key=lambda record: study.seconds(record.recipe, records))
+    able = [record for record in records if has_room(study, desk, record.recipe)] or [quickest]
+    best = max(able, key=lambda record: _rank(study, record))
     desk.ledger.record("start", [best.names[0] if best.role == "probe" else BASELINE, best.fingerprint])
     return _known(study, desk, desk.ledger.recall("start"))
 

@@ -1,0 +1,165 @@
+"""From the ledger to the page and back: nothing of the result is lost, and the page can be rendered again."""
+
+import base64
+import io
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convlift.data.arrays import array_source
+from convlift.data.dataset import Dataset
+from convlift.data.splits import make_splits
+from convlift.data.store import open_store
+from convlift.errors import LedgerError
+from convlift.handover import REPORT, in_words, scores_of, write_report
+from convlift.ledger.fingerprint import Identity
+from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
+from convlift.ledger.records import Plan, Role
+from convlift.outcome import NO_PROBABILITIES, EpochReport, Estimate, Outcome, Result
+from convlift.recipe import Recipe
+from convlift.report.narration import HARD_IMAGES, environment, plain, result_of, story_of, tell
+
+N, CLASSES = 60, 3
+SHIPPED = Recipe().edit(training={"label_smoothing": 0.1}, data={"resolution": 8})
+
+
+class Told(NamedTuple):
+    ledger: Ledger
+    dataset: Dataset
+    labels: np.ndarray
+    story: dict[str, Any]
+
+
+def outcome(dataset: Dataset, labels: np.ndarray, wrong: int) -> Outcome:
+    """A run that takes the first `wrong` test images for the next class, ever surer."""
+    said = labels.copy()
+    said[:wrong] = (said[:wrong] + 1) % CLASSES
+    sure = np.linspace(0.5, 0.9, len(labels))[:, None]
+    test = np.where(np.eye(CLASSES)[said] > 0, sure, (1 - sure) / (CLASSES - 1)).astype(np.float32)
+    validation = np.eye(CLASSES, dtype=np.float32)[dataset.labels[dataset.splits.validation]]
+    curve = (EpochReport("train", 0, 1, 1.0, 0.5, 1.0, 0.5, 1e-3, 0.1),)
+    return Outcome("finished", validation, test, curve, 1.5)
+
+
+@pytest.fixture(params=[1, 3], ids=["grey", "colour"])
+def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
+    """A finished campaign: two pilots, a search run that diverged, a final run; and its story."""
+    shape = (N, 8, 8) if request.param == 1 else (N, 8, 8, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    store = open_store(array_source("noise", {None: (images, np.arange(N) % CLASSES)}, ("a", "b", "c")), tmp_path)
+    splits = make_splits(store, 0)
+    labels = store.labels[splits.test]
+    dataset = Dataset(store, splits)
+    with open_ledger(tmp_path / "run", Identity(store.fingerprint, Recipe(), 0, "accuracy")) as ledger:
+
+        def trial(role: Role, recipe: Recipe, seed: int, ended: Outcome, names: tuple[str, ...] = ()) -> None:
+            ledger.finish(ledger.claim(Plan(role, recipe, seed, names)).id, ended)
+
+        trial("pilot", Recipe(), 1, outcome(dataset, labels, 9))
+        trial("pilot", Recipe(), 2, outcome(dataset, labels, 7))
+        diverged = Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, reason="the loss became nan")
+        trial("search", SHIPPED, 3, diverged, ("label smoothing 0.1",))
+        ledger.freeze(SHIPPED, ("label smoothing 0.1",))
+        trial("final", SHIPPED, 4, outcome(dataset, labels, 4), ("label smoothing 0.1",))
+        ledger.open_test()
+        more = {
+            "start_recipe": Recipe().to_yaml(),
+            "minimum_detectable_points": 4.5,
+            "environment": environment(0, 2),
+        }
+        story = tell(ledger, list(ledger.trials("final")), dataset, labels, more)
+        yield Told(ledger, dataset, labels, story)
+
+
+def test_the_result_comes_back_from_the_ledger_as_it_was(told: Told, result: Result) -> None:
+    odd = replace(result, unexplained_points=0.1 + 0.2, notes=("one", "two"), counts={"test": 9, "train": 1})
+    told.ledger.record("result", plain(odd))
+    assert result_of(told.ledger) == odd
+    with read_ledger(told.ledger.folder) as reader:
+        assert result_of(reader) == odd
+
+
+def test_plain_data_is_plain(result: Result) -> None:
+    assert json.loads(json.dumps(plain(result))) == plain(result)
+
+
+def test_the_story_comes_back_from_the_ledger(told: Told) -> None:
+    told.ledger.record("story", told.story)
+    story = story_of(told.ledger)
+    assert story.classes == ("a", "b", "c")
+    assert story.confusion.sum() == len(told.labels)
+    assert np.trace(story.confusion) == len(told.labels) - 4
+    recall = np.array(story.final_recall)
+    assert (recall * np.bincount(told.labels)).sum() == pytest.approx(np.trace(story.confusion))
+    # of two runs: 16 of twice as many
+    assert (np.array(story.baseline_recall) * np.bincount(told.labels)).sum() == pytest.approx(len(told.labels) - 8)
+    assert [(t.role, t.status, t.changes) for t in story.trials] == [
+        ("pilot", "finished", ()),
+        ("pilot", "finished", ()),
+        ("search", "diverged", ("label smoothing 0.1",)),
+        ("final", "finished", ("label smoothing 0.1",)),
+    ]
+    assert math.isnan(story.trials[2].score)
+    assert story.trials[3].score == 1.0
+    assert len(story.baseline_curve) == len(story.final_curve) == 1
+    assert sum(story.class_counts["test"]) == len(told.labels)
+    assert "label_smoothing: 0.1" in story.shipped_recipe
+    assert "label_smoothing: 0.1" not in story.baseline_recipe
+
+
+def test_hard_images_are_the_wrong_ones_the_surest_first(told: Told) -> None:
+    told.ledger.record("story", told.story)
+    images = story_of(told.ledger).hard_images
+    assert len(images) == min(4, HARD_IMAGES)
+    assert [image.confidence for image in images] == sorted((i.confidence for i in images), reverse=True)
+    assert all(image.true_class != image.predicted_class for image in images)
+    wrong = told.dataset.splits.test[3]
+    shown = np.array(Image.open(io.BytesIO(base64.b64decode(told.story["hard_images"][0]["png"]))))
+    assert (shown == told.dataset.store.image(int(wrong)).squeeze()).all()
+
+
+def test_the_page_can_be_rendered_again(told: Told, result: Result) -> None:
+    told.ledger.record("story", told.story)
+    told.ledger.record("result", plain(result))
+    path = write_report(told.ledger)
+    first = path.read_bytes()
+    path.unlink()
+    with read_ledger(told.ledger.folder) as reader:
+        assert write_report(reader).read_bytes() == first
+    assert [each.name for each in told.ledger.folder.iterdir() if "report" in each.name] == [REPORT]
+
+
+@pytest.mark.parametrize("read", [result_of, story_of, write_report])
+def test_an_unfinished_campaign_has_neither(told: Told, read: Callable[[Ledger], object]) -> None:
+    with pytest.raises(LedgerError, match="not finished; run improve again"):
+        read(told.ledger)
+
+
+def test_a_class_without_test_images_has_no_recall(told: Told) -> None:
+    only = np.zeros(len(told.labels), np.int64)
+    more = {"start_recipe": "", "minimum_detectable_points": 4.5, "environment": {}}
+    told.ledger.record("story", tell(told.ledger, list(told.ledger.trials("final")), told.dataset, only, more))
+    recalls = story_of(told.ledger).final_recall
+    assert not math.isnan(recalls[0])
+    assert math.isnan(recalls[1])
+
+
+def test_figures_in_words(result: Result) -> None:
+    assert in_words(Estimate(0.71249, 0.68, 0.7431)) == "0.712 (95% interval 0.680 to 0.743)"
+    scores = scores_of(result)
+    assert scores["gain in points"] == "+11.1 (95% interval +8.0 to +14.2), proven"
+    assert any("sealed test images" in name for name in scores)
+
+
+def test_the_environment_names_what_a_rerun_needs() -> None:
+    found = environment(7, 2)
+    assert found["seed"] == "7"
+    assert "torch" in found["software"]
+    assert "convlift" in found["software"]

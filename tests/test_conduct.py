@@ -1,0 +1,250 @@
+"""`improve` as a process: killed, interrupted, continued; and the small decisions on its way to a run folder."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convlift.conduct import STARTUP_SECONDS, Request, _folder_for, _seconds_of_startup, _study, conduct, open_data
+from convlift.errors import BudgetError, Interrupted, LedgerError
+from convlift.handover import REPORT
+from convlift.ledger.ledger import read_ledger
+from convlift.progress import Progress
+from convlift.recipe import Recipe
+
+BUDGET = 60.0
+PATIENCE = 240.0  # seconds that a busy machine is given before a test is called failed
+
+Request_ = Callable[..., Request]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 real digits with official splits, so few that a training takes a second."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images[:400] * (255 / 16)).astype(np.uint8)
+    parts = {"train": slice(0, 200), "val": slice(200, 290), "test": slice(290, 400)}
+    arrays = {f"{part}_images": images[rows] for part, rows in parts.items()}
+    arrays |= {f"{part}_labels": digits.target[:400][rows] for part, rows in parts.items()}
+    path = tmp_path_factory.mktemp("data") / "few-digits.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture
+def request_for(data: Path, tmp_path: Path) -> Request_:
+    def make(**changes: object) -> Request:
+        usual = {
+            "data": str(data),
+            "budget_seconds": BUDGET,
+            "current": "plain",
+            "out": None,
+            "backbone": None,
+            "weights": None,
+            "root": None,
+            "seed": 0,
+            "ship": "auto",
+            "workers": 2,
+            "cache": tmp_path / "cache",
+        }
+        return Request(**(usual | changes))  # type: ignore[arg-type]
+
+    return make
+
+
+class Improve:
+    """`convlift improve` on the data, in a session of its own, as a terminal would start it."""
+
+    def __init__(self, data: Path, folder: Path, budget: float = BUDGET) -> None:
+        self.run = folder / "run"
+        self.errors = folder / "stderr.txt"
+        self._folder = folder
+        self._command = [sys.executable, "-c", "from convlift.cli import main; main()", "improve", str(data)]
+        self._command += ["--budget", f"{budget:g}s", "--out", str(self.run), "--workers", "2"]
+
+    @contextmanager
+    def started(self) -> Iterator["subprocess.Popen[bytes]"]:
+        environment = {**os.environ, "CONVLIFT_CACHE": str(self._folder / "cache")}
+        with (
+            self.errors.open("wb") as errors,
+            (self._folder / "stdout.txt").open("wb") as output,
+            subprocess.Popen(
+                self._command, env=environment, stdout=output, stderr=errors, start_new_session=True
+            ) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def ended(self) -> dict[int, tuple[int, float, bytes]]:
+        """What may never change: seed, seconds and probabilities of every trial that has ended, by its id."""
+        try:
+            with read_ledger(self.run) as ledger:
+                return {
+                    trial.id: (trial.seed, trial.outcome.seconds, trial.outcome.validation_probabilities.tobytes())
+                    for trial in ledger.trials()
+                    if trial.outcome is not None
+                }
+        except LedgerError:  # not there yet
+            return {}
+
+    def wait_for(self, process: "subprocess.Popen[bytes]", trials: int) -> list[int]:
+        """Wait until so many trials have ended; the workers' process ids."""
+        until(lambda: len(self.ended()) >= trials or process.poll() is not None)
+        assert process.poll() is None, self.errors.read_text()
+        return children(process.pid)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="worker processes are found in /proc")
+
+
+@needs_proc
+def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, tmp_path: Path) -> None:
+    improve, chance = Improve(data, tmp_path), random.Random()
+    with improve.started() as process:
+        workers = improve.wait_for(process, chance.randint(1, 4))
+        time.sleep(chance.random())
+        process.kill()
+        process.wait()
+    assert len(workers) == 2
+    until(lambda: not any(alive(pid) for pid in workers))
+    before = improve.ended()
+    assert before
+    with improve.started() as process:
+        code = process.wait(PATIENCE)
+    assert code in (0, 4), improve.errors.read_text()
+    after = improve.ended()
+    assert before.items() <= after.items()
+    with read_ledger(improve.run) as ledger:
+        trials, result, frozen = ledger.trials(), ledger.recall("result"), ledger.recall("freeze")
+        assert len(ledger.history("test opened")) == 1
+    assert [trial.id for trial in trials] == sorted(after)
+    assert len({trial.seed for trial in trials}) == len(trials)
+    assert all(trial.attempt <= 2 for trial in trials)
+    assert {trial.attempt for trial in trials if trial.id in before} == {1}
+    assert {t.fingerprint for t in trials if t.role == "final"} == {frozen["sha256"]}
+    assert result["trials"] == len(trials)
+    assert result["budget_seconds"] == BUDGET
+    assert (improve.run / REPORT).stat().st_size > 10_000
+    assert (improve.run / "model" / "recipe.yaml").is_file()
+    assert not (improve.run / "trials").exists()
+
+
+@needs_proc
+def test_interrupted_it_leaves_a_model_and_the_same_command_continues(data: Path, tmp_path: Path) -> None:
+    improve = Improve(data, tmp_path)
+    with improve.started() as process:
+        workers = improve.wait_for(process, 1)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the workers, too
+        code = process.wait(PATIENCE)
+    assert code == 130, improve.errors.read_text()
+    *_, last = improve.errors.read_text().splitlines()
+    assert last.startswith("convlift: stopped after ")
+    assert last.endswith("and the same command continues.")
+    assert (improve.run / "model" / "recipe.yaml").is_file()
+    until(lambda: not any(alive(pid) for pid in workers))
+    before = improve.ended()
+    with improve.started() as process:
+        improve.wait_for(process, len(before) + 1)
+        process.terminate()
+        code = process.wait(PATIENCE)
+    assert code == 143
+    assert before.items() < improve.ended().items()
+    with read_ledger(improve.run) as ledger:
+        assert {trial.attempt for trial in ledger.trials() if trial.outcome is not None} == {1}
+        assert ledger.recall("freeze") is None
+
+
+def test_too_short_a_budget_leaves_no_folder(request_for: Request_, tmp_path: Path) -> None:
+    with Progress(quiet=True) as progress, pytest.raises(BudgetError, match="too short"):
+        conduct(request_for(budget_seconds=0.5, out=tmp_path / "run", workers=1), progress, lambda: 0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_was_there_before_stays(request_for: Request_, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with Progress(quiet=True) as progress, pytest.raises(BudgetError):
+        conduct(request_for(budget_seconds=0.5, out=tmp_path / "run", workers=1), progress, lambda: 0)
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_a_request_to_stop_is_heard_while_images_are_decoded(data: Path, tmp_path: Path) -> None:
+    with Progress(quiet=True) as progress:
+        with pytest.raises(Interrupted, match="the same command starts again") as caught:
+            open_data(str(data), None, 0, tmp_path / "cache", progress, lambda: signal.SIGINT)
+        assert caught.value.exit_code == 130
+        dataset, _ = open_data(str(data), None, 0, tmp_path / "cache", progress)
+    assert len(dataset.splits.test) == 110
+
+
+def test_a_start_equal_to_the_baseline_is_not_tried_twice(request_for: Request_, tmp_path: Path) -> None:
+    with Progress(quiet=True) as progress:
+        dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", progress)
+    plain = _study(request_for(), dataset)
+    for point in plain.starts:
+        study = _study(request_for(current=point.recipe), dataset)
+        assert [other.name for other in study.starts] == [p.name for p in plain.starts if p.name != point.name]
+        assert study.baseline_name == "your recipe"
+
+
+def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: Request_, tmp_path: Path) -> None:
+    with Progress(quiet=True) as progress:
+        dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", progress)
+
+    def folder(**changes: object) -> Path:
+        request = request_for(**changes)
+        return _folder_for(request, dataset, _study(request, dataset))
+
+    usual = folder()
+    assert usual.parent == Path("runs")
+    assert usual.name.startswith("few-digits-")
+    assert folder(budget_seconds=9999.0, workers=7) == usual
+    others = {folder(seed=1), folder(current="residual"), folder(current=Recipe()), usual}
+    assert len(others) == 4
+
+
+def test_the_budget_counts_from_the_process_start_but_not_from_a_notebooks() -> None:
+    assert 0.0 <= _seconds_of_startup() <= STARTUP_SECONDS
+    program = "from convlift.conduct import _seconds_of_startup as s; print(s())"
+    fresh = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(fresh.stdout) > 0.0
+    old = "import convlift.conduct as c; c.STARTUP_SECONDS = 0.0; print(c._seconds_of_startup())"
+    assert float(subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, check=True).stdout) == 0.0
