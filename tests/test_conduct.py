@@ -20,7 +20,8 @@ from convlift.ledger.ledger import read_ledger
 from convlift.progress import Progress
 from convlift.recipe import Recipe
 
-BUDGET = 60.0
+BUDGET = 50.0
+BACKBONE = "mobilenetv3_small_050"
 PATIENCE = 240.0  # seconds that a busy machine is given before a test is called failed
 
 Request_ = Callable[..., Request]
@@ -62,15 +63,29 @@ def request_for(data: Path, tmp_path: Path) -> Request_:
     return make
 
 
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of a backbone that is a tenth of the packaged one, so that probes of it take a second, too."""
+    from safetensors.torch import save_file
+
+    from convlift.model.backbone import create_backbone
+
+    network = create_backbone(BACKBONE, "random").network
+    path = tmp_path_factory.mktemp("backbone") / "weights.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+    return path
+
+
 class Improve:
     """`convlift improve` on the data, in a session of its own, as a terminal would start it."""
 
-    def __init__(self, data: Path, folder: Path, budget: float = BUDGET) -> None:
+    def __init__(self, data: Path, backbone: Path, folder: Path, budget: float = BUDGET) -> None:
         self.run = folder / "run"
         self.errors = folder / "stderr.txt"
         self._folder = folder
         self._command = [sys.executable, "-c", "from convlift.cli import main; main()", "improve", str(data)]
         self._command += ["--budget", f"{budget:g}s", "--out", str(self.run), "--workers", "2"]
+        self._command += ["--backbone", BACKBONE, "--weights", str(backbone)]
 
     @contextmanager
     def started(self) -> Iterator["subprocess.Popen[bytes]"]:
@@ -136,10 +151,10 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wo
 
 
 @needs_proc
-def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, tmp_path: Path) -> None:
-    improve, chance = Improve(data, tmp_path), random.Random()
+def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, backbone: Path, tmp_path: Path) -> None:
+    improve, chance = Improve(data, backbone, tmp_path), random.Random()
     with improve.started() as process:
-        workers = improve.wait_for(process, chance.randint(1, 4))
+        workers = improve.wait_for(process, chance.randint(1, 5))
         time.sleep(chance.random())
         process.kill()
         process.wait()
@@ -168,8 +183,10 @@ def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, tmp_pat
 
 
 @needs_proc
-def test_interrupted_it_leaves_a_model_and_the_same_command_continues(data: Path, tmp_path: Path) -> None:
-    improve = Improve(data, tmp_path)
+def test_interrupted_it_leaves_a_model_and_the_same_command_continues(
+    data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    improve = Improve(data, backbone, tmp_path)
     with improve.started() as process:
         workers = improve.wait_for(process, 1)
         os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the workers, too

@@ -204,6 +204,9 @@ def _run(
     log = ledger.folder / "workers.log"
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
+        progress.show("loading")
+        for point in study.points:
+            study.pace.forward(point.recipe)  # imports torch, which takes seconds: now, while the workers do so too
         try:
             frozen = run_campaign(study, desk)
         except Interrupted as interrupted:

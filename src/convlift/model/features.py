@@ -20,6 +20,7 @@ from convlift.errors import ConvliftError
 from convlift.model.backbone import Backbone
 from convlift.model.extraction import Extraction, Images, folded_halves, inputs, make_jobs, run_job
 from convlift.model.feature_files import locked, open_features
+from convlift.model.memory import keep_freed_memory
 
 Progress = Callable[[int, int], None]
 
@@ -66,6 +67,7 @@ def extract(
     missing = [job for job in jobs if job.missing()]
     if missing:
         _make(folder)
+        keep_freed_memory()
         halves = folded_halves(backbone, extraction.stages, next(inputs(extraction, images, jobs[0]))[:2])
     total, before = sum(len(job.rows) for job in missing), 0
     for job in missing:
