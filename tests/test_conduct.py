@@ -154,7 +154,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wo
 def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, backbone: Path, tmp_path: Path) -> None:
     improve, chance = Improve(data, backbone, tmp_path), random.Random()
     with improve.started() as process:
-        workers = improve.wait_for(process, chance.randint(1, 5))
+        workers = improve.wait_for(process, chance.randint(1, 10))
         time.sleep(chance.random())
         process.kill()
         process.wait()

@@ -8,7 +8,7 @@ from convlift.recipes import BUILT_IN, built_in, with_backbone
 
 
 def test_names_are_those_of_the_manual_and_each_has_a_line():
-    assert [entry.name for entry in BUILT_IN] == ["plain", "residual", "frozen", "transfer"]
+    assert [entry.name for entry in BUILT_IN] == ["plain", "residual", "residual-photos", "frozen", "transfer"]
     assert all(entry.summary and "\n" not in entry.summary for entry in BUILT_IN)
 
 

@@ -28,7 +28,7 @@ Root = Annotated[Path | None, typer.Option(help="Where the files of a named data
 Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training, of the search.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Backbone = Annotated[str | None, typer.Option(help="timm name of a pretrained network, such as resnet50.")]
-Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors).")]
+Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors, .pt, .pth).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 NO_RELIABLE_IMPROVEMENT = 4
@@ -47,7 +47,9 @@ def improve(
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")] = None,
     ship: Annotated[
         Literal["auto", "lean", "best"],
-        typer.Option(help="Which changes ship: lean: P(helps) > .6; best: the best guess; auto: by the budget."),
+        typer.Option(
+            help="Which changes ship: lean: P(helps) > .6; best: the best guess; auto: lean from 60 trainings and 2,000 validation images on."
+        ),
     ] = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,

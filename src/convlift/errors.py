@@ -6,7 +6,6 @@ ConvliftError              exit code 2: a sentence with the value, the rule and 
 │   └── UnreadableImage    one image that cannot be decoded; listed, never replaced
 ├── BudgetError            the time allowed is too short for what was asked
 ├── WeightsError           pretrained weights that are not there or do not fit
-├── MissingExtra           an optional dependency that is not installed
 ├── LedgerError            a run folder that cannot be read, or belongs to another campaign
 ├── Diverged               the loss stopped being finite (a trial's fate, never a campaign's)
 └── Interrupted            exit code 130 or 143: Ctrl-C or SIGTERM
@@ -39,10 +38,6 @@ class BudgetError(ConvliftError):
 
 class WeightsError(ConvliftError):
     """Pretrained weights that are missing or do not fit the network."""
-
-
-class MissingExtra(ConvliftError):
-    """An optional dependency that is not installed."""
 
 
 class LedgerError(ConvliftError):

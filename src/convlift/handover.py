@@ -13,7 +13,7 @@ from convlift.campaign.loop import Frozen
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.deploy.folder import ModelConfig, write_model_folder
-from convlift.evidence.plan import detectable_in_words, minimum_detectable_points
+from convlift.evidence.plan import detectable_in_words, little_left_to_find, minimum_detectable_points
 from convlift.execute.desk import WEIGHTS, Desk
 from convlift.ledger.ledger import Ledger
 from convlift.outcome import Estimate, Result
@@ -32,6 +32,8 @@ def result_from(study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judg
     notes = [judged.warning] if judged.warning else []
     if all(run.status == "stopped" for run in final_runs(desk)):
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
+    if little_left_to_find(sum(r.role == "search" for r in trials), len(frozen.candidates)):
+        notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
     notes.append(detectable_in_words(len(splits.test), *_arms(desk), judged.final.baseline.value))
     return Result(
         run=str(desk.ledger.folder),

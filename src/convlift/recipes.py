@@ -69,6 +69,7 @@ FROZEN = Recipe(
 TRANSFER = FROZEN.edit(
     training={
         "epochs": 10,
+        "learning_rate": 2e-3,
         "fine_tuning": FineTuning(epochs=8, stages=2, learning_rate=1e-3, batch_size=32).model_dump(),
     }
 )

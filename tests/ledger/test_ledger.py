@@ -119,7 +119,7 @@ def test_another_campaign_is_refused_in_words(tmp_path: Path) -> None:
         "baseline.training.label_smoothing was 0.0, is 0.1",
         "seed was 0, is 1",
         "software was 0.1.0, is 9.9",
-        "--run",
+        "--out",
     ):
         assert part in text
     assert "metric" not in text
@@ -190,7 +190,7 @@ def test_the_heartbeat_notes_the_time(tmp_path: Path) -> None:
 def test_two_cannot_hold_one_folder(tmp_path: Path) -> None:
     with (
         open_ledger(tmp_path, IDENTITY),
-        pytest.raises(LedgerError, match=r"is held by pid \d+ on host .*; wait .* with --run"),
+        pytest.raises(LedgerError, match=r"is held by pid \d+ on host .*; wait .* with --out"),
     ):
         open_ledger(tmp_path, IDENTITY)
     (tmp_path / "lock").write_text("pid 1 on host long-gone")  # a name is no lock
@@ -232,10 +232,10 @@ def test_damage_is_told_and_left_alone(where: str, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match=r"file cannot be made .*--run"):
+    with pytest.raises(LedgerError, match=r"file cannot be made .*--out"):
         open_ledger(tmp_path / "file", IDENTITY)
     (tmp_path / "run" / "lock").mkdir(parents=True)
-    with pytest.raises(LedgerError, match=r"run cannot be written .*--run"):
+    with pytest.raises(LedgerError, match=r"run cannot be written .*--out"):
         open_ledger(tmp_path / "run", IDENTITY)
 
 

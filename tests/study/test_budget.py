@@ -9,13 +9,8 @@ from convlift.errors import BudgetError
 from convlift.study.budget import (
     extraction_key,
     extraction_work,
-    finals_reserve,
     format_duration,
-    may_start,
     parse_duration,
-    plan,
-    relative_cost,
-    search_deadline,
     training_work,
 )
 
@@ -88,35 +83,3 @@ def test_views_and_sizes_need_extractions_of_their_own_and_head_changes_share_on
     assert len({extraction_key(each) for each in (recipe, views, larger)}) == 3
     assert extraction_work(recipe, FLOWERS, forward, 1700) == 1e8 * (2600 + 1700)
     assert extraction_work(views, FLOWERS, forward, 1700) == 1e8 * (3 * 2600 + 1700)
-
-
-def test_relative_cost_of_the_start_is_one_and_grows_with_the_epochs():
-    recipe = start("plain", FLOWERS)
-    assert relative_cost(recipe, recipe, FLOWERS, forward) == 1
-    assert relative_cost(recipe.edit(training={"epochs": 30}), recipe, FLOWERS, forward) == pytest.approx(3)
-
-
-def test_the_plan_counts_whole_trainings_of_all_workers():
-    made = plan(900, 60, 30, workers=2, reserve_seconds=40)
-    assert made.trainings == 53
-    assert finals_reserve(3, 30, 2, slack=1) == 60
-    assert search_deadline(made, 3, 30) == pytest.approx(900 - 40 - 72)
-    assert may_start(made, 700, 30, 3, 30)
-    assert not may_start(made, 765, 30, 3, 30)
-    assert not may_start(made, 700, 30, 3, 120), "a dearer final recipe needs a longer reserve"
-
-
-def test_a_budget_without_room_for_one_training_says_what_is_needed():
-    with pytest.raises(
-        BudgetError, match=r"budget 30s is too short: one training takes 90 s here; give at least 1m50s"
-    ):
-        plan(30, 10, 90, workers=2, reserve_seconds=10)
-
-
-@given(st.floats(1, 1e5), st.floats(0, 1e5), st.floats(0.1, 1e4), st.integers(1, 64), st.floats(0, 100))
-def test_a_plan_never_spends_more_than_there_is(budget, elapsed, each, workers, reserve):
-    try:
-        made = plan(budget, elapsed, each, workers=workers, reserve_seconds=reserve)
-    except BudgetError:
-        return
-    assert made.trainings * each / workers <= budget - elapsed - reserve + 1e-6

@@ -105,7 +105,7 @@ def _in_words(path: Path) -> Iterator[None]:
 def _damaged(path: Path, fault: str) -> LedgerError:
     return LedgerError(
         f"{path} is damaged ({' '.join(fault.split())}); it was left as it is. "
-        "Restore a copy, or start a new campaign in another folder with --run."
+        "Restore a copy, or start a new campaign in another folder with --out."
     )
 
 

@@ -37,7 +37,7 @@ def open_ledger(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LedgerError(f"{folder} cannot be made ({error.strerror}); name another folder with --run.") from error
+        raise LedgerError(f"{folder} cannot be made ({error.strerror}); name another folder with --out.") from error
     held = lock.acquire(folder)
     try:
         database = open_to_write(folder / LEDGER_FILE)
@@ -272,7 +272,7 @@ def _enter(database: Database, identity: Identity) -> None:
     if changes:
         raise LedgerError(
             f"{database.path.parent} belongs to another campaign: {'; '.join(changes)}. Run the command that began "
-            "it, or name another folder with --run."
+            "it, or name another folder with --out."
         )
 
 

@@ -18,7 +18,7 @@ def acquire(folder: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)  # not inherited by child processes
     except OSError as error:
-        raise LedgerError(f"{folder} cannot be written ({error.strerror}); name another folder with --run.") from error
+        raise LedgerError(f"{folder} cannot be written ({error.strerror}); name another folder with --out.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -28,7 +28,7 @@ def acquire(folder: Path) -> int:
         if error.errno not in (errno.EACCES, errno.EAGAIN):
             raise LedgerError(f"{path} cannot be locked ({error.strerror}); put the run on a local disk.") from error
         raise LedgerError(
-            f"{folder} is held by {holder}; wait until it has ended or name another folder with --run."
+            f"{folder} is held by {holder}; wait until it has ended or name another folder with --out."
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"pid {os.getpid()} on host {socket.gethostname()}".encode(), 0)

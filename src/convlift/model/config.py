@@ -59,7 +59,7 @@ class Pretrained(Section):
     )
     weights: str = lever(
         "auto",
-        "auto: from the installed package, else timm's hub; random: none; else the path of a .safetensors file",
+        "auto: from the installed package, else timm's hub; random: none; else a .safetensors, .pt or .pth file",
         "Kornblith et al. 2019",
     )
     head_units: int = lever(

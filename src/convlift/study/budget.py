@@ -5,7 +5,6 @@ Pure arithmetic: seconds come in as numbers, and the caller alone looks at a clo
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from convlift.errors import BudgetError
@@ -103,68 +102,3 @@ def extraction_key(recipe: Recipe) -> tuple[Any, ...]:
         stages,
         *views,
     )
-
-
-def relative_cost(recipe: Recipe, start: Recipe, facts: Facts, forward: Forward, sharing: int = 10) -> float:
-    """What one training of `recipe` costs in trainings of `start`.
-
-    sharing: how many trainings use one extraction of features, so that each carries that part of it.
-    """
-
-    def work(each: Recipe) -> float:
-        return training_work(each, facts, forward) + extraction_work(each, facts, forward) / sharing
-
-    return work(recipe) / work(start)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the time is spent.
-
-    trainings: how many of the start fit, pilots and finals included; seconds_each: of one such training while
-    `workers` run side by side; reserve_seconds: of wall clock, kept for the end (test, report, export).
-    """
-
-    budget_seconds: float
-    workers: int
-    seconds_each: float
-    reserve_seconds: float
-    trainings: int
-
-
-def plan(
-    budget_seconds: float,
-    elapsed_seconds: float,
-    seconds_each: float,
-    *,
-    workers: int,
-    reserve_seconds: float,
-) -> Plan:
-    """How many trainings fit from now on. Raises BudgetError where not even one does."""
-    left = budget_seconds - elapsed_seconds - reserve_seconds
-    count = math.floor(max(left, 0.0) * workers / seconds_each)
-    if count < 1:
-        needed = format_duration(math.ceil(elapsed_seconds + reserve_seconds + seconds_each))
-        raise BudgetError(
-            f"budget {format_duration(budget_seconds)} is too short: one training takes "
-            f"{seconds_each:.0f} s here; give at least {needed}, or take smaller images or a cheaper recipe."
-        )
-    return Plan(budget_seconds, workers, seconds_each, reserve_seconds, count)
-
-
-def finals_reserve(finals: int, seconds_each: float, workers: int, slack: float = 1.2) -> float:
-    """Wall-clock seconds to keep for the final runs: they go in rounds of `workers`, each with some slack."""
-    return math.ceil(finals / workers) * seconds_each * slack
-
-
-def search_deadline(plan: Plan, finals: int, final_seconds: float) -> float:
-    """The elapsed second at which the search must have ended so that the final runs and the end still fit.
-
-    final_seconds: of one training of the recipe that would be shipped now, which may be dearer than the start.
-    """
-    return plan.budget_seconds - plan.reserve_seconds - finals_reserve(finals, final_seconds, plan.workers)
-
-
-def may_start(plan: Plan, elapsed_seconds: float, seconds: float, finals: int, final_seconds: float) -> bool:
-    """Whether a training of `seconds` that starts now ends before the search must."""
-    return elapsed_seconds + seconds <= search_deadline(plan, finals, final_seconds)
