@@ -48,7 +48,8 @@ def improve(
     ship: Annotated[
         Literal["auto", "lean", "best"],
         typer.Option(
-            help="Which changes ship: lean: P(helps) > .6; best: the best guess; auto: lean from 60 trainings and 2,000 validation images on."
+            help="Which changes ship: lean: P(helps) > .6; best: the best guess; "
+            "auto: lean from 60 trainings and 2,000 validation images on."
         ),
     ] = "auto",
     as_json: AsJson = False,
