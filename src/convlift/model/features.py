@@ -1,7 +1,8 @@
 """What a frozen backbone makes of each image, computed once and kept on disk.
 
 Frozen stages in evaluation mode give the same result for the same image every time, so the head, or the last stages,
-can be trained on stored results: a head trial then costs 1/860 of the same trial end to end. Augmentation is kept by
+can be trained on stored results: once they are there, a linear head's trial costs 1/180 of the same trial end to end,
+one with 1,024 hidden units 1/23 (benchmarks/features.py). Augmentation is kept by
 storing a few augmented copies ("views") of each training image and drawing one of them at each visit (Chollet 2018,
 section 5.3, extended by views).
 """

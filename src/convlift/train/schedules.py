@@ -12,7 +12,7 @@ Schedule = Callable[[int], float]
 ONE_CYCLE_START = 1 / 25
 
 
-def multiplier(kind: config.Schedule, step: int, total: int, warmup: float) -> float:
+def multiplier(kind: config.Schedule, step: float, total: int, warmup: float) -> float:
     """What the learning rate is multiplied by at `step` of 0 ... total - 1; warmup: fraction of the steps, in [0, 1).
 
     constant: a linear rise from near 0 to 1 (Goyal et al. 2017, section 2.2), then 1.

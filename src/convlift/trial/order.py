@@ -32,6 +32,7 @@ class Watch:
     curve: list[EpochReport] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     stopped: bool = False
+    hurried: bool = False  # its schedule was shortened to fit the time, so that it is not the recipe as written
 
     def late(self) -> bool:
         """Whether the time is over; from then on the trial counts as stopped."""

@@ -48,12 +48,12 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
         padding = _padding(order.recipe.architecture)
         save_network(Path(order.save_to), trained.network, trained.normal, padding)
     return Outcome(
-        "stopped" if watch.stopped else "finished",
+        "stopped" if watch.stopped or watch.hurried else "finished",
         trained.validation,
         trained.test,
         curve=tuple(watch.curve),
         seconds=watch.elapsed(),
-        reason="the time allowed was over before the last epoch" if watch.stopped else "",
+        reason="the time allowed was too short for the whole training" if watch.stopped or watch.hurried else "",
         weights=order.save_to,
     )
 
