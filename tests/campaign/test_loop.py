@@ -25,7 +25,7 @@ from made_up import (
 from timeline import Timeline
 
 from convlift.campaign.judgement import judge_campaign
-from convlift.campaign.loop import Frozen, fitting, run_campaign, seen_trials, switched
+from convlift.campaign.loop import Frozen, believe, fitting, run_campaign, seen_trials, switched
 from convlift.campaign.study import Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
@@ -138,6 +138,7 @@ def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
         lost = [trial for trial in desk.ledger.trials("search") if trial.status != "finished"]
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         scores = seen_trials(study, desk, frozen).score_points
+        effects = believe(study, desk, frozen).mean
     assert lost
     assert not zoomed(frozen.recipe)
     assert world.points(frozen.recipe) >= 100 * world.accuracy + 5
@@ -146,6 +147,7 @@ def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
     assert sum(verdict.trials for verdict in zooms) == len(lost)
     assert all(not verdict.shipped and verdict.label in ("harmful", "undecided") for verdict in zooms)
     assert min(verdict.probability for verdict in zooms) < 0.3
+    assert all(effects[list(verdicts).index(verdict.name)] < -0.3 for verdict in zooms)
     # a run at 10 points below the others, not at 0 or at chance
     assert scores.min() > 55
 

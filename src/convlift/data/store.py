@@ -25,7 +25,7 @@ from convlift.outcome import Finding
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
-_VERSION = 1  # goes up when decoding or the layout changes, so that old stores are not taken for new ones
+_VERSION = 2  # goes up when decoding or the layout changes, so that old stores are not taken for new ones
 _BATCH = 32  # images a thread works on at a time; at most 0.8 MB each
 _THREADS = min(8, os.cpu_count() or 1)  # Pillow decodes and resizes without holding the interpreter's lock
 

@@ -21,6 +21,7 @@ from convlift.deploy.folder import CONFIG, RECIPE, ModelConfig, read_model_folde
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
 from convlift.model.config import Pretrained
+from convlift.model.memory import keep_freed_memory
 from convlift.recipe import Recipe
 from convlift.trial.run import saved_padding
 
@@ -89,6 +90,7 @@ class Model:
 
 def load(path: str | Path) -> Model:
     """The model in a model folder, or in a run folder. Raises ConvliftError where it is missing, damaged or unfit."""
+    keep_freed_memory()
     weights, recipe, config = read_model_folder(Path(path))
     try:
         state = load_file(weights)

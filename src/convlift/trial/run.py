@@ -15,6 +15,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
 from convlift.errors import Diverged
 from convlift.model.config import Architecture
+from convlift.model.memory import keep_freed_memory
 from convlift.model.weights import find_local_weights
 from convlift.outcome import NO_PROBABILITIES, Outcome
 from convlift.trial.order import Order, Report, Watch
@@ -31,6 +32,7 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
     Raises RecipeError or WeightsError where the recipe cannot be built; a loss that stops being finite is an outcome.
     """
     order = replace(order, recipe=order.recipe.at(dataset.store.native_resolution))
+    keep_freed_memory()
     watch = Watch(order.seconds, report)
     torch.manual_seed(order.seed)
     try:
