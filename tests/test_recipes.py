@@ -40,7 +40,9 @@ def test_only_transfer_trains_the_backbone():
 
 
 def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
-    with pytest.raises(RecipeError, match=r"'transfr'.*did you mean 'transfer'.*plain, residual, frozen, transfer"):
+    with pytest.raises(
+        RecipeError, match=r"'transfr'.*did you mean 'transfer'.*plain, residual, residual-photos, frozen"
+    ):
         built_in("transfr")
 
 

@@ -63,10 +63,6 @@ def residual(recipe: Recipe) -> bool:
     return recipe.architecture.kind == "convnet" and recipe.architecture.residual
 
 
-def long(recipe: Recipe) -> bool:
-    return recipe.training.epochs > 10
-
-
 HELPS: dict[Holds, float] = {flipped: 3.0, normalized: 2.5, scheduled: 2.0}
 HARMS: dict[Holds, float] = {shifted: -4.0, zoomed: -3.0}
 

@@ -14,7 +14,6 @@ from made_up import (
     desk_in,
     diverges,
     flipped,
-    long,
     normalized,
     outline,
     scheduled,
@@ -25,7 +24,9 @@ from made_up import (
 from timeline import Timeline
 
 from convlift.campaign.judgement import judge_campaign
-from convlift.campaign.loop import Frozen, believe, fitting, run_campaign, seen_trials, switched
+from convlift.campaign.loop import Frozen, believe, fitting, run_campaign, seen_trials, shipping, switched
+from convlift.campaign.plan import Division, choose_candidates
+from convlift.campaign.start import choose_start
 from convlift.campaign.study import Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
@@ -191,15 +192,26 @@ def test_a_trial_that_always_takes_its_worker_down_fails(tmp_path: Path) -> None
     assert set(statuses.values()) == {"finished"}
 
 
-def test_a_dear_change_does_not_take_the_time_of_the_search(tmp_path: Path) -> None:
-    """Three times the epochs promise most, and their final would leave five hours no time to search."""
-    world = World(seed=2, effects={long: 6.0})
+@pytest.mark.parametrize(("hours", "ships"), [(9, False), (11, True)])
+def test_a_dear_change_ships_only_where_its_finals_leave_time_to_search(
+    tmp_path: Path, hours: float, ships: bool
+) -> None:
+    """Three times the epochs: its one final takes 3.75 hours with the slack, of which 9 allow 3.6 and 11 allow 4.4."""
+    world = World(seed=2, seconds_noise=0.0)
     study = study_of(world)
-    with desk_in(tmp_path / "run", world, 5) as desk:
-        frozen = run_campaign(study, desk)
-        assert len(desk.ledger.trials("search")) >= 1
-        assert all(trial.status == "finished" for trial in desk.ledger.trials("final"))
-    assert "epochs x3" not in frozen.names
+    with desk_in(tmp_path / "run", world, hours) as desk:
+        start = choose_start(study, desk)
+        chosen = choose_candidates(study, desk, start, 8)
+        names = [candidate.name for candidate in chosen]
+        off = np.zeros(len(chosen), bool)
+        space = Frozen(start, start.recipe, chosen, off)
+        both = switched(space, np.isin(names, ["epochs x3", "horizontal flip"]))
+        desk.complete([study.plan("search", both.recipe, 0, both.names)], lambda: 9 * HOUR)
+        belief = replace(believe(study, desk, space), mean=np.where(both.on, 1.0, -1.0), probability=both.on * 1.0)
+        shipped = shipping(study, desk, space, Division(8, 1, 1), belief)
+        nothing_tried = replace(belief, mean=np.where(off, 0.0, 1.0), probability=np.where(off, 0.0, 1.0))
+        assert set(shipping(study, desk, space, Division(8, 1, 1), nothing_tried).names) <= set(both.names)
+    assert shipped.names == (both.names if ships else ("horizontal flip",))
 
 
 def test_time_lost_before_the_finals_is_asked_for_and_not_made_up_with_an_untrained_network(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def test_stopped_again_and_again_with_workers_at_work(world: World, study: Study
         seen = now
     assert done
     assert processes >= 5
+    assert len(seen) == len(trials)  # nothing is left behind for good
     assert len({trial.seed for trial in trials}) == len(trials)
     assert [trial.attempt for trial in trials] == [1] * len(trials)
     finals = [trial for trial in trials if trial.role == "final"]

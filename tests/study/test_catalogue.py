@@ -87,7 +87,7 @@ def test_an_optimizer_brings_its_own_learning_rate_and_keeps_the_decay_of_a_step
     sgd = next(each for each in CATALOGUE if each.name == "SGD with Nesterov momentum")
     before = start("transfer", FLOWERS)
     after = sgd.edit(before)
-    assert after.training.learning_rate == pytest.approx(0.01)
+    assert after.training.learning_rate == pytest.approx(0.02)
     assert after.training.learning_rate * after.training.weight_decay == pytest.approx(
         before.training.learning_rate * before.training.weight_decay
     )
