@@ -7,7 +7,7 @@ from made_up import BASELINE, FACTS, World, desk_in, diverges, outline, residual
 
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
-from convlift.campaign.plan import divide
+from convlift.campaign.plan import divide, has_room
 from convlift.campaign.start import choose_start
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.job import Job
@@ -123,6 +123,19 @@ def test_many_workers_do_not_stretch_the_wall_clock_of_a_probe_or_of_a_campaign(
         assert start.name != "residual"
         with pytest.raises(BudgetError, match="3 must fit"):
             divide(study, desk, starts[0])
+
+
+@pytest.mark.parametrize("hours", [12, 30, 45, 55, 70])
+def test_no_start_is_probed_that_the_time_could_not_search_from(tmp_path: Path, hours: float) -> None:
+    world = World(n=100, nt=100, seconds_noise=0.0)
+    study = study_of(world, STARTS)
+    with desk_in(tmp_path / "run", world, hours, workers=8) as desk:
+        choose_start(study, desk)
+        probed = {trial.names[0]: trial for trial in desk.ledger.trials("probe")}
+        assert ("transfer" in probed) == (hours >= 55)  # twelve hours each
+        if "transfer" in probed:
+            assert probed["transfer"].status == "finished"
+            assert has_room(study, desk, probed["transfer"].recipe)
 
 
 def test_dear_baselines_leave_the_time_to_the_search(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which network the search starts from: cheap probes of a few very different ones."""
 
+from convlift.campaign.plan import FEWEST as AFTER_EACH_OTHER
 from convlift.campaign.plan import has_room
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
@@ -74,8 +75,9 @@ def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[Tri
         allowed = min(PROBE_SHARE * desk.executor.capacity, MOST_OF_BUDGET) * desk.budget_seconds
         fidelity = round(min(1.0, allowed / alone), 3)
         return fidelity if fidelity >= SHORTEST else 0.0
-    left = (desk.left() - study.closing_seconds) * desk.executor.capacity - alone
-    return 1.0 if left >= (FEWEST - 1) * study.seconds(point.recipe, records, again=True) else 0.0
+    again, left = study.seconds(point.recipe, records, again=True), desk.left() - study.closing_seconds
+    is_worth_it = left * desk.executor.capacity - alone >= (FEWEST - 1) * again
+    return 1.0 if is_worth_it and left - alone >= AFTER_EACH_OTHER * again else 0.0
 
 
 def _rank(study: Study, record: TrialRecord) -> float:
