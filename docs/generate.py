@@ -26,7 +26,9 @@ from convlift.study.interventions.augmentation import AUGMENTATION
 from convlift.study.interventions.data import DATA
 from convlift.study.interventions.fine_tuning import FINE_TUNING
 from convlift.study.interventions.head import HEAD
+from convlift.study.interventions.joint import JOINT
 from convlift.study.interventions.training import TRAINING
+from convlift.study.interventions.weaker import WEAKER
 
 REFERENCE = Path(__file__).parent / "reference"
 WORKED_OUT = re.compile(r" \(default: (.+?)\)")
@@ -35,10 +37,12 @@ GENERATED = "<!-- Written by docs/generate.py; change the code, not this page. -
 CHAPTERS = (
     ("Images before any chance: `study/interventions/data.py`", DATA),
     ("Augmentation: `study/interventions/augmentation.py`", AUGMENTATION),
+    ("Less augmentation: `study/interventions/weaker.py`", WEAKER),
     ("Body of a convnet: `study/interventions/architecture.py`", ARCHITECTURE),
     ("Head: `study/interventions/head.py`", HEAD),
     ("Training: `study/interventions/training.py`", TRAINING),
     ("Fine-tuning: `study/interventions/fine_tuning.py`", FINE_TUNING),
+    ("Joint changes: `study/interventions/joint.py`", JOINT),
 )
 
 
@@ -178,20 +182,24 @@ def catalogue_page() -> str:
         "left out.\n\n"
         "- **Expected**: the gain in percentage points that the source leads one to expect, on the careful side. It is "
         "where the belief starts, never a result; see [method](../method.md).\n"
-        "- **Factor**: changes with the same factor are levels of it, of which at most one is on.\n"
-        "- **Called by**: the symptoms of the first training that raise the expectation.\n"
+        "- **Published**: the gain that the source, or who is named, reports, in points; empty where no figure was "
+        "found, so that the expectation is a default.\n"
+        "- **Factor**: changes with the same factor are levels of it, of which at most one is on. A change with several "
+        "moves all of them, and is never on beside another change of one of them.\n"
+        "- **For, against**: the symptoms of the first training that raise the expectation, and that lower it.\n"
     ]
     for title, interventions in CHAPTERS:
         rows = [_row(each) for each in interventions]
-        heads = ("change", "area", "claim", "source", "called by", "expected", "factor", "networks")
+        heads = ("change", "area", "claim", "source", "for", "against", "expected", "published", "factor", "networks")
         text.append(f"## {title}\n\n{_table(heads, rows)}")
     return "\n".join(text)
 
 
 def _row(each: Intervention) -> tuple[str, ...]:
-    symptoms = ", ".join(symptom.value for symptom in each.helps)
+    called, warned = (", ".join(symptom.value for symptom in symptoms) for symptoms in (each.helps, each.hurts))
     networks = "any" if len(each.networks) > 1 else each.networks[0]
-    return (each.name, each.area, each.claim, each.source, symptoms, f"{each.prior:+g}", each.group, networks)
+    expected, factors = f"{each.prior:+g}", ", ".join(each.factors)
+    return (each.name, each.area, each.claim, each.source, called, warned, expected, each.reported, factors, networks)
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:

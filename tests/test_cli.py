@@ -73,7 +73,7 @@ def digit(path, number=0):
 
 
 def test_there_are_these_commands():
-    assert COMMANDS == ["improve", "train", "recipes", "predict", "report"]
+    assert COMMANDS == ["improve", "aa", "train", "recipes", "predict", "report", "priors"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -189,6 +189,10 @@ USAGE = {
     "no budget": ("improve digits --budget 0s", ["'0s'", "no time at all", "at least one second"]),
     "improve an unknown recipe": ("improve digits --current plian", ["'plian'", "did you mean 'plain'"]),
     "improve an unknown key": ("improve digits --current typo.yaml", ["did you mean 'learning_rate'"]),
+    "plan an unknown recipe": ("improve digits --dry-run --current plian", ["'plian'", "did you mean 'plain'"]),
+    "plan nothing": ("improve nowhere --dry-run", ["'nowhere'", "no data"]),
+    "placebos for nothing": ("aa nowhere", ["'nowhere'", "no data"]),
+    "placebos for an unknown recipe": ("aa digits --current plian", ["'plian'", "did you mean 'plain'"]),
     "improve nothing": ("improve nowhere", ["'nowhere'", "no data"]),
     "improve an unknown backbone": ("improve digits --backbone resnet51", ["'resnet51'", "resnet50"]),
     "improve missing weights": ("improve digits --weights w.safetensors", ["w.safetensors", "not there"]),
@@ -216,7 +220,7 @@ FAULTS = [(2, *case) for case in USAGE.values()] + [(3, *case) for case in DATA.
 def test_a_fault_is_one_sentence_and_its_exit_code(bad, code, line, words):
     before = sorted(bad.rglob("*"))
     command, *rest = line.split()
-    said = convlift(command, *rest, *(["--quiet"] if command in ("train", "improve") else []))
+    said = convlift(command, *rest, *(["--quiet"] if command in ("train", "improve", "aa") else []))
     assert (said.code, said.out) == (code, "")
     assert said.err.startswith("convlift: ")
     assert said.err.endswith((".\n", "?\n"))
@@ -232,8 +236,9 @@ def test_progress_goes_to_stderr_before_the_sentence(bad):
     assert [line.startswith("convlift: ") for line in said.err.splitlines()] == [False, True]
 
 
-def test_a_budget_for_less_than_one_training_leaves_no_run(place):
-    said = convlift("improve", "digits", "--budget", "1s", "--workers", "1", "--quiet")
+@pytest.mark.parametrize("command", ["improve", "aa"])
+def test_a_budget_for_less_than_one_training_leaves_no_run(place, command):
+    said = convlift(command, "digits", "--budget", "1s", "--workers", "1", "--quiet")
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("convlift: budget 1s is too short: one training of the baseline takes")
     assert "allow at least" in said.err
@@ -265,7 +270,7 @@ def test_train_prints_one_document(trained):
     assert said.code == 0
     assert said.out.count("\n") == 1
     document = json.loads(said.out)
-    assert document.keys() == {"schema_version", "run", "validation", "seconds"}
+    assert document.keys() == {"schema_version", "run", "metric", "validation", "seconds"}
     assert (document["schema_version"], document["run"]) == (1, str(run))
     score = document["validation"]
     assert 0.9 < score["low"] < score["score"] < score["high"] < 1

@@ -8,20 +8,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from convlift.conduct import STARTUP_SECONDS, Request, _folder_for, _seconds_of_startup, _study, conduct, open_data
-from convlift.errors import BudgetError, Interrupted, LedgerError
+from convlift.campaign.power import power_before
+from convlift.conduct import STARTUP_SECONDS, Request, _folder_for, _seconds_of_startup, conduct, open_data, study_of
+from convlift.errors import BudgetError, ConvliftError, Interrupted, LedgerError
 from convlift.handover import REPORT
 from convlift.ledger.ledger import read_ledger
 from convlift.progress import Progress
 from convlift.recipe import Recipe
+from convlift.trial.job import prepare
 
 BUDGET = 50.0
 BACKBONE = "mobilenetv3_small_050"
+TENS = "^(.*?)[0-9]?$"  # ten images a group, by the number in their names
 PATIENCE = 240.0  # seconds that a busy machine is given before a test is called failed
 
 Request_ = Callable[..., Request]
@@ -235,9 +239,9 @@ def test_a_request_to_stop_is_heard_while_images_are_decoded(data: Path, tmp_pat
 def test_a_start_equal_to_the_baseline_is_not_tried_twice(request_for: Request_, tmp_path: Path) -> None:
     with Progress(quiet=True) as progress:
         dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", progress)
-    plain = _study(request_for(), dataset)
+    plain = study_of(request_for(), dataset)
     for point in plain.starts:
-        study = _study(request_for(current=point.recipe), dataset)
+        study = study_of(request_for(current=point.recipe), dataset)
         assert [other.name for other in study.starts] == [p.name for p in plain.starts if p.name != point.name]
         assert study.baseline_name == "your recipe"
 
@@ -248,7 +252,7 @@ def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: 
 
     def folder(**changes: object) -> Path:
         request = request_for(**changes)
-        return _folder_for(request, dataset, _study(request, dataset))
+        return _folder_for(request, dataset, study_of(request, dataset))
 
     usual = folder()
     assert usual.parent == Path("runs")
@@ -256,6 +260,39 @@ def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: 
     assert folder(budget_seconds=9999.0, workers=7) == usual
     others = {folder(seed=1), folder(current="residual"), folder(current=Recipe()), usual}
     assert len(others) == 4
+
+
+def test_metric_and_groups_are_part_of_the_question(request_for: Request_, tmp_path: Path) -> None:
+    """Another metric or other groups: another folder, and nothing is mixed up in a folder that is named."""
+    folders = set()
+    for changes in ({}, {"metric": "kappa"}, {"group_from": TENS}, {"group_from": "^(.*)$"}):
+        request = request_for(**changes)
+        with Progress(quiet=True) as progress:
+            dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", progress, group_from=request.group_from)
+        folders.add(_folder_for(request, dataset, study_of(request, dataset)))
+    assert len(folders) == 4
+
+
+def test_groups_reach_the_splits_of_the_workers_and_the_study(request_for: Request_, tmp_path: Path) -> None:
+    request = request_for(group_from=TENS)
+    with Progress(quiet=True) as progress:
+        dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", progress, group_from=TENS)
+    study = study_of(request, dataset)
+    assert study.test_groups is not None
+    assert len(np.unique(study.test_groups)) == 11
+    worker = prepare(dataset.store.folder, 0, tmp_path / "cache", dataset.groups).dataset
+    assert np.array_equal(worker.splits.train, dataset.splits.train)
+    assert not set(dataset.groups[worker.splits.train]) & set(dataset.groups[worker.splits.validation])  # type: ignore[index]
+    power = power_before(study, dataset)
+    assert power.groups == pytest.approx(11, abs=0.1)
+    assert power.n_test == pytest.approx(110 / (1 + 9 * 0.2), rel=0.02)
+    assert power.points > power_before(replace(study, test_groups=None), dataset).points
+
+
+def test_an_unknown_metric_is_refused_before_anything_is_read(request_for: Request_, tmp_path: Path) -> None:
+    request = request_for(metric="f1", data=str(tmp_path / "nowhere"))
+    with Progress(quiet=True) as progress, pytest.raises(ConvliftError, match="there is no metric 'f1'"):
+        conduct(request, progress, lambda: 0)
 
 
 def test_the_budget_counts_from_the_process_start_but_not_from_a_notebooks() -> None:

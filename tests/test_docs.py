@@ -12,7 +12,7 @@ from typer.models import OptionInfo
 from typer.utils import get_params_from_function
 
 import convlift
-from convlift.campaign import loop, plan
+from convlift.campaign import guard, plan, scout, space
 from convlift.cli import app
 from convlift.data import findings, splits
 from convlift.evidence import gibbs, posterior, verdicts
@@ -133,8 +133,11 @@ def quoted() -> list[tuple[str, str]]:
     least = [[minimum_detectable_points(n, *both) for both in ((1, 1), (2, 2), (5, 6))] for n in (200, 600, 1000, 5000)]
     lean = f"from {posterior.LEAN_RUNS} trainings and {posterior.LEAN_IMAGES:,} validation images on"
     return [
-        ("docs/method.md", f"counts as {loop.WORST_POINTS:g} points below the median"),
-        ("docs/decisions/0005-collapsed-runs.md", f"counts as {loop.WORST_POINTS:g} points below the median"),
+        ("docs/method.md", f"counts as {space.WORST_POINTS:g} points below the median"),
+        ("docs/decisions/0005-collapsed-runs.md", f"counts as {space.WORST_POINTS:g} points below the median"),
+        ("docs/method.md", f"kappa ~ N({gibbs.KAPPA:g}, {gibbs.KAPPA_SD:g}^2)"),
+        ("docs/method.md", f"v ~ scaled inverse chi^2({gibbs.SCOUT_DF:g}, {gibbs.SCOUT_SD:g}^2)"),
+        ("docs/decisions/0012-cheap-tier.md", f"by at most {scout.MOST} trainings"),
         ("docs/decisions/0006-pilots-and-finals.md", f"as many as {100 * plan.PILOTS_SHARE:g}% of the trainings"),
         ("docs/decisions/0006-pilots-and-finals.md", f"pay for, at most {plan.MOST_PILOTS}"),
         ("docs/decisions/0006-pilots-and-finals.md", f"at most {100 * plan.DEAR_SHARE:g}% of the trainings"),
@@ -145,6 +148,9 @@ def quoted() -> list[tuple[str, str]]:
         ("docs/method.md", f"worth {posterior.POINTS_PER_TRAINING:g} points"),
         ("docs/method.md", f"for the first {gibbs.WEIGHTED_AFTER} runs"),
         ("docs/method.md", f"s2 = {gibbs.RESHUFFLE_POINTS:g}^2 / n"),
+        ("docs/method.md", f"recognized is below {guard.RECOGNIZED:g}, the harm at least {guard.LEAST_POINTS:g} point"),
+        ("docs/method.md", f"p at most {guard.LARGEST_P:g}"),
+        ("docs/method.md", f"up to {guard.MOST_IMAGES} validation images, within {100 * guard.SHARE:g}% of the budget"),
         ("docs/method.md", f"above {verdicts.LIKELY:g}, below {verdicts.HARMFUL:g}"),
         *(("docs/method.md", "| " + " | ".join(f"{points:.1f}" for points in row) + " |") for row in least),
         ("docs/verdicts.md", f"probability above {verdicts.LIKELY:g}"),

@@ -2,24 +2,30 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
+from convlift.aa import AATest, run_aa
 from convlift.conduct import Request, conduct, open_data, recipe_from
 from convlift.errors import ConvliftError, Diverged
-from convlift.evidence.final import wilson
+from convlift.evidence.final import one_network
+from convlift.evidence.metrics import metric_named
+from convlift.experience import gather, write_expectations
 from convlift.handover import REPORT, in_words, write_model, write_report
 from convlift.interrupt import interruptible
 from convlift.ledger.ledger import read_ledger
 from convlift.outcome import Estimate, Result, Verdict
+from convlift.preview import preview as run_preview
 from convlift.progress import Progress, clock_text
 from convlift.recipe import Recipe, load_recipe
 from convlift.report.narration import result_of
+from convlift.report.preview import Preview
 from convlift.study.budget import parse_duration
+from convlift.study.priors import Expectations
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model
@@ -31,7 +37,9 @@ class Options(TypedDict, total=False):
     out: run folder, by default runs/NAME-HASH, the same for the same question. current: the recipe to be improved: a
     built-in name, a file or a Recipe, by default "plain". backbone, weights: instead of the packaged network. root:
     where the files of a named data set lie. ship: which changes the final recipe takes, see `evidence.posterior.ship`.
-    workers: processes of one thread each, by default one a core. quiet: nothing on stderr.
+    workers: processes of one thread each, by default one a core. quiet: nothing on stderr. metric: what is raised and
+    judged, a name of `evidence.metrics.METRICS`. group_from: which images belong together, FILE.csv:COLUMN or a regular
+    expression on their paths; see docs/data.md. priors: a file that `learn_priors` wrote, in place of the packaged one.
     """
 
     out: str | Path | None
@@ -43,6 +51,9 @@ class Options(TypedDict, total=False):
     ship: Literal["auto", "lean", "best"]
     workers: int | None
     quiet: bool
+    metric: str
+    group_from: str | None
+    priors: str | Path | None
 
 
 @dataclass(frozen=True)
@@ -80,13 +91,15 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Training:
-    """One training. score: validation accuracy in [0, 1] with Wilson's 95% interval over `images` images."""
+    """One training. score: on the validation images, 1 at best, with its 95% interval over `images` images; metric: its
+    name."""
 
     folder: Path
     recipe: Recipe
     score: Estimate
     images: int
     seconds: float
+    metric: str = "accuracy"
 
     @cached_property
     def model(self) -> "Model":
@@ -101,8 +114,36 @@ def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
     "fashion-mnist". The same call continues an interrupted campaign; a finished one is only read.
     Raises DataError, BudgetError, RecipeError, WeightsError, LedgerError; Interrupted after Ctrl-C.
     """
-    out, root = options.get("out"), options.get("root")
-    request = Request(
+    request = _request(data, budget, options)
+    with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
+        return Campaign(*conduct(request, progress, stop))
+
+
+def aa(data: str | Path, campaigns: int = 20, budget: str = "30s", **options: Unpack[Options]) -> AATest:
+    """The A/A test: campaigns like those of `improve` on these images, in which every change is a placebo.
+
+    What they claim is false, so they say how often a campaign claims what is not so. campaigns: how many; budget: of
+    each. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
+    Raises as `improve` does; Interrupted after Ctrl-C, with what is finished on disk.
+    """
+    request = _request(data, budget, options)
+    with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
+        return run_aa(request, campaigns, progress, stop)
+
+
+def preview(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -> Preview:
+    """What `improve` would do with the same arguments, found without training anything and without a run folder.
+
+    Raises what `improve` raises of the data, the recipe and the weights.
+    """
+    request = _request(data, budget, options)
+    with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
+        return run_preview(request, progress, stop)
+
+
+def _request(data: str | Path, budget: str, options: Options) -> Request:
+    out, root, priors = options.get("out"), options.get("root"), options.get("priors")
+    return Request(
         data=str(data),
         budget_seconds=parse_duration(budget),
         current=options.get("current", "plain"),
@@ -114,9 +155,10 @@ def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
         ship=options.get("ship", "auto"),
         workers=options.get("workers") or os.cpu_count() or 1,
         cache=cache_folder(),
+        metric=options.get("metric", "accuracy"),
+        group_from=options.get("group_from"),
+        priors=Path(priors) if priors else None,
     )
-    with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
-        return Campaign(*conduct(request, progress, stop))
 
 
 def train(
@@ -127,15 +169,19 @@ def train(
     seed: int = 0,
     root: str | Path | None = None,
     quiet: bool = False,
+    metric: str = "accuracy",
+    group_from: str | None = None,
 ) -> Training:
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
-    recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-SEED.
+    recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-SEED; metric and
+    group_from: as for `improve`.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made.
     """
     with Progress(quiet=quiet) as progress:
-        chosen = recipe_from(recipe)
-        dataset, _ = open_data(str(data), Path(root) if root else None, seed, cache_folder(), progress)
+        chosen, judged_by = recipe_from(recipe), metric_named(metric)
+        place = Path(root) if root else None
+        dataset, _ = open_data(str(data), place, seed, cache_folder(), progress, group_from=group_from)
         chosen = chosen.at(dataset.store.native_resolution)
         folder = Path(out) if out else Path("runs") / f"{dataset.name}-train-{seed}"
         with _run_folder(folder):
@@ -156,12 +202,13 @@ def train(
             )
             if outcome.status != "finished":
                 raise Diverged(outcome.reason)
-            said = outcome.validation_probabilities.argmax(axis=1)
-            score = wilson(float((said == dataset.labels[dataset.splits.validation]).mean()), len(said))
-            scores = {f"accuracy on {len(said)} validation images": in_words(score)}
+            validation = dataset.splits.validation
+            points = judged_by.points(outcome.validation_probabilities, dataset.labels[validation])
+            score = one_network(points / 100.0, dataset.groups_of(validation), lowest=judged_by.lowest)
+            scores = {f"{judged_by.title} on {len(validation)} validation images": in_words(score)}
             write_model(folder, weights, chosen, dataset, scores)
             weights.unlink()
-        return Training(folder, chosen, score, len(said), outcome.seconds)
+        return Training(folder, chosen, score, len(validation), outcome.seconds, metric)
 
 
 @contextmanager
@@ -195,6 +242,18 @@ def report(folder: str | Path) -> Campaign:
     with read_ledger(Path(folder)) as ledger:
         write_report(ledger)
         return Campaign(Path(folder), result_of(ledger))
+
+
+def learn_priors(runs: Sequence[str | Path], out: str | Path | None = None) -> Expectations:
+    """What finished campaigns lead one to expect of every change, for `improve(priors=...)`; out: the file to write.
+
+    runs: run folders, or the ledger files in them. Raises LedgerError where one holds no finished campaign,
+    ConvliftError where the file cannot be written.
+    """
+    found = gather([Path(run) for run in runs])
+    if out is not None:
+        write_expectations(found, Path(out))
+    return found
 
 
 def cache_folder() -> Path:

@@ -29,7 +29,20 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training,
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Backbone = Annotated[str | None, typer.Option(help="timm name of a pretrained network, such as resnet50.")]
 Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors, .pt, .pth).")]
+MetricName = Annotated[
+    Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"],
+    typer.Option("--metric", help="Score to be raised and judged."),
+]
+GroupFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="Which images belong together (patient, camera, day): FILE.csv:COLUMN, or a regular expression on the "
+        "path with one capture group. No split cuts a group."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")]
 
 NO_RELIABLE_IMPROVEMENT = 4
 
@@ -44,7 +57,7 @@ def improve(
     weights: Weights = None,
     root: Root = None,
     seed: Seed = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")] = None,
+    workers: Workers = None,
     ship: Annotated[
         Literal["auto", "lean", "best"],
         typer.Option(
@@ -52,6 +65,14 @@ def improve(
             "auto: lean from 60 trainings and 2,000 validation images on."
         ),
     ] = "auto",
+    metric: MetricName = "accuracy",
+    group_from: GroupFrom = None,
+    priors: Annotated[
+        Path | None, typer.Option(help="Expected gains, from `convlift priors` (default: the packaged ones).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing: print the plan, the time it takes, what could be proven.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -61,11 +82,11 @@ def improve(
     """
     from convlift import api
     from convlift.report.document import document
+    from convlift.report.preview import document as preview_document
+    from convlift.report.preview import print_preview
     from convlift.report.terminal import print_result
 
-    campaign = api.improve(
-        data,
-        budget,
+    options = api.Options(
         current=current,
         out=out,
         backbone=backbone,
@@ -74,14 +95,68 @@ def improve(
         seed=seed,
         workers=workers,
         ship=ship,
+        metric=metric,
+        group_from=group_from,
+        priors=priors,
         quiet=quiet,
     )
+    if dry_run:
+        plan = api.preview(data, budget, **options)
+        if as_json:
+            print(json.dumps(preview_document(plan)))
+        else:
+            print_preview(plan, Console())
+        return
+    campaign = api.improve(data, budget, **options)
     if as_json:
         print(json.dumps(document(campaign.result)))
     else:
         print_result(campaign.result, Console())
     if not campaign.result.proven:
         raise typer.Exit(NO_RELIABLE_IMPROVEMENT)
+
+
+@app.command(epilog="Example: convlift aa photos/ --campaigns 20 --budget 30s")
+def aa(
+    data: Data,
+    campaigns: Annotated[int, typer.Option(min=1, help="How many campaigns.")] = 20,
+    budget: Annotated[str, typer.Option(help="Wall clock of each campaign, such as 30s or 2m.")] = "30s",
+    current: Annotated[str, typer.Option(help="Recipe that is left as it is: built-in name or YAML file.")] = "plain",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run folders (default: runs/NAME-aa-HASH).")] = None,
+    root: Root = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    metric: MetricName = "accuracy",
+    group_from: GroupFrom = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Count how often campaigns claim a gain where there is none: real campaigns in which every change is a placebo.
+
+    Beside it, on the same trainings, what keeping whatever scored higher would have claimed. The same command
+    continues an interrupted test.
+    """
+    from convlift import api
+    from convlift.report.aa import document, print_tally
+
+    found = api.aa(
+        data,
+        campaigns,
+        budget,
+        current=current,
+        out=out,
+        root=root,
+        seed=seed,
+        workers=workers,
+        metric=metric,
+        group_from=group_from,
+        quiet=quiet,
+    )
+    if as_json:
+        print(json.dumps(document(found.campaigns, found.tally, campaigns)))
+    else:
+        print_tally(found.tally, Console())
+        print(f"run folders and aa.json in {found.folder}")
 
 
 @app.command(epilog="Example: convlift train photos/ --recipe transfer --seed 1")
@@ -93,24 +168,34 @@ def train(
     weights: Weights = None,
     root: Root = None,
     seed: Seed = 0,
+    metric: MetricName = "accuracy",
+    group_from: GroupFrom = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Train one recipe once and write its model folder. The score is the validation's; the test stays sealed."""
     from convlift import api
     from convlift.conduct import recipe_from
+    from convlift.evidence.metrics import title_of
     from convlift.recipes import with_backbone
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
-    done = api.train(data, chosen, out=out, seed=seed, root=root, quiet=quiet)
+    done = api.train(data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from)
     if as_json:
         score = {"score": done.score.value, "low": done.score.low, "high": done.score.high}
-        found = {"schema_version": 1, "run": str(done.folder), "validation": score, "seconds": done.seconds}
+        found = {
+            "schema_version": 1,
+            "run": str(done.folder),
+            "metric": done.metric,
+            "validation": score,
+            "seconds": done.seconds,
+        }
         print(json.dumps(found))
     else:
         print(
-            f"validation accuracy {done.score.value:.4f} (95% interval {done.score.low:.4f} to {done.score.high:.4f}) "
-            f"on {done.images} images, trained in {done.seconds:.0f} s; model in {done.folder / 'model'}"
+            f"validation {title_of(done.metric)} {done.score.value:.4f} (95% interval {done.score.low:.4f} to "
+            f"{done.score.high:.4f}) on {done.images} images, trained in {done.seconds:.0f} s; "
+            f"model in {done.folder / 'model'}"
         )
 
 
@@ -190,6 +275,24 @@ def report(
         print(json.dumps(document(campaign.result)))
     else:
         print_result(campaign.result, Console())
+
+
+@app.command(epilog="Example: convlift priors runs/photos-1a2b3c4d runs/leaves-5e6f7a8b --out priors.json")
+def priors(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of finished campaigns, or their ledger files.")],
+    out: Annotated[Path | None, typer.Option(help="Write the priors file that improve --priors reads.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from finished campaigns what to expect of each change, beside what its source says."""
+    from convlift import api
+    from convlift.report.priors import print_expectations
+    from convlift.study.priors import document
+
+    found = api.learn_priors(runs, out)
+    if as_json:
+        print(json.dumps(document(found)))
+    else:
+        print_expectations(found, Console())
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

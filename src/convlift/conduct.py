@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -14,16 +14,20 @@ import numpy as np
 
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
+from convlift.campaign.power import power_before
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset, seal
+from convlift.data.groups import check_number, check_official, read_groups
 from convlift.data.sources import open_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import open_store
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
+from convlift.evidence.metrics import metric_named
+from convlift.evidence.plan import expected_in_words
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
-from convlift.handover import METRIC, REPORT, hand_over, result_from, write_model, write_report
-from convlift.ledger.fingerprint import Identity
+from convlift.handover import REPORT, hand_over, write_model, write_report
+from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.model.config import Pretrained
 from convlift.outcome import Result
@@ -32,9 +36,12 @@ from convlift.recipe import Recipe, load_recipe
 from convlift.recipes import BUILT_IN, built_in
 from convlift.report.narration import result_of
 from convlift.study.budget import Forward, format_duration
+from convlift.study.candidates import Candidate
 from convlift.study.intervention import Facts
 from convlift.study.pace import Pace
+from convlift.study.priors import document, load_expectations
 from convlift.study.starting_points import starting_points
+from convlift.trial.answer import Witness
 from convlift.trial.job import prepare, run_job
 
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
@@ -44,7 +51,10 @@ STARTUP_SECONDS = 30.0  # a process that is older did something else before: a n
 
 @dataclass(frozen=True)
 class Request:
-    """What a campaign is asked for; see `api.Options`."""
+    """What a campaign is asked for; see `api.Options`.
+
+    pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a file of them.
+    """
 
     data: str
     budget_seconds: float
@@ -57,14 +67,30 @@ class Request:
     ship: Literal["auto", "lean", "best"]
     workers: int
     cache: Path
+    metric: str = "accuracy"
+    group_from: str | None = None
+    pool: tuple[Candidate, ...] | None = None
+    priors: Path | None = None
 
 
-def conduct(request: Request, progress: Progress, stop: Callable[[], int]) -> tuple[Path, Result]:
-    """Run the campaign, or continue it, or read its result where it is finished: (run folder, result)."""
-    began = time.monotonic() - _seconds_of_startup()
-    dataset, sealed = open_data(request.data, request.root, request.seed, request.cache, progress, stop)
-    study = _study(request, dataset)
-    identity = Identity(dataset.store.fingerprint, study.baseline, study.seed, METRIC)
+def conduct(
+    request: Request, progress: Progress, stop: Callable[[], int], began: float | None = None
+) -> tuple[Path, Result]:
+    """Run the campaign, or continue it, or read its result where it is finished: (run folder, result).
+
+    began: the instant of time.monotonic() from which the budget counts; None for the start of this process.
+    """
+    began = time.monotonic() - _seconds_of_startup() if began is None else began
+    metric_named(request.metric)  # a fault in the name is said before the images are read
+    if request.priors:
+        load_expectations(request.priors)
+    dataset, sealed = open_data(
+        request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
+    )
+    study = study_of(request, dataset)
+    identity = Identity(
+        dataset.store.fingerprint, study.baseline, study.seed, request.metric, groups=_fingerprint_of_groups(dataset)
+    )
     folder = request.out or _folder_for(request, dataset, study)
     is_new = not folder.exists()
     try:
@@ -98,9 +124,12 @@ def open_data(
     cache: Path,
     progress: Progress,
     stop: Callable[[], int] = lambda: 0,
+    *,
+    group_from: str | None = None,
 ) -> tuple[Dataset, SealedLabels]:
     """Read, verify, decode once, split, and seal the test. What was found wrong is said; see `Dataset`.
 
+    group_from: where the images' groups stand, see `data.groups.read_groups`.
     Raises Interrupted where `stop` asks for it while images are decoded, which can take minutes.
     """
 
@@ -111,10 +140,16 @@ def open_data(
 
     progress.show("reading the images")
     store = open_store(open_source(where, root=root), cache, decoded)
+    groups = None if group_from is None else read_groups(group_from, store.keys)
+    if groups is not None:
+        store = replace(store, findings=store.findings + check_official(store, groups))
     for finding in store.findings:
         if finding.severity != "note":
             progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
-    return seal(store, make_splits(store, seed))
+    splits = make_splits(store, seed, groups)
+    if groups is not None:
+        check_number(store.name, groups[splits.test])
+    return seal(store, splits, groups)
 
 
 def recipe_from(named: str | Path | Recipe) -> Recipe:
@@ -125,7 +160,8 @@ def recipe_from(named: str | Path | Recipe) -> Recipe:
     return load_recipe(Path(named)) if is_file else built_in(str(named))
 
 
-def _study(request: Request, dataset: Dataset) -> Study:
+def study_of(request: Request, dataset: Dataset) -> Study:
+    """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
     labels, splits, store = dataset.labels, dataset.splits, dataset.store
     per_class = np.bincount(labels[splits.train], minlength=len(dataset.classes))
     sides = np.sort(store.shapes[:, :2], axis=1)
@@ -146,7 +182,7 @@ def _study(request: Request, dataset: Dataset) -> Study:
         starts=tuple(
             point
             for point in starting_points(facts, backbone=request.backbone, weights=request.weights)
-            if point.recipe != baseline
+            if point.recipe != baseline and request.pool is None
         ),
         facts=facts,
         pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test)),
@@ -154,7 +190,20 @@ def _study(request: Request, dataset: Dataset) -> Study:
         seed=request.seed,
         ship=request.ship,
         closing_seconds=CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
+        pool=request.pool,
+        expectations=load_expectations(request.priors) if request.priors else None,
+        metric=metric_named(request.metric),
+        validation_groups=dataset.groups_of(splits.validation),
+        test_groups=dataset.groups_of(splits.test),
+        ask=partial(_ask, dataset, request.seed),
     )
+
+
+def _ask(dataset: Dataset, seed: int, weights: Path, recipe: Recipe) -> Witness:
+    """A finished trial's network, to be asked about augmentations."""
+    from convlift.trial.guard import call_witness
+
+    return call_witness(dataset, seed, weights, recipe)
 
 
 def _check_backbone(backbone: str | None, weights: str | None) -> None:
@@ -181,14 +230,22 @@ def _forward(dataset: Dataset) -> Forward:
 
 def _folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
     """The same question gets the same folder, so that the same command continues; the budget may differ."""
-    question = (
+    question: tuple[object, ...] = (
         dataset.store.fingerprint,
         study.baseline.fingerprint(),
         request.seed,
         request.backbone,
         request.weights,
     )
+    if study.expectations is not None:
+        question += (fingerprint(document(study.expectations)),)
+    if request.metric != "accuracy" or dataset.groups is not None:
+        question += (request.metric, _fingerprint_of_groups(dataset))
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
+
+
+def _fingerprint_of_groups(dataset: Dataset) -> str:
+    return "" if dataset.groups is None else hashlib.sha256(dataset.groups.tobytes()).hexdigest()
 
 
 def _run(
@@ -200,7 +257,9 @@ def _run(
     talk: tuple[Progress, Callable[[], int]],
 ) -> None:
     progress, stop = talk
-    prepared = partial(prepare, dataset.store.folder, request.seed, request.cache)
+    prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups)
+    if not ledger.trials():
+        progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)))
     log = ledger.folder / "workers.log"
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
@@ -220,7 +279,7 @@ def _run(
     ledger.open_test()
     test_labels = sealed.open()
     judged = judge_campaign(study, desk, frozen, test_labels)
-    hand_over(desk, dataset, frozen, result_from(study, desk, dataset, frozen, judged), test_labels, study.seed)
+    hand_over(study, desk, dataset, frozen, judged, test_labels)
 
 
 def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
@@ -244,7 +303,9 @@ def _keep_best(study: Study, desk: Desk, dataset: Dataset) -> bool:
     if best is None:
         return False
     score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
-    write_model(desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {"validation accuracy": score})
+    write_model(
+        desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {f"validation {study.metric.title}": score}
+    )
     return True
 
 
@@ -253,7 +314,13 @@ def _show(study: Study, progress: Progress, desk: Desk) -> None:
     trials = desk.ledger.trials()
     ended = [record for record in trials if record.outcome is not None]
     stage = trials[-1].role if trials else "probe"
-    words = {"pilot": "baseline", "probe": "starting points", "search": "searching", "final": "final runs"}
+    words = {
+        "pilot": "baseline",
+        "probe": "starting points",
+        "scout": "asking on stored features",
+        "search": "searching",
+        "final": "final runs",
+    }
     for job, epoch in desk.executor.progress():
         progress.log(
             f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.judgement import Judgement, final_runs
-from convlift.campaign.loop import Frozen
+from convlift.campaign.power import power_of
+from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.deploy.folder import ModelConfig, write_model_folder
-from convlift.evidence.plan import detectable_in_words, little_left_to_find, minimum_detectable_points
+from convlift.evidence.metrics import ACCURACY, title_of
+from convlift.evidence.plan import detectable_in_words, little_left_to_find
 from convlift.execute.desk import WEIGHTS, Desk
 from convlift.ledger.ledger import Ledger
 from convlift.outcome import Estimate, Result
@@ -21,11 +23,13 @@ from convlift.recipe import Recipe
 from convlift.report.narration import environment, plain, result_of, story_of, tell
 from convlift.report.page import render
 
-METRIC = "accuracy"
 REPORT = "report.html"
+FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
 
 
-def result_from(study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judged: Judgement) -> Result:
+def result_from(
+    study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judged: Judgement, test_labels: NDArray[np.int64]
+) -> Result:
     """The judgement with the circumstances that a reader needs."""
     splits = dataset.splits
     trials = desk.ledger.trials()
@@ -34,10 +38,15 @@ def result_from(study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judg
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
     if little_left_to_find(sum(r.role == "search" for r in trials), len(frozen.candidates)):
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
-    notes.append(detectable_in_words(len(splits.test), *_arms(desk), judged.final.baseline.value))
+    notes += _metric_in_words(study, dataset, test_labels)
+    if study.test_groups is not None:
+        notes.append(_groups_in_words(study.test_groups))
+    if scouts := sum(r.role == "scout" for r in trials):
+        notes.append(_scouts_in_words(scouts, len(desk.ledger.recall("scouted")[0]), desk.ledger.recall("agreement")))
+    notes.append(detectable_in_words(len(splits.test), power_of(study, desk, judged)))
     return Result(
         run=str(desk.ledger.folder),
-        metric=METRIC,
+        metric=study.metric.name,
         data=dataset.name,
         baseline_name=study.baseline_name,
         start_name=frozen.start.name,
@@ -58,15 +67,16 @@ def result_from(study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judg
 
 
 def hand_over(
-    desk: Desk, dataset: Dataset, frozen: Frozen, result: Result, test_labels: NDArray[np.int64], seed: int
+    study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judged: Judgement, test_labels: NDArray[np.int64]
 ) -> None:
     """Write the model of the first final run, the result and the story into the ledger, and the report."""
+    result = result_from(study, desk, dataset, frozen, judged, test_labels)
     finals = final_runs(desk)
     write_model(desk.ledger.folder, desk.weights_of(finals[0]), frozen.recipe, dataset, scores_of(result))
     more: dict[str, Any] = {
         "start_recipe": frozen.start.recipe.to_yaml(),
-        "minimum_detectable_points": minimum_detectable_points(len(test_labels), *_arms(desk), result.baseline.value),
-        "environment": environment(seed, desk.executor.capacity),
+        "minimum_detectable_points": power_of(study, desk, judged).points,
+        "environment": environment(study.seed, desk.executor.capacity),
     }
     # a kill between the two leaves a story alone, and the next process may have other workers to tell of
     desk.ledger.record("story", tell(desk.ledger, finals, dataset, test_labels, more), replace=True)
@@ -75,9 +85,36 @@ def hand_over(
     write_report(desk.ledger)
 
 
-def _arms(desk: Desk) -> tuple[int, int]:
-    """How many runs of the baseline and of the shipped recipe were compared."""
-    return sum(run.status == "finished" for run in desk.ledger.trials("pilot")), len(final_runs(desk))
+def _scouts_in_words(scouts: int, asked: int, agreement: float) -> str:
+    return (
+        f"Before the search {scouts} trainings of the head alone, on stored features, asked about {asked} changes. "
+        f"What a change adds there correlates with what it adds in full trainings by about {agreement:.2f}, as the "
+        "regression over both believes; no claim rests on them."
+    )
+
+
+def _metric_in_words(study: Study, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[str]:
+    """What the metric means, and where the test has too few images of a class for it; nothing for accuracy."""
+    metric = study.metric
+    if metric is ACCURACY:
+        return []
+    said = [f"{metric.title}: {metric.meaning}. A point is a hundredth of it."]
+    counts = np.bincount(test_labels, minlength=len(dataset.classes))
+    if absent := [name for name, count in zip(dataset.classes, counts, strict=True) if not count]:
+        said.append(f"Nothing is measured on {', '.join(map(repr, absent))}: the test has no image of it.")
+    present = np.where(counts > 0, counts, counts.max())
+    if present.min() < metric.least_images:
+        said.append(
+            f"The test has {present.min()} images of class {dataset.classes[int(present.argmin())]!r}: under "
+            f"{metric.least_images} the scores' own intervals are too narrow; the gain's are not."
+        )
+    return said
+
+
+def _groups_in_words(groups: NDArray[np.int64]) -> str:
+    count = len(np.unique(groups))
+    few = f" {FEW_GROUPS} or more make them reliable." if count < FEW_GROUPS else ""
+    return f"The {len(groups)} test images come from {count} groups, and all intervals count groups, not images.{few}"
 
 
 def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:
@@ -104,8 +141,8 @@ def write_report(ledger: Ledger) -> Path:
 def scores_of(result: Result) -> dict[str, Any]:
     """The figures of the model card."""
     return {
-        f"{result.metric} on {result.counts['test']} sealed test images": in_words(result.final),
-        f"{result.metric} of the baseline there": in_words(result.baseline),
+        f"{title_of(result.metric)} on {result.counts['test']} sealed test images": in_words(result.final),
+        f"{title_of(result.metric)} of the baseline there": in_words(result.baseline),
         "gain in points": f"{result.gain_points.value:+.1f} (95% interval {result.gain_points.low:+.1f} to "
         f"{result.gain_points.high:+.1f}){', proven' if result.proven else ', not proven'}",
     }

@@ -10,7 +10,8 @@ import pytest
 from made_up import FACTS, HOUR, World, ledger_in, outline, study_of, train
 from timeline import Timeline
 
-from convlift.campaign.loop import Frozen, run_campaign
+from convlift.campaign.loop import run_campaign
+from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
 from convlift.errors import Interrupted
 from convlift.execute.desk import Desk

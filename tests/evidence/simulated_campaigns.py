@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from worlds import World, run
 
 from convlift.evidence import changes, final, plan, posterior, shares
+from convlift.evidence.images import accuracy_variance
 from convlift.outcome import Estimate
 
 Floats = NDArray[np.float64]
@@ -27,32 +28,60 @@ class Played:
 
 
 def play(
-    world: World, rng: np.random.Generator, *, use_priors: bool = False, rule: str = "auto", groups=None
+    world: World,
+    rng: np.random.Generator,
+    *,
+    use_priors: bool = False,
+    rule: str = "auto",
+    groups=None,
+    scouts: tuple[World, int, float] | None = None,
 ) -> Played:
-    """Steps 1 to 5 for all campaigns side by side; the test's right and wrong are kept, never looked at."""
+    """Steps 1 to 5 for all campaigns side by side; the test's right and wrong are kept, never looked at.
+
+    scouts: the world of cheaper runs, how many of them come first, and what part of a training each costs.
+    """
     setting = world.setting
     C, K, n = setting.campaigns, setting.K, setting.n
     pilots, finals = plan.pilots_and_finals(setting.B)
+    asked = None if scouts is None else _scout(*scouts[:2], rng, np.zeros((C, K)))
+    spent = 0 if scouts is None else round(scouts[1] * scouts[2])
     groups = np.full(K, -1) if groups is None else groups
     priors = world.priors if use_priors else np.zeros((C, K))
     on = np.zeros((C, setting.B, K), bool)
     right = np.zeros((C, setting.B, world.images.shape[1]), bool)
     right[:, :pilots] = run(world, on[:, :pilots], rng, slice(None))
     state = None
-    for r in range(pilots, setting.B - finals):
-        recipe, state = posterior.draw(_trials(on, right, r, n), priors, groups, rng, state)
+    searched = setting.B - finals - spent
+    for r in range(pilots, searched):
+        recipe, state = posterior.draw(_trials(on, right, r, n, asked), priors, groups, rng, state)
         on[:, r] = recipe
         right[:, r] = run(world, on[:, r : r + 1], rng, slice(None))[:, 0]
-    belief = posterior.believe(_trials(on, right, setting.B - finals, n), priors, rng, state)
+    belief = posterior.believe(_trials(on, right, searched, n, asked), priors, rng, state)
     shipped = posterior.ship(belief, groups, setting.B, rule)
     on[:, setting.B - finals :] = shipped[:, None]
     right[:, setting.B - finals :] = run(world, on[:, setting.B - finals :], rng, slice(None))
-    return Played(on, right[:, :, :n], right[:, :, n:], shipped, belief, pilots, finals)
+    made = np.r_[:searched, setting.B - finals : setting.B]
+    return Played(on[:, made], right[:, made, :n], right[:, made, n:], shipped, belief, pilots, finals)
 
 
-def _trials(on: Bools, right: Bools, runs: int, n: int) -> posterior.Trials:
+def _scout(tier: World, number: int, rng: np.random.Generator, priors: Floats) -> posterior.Scouts:
+    """Cheaper runs, each drawn from the belief over those before it; the first is the bare start."""
+    C, K, n = *priors.shape, tier.setting.n
+    on, right = np.zeros((C, number, K), bool), np.zeros((C, number, n), bool)
+    state = None
+    for r in range(number):
+        if r:
+            on[:, r], state = posterior.draw(_trials(on, right, r, n), priors, np.full(K, -1), rng, state)
+        right[:, r] = run(tier, on[:, r : r + 1], rng, slice(0, n))[:, 0]
+    return posterior.Scouts(on, 100 * right.mean(-1))
+
+
+def _trials(on: Bools, right: Bools, runs: int, n: int, scouts: posterior.Scouts | None = None) -> posterior.Trials:
     scores = 100 * right[:, :runs, :n].mean(-1)
-    return posterior.Trials(on[:, :runs], scores, n, float(scores.mean()) / 100)
+    sound = scores.max(axis=1, initial=100.0 / 3, keepdims=True)
+    collapsed = scores < sound / 2
+    spread = accuracy_variance(float(scores[~collapsed].mean()) / 100 if runs else 0.85)
+    return posterior.Trials(on[:, :runs], scores, n, spread, scouts=scouts, collapsed=collapsed)
 
 
 def gains(world: World, shipped: Bools) -> Floats:
@@ -77,7 +106,7 @@ class Judged:
 def judge(world: World, played: Played, rng: np.random.Generator) -> Judged:
     """Steps 5 to 7 for every campaign."""
     both = np.concatenate([played.validation, played.test], axis=2)
-    trials = posterior.Trials(played.on, 100 * both.mean(-1), both.shape[2], float(both.mean()))
+    trials = posterior.Trials(played.on, 100 * both.mean(-1), both.shape[2], accuracy_variance(float(both.mean())))
     belief = posterior.believe(trials, np.zeros(played.shipped.shape), rng)
     true_gain, true_shares = gains(world, played.shipped), world.shares(played.shipped)
     finals, proven, covered = [], [], []
@@ -136,4 +165,27 @@ def keep_if_better(world: World, rng: np.random.Generator, flips: float = 0.0) -
         better = score > best
         current = np.where(better[:, None], trial, current)
         best = np.where(better, score, best)
+    return current, best
+
+
+def best_of_eight(world: World, rng: np.random.Generator) -> tuple[Bools, Floats]:
+    """Eight recipes a round, each with about four flips from the best so far; the best of them is kept if it is better.
+
+    Returns what `keep_if_better` returns.
+    """
+    setting = world.setting
+    C, K = setting.campaigns, setting.K
+    validation, everyone = slice(0, setting.n), np.arange(C)
+    current = np.zeros((C, K), bool)
+    best = 100 * run(world, current[:, None], rng, validation).mean(-1)[:, 0]
+    left = setting.B - 1
+    while left:
+        size = min(8, left)
+        trials = current[:, None] ^ (rng.random((C, size, K)) < 4.0 / K)
+        scores = 100 * run(world, trials, rng, validation).mean(-1)
+        winner = scores.argmax(axis=1)
+        better = scores[everyone, winner] > best
+        current = np.where(better[:, None], trials[everyone, winner], current)
+        best = np.where(better, scores[everyone, winner], best)
+        left -= size
     return current, best

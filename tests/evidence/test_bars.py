@@ -116,6 +116,21 @@ def test_hard_worlds() -> None:
         assert ours >= factor * gains(world, keep_if_better(world, rng)[0]).mean()
 
 
+def test_one_ruinous_change_does_not_ruin_the_search() -> None:
+    """Where one change of 40 makes every training collapse, a search of 30 gains as much as without it (100 campaigns).
+
+    Within 20%: the runs that find it are lost. The change itself never ships.
+    """
+    with_it, without = (
+        make_world(Setting(kind=kind, B=30, campaigns=100), np.random.default_rng(33))
+        for kind in ("ruinous", "standard")
+    )
+    played = play(with_it, np.random.default_rng(34))
+    assert not (played.shipped & (with_it.effects < -50)).any()
+    ours = gains(with_it, played.shipped).mean()
+    assert ours >= 0.8 * gains(without, play(without, np.random.default_rng(34)).shipped).mean()
+
+
 def test_lean_loses_little_where_most_changes_harm() -> None:
     """Bar: LEAN at B = 12 loses .1 points at most (150 campaigns)."""
     rng = np.random.default_rng(32)

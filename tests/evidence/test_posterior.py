@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from convlift.evidence import gibbs, posterior
+from convlift.evidence.images import accuracy_variance
 from convlift.evidence.posterior import Belief, Trials
 
 NONE = np.full(8, -1)
@@ -13,7 +14,7 @@ def trials(runs: int, seed: int = 0, n_images: int = 1000) -> Trials:
     rng = np.random.default_rng(seed)
     on = rng.random((runs, 8)) < 0.4
     effects = np.array([2.0, 1.0, -2.0, 0, 0, 0, 0, 0])
-    return Trials(on, 85 + on @ effects + rng.normal(0, 1, runs), n_images, 0.85)
+    return Trials(on, 85 + on @ effects + rng.normal(0, 1, runs), n_images, accuracy_variance(0.85))
 
 
 def belief(mean: list[float], probability: list[float], n_images: int = 1000) -> Belief:
@@ -25,7 +26,9 @@ def test_with_every_effect_in_the_slab_the_posterior_is_conjugate_regression() -
     """pi -> 1 and the hyperparameters held: the mean of the effects is the normal equations' solution."""
     data = trials(30)
     rng = np.random.default_rng(1)
-    design = gibbs.Design(data.on.astype(float), data.score_points, np.zeros(8), 1000, 0.85)
+    design = gibbs.Design(
+        data.on.astype(float), data.score_points, np.zeros(8), np.ones(len(data.on)), 1000, accuracy_variance(0.85)
+    )
     start = gibbs.first_chain(design, rng)
     centred, scores = data.on - data.on.mean(0), data.score_points - data.score_points.mean()
     variance, noise, mean = np.array([0.05**2, 1.5**2]) + design.reshuffle, 1.3, -0.3
@@ -43,9 +46,13 @@ def test_with_every_effect_in_the_slab_the_posterior_is_conjugate_regression() -
             np.array(1.5**2),
             np.array(0.0),
             np.array(noise),
+            np.array(0.7),
+            np.array(0.5),
+            np.array(noise),
         )
         components = np.stack([np.zeros(8), np.full(8, mean)]), variance
-        effect = gibbs._effects(centred.T @ centred, centred.T @ scores, chain, components, rng).effect
+        heard = gibbs._listen(design, chain, rng)
+        effect = gibbs._effects(centred.T @ centred, centred.T @ scores, chain, components, heard, rng).effect
         total += effect
     assert np.allclose(total / sweeps, expected, atol=4 * np.sqrt(np.diag(np.linalg.inv(precision)) / sweeps).max() * 2)
 
@@ -62,7 +69,7 @@ def test_a_clear_effect_is_found_and_learned_quantities_are_sane() -> None:
 def test_campaigns_side_by_side_do_not_mix() -> None:
     """One campaign of great effects beside one without any."""
     good, flat = trials(60), np.full(60, 85.0)
-    both = Trials(np.stack([good.on, good.on]), np.stack([good.score_points, flat]), 1000, 0.85)
+    both = Trials(np.stack([good.on, good.on]), np.stack([good.score_points, flat]), 1000, accuracy_variance(0.85))
     found = posterior.believe(both, np.zeros(8), np.random.default_rng(3), sweeps=200)
     assert found.probability[0, 0] > 0.9
     assert np.all(np.abs(found.mean[1]) < 0.5)
@@ -84,14 +91,14 @@ def test_without_runs_the_priors_decide() -> None:
 
 
 def test_no_candidates_is_the_bare_starting_point() -> None:
-    empty = Trials(np.zeros((3, 0), bool), np.full(3, 80.0), 100, 0.8)
+    empty = Trials(np.zeros((3, 0), bool), np.full(3, 80.0), 100, accuracy_variance(0.8))
     on, _ = posterior.draw(empty, np.zeros(0), np.zeros(0, int), np.random.default_rng(0))
     assert on.shape == (0,)
     assert posterior.believe(empty, np.zeros(0), np.random.default_rng(0)).intercept == pytest.approx(80)
 
 
 def test_at_most_twelve_changes_and_one_level_a_factor() -> None:
-    many = Trials(np.zeros((0, 60), bool), np.zeros(0), 300, 0.85)
+    many = Trials(np.zeros((0, 60), bool), np.zeros(0), 300, accuracy_variance(0.85))
     groups = np.concatenate([np.repeat(np.arange(15), 2), np.full(30, -1)])
     rng, state = np.random.default_rng(7), None
     for _ in range(40):
@@ -108,7 +115,7 @@ def test_the_same_generator_gives_the_same_recipe() -> None:
 def test_dear_changes_are_drawn_less_often() -> None:
     rng = np.random.default_rng(9)
     cost = np.array([3.0, 3, 3, 3, 0, 0, 0, 0])
-    dear = Trials(np.zeros((0, 8), bool), np.zeros(0), 300, 0.85, cost)
+    dear = Trials(np.zeros((0, 8), bool), np.zeros(0), 300, accuracy_variance(0.85), cost)
     drawn = np.mean([posterior.draw(dear, np.zeros(8), NONE, rng)[0] for _ in range(60)], axis=0)
     assert drawn[:4].mean() < drawn[4:].mean() - 0.1
 

@@ -6,7 +6,7 @@ E[p(1-p)] = .44 A(1-A). A change that reshuffles mixes z with its own direction 
 Effects are in points. Suffixes: C campaigns, K candidates, R runs, N images.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Setting:
     B: int = 12
     K: int = 40
     campaigns: int = 100
-    kind: str = "standard"  # standard, null, antagonism, harsh, normal, small-harm
+    kind: str = "standard"  # or null, antagonism, synergy, all-help, harsh, ruinous, normal, small-harm
     accuracy: float = 0.85
     prior_correlation: float = 0.0
     n_test: int = 0  # 0: n
@@ -64,7 +64,7 @@ def make_world(setting: Setting, rng: np.random.Generator) -> World:
     """Draw the truths of `setting.campaigns` campaigns."""
     shape = (setting.campaigns, setting.K)
     effects = _effects(setting, rng)
-    mean, sd = (-0.25, 0.2) if setting.kind == "antagonism" else (-0.05, 0.15)
+    mean, sd = {"antagonism": (-0.25, 0.2), "synergy": (0.5, 0.3)}.get(setting.kind, (-0.05, 0.15))
     upper = np.triu(rng.normal(mean, sd, (*shape, setting.K)), 1)
     size = np.sqrt(np.abs(effects))
     interactions = (upper + np.swapaxes(upper, 1, 2)) * size[:, :, None] * size[:, None, :]
@@ -98,6 +98,19 @@ def run(world: World, on: NDArray[np.bool_], rng: np.random.Generator, images: s
     return rng.random(chance.shape) < chance
 
 
+def cheaper(world: World, correlation: float, rng: np.random.Generator) -> World:
+    """The same changes in shorter trainings: effects .7 times as large and correlated with the full ones as asked, five
+    points less accuracy, more luck of the seed."""
+    effects = world.effects
+    if correlation:
+        spread = float(effects.std()) * np.sqrt(1 / correlation**2 - 1)
+        effects = 0.7 * (effects + spread * rng.normal(size=effects.shape))
+    else:
+        effects = 0.7 * rng.permuted(effects, axis=1)
+    setting = replace(world.setting, accuracy=world.setting.accuracy - 0.05, s=world.setting.s + 0.2)
+    return replace(world, setting=setting, effects=effects)
+
+
 def _effects(setting: Setting, rng: np.random.Generator) -> Floats:
     shape = (setting.campaigns, setting.K)
     if setting.kind == "normal":
@@ -106,9 +119,14 @@ def _effects(setting: Setting, rng: np.random.Generator) -> Floats:
     kind = rng.random(shape)
     gain = np.exp(rng.uniform(np.log(0.3), np.log(3.0), shape))
     loss = -np.exp(rng.uniform(np.log(0.2), np.log(worst), shape))
+    if setting.kind == "ruinous":  # the standard world, but for one change with which nothing is learned at all
+        ruin = np.arange(setting.K) == rng.integers(0, setting.K, (setting.campaigns, 1))
+        return np.where(ruin, -70.0, np.where(kind < good, gain, np.where(kind < good + bad, loss, 0.0)))
     nothing = -0.15 if setting.kind == "small-harm" else 0.0
     if setting.kind == "null":
         return np.zeros(shape)
+    if setting.kind in ("synergy", "all-help"):  # small effects, none of them harmful
+        return np.where(kind < 0.6, np.exp(rng.uniform(np.log(0.1), np.log(0.8), shape)), 0.0)
     return np.where(kind < good, gain, np.where(kind < good + bad, loss, nothing))
 
 

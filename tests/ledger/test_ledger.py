@@ -3,6 +3,7 @@
 import sqlite3
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,14 @@ def test_another_campaign_is_refused_in_words(tmp_path: Path) -> None:
         assert part in text
     assert "metric" not in text
     open_ledger(tmp_path, IDENTITY).close()  # the lock was given back
+
+
+def test_other_groups_are_another_campaign(tmp_path: Path) -> None:
+    open_ledger(tmp_path / "alone", IDENTITY).close()
+    with pytest.raises(LedgerError, match=r"groups was absent, is gggggggggggg\.\.\."):
+        open_ledger(tmp_path / "alone", replace(IDENTITY, groups="g" * 64))
+    with open_ledger(tmp_path / "grouped", replace(IDENTITY, groups="g" * 64)) as ledger:
+        assert ledger.identity.groups == "g" * 64
 
 
 def test_the_budget_may_change_and_is_remembered(tmp_path: Path) -> None:

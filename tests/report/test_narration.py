@@ -37,6 +37,22 @@ class Told(NamedTuple):
     story: dict[str, Any]
 
 
+def test_the_reasons_for_the_changes_come_from_the_ledger(told: Told) -> None:
+    told.ledger.record("story", told.story)
+    told.ledger.record("diagnosis", ["overfit: accuracy 0.98 in training, 0.70 in validation"])
+    told.ledger.record("why", {"horizontal flip": "for it: overfit"})
+    told.ledger.record("left out", {"epochs x3": "no room", "width x2": "no room"})
+    added = {"name": "epochs x3", "prior": 0.9, "cost": 3.0, "why": "for it: under-trained"}
+    told.ledger.record(
+        "revision", {"trial": 4, "diagnosis": ["under-trained: still falls"], "added": [added], "doubted": []}
+    )
+    choice = story_of(told.ledger).choice
+    assert choice.symptoms == ("overfit: accuracy 0.98 in training, 0.70 in validation",)
+    assert choice.tried == {"horizontal flip": "for it: overfit"}
+    assert choice.left_out == {"width x2": "no room"}, "what the revision added is left out no more"
+    assert (choice.seen, choice.added) == (("under-trained: still falls",), {"epochs x3": "for it: under-trained"})
+
+
 def outcome(dataset: Dataset, labels: np.ndarray, wrong: int) -> Outcome:
     """A run that takes the first `wrong` test images for the next class, ever surer."""
     said = labels.copy()

@@ -14,7 +14,7 @@ import pytest
 from conftest import make_picture, make_result, make_story, make_verdicts
 from convlift.outcome import Finding, Result
 from convlift.report.page import render
-from convlift.report.story import Story
+from convlift.report.story import Choice, Story
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "link", "br", "img"}
@@ -192,3 +192,29 @@ def test_chromium_opens_it_without_a_console_line(page: str, tmp_path: Path) -> 
     found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "CONSOLE" not in found.stderr
     assert "How this was judged" in found.stdout
+
+
+def test_why_changes_were_tried_is_told_and_folded(result: Result, story: Story) -> None:
+    choice = Choice(
+        symptoms=("overfit: accuracy 0.981 in training, 0.702 in validation",),
+        tried={"horizontal flip": "for it: overfit; expected +0.75 points"},
+        left_out={"width x2": "the budget has room for 20 candidates", HOSTILE: HOSTILE},
+        seen=("under-trained: validation loss still falls at the end",),
+        added={"epochs x3": "for it: under-trained; expected +0.95 points"},
+    )
+    page = render(result, dataclasses.replace(story, choice=choice))
+    text = Reader(page).text
+    assert "Overfit: accuracy 0.981 in training, 0.702 in validation." in text
+    assert "1 change that answers to it was added to the list" in text
+    for reason in (choice.tried | choice.left_out | choice.added).values():
+        assert reason[1:] in text
+    assert HOSTILE not in page
+    section = page.partition('<section id="why">')[2].partition("</section>")[0]
+    assert section.count("<details") == 3
+    assert "<details open" not in section
+
+
+def test_a_start_without_symptoms_and_a_story_without_reasons(result: Result, story: Story) -> None:
+    assert 'id="why"' not in render(result, story), "a ledger of an earlier version holds no reasons"
+    healthy = dataclasses.replace(story, choice=Choice(tried={"horizontal flip": "no symptom for or against it"}))
+    assert "It showed nothing that a change is known to mend." in Reader(render(result, healthy)).text

@@ -26,6 +26,10 @@ def test_the_headline_states_scores_gain_interval_and_test(result: Result) -> No
     )
 
 
+def test_the_headline_names_the_metric_as_it_is_shown(result: Result) -> None:
+    assert headline(dataclasses.replace(result, metric="log-loss")).startswith("log-loss skill 0.712 -> 0.823")
+
+
 @pytest.mark.parametrize(
     ("gain", "expected"),
     [((3.0, 1.0, 5.0), "better"), ((0.9, -0.8, 2.6), "unclear"), ((-2.3, -4.0, -0.6), "worse")],

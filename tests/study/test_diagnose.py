@@ -1,14 +1,33 @@
+import dataclasses
+
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
+from convlift.data.arrays import array_source
+from convlift.data.dataset import Dataset
+from convlift.data.splits import make_splits
+from convlift.data.store import open_store
 from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.recipes import built_in
 from convlift.study.diagnose import diagnose
 from convlift.study.intervention import Facts
 from convlift.study.symptoms import Symptom
+from convlift.trial.order import Order
+from convlift.trial.run import run_trial
 
 PLENTY = Facts(training_images=20_000, classes=4)
 PLAIN = built_in("plain")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """300 grey digits of 8 pixels, divided."""
+    whole = load_digits()
+    images = np.rint(whole.images[:300] * (255 / 16)).astype(np.uint8)
+    source = array_source("digits", {None: (images, whole.target[:300])}, tuple("0123456789"))
+    store = open_store(source, tmp_path_factory.mktemp("digits"))
+    return Dataset(store, make_splits(store, 0))
 
 
 def curve(validation_losses, train=0.95, validation=0.94, phase="train"):
@@ -67,6 +86,26 @@ def test_curves_name_their_symptom_alone(shown, symptom):
     assert symptoms(shown) == {symptom}
 
 
+@pytest.mark.parametrize(
+    ("losses", "augmentation", "symptom"),
+    [
+        ((2.5, 0.2), {}, Symptom.UNSTABLE),
+        ((1.38, 1.37), {}, Symptom.UNDER_TRAINED),
+        ((1.38, 1.37), {"rotation": 0.5}, Symptom.OVER_AUGMENTED),
+        ((1.38, 0.2), {"rotation": 0.5}, None),
+    ],
+    ids=["worse than a guess at first", "never left the guess", "augmented beyond recognition", "slow at first alone"],
+)
+def test_training_losses_are_held_against_a_guess(losses, augmentation, symptom):
+    """Of four classes a guess has ln 4 = 1.39."""
+    flat = outcome(losses=(0.5, 0.5))
+    shown = dataclasses.replace(
+        flat, curve=tuple(dataclasses.replace(e, train_loss=loss) for e, loss in zip(flat.curve, losses, strict=True))
+    )
+    recipe = PLAIN.edit(data={"augmentation": augmentation})
+    assert symptoms(shown, recipe=recipe) == ({symptom} if symptom else set())
+
+
 def test_a_gap_within_the_noise_of_few_images_is_no_overfitting():
     shown = outcome(train=0.93, validation=0.87)
     assert symptoms(shown, np.zeros(50, np.int64)) == set()
@@ -108,6 +147,60 @@ def test_wrong_labels_are_contradicted_with_confidence():
 def test_hesitant_errors_are_not_label_noise():
     labels, probabilities = answers(np.random.default_rng(3), claims=(6, 4))
     assert Symptom.LABEL_NOISE not in symptoms(outcome(probabilities=probabilities), labels)
+
+
+def test_the_class_that_is_missed_is_named_with_its_numbers():
+    rng = np.random.default_rng(4)
+    labels, probabilities = answers(rng, claims=(97, 3))
+    missed = (labels == 2) & (rng.random(len(labels)) < 0.4)
+    probabilities[missed] = np.roll(probabilities[missed], 1, axis=1)
+    found = {
+        each.symptom: each.reason for each in diagnose(outcome(probabilities=probabilities), labels, PLAIN, PLENTY)
+    }
+    assert found[Symptom.WEAK_CLASS].startswith("0.5")
+    assert "of class 2 are recognized" in found[Symptom.WEAK_CLASS]
+
+
+def test_the_weakest_of_many_small_classes_is_no_weak_class():
+    """Among 100 classes of 20 images at 85%, one lies 3 of its own standard errors low by chance."""
+    rng = np.random.default_rng(5)
+    alarms = 0
+    for _ in range(20):
+        labels, probabilities = answers(rng, claims=(85, 15), n=2000, classes=100)
+        alarms += Symptom.WEAK_CLASS in symptoms(outcome(probabilities=probabilities), labels)
+    assert alarms <= 3
+
+
+def test_dropout_that_lowers_the_training_accuracy_is_no_underfitting():
+    assert symptoms(outcome(train=0.85, validation=0.95)) == set()
+    assert symptoms(outcome(train=0.85, validation=0.86)) == {Symptom.UNDERFIT}
+
+
+def test_losses_that_differ_within_the_noise_of_few_images_say_nothing():
+    labels, probabilities = answers(np.random.default_rng(6), claims=(9, 1), n=2000)
+    falling = outcome(losses=(0.5, 0.45, 0.43, 0.42, 0.38, 0.35), probabilities=probabilities)
+    assert symptoms(falling, labels) == {Symptom.UNDER_TRAINED}
+    few = dataclasses.replace(falling, validation_probabilities=probabilities[:60])
+    assert Symptom.UNDER_TRAINED not in symptoms(few, labels[:60])
+
+
+@pytest.mark.parametrize(
+    ("change", "symptom"),
+    [
+        ({"training": {"learning_rate": 1e-5}}, Symptom.UNDER_TRAINED),
+        ({"training": {"learning_rate": 0.3}}, Symptom.UNSTABLE),
+        ({"data": {"augmentation": {"rotation": 0.5, "zoom": 0.5, "translation": 0.3}}}, Symptom.OVER_AUGMENTED),
+        ({"training": {"epochs": 4}}, Symptom.UNDER_TRAINED),
+    ],
+    ids=["rate too low", "rate too high", "augmented beyond recognition", "too short"],
+)
+def test_real_digits_show_what_was_done_to_them(digits, change, symptom):
+    recipe = PLAIN.at(8).edit(**change)
+    shown = run_trial(Order(recipe, 1), digits, None, lambda epoch: None)
+    facts = Facts(len(digits.splits.train), 10, 1, 8)
+    found = {each.symptom for each in diagnose(shown, digits.labels[digits.splits.validation], recipe, facts)}
+    assert symptom in found
+    assert Symptom.OVERFIT not in found
 
 
 def test_facts_alone_name_imbalance_and_scarcity():

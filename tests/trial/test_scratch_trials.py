@@ -261,3 +261,14 @@ def test_the_built_in_recipes_learn_digits(run, digits):
 
 def test_a_curve_can_be_written_down(run):
     assert json.loads(json.dumps(figures(run(TINY).curve)))[0]["phase"] == "train"
+
+
+def test_a_training_that_learns_nothing_is_given_up_at_half_where_that_was_asked(digits, tmp_path):
+    ruined = TINY.edit(training={"epochs": 6, "optimizer": "sgd", "learning_rate": 1.0, "weight_decay": 0.9})
+    sound = TINY.edit(training={"epochs": 6})
+    given_up = run_trial(Order(ruined, 0, gives_up=True), digits, tmp_path)
+    assert given_up.status == "diverged"
+    assert len(given_up.curve) == 3
+    assert "after 3 of 6 epochs" in given_up.reason
+    assert len(run_trial(Order(ruined, 0), digits, tmp_path).curve) == 6
+    assert run_trial(Order(sound, 0, gives_up=True), digits, tmp_path).status == "finished"

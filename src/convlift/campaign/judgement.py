@@ -1,17 +1,19 @@
 """The sealed test is opened, once: the total gain, the share and verdict of every change, the result to show."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.loop import Frozen, floored, switches
+from convlift.campaign.space import Frozen, floored, switches
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
 from convlift.evidence import posterior
 from convlift.evidence.changes import ChangeTests, start_effect, test_changes
+from convlift.evidence.collapse import suspect
 from convlift.evidence.final import FinalJudgement, judge
+from convlift.evidence.images import effective_number, run_variance
 from convlift.evidence.shares import Shares, shares
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.execute.desk import Desk
@@ -24,13 +26,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the sealed test said. optimism_points: validation minus test score of the shipped recipe's runs."""
+    """What the sealed test said. optimism_points: validation minus test score of the shipped recipe's runs; unit: how
+    many points of the metric a point of accuracy is worth (`metrics.Metric.unit`)."""
 
     final: FinalJudgement
     verdicts: tuple[Verdict, ...]
     unexplained_points: float
     warning: str
     optimism_points: float
+    unit: float = 1.0
 
 
 def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArray[np.int64]) -> Judgement:
@@ -39,26 +43,31 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     if not finals:
         raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
     searched = desk.ledger.trials("search")
-    runs = _usable(searched) + finals
+    ended = [record for record in searched if record.status in ("finished", "diverged", "failed")]
+    fell = study.collapsed(ended)
+    # decided on validation images, which the test does not share; a run at chance, 60 points down, would drown the rest
+    lost = [record for record, collapsed in zip(ended, fell, strict=True) if collapsed]
+    runs = [record for record, collapsed in zip(ended, fell, strict=True) if not collapsed] + finals
     if frozen.start.name == BASELINE:
         runs = pilots + runs
-    lost = [record for record in searched if record.status in ("diverged", "failed")]
-    on, correct = switches(frozen, runs), _matrix(runs, test_labels)
-    tests = test_changes(on, correct)
-    final = judge(_matrix(pilots, test_labels), _matrix(finals, test_labels), tests.seed_variance)
-    belief = _belief(study, frozen, runs, lost, correct)
+    metric, groups = study.metric, study.test_groups
+    unit = metric.unit([run.outcome.test_probabilities for run in runs if run.outcome], test_labels)
+    on = switches(frozen, runs)
+    before, after, scores = (_matrix(study, records, test_labels) for records in (pilots, finals, runs))
+    tests = test_changes(on, scores, groups, unit=unit)
+    final = judge(before, after, tests.seed_variance, groups, unit=unit, lowest=metric.lowest)
+    belief = _belief(study, frozen, runs, lost, (scores, unit))
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
-        effect = start_effect(_matrix(pilots, test_labels), on, correct)
+        effect = start_effect(before, on, scores, groups, unit=unit)
         start_points = effect.value
         found.append(start_verdict(_start_subject(frozen, runs + lost), effect, len(runs + lost)))
-    split = shares(belief, frozen.on, final.gain_points.value, start_points)
-    found += _changes(frozen, runs + lost, split, tests, belief.probability)
-    validation = np.mean([study.score_points(run) for run in finals])
-    return Judgement(
-        final, tuple(found), split.unexplained, split.warning, float(validation) - 100.0 * final.final.value
-    )
+    split = shares(belief, frozen.on, final.gain_points.value, start_points, unit=unit)
+    ruinous = suspect(switches(frozen, ended), fell).culprits
+    found += _changes(frozen, runs + lost, split, tests, (belief.probability, ruinous))
+    optimism = float(np.mean([study.score_points(run) for run in finals])) - 100.0 * final.final.value
+    return Judgement(final, tuple(found), split.unexplained, split.warning, optimism, unit)
 
 
 def final_runs(desk: Desk) -> list[TrialRecord]:
@@ -78,30 +87,48 @@ def _usable(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return [record for record in records if record.status == "finished"]
 
 
-def _matrix(records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:
-    """(R, nt): 1 where a trial named a test image right, else 0."""
-    rows = [r.outcome.test_probabilities.argmax(axis=1) == labels for r in records if r.outcome is not None]
-    return np.array(rows, np.float64).reshape(len(records), len(labels))
+def _matrix(study: Study, records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:
+    """(R, nt): every trial's score on every test image, 1 at best; right or wrong where the metric is accuracy."""
+    said = [record.outcome.test_probabilities for record in records if record.outcome is not None]
+    return study.metric.matrix(said, labels) / 100.0
 
 
 def _belief(
-    study: Study, frozen: Frozen, runs: Sequence[TrialRecord], lost: Sequence[TrialRecord], correct: Floats
+    study: Study,
+    frozen: Frozen,
+    runs: Sequence[TrialRecord],
+    lost: Sequence[TrialRecord],
+    tested: tuple[Floats, float],
 ) -> posterior.Belief:
-    """The regression again, on validation and test images of all runs together; `lost` ones came to nothing."""
-    n, nt = len(study.validation_labels), correct.shape[1]
-    validation = np.array([study.score_points(run) for run in runs])
-    scores = (n * validation + 100.0 * correct.sum(axis=1)) / (n + nt)
-    accuracy = float(np.clip(scores.mean() / 100.0, 0.05, 0.995))
-    scores = floored(np.concatenate([scores, np.full(len(lost), np.nan)]))
-    trials = posterior.Trials(switches(frozen, [*runs, *lost]), scores, n + nt, accuracy)
-    return posterior.believe(
-        trials, priors(frozen.candidates), np.random.default_rng([study.seed, len(scores)]), sweeps=400
+    """The regression again, on validation and test images of all runs together; `lost` ones came to nothing.
+
+    tested: what `_matrix` has of the runs, and the metric's unit. The model thinks in points of accuracy's size.
+    """
+    correct, unit = tested
+    validation = [study.image_points(run.outcome.validation_probabilities) for run in runs if run.outcome]
+    images = np.concatenate([np.array(validation), 100.0 * correct], axis=1) / unit
+    n = len(study.validation_labels)
+    effective = effective_number(images[:, :n], study.validation_groups)
+    effective += effective_number(images[:, n:], study.test_groups)
+    seen = [*runs, *lost]
+    collapsed = study.collapsed(seen)
+    scores = floored(np.concatenate([images.mean(axis=1), np.full(len(lost), np.nan)]), collapsed)
+    trials = posterior.Trials(
+        switches(frozen, seen), scores, round(effective), run_variance(images), collapsed=collapsed
     )
+    rng = np.random.default_rng([study.seed, len(scores)])
+    belief = posterior.believe(trials, priors(frozen.candidates), rng, sweeps=400)
+    return replace(belief, mean=unit * belief.mean, sd=unit * belief.sd)
 
 
 def _changes(
-    frozen: Frozen, runs: Sequence[TrialRecord], split: Shares, tests: ChangeTests, chance: Floats
+    frozen: Frozen,
+    runs: Sequence[TrialRecord],
+    split: Shares,
+    tests: ChangeTests,
+    believed: tuple[Floats, NDArray[np.bool_]],
 ) -> tuple[Verdict, ...]:
+    """believed (K,) each: the chance of helping, and whether trainings with it come to nothing."""
     on = switches(frozen, runs)
     seconds = np.array([run.outcome.seconds if run.outcome else 0.0 for run in runs])
     subjects = [
@@ -114,7 +141,7 @@ def _changes(
         )
         for k, candidate in enumerate(frozen.candidates)
     ]
-    return verdicts(subjects, on, frozen.on, split, tests, chance)
+    return verdicts(subjects, on, frozen.on, split, tests, *believed)
 
 
 def _start_subject(frozen: Frozen, runs: Sequence[TrialRecord]) -> Subject:

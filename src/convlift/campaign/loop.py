@@ -5,48 +5,36 @@ what is claimed is measured afterwards (judgement.py), on images whose labels no
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from convlift.campaign.plan import Division, choose_candidates, divide
+from convlift.campaign.guard import guard
+from convlift.campaign.plan import (
+    Division,
+    choose_candidates,
+    divide,
+    revise_candidates,
+    revised,
+    revision_is_due,
+)
+from convlift.campaign.scout import scout, scouts_of
+from convlift.campaign.space import Frozen, floored, switched, switches, within
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.evidence import posterior
+from convlift.evidence.images import accuracy_variance
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Role, TrialRecord
 from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
-from convlift.study.candidates import Candidate, compose, groups, priors, valid
-from convlift.study.starting_points import StartingPoint
+from convlift.study.candidates import groups, priors
 
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
 SEARCH_SLACK = 1.1  # a search run gets this much more: one that is cut short has taught nothing
-WORST_POINTS = 10.0  # a run that collapsed, diverged or failed counts as this much below the median: the regression is
-# linear, and a run at chance, 60 points down, would say of everything else in it that it is ruinous
 HOPELESS = 6  # search trials that all came to nothing: the fault lies elsewhere than in their changes
-
-Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """What is searched, and at the end what ships. on (K,): the changes in `recipe`."""
-
-    start: StartingPoint
-    recipe: Recipe
-    candidates: tuple[Candidate, ...]
-    on: Bools
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The changes that are on."""
-        return tuple(c.name for c, on in zip(self.candidates, self.on, strict=True) if on)
 
 
 def run_campaign(study: Study, desk: Desk) -> Frozen:
@@ -56,13 +44,18 @@ def run_campaign(study: Study, desk: Desk) -> Frozen:
     """
     start = choose_start(study, desk)
     division = divide(study, desk, start)
-    chosen = choose_candidates(study, desk, start, division.trainings)
+    chosen = guard(study, desk, start, choose_candidates(study, desk, start, division.trainings))
+    chosen = revised(desk, chosen)
     space = Frozen(start, start.recipe, chosen, np.zeros(len(chosen), bool))
     if desk.ledger.recall("freeze") is None:
         pilots = [study.plan("pilot", study.baseline, number) for number in range(division.pilots)]
         desk.complete(pilots, lambda: desk.left() - study.closing_seconds)
-        search(study, desk, space, division)
-        shipped = shipping(study, desk, space, division, believe(study, desk, space))
+        scout(study, desk, space)
+        space = search(study, desk, space, division)
+        belief = believe(study, desk, space)
+        if desk.ledger.trials("scout"):
+            desk.ledger.record("agreement", round(float(belief.agreement), 2), replace=True)
+        shipped = shipping(study, desk, space, division, belief)
         desk.ledger.freeze(shipped.recipe, shipped.names)
     frozen = _frozen(desk, space)
     finals = [study.plan("final", frozen.recipe, number, frozen.names) for number in range(division.finals)]
@@ -97,8 +90,9 @@ def _check_time(study: Study, desk: Desk, frozen: Frozen) -> None:
         )
 
 
-def search(study: Study, desk: Desk, space: Frozen, division: Division) -> None:
-    """Draw and train until the time that the final runs need is all that is left.
+def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Frozen:
+    """Draw and train until the time that the final runs need is all that is left; after a third of it the list of
+    changes is revised once. Returns the space with what that added.
 
     Raises DataError where trial after trial comes to nothing.
     """
@@ -121,8 +115,17 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> None:
         if desk.running and desk.collect():
             _check_hope(desk)
             belief = believe(study, desk, space)
+            if revision_is_due(desk, division):
+                space = _revised(study, desk, space, belief)
+                belief = believe(study, desk, space)
             if best := most_promising(desk, space, belief):
                 desk.discard_weights(keep=[best])
+    return space
+
+
+def _revised(study: Study, desk: Desk, space: Frozen, belief: posterior.Belief) -> Frozen:
+    chosen = revise_candidates(study, desk, space.start, space.candidates, belief.mean, belief.probability)
+    return Frozen(space.start, space.recipe, chosen, np.zeros(len(chosen), bool))
 
 
 def _check_hope(desk: Desk) -> None:
@@ -161,24 +164,15 @@ def seen_trials(study: Study, desk: Desk, space: Frozen) -> posterior.Trials:
     """The search's runs as evidence; runs of the start itself where it is the baseline."""
     roles: tuple[Role, ...] = ("search", "pilot") if space.start.name == BASELINE else ("search",)
     records = [r for role in roles for r in desk.ledger.trials(role) if r.status in ("finished", "diverged", "failed")]
-    scores = floored(np.array([study.score_points(record) for record in records]))
-    if np.isnan(scores).any():  # then all are, and nothing is known
-        records, scores = [], np.zeros(0)
-    accuracy = float(np.clip(scores.mean() / 100 if len(scores) else 0.8, 0.05, 0.995))
+    collapsed = study.collapsed(records)
+    scores = floored(np.array([study.score_points(record) for record in records]), collapsed)
+    spread = accuracy_variance(float(scores.mean()) / 100 if len(scores) else 0.8)
     dearer = np.array([max(0.0, candidate.cost - 1.0) for candidate in space.candidates])
-    return posterior.Trials(switches(space, records), scores, len(study.validation_labels), accuracy, dearer)
-
-
-def floored(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores in points, those of runs that came to nothing (NaN) or collapsed at WORST_POINTS below the median."""
-    known = scores[~np.isnan(scores)]
-    return np.fmax(scores, np.median(known) - WORST_POINTS) if len(known) else scores
-
-
-def switches(space: Frozen, records: Sequence[TrialRecord]) -> Bools:
-    """(R, K): which candidates each trial had on."""
-    rows = [[candidate.name in record.names for candidate in space.candidates] for record in records]
-    return np.array(rows, bool).reshape(len(records), len(space.candidates))
+    scouts = scouts_of(study, desk, space)
+    seen = posterior.Trials(
+        switches(space, records), scores, len(study.validation_labels), spread, dearer, scouts, collapsed
+    )
+    return study.weighed(seen, records)
 
 
 def believe(study: Study, desk: Desk, space: Frozen) -> posterior.Belief:
@@ -187,37 +181,11 @@ def believe(study: Study, desk: Desk, space: Frozen) -> posterior.Belief:
     return posterior.believe(trials, priors(space.candidates), np.random.default_rng([study.seed, len(trials.on)]))
 
 
-def switched(space: Frozen, on: Bools) -> Frozen:
-    """The same candidates with those of `on` switched on."""
-    return Frozen(space.start, compose(space.start.recipe, space.candidates, on), space.candidates, on)
-
-
-def within(space: Frozen, on: Bools, worth: NDArray[np.float64], fits: Callable[[Recipe], bool]) -> Frozen:
-    """The changes of `on` that fit together and whose recipe `fits`: where not all do, the least worthy of those that
-    make a training dearer are left out. What is left may still not fit."""
-    chosen = switched(space, fitting(space, on, worth))
-    for k in sorted(np.flatnonzero(chosen.on), key=lambda k: worth[k]):
-        if fits(chosen.recipe):
-            break
-        if space.candidates[k].cost > 1.0:
-            fewer = chosen.on.copy()
-            fewer[k] = False
-            chosen = switched(space, fitting(space, fewer, worth))
-    return chosen
-
-
-def fitting(space: Frozen, on: Bools, worth: NDArray[np.float64]) -> Bools:
-    """`on`, without the least worthy changes where not all of them fit together."""
-    on = on.copy()
-    while not valid(space.start.recipe, space.candidates, on):
-        on[min(np.flatnonzero(on), key=lambda k: worth[k])] = False
-    return on
-
-
 def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief: posterior.Belief) -> Frozen:
     """What would ship if the search ended now: changes that probably help, that were tried at all, that fit together,
     and whose final runs fit into the time."""
-    tried = switches(space, [r for r in desk.ledger.trials("search") if r.status == "finished"]).any(axis=0)
+    finished = [record for record in desk.ledger.trials("search") if record.status == "finished"]
+    tried = switches(space, finished)[~study.collapsed(finished)].any(axis=0)
     wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship) & tried
     allowed = min(desk.left() - study.closing_seconds, MOST_FOR_FINALS * desk.budget_seconds)
     return within(space, wanted, belief.mean, lambda recipe: _finals_seconds(study, desk, recipe, division) <= allowed)

@@ -2,15 +2,22 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.campaign.guard import added
 from convlift.campaign.study import Study
 from convlift.errors import BudgetError
 from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
+from convlift.ledger.fingerprint import fingerprint
 from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
-from convlift.study.candidates import Candidate, candidates, limit_for
-from convlift.study.diagnose import diagnose
+from convlift.study.candidates import CATALOGUE, Candidate, LeftOut, candidates, limit_for
+from convlift.study.diagnose import Diagnosis, diagnose
+from convlift.study.priors import document, shipped_expectations
 from convlift.study.starting_points import StartingPoint
 
 DEAREST = 3.0  # a candidate may make a training this many times as dear
@@ -18,13 +25,45 @@ PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are che
 MOST_PILOTS = 8
 DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
 SHARING = 10  # trainings that use one extraction of features, so that each carries that part of it
+REVISION_PART = 8  # one in so many places on the list is kept for the revision
+LEAST_BEFORE_REVISION = 4  # search runs: with fewer, which of them is the best is chance
+DOUBTED = 0.15  # probability of helping, below which the report calls a change harmful (evidence/verdicts.py)
 FEWEST = 3  # trainings in a campaign, one after the other: of the baseline, to search, of what ships
 
 
 def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> tuple[Candidate, ...]:
-    """The changes to be tried, from the symptoms of the start's own probe; the ledger keeps why, and why not others."""
+    """The changes to be tried, from the symptoms of the start's own probe; the ledger keeps why, and why not others.
+
+    An eighth of the list stays free for what the revision may add. Where the study brings a pool of its own, that is
+    tried as it is.
+    """
+    if study.pool is not None:
+        desk.ledger.record("diagnosis", [])
+        desk.ledger.record("candidates", [candidate.name for candidate in study.pool])
+        desk.ledger.record("left out", {})
+        return study.pool
+    desk.ledger.record("priors", fingerprint(document(study.expectations or shipped_expectations())))
+    found = _of_the_start(study, desk, start)
+    limit = limit_for(trainings)
+    chosen, left_out = _fitting(study, desk, start, found, limit - limit // REVISION_PART, trainings)
+    desk.ledger.record("diagnosis", [diagnosis.sentence for diagnosis in found])
+    desk.ledger.record("candidates", [candidate.name for candidate in chosen])
+    desk.ledger.record("why", {candidate.name: candidate.why for candidate in chosen})
+    desk.ledger.record("left out", {each.name: each.reason for each in left_out})
+    return chosen
+
+
+def _of_the_start(study: Study, desk: Desk, start: StartingPoint) -> tuple[Diagnosis, ...]:
     tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
-    found = diagnose(tried[0].outcome, study.validation_labels, start.recipe, study.facts) if tried[0].outcome else ()
+    outcome = tried[0].outcome
+    return diagnose(outcome, study.validation_labels, start.recipe, study.facts) if outcome else ()
+
+
+def _fitting(
+    study: Study, desk: Desk, start: StartingPoint, found: tuple[Diagnosis, ...], limit: int, trainings: int
+) -> tuple[tuple[Candidate, ...], tuple[LeftOut, ...]]:
+    """The catalogue against the start's recipe, each change with its price; from the first runs alone, so that a
+    resumed campaign finds the same."""
     timed = desk.ledger.trials("pilot")[:1] + desk.ledger.trials("probe")
     each = study.seconds(start.recipe, timed, again=True)
     sharing = max(1.0, min(SHARING, trainings / 2))
@@ -34,11 +73,100 @@ def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings:
         return (again + (study.seconds(recipe, timed) - again) / sharing) / each
 
     symptoms = {diagnosis.symptom for diagnosis in found}
-    chosen, left_out = candidates(start.recipe, study.facts, symptoms, limit_for(trainings), cost, DEAREST)
-    desk.ledger.record("diagnosis", [diagnosis.reason for diagnosis in found])
-    desk.ledger.record("candidates", [candidate.name for candidate in chosen])
-    desk.ledger.record("left out", {each.name: each.reason for each in left_out})
-    return chosen
+    return candidates(start.recipe, study.facts, symptoms, limit, cost, DEAREST, study.expectations)
+
+
+def revision_is_due(desk: Desk, division: "Division") -> bool:
+    """Whether the first third of the search has ended and the list of changes was not revised yet."""
+    ended = sum(record.outcome is not None for record in desk.ledger.trials("search"))
+    planned = division.trainings - division.pilots - division.finals
+    return ended >= max(LEAST_BEFORE_REVISION, planned / 3) and desk.ledger.recall("revision") is None
+
+
+def revise_candidates(
+    study: Study,
+    desk: Desk,
+    start: StartingPoint,
+    chosen: tuple[Candidate, ...],
+    belief_mean: NDArray[np.float64],
+    belief_probability: NDArray[np.float64],
+) -> tuple[Candidate, ...]:
+    """The list of changes, once revised: what the symptoms of the search call for is added at its end.
+
+    belief_mean, belief_probability (K,): of the chosen changes, from validation images alone. Nothing is taken off the
+    list: what probably harms is hardly drawn any more, and stays declared, so that the correction for the number of
+    changes counts it. The ledger's fact "revision" keeps the reasons, and gives a resumed campaign the same list.
+    """
+    if study.pool is None and desk.ledger.recall("revision") is None:
+        desk.ledger.record("revision", _revision(study, desk, start, chosen, belief_mean, belief_probability))
+    return revised(desk, chosen)
+
+
+def revised(desk: Desk, chosen: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """The list with what the revision added; as it is where there was none so far."""
+    kept = desk.ledger.recall("revision", {"added": []})
+    catalogue = {intervention.name: intervention for intervention in CATALOGUE}
+    return chosen + tuple(
+        Candidate(catalogue[each["name"]], each["prior"], each["cost"], each["why"]) for each in kept["added"]
+    )
+
+
+def _revision(
+    study: Study,
+    desk: Desk,
+    start: StartingPoint,
+    chosen: tuple[Candidate, ...],
+    belief_mean: NDArray[np.float64],
+    belief_probability: NDArray[np.float64],
+) -> dict[str, Any]:
+    """What the fact "revision" holds. added: what answers a symptom that the run believed to be the best shows and the
+    start did not, where no symptom speaks against it, the guard has no objection, and no level of its factor is
+    probably harmful: the most promising of each factor, as many as the list has room for."""
+    ended = [r for r in desk.ledger.trials("search") if r.status == "finished"]
+    worth = dict(zip((candidate.name for candidate in chosen), belief_mean, strict=True))
+    best = max(ended, key=lambda record: sum(worth[name] for name in record.names), default=None)
+    if best is None or best.outcome is None:
+        return {"trial": None, "diagnosis": [], "added": [], "doubted": []}
+    now = diagnose(best.outcome, study.validation_labels, best.recipe, study.facts)
+    symptoms = {diagnosis.symptom for diagnosis in now}
+    new = symptoms - {diagnosis.symptom for diagnosis in _of_the_start(study, desk, start)}
+    doubted = [c for c, p in zip(chosen, belief_probability, strict=True) if p < DOUBTED]
+    spoiled = {factor for candidate in doubted for factor in candidate.intervention.factors}
+    trainings = desk.ledger.recall("division")[0]
+    wanted = [
+        candidate
+        for candidate in _fitting(study, desk, start, now, len(CATALOGUE), trainings)[0]
+        # the guard names what it weakened after what it was
+        if not any(each.name == candidate.name or each.name.startswith(f"{candidate.name}, ") for each in chosen)
+        and new & set(candidate.intervention.helps)
+        and not symptoms & set(candidate.intervention.hurts)
+        and not spoiled & set(candidate.intervention.factors)
+        and _is_guarded(desk, start.recipe, candidate)
+    ]
+    promising: list[Candidate] = []
+    for candidate in sorted(wanted, key=lambda candidate: -candidate.promise):
+        taken = {factor for each in promising for factor in each.intervention.factors}
+        if len(chosen) + len(promising) < limit_for(trainings) and not taken & set(candidate.intervention.factors):
+            promising.append(candidate)
+    return {
+        "trial": best.id,
+        "diagnosis": [diagnosis.sentence for diagnosis in now if diagnosis.symptom in new],
+        "added": [{"name": c.name, "prior": c.prior, "cost": c.cost, "why": c.why} for c in promising],
+        "doubted": [candidate.name for candidate in doubted],
+    }
+
+
+def _is_guarded(desk: Desk, start: Recipe, candidate: Candidate) -> bool:
+    """Whether every augmentation that it adds has passed the guard at that strength; so too where none was asked."""
+    asked = desk.ledger.recall("guard", {"asked": []})["asked"]
+    passed = [
+        entry["answers"][-1]["strengths"]
+        for entry in asked
+        # what is weakened to the rest of a bundle was not asked about again
+        if entry["verdict"] == "kept" or (entry["verdict"] == "weakened" and len(entry["answers"]) > 1)
+    ]
+    raised = added(start, candidate.intervention.edit(start))
+    return not asked or all(any(each.get(name, 0.0) >= most for each in passed) for name, most in raised.items())
 
 
 @dataclass(frozen=True)
@@ -70,13 +198,13 @@ def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
                 f"{FEWEST} must fit; allow at least {format_duration(desk.budget_seconds - left + FEWEST * each + 1)}."
             )
         cost = study.seconds(study.baseline, records) / each
-        pilots, finals = _arms(trainings, cost, desk.executor.capacity)
+        pilots, finals = arms(trainings, cost, desk.executor.capacity)
         known = [trainings, pilots, finals]
         desk.ledger.record("division", known)
     return Division(*known)
 
 
-def _arms(trainings: int, pilot_cost: float, workers: int) -> tuple[int, int]:
+def arms(trainings: int, pilot_cost: float, workers: int) -> tuple[int, int]:
     """Pilots and final runs: the table's, more where they cost next to nothing.
 
     No worker idles in the last round of finals; pilots that cost a fraction of a training are as many as PILOTS_SHARE

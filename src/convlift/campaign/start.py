@@ -1,5 +1,7 @@
 """Which network the search starts from: cheap probes of a few very different ones."""
 
+import math
+
 from convlift.campaign.plan import FEWEST as AFTER_EACH_OTHER
 from convlift.campaign.plan import has_room
 from convlift.campaign.study import BASELINE, Study
@@ -82,7 +84,7 @@ def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[Tri
 
 def _rank(study: Study, record: TrialRecord) -> float:
     score = study.score_points(record)
-    return score if score == score else -1.0
+    return score if score == score else -math.inf
 
 
 def _check_pilot(pilot: TrialRecord, desk: Desk) -> None:

@@ -1,26 +1,37 @@
 """What a campaign is given, and the small questions that all its steps ask."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.evidence import posterior
+from convlift.evidence.images import Groups, effective_number, run_variance
+from convlift.evidence.metrics import ACCURACY, Metric
 from convlift.ledger.records import Plan, Role, TrialRecord
 from convlift.recipe import Recipe
+from convlift.study.candidates import Candidate
 from convlift.study.intervention import Facts
 from convlift.study.pace import Pace, Timed
+from convlift.study.priors import Expectations
 from convlift.study.starting_points import StartingPoint
+from convlift.trial.answer import Call
 
 BASELINE = "baseline"
+COLLAPSED = 0.25  # of the way from the largest class's share to the best run: what learns less has come to nothing
 
 
 @dataclass(frozen=True)
 class Study:
     """baseline: the recipe to be improved, and its name; starts: other starting points to probe; validation_labels
-    (n,); closing_seconds: kept at the end for judging and for the report."""
+    (n,); closing_seconds: kept at the end for judging and for the report; ask: opens a trained
+    network for questions about augmentations (guard.py), None for none; metric: what is to be raised;
+    pool: the changes to be tried instead of the catalogue's, unweighed and unguarded; expectations: what past campaigns
+    lead one to expect of changes, None for those that come with the package;
+    validation_groups (n,), test_groups (nt,): which images belong together, None where each stands alone."""
 
     baseline: Recipe
     baseline_name: str
@@ -31,6 +42,13 @@ class Study:
     seed: int
     ship: Literal["auto", "lean", "best"]
     closing_seconds: float
+    ask: Call | None = None
+    pool: tuple[Candidate, ...] | None = None
+    expectations: Expectations | None = None
+    metric: Metric = ACCURACY
+    validation_groups: Groups = None
+    test_groups: Groups = None
+    _known: dict[bytes, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def points(self) -> tuple[StartingPoint, ...]:
@@ -43,11 +61,49 @@ class Study:
         return Plan(role, recipe, int.from_bytes(digest[:4], "big") >> 1, names, fidelity)
 
     def score_points(self, record: TrialRecord) -> float:
-        """Validation accuracy of a finished trial in points, 0 to 100; NaN where it left none."""
+        """Validation score of a finished trial in points, 100 at best; NaN where it left none."""
         if record.outcome is None or not len(record.outcome.validation_probabilities):
             return float("nan")
-        said = record.outcome.validation_probabilities.argmax(axis=1)
-        return 100.0 * float((said == self.validation_labels).mean())
+        return float(self.image_points(record.outcome.validation_probabilities).mean())
+
+    def image_points(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n,): score of every validation image in points. Kept, since every belief asks for those of all runs."""
+        key = hashlib.sha256(probabilities.tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = self.metric.points(probabilities, self.validation_labels)
+        return self._known[key]
+
+    def collapsed(self, records: Sequence[TrialRecord]) -> NDArray[np.bool_]:
+        """(R,): which trials came to nothing: they diverged or failed, or name hardly more validation images right than
+        who always says the largest class. By accuracy, whatever the metric."""
+        labels = self.validation_labels
+        rates = [
+            float((record.outcome.validation_probabilities.argmax(axis=1) == labels).mean())
+            if record.outcome is not None and len(record.outcome.validation_probabilities)
+            else 0.0
+            for record in records
+        ]
+        chance = float(np.bincount(labels).max()) / len(labels)
+        best = max(rates, default=0.0)
+        return np.array(rates) < chance + COLLAPSED * max(best - chance, 0.0)
+
+    def weighed(self, trials: posterior.Trials, records: Sequence[TrialRecord]) -> posterior.Trials:
+        """Trials as the model wants them: in points of accuracy's size, on as many images as are independent.
+
+        records: the runs that the noise is judged by, those that collapsed aside. See `Metric.unit` and
+        `images.effective_number`.
+        """
+        sound = [record for record, lost in zip(records, self.collapsed(records), strict=True) if not lost]
+        said = [record.outcome.validation_probabilities for record in sound if record.outcome is not None]
+        images = np.array([self.image_points(each) for each in said]).reshape(len(said), len(self.validation_labels))
+        unit, scouts = self.metric.unit(said, self.validation_labels), trials.scouts
+        return replace(
+            trials,
+            score_points=trials.score_points / unit,
+            image_variance=run_variance(images) / unit**2,
+            n_images=round(effective_number(images, self.validation_groups)),
+            scouts=scouts and replace(scouts, score_points=scouts.score_points / unit),
+        )
 
     def seconds(
         self, recipe: Recipe, records: Iterable[TrialRecord], fidelity: float = 1.0, *, again: bool = False

@@ -13,10 +13,14 @@ SEALED = -1
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A store and its splits; the labels of test images are -1 from the moment it is made, in the store too."""
+    """A store and its splits; the labels of test images are -1 from the moment it is made, in the store too.
+
+    groups (N,): which images belong together, None where each stands alone.
+    """
 
     store: ImageStore
     splits: Splits
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         masked = self.store.labels.copy()
@@ -27,6 +31,10 @@ class Dataset:
     def labels(self) -> NDArray[np.int64]:
         """(N,), -1 where the image is in the test."""
         return self.store.labels
+
+    def groups_of(self, part: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Groups of the images of one split, such as `splits.test`."""
+        return None if self.groups is None else self.groups[part]
 
     @property
     def name(self) -> str:
@@ -41,6 +49,6 @@ class Dataset:
         return self.store.channels
 
 
-def seal(store: ImageStore, splits: Splits) -> tuple[Dataset, SealedLabels]:
+def seal(store: ImageStore, splits: Splits, groups: NDArray[np.int64] | None = None) -> tuple[Dataset, SealedLabels]:
     """The data set that trials may see, and the test labels, to be opened once."""
-    return Dataset(store, splits), SealedLabels(store.labels[splits.test])
+    return Dataset(store, splits, groups), SealedLabels(store.labels[splits.test])

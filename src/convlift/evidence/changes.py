@@ -12,6 +12,7 @@ from scipy import linalg, stats
 
 from convlift.evidence.final import seed_variance
 from convlift.evidence.gibbs import SEED_SD, SLAB_SCALE, WITHIN
+from convlift.evidence.images import Groups, degrees_of_freedom, effective_number, image_part
 from convlift.outcome import Estimate
 
 Floats = NDArray[np.float64]
@@ -49,21 +50,28 @@ class _Ridge:
     map: Floats
 
 
-def test_changes(on: Bools, correct: Floats) -> ChangeTests:
+def test_changes(
+    on: Bools,
+    scores: Floats,
+    groups: Groups = None,  # noqa: PT028 (pytest takes the name for a test's)
+    *,
+    unit: float = 1.0,  # noqa: PT028
+) -> ChangeTests:
     """Test every change once on the opened test.
 
-    on (N, K): what each run had on, over all runs from one starting point, final runs included; correct (N, nt): each
-    run's score on each test image, in [0, 1]. A change is proven when its Holm-adjusted p (Holm 1979) is at most .05
+    on (N, K): what each run had on, over all runs from one starting point, final runs included; scores (N, nt): each
+    run's score on each test image, 1 at best. A change is proven when its Holm-adjusted p (Holm 1979) is at most .05
     and its effect is positive. A change that was on in no run or in all gets p = 1.
+    groups (nt,): which images belong together; unit: of the metric, see `metrics.Metric.unit`.
     """
-    design, points = _centred(on), 100.0 * np.asarray(correct, np.float64)
-    ridge = _ridge(design, points)
+    design, points = _centred(on), 100.0 * np.asarray(scores, np.float64)
+    ridge = _ridge(design, points, groups, unit)
     leak = ridge.map @ design
     kept = np.diagonal(leak).copy()
     np.fill_diagonal(leak, 0.0)
-    images = (ridge.map @ points).var(axis=1, ddof=1) / points.shape[1]
-    variance = images + ridge.seeds * np.sum(ridge.map**2, axis=1) + EFFECT_VARIANCE * np.sum(leak**2, axis=1)
-    df = 4.0 + min(ridge.freedom, 20.0)
+    images, own = image_part(ridge.map @ points, groups), unit**2 * EFFECT_VARIANCE
+    variance = images + ridge.seeds * np.sum(ridge.map**2, axis=1) + own * np.sum(leak**2, axis=1)
+    df = min(4.0 + min(ridge.freedom, 20.0), degrees_of_freedom(points.shape[1], groups))
     seen = np.abs(design).sum(axis=0) > 0
     # estimate and error are divided by H_jj, the part of a change that the ridge lets through: t is the same, and the
     # points are those of the change rather than of its shrunk shadow
@@ -85,10 +93,12 @@ def holm_adjusted(p: Floats) -> Floats:
     return adjusted
 
 
-def start_effect(baseline_correct: Floats, on: Bools, correct: Floats) -> Estimate:
+def start_effect(
+    baseline_scores: Floats, on: Bools, scores: Floats, groups: Groups = None, *, unit: float = 1.0
+) -> Estimate:
     """What the starting point alone adds to the baseline, in points, where the two differ.
 
-    baseline_correct (P, nt): the baseline's runs; on (N, K), correct (N, nt): all runs from the starting point. No run
+    baseline_scores (P, nt): the baseline's runs; on (N, K), scores (N, nt): all runs from the starting point. No run
     need be the bare starting point, yet one or two are worth much more than others (half-width 5 instead of 12 points
     at 20 trials on 300 images): a search draws recipes with about as many changes each, so the changes' common mean is
     hardly told from the intercept. The intercept is the generalized least-squares mean under b_j = m + N(0, v),
@@ -96,17 +106,18 @@ def start_effect(baseline_correct: Floats, on: Bools, correct: Floats) -> Estima
     of the variance, beside images and seeds. Simulated coverage in worlds with no, mixed, antagonistic and mostly
     harmful changes: with a bare run .95 to 1.00; without one .97 to 1.00, but .65 to .75 where most changes harm.
     """
-    x, points = np.asarray(on, np.float64), 100.0 * np.asarray(correct, np.float64)
-    baseline = 100.0 * np.asarray(baseline_correct, np.float64)
-    ridge = _ridge(_centred(on), points)
+    x, points = np.asarray(on, np.float64), 100.0 * np.asarray(scores, np.float64)
+    baseline = 100.0 * np.asarray(baseline_scores, np.float64)
+    ridge = _ridge(_centred(on), points, groups, unit)
     count = x.sum(axis=1)
-    leak = EFFECT_VARIANCE * x @ x.T + COMMON_VARIANCE * np.outer(count, count)
+    leak = unit**2 * (EFFECT_VARIANCE * x @ x.T + COMMON_VARIANCE * np.outer(count, count))
     weights = linalg.solve(leak + ridge.noise * np.eye(len(x)), np.ones(len(x)), assume_a="pos")
     weights /= weights.sum()
     gain = weights @ points - baseline.mean(axis=0)
-    seeds = seed_variance((baseline,), ridge.seeds)
-    variance = gain.var(ddof=1) / len(gain) + seeds * (1 / len(baseline) + weights @ weights) + weights @ leak @ weights
-    half = stats.t.ppf(0.975, 4.0 + min(ridge.freedom, 20.0)) * np.sqrt(variance)
+    seeds = seed_variance((baseline,), ridge.seeds, groups, unit)
+    variance = image_part(gain, groups) + seeds * (1 / len(baseline) + weights @ weights) + weights @ leak @ weights
+    df = min(4.0 + min(ridge.freedom, 20.0), degrees_of_freedom(len(gain), groups))
+    half = stats.t.ppf(0.975, df) * np.sqrt(variance)
     middle = float(gain.mean())
     return Estimate(middle, middle - float(half), middle + float(half))
 
@@ -117,18 +128,17 @@ def _centred(on: Bools) -> Floats:
     return centred
 
 
-def _ridge(design: Floats, points: Floats) -> _Ridge:
+def _ridge(design: Floats, points: Floats, groups: Groups = None, unit: float = 1.0) -> _Ridge:
     """Ridge with penalty g/v, g re-estimated four times: what the model leaves over, pooled with what it should be."""
     runs, candidates = design.shape
-    score = points.mean(axis=1)
-    accuracy, n = float(score.mean()) / 100.0, points.shape[1]
-    luck = 100.0**2 * WITHIN * accuracy * (1.0 - accuracy) / n
-    guess = SEED_SD**2 + luck
+    score, own = points.mean(axis=1), unit**2 * EFFECT_VARIANCE
+    luck = WITHIN * float(points.var(axis=1).mean()) / effective_number(points, groups)
+    guess = unit**2 * SEED_SD**2 + luck
     noise, freedom, gram = guess, 0.5, design.T @ design
     for _ in range(4):
-        map_KN = linalg.solve(gram + noise / EFFECT_VARIANCE * np.eye(candidates), design.T, assume_a="pos")
+        map_KN = linalg.solve(gram + noise / own * np.eye(candidates), design.T, assume_a="pos")
         freedom = max(runs - 1 - float(np.trace(map_KN @ design)), 0.5)
         left = score - score.mean() - design @ (map_KN @ score)
         noise = max((4.0 * guess + float(left @ left)) / (4.0 + freedom), guess / 4.0)
-    map_KN = linalg.solve(gram + noise / EFFECT_VARIANCE * np.eye(candidates), design.T, assume_a="pos")
-    return _Ridge(noise, max(noise - luck, 0.05**2), freedom, map_KN)
+    map_KN = linalg.solve(gram + noise / own * np.eye(candidates), design.T, assume_a="pos")
+    return _Ridge(noise, max(noise - luck, (unit * 0.05) ** 2), freedom, map_KN)

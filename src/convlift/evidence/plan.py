@@ -1,12 +1,14 @@
 """How a budget is divided between pilots, search and final runs, and what such a campaign can prove at best."""
 
 import math
+from dataclasses import dataclass
 
 from scipy import stats
 
 from convlift.errors import BudgetError
 from convlift.evidence.final import PRIOR_RUNS
 from convlift.evidence.gibbs import WITHIN
+from convlift.evidence.images import accuracy_variance
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
 USUAL_SEED_SD = 0.85  # points; the least that the final's variance assumes before it has seen any run
@@ -32,28 +34,73 @@ def pilots_and_finals(budget: int) -> tuple[int, int]:
     return 5, 6
 
 
-def minimum_detectable_points(n_test: int, pilots: int, finals: int, accuracy: float = 0.9) -> float:
-    """The gain in points that the final's 95% interval can just tell from nothing: its expected half-width.
+@dataclass(frozen=True)
+class Power:
+    """What decides how small a gain can be proven.
 
-    accuracy: about where baseline and final score. Images: luck within an image, .44 A(1-A) a run, and what the two
-    recipes' chances differ by from image to image, .34 A(1-A); seeds: .85 points a run.
+    n_test: test images, as independent ones where they come in groups (`images.effective_number`), and groups: how many
+    groups, 0 for none; pilots, finals: runs an arm. image_variance: of one run's score over images, points squared,
+    by default that of an accuracy of .9; unit: of the metric, see `metrics.Metric.unit`.
     """
-    images = 100.0**2 * accuracy * (1.0 - accuracy) * (WITHIN * (1 / pilots + 1 / finals) + BETWEEN) / n_test
-    seeds = USUAL_SEED_SD**2 * (1 / pilots + 1 / finals)
-    seed_df = PRIOR_RUNS + pilots + finals - 2
-    df = (images + seeds) ** 2 / (images**2 / max(n_test - 1, 1) + seeds**2 / seed_df)
-    return float(stats.t.ppf(0.975, df)) * math.sqrt(images + seeds)
+
+    n_test: float
+    pilots: int
+    finals: int
+    image_variance: float = accuracy_variance(0.9)
+    unit: float = 1.0
+    groups: float = 0.0
+
+    @property
+    def points(self) -> float:
+        """The gain in points that the final's 95% interval can just tell from nothing: its expected half-width.
+
+        Images: luck within an image, .44 of the image variance a run, and what the two recipes' chances differ by from
+        image to image, .34 of it; seeds: .85 points a run.
+        """
+        runs = 1 / self.pilots + 1 / self.finals
+        images = self.image_variance * (WITHIN * runs + BETWEEN) / self.n_test
+        seeds = (self.unit * USUAL_SEED_SD) ** 2 * runs
+        image_df = max((self.groups or self.n_test) - 1.0, 1.0)
+        df = (images + seeds) ** 2 / (images**2 / image_df + seeds**2 / (PRIOR_RUNS + self.pilots + self.finals - 2))
+        return float(stats.t.ppf(0.975, df)) * math.sqrt(images + seeds)
+
+    @property
+    def often(self) -> float:
+        """The true gain in points that four of five campaigns prove."""
+        return self.points * (1.0 + float(stats.norm.ppf(0.8) / stats.norm.ppf(0.975)))
 
 
-def detectable_in_words(n_test: int, pilots: int, finals: int, accuracy: float = 0.9) -> str:
-    """What this campaign can prove, to be said before it starts."""
-    points = minimum_detectable_points(n_test, pilots, finals, accuracy)
-    often = points * (1.0 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975))
+def minimum_detectable_points(
+    n_test: float, pilots: int, finals: int, image_variance: float = accuracy_variance(0.9)
+) -> float:
+    """`Power.points` of independent images."""
+    return Power(n_test, pilots, finals, image_variance).points
+
+
+def detectable_in_words(images: int, power: Power) -> str:
+    """What a campaign on so many test images could prove."""
     return (
-        f"With {n_test} test images, {_count(pilots, 'baseline run')} and {_count(finals, 'final run')}, a measured "
-        f"gain under {points:.1f} points proves nothing; a true gain of {often:.1f} points is proven in four of five "
-        "campaigns."
+        f"With {_tested(images, power)}, {_count(power.pilots, 'baseline run')} and "
+        f"{_count(power.finals, 'final run')}, a measured gain under {power.points:.1f} points proves nothing; a true "
+        f"gain of {power.often:.1f} points is proven in four of five campaigns."
     )
+
+
+def expected_in_words(images: int, power: Power) -> str:
+    """What a campaign will be able to prove, to be said before it starts; the accuracy and the runs are assumed."""
+    runs = "twice" if power.finals == 2 else f"{power.finals} times"
+    return (
+        f"With {_tested(images, power)}, a gain under about {power.points:.1f} points can hardly be proven, and one of "
+        f"{power.often:.1f} points is in four of five campaigns (if the baseline names nine in ten images right and "
+        f"each recipe is run {runs})."
+    )
+
+
+def _tested(images: int, power: Power) -> str:
+    counted = _count(images, "test image")
+    if not power.groups:
+        return counted
+    return f"{counted} in groups, which say as much as {power.n_test:.0f} independent ones"
 
 
 def little_left_to_find(trainings: int, candidates: int) -> bool:

@@ -12,14 +12,15 @@ helps nothing still reshuffles which images are right. pi, mu, tau, c and g are 
 Array suffixes: R runs, K candidates; `...` stands for independent campaigns that are computed side by side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from convlift.evidence.gibbs import Chain, Conditionals, Design, first_chain, sweep
+from convlift.evidence.collapse import Suspicion, suspect, within_suspicion
+from convlift.evidence.gibbs import Chain, Conditionals, Design, Scouting, first_chain, sweep
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -33,20 +34,44 @@ MOST_ON = 12  # more changes at once make every run a worse witness for each of 
 
 
 @dataclass(frozen=True)
+class Scouts:
+    """Cheaper runs, shorter or on frozen features: on (..., R', K) bool, score_points (..., R') in points.
+
+    They have an intercept of their own, and a change's effect in them is a learned multiple of that in full runs, give
+    or take .7 points: they point the way, and settle nothing.
+    """
+
+    on: Bools
+    score_points: Floats
+
+
+@dataclass(frozen=True)
 class Trials:
     """The finished search runs, all from the same starting point.
 
     on (..., R, K) bool: which candidates each run switched on; runs of the bare starting point are zero rows.
     score_points (..., R): score in points, 0 to 100, on the same `n_images` images; R may be 0.
-    accuracy: about where the scores lie, in [0, 1]; it sets how noisy one run is believed to be.
+    image_variance: of one run's score over images, in points squared (accuracy A: 100^2 A(1-A)); it sets how noisy one
+    run is believed to be.
+    collapsed (..., R): which runs came to nothing; None for none. What the rest explains of them is no evidence of
+    effects, see `collapse.py`; the others count by their score.
     extra_cost (K,): by how many trainings of the starting point each change makes a run dearer; None for none.
     """
 
     on: Bools
     score_points: Floats
     n_images: int
-    accuracy: float
+    image_variance: float
     extra_cost: Floats | None = None
+    scouts: Scouts | None = None
+    collapsed: Bools | None = None
+
+    @property
+    def suspicion(self) -> Suspicion | None:
+        """What the collapsed runs say of which changes; None where none collapsed."""
+        if self.collapsed is None or not self.collapsed.any():
+            return None
+        return suspect(np.asarray(self.on, bool), self.collapsed)
 
 
 @dataclass(frozen=True)
@@ -55,7 +80,8 @@ class Belief:
 
     mean, sd, probability (..., K): probability is that of an effect above zero. intercept (...,): score of the bare
     starting point, in points; noise (...,): variance g of one run around the model, in points squared. n_images: what
-    the scores were measured on.
+    the scores were measured on. agreement (...,): correlation over changes between their effects in cheaper runs and in
+    full ones, 0 where there are no cheaper runs.
     """
 
     mean: Floats
@@ -64,6 +90,7 @@ class Belief:
     intercept: Floats
     noise: Floats
     n_images: int
+    agreement: Floats = field(default_factory=lambda: np.zeros(()))
 
 
 def draw(
@@ -90,7 +117,10 @@ def draw(
         state, _ = sweep(design, state, rng)
     charge = POINTS_PER_TRAINING * (0.0 if trials.extra_cost is None else trials.extra_cost)
     wanted = np.where(state.population > charge, state.population, -np.inf)
-    return _largest(_one_per_group(wanted, groups), MOST_ON), state
+    wanted = _one_per_group(wanted, groups)
+    if suspicion := trials.suspicion:
+        wanted = within_suspicion(wanted, suspicion)
+    return _largest(wanted, MOST_ON), state
 
 
 def believe(
@@ -104,7 +134,7 @@ def believe(
     if state is None:
         state = first_chain(design, rng)
     first = squares = chance = 0.0 * state.effect
-    intercept = noise = 0.0 * state.noise
+    intercept = noise = agreement = 0.0 * state.noise
     kept = sweeps - sweeps // 4
     for number in range(sweeps):
         state, now = sweep(design, state, rng)
@@ -112,9 +142,10 @@ def believe(
             mean, square, positive = _population_moments(now)
             first, squares, chance = first + mean, squares + square, chance + positive
             intercept, noise = intercept + now.intercept, noise + state.noise
+            agreement = agreement + now.agreement
     mean = first / kept
     sd = np.sqrt(np.maximum(squares / kept - mean**2, 0.0))
-    return Belief(mean, sd, chance / kept, intercept / kept, noise / kept, trials.n_images)
+    return Belief(mean, sd, chance / kept, intercept / kept, noise / kept, trials.n_images, agreement / kept)
 
 
 def ship(belief: Belief, groups: NDArray[np.int64], runs: int, rule: Literal["auto", "lean", "best"] = "auto") -> Bools:
@@ -137,7 +168,14 @@ def _design(trials: Trials, priors: Floats) -> Design:
     on = np.asarray(trials.on, np.float64)
     scores = np.asarray(trials.score_points, np.float64)
     priors = np.broadcast_to(np.asarray(priors, np.float64), on.shape[:-2] + on.shape[-1:])
-    return Design(on, scores, priors, trials.n_images, trials.accuracy)
+    scouts = trials.scouts
+    scouting = None
+    if scouts is not None and scouts.on.shape[-2]:
+        scouting = Scouting(np.asarray(scouts.on, np.float64), np.asarray(scouts.score_points, np.float64))
+    counts = np.ones_like(scores)
+    if suspicion := trials.suspicion:
+        counts = counts - suspicion.explained
+    return Design(on, scores, priors, counts, trials.n_images, trials.image_variance, scouting)
 
 
 def _population_moments(now: Conditionals) -> tuple[Floats, Floats, Floats]:

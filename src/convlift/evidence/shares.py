@@ -28,17 +28,20 @@ class Shares:
     warning: str
 
 
-def shares(belief: Belief, shipped: NDArray[np.bool_], total: float, start: float = 0.0) -> Shares:
+def shares(
+    belief: Belief, shipped: NDArray[np.bool_], total: float, start: float = 0.0, *, unit: float = 1.0
+) -> Shares:
     """Split the total gain (points) among the shipped changes (K,).
 
     belief: the regression fitted again to every run's score on validation and test images together, after the test was
     opened (`n_images` is the sum of both). start: what the starting point adds to the baseline, in points. A remainder
     of more than half the total (and a point) gets a warning; a smaller positive one is usual, for shares are shrunk.
+    unit: of the metric, see `metrics.Metric.unit`.
     """
-    half = 1.96 * np.sqrt(belief.sd**2 + MODEL_SD**2 + (MODEL_SHARE * belief.mean) ** 2)
+    half = 1.96 * np.sqrt(belief.sd**2 + (unit * MODEL_SD) ** 2 + (MODEL_SHARE * belief.mean) ** 2)
     unexplained = total - start - float(belief.mean[shipped].sum())
     warning = ""
-    if abs(unexplained) > max(LARGE_POINTS, LARGE_SHARE * abs(total)):
+    if abs(unexplained) > max(unit * LARGE_POINTS, LARGE_SHARE * abs(total)):
         warning = (
             f"{unexplained:+.1f} of {total:+.1f} points are not explained by the shares: the changes work together "
             "differently from how they work one by one, so read the shares as a rough guide."

@@ -36,20 +36,26 @@ def verdicts(
     shares: Shares,
     tests: ChangeTests,
     probability: NDArray[np.float64],
+    ruinous: NDArray[np.bool_],
 ) -> tuple[Verdict, ...]:
     """One verdict for each of K changes, in their order.
 
     on (R, K): what each trial switched on; shipped (K,). probability (K,): of helping, from the regression that the
-    shares come from, which has seen every run on validation and test images.
+    shares come from, which has seen every run on validation and test images. ruinous (K,): what is to blame for trials
+    that came to nothing (`collapse.suspect`).
     """
     found = []
     for k, subject in enumerate(subjects):
         trials, chance = int(on[:, k].sum()), float(probability[k])
+        if ruinous[k]:
+            chance = 0.0
         label = label_of(chance, proven=bool(tests.proven[k]))
         share = Estimate(float(shares.points[k]), float(shares.low[k]), float(shares.high[k]))
         seen = f"switched on in {trials} of {len(on)} trials"
         if trials == 0:
             reason = "never switched on, so nothing is known of it"
+        elif ruinous[k]:
+            reason = f"{seen}; no training with it learned anything, and nothing else explains that"
         elif label == "proven":
             reason = (
                 f"{seen}; {_on_the_test(tests, k)}. Its share, {_interval(share)}, also allows for interactions with "

@@ -111,8 +111,9 @@ class Desk:
     def _submit(self, record: TrialRecord, seconds: float) -> None:
         self._left_behind.pop(record.id, None)
         deadline = time.monotonic() + seconds
-        save_to = str(self.weights_of(record))
-        self._hand_over(Job(record.id, record.recipe, record.seed, record.fidelity, deadline, save_to))
+        save_to = "" if record.role == "scout" else str(self.weights_of(record))
+        gives_up = record.role in ("scout", "search")
+        self._hand_over(Job(record.id, record.recipe, record.seed, record.fidelity, deadline, save_to, gives_up))
 
     def _hand_over(self, job: Job) -> None:
         self._jobs[job.id] = job

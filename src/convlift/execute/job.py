@@ -17,7 +17,8 @@ class Job:
     """One trial to run. id: the ledger's; fidelity: fraction of the full training; save_to: path of the weights or "".
 
     deadline: instant of time.monotonic(), which all processes of a machine share, by which the trial is to stop by
-    itself; the executor enforces nothing, its owner may `cancel`.
+    itself; the executor enforces nothing, its owner may `cancel`. gives_up: whether a training that has learned nothing
+    by half of its epochs ends there, as diverged.
     """
 
     id: int
@@ -26,6 +27,7 @@ class Job:
     fidelity: float = 1.0
     deadline: float | None = None
     save_to: str = ""
+    gives_up: bool = False
 
 
 class Ended(NamedTuple):

@@ -18,7 +18,8 @@ class Identity:
     """A trial may be compared only with trials of the same identity.
 
     data: the image store's fingerprint (SHA-256 of contents, labels and classes); baseline: the recipe that every
-    gain is measured against; seed: of the campaign; metric: name of the score; software: convlift's version.
+    gain is measured against; seed: of the campaign; metric: name of the score; software: convlift's version; groups:
+    fingerprint of which images belong together, "" where each stands alone.
     """
 
     data: str
@@ -26,16 +27,18 @@ class Identity:
     seed: int
     metric: str
     software: str = __version__
+    groups: str = ""
 
     def document(self) -> dict[str, Any]:
         """The identity as plain data, the baseline as its recipe file would have it."""
-        return {
+        known = {
             "data": self.data,
             "baseline": self.baseline.model_dump(),
             "seed": self.seed,
             "metric": self.metric,
             "software": self.software,
         }
+        return {**known, "groups": self.groups} if self.groups else known
 
 
 def to_json(value: Any) -> str:

@@ -15,7 +15,7 @@ from convlift.ledger.fingerprint import to_json
 from convlift.outcome import EpochReport, Outcome, Status
 from convlift.recipe import Recipe, parse_recipe
 
-Role = Literal["pilot", "probe", "search", "final"]
+Role = Literal["pilot", "probe", "scout", "search", "final"]
 
 
 @dataclass(frozen=True)

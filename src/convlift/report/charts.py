@@ -27,6 +27,7 @@ _LABEL_MARKERS = {
 }
 _ROLE_MARKERS: dict[Role, tuple[str, str, str]] = {
     "probe": ("v", MUTED, PAPER),
+    "scout": ("^", MUTED, PAPER),
     "pilot": ("s", MUTED, MUTED),
     "search": ("o", LIKELY, PAPER),
     "final": ("o", PROVEN, PROVEN),

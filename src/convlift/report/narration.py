@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
 from convlift.errors import LedgerError
+from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import TrialRecord as LedgerRecord
 from convlift.outcome import EpochReport, Estimate, Finding, Result, Verdict
 from convlift.recipe import parse_recipe
-from convlift.report.story import HardImage, Story, TrialRecord
+from convlift.report.story import Choice, HardImage, HeldBack, Story, TrialRecord
 
 HARD_IMAGES = 12
 
@@ -56,7 +57,7 @@ def story_of(ledger: Ledger) -> Story:
     frozen = ledger.recall("freeze")
     if told is None or frozen is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
-    labels = np.array(told["validation_labels"])
+    labels, metric = np.array(told["validation_labels"]), metric_named(ledger.identity.metric)
     return Story(
         shipped_recipe=parse_recipe(frozen["recipe"]).to_yaml(),
         baseline_recipe=ledger.identity.baseline.to_yaml(),
@@ -66,13 +67,15 @@ def story_of(ledger: Ledger) -> Story:
         baseline_recall=tuple(_nan(value) for value in told["baseline_recall"]),
         final_recall=tuple(_nan(value) for value in told["final_recall"]),
         class_counts={name: tuple(counts) for name, counts in told["class_counts"].items()},
-        trials=tuple(_trial(record, labels) for record in ledger.trials() if record.outcome is not None),
+        trials=tuple(_trial(record, labels, metric) for record in ledger.trials() if record.outcome is not None),
         baseline_curve=_curve(ledger.trials("pilot")),
         final_curve=_curve(ledger.trials("final")),
         hard_images=tuple(
             HardImage(base64.b64decode(i["png"]), i["true_class"], i["predicted_class"], i["confidence"])
             for i in told["hard_images"]
         ),
+        held_back=held_back(ledger.recall("guard")),
+        choice=_choice(ledger),
         minimum_detectable_points=told["minimum_detectable_points"],
         environment=told["environment"],
     )
@@ -113,6 +116,39 @@ def environment(seed: int, workers: int) -> dict[str, str]:
     }
 
 
+def _choice(ledger: Ledger) -> Choice:
+    revision = ledger.recall("revision", {"diagnosis": [], "added": []})
+    added = {each["name"]: each["why"] for each in revision["added"]}
+    left_out = ledger.recall("left out", {})
+    return Choice(
+        symptoms=tuple(ledger.recall("diagnosis", [])),
+        tried=ledger.recall("why", {}),
+        left_out={name: reason for name, reason in left_out.items() if name not in added},
+        seen=tuple(revision["diagnosis"]),
+        added=added,
+    )
+
+
+def held_back(fact: dict[str, Any] | None) -> tuple[HeldBack, ...]:
+    """What the ledger's fact "guard" says of augmentations that were weakened or left out."""
+    entries = [] if fact is None else [entry for entry in fact["asked"] if entry["reason"]]
+    return tuple(HeldBack(entry["name"], entry["way"] or "", entry["reason"], **_example(entry)) for entry in entries)
+
+
+def _example(entry: dict[str, Any]) -> dict[str, Any]:
+    shown = entry["example"]
+    if shown is None:
+        return {}
+    return {
+        "before": base64.b64decode(shown["before"]),
+        "after": base64.b64decode(shown["after"]),
+        "true_class": shown["true_class"],
+        "taken_for": shown["taken_for"],
+        "sure_before": shown["confidence_before"],
+        "sure_after": shown["confidence_after"],
+    }
+
+
 def _confusion(record: LedgerRecord, labels: Labels, classes: int) -> Labels:
     assert record.outcome is not None, "only finished trials are shown"
     said = record.outcome.test_probabilities.argmax(axis=1)
@@ -132,11 +168,11 @@ def _curve(records: tuple[LedgerRecord, ...]) -> tuple[EpochReport, ...]:
     return next((r.outcome.curve for r in records if r.outcome is not None and r.status == "finished"), ())
 
 
-def _trial(record: LedgerRecord, validation_labels: Labels) -> TrialRecord:
+def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> TrialRecord:
     outcome = record.outcome
     assert outcome is not None, "trials that have not ended are left out"
     said = outcome.validation_probabilities
-    score = float((said.argmax(axis=1) == validation_labels).mean()) if len(said) else float("nan")
+    score = metric.score(said, validation_labels) if len(said) else float("nan")
     return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds)
 
 

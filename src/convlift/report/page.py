@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from convlift.evidence.metrics import title_of
 from convlift.outcome import Estimate, Result
 from convlift.report import charts
 from convlift.report.document import document
@@ -28,7 +29,7 @@ from convlift.report.sentences import (
     signed,
     typographic,
 )
-from convlift.report.story import HardImage, Story
+from convlift.report.story import Story
 from convlift.report.thumbnails import thumbnail
 
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
@@ -49,9 +50,11 @@ def render(result: Result, story: Story) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"signed": _signed, "duration": duration, "percent": _percent, "score": _score}
+    environment.filters["capitalized"] = _capitalized
     environment.globals |= {"interval": _interval, "share": share, "counted": counted}
     page = environment.get_template("report.html.j2").render(
         result=result,
+        metric=title_of(result.metric),
         story=story,
         conclusion=conclusion(result),
         headline=headline(result),
@@ -94,6 +97,7 @@ def _data(story: Story) -> dict[str, Any]:
         "splits": [(name, sum(counts)) for name, counts in story.class_counts.items()],
         "smallest_class": min(train, default=0),
         "largest_class": max(train, default=0),
+        "held_back": [(each, _data_uri(each.before), _data_uri(each.after)) for each in story.held_back[:_IMAGES]],
     }
 
 
@@ -115,7 +119,7 @@ def _model(story: Story) -> dict[str, Any]:
         "curves": _both(partial(charts.curves, story.baseline_curve, story.final_curve))
         if story.baseline_curve or story.final_curve
         else "",
-        "images": [(image, uri) for image in story.hard_images[:_IMAGES] if (uri := _data_uri(image))],
+        "images": [(image, uri) for image in story.hard_images[:_IMAGES] if (uri := _data_uri(image.png))],
     }
 
 
@@ -157,8 +161,8 @@ def _marked(old: str, new: str) -> list[tuple[str, bool]]:
     return [(line, number not in same) for number, line in enumerate(after)]
 
 
-def _data_uri(image: HardImage) -> str:
-    picture = thumbnail(image.png)
+def _data_uri(png: bytes) -> str:
+    picture = thumbnail(png)
     return f"data:image/png;base64,{b64encode(picture).decode()}" if picture else ""
 
 
@@ -168,6 +172,11 @@ def _signed(points: float) -> str:
 
 def _interval(estimate: Estimate) -> tuple[str, ...]:
     return tuple(typographic(figure) for figure in interval(estimate))
+
+
+def _capitalized(sentence: str) -> str:
+    """With a capital at the start and nothing else changed."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _percent(fraction: float) -> str:

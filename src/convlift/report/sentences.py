@@ -4,6 +4,7 @@ import math
 import re
 from typing import Literal
 
+from convlift.evidence.metrics import title_of
 from convlift.outcome import START, Estimate, Result, Verdict
 
 Conclusion = Literal["better", "worse", "unclear"]
@@ -88,7 +89,7 @@ def headline(result: Result) -> str:
     value, low, high = interval(result.gain_points)
     found = {"better": "proven", "worse": "proven to be worse", "unclear": "not proven"}[conclusion(result)]
     return (
-        f"{printable(result.metric)} {result.baseline.value:.3f} -> {result.final.value:.3f}: {value} points "
+        f"{printable(title_of(result.metric))} {result.baseline.value:.3f} -> {result.final.value:.3f}: {value} points "
         f"(95% interval {low} to {high}), {found} on {sealed_images(result)}"
     )
 

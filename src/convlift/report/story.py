@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from convlift.outcome import EpochReport, Status
 
-Role = Literal["pilot", "probe", "search", "final"]
+Role = Literal["pilot", "probe", "scout", "search", "final"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,41 @@ class HardImage:
 
 
 @dataclass(frozen=True)
+class HeldBack:
+    """An augmentation that was weakened or left out before it was tried.
+
+    became: how it was tried instead ("at half strength"), "" where it was not tried at all; reason: in words.
+    before, after: PNG bytes of a validation image without and with it, b"" where there is none to show; true_class,
+    taken_for: what it is, and what the network then takes it for; sure_before, sure_after: how sure, in [0, 1].
+    """
+
+    name: str
+    became: str
+    reason: str
+    before: bytes = b""
+    after: bytes = b""
+    true_class: str = ""
+    taken_for: str = ""
+    sure_before: float = 0.0
+    sure_after: float = 0.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Why these changes were tried and not others.
+
+    symptoms: what the starting point's own training showed, in sentences; tried, left_out: change -> reason. seen: what
+    the search showed beside that when the list was revised; added: change -> reason, of those that were added then.
+    """
+
+    symptoms: tuple[str, ...] = ()
+    tried: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()
+    added: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Story:
     """What the page shows beside the `Result`.
 
@@ -60,5 +95,7 @@ class Story:
     baseline_curve: tuple[EpochReport, ...] = ()
     final_curve: tuple[EpochReport, ...] = ()
     hard_images: tuple[HardImage, ...] = ()
+    held_back: tuple[HeldBack, ...] = ()
+    choice: Choice = Choice()
     minimum_detectable_points: float | None = None
     environment: dict[str, str] = field(default_factory=dict)

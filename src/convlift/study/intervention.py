@@ -53,11 +53,15 @@ def fits_always(recipe: Recipe, facts: Facts) -> str:
 class Intervention:
     """A claim that can be tested by one edit.
 
+    helps, hurts: the symptoms that call for it, and those that speak against it.
     prior: gain in percentage points that its source leads one to expect, on the careful side.
     group: levels of one factor share a group and are never on together; "" for a factor of its own.
     networks: the kinds of network it is meant for.
     unfit: why it is no candidate for a recipe on given data, in words; "" where it fits.
     repeats: whether the edit applied twice goes further (doubling) rather than changing nothing (setting).
+    parts: the other factors that a joint change moves; it is never on together with a change of one of them.
+    reported: the gain that was published, and on what, in points; "" where no figure was found, so that `prior` is a
+    default.
     """
 
     name: str
@@ -71,6 +75,14 @@ class Intervention:
     networks: tuple[Kind, ...] = ("convnet", "pretrained")
     unfit: Predicate = fits_always
     repeats: bool = False
+    hurts: tuple[Symptom, ...] = ()
+    parts: tuple[str, ...] = ()
+    reported: str = ""
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The factors that it moves, where they have names."""
+        return tuple(filter(None, (self.group, *self.parts)))
 
 
 def sets(area: Area, **fields: Any) -> Edit:
@@ -104,6 +116,11 @@ def misfit(recipe: Recipe) -> str:
     if network.self_attention and last > LARGEST_ATTENTION_SIDE:
         return f"self-attention over a map of {last} x {last} is too dear"
     return ""
+
+
+def head_only(recipe: Recipe) -> Recipe:
+    """The frozen counterpart of a transfer recipe: without the second phase, the head alone is trained."""
+    return recipe.edit(training={"fine_tuning": None})
 
 
 def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> str:

@@ -12,6 +12,7 @@ class Symptom(Enum):
     OVERCONFIDENT = "overconfident"
     LABEL_NOISE = "label noise"
     IMBALANCE = "imbalanced classes"
+    WEAK_CLASS = "a weak class"
     DATA_LIMITED = "few training images"
     OVER_AUGMENTED = "over-augmented"
     UNSTABLE = "unstable"

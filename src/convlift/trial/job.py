@@ -5,6 +5,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convlift.data.dataset import Dataset
 from convlift.data.splits import make_splits
 from convlift.data.store import reopen_store
@@ -33,12 +36,14 @@ class Job(Protocol):
     def deadline(self) -> float | None: ...
     @property
     def save_to(self) -> str: ...
+    @property
+    def gives_up(self) -> bool: ...
 
 
-def prepare(store: Path, seed: int, cache: Path) -> Context:
-    """Open the image store and make its splits again; test labels are masked from then on."""
+def prepare(store: Path, seed: int, cache: Path, groups: NDArray[np.int64] | None = None) -> Context:
+    """Open the image store and make its splits again; test labels are masked from then on. groups: see `Dataset`."""
     whole = reopen_store(store)
-    return Context(Dataset(whole, make_splits(whole, seed)), cache)
+    return Context(Dataset(whole, make_splits(whole, seed, groups), groups), cache)
 
 
 def run_job(job: Job, context: Context, report: Report) -> Outcome:
@@ -47,5 +52,5 @@ def run_job(job: Job, context: Context, report: Report) -> Outcome:
     from convlift.trial.run import run_trial
 
     seconds = math.inf if job.deadline is None else job.deadline - time.monotonic()
-    order = Order(job.recipe, job.seed, job.fidelity, seconds, job.save_to)
+    order = Order(job.recipe, job.seed, job.fidelity, seconds, job.save_to, job.gives_up)
     return run_trial(order, context.dataset, context.cache, report)

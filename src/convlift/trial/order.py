@@ -14,13 +14,15 @@ Report = Callable[[EpochReport], None]
 @dataclass(frozen=True)
 class Order:
     """What to train. fidelity: fraction of the recipe's epochs; seconds: wall clock after which training stops where it
-    is; save_to: where the weights go ("" for nowhere)."""
+    is; save_to: where the weights go ("" for nowhere); gives_up: whether training ends, as diverged, where it has
+    learned nothing by half of its epochs."""
 
     recipe: Recipe
     seed: int
     fidelity: float = 1.0
     seconds: float = math.inf
     save_to: str = ""
+    gives_up: bool = False
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Watch:
     curve: list[EpochReport] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     stopped: bool = False
+    gives_up: bool = False
     hurried: bool = False  # its schedule was shortened to fit the time, so that it is not the recipe as written
 
     def late(self) -> bool:

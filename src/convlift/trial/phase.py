@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from convlift.augment.config import Augmentation
 from convlift.augment.pipeline import augment, normalize
 from convlift.data.normalization import Statistics
+from convlift.errors import Diverged
+from convlift.outcome import EpochReport
 from convlift.train.config import Training
 from convlift.train.early_stopping import stop_early
 from convlift.train.fit import Phase, fit
@@ -70,8 +72,29 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
         epochs=training.epochs,
         phase=Phase(course.name, validate, course.train_mode),
     )
+    chance = float(torch.bincount(course.labels).max()) / count
     for epoch in stop_early(reports, network, training.patience):
         watch.note(epoch)
+        if watch.gives_up and _is_hopeless(epoch, chance, count, len(course.held_out_labels)):
+            raise Diverged(
+                f"after {epoch.epoch + 1} of {epoch.epochs} epochs it names {epoch.train_accuracy:.3f} of the training "
+                f"images, no more than the largest class has ({chance:.3f}): it was given up."
+            )
+
+
+def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, validation_images: int) -> bool:
+    """Whether a training that is half over does not know its own images better than who always says the largest class,
+    nor new ones: within two standard errors."""
+
+    def by_chance(accuracy: float, images: int) -> bool:
+        return accuracy <= chance + 2.0 * math.sqrt(chance * (1.0 - chance) / images)
+
+    half_over = 2 * (epoch.epoch + 1) >= epoch.epochs and epoch.epoch + 1 < epoch.epochs
+    return (
+        half_over
+        and by_chance(epoch.train_accuracy, training_images)
+        and by_chance(epoch.validation_accuracy, validation_images)
+    )
 
 
 def in_time(training: Training, steps: int, watch: Watch) -> Schedule:

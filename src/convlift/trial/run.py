@@ -33,7 +33,7 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
     """
     order = replace(order, recipe=order.recipe.at(dataset.store.native_resolution))
     keep_freed_memory()
-    watch = Watch(order.seconds, report)
+    watch = Watch(order.seconds, report, gives_up=order.gives_up)
     torch.manual_seed(order.seed)
     try:
         if order.recipe.architecture.kind == "pretrained":

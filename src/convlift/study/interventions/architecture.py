@@ -10,7 +10,9 @@ _HARD_TO_TRAIN = (Symptom.UNDERFIT, Symptom.UNDER_TRAINED, Symptom.UNSTABLE)
 _FREE = (Symptom.OVERFIT, Symptom.DATA_LIMITED)
 
 
-def _wider(factor: float) -> Edit:
+def wider(factor: float) -> Edit:
+    """The edit that multiplies a convnet's channels, to a multiple of 8."""
+
     def edit(recipe: Recipe) -> Recipe:
         network = recipe.architecture
         assert isinstance(network, ConvNet), "widening holds for convnets alone"
@@ -41,11 +43,12 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         "More channels a stage hold more features.",
         "Zagoruyko and Komodakis 2016, section 3",
         _WEAK,
-        _wider(1.5),
+        wider(1.5),
         0.3,
         group="width",
         networks=("convnet",),
         repeats=True,
+        hurts=(Symptom.OVERFIT,),
     ),
     Intervention(
         "width x2",
@@ -53,11 +56,13 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         "Twice the channels: wide networks beat thin deep ones at equal cost.",
         "Zagoruyko and Komodakis 2016, section 3",
         _WEAK,
-        _wider(2.0),
+        wider(2.0),
         0.4,
         group="width",
         networks=("convnet",),
         repeats=True,
+        hurts=(Symptom.OVERFIT,),
+        reported="+1.5 on CIFAR-10 (WRN-40-1 to WRN-40-2, table 4)",
     ),
     Intervention(
         "one more block a stage",
@@ -67,8 +72,11 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         _WEAK,
         _more("blocks"),
         0.3,
+        group="blocks",
         networks=("convnet",),
         repeats=True,
+        hurts=(Symptom.OVERFIT,),
+        reported="+0.9 on ImageNet (11 to 13 layers, table 3)",
     ),
     Intervention(
         "one more stage",
@@ -80,6 +88,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         0.5,
         networks=("convnet",),
         repeats=True,
+        hurts=(Symptom.OVERFIT,),
     ),
     Intervention(
         "batch norm",
@@ -91,6 +100,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         0.5,
         group="normalization layers",
         networks=("convnet",),
+        reported="+0.5 on ImageNet at the same learning rate, +2.6 at thirty times it (figure 3)",
     ),
     Intervention(
         "group norm",
@@ -110,8 +120,9 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         "He et al. 2016, section 4",
         _HARD_TO_TRAIN,
         sets("architecture", residual=True),
-        0.4,
+        0.3,
         networks=("convnet",),
+        reported="+0.1 with 18 layers, +3.5 with 34, on ImageNet (table 2)",
     ),
     Intervention(
         "squeeze-and-excitation",
@@ -122,6 +133,8 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         sets("architecture", squeeze_excitation=True),
         0.3,
         networks=("convnet",),
+        hurts=(Symptom.OVERFIT,),
+        reported="+1.5 on ImageNet (ResNet-50, table 2)",
     ),
     Intervention(
         "self-attention",
@@ -132,6 +145,8 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         sets("architecture", self_attention=True),
         0.1,
         networks=("convnet",),
+        hurts=(Symptom.OVERFIT,),
+        reported="+1.3 on ImageNet (ResNet-50)",
     ),
     Intervention(
         "kernel 5x5",
@@ -143,6 +158,8 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         0.1,
         group="kernel",
         networks=("convnet",),
+        hurts=(Symptom.OVERFIT,),
+        reported="+0.7 on ImageNet, depthwise from 3x3 to 7x7",
     ),
     Intervention(
         "average pooling",
@@ -165,6 +182,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         0.0,
         group="pooling",
         networks=("convnet",),
+        reported="-0.5 to +0.7 on CIFAR-10 (table 3)",
     ),
     Intervention(
         "max pooling",
@@ -187,6 +205,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         0.1,
         group="activation",
         networks=("convnet",),
+        reported="+0.3 on CIFAR-10 (section 3.5)",
     ),
     Intervention(
         "SiLU",
@@ -198,6 +217,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         0.1,
         group="activation",
         networks=("convnet",),
+        reported="+0.6 to +0.9 on ImageNet",
     ),
     Intervention(
         "leaky ReLU",
@@ -209,6 +229,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         0.0,
         group="activation",
         networks=("convnet",),
+        reported="-0.2 at this slope, +1.3 at a steeper one, on CIFAR-10",
     ),
     Intervention(
         "large stem",

@@ -47,6 +47,8 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.5,
         group="horizontal flip",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+1.6 on Caltech-101 (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "no horizontal flip",
@@ -58,6 +60,7 @@ AUGMENTATION: tuple[Intervention, ...] = (
         -0.3,
         group="horizontal flip",
         unfit=_fresh,
+        hurts=_FEW,
     ),
     Intervention(
         "vertical flip",
@@ -67,7 +70,9 @@ AUGMENTATION: tuple[Intervention, ...] = (
         _FEW,
         _augments(vertical_flip=0.5),
         -0.3,
+        group="vertical flip",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
     ),
     Intervention(
         "rotation 10 degrees",
@@ -79,6 +84,8 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.3,
         group="rotation",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+2.7 on Caltech-101, for 30 degrees (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "rotation 25 degrees",
@@ -90,6 +97,8 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.2,
         group="rotation",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+2.7 on Caltech-101, for 30 degrees (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "no rotation",
@@ -101,6 +110,7 @@ AUGMENTATION: tuple[Intervention, ...] = (
         -0.2,
         group="rotation",
         unfit=_fresh,
+        hurts=_FEW,
     ),
     Intervention(
         "zoom 15%",
@@ -112,6 +122,8 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.4,
         group="zoom",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+13.8 on Caltech-101, for cropping (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "zoom 30%",
@@ -123,6 +135,8 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.3,
         group="zoom",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+13.8 on Caltech-101, for cropping (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "shift 1/8",
@@ -132,7 +146,10 @@ AUGMENTATION: tuple[Intervention, ...] = (
         _FEW,
         _augments(translation=0.125),
         0.4,
+        group="shift",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+1.8 on CIFAR-10, with flips (Springenberg et al. 2015, table 3)",
     ),
     Intervention(
         "brightness",
@@ -142,7 +159,10 @@ AUGMENTATION: tuple[Intervention, ...] = (
         _FEW,
         _augments(brightness=0.15),
         0.1,
+        group="brightness",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+1.4 on Caltech-101, all colour changes together (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "contrast",
@@ -152,7 +172,10 @@ AUGMENTATION: tuple[Intervention, ...] = (
         _FEW,
         _augments(contrast=0.25),
         0.1,
+        group="contrast",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+1.4 on Caltech-101, all colour changes together (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "saturation",
@@ -162,7 +185,10 @@ AUGMENTATION: tuple[Intervention, ...] = (
         _FEW,
         _augments(saturation=0.3),
         0.1,
+        group="saturation",
         unfit=_fresh_colour,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+1.4 on Caltech-101, all colour changes together (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "hue",
@@ -172,7 +198,10 @@ AUGMENTATION: tuple[Intervention, ...] = (
         _FEW,
         _augments(hue=0.03),
         0.0,
+        group="hue",
         unfit=_fresh_colour,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="+1.4 on Caltech-101, all colour changes together (Taylor and Nitschke 2017)",
     ),
     Intervention(
         "pixel noise",
@@ -182,7 +211,9 @@ AUGMENTATION: tuple[Intervention, ...] = (
         (Symptom.OVERFIT,),
         _augments(noise=0.03),
         -0.1,
+        group="noise",
         unfit=_fresh,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
     ),
     Intervention(
         "mirrored views",
@@ -194,6 +225,7 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.3,
         group="views",
         unfit=_cached,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
     ),
     Intervention(
         "zoomed and shifted views",
@@ -205,6 +237,7 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.4,
         group="views",
         unfit=_cached,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
     ),
     Intervention(
         "mirrored, zoomed and shifted views",
@@ -216,6 +249,8 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.7,
         group="views",
         unfit=_cached,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
+        reported="about +3 of mean average precision on VOC 2007 (Chatfield et al. 2014)",
     ),
     Intervention(
         "mirrored, zoomed, shifted and coloured views",
@@ -227,5 +262,6 @@ AUGMENTATION: tuple[Intervention, ...] = (
         0.6,
         group="views",
         unfit=_cached_colour,
+        hurts=(Symptom.UNDERFIT, Symptom.OVER_AUGMENTED),
     ),
 )

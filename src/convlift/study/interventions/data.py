@@ -15,7 +15,8 @@ def _oblong(recipe: Recipe, facts: Facts) -> str:
     return "the images are square already" if square else ""
 
 
-def _has_detail(recipe: Recipe, facts: Facts) -> str:
+def has_detail(recipe: Recipe, facts: Facts) -> str:
+    """Whether larger images would show more, as a reason against them where not."""
     # pretrained features gain from enlarged images up to the size they were made for; fresh ones find nothing new there
     side = recipe.data.resolution
     pretrained = isinstance(recipe.architecture, Pretrained)
@@ -34,7 +35,9 @@ def _can_shrink(recipe: Recipe, facts: Facts) -> str:
     return f"{side} pixels are few already" if side * 0.75 < smallest else ""
 
 
-def _resized(factor: float) -> Edit:
+def resized(factor: float) -> Edit:
+    """The edit that multiplies the resolution."""
+
     # multiples of 8 divide evenly through three halvings
     def edit(recipe: Recipe) -> Recipe:
         side = recipe.data.resolution
@@ -77,6 +80,7 @@ DATA: tuple[Intervention, ...] = (
         1.0,
         group="normalization",
         networks=("pretrained",),
+        reported="+11 (EuroSAT) to +32 (So2Sat), together with the right size (Corley et al. 2023)",
     ),
     Intervention(
         "centre crop",
@@ -99,18 +103,20 @@ DATA: tuple[Intervention, ...] = (
         0.0,
         group="resize",
         unfit=_oblong,
+        reported="0: no difference from interpolation",
     ),
     Intervention(
         "higher resolution",
         "data",
         "More pixels show finer detail, at a cost that grows with their number.",
-        "Tan and Le 2019, section 3.2",
-        (Symptom.UNDERFIT,),
-        _resized(1.25),
-        0.7,
+        "Tan and Le 2019, section 3.2; Cui et al. 2018, section 3 (rare and similar classes)",
+        (Symptom.UNDERFIT, Symptom.WEAK_CLASS),
+        resized(1.25),
+        0.5,
         group="resolution",
-        unfit=_has_detail,
+        unfit=has_detail,
         repeats=True,
+        hurts=(Symptom.DATA_LIMITED,),
     ),
     Intervention(
         "lower resolution",
@@ -118,10 +124,11 @@ DATA: tuple[Intervention, ...] = (
         "Objects look as large as the network expects, and each step is cheaper.",
         "Touvron et al. 2019, section 3",
         (Symptom.OVERFIT, Symptom.DATA_LIMITED),
-        _resized(0.75),
+        resized(0.75),
         -0.5,
         group="resolution",
         unfit=_can_shrink,
         repeats=True,
+        hurts=(Symptom.UNDERFIT, Symptom.WEAK_CLASS),
     ),
 )

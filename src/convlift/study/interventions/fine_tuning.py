@@ -1,7 +1,10 @@
 """Changes to the second phase of transfer learning: what is unfrozen, how far and how long."""
 
+from collections.abc import Callable
+from typing import Any
+
 from convlift.recipe import Recipe
-from convlift.study.intervention import STEP, Edit, Facts, Intervention, multiplied, sets
+from convlift.study.intervention import STEP, Edit, Facts, Intervention, multiplied
 from convlift.study.symptoms import Symptom
 from convlift.train.config import FineTuning
 
@@ -16,23 +19,26 @@ def _frozen(recipe: Recipe, facts: Facts) -> str:
     return "the backbone is fine-tuned already" if recipe.training.fine_tuning else ""
 
 
-def _fine_tuning_scaled(field: str, factor: float) -> Edit:
+def _tuned(change: Callable[[FineTuning], dict[str, Any]]) -> Edit:
+    """An edit of the second phase: `change` gives its new fields; where there is no second phase nothing changes."""
+
     def edit(recipe: Recipe) -> Recipe:
-        old = getattr(recipe.training.fine_tuning, field)
-        new = max(1, round(old * factor)) if isinstance(old, int) else multiplied(old, factor)
-        return recipe.edit(training={"fine_tuning": {field: new}})
+        tuned = recipe.training.fine_tuning
+        return recipe if tuned is None else recipe.edit(training={"fine_tuning": change(tuned)})
 
     return edit
+
+
+def _scaled(field: str, factor: float) -> Edit:
+    def change(tuned: FineTuning) -> dict[str, Any]:
+        old = getattr(tuned, field)
+        return {field: max(1, round(old * factor)) if isinstance(old, int) else multiplied(old, factor)}
+
+    return _tuned(change)
 
 
 def _stages(change: int) -> Edit:
-    def edit(recipe: Recipe) -> Recipe:
-        tuned = recipe.training.fine_tuning
-        assert tuned is not None, "there are stages to count only where fine-tuning is on"
-        stages = None if tuned.stages is None else max(1, tuned.stages + change)
-        return recipe.edit(training={"fine_tuning": {"stages": stages}})
-
-    return edit
+    return _tuned(lambda tuned: {"stages": None if tuned.stages is None else max(1, tuned.stages + change)})
 
 
 def _start_fine_tuning(recipe: Recipe) -> Recipe:
@@ -47,7 +53,7 @@ FINE_TUNING: tuple[Intervention, ...] = (
         "Running statistics of the new images replace ImageNet's.",
         "Li et al. 2017 (AdaBN), section 3",
         (Symptom.UNDERFIT,),
-        sets("training", fine_tuning={"batch_norm": "update"}),
+        _tuned(lambda tuned: {"batch_norm": "update"}),
         0.0,
         networks=("pretrained",),
         unfit=_fine_tuned,
@@ -58,12 +64,13 @@ FINE_TUNING: tuple[Intervention, ...] = (
         "Images unlike ImageNet's need larger steps away from it.",
         "Li et al. 2020, section 3",
         _SLOW,
-        _fine_tuning_scaled("learning_rate", 3),
+        _scaled("learning_rate", 3),
         0.2,
         group="fine-tuning learning rate",
         networks=("pretrained",),
         unfit=_fine_tuned,
         repeats=True,
+        hurts=(Symptom.UNSTABLE,),
     ),
     Intervention(
         "fine-tuning learning rate x0.3",
@@ -71,12 +78,13 @@ FINE_TUNING: tuple[Intervention, ...] = (
         "Images like ImageNet's need little change of its features.",
         "Li et al. 2020, section 3",
         (Symptom.OVERFIT, Symptom.UNSTABLE),
-        _fine_tuning_scaled("learning_rate", 0.3),
+        _scaled("learning_rate", 0.3),
         0.0,
         group="fine-tuning learning rate",
         networks=("pretrained",),
         unfit=_fine_tuned,
         repeats=True,
+        hurts=_SLOW,
     ),
     Intervention(
         "longer fine-tuning",
@@ -84,11 +92,13 @@ FINE_TUNING: tuple[Intervention, ...] = (
         "Twice the epochs of the second phase.",
         "Kolesnikov et al. 2020, section 3.3",
         _SLOW,
-        _fine_tuning_scaled("epochs", 2),
+        _scaled("epochs", 2),
         0.5,
+        group="fine-tuning epochs",
         networks=("pretrained",),
         unfit=_fine_tuned,
         repeats=True,
+        hurts=(Symptom.LABEL_NOISE,),
     ),
     Intervention(
         "fine-tune the last stage",
@@ -101,6 +111,7 @@ FINE_TUNING: tuple[Intervention, ...] = (
         group="stages",
         networks=("pretrained",),
         unfit=_frozen,
+        parts=("fine-tuning epochs",),
     ),
     Intervention(
         "one more stage fine-tuned",
@@ -114,6 +125,7 @@ FINE_TUNING: tuple[Intervention, ...] = (
         networks=("pretrained",),
         unfit=_fine_tuned,
         repeats=True,
+        hurts=(Symptom.OVERFIT,),
     ),
     Intervention(
         "one stage fewer fine-tuned",
@@ -127,5 +139,6 @@ FINE_TUNING: tuple[Intervention, ...] = (
         networks=("pretrained",),
         unfit=_fine_tuned,
         repeats=True,
+        hurts=_SLOW,
     ),
 )

@@ -34,6 +34,8 @@ HEAD: tuple[Intervention, ...] = (
         group="summary",
         networks=("convnet",),
         unfit=_deep_enough,
+        hurts=(Symptom.UNDERFIT,),
+        reported="+0.5 on CIFAR-10, over dense layers with dropout",
     ),
     Intervention(
         "flattened summary",
@@ -45,6 +47,7 @@ HEAD: tuple[Intervention, ...] = (
         -0.2,
         group="summary",
         networks=("convnet",),
+        hurts=_FREE,
     ),
     Intervention(
         "no hidden dense layer",
@@ -55,6 +58,7 @@ HEAD: tuple[Intervention, ...] = (
         sets("architecture", head_units=0),
         0.1,
         group="head",
+        hurts=(Symptom.UNDERFIT,),
     ),
     Intervention(
         "head of 512 units",
@@ -65,6 +69,7 @@ HEAD: tuple[Intervention, ...] = (
         sets("architecture", head_units=512),
         0.1,
         group="head",
+        hurts=(Symptom.OVERFIT,),
     ),
     Intervention(
         "head of 2048 units",
@@ -75,6 +80,7 @@ HEAD: tuple[Intervention, ...] = (
         sets("architecture", head_units=2048),
         0.1,
         group="head",
+        hurts=_FREE,
     ),
     Intervention(
         "less dropout",
@@ -86,6 +92,7 @@ HEAD: tuple[Intervention, ...] = (
         0.2,
         group="dropout",
         repeats=True,
+        hurts=(Symptom.OVERFIT, Symptom.OVERCONFIDENT),
     ),
     Intervention(
         "more dropout",
@@ -97,5 +104,7 @@ HEAD: tuple[Intervention, ...] = (
         0.0,
         group="dropout",
         repeats=True,
+        hurts=(Symptom.UNDERFIT, Symptom.UNDER_TRAINED),
+        reported="+0.7 on CIFAR-10, in the dense layers of a network without any (table 4)",
     ),
 )

@@ -1,0 +1,237 @@
+"""Every bar of the method at full repetitions: `python benchmarks/evidence.py [--json FILE] [--only NAME]`.
+
+The simulated worlds and the rivals are those of `tests/evidence/`, where the same bars run at reduced repetitions.
+Prints one line a bar: what was measured, what is asked, and whether it holds. About 25 minutes on one core.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "evidence"))
+
+from simulated_campaigns import (
+    Judged,
+    Played,
+    best_of_eight,
+    covers,
+    gains,
+    judge,
+    keep_if_better,
+    play,
+)
+from worlds import Setting, World, cheaper, make_world, run
+
+from convlift.evidence import final, posterior
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One bar. holds: None where nothing is asked and the figure is published as it is."""
+
+    bar: str
+    cell: str
+    measured: str
+    asked: str
+    holds: bool | None
+
+
+def in_parts(
+    setting: Setting, campaigns: int, seed: int, part: int = 50
+) -> Iterator[tuple[World, np.random.Generator]]:
+    """Worlds of `part` campaigns each, so that thousands of images a campaign fit into memory."""
+    for number in range(campaigns // part):
+        rng = np.random.default_rng([seed, number])
+        yield make_world(replace(setting, campaigns=part), rng), rng
+
+
+def mean(values: Floats) -> str:
+    return f"{values.mean():.2f} ± {values.std(ddof=1) / np.sqrt(len(values)):.2f}"
+
+
+def judged_in_parts(setting: Setting, campaigns: int, seed: int) -> tuple[list[World], list[Played], list[Judged]]:
+    worlds, played, judged = [], [], []
+    for world, rng in in_parts(setting, campaigns, seed):
+        one = play(world, rng)
+        judged.append(judge(world, one, rng))
+        worlds.append(world)
+        played.append(replace(one, test=one.test[:, :0], validation=one.validation[:, :0]))
+    return worlds, played, judged
+
+
+def null_worlds() -> Iterator[Line]:
+    """Bar 1: 200 campaigns a cell; any change proven in at most 17, a total gain in at most 17."""
+    for n, s, B in ((150, 1.0, 30), (1000, 0.5, 60), (5000, 1.0, 60)):
+        part = 10 if n == 5000 else 50
+        change = total = 0
+        for world, rng in in_parts(Setting(kind="null", n=n, s=s, B=B), 200, 101, part):
+            judged = judge(world, play(world, rng), rng)
+            change += int(judged.proven.any(axis=1).sum())
+            total += int(judged.total_proven.sum())
+        for what, hits in (("any change proven", change), ("total proven", total)):
+            yield Line("1 null worlds", f"n={n} s={s} B={B}", f"{what} in {hits} of 200", "17 at most", hits <= 17)
+
+
+def intervals() -> Iterator[Line]:
+    """Bars 2, 4 and 8 in the standard world, 300 campaigns a cell."""
+    totals, scores, naive, shares = [], [], [], []
+    for n, B in ((300, 12), (300, 30), (1000, 60)):
+        worlds, played, judged = judged_in_parts(Setting(n=n, B=B), 300, 102)
+        cell = f"n={n} B={B}"
+        true, gain = np.concatenate([j.true_gain for j in judged]), np.concatenate([j.gain for j in judged])
+        true_score, score = np.concatenate([j.true_score for j in judged]), np.concatenate([j.score for j in judged])
+        for what, found in (("total", covers(gain, true)), ("score", covers(score, true_score))):
+            yield Line("2 coverage", cell, f"{what} {found:.3f}", ".92 or more", found >= 0.92)
+        totals.append(gain[:, 0] - true)
+        scores.append(score[:, 0] - true_score)
+        for world in worlds:
+            kept, reported = keep_if_better(world, np.random.default_rng(5))
+            naive.append(reported - 100 * world.setting.accuracy - gains(world, kept))
+        shares.append(np.concatenate([j.share_covered for j in judged]))
+        false = np.concatenate([(j.proven & (w.effects <= 0)).sum(1) for j, w in zip(judged, worlds, strict=True)])
+        yield Line("4 false claims", cell, f"{false.mean():.3f} a campaign", ".1 at most", bool(false.mean() <= 0.1))
+        if B == 60:
+            useless = [
+                (posterior.ship(p.belief, np.full(40, -1), 60, "lean") & (w.effects == 0)).sum(1)
+                for p, w in zip(played, worlds, strict=True)
+            ]
+            found = float(np.concatenate(useless).mean())
+            yield Line("4 useless changes, lean", cell, f"{found:.2f}", "2.5 at most", found <= 2.5)
+    for what, parts in (("total", totals), ("score", scores)):
+        errors = np.concatenate(parts)
+        yield Line("2 bias", "900 campaigns", f"{what} {mean(errors)}", ".15 at most", abs(errors.mean()) <= 0.15)
+    found = np.concatenate(naive)
+    yield Line("2 naive optimism", "900 campaigns", mean(found), "+1 or more", bool(found.mean() >= 1.0))
+    covered = float(np.concatenate(shares).mean())
+    yield Line("8 shares", "900 campaigns", f"{covered:.3f}", ".93 or more", covered >= 0.93)
+
+
+def against_the_rivals() -> Iterator[Line]:
+    """Bars 3 and 5: true gain at equal compute, 300 campaigns a cell, worlds that no other part has seen."""
+    standard = [(300, 12, 1.8, 1.0), (300, 20, 1.8, 1.0), (300, 30, 1.8, 1.2), (1000, 60, 1.25, 1.2)]
+    cells = [(Setting(n=n, B=B), one, four) for n, B, one, four in standard]
+    cells += [(Setting(kind="antagonism", n=1000, B=60), 1.05, None), (Setting(kind="harsh", n=300, B=60), 1.2, None)]
+    cells += [(Setting(kind="harsh", n=n, B=B), None, None) for n, B in ((300, 12), (300, 30), (1000, 20))]
+    cells += [(Setting(kind="ruinous", n=300, B=B), None, None) for B in (12, 20, 30, 60)]
+    cells += [(Setting(kind="small-harm", n=300, B=30), None, None), (Setting(kind="normal", n=300, B=30), None, None)]
+    cells += [(Setting(kind="synergy", K=12, n=360, B=B), None, None) for B in (12, 32, 60)]
+    cells += [(Setting(kind="all-help", K=12, n=360, B=B), None, None) for B in (12, 32, 60)]
+    for setting, over_one, over_four in cells:
+        ours, one, four, eight = [], [], [], []
+        for world, rng in in_parts(setting, 300, 103):
+            ours.append(gains(world, play(world, rng).shipped))
+            one.append(gains(world, keep_if_better(world, rng)[0]))
+            four.append(gains(world, keep_if_better(world, rng, 4.0)[0]))
+            eight.append(gains(world, best_of_eight(world, rng)[0]))
+        gain, rival, evo, best = (np.concatenate(part) for part in (ours, one, four, eight))
+        measured = f"ours {mean(gain)}, keep-if-better {mean(rival)}, evo4 {mean(evo)}, best of 8 {mean(best)}"
+        bars = [(over_one, "keep-if-better", rival), (over_four, "evo4", evo)]
+        asked = [f"{factor} x {name}" for factor, name, _ in bars if factor is not None]
+        holds = [bool(gain.mean() >= factor * other.mean()) for factor, _, other in bars if factor is not None]
+        cell = f"{setting.kind} K={setting.K} n={setting.n} B={setting.B}"
+        yield Line("3, 5 gain", cell, measured, " and ".join(asked), all(holds) if holds else None)
+    world_of = Setting(kind="harsh", n=300, B=12)
+    lean = np.concatenate([gains(w, play(w, rng, rule="lean").shipped) for w, rng in in_parts(world_of, 300, 104)])
+    yield Line("5 lean", "harsh n=300 B=12", mean(lean), "-.1 or more", bool(lean.mean() >= -0.1))
+
+
+def with_priors() -> Iterator[Line]:
+    """Bar 6, and priors as widely spread as the effects, which the bar does not ask for."""
+    for correlation, least in ((0.0, -0.3), (0.3, None), (0.6, 0.6)):
+        differences = []
+        for world, _ in in_parts(Setting(B=12, prior_correlation=correlation), 400, 105):
+            told, alone = (
+                gains(world, play(world, np.random.default_rng(6), use_priors=use).shipped) for use in (True, False)
+            )
+            differences.append(told - alone)
+        found = np.concatenate(differences)
+        asked = "" if least is None else f"{least} or more"
+        holds = None if least is None else bool(found.mean() >= least)
+        yield Line("6 priors", f"correlation {correlation} B=12", mean(found), asked, holds)
+
+
+def with_scouts() -> Iterator[Line]:
+    """What cheaper runs add, by how their effects correlate with those of full runs: true gain in points."""
+    tiers = (("60 scouts at .02 of a training", 60, 0.02), ("a third of the search at .25", None, 0.25))
+    for kind, n, B in (("standard", 600, 10), ("standard", 600, 20), ("harsh", 600, 10), ("standard", 300, 40)):
+        for name, count, cost in tiers:
+            for correlation in (0.0, 0.3, 0.5, 0.7, 0.9):
+                found = []
+                for world, rng in in_parts(Setting(kind=kind, n=n, B=B), 200, 106):
+                    alone = gains(world, play(world, np.random.default_rng(7)).shipped)
+                    tier = cheaper(world, correlation, rng)
+                    number = count or int(B / 3 / cost)
+                    told = play(world, np.random.default_rng(7), scouts=(tier, number, cost)).shipped
+                    found.append(gains(world, told) - alone)
+                cell = f"{kind} n={n} B={B}, {name}, correlation {correlation}"
+                yield Line("scouts", cell, mean(np.concatenate(found)), "", None)
+
+
+def two_way() -> Iterator[Line]:
+    """Bar 8: type I error of a change that only reshuffles, five seeds an arm, 2,000 repetitions a cell."""
+    for n, s in ((200, 0.2), (1000, 1.0), (5000, 0.2), (5000, 1.0)):
+        hits = mcnemar = 0
+        for part in range(40):
+            rng = np.random.default_rng([107, part])
+            world = make_world(Setting(kind="null", n=1, n_test=n, s=s, K=1, campaigns=50), rng)
+            arms = [run(world, np.full((50, 5, 1), on), rng, slice(1, None)) for on in (False, True)]
+            for baseline, changed in zip(*arms, strict=True):
+                gain = final.judge(baseline, changed, 0.5**2).gain_points
+                hits += not gain.low <= 0 <= gain.high
+                wins, losses = int((changed[0] & ~baseline[0]).sum()), int((baseline[0] & ~changed[0]).sum())
+                mcnemar += stats.binomtest(wins, max(wins + losses, 1)).pvalue < 0.05
+        rate, other = hits / 2000, mcnemar / 2000
+        holds = rate <= 0.075 and (other >= 0.2 if (n, s) == (5000, 1.0) else True)
+        asked = ".075 at most" + (", McNemar .2 or more" if (n, s) == (5000, 1.0) else "")
+        yield Line("8 two-way", f"n={n} s={s}", f"{rate:.3f}, McNemar {other:.3f}", asked, holds)
+
+
+def speed() -> Iterator[Line]:
+    """Drawing the next recipe from nothing, as a campaign does: 200 trials, 40 candidates."""
+    rng = np.random.default_rng(108)
+    on = rng.random((200, 40)) < 0.25
+    scouts = posterior.Scouts(rng.random((100, 40)) < 0.25, rng.normal(80, 1, 100))
+    for name, told in (("", None), (", 100 scouts", scouts)):
+        trials = posterior.Trials(on, rng.normal(85, 1, 200), 1000, 1275.0, scouts=told)
+        took = []
+        for _ in range(21):
+            began = time.perf_counter()
+            posterior.draw(trials, np.zeros(40), np.full(40, -1), rng)
+            took.append(1000 * (time.perf_counter() - began))
+        middle = float(np.median(took))
+        yield Line("draw", f"200 trials, 40 candidates{name}", f"{middle:.1f} ms", "50 ms at most", middle <= 50)
+
+
+PARTS: tuple[Callable[[], Iterator[Line]], ...] = (
+    speed, null_worlds, intervals, against_the_rivals, with_priors, with_scouts, two_way,
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the lines to this file")
+    parser.add_argument("--only", choices=[part.__name__ for part in PARTS], help="one part alone")
+    options = parser.parse_args()
+    lines = []
+    for part in PARTS:
+        if options.only in (None, part.__name__):
+            for line in part():
+                lines.append(line)
+                verdict = {True: "holds", False: "MISSED", None: ""}[line.holds]
+                print(f"{line.bar:24} {line.cell:60} {line.measured} | {line.asked} {verdict}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps([line.__dict__ for line in lines], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The guard against augmentations that do not keep images what they are: the start's own network is asked about each,
+before any trial is spent on it.
+
+An augmentation is refused where the network recognizes fewer than RECOGNIZED of its images, and learning them costs
+untouched validation images at least LEAST_POINTS of accuracy, which chance alone would with a probability of at most
+LARGEST_P; `trial/guard.py` says how that is measured. What is refused is tried without mirror images, then at half and
+at a quarter of its strength: the first that passes is what the search gets, and where none does the candidate is left
+out.
+"""
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any
+
+from convlift.augment.config import Augmentation
+from convlift.campaign.study import Study
+from convlift.errors import WeightsError
+from convlift.execute.desk import Desk
+from convlift.recipe import Recipe
+from convlift.study.candidates import Candidate
+from convlift.study.starting_points import StartingPoint
+from convlift.trial.answer import LOOKS, Answer, Example, Witness
+
+SHARE = 0.015  # of the budget's wall clock, for all questions together
+LEAST_IMAGES, MOST_IMAGES = 150, 800  # validation images asked about: with fewer, hardly any harm is beyond chance
+AGAIN = 0.5  # of the questions are followed by one about something weaker
+# Chosen on digits, Fashion-MNIST, CIFAR-10 and chest X-rays against real trainings: docs/method.md has the figures
+RECOGNIZED = 0.6
+LARGEST_P = 0.1
+LEAST_POINTS = 1.0
+
+MIRRORS = ("horizontal_flip", "vertical_flip")
+AS_IT_IS = "as it is"
+WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}
+
+Strengths = dict[str, float]
+Fact = dict[str, Any]
+Ask = Callable[[Augmentation], Answer]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a candidate. way: AS_IT_IS, one of WEAKER, or None where it is left out; answers: to the
+    questions about it, with the strengths asked about."""
+
+    way: str | None
+    answers: tuple[tuple[Strengths, Answer], ...]
+
+
+def guard(study: Study, desk: Desk, start: StartingPoint, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """The candidates, those augmentations weakened or left out that do not keep images what they are.
+
+    Settled once: the fact "guard" holds what was asked, answered and decided (`note`; `asked`: a list; `not_asked`:
+    names), and a resumed campaign makes the same candidates from it. A pool that somebody asked for is not guarded.
+    """
+    if study.pool is not None:
+        return candidates
+    settled = desk.ledger.recall("guard")
+    if settled is None:
+        settled = _settle(study, desk, start, candidates)
+        desk.ledger.record("guard", settled)
+    ways = {entry["name"]: entry["way"] for entry in settled["asked"]}
+    return tuple(
+        weakened(candidate, start.recipe, way)
+        for candidate in candidates
+        if (way := ways.get(candidate.name, AS_IT_IS)) is not None
+    )
+
+
+def added(start: Recipe, edited: Recipe) -> Strengths:
+    """What an edit adds to a recipe's augmentation: the strengths that it raises."""
+    old, new = start.data.augmentation.model_dump(), edited.data.augmentation.model_dump()
+    return {name: value for name, value in new.items() if value > old[name]}
+
+
+def weakened(candidate: Candidate, start: Recipe, way: str) -> Candidate:
+    """The candidate in one of the WEAKER ways; whatever else it changes stays."""
+    if way == AS_IT_IS:
+        return candidate
+    intervention, old = candidate.intervention, start.data.augmentation.model_dump()
+    strengths = {
+        name: old[name] if name in MIRRORS else max(old[name], float(f"{value * WEAKER[way]:.10g}"))
+        for name, value in added(start, intervention.edit(start)).items()
+    }
+
+    def edit(recipe: Recipe) -> Recipe:
+        return intervention.edit(recipe).edit(data={"augmentation": strengths})
+
+    return replace(candidate, intervention=replace(intervention, name=f"{intervention.name}, {way}", edit=edit))
+
+
+def decide(ask: Ask, start: Recipe, candidate: Candidate, others: Sequence[Candidate]) -> Decision:
+    """Ask about the candidate, then about its weaker ways until one passes. One that leaves the start as it is, or
+    makes it what another candidate makes it, is nothing to try."""
+    taken = [start, *(other.intervention.edit(start) for other in others if other is not candidate)]
+    answers: list[tuple[Strengths, Answer]] = []
+    for way in _ways(added(start, candidate.intervention.edit(start))):
+        weaker = weakened(candidate, start, way)
+        if way != AS_IT_IS and weaker.intervention.edit(start) in taken:
+            continue
+        strengths = added(start, weaker.intervention.edit(start))
+        if not strengths:
+            return Decision(way, tuple(answers))  # the rest of a bundle
+        answer = ask(Augmentation(**strengths))
+        answers.append((strengths, answer))
+        if not refused(answer):
+            return Decision(way, tuple(answers))
+    return Decision(None, tuple(answers))
+
+
+def refused(answer: Answer) -> bool:
+    """Whether an augmentation makes other images of the images, and not merely unfamiliar ones."""
+    return answer.recognized < RECOGNIZED and answer.harm_points >= LEAST_POINTS and answer.p_value <= LARGEST_P
+
+
+def _ways(strengths: Strengths) -> Iterator[str]:
+    yield AS_IT_IS
+    mirrors = strengths.keys() & set(MIRRORS)
+    for way in WEAKER:
+        # an image is mirrored or it is not: only the other strengths can be halved
+        if mirrors if way == "without mirror images" else strengths.keys() - mirrors:
+            yield way
+
+
+def _settle(study: Study, desk: Desk, start: StartingPoint, candidates: tuple[Candidate, ...]) -> Fact:
+    adding = [candidate for candidate in candidates if added(start.recipe, candidate.intervention.edit(start.recipe))]
+    allowed = min(SHARE * desk.budget_seconds, desk.left() - study.closing_seconds)
+    latest = desk.left() - allowed
+    witness, note = _call(study, desk, start) if adding else (None, "")
+    asked = []
+    if witness is not None:
+        questions = (1 + AGAIN) * len(adding) + 1
+        images = (desk.left() - latest) / questions / max(LOOKS * witness.seconds_per_image, 1e-9)
+        seconds = LOOKS * witness.seconds_per_image * witness.look_at(int(min(max(images, LEAST_IMAGES), MOST_IMAGES)))
+        ask = cache(witness.answer)  # bundles of changes often hold the same augmentation
+        # those that promise least come first, in case the time does not last for all
+        for candidate in sorted(adding, key=lambda candidate: candidate.prior):
+            if desk.left() - latest < seconds:
+                note = "the time for questions was over"
+                break
+            asked.append(_entry(candidate, decide(ask, start.recipe, candidate, candidates)))
+    names = {entry["name"] for entry in asked}
+    return {"note": note, "asked": asked, "not_asked": [each.name for each in adding if each.name not in names]}
+
+
+def _call(study: Study, desk: Desk, start: StartingPoint) -> tuple[Witness | None, str]:
+    """The start's own network, or None and why there is none to ask."""
+    saved = [
+        desk.weights_of(record)
+        for role in ("probe", "pilot")
+        for record in desk.ledger.trials(role)
+        if record.recipe == start.recipe and record.status == "finished" and desk.weights_of(record).is_file()
+    ]
+    if study.ask is None or not saved:
+        return None, "no network of the start was there to be asked"
+    try:
+        return study.ask(saved[0], start.recipe), ""
+    except WeightsError as error:
+        return None, str(error)
+
+
+def _entry(candidate: Candidate, decision: Decision) -> Fact:
+    first = decision.answers[0][1]
+    is_kept = decision.way == AS_IT_IS
+    return {
+        "name": candidate.name,
+        "area": candidate.area,
+        "verdict": "kept" if is_kept else "weakened" if decision.way else "left out",
+        "way": decision.way,
+        "reason": "" if is_kept else _reason(first),
+        "answers": [
+            {"strengths": strengths, **{key: value for key, value in asdict(answer).items() if key != "example"}}
+            for strengths, answer in decision.answers
+        ],
+        "example": None if is_kept or first.example is None else _plain(first.example),
+    }
+
+
+def _reason(answer: Answer) -> str:
+    chance = "under 0.001" if answer.p_value < 0.001 else f"{answer.p_value:.2g}"
+    mistake = f", most often {answer.confused[0]} for {answer.confused[1]}" if answer.confused else ""
+    return (
+        f"The starting network names {100 * answer.augmented_accuracy:.0f}% of such images right, against "
+        f"{100 * answer.accuracy:.0f}% as they are; with its last layer fitted to them it gets "
+        f"{answer.harm_points:.1f} more of 100 untouched images wrong{mistake} (probability by chance alone: {chance})."
+    )
+
+
+def _plain(example: Example) -> Fact:
+    pictures = {"before": example.before, "after": example.after}
+    return {**asdict(example), **{name: base64.b64encode(png).decode() for name, png in pictures.items()}}

@@ -1,0 +1,46 @@
+"""How small a gain this campaign's test can prove: expected before any training, and known after the final runs."""
+
+import numpy as np
+
+from convlift.campaign.judgement import Judgement, final_runs
+from convlift.campaign.study import Study
+from convlift.data.dataset import Dataset
+from convlift.evidence.images import Groups, assumed_design_effect, degrees_of_freedom, run_variance
+from convlift.evidence.metrics import typical_run
+from convlift.evidence.plan import Power
+from convlift.execute.desk import Desk
+
+ENOUGH = 5000  # labels that a made-up run is scored on
+
+
+def power_before(study: Study, dataset: Dataset, runs: int = 2) -> Power:
+    """With a baseline that scores about .9, `runs` runs of each recipe, and images of one group that are alike as
+    `images.WITHIN_GROUPS` says."""
+    labels = dataset.labels[np.concatenate([dataset.splits.train, dataset.splits.validation])]
+    labels = labels[:: max(1, len(labels) // ENOUGH)]
+    typical, images = [typical_run(labels, len(dataset.classes))], len(dataset.splits.test)
+    return Power(
+        n_test=images / assumed_design_effect(images, study.test_groups),
+        pilots=runs,
+        finals=runs,
+        image_variance=run_variance(study.metric.matrix(typical, labels)),
+        unit=study.metric.unit(typical, labels),
+        groups=_groups(images, study.test_groups),
+    )
+
+
+def power_of(study: Study, desk: Desk, judged: Judgement) -> Power:
+    """From the runs that were compared on the test."""
+    return Power(
+        n_test=judged.final.effective_images,
+        pilots=sum(run.status == "finished" for run in desk.ledger.trials("pilot")),
+        finals=len(final_runs(desk)),
+        image_variance=judged.final.image_variance,
+        unit=judged.unit,
+        groups=_groups(0 if study.test_groups is None else len(study.test_groups), study.test_groups),
+    )
+
+
+def _groups(images: int, groups: Groups) -> float:
+    """How many groups, as even ones; 0 for none."""
+    return 0.0 if groups is None else degrees_of_freedom(images, groups) + 1.0

@@ -1,0 +1,75 @@
+"""Recipes as switches: a starting point, the changes that can be on, and which of them are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.ledger.records import TrialRecord
+from convlift.recipe import Recipe
+from convlift.study.candidates import Candidate, compose, valid
+from convlift.study.starting_points import StartingPoint
+
+WORST_POINTS = 10.0  # a run that collapsed, diverged or failed counts as this much below the median: the regression is
+# linear, and a run at chance, 60 points down, would say of everything else in it that it is ruinous
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What is searched, and at the end what ships. on (K,): the changes in `recipe`."""
+
+    start: StartingPoint
+    recipe: Recipe
+    candidates: tuple[Candidate, ...]
+    on: Bools
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The changes that are on."""
+        return tuple(c.name for c, on in zip(self.candidates, self.on, strict=True) if on)
+
+
+def floored(scores: NDArray[np.float64], collapsed: Bools) -> NDArray[np.float64]:
+    """Scores in points, those that are missing (NaN) or far down at WORST_POINTS below the median of the sound runs.
+
+    collapsed: runs that came to nothing, which the median leaves out. Without a sound run there is nothing to compare
+    with: zeros.
+    """
+    sound = scores[~collapsed]
+    return np.fmax(scores, np.median(sound) - WORST_POINTS) if len(sound) else np.zeros(len(scores))
+
+
+def switches(space: Frozen, records: Sequence[TrialRecord]) -> Bools:
+    """(R, K): which candidates each trial had on."""
+    rows = [[candidate.name in record.names for candidate in space.candidates] for record in records]
+    return np.array(rows, bool).reshape(len(records), len(space.candidates))
+
+
+def switched(space: Frozen, on: Bools) -> Frozen:
+    """The same candidates with those of `on` switched on."""
+    return Frozen(space.start, compose(space.start.recipe, space.candidates, on), space.candidates, on)
+
+
+def within(space: Frozen, on: Bools, worth: NDArray[np.float64], fits: Callable[[Recipe], bool]) -> Frozen:
+    """The changes of `on` that fit together and whose recipe `fits`: where not all do, the least worthy of those that
+    make a training dearer are left out. What is left may still not fit."""
+    chosen = switched(space, fitting(space, on, worth))
+    for k in sorted(np.flatnonzero(chosen.on), key=lambda k: worth[k]):
+        if fits(chosen.recipe):
+            break
+        if space.candidates[k].cost > 1.0:
+            fewer = chosen.on.copy()
+            fewer[k] = False
+            chosen = switched(space, fitting(space, fewer, worth))
+    return chosen
+
+
+def fitting(space: Frozen, on: Bools, worth: NDArray[np.float64]) -> Bools:
+    """`on`, without the least worthy changes where not all of them fit together."""
+    on = on.copy()
+    while not valid(space.start.recipe, space.candidates, on):
+        on[min(np.flatnonzero(on), key=lambda k: worth[k])] = False
+    return on

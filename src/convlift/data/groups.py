@@ -1,0 +1,137 @@
+"""Images that belong together: one patient, one camera, one day. No split may cut them, and no interval may count them
+as independent witnesses."""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.items import printable
+from convlift.data.store import ImageStore
+from convlift.errors import ConvliftError, DataError
+from convlift.outcome import Finding
+
+PATH_COLUMNS = ("path", "file")
+_LISTED = 100
+
+_TABLE = re.compile(r"(?P<file>.+\.csv):(?P<column>[^:/\\]+)", re.IGNORECASE | re.DOTALL)
+
+
+def read_groups(group_from: str, keys: Sequence[str]) -> NDArray[np.int64]:
+    """The group's number of every image (N,), in the order of the groups' names.
+
+    group_from: FILE.csv:COLUMN is a table, anything else a regular expression with one capture group that is searched
+    for in each image's path. keys: the images' paths relative to the data folder.
+    Raises ConvliftError where that names no group for every image.
+    """
+    table = _TABLE.fullmatch(group_from)
+    if table is None and group_from.lower().endswith(".csv"):
+        raise ConvliftError(
+            f"--group-from {group_from} names no column; write {group_from}:COLUMN, such as {group_from}:patient."
+        )
+    find = _from_table(Path(table["file"]), table["column"]) if table else _from_path(group_from)
+    names = [find(key) for key in keys]
+    if lost := [key for key, name in zip(keys, names, strict=True) if not name]:
+        raise ConvliftError(
+            f"{len(lost)} of {len(keys)} images have no group by --group-from {printable(group_from)}, such as "
+            f"{lost[0]}; every image needs one. {_remedy(bool(table))}"
+        )
+    numbers: NDArray[np.int64] = np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
+    return numbers
+
+
+def _remedy(is_table: bool) -> str:
+    if is_table:
+        return "Add rows for them, with paths relative to the data folder."
+    return "Mend the expression, or use a table: FILE.csv:COLUMN."
+
+
+def _from_path(expression: str) -> Callable[[str], str]:
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise ConvliftError(
+            f"--group-from {printable(expression)} is neither FILE.csv:COLUMN nor a regular expression ({error})."
+        ) from error
+    if pattern.groups != 1:
+        raise ConvliftError(
+            f"--group-from {printable(expression)} has {pattern.groups} capture groups; exactly one is needed, around "
+            "what names the group, such as 'patient_([0-9]+)'."
+        )
+
+    def find(key: str) -> str:
+        match = pattern.search(key)
+        return (match[1] or "") if match else ""
+
+    return find
+
+
+def _from_table(path: Path, column: str) -> Callable[[str], str]:
+    try:
+        with path.expanduser().open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConvliftError(f"the table of groups {path} cannot be read ({reason}); give a CSV file.") from error
+    header = [name.strip() for name in rows[0]] if rows else []
+    if column not in header:
+        raise ConvliftError(
+            f"{path} has no column {column!r}; its first line names {', '.join(map(repr, header)) or 'none'}."
+        )
+    place = header.index(column)
+    image = next((header.index(name) for name in PATH_COLUMNS if name in header), 0)
+    if image == place:
+        raise ConvliftError(
+            f"column {column!r} of {path} holds the images' paths; name the column that holds their groups."
+        )
+    known: dict[str, str] = {}
+    for row in rows[1:]:
+        if len(row) > max(image, place):
+            key, name = _plain(row[image]), row[place].strip()
+            if known.setdefault(key, name) != name:
+                raise ConvliftError(f"{path} names two groups for {key}: {known[key]!r} and {name!r}; keep one.")
+    return lambda key: known.get(_plain(key), "")
+
+
+def _plain(path: str) -> str:
+    """As images are named: with slashes, relative, printable; accents as one character, for macOS writes two."""
+    return unicodedata.normalize("NFC", printable(path.strip().replace("\\", "/").removeprefix("./")))
+
+
+def check_official(store: ImageStore, groups: NDArray[np.int64]) -> tuple[Finding, ...]:
+    """What is to be said where the data set brings its own parts: a group in training and validation is a warning.
+
+    Raises ConvliftError where a group of the test part lies in another part too: whoever names groups says that their
+    images are no independent witnesses, so such a test would flatter every recipe.
+    """
+    seen = {part: set(groups[store.official == part].tolist()) for part in ("train", "validation", "test")}
+    if both := sorted(seen["test"] & (seen["train"] | seen["validation"])):
+        shown = next(
+            key
+            for key, group, part in zip(store.keys, groups, store.official, strict=True)
+            if group == both[0] and part == "test"
+        )
+        raise ConvliftError(
+            f"{len(both)} of {len(seen['test'])} groups of the test part have images in another part too, such as the "
+            f"group of {shown}; a test is honest on groups of its own only. Move each group into one part, or leave "
+            "out --group-from."
+        )
+    if not (both := sorted(seen["train"] & seen["validation"])):
+        return ()
+    first = dict(zip(groups[::-1].tolist(), store.keys[::-1], strict=True))
+    message = f"{len(both)} groups lie in both the training and the validation part, so validation scores may flatter."
+    items = tuple(first[group] for group in both[:_LISTED])
+    return (Finding("leak", "warning", message, items, "Move each group into one part."),)
+
+
+def check_number(name: str, groups: NDArray[np.int64]) -> None:
+    """Raise DataError where a test on images of these groups (nt,) says nothing: with one group there is no spread."""
+    if (count := len(np.unique(groups))) < 2:
+        raise DataError(
+            f"the test part of {name} holds {count} group; at least 2 are needed, for an interval counts groups. Add "
+            "images of more groups, or leave out --group-from."
+        )

@@ -1,0 +1,220 @@
+"""The scores that a campaign can be judged by, each broken down to single images.
+
+A metric gives every image a number so that their mean is the score, and their variance by the number of images is the
+score's variance over other images of the same kind. For accuracy that is right (1) or wrong (0). A metric that is no
+mean over images gets value + influence: what the score would change by if a little more of this image were there (the
+delta method; Hampel 1974, The influence curve). With it everything that is known of accuracies holds for every metric.
+
+Every score is at most 1, higher is better, and a point is a hundredth. Classes that a split holds no image of are left
+out of averages over classes, for nothing is measured on them.
+
+Suffixes: N images, K classes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from scipy.stats import rankdata
+
+from convlift.errors import ConvliftError
+from convlift.evidence.images import LEAST_VARIANCE
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+LEAST_PROBABILITY = 0.001  # one confident mistake costs as much as 10 / log2(K) guesses: without a floor it could
+# outweigh a thousand other images, and no interval from a few hundred images would hold
+UNITS = (0.25, 4.0)  # a ratio beyond that is that of a handful of mistakes
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score. name: as it is asked for; title: as it is shown; meaning: one sentence for whoever reads a result.
+
+    per_image(probabilities_NK, labels_N) -> (N,), whose mean is the score. lowest: the worst score there is.
+    least_images: of a class, from which on the score's own interval covers 92%; the gain's does with any number
+    (simulated, benchmarks/metrics.py).
+    """
+
+    name: str
+    title: str
+    meaning: str
+    per_image: Callable[[Floats, Labels], Floats]
+    lowest: float = 0.0
+    least_images: int = 0
+
+    def score(self, probabilities_NK: NDArray[np.floating], labels_N: Labels) -> float:
+        """The score of one run, 1 at best; NaN without images."""
+        return float(self.points(probabilities_NK, labels_N).mean()) / 100.0 if len(labels_N) else float("nan")
+
+    def points(self, probabilities_NK: NDArray[np.floating], labels_N: Labels) -> Floats:
+        """(N,): per-image scores in points."""
+        return 100.0 * self.per_image(np.asarray(probabilities_NK, np.float64), labels_N)
+
+    def matrix(self, runs: Sequence[NDArray[np.floating]], labels_N: Labels) -> Floats:
+        """(R, N): per-image scores in points of every run's probabilities (N, K)."""
+        return np.array([self.points(run, labels_N) for run in runs], np.float64).reshape(len(runs), len(labels_N))
+
+    def unit(self, runs: Sequence[NDArray[np.floating]], labels_N: Labels) -> float:
+        """How many points of this metric one point of accuracy is worth, in noise: 1 for accuracy and without a run.
+
+        The constants of the evidence (how much seeds differ, how large effects are) were measured in points of
+        accuracy. Another metric is stretched or squeezed: Cohen's kappa of two even classes doubles every difference,
+        AUROC shrinks most. So they are multiplied by the ratio of the two scores' standard deviations over images.
+        """
+        if self is ACCURACY or not len(runs):
+            return 1.0
+        own, plain = (float(m.matrix(runs, labels_N).var(axis=1).mean()) for m in (self, ACCURACY))
+        return float(np.clip(np.sqrt(max(own, LEAST_VARIANCE) / max(plain, LEAST_VARIANCE)), *UNITS))
+
+
+def typical_run(labels_N: Labels, classes: int, accuracy: float = 0.9) -> Floats:
+    """(N, K): calibrated probabilities of a made-up network of about this accuracy, to plan with before any training.
+
+    Normal noise of unit variance on every class, the true one lifted; the same labels always give the same network.
+    """
+    noise = np.random.default_rng(0).normal(size=(len(labels_N), classes))
+    true = np.arange(classes) == labels_N[:, None]
+    rivals = np.where(true, -np.inf, noise).max(axis=1)
+    lift = max(float(np.quantile(rivals - noise[true], accuracy)), 0.1)
+    return np.asarray(softmax(lift * (noise + lift * true), axis=1), np.float64)
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of this name. Raises ConvliftError with the valid ones."""
+    for metric in METRICS:
+        if metric.name == name:
+            return metric
+    raise ConvliftError(f"there is no metric {name!r}; choose one of {', '.join(metric.name for metric in METRICS)}.")
+
+
+def title_of(name: str) -> str:
+    """How a metric of this name is shown."""
+    return next((metric.title for metric in METRICS if metric.name == name), name)
+
+
+def _accuracy(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+    right: Floats = (probabilities_NK.argmax(axis=1) == labels_N).astype(np.float64)
+    return right
+
+
+def _balanced_accuracy(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+    """Mean recall over the classes, S. On an image of class c: S + (n / (C n_c)) (right - recall_c), C classes present.
+
+    Not right * n / (C n_c), whose mean is the same: that would count how many images each class happens to have as
+    noise, several times as much as there is where classes are uneven. Deviations within a class are stretched by
+    sqrt(n_c / (n_c - 1)), which makes the variance unbiased where classes are small.
+    """
+    right = _accuracy(probabilities_NK, labels_N)
+    present, place, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
+    recall = np.bincount(place, right) / counts
+    stretch = np.sqrt(counts / np.maximum(counts - 1, 1))
+    weight = stretch * len(labels_N) / (len(present) * counts)
+    scores: Floats = recall.mean() + weight[place] * (right - recall[place])
+    return scores
+
+
+def _macro_f1(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+    """Mean over classes of F_c = 2a / (b + t), with a, b, t the shares of images of class c that are named right, that
+    are named c, and that are c. Influence on F_c: (2 [right and c] - F_c ([named c] + [is c])) / (b + t)."""
+    present = np.unique(labels_N)
+    named = probabilities_NK.argmax(axis=1)[:, None] == present
+    is_class = labels_N[:, None] == present
+    either = named.astype(np.float64) + is_class
+    share = either.mean(axis=0)
+    f1 = 2.0 * (named & is_class).mean(axis=0) / share
+    influence = (2.0 * (named & is_class) - f1 * either) / share
+    scores: Floats = f1.mean() + influence.mean(axis=1)
+    return scores
+
+
+def _log_loss_skill(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+    """1 - log loss / ln K: 1 for certainty that is right, 0 for a guess that gives every class 1/K, negative below."""
+    told = np.clip(probabilities_NK[np.arange(len(labels_N)), labels_N], LEAST_PROBABILITY, 1.0)
+    scores: Floats = 1.0 + np.log(told) / np.log(probabilities_NK.shape[1])
+    return scores
+
+
+def _auroc(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+    """Mean over classes of the chance that an image of the class gets more of its probability than one of the rest.
+
+    With two classes both are the same, the usual AUROC. Placements (DeLong et al. 1988): an image's share of images of
+    the other kind that stand on their right side, half for ties; their variances within both kinds are the AUROC's.
+    1/2 where a split holds one class only.
+    """
+    n, present = len(labels_N), np.unique(labels_N)
+    if len(present) < 2:
+        return np.full(n, 0.5)
+    if probabilities_NK.shape[1] == 2:
+        present = present[-1:]
+    scores = np.zeros(n)
+    for label in present:
+        said, positive = probabilities_NK[:, label], labels_N == label
+        placement = np.empty(n)
+        rank = rankdata(said)
+        for kind, sign in ((positive, 1.0), (~positive, -1.0)):
+            others = n - int(kind.sum())
+            below = (rank[kind] - rankdata(said[kind])) / others
+            placement[kind] = below if sign > 0 else 1.0 - below
+        area = placement[positive].mean()
+        for kind in (positive, ~positive):
+            count = int(kind.sum())
+            weight = np.sqrt(count / max(count - 1, 1)) * n / count
+            scores[kind] += area + weight * (placement[kind] - area)
+    return scores / len(present)
+
+
+def _kappa(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+    """(o - e) / (1 - e), o the agreement with the labels, e = sum_c b_c t_c what chance would give for these shares of
+    classes named and classes there. Influence of an image named p that is t: on o: [p = t] - o; on e: t_p + b_t - 2e.
+    0 where a split holds one class and nothing else is named: then chance explains everything."""
+    classes = probabilities_NK.shape[1]
+    named, n = probabilities_NK.argmax(axis=1), len(labels_N)
+    says, there = (np.bincount(which, minlength=classes) / n for which in (named, labels_N))
+    agreement, chance = float((named == labels_N).mean()), float(says @ there)
+    if chance >= 1.0:
+        return np.zeros(n)
+    on_agreement = (named == labels_N) - agreement
+    on_chance = there[named] + says[labels_N] - 2.0 * chance
+    value = (agreement - chance) / (1.0 - chance)
+    scores: Floats = value + on_agreement / (1.0 - chance) - on_chance * (1.0 - agreement) / (1.0 - chance) ** 2
+    return scores
+
+
+ACCURACY = Metric("accuracy", "accuracy", "the share of images that are named right", _accuracy)
+METRICS = (
+    ACCURACY,
+    Metric(
+        "balanced-accuracy",
+        "balanced accuracy",
+        "the share of images named right within each class, averaged over the classes",
+        _balanced_accuracy,
+        least_images=20,
+    ),
+    Metric("macro-f1", "macro F1", "the F1 score of each class, averaged over the classes", _macro_f1),
+    Metric(
+        "log-loss",
+        "log-loss skill",
+        "1 - log loss / ln(number of classes): 1 is certain and right, 0 is guessing; probabilities under 0.001 count "
+        "as 0.001",
+        _log_loss_skill,
+        lowest=-9.0,
+    ),
+    Metric(
+        "auroc",
+        "AUROC",
+        "the chance that an image of a class gets more of its probability than one of another class, averaged over the "
+        "classes",
+        _auroc,
+    ),
+    Metric(
+        "kappa",
+        "Cohen's kappa",
+        "agreement with the labels beyond what chance would give; 0 is chance, 1 is perfect",
+        _kappa,
+        lowest=-1.0,
+    ),
+)

@@ -1,0 +1,118 @@
+"""What a campaign would do, before it trains anything: `improve --dry-run`.
+
+No run folder and no ledger is made; images are decoded into the cache, as for every other command.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from convlift.campaign.plan import DEAREST, FEWEST, REVISION_PART, SHARING, arms
+from convlift.campaign.power import power_before
+from convlift.campaign.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
+from convlift.campaign.study import BASELINE, Study
+from convlift.conduct import Request, open_data, study_of
+from convlift.data.dataset import Dataset
+from convlift.evidence.plan import expected_in_words
+from convlift.progress import Progress
+from convlift.recipe import Recipe
+from convlift.report.preview import Preview, StartPreview
+from convlift.study.candidates import candidates, limit_for
+from convlift.study.pace import Timed
+from convlift.study.starting_points import StartingPoint
+
+LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
+
+
+def preview(request: Request, progress: Progress, stop: Callable[[], int]) -> Preview:
+    """Read the data, time some steps of every starting point, and count. Raises what `conduct` raises of the data,
+    the recipe and the weights."""
+    dataset, _ = open_data(
+        request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
+    )
+    study = study_of(request, dataset)
+    splits, store = dataset.splits, dataset.store
+    timed = {}
+    for point in study.points:
+        progress.show(f"timing some steps of {point.name}")
+        timed[point.name] = _calibrated(point, dataset)
+    seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
+    return Preview(
+        data=dataset.name,
+        classes=dataset.classes,
+        images_per_class=tuple(np.bincount(seen, minlength=len(dataset.classes)).tolist()),
+        counts={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        resolution=store.native_resolution,
+        channels=dataset.channels,
+        findings=store.findings,
+        metric=request.metric,
+        baseline_name=study.baseline_name,
+        starts=tuple(_start(study, request, point, timed) for point in study.points),
+        detectable=expected_in_words(len(splits.test), power_before(study, dataset)),
+        budget_seconds=request.budget_seconds,
+        workers=request.workers,
+    )
+
+
+def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
+    """One training of the point, as it would have been timed."""
+    from convlift.trial.calibration import calibrate  # torch comes with it
+
+    splits = dataset.splits
+    recipe = point.recipe.at(dataset.store.native_resolution)
+    extraction, epochs = calibrate(
+        recipe,
+        images=len(splits.train),
+        held_out=len(splits.validation) + len(splits.test),
+        classes=len(dataset.classes),
+        channels=dataset.channels,
+    )
+    return Timed(recipe, 1.0, extraction + epochs, epochs)
+
+
+def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str, Timed]) -> StartPreview:
+    """The campaign from one point, divided as campaign/plan.py would after the probes of all points."""
+    own = timed[point.name]
+    left = request.budget_seconds - study.closing_seconds - LOADING_SECONDS - _probing(study, request, timed)
+    trainings = max(0, math.floor(left * request.workers / own.in_epochs))
+    pilots = finals = 0
+    if left >= FEWEST * own.in_epochs:
+        pilots, finals = arms(trainings, timed[BASELINE].in_epochs / own.in_epochs, request.workers)
+    else:
+        trainings = 0
+    sharing = max(1.0, min(SHARING, trainings / 2))
+
+    def cost(recipe: Recipe) -> float:
+        again = study.pace.seconds(recipe, [own], again=True)
+        return (again + (study.pace.seconds(recipe, [own]) - again) / sharing) / own.in_epochs
+
+    limit = limit_for(trainings)
+    chosen, left_out = candidates(
+        own.recipe, study.facts, (), limit - limit // REVISION_PART, cost, DEAREST, study.expectations
+    )
+    return StartPreview(
+        point.name,
+        point.reason,
+        own.recipe,
+        own.seconds,
+        own.in_epochs,
+        trainings,
+        pilots,
+        finals,
+        chosen if trainings else (),
+        left_out,
+    )
+
+
+def _probing(study: Study, request: Request, timed: dict[str, Timed]) -> float:
+    """Seconds until the start is chosen: the first baseline run and one probe of every other point, side by side."""
+    longest = min(PROBE_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
+    spent = [timed[BASELINE].seconds]
+    for point in study.starts:
+        alone = timed[point.name].seconds
+        if point.recipe.architecture.kind == "convnet":
+            spent.append(min(alone, longest) if longest >= SHORTEST * alone else 0.0)
+        elif alone + FEWEST * timed[point.name].in_epochs <= request.budget_seconds:
+            spent.append(alone)
+    return max(sum(spent) / request.workers, *spent)

@@ -1,0 +1,180 @@
+"""The plan of a campaign as text and as one JSON document, before anything is trained."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from convlift.outcome import Area, Finding
+from convlift.recipe import Recipe
+from convlift.report.document import SCHEMA_VERSION
+from convlift.report.sentences import counted, duration, printable, signed
+from convlift.study.candidates import Candidate, LeftOut
+
+
+@dataclass(frozen=True)
+class StartPreview:
+    """A campaign from one starting point, if that becomes the start.
+
+    first_seconds, seconds: of its first training here, with the extraction of features, and of every further one;
+    trainings, pilots, finals: what the budget buys, as `campaign.plan.Division`; 0 where it buys no campaign.
+    """
+
+    name: str
+    reason: str
+    recipe: Recipe
+    first_seconds: float
+    seconds: float
+    trainings: int
+    pilots: int
+    finals: int
+    candidates: tuple[Candidate, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """counts: images of each split; images_per_class: classes by number of images, test aside; starts: the baseline
+    first, which one a campaign takes is seen from its probes; detectable: what this test can prove, in words."""
+
+    data: str
+    classes: tuple[str, ...]
+    images_per_class: tuple[int, ...]
+    counts: dict[str, int]
+    resolution: int
+    channels: int
+    findings: tuple[Finding, ...]
+    metric: str
+    baseline_name: str
+    starts: tuple[StartPreview, ...]
+    detectable: str
+    budget_seconds: float
+    workers: int
+
+
+def document(plan: Preview) -> dict[str, Any]:
+    """Plain data for `json.dumps`: times in seconds, expectations in points."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "data": plan.data,
+        "images": plan.counts,
+        "images_per_class": dict(zip(plan.classes, plan.images_per_class, strict=True)),
+        "resolution": plan.resolution,
+        "channels": plan.channels,
+        "findings": [asdict(finding) for finding in plan.findings],
+        "metric": plan.metric,
+        "budget_seconds": plan.budget_seconds,
+        "workers": plan.workers,
+        "detectable": plan.detectable,
+        "starts": [_start(start) for start in plan.starts],
+    }
+
+
+def _start(start: StartPreview) -> dict[str, Any]:
+    return {
+        "name": start.name,
+        "reason": start.reason,
+        "recipe": start.recipe.model_dump(),
+        "seconds_first": start.first_seconds,
+        "seconds": start.seconds,
+        "trainings": start.trainings,
+        "pilots": start.pilots,
+        "finals": start.finals,
+        "candidates": [
+            {
+                "name": c.name,
+                "area": c.area,
+                "expected_points": c.prior,
+                "cost": c.cost,
+                "why": c.why,
+                "claim": c.intervention.claim,
+            }
+            for c in start.candidates
+        ],
+        "left_out": [asdict(each) for each in start.left_out],
+    }
+
+
+def print_preview(plan: Preview, console: Console) -> None:
+    """Print the data, the starting points with what the budget buys from each, and the changes by area."""
+    console.print()
+    for line in _data(plan):
+        console.print(Text(line))
+    console.print()
+    console.print(_starts(plan))
+    console.print(
+        Text(
+            "A campaign trains the baseline, probes the other starting points, and starts from the best on validation. "
+            "Times are estimates from some steps on random images, mostly right within a factor of 2; the whole takes "
+            f"{duration(plan.budget_seconds)}, its budget, with {counted(plan.workers, 'worker')}."
+        )
+    )
+    if plan.starts and not any(start.trainings for start in plan.starts):
+        console.print(Text("The budget is too short for a campaign from any of them.", "bold red"))
+    console.print(Text(plan.detectable))
+    for area in get_args(Area):
+        table = _changes(plan, area)
+        if table.row_count:
+            console.print(Text(f"\nChanges to {area}", "bold"))
+            console.print(table)
+    console.print(
+        Text(
+            "\nExpected gains are points, from publications and past campaigns. The start's first training is "
+            "diagnosed before the changes are chosen: what its symptoms call for is expected to gain more, and may "
+            "replace something here."
+        )
+    )
+
+
+def _data(plan: Preview) -> list[str]:
+    counts = plan.counts
+    few, many = min(plan.images_per_class), max(plan.images_per_class)
+    kind = "colour" if plan.channels == 3 else "grey"
+    lines = [
+        f"{printable(plan.data)}: {counted(len(plan.classes), 'class', 'classes')}, {kind} images of about "
+        f"{plan.resolution} pixels; {few} to {many} images a class beside the test",
+        f"{counts['train']} for training, {counts['validation']} for validation, {counts['test']} in the sealed test",
+    ]
+    said = [finding for finding in plan.findings if finding.severity != "note"]
+    return lines + [printable(f"{each.severity}: {each.message} {each.remedy}".rstrip()) for each in said]
+
+
+def _starts(plan: Preview) -> Table:
+    table = _table(("starting point", "why", "a training", "budget buys", "changes"))
+    for start in plan.starts:
+        search = start.trainings - start.pilots - start.finals
+        first = f" (first {duration(start.first_seconds)})" if start.first_seconds > 1.1 * start.seconds else ""
+        buys = f"{start.pilots} + {search} + {start.finals} trainings" if start.trainings else "too little"
+        name = f"{start.name} ({plan.baseline_name})" if start is plan.starts[0] else start.name
+        cells = name, start.reason, f"{duration(start.seconds)}{first}", buys, str(len(start.candidates))
+        table.add_row(*(printable(cell) for cell in cells))
+    table.caption = "budget buys: runs of the baseline + of the search + of what ships"
+    table.caption_justify = "left"
+    return table
+
+
+def _changes(plan: Preview, area: str) -> Table:
+    """One row for each change that is tried from any starting point, as it stands at the first of them."""
+    table = _table(("change", "from", "expected", "why it may help"))
+    rows: dict[str, list[tuple[str, Candidate]]] = {}
+    for start in plan.starts:
+        for candidate in start.candidates:
+            if candidate.area == area:
+                rows.setdefault(candidate.name, []).append((start.name, candidate))
+    able = sum(start.trainings > 0 for start in plan.starts)
+    for name, found in rows.items():
+        where = "any" if len(found) == able else ", ".join(start for start, _ in found)
+        priors = [candidate.prior for _, candidate in found]
+        expected = " to ".join(dict.fromkeys((signed(min(priors)), signed(max(priors)))))
+        table.add_row(printable(name), where, expected, printable(found[0][1].intervention.claim))
+    return table
+
+
+def _table(heads: tuple[str, ...]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold", ratio=2 if head.startswith("why") else None)
+    return table

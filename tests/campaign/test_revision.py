@@ -1,0 +1,152 @@
+"""The list of changes is revised once, from validation images alone; nothing leaves it, and a resumption agrees."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import HOUR, World, desk_in, study_of
+
+from convlift.campaign.plan import (
+    Division,
+    choose_candidates,
+    divide,
+    revise_candidates,
+    revised,
+    revision_is_due,
+)
+from convlift.campaign.space import Frozen, switched
+from convlift.campaign.start import choose_start
+from convlift.execute.desk import Desk
+from convlift.outcome import EpochReport
+from convlift.study.candidates import MOST, limit_for
+
+WORLD = World(seed=3, seconds_noise=0.0)
+STUDY = study_of(WORLD)
+HOURS = 60.0
+
+
+def overfitting(desk: Desk, number: int) -> None:
+    """End the search's trial with a curve whose accuracy in training is far above that in validation."""
+    record = desk.ledger.claim(STUDY.plan("search", STUDY.baseline, number, ("batch norm",)))
+    said = WORLD.says(_job(record))
+    last = EpochReport("train", 9, 10, 0.1, 0.99, 0.9, 0.7, 1e-3, 360.0)
+    shown = desk.ledger.trials("pilot")[0].outcome
+    assert shown is not None
+    n = WORLD.n
+    desk.ledger.finish(
+        record.id, replace(shown, validation_probabilities=said[:n], test_probabilities=said[n:], curve=(last,))
+    )
+
+
+def _job(record):
+    from convlift.execute.job import Job
+
+    return Job(record.id, record.recipe, record.seed, record.fidelity)
+
+
+def begun(desk: Desk):
+    start = choose_start(STUDY, desk)
+    division = divide(STUDY, desk, start)
+    return start, division, choose_candidates(STUDY, desk, start, division.trainings)
+
+
+def revise(desk: Desk, start, chosen, probability=None):
+    chance = np.full(len(chosen), 0.6) if probability is None else probability
+    return revise_candidates(STUDY, desk, start, chosen, np.zeros(len(chosen)), chance)
+
+
+def test_a_symptom_that_the_search_shows_brings_changes_that_answer_it(tmp_path: Path) -> None:
+    with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
+        start, division, chosen = begun(desk)
+        assert len(chosen) <= MOST - MOST // 8
+        overfitting(desk, 0)
+        more = revise(desk, start, chosen)
+        kept = desk.ledger.recall("revision")
+    assert more[: len(chosen)] == chosen, "nothing leaves the list"
+    new = more[len(chosen) :]
+    assert new
+    assert len(more) <= limit_for(division.trainings)
+    for each in new:
+        assert "overfit" in each.why
+        assert "against it" not in each.why
+    assert {each.name for each in new}.isdisjoint(each.name for each in chosen)
+    assert kept["diagnosis"] == ["overfit: accuracy 0.990 in training, 0.700 in validation"]
+    everything_on = np.zeros(len(more), bool)
+    everything_on[-1] = True
+    assert switched(Frozen(start, start.recipe, more, everything_on), everything_on).names == (more[-1].name,)
+
+
+def test_a_level_of_a_factor_that_is_probably_harmful_is_not_added(tmp_path: Path) -> None:
+    with desk_in(tmp_path / "a", WORLD, HOURS) as desk:
+        start, _, chosen = begun(desk)
+        overfitting(desk, 0)
+        free = revise(desk, start, chosen)[len(chosen) :]
+    factors = {factor for each in chosen for factor in each.intervention.factors}
+    shared = [each for each in free if set(each.intervention.factors) & factors]
+    if not shared:
+        pytest.skip("no level of a factor already on the list is free in this catalogue")
+    with desk_in(tmp_path / "b", WORLD, HOURS) as desk:
+        start, _, chosen = begun(desk)
+        overfitting(desk, 0)
+        doubted = revise(desk, start, chosen, np.full(len(chosen), 0.05))[len(chosen) :]
+        kept = desk.ledger.recall("revision")
+    assert not {each.name for each in shared} & {each.name for each in doubted}
+    assert kept["doubted"] == [each.name for each in chosen]
+
+
+def test_a_resumed_campaign_gets_the_same_list_whatever_it_believes_by_then(tmp_path: Path) -> None:
+    with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
+        start, _, chosen = begun(desk)
+        assert revised(desk, chosen) == chosen
+        overfitting(desk, 0)
+        more = revise(desk, start, chosen)
+    with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
+        start, _, again = begun(desk)
+        assert [each.name for each in again] == [each.name for each in chosen]
+        later = revise(desk, start, again, np.zeros(len(again)))
+        assert [(c.name, c.prior, c.cost, c.why) for c in later] == [(c.name, c.prior, c.cost, c.why) for c in more]
+        assert later == revised(desk, again)
+
+
+def test_nothing_new_adds_nothing(tmp_path: Path) -> None:
+    with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
+        start, _, chosen = begun(desk)
+        desk.complete([STUDY.plan("search", STUDY.baseline, 0)], lambda: 9 * HOUR)
+        assert revise(desk, start, chosen) == chosen
+        assert desk.ledger.recall("revision")["added"] == []
+
+
+def test_what_the_guard_refused_is_not_added_in_another_shape(tmp_path: Path) -> None:
+    entry = {"name": "zoom 15%", "verdict": "left out", "instead": None, "answers": [{"strengths": {"zoom": 0.15}}]}
+    with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
+        start, _, chosen = begun(desk)
+        desk.ledger.record("guard", {"note": "", "asked": [entry], "not_asked": []})
+        overfitting(desk, 0)
+        new = revise(desk, start, chosen)[len(chosen) :]
+    assert new
+    for each in new:
+        old, edited = start.recipe.data.augmentation, each.intervention.edit(start.recipe).data.augmentation
+        assert edited == old, f"{each.name} augments, and the guard passed no augmentation"
+
+
+def test_it_is_due_once_after_a_third_of_the_search(tmp_path: Path) -> None:
+    with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
+        start, _, chosen = begun(desk)
+        division = Division(17, 1, 1)
+        for number in range(5):
+            assert not revision_is_due(desk, division)
+            overfitting(desk, number)
+        assert revision_is_due(desk, division)
+        revise(desk, start, chosen)
+        assert not revision_is_due(desk, division)
+
+
+def test_a_pool_of_its_own_is_never_revised(tmp_path: Path) -> None:
+    with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
+        start, _, chosen = begun(desk)
+        overfitting(desk, 0)
+        placebos = replace(STUDY, pool=chosen[:5])
+        same = revise_candidates(placebos, desk, start, chosen[:5], np.zeros(5), np.full(5, 0.6))
+        assert same == chosen[:5]
+        assert desk.ledger.recall("revision") is None

@@ -1,0 +1,66 @@
+"""Augmentations that were held back: from the ledger's fact to the page."""
+
+import base64
+from dataclasses import replace
+
+from conftest import make_picture, make_result, make_story, make_verdicts
+from convlift.report.narration import held_back
+from convlift.report.page import render
+from convlift.report.story import HeldBack
+
+FACT = {
+    "note": "",
+    "not_asked": [],
+    "asked": [
+        {"name": "shift 1/8", "way": "as it is", "reason": "", "example": None},
+        {"name": "hue", "way": None, "reason": "It names 37% right.", "example": None},
+        {
+            "name": "zoom 30%",
+            "way": "at half strength",
+            "reason": "It names 55% right.",
+            "example": {
+                "before": base64.b64encode(make_picture(1)).decode(),
+                "after": base64.b64encode(make_picture(2)).decode(),
+                "true_class": "rose",
+                "taken_for": "<b>tulip</b>",
+                "confidence_before": 0.991,
+                "confidence_after": 0.873,
+            },
+        },
+    ],
+}
+
+
+def page_with(*held: HeldBack) -> str:
+    result = make_result(make_verdicts(8))
+    return render(result, replace(make_story(result), held_back=held))
+
+
+def test_only_what_was_held_back_is_told():
+    hue, zoom = held_back(FACT)
+    assert (hue.name, hue.became, hue.before, hue.after) == ("hue", "", b"", b"")
+    assert (zoom.became, zoom.true_class, zoom.sure_after) == ("at half strength", "rose", 0.873)
+    assert (zoom.before, zoom.after) == (make_picture(1), make_picture(2))
+    assert held_back(None) == ()
+
+
+def test_the_page_shows_each_with_its_reason_and_its_pictures():
+    page = page_with(*held_back(FACT))
+    assert "Augmentations that were held back" in page
+    section = page.split('<section id="held-back">')[1].split("</section>")[0]
+    assert section.count("<img") == 2
+    assert "left out." in section
+    assert "tried at half strength." in section
+    assert "It names 55% right." in section
+    assert "99% sure" in section
+    assert "87% sure" in section
+    assert "&lt;b&gt;tulip" in section
+
+
+def test_the_section_is_missing_where_nothing_was_held_back():
+    assert "held-back" not in page_with().split("</style>")[1]
+
+
+def test_a_damaged_picture_is_left_out():
+    page = page_with(HeldBack("hue", "", "It names 37% right.", b"nonsense", b"nonsense", "rose", "tulip", 0.9, 0.9))
+    assert "<img" not in page.split('<section id="held-back">')[1].split("</section>")[0]
