@@ -184,8 +184,8 @@ def catalogue_page() -> str:
         "where the belief starts, never a result; see [method](../method.md).\n"
         "- **Published**: the gain that the source, or who is named, reports, in points; empty where no figure was "
         "found, so that the expectation is a default.\n"
-        "- **Factor**: changes with the same factor are levels of it, of which at most one is on. A change with several "
-        "moves all of them, and is never on beside another change of one of them.\n"
+        "- **Factor**: changes with the same factor are levels of it, of which at most one is on. A change with "
+        "several moves all of them, and is never on beside another change of one of them.\n"
         "- **For, against**: the symptoms of the first training that raise the expectation, and that lower it.\n"
     ]
     for title, interventions in CHAPTERS:

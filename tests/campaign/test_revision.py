@@ -20,6 +20,7 @@ from convlift.campaign.start import choose_start
 from convlift.execute.desk import Desk
 from convlift.outcome import EpochReport
 from convlift.study.candidates import MOST, limit_for
+from convlift.study.starting_points import StartingPoint
 
 WORLD = World(seed=3, seconds_noise=0.0)
 STUDY = study_of(WORLD)
@@ -128,6 +129,18 @@ def test_what_the_guard_refused_is_not_added_in_another_shape(tmp_path: Path) ->
     for each in new:
         old, edited = start.recipe.data.augmentation, each.intervention.edit(start.recipe).data.augmentation
         assert edited == old, f"{each.name} augments, and the guard passed no augmentation"
+
+
+def test_a_shortened_probe_is_no_witness_for_too_little_training(tmp_path: Path) -> None:
+    """The world's trainings are as good as they are on new images, and 80%: underfit, where they were whole."""
+    whole = StartingPoint("other", STUDY.baseline.edit(architecture={"width": 64}), "wider")
+    for fidelity, found in ((1.0, ["underfit"]), (0.4, [])):
+        with desk_in(tmp_path / str(fidelity), WORLD, HOURS) as desk:
+            probe = STUDY.plan("probe", whole.recipe, 1, (whole.name,), fidelity)
+            desk.complete([STUDY.plan("pilot", STUDY.baseline, 0), probe], lambda: 9 * HOUR)
+            choose_candidates(STUDY, desk, whole, 30)
+            said = desk.ledger.recall("diagnosis")
+        assert [sentence.partition(":")[0] for sentence in said] == found
 
 
 def test_it_is_due_once_after_a_third_of_the_search(tmp_path: Path) -> None:

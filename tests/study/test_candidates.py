@@ -166,6 +166,16 @@ def test_a_place_on_a_short_list_goes_to_what_is_worth_its_price():
     ) == pytest.approx(0.7 - 0.2 * 2)
 
 
+def test_a_short_list_holds_one_level_of_a_factor_before_it_holds_two():
+    short, left_out = candidates(start("plain", FLOWERS), FLOWERS, (Symptom.OVERFIT, Symptom.DATA_LIMITED), 14)
+    named = [each.intervention.group for each in short if each.intervention.group]
+    assert len(named) == len(set(named))
+    reasons = {each.name: each.reason for each in left_out}
+    assert "joint changes, which cost more, take 30" in reasons["longer training on shifted and zoomed images"]
+    long, _ = candidates(start("plain", FLOWERS), FLOWERS, (Symptom.OVERFIT, Symptom.DATA_LIMITED), 35)
+    assert {"zoom 15%", "zoom 30%", "longer training on shifted and zoomed images"} <= {each.name for each in long}
+
+
 def test_compose_applies_what_is_on_and_nothing_on_is_the_start():
     recipe = start("plain", PHOTOS)
     chosen, _ = candidates(recipe, PHOTOS)

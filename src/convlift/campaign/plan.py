@@ -19,6 +19,7 @@ from convlift.study.candidates import CATALOGUE, Candidate, LeftOut, candidates,
 from convlift.study.diagnose import Diagnosis, diagnose
 from convlift.study.priors import document, shipped_expectations
 from convlift.study.starting_points import StartingPoint
+from convlift.study.symptoms import Symptom
 
 DEAREST = 3.0  # a candidate may make a training this many times as dear
 PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
@@ -56,7 +57,10 @@ def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings:
 def _of_the_start(study: Study, desk: Desk, start: StartingPoint) -> tuple[Diagnosis, ...]:
     tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
     outcome = tried[0].outcome
-    return diagnose(outcome, study.validation_labels, start.recipe, study.facts) if outcome else ()
+    found = diagnose(outcome, study.validation_labels, start.recipe, study.facts) if outcome else ()
+    if tried[0].fidelity < 1.0:  # a shortened probe learns less than its recipe would
+        found = tuple(each for each in found if each.symptom not in (Symptom.UNDER_TRAINED, Symptom.UNDERFIT))
+    return found
 
 
 def _fitting(

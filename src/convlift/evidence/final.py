@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 
 PRIOR_RUNS = 4.0  # what the search says about the seeds' variance counts like this many runs
 SEED_FLOOR = 0.2**2
-SEED_LIMITS = (0.85, 1.2)  # points: what the search may say of the seeds' standard deviation. Up to 2.5 the gain would
-# be covered by .91 instead of .87 where seeds differ by 2 points, at 5% wider intervals of a dozen runs elsewhere
+SEED_LIMITS = (0.85, 2.5)  # points: what the search may say of the seeds' standard deviation. With 1.2 at most the gain
+# would be covered by .87 instead of .91 where seeds differ by 2 points; intervals of a dozen runs are 5% wider for it
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def judge(
 
     baseline_scores (P, nt), final_scores (S, nt): each run's score on each test image, 1 at best (see `metrics`).
     search_seed_variance: g_R of `changes.test_changes`, points squared: the prior for the seeds' variance, kept between
-    .85^2 and 1.2^2, because with two or three runs an arm the variance between them alone would be a coin toss.
+    .85^2 and 2.5^2, because with two or three runs an arm the variance between them alone would be a coin toss.
     groups (nt,): which images belong together; unit: see `metrics.Metric.unit`; lowest: the worst score there is.
     """
     baseline, final = (100.0 * np.asarray(arm, np.float64) for arm in (baseline_scores, final_scores))

@@ -34,9 +34,10 @@ CATALOGUE: tuple[Intervention, ...] = (
     *JOINT,
 )
 
-# Places on the list from which joint changes take part, about 17 trainings: in made-up campaigns of 14 trainings, where
-# none of them helped, they cost so much of the search that more harmful changes shipped (.23 instead of at most .2).
-JOINT_FROM = 30
+# Fewer places than that, about 17 trainings, are a short list: of each factor only the most promising level has a place
+# before all others, and joint changes, whose trainings are dearer, have none. Their worth depends on the world: see
+# docs/LOG.md.
+SHORT = 30
 MOST = 40  # more candidates than this thin the evidence for each one out too far
 TRAINING_POINTS = 0.2  # a training's worth of time, in points: as the search charges it (evidence/posterior.py)
 SYMPTOM_POINTS = 0.25  # what one matching symptom adds to a prior, or takes from it; two count at most
@@ -104,8 +105,8 @@ def candidates(
     left_out: list[LeftOut] = []
     for intervention in CATALOGUE:
         reason = why_unfit(intervention, recipe, facts)
-        if not reason and intervention in JOINT and limit < JOINT_FROM:
-            reason = f"the budget has room for {limit} candidates; joint changes, which cost more, take {JOINT_FROM}"
+        if not reason and intervention in JOINT and limit < SHORT:
+            reason = f"the budget has room for {limit} candidates; joint changes, which cost more, take {SHORT}"
         price = cost(intervention.edit(recipe)) if cost and not reason else 1.0
         if price > dearest:
             reason = f"one training would cost {price:.1f} of the start's; at most {dearest:g} are allowed"
@@ -147,10 +148,14 @@ def _why(intervention: Intervention, symptoms: Collection[Symptom], prior: float
 
 
 def _balanced(fitting: list[Candidate], limit: int) -> list[Candidate]:
-    """The most promising `limit`, of which each area holds at least a fifth (and one) where it has as many."""
+    """The most promising `limit`, of which each area holds at least a fifth (and one) where it has as many; on a short
+    list a second level of one factor comes after all other factors."""
     if len(fitting) <= limit:
         return fitting
     by_promise = sorted(fitting, key=lambda candidate: -candidate.promise)
+    if limit < SHORT:
+        first = {each.intervention.group or each.name: each for each in reversed(by_promise)}
+        by_promise.sort(key=lambda candidate: candidate is not first[candidate.intervention.group or candidate.name])
     share = max(1, limit // 5)
     kept = [
         candidate for area in get_args(Area) for candidate in [each for each in by_promise if each.area == area][:share]
