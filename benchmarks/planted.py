@@ -37,8 +37,8 @@ Last result: means of 10 campaigns ± standard error, in points. By the truth of
     useless shipped, of 10          3.30            2.20            2.60            3.90            4.80
     harmful shipped, of 3           0.00            0.00            0.10            0.30            0.20
 
-Ours proves .2 changes a campaign, none falsely, and the total in 3 of 10; its interval covers the true gain in 10 of 10.
-A training takes 1.25 core seconds; all five with their truths are 1,396 trainings.
+Ours proves .2 changes a campaign, none falsely, and the total in 3 of 10; its interval holds the truth in 10 of 10. A
+training takes 1.25 core seconds; all five with their truths are 1,396 trainings.
 """
 
 import argparse
