@@ -5,7 +5,7 @@ from convlift.recipes import built_in
 from convlift.study.intervention import Facts
 
 FLOWERS = Facts(training_images=2600, classes=5, channels=3, native_resolution=128, imbalance=1.4, aspect=1.0)
-PHOTOS = Facts(training_images=1500, classes=4, channels=3, native_resolution=200, aspect=1.4)
+PHOTOS = Facts(training_images=1500, classes=4, channels=3, native_resolution=200, imbalance=3.0, aspect=1.4)
 DIGITS = Facts(training_images=1077, classes=10, channels=1, native_resolution=8, aspect=1.0)
 XRAYS = Facts(training_images=2428, classes=2, channels=1, native_resolution=28, aspect=1.0)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from starts import PHOTOS, start
 
 from convlift.recipe import Recipe
-from convlift.study.budget import extraction_work, training_work
+from convlift.study.budget import extraction_work, training_work, tuning_work
 from convlift.study.pace import NEAREST, Pace, Timed
 
 HELD_OUT = 700
@@ -79,3 +79,18 @@ def test_features_that_an_earlier_campaign_had_stored_do_not_make_extraction_loo
     assert abs(PACE.seconds(largest, known) / timed(largest, 1e8, 1e9).seconds - 1) < 1e-9
     # nor does it make the epochs look fast
     assert abs(PACE.seconds(FROZEN, known[:1]) / timed(FROZEN, 1e8).seconds - 1) < 1e-9
+
+
+def test_a_second_phase_is_foreseen_at_the_speed_of_the_extraction_and_then_at_its_own() -> None:
+    """A multiply-add takes longer in a head than in a backbone: the head says nothing of the second phase."""
+    transfer = start("transfer", PHOTOS)
+    head = training_work(transfer, PHOTOS, forward) - tuning_work(transfer, PHOTOS, forward)
+    expected = head / 1e8 + tuning_work(transfer, PHOTOS, forward) / 1e9
+    first = timed(FROZEN, 1e8, 1e9)
+    assert abs(PACE.seconds(transfer, [first], again=True) / expected - 1) < 1e-9
+    tuned = Timed(transfer, 1.0, head / 1e8 + 500.0, head / 1e8 + 500.0, 500.0)
+    longer = transfer.edit(training={"fine_tuning": {"epochs": 2 * transfer.training.fine_tuning.epochs}})
+    assert abs(PACE.seconds(longer, [first, tuned], again=True) / (head / 1e8 + 1000.0) - 1) < 1e-9
+    # features that were read from the disk are no measure of a backbone's speed
+    stored = timed(FROZEN, 1e8, 1e12)
+    assert PACE.seconds(transfer, [stored], again=True) > 2 * expected

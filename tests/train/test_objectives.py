@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from convlift.train.objectives import CrossEntropy
+from convlift.train.objectives import CrossEntropy, class_weights
 
 
 @given(smoothing=st.floats(0, 0.99), seed=st.integers(0, 99))
@@ -38,3 +38,22 @@ def test_without_smoothing_more_confidence_is_always_better() -> None:
     assert losses == sorted(losses, reverse=True)
     smoothed = [CrossEntropy(0.2)(torch.tensor([[size, 0.0]]), torch.tensor([0])).minimized for size in (1.0, 5, 9)]
     assert smoothed == sorted(smoothed), "beyond the optimum, confidence must cost"
+
+
+def test_balanced_weights_make_every_class_count_alike_and_keep_the_loss_in_scale() -> None:
+    labels = torch.tensor([0] * 8 + [1] * 2)
+    for balance in (0.5, 1.0):
+        weights = class_weights(labels, balance, 3)
+        assert weights is not None
+        assert weights[labels].mean() == pytest.approx(1.0)
+        assert (weights[1] / weights[0]).item() == pytest.approx(4.0**balance)
+        assert weights[2] == 0
+    assert class_weights(labels, 0.0, 3) is None
+    logits = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
+    alike = torch.tensor([10 / 16, 10 / 4, 0.0])
+    loss = CrossEntropy(0.2, class_weights(labels, 1.0, 3))(logits, labels)
+    each = functional.cross_entropy(logits, labels, label_smoothing=0.2, reduction="none")
+    torch.testing.assert_close(loss.minimized, (alike[labels] * each).mean())
+    torch.testing.assert_close(loss.cross_entropy, functional.cross_entropy(logits, labels))
+    soft = functional.one_hot(labels, 3).float()
+    torch.testing.assert_close(CrossEntropy(0.2, alike)(logits, soft).minimized, loss.minimized)

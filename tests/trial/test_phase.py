@@ -25,7 +25,7 @@ def drawn(seed, name, batch_size=16):
         return torch.zeros(len(chosen), 2)
 
     labels = torch.zeros(COUNT, dtype=torch.int64)
-    course = Course(name, draw, labels, lambda: iter([torch.zeros(COUNT, 2)]), labels)
+    course = Course(name, draw, labels, lambda: iter([torch.zeros(COUNT, 2)]), labels, 2)
     training = Training(epochs=3, batch_size=batch_size)
     run_phase(torch.nn.Linear(2, 2), course, training, seed, Countdown(10**6))
     return drawn_by_epoch

@@ -117,6 +117,7 @@ class Study:
                     record.fidelity,
                     record.outcome.seconds,
                     sum(epoch.seconds for epoch in record.outcome.curve),
+                    sum(epoch.seconds for epoch in record.outcome.curve if epoch.phase == "fine-tune"),
                 )
                 for record in records
                 if record.outcome is not None and record.status == "finished"

@@ -149,7 +149,7 @@ def believe(
     sd = np.sqrt(np.maximum(squares / kept - mean**2, 0.0))
     on = np.asarray(trials.on, bool)
     sound = on if trials.collapsed is None else on & ~trials.collapsed[..., None]
-    tried = sound.any(axis=-2)
+    tried = np.asarray(sound.any(axis=-2))
     return Belief(mean, sd, chance / kept, intercept / kept, noise / kept, trials.n_images, agreement / kept, tried)
 
 

@@ -64,14 +64,19 @@ def training_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     units = network.head_units
     head = _FEATURES * units + units * facts.classes if units else _FEATURES * facts.classes
     work = 3.0 * head * training.epochs * facts.training_images + steps * _STEP_OVERHEAD
-    tuned = training.fine_tuning
-    if tuned is not None:
-        trained = forward(recipe, tuned.stages)
-        afresh = recipe.data.augmentation.active and not recipe.data.views
-        below = forward(recipe) - trained if afresh else 0.0
-        work += (3 * trained + below) * tuned.epochs * facts.training_images
-        work += _steps(tuned.epochs, tuned.batch_size, facts) * _STEP_OVERHEAD
-    return work
+    return work + tuning_work(recipe, facts, forward)
+
+
+def tuning_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
+    """The part of `training_work` that the second phase of transfer learning has; 0 without one."""
+    tuned = recipe.training.fine_tuning
+    if tuned is None or not isinstance(recipe.architecture, Pretrained):
+        return 0.0
+    trained = forward(recipe, tuned.stages)
+    afresh = recipe.data.augmentation.active and not recipe.data.views
+    below = forward(recipe) - trained if afresh else 0.0
+    steps = _steps(tuned.epochs, tuned.batch_size, facts)
+    return (3 * trained + below) * tuned.epochs * facts.training_images + steps * _STEP_OVERHEAD
 
 
 def _steps(epochs: int, batch_size: int, facts: Facts) -> int:

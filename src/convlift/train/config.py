@@ -86,6 +86,13 @@ class Training(Section):
         ge=0,
         lt=1,
     )
+    class_balance: float = lever(
+        0.0,
+        "weight of an image in the loss: its class has n_k images, n_k^-class_balance; 1: every class counts alike",
+        "King and Zeng 2001, section 4.2; Cui et al. 2019",
+        ge=0,
+        le=1,
+    )
     patience: int | None = lever(
         None,
         "early stopping: epochs without a lower validation loss before training ends, and the best epoch's weights are "

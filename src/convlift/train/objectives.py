@@ -1,4 +1,4 @@
-"""What training makes small: the cross-entropy, with or without smoothed labels.
+"""What training makes small: the cross-entropy, with or without smoothed labels and weighted classes.
 
 The penalty on the size of the weights is no term here: `optimizers` adds its gradient, which is all that it does.
 """
@@ -6,12 +6,13 @@ The penalty on the size of the weights is no term here: `optimizers` adds its gr
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 
 class Loss(NamedTuple):
-    """minimized: what the gradient is taken of; cross_entropy: without smoothing, in nats, to be compared and shown."""
+    """minimized: what the gradient is taken of; cross_entropy: without smoothing and weights, in nats, to be shown."""
 
     minimized: Tensor
     cross_entropy: Tensor
@@ -22,18 +23,37 @@ class CrossEntropy:
     """(logits_NK, targets) -> Loss, means over the batch.
 
     targets: labels_N int64, or probabilities_NK (mixed images). label_smoothing moves that much probability from the
-    target to all K classes alike (Szegedy et al. 2016, section 7).
+    target to all K classes alike (Szegedy et al. 2016, section 7). class_weights (K,): how much an image of a class
+    counts, see `class_weights`; None for all alike.
     """
 
     label_smoothing: float = 0.0
+    class_weights: Tensor | None = None
 
     def __call__(self, logits_NK: Tensor, targets: Tensor) -> Loss:
         log_NK = functional.log_softmax(logits_NK, dim=1)
         if targets.ndim == 1:
-            cross_entropy = functional.nll_loss(log_NK, targets)
+            each_N = functional.nll_loss(log_NK, targets, reduction="none")
         else:
-            cross_entropy = -(targets * log_NK).sum(1).mean()
+            each_N = -(targets * log_NK).sum(1)
+        cross_entropy = each_N.mean()
+        if self.class_weights is not None:
+            smoothed_N = (1 - self.label_smoothing) * each_N - self.label_smoothing * log_NK.mean(1)
+            weights_N = self.class_weights[targets] if targets.ndim == 1 else targets @ self.class_weights
+            return Loss((weights_N * smoothed_N).mean(), cross_entropy)
         if not self.label_smoothing:
             return Loss(cross_entropy, cross_entropy)
         kept = (1 - self.label_smoothing) * cross_entropy
         return Loss(kept - self.label_smoothing * log_NK.mean(), cross_entropy)
+
+
+def class_weights(labels_N: Tensor, balance: float, classes: int) -> Tensor | None:
+    """(K,) float32: proportional to n_k^-balance, 1 on average over the images; None where balance is 0.
+
+    At 1 every class counts alike (King and Zeng 2001, section 4.2); a class without images gets 0.
+    """
+    if not balance:
+        return None
+    counts_K = torch.bincount(labels_N, minlength=classes).double()
+    raw_K = torch.where(counts_K > 0, counts_K.clamp(min=1).pow(-balance), 0.0)
+    return (raw_K * counts_K.sum() / (raw_K * counts_K).sum()).float()

@@ -18,7 +18,7 @@ from convlift.outcome import EpochReport
 from convlift.train.config import Training
 from convlift.train.early_stopping import stop_early
 from convlift.train.fit import Phase, fit
-from convlift.train.objectives import CrossEntropy
+from convlift.train.objectives import CrossEntropy, class_weights
 from convlift.train.optimizers import make_optimizer
 from convlift.train.predict import Score, evaluate
 from convlift.train.schedules import Schedule, make_schedule, multiplier
@@ -35,13 +35,14 @@ Draw = Callable[[Indices, np.random.Generator], Tensor]  # training positions ->
 @dataclass(frozen=True)
 class Course:
     """What a phase trains on. draw: the inputs of some training positions; held_out: those of all validation images, in
-    batches of EVALUATION_BATCH. Labels are int64."""
+    batches of EVALUATION_BATCH. Labels are int64, under `classes`."""
 
     name: Literal["train", "head", "fine-tune"]
     draw: Draw
     labels: Tensor
     held_out: Callable[[], Iterable[Tensor]]
     held_out_labels: Tensor
+    classes: int
     train_mode: Callable[[nn.Module], Any] = nn.Module.train
 
 
@@ -66,7 +67,7 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
     reports = fit(
         network,
         batches,
-        CrossEntropy(training.label_smoothing),
+        CrossEntropy(training.label_smoothing, class_weights(course.labels, training.class_balance, course.classes)),
         make_optimizer(network, training),
         in_time(training, steps, watch),
         epochs=training.epochs,

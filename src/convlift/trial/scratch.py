@@ -47,6 +47,7 @@ def train_from_scratch(order: Order, dataset: Dataset, watch: Watch) -> Trained:
         torch.from_numpy(dataset.labels[splits.train]),
         validation,
         torch.from_numpy(dataset.labels[splits.validation]),
+        len(dataset.classes),
     )
     training = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, order.fidelity)})
     run_phase(network, course, training, order.seed, watch)

@@ -80,6 +80,7 @@ def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) ->
         torch.from_numpy(dataset.labels[splits.train]),
         validation,
         torch.from_numpy(dataset.labels[splits.validation]),
+        len(dataset.classes),
         train_mode,
     )
     run_phase(network, course, training, order.seed, watch)
@@ -115,6 +116,7 @@ def _stored_course(name: Literal["head", "fine-tune"], stored: Stored, dataset: 
         torch.from_numpy(dataset.labels[splits.train]),
         lambda: _stored_batches(stored, splits.validation),
         torch.from_numpy(dataset.labels[splits.validation]),
+        len(dataset.classes),
         train_mode,
     )
 

@@ -5,6 +5,8 @@ from convlift.study.intervention import STEP, Edit, Facts, Intervention, multipl
 from convlift.study.symptoms import Symptom
 from convlift.train.config import Optimizer
 
+UNEVEN = 1.5  # below, the weights of classes would differ by less than batches do by chance
+
 _SLOW = (Symptom.UNDERFIT, Symptom.UNDER_TRAINED)
 _OVER = (Symptom.OVERFIT, Symptom.OVERCONFIDENT)
 
@@ -26,6 +28,14 @@ def _no_warm_up(recipe: Recipe, facts: Facts) -> str:
 def _room_for_batches(recipe: Recipe, facts: Facts) -> str:
     if facts.training_images < 20 * recipe.training.batch_size:
         return f"{facts.training_images} images would leave fewer than ten batches an epoch"
+    return ""
+
+
+def _even_classes(recipe: Recipe, facts: Facts) -> str:
+    if facts.imbalance < UNEVEN:
+        return (
+            f"the largest class has {facts.imbalance:.1f} times the images of the smallest; {UNEVEN:g} would be uneven"
+        )
     return ""
 
 
@@ -217,6 +227,28 @@ TRAINING: tuple[Intervention, ...] = (
         group="label smoothing",
         hurts=(Symptom.UNDERFIT,),
         reported="+0.2 on ImageNet; +0.4 (He et al. 2019, table 6)",
+    ),
+    Intervention(
+        "rarer classes count more",
+        "training",
+        "Between an image's vote and a class's: weights fall with the square root of a class's size.",
+        "Cui et al. 2019, section 4",
+        (Symptom.IMBALANCE,),
+        sets("training", class_balance=0.5),
+        0.1,
+        group="class balance",
+        unfit=_even_classes,
+    ),
+    Intervention(
+        "every class counts alike",
+        "training",
+        "Rare classes weigh as much as common ones, which lifts their recall and costs the common ones some.",
+        "King and Zeng 2001, section 4.2",
+        (Symptom.IMBALANCE,),
+        sets("training", class_balance=1.0),
+        0.0,
+        group="class balance",
+        unfit=_even_classes,
     ),
     Intervention(
         "weight decay 0.05",
