@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from convlift.campaign.power import power_before
-from convlift.conduct import STARTUP_SECONDS, Request, _folder_for, _seconds_of_startup, conduct, open_data, study_of
+from convlift.conduct import STARTUP_SECONDS, Request, conduct, folder_for, seconds_of_startup, study_of
 from convlift.errors import BudgetError, ConvliftError, Interrupted, LedgerError
 from convlift.handover import REPORT
 from convlift.ledger.ledger import read_ledger
 from convlift.progress import Progress
+from convlift.reading import open_data
 from convlift.recipe import Recipe
 from convlift.trial.job import prepare
 
@@ -252,7 +253,7 @@ def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: 
 
     def folder(**changes: object) -> Path:
         request = request_for(**changes)
-        return _folder_for(request, dataset, study_of(request, dataset))
+        return folder_for(request, dataset, study_of(request, dataset))
 
     usual = folder()
     assert usual.parent == Path("runs")
@@ -269,7 +270,7 @@ def test_metric_and_groups_are_part_of_the_question(request_for: Request_, tmp_p
         request = request_for(**changes)
         with Progress(quiet=True) as progress:
             dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", progress, group_from=request.group_from)
-        folders.add(_folder_for(request, dataset, study_of(request, dataset)))
+        folders.add(folder_for(request, dataset, study_of(request, dataset)))
     assert len(folders) == 4
 
 
@@ -296,9 +297,9 @@ def test_an_unknown_metric_is_refused_before_anything_is_read(request_for: Reque
 
 
 def test_the_budget_counts_from_the_process_start_but_not_from_a_notebooks() -> None:
-    assert 0.0 <= _seconds_of_startup() <= STARTUP_SECONDS
-    program = "from convlift.conduct import _seconds_of_startup as s; print(s())"
+    assert 0.0 <= seconds_of_startup() <= STARTUP_SECONDS
+    program = "from convlift.conduct import seconds_of_startup as s; print(s())"
     fresh = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert float(fresh.stdout) > 0.0
-    old = "import convlift.conduct as c; c.STARTUP_SECONDS = 0.0; print(c._seconds_of_startup())"
+    old = "import convlift.conduct as c; c.STARTUP_SECONDS = 0.0; print(c.seconds_of_startup())"
     assert float(subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, check=True).stdout) == 0.0

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from convlift.evidence.metrics import METRICS, metric_named
-from convlift.handover import _groups_in_words, _metric_in_words
+from convlift.handover import groups_in_words, metric_in_words
 
 LABELS = np.repeat([0, 1], [50, 8])
 
 
 def said(metric: str, classes: tuple[str, ...]) -> list[str]:
-    return _metric_in_words(SimpleNamespace(metric=metric_named(metric)), SimpleNamespace(classes=classes), LABELS)  # type: ignore[arg-type]
+    return metric_in_words(SimpleNamespace(metric=metric_named(metric)), SimpleNamespace(classes=classes), LABELS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metric", [metric.name for metric in METRICS[1:]])
@@ -33,7 +33,7 @@ def test_small_and_absent_classes_are_named_where_that_matters() -> None:
 
 
 def test_groups_are_counted() -> None:
-    assert _groups_in_words(np.arange(120) // 10) == (
+    assert groups_in_words(np.arange(120) // 10) == (
         "The 120 test images come from 12 groups, and all intervals count groups, not images."
     )
-    assert _groups_in_words(np.arange(30) // 10).endswith("10 or more make them reliable.")
+    assert groups_in_words(np.arange(30) // 10).endswith("10 or more make them reliable.")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.conduct import Request, conduct, open_data, recipe_from
+from convlift.conduct import Request, conduct, recipe_from
 from convlift.data.dataset import Dataset
 from convlift.errors import ConvliftError, Interrupted
 from convlift.evidence.false_claims import Naive, NullCampaign, Tally, keep_if_better, tally
@@ -25,6 +25,7 @@ from convlift.ledger.ledger import read_ledger
 from convlift.ledger.records import Role
 from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
+from convlift.reading import open_data
 from convlift.report.aa import document
 from convlift.study.placebos import placebos
 

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from convlift.aa import AATest, run_aa
-from convlift.conduct import Request, conduct, open_data, recipe_from
+from convlift.conduct import Request, conduct, recipe_from
 from convlift.errors import ConvliftError, Diverged
 from convlift.evidence.final import one_network
 from convlift.evidence.metrics import metric_named
 from convlift.experience import gather, write_expectations
+from convlift.folds import conduct_folds
 from convlift.handover import REPORT, in_words, write_model, write_report
 from convlift.interrupt import interruptible
 from convlift.ledger.ledger import read_ledger
 from convlift.outcome import Estimate, Result, Verdict
 from convlift.preview import preview as run_preview
 from convlift.progress import Progress, clock_text
+from convlift.reading import open_data
 from convlift.recipe import Recipe, load_recipe
 from convlift.report.narration import result_of
 from convlift.report.preview import Preview
@@ -40,6 +42,7 @@ class Options(TypedDict, total=False):
     workers: processes of one thread each, by default one a core. quiet: nothing on stderr. metric: what is raised and
     judged, a name of `evidence.metrics.METRICS`. group_from: which images belong together, FILE.csv:COLUMN or a regular
     expression on their paths; see docs/data.md. priors: a file that `learn_priors` wrote, in place of the packaged one.
+    cv: for `improve`, folds of a nested cross-validation, 2 to 10, by default none but one sealed test.
     """
 
     out: str | Path | None
@@ -54,6 +57,7 @@ class Options(TypedDict, total=False):
     metric: str
     group_from: str | None
     priors: str | Path | None
+    cv: int | None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
     """
     request = _request(data, budget, options)
     with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
+        if (folds := options.get("cv")) is not None:
+            return Campaign(*conduct_folds(request, folds, progress, stop))
         return Campaign(*conduct(request, progress, stop))
 
 
@@ -136,6 +142,11 @@ def preview(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
 
     Raises what `improve` raises of the data, the recipe and the weights.
     """
+    if (folds := options.get("cv")) is not None:
+        raise ConvliftError(
+            f"--dry-run plans one campaign, and --cv {folds} runs {folds} of them; leave out --cv, and give a "
+            f"--budget {folds} times smaller to see one fold."
+        )
     request = _request(data, budget, options)
     with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
         return run_preview(request, progress, stop)

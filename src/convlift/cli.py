@@ -70,6 +70,15 @@ def improve(
     priors: Annotated[
         Path | None, typer.Option(help="Expected gains, from `convlift priors` (default: the packaged ones).")
     ] = None,
+    cv: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=10,
+            help="Folds of a nested cross-validation, 5 where no number is given: every image is tested once, by one "
+            "of as many campaigns that share the budget. For data sets under about 1,000 images.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train nothing: print the plan, the time it takes, what could be proven.")
     ] = False,
@@ -98,6 +107,7 @@ def improve(
         metric=metric,
         group_from=group_from,
         priors=priors,
+        cv=cv,
         quiet=quiet,
     )
     if dry_run:
@@ -295,13 +305,25 @@ def priors(
         print_expectations(found, Console())
 
 
+def _with_folds(arguments: list[str]) -> list[str]:
+    """The arguments with the usual number of folds after a bare --cv; typer knows no option that may go without one."""
+    found = list(arguments)
+    if "--cv" in found:
+        from convlift.evidence.plan import USUAL_FOLDS
+
+        after = found.index("--cv") + 1
+        if not found[after : after + 1] or not found[after].isdigit():
+            found.insert(after, str(USUAL_FOLDS))
+    return found
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; a fault that the user can act on becomes one line on stderr and its exit code.
 
     arguments: those of the process, unless given.
     """
     try:
-        app(arguments)
+        app(_with_folds(sys.argv[1:] if arguments is None else arguments))
     except ConvliftError as error:
         print(f"convlift: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

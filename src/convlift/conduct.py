@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,22 +16,20 @@ from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_before
 from convlift.campaign.study import Study
-from convlift.data.dataset import Dataset, seal
-from convlift.data.groups import check_number, check_official, read_groups
-from convlift.data.sources import open_source
-from convlift.data.splits import SealedLabels, make_splits
-from convlift.data.store import open_store
+from convlift.data.dataset import Dataset
+from convlift.data.splits import Fold, SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.metrics import metric_named
-from convlift.evidence.plan import expected_in_words
+from convlift.evidence.plan import SMALL, cv_in_words, expected_in_words
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
-from convlift.handover import REPORT, hand_over, write_model, write_report
+from convlift.handover import REPORT, hand_over, keep_best, write_report
 from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.model.config import Pretrained
 from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
+from convlift.reading import open_data
 from convlift.recipe import Recipe, load_recipe
 from convlift.recipes import BUILT_IN, built_in
 from convlift.report.narration import result_of
@@ -53,7 +51,8 @@ STARTUP_SECONDS = 30.0  # a process that is older did something else before: a n
 class Request:
     """What a campaign is asked for; see `api.Options`.
 
-    pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a file of them.
+    pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a file of them. fold: the
+    campaign is this part of a nested cross-validation (folds.py).
     """
 
     data: str
@@ -71,6 +70,7 @@ class Request:
     group_from: str | None = None
     pool: tuple[Candidate, ...] | None = None
     priors: Path | None = None
+    fold: Fold | None = None
 
 
 def conduct(
@@ -80,25 +80,35 @@ def conduct(
 
     began: the instant of time.monotonic() from which the budget counts; None for the start of this process.
     """
-    began = time.monotonic() - _seconds_of_startup() if began is None else began
-    metric_named(request.metric)  # a fault in the name is said before the images are read
-    if request.priors:
-        load_expectations(request.priors)
+    began = time.monotonic() - seconds_of_startup() if began is None else began
+    check_request(request)
     dataset, sealed = open_data(
         request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
     )
+    return campaign(request, dataset, sealed, (progress, stop), began)
+
+
+def check_request(request: Request) -> None:
+    """Say a fault in the metric or the priors before the images are read. Raises ConvliftError."""
+    metric_named(request.metric)
+    if request.priors:
+        load_expectations(request.priors)
+
+
+def campaign(
+    request: Request, dataset: Dataset, sealed: SealedLabels, talk: tuple[Progress, Callable[[], int]], began: float
+) -> tuple[Path, Result]:
+    """`conduct` on a data set that is open already."""
     study = study_of(request, dataset)
-    identity = Identity(
-        dataset.store.fingerprint, study.baseline, study.seed, request.metric, groups=_fingerprint_of_groups(dataset)
-    )
-    folder = request.out or _folder_for(request, dataset, study)
+    identity = identity_of(request, dataset, study)
+    folder = request.out or folder_for(request, dataset, study)
     is_new = not folder.exists()
     try:
         with open_ledger(folder, identity, {"budget_seconds": request.budget_seconds}) as ledger:
-            progress.keep_log(folder / "log.txt")
+            talk[0].keep_log(folder / "log.txt")
             ledger.add_seconds(time.monotonic() - began)
             if ledger.recall("result") is None:
-                _run(request, study, ledger, dataset, sealed, (progress, stop))
+                _run(request, study, ledger, dataset, sealed, talk)
             elif not (folder / REPORT).is_file():
                 write_report(ledger)
             return folder, result_of(ledger)
@@ -115,41 +125,6 @@ def _has_searched(folder: Path) -> bool:
             return bool(ledger.trials("search"))
     except LedgerError:
         return False
-
-
-def open_data(
-    where: str,
-    root: Path | None,
-    seed: int,
-    cache: Path,
-    progress: Progress,
-    stop: Callable[[], int] = lambda: 0,
-    *,
-    group_from: str | None = None,
-) -> tuple[Dataset, SealedLabels]:
-    """Read, verify, decode once, split, and seal the test. What was found wrong is said; see `Dataset`.
-
-    group_from: where the images' groups stand, see `data.groups.read_groups`.
-    Raises Interrupted where `stop` asks for it while images are decoded, which can take minutes.
-    """
-
-    def decoded(done: int, total: int) -> None:
-        progress.show(f"decoding images: {done} of {total}")
-        if stop():
-            raise Interrupted("stopped while the images were decoded; the same command starts again.", stop())
-
-    progress.show("reading the images")
-    store = open_store(open_source(where, root=root), cache, decoded)
-    groups = None if group_from is None else read_groups(group_from, store.keys)
-    if groups is not None:
-        store = replace(store, findings=store.findings + check_official(store, groups))
-    for finding in store.findings:
-        if finding.severity != "note":
-            progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
-    splits = make_splits(store, seed, groups)
-    if groups is not None:
-        check_number(store.name, groups[splits.test])
-    return seal(store, splits, groups)
 
 
 def recipe_from(named: str | Path | Recipe) -> Recipe:
@@ -187,7 +162,7 @@ def study_of(request: Request, dataset: Dataset) -> Study:
         facts=facts,
         pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test)),
         validation_labels=labels[splits.validation],
-        seed=request.seed,
+        seed=seed_of(request),
         ship=request.ship,
         closing_seconds=CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
         pool=request.pool,
@@ -195,7 +170,7 @@ def study_of(request: Request, dataset: Dataset) -> Study:
         metric=metric_named(request.metric),
         validation_groups=dataset.groups_of(splits.validation),
         test_groups=dataset.groups_of(splits.test),
-        ask=partial(_ask, dataset, request.seed),
+        ask=partial(_ask, dataset, seed_of(request)),
     )
 
 
@@ -228,7 +203,20 @@ def _forward(dataset: Dataset) -> Forward:
     return forward
 
 
-def _folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
+def seed_of(request: Request) -> int:
+    """The seed of the trainings and of the search: a fold's are its own, only the splits share the seed of them all."""
+    if request.fold is None:
+        return request.seed
+    return int.from_bytes(hashlib.sha256(f"{request.seed} {request.fold}".encode()).digest()[:4], "big") >> 1
+
+
+def identity_of(request: Request, dataset: Dataset, study: Study) -> Identity:
+    """What makes this campaign the same campaign."""
+    groups, fold = _fingerprint_of_groups(dataset), str(request.fold or "")
+    return Identity(dataset.store.fingerprint, study.baseline, study.seed, request.metric, groups=groups, fold=fold)
+
+
+def folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
     """The same question gets the same folder, so that the same command continues; the budget may differ."""
     question: tuple[object, ...] = (
         dataset.store.fingerprint,
@@ -241,6 +229,8 @@ def _folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
         question += (fingerprint(document(study.expectations)),)
     if request.metric != "accuracy" or dataset.groups is not None:
         question += (request.metric, _fingerprint_of_groups(dataset))
+    if request.fold is not None:
+        question += (str(request.fold),)
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
 
 
@@ -257,9 +247,9 @@ def _run(
     talk: tuple[Progress, Callable[[], int]],
 ) -> None:
     progress, stop = talk
-    prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups)
-    if not ledger.trials():
-        progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)))
+    prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups, request.fold)
+    if not ledger.trials() and request.fold is None:
+        progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)) + _advice(dataset))
     log = ledger.folder / "workers.log"
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
@@ -273,7 +263,7 @@ def _run(
             raise _left(study, desk, dataset, interrupted) from None
         except BudgetError:
             if ledger.recall("freeze") is not None:
-                _keep_best(study, desk, dataset)
+                keep_best(study, desk, dataset)
             raise
     progress.show("opening the sealed test")
     ledger.open_test()
@@ -282,31 +272,22 @@ def _run(
     hand_over(study, desk, dataset, frozen, judged, test_labels)
 
 
+def _advice(dataset: Dataset) -> str:
+    """That a small data set can be tested on all its images, where it may be."""
+    images = len(dataset.store.labels)
+    return cv_in_words(images) if images < SMALL and not (dataset.store.official != "").any() else ""
+
+
 def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
     """Put the best network so far into the run folder, and say how to go on."""
     number = interrupted.exit_code - 128
-    if not _keep_best(study, desk, dataset):
+    if not keep_best(study, desk, dataset):
         return Interrupted("stopped before any training had ended; the same command starts again.", number)
     return Interrupted(
         f"stopped after {len(desk.ledger.trials())} trials; the best network so far is in "
         f"{desk.ledger.folder / 'model'}, and the same command continues.",
         number,
     )
-
-
-def _keep_best(study: Study, desk: Desk, dataset: Dataset) -> bool:
-    """Write the model folder of the best network so far; whether there is one."""
-    saved = [r for r in desk.ledger.trials() if r.status == "finished" and desk.weights_of(r).is_file()]
-    # only the search run that is believed to be the best has kept its weights, so it stands last and wins
-    order = {"pilot": 0, "probe": 1, "search": 2, "final": 3}
-    best = max(saved, key=lambda r: (order[r.role], study.score_points(r)), default=None)
-    if best is None:
-        return False
-    score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
-    write_model(
-        desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {f"validation {study.metric.title}": score}
-    )
-    return True
 
 
 def _show(study: Study, progress: Progress, desk: Desk) -> None:
@@ -332,7 +313,7 @@ def _show(study: Study, progress: Progress, desk: Desk) -> None:
     )
 
 
-def _seconds_of_startup() -> float:
+def seconds_of_startup() -> float:
     """Wall clock since this process began, for the budget counts from there; 0 in one that had done other work."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])

@@ -34,13 +34,13 @@ def result_from(
     splits = dataset.splits
     trials = desk.ledger.trials()
     notes = [judged.warning] if judged.warning else []
-    if all(run.status == "stopped" for run in final_runs(desk)):
+    if all(run.status == "stopped" for run in final_runs(desk.ledger)):
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
     if little_left_to_find(sum(r.role == "search" for r in trials), len(frozen.candidates)):
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
-    notes += _metric_in_words(study, dataset, test_labels)
+    notes += metric_in_words(study, dataset, test_labels)
     if study.test_groups is not None:
-        notes.append(_groups_in_words(study.test_groups))
+        notes.append(groups_in_words(study.test_groups))
     if scouts := sum(r.role == "scout" for r in trials):
         notes.append(_scouts_in_words(scouts, len(desk.ledger.recall("scouted")[0]), desk.ledger.recall("agreement")))
     notes.append(detectable_in_words(len(splits.test), power_of(study, desk, judged)))
@@ -71,7 +71,7 @@ def hand_over(
 ) -> None:
     """Write the model of the first final run, the result and the story into the ledger, and the report."""
     result = result_from(study, desk, dataset, frozen, judged, test_labels)
-    finals = final_runs(desk)
+    finals = final_runs(desk.ledger)
     write_model(desk.ledger.folder, desk.weights_of(finals[0]), frozen.recipe, dataset, scores_of(result))
     more: dict[str, Any] = {
         "start_recipe": frozen.start.recipe.to_yaml(),
@@ -80,6 +80,8 @@ def hand_over(
     }
     # a kill between the two leaves a story alone, and the next process may have other workers to tell of
     desk.ledger.record("story", tell(desk.ledger, finals, dataset, test_labels, more), replace=True)
+    noise = {"unit": judged.unit, "search_seed_variance": judged.search_seed_variance}
+    desk.ledger.record("noise", noise, replace=True)
     desk.ledger.record("result", plain(result))
     shutil.rmtree(desk.ledger.folder / WEIGHTS, ignore_errors=True)
     write_report(desk.ledger)
@@ -93,7 +95,7 @@ def _scouts_in_words(scouts: int, asked: int, agreement: float) -> str:
     )
 
 
-def _metric_in_words(study: Study, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[str]:
+def metric_in_words(study: Study, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[str]:
     """What the metric means, and where the test has too few images of a class for it; nothing for accuracy."""
     metric = study.metric
     if metric is ACCURACY:
@@ -111,7 +113,7 @@ def _metric_in_words(study: Study, dataset: Dataset, test_labels: NDArray[np.int
     return said
 
 
-def _groups_in_words(groups: NDArray[np.int64]) -> str:
+def groups_in_words(groups: NDArray[np.int64]) -> str:
     count = len(np.unique(groups))
     few = f" {FEW_GROUPS} or more make them reliable." if count < FEW_GROUPS else ""
     return f"The {len(groups)} test images come from {count} groups, and all intervals count groups, not images.{few}"
@@ -127,6 +129,21 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
         dataset.classes, dataset.channels, recipe.data.resolution, recipe.data.resize, mean, std, scores
     )
     write_model_folder(folder / "model", weights, recipe, config)
+
+
+def keep_best(study: Study, desk: Desk, dataset: Dataset) -> bool:
+    """Write the model folder of the best network so far; whether there is one."""
+    saved = [r for r in desk.ledger.trials() if r.status == "finished" and desk.weights_of(r).is_file()]
+    # only the search run that is believed to be the best has kept its weights, so it stands last and wins
+    order = {"pilot": 0, "probe": 1, "search": 2, "final": 3}
+    best = max(saved, key=lambda r: (order[r.role], study.score_points(r)), default=None)
+    if best is None:
+        return False
+    score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
+    write_model(
+        desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {f"validation {study.metric.title}": score}
+    )
+    return True
 
 
 def write_report(ledger: Ledger) -> Path:

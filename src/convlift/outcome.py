@@ -102,7 +102,8 @@ class Result:
     """The end of a campaign, as the report, the terminal table and `--json` show it.
 
     gain in percentage points; baseline and final scores in [0, 1]; optimism_points: validation minus test score of the
-    shipped recipe. `unexplained_points`: the gain minus the sum of the shipped changes' shares.
+    shipped recipe. `unexplained_points`: the gain minus the sum of the shipped changes' shares. folds: of a nested
+    cross-validation, 0 where there was one sealed test.
     """
 
     run: str
@@ -123,3 +124,4 @@ class Result:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    folds: int = 0

@@ -12,10 +12,11 @@ from convlift.campaign.plan import DEAREST, FEWEST, REVISION_PART, SHARING, arms
 from convlift.campaign.power import power_before
 from convlift.campaign.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
 from convlift.campaign.study import BASELINE, Study
-from convlift.conduct import Request, open_data, study_of
+from convlift.conduct import Request, study_of
 from convlift.data.dataset import Dataset
 from convlift.evidence.plan import expected_in_words
 from convlift.progress import Progress
+from convlift.reading import open_data
 from convlift.recipe import Recipe
 from convlift.report.preview import Preview, StartPreview
 from convlift.study.candidates import candidates, limit_for

@@ -1,6 +1,8 @@
 """What a long run says while it works: a live line on a terminal, else a line every 30 seconds, and log.txt."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -32,6 +34,7 @@ class Progress:
         self._early: list[str] = []  # lines of the time before the log is named
         self._last_plain = -PLAIN_SECONDS
         self._started = time.monotonic()
+        self._part = ""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal and not self._console.quiet:
@@ -49,6 +52,17 @@ class Progress:
             self._log.close()
             self._log = None
 
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """For one of several campaigns: every line begins with its name, and a log named within ends with it."""
+        outer, self._log, self._part = self._log, None, f"{name}: "
+        try:
+            yield
+        finally:
+            if self._log is not None:
+                self._log.close()
+            self._log, self._part = outer, ""
+
     def keep_log(self, path: Path) -> None:
         """Append every line from now on to `path`."""
         self._log = path.open("a", encoding="utf-8")
@@ -58,7 +72,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, markup=False)
+        self._console.print(self._part + text, markup=False)
         self.log(text)
 
     def log(self, text: str) -> None:
@@ -72,6 +86,7 @@ class Progress:
 
     def show(self, text: str) -> None:
         """A line that the next one replaces."""
+        text = self._part + text
         if self._status is not None:
             self._status.update(text.replace("[", "\\["))
         elif time.monotonic() - self._last_plain >= PLAIN_SECONDS:

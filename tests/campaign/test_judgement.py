@@ -205,7 +205,7 @@ def test_other_metrics_and_groups_are_judged_by(tmp_path: Path, metric: str) -> 
         frozen = run_campaign(study, desk)
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         alone = judge_campaign(replace(study, test_groups=None), desk, frozen, world.labels[world.n :])
-        finals = [run.outcome.test_probabilities for run in final_runs(desk) if run.outcome]
+        finals = [run.outcome.test_probabilities for run in final_runs(desk.ledger) if run.outcome]
         power = power_of(study, desk, judged)
     score = np.mean([metric_named(metric).score(said, world.labels[world.n :]) for said in finals])
     assert judged.final.final.value == pytest.approx(score)
@@ -245,7 +245,7 @@ def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
         frozen = run_campaign(study, desk)
-        assert final_runs(desk) == []
+        assert final_runs(desk.ledger) == []
         with pytest.raises(LedgerError, match=r"no final run left a network .failed: RuntimeError: out of memory"):
             judge_campaign(study, desk, frozen, world.labels[world.n :])
 
@@ -256,7 +256,7 @@ def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_pa
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
         frozen = run_campaign(study, desk)
-        (ran,) = final_runs(desk)
+        (ran,) = final_runs(desk.ledger)
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         assert desk.ledger.seconds_used() <= desk.budget_seconds
     assert ran.status == "stopped"

@@ -99,7 +99,7 @@ def test_a_level_of_a_factor_that_is_probably_harmful_is_not_added(tmp_path: Pat
 def test_a_resumed_campaign_gets_the_same_list_whatever_it_believes_by_then(tmp_path: Path) -> None:
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
         start, _, chosen = begun(desk)
-        assert revised(desk, chosen) == chosen
+        assert revised(desk.ledger, chosen) == chosen
         overfitting(desk, 0)
         more = revise(desk, start, chosen)
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
@@ -107,7 +107,7 @@ def test_a_resumed_campaign_gets_the_same_list_whatever_it_believes_by_then(tmp_
         assert [each.name for each in again] == [each.name for each in chosen]
         later = revise(desk, start, again, np.zeros(len(again)))
         assert [(c.name, c.prior, c.cost, c.why) for c in later] == [(c.name, c.prior, c.cost, c.why) for c in more]
-        assert later == revised(desk, again)
+        assert later == revised(desk.ledger, again)
 
 
 def test_nothing_new_adds_nothing(tmp_path: Path) -> None:

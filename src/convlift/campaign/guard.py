@@ -61,9 +61,14 @@ def guard(study: Study, desk: Desk, start: StartingPoint, candidates: tuple[Cand
     if settled is None:
         settled = _settle(study, desk, start, candidates)
         desk.ledger.record("guard", settled)
+    return guarded(settled, start.recipe, candidates)
+
+
+def guarded(settled: Fact, start: Recipe, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates as the fact "guard" left them."""
     ways = {entry["name"]: entry["way"] for entry in settled["asked"]}
     return tuple(
-        weakened(candidate, start.recipe, way)
+        weakened(candidate, start, way)
         for candidate in candidates
         if (way := ways.get(candidate.name, AS_IT_IS)) is not None
     )

@@ -17,6 +17,7 @@ from convlift.evidence.images import effective_number, run_variance
 from convlift.evidence.shares import Shares, shares
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.execute.desk import Desk
+from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import TrialRecord
 from convlift.outcome import START, Verdict
 from convlift.study.candidates import priors
@@ -27,7 +28,8 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Judgement:
     """What the sealed test said. optimism_points: validation minus test score of the shipped recipe's runs; unit: how
-    many points of the metric a point of accuracy is worth (`metrics.Metric.unit`)."""
+    many points of the metric a point of accuracy is worth (`metrics.Metric.unit`); search_seed_variance: what the
+    search's runs say of the seeds (`changes.ChangeTests.seed_variance`)."""
 
     final: FinalJudgement
     verdicts: tuple[Verdict, ...]
@@ -35,11 +37,12 @@ class Judgement:
     warning: str
     optimism_points: float
     unit: float = 1.0
+    search_seed_variance: float = 0.0
 
 
 def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArray[np.int64]) -> Judgement:
     """Score every run on the test whose labels were just opened. Raises LedgerError where no final left any."""
-    pilots, finals = _usable(desk.ledger.trials("pilot")), final_runs(desk)
+    pilots, finals = _usable(desk.ledger.trials("pilot")), final_runs(desk.ledger)
     if not finals:
         raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
     searched = desk.ledger.trials("search")
@@ -67,12 +70,12 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     ruinous = suspect(switches(frozen, ended), fell).culprits
     found += _changes(frozen, runs + lost, split, tests, (belief.probability, ruinous))
     optimism = float(np.mean([study.score_points(run) for run in finals])) - 100.0 * final.final.value
-    return Judgement(final, tuple(found), split.unexplained, split.warning, optimism, unit)
+    return Judgement(final, tuple(found), split.unexplained, split.warning, optimism, unit, tests.seed_variance)
 
 
-def final_runs(desk: Desk) -> list[TrialRecord]:
+def final_runs(ledger: Ledger) -> list[TrialRecord]:
     """The final runs that count: those that ended, else those that the deadline cut short, which is what would ship."""
-    records = desk.ledger.trials("final")
+    records = ledger.trials("final")
     cut_short = [r for r in records if r.status == "stopped" and r.outcome is not None and r.outcome.curve]
     return _usable(records) or cut_short
 

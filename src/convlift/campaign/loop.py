@@ -45,7 +45,7 @@ def run_campaign(study: Study, desk: Desk) -> Frozen:
     start = choose_start(study, desk)
     division = divide(study, desk, start)
     chosen = guard(study, desk, start, choose_candidates(study, desk, start, division.trainings))
-    chosen = revised(desk, chosen)
+    chosen = revised(desk.ledger, chosen)
     space = Frozen(start, start.recipe, chosen, np.zeros(len(chosen), bool))
     if desk.ledger.recall("freeze") is None:
         pilots = [study.plan("pilot", study.baseline, number) for number in range(division.pilots)]

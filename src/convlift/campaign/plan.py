@@ -13,6 +13,7 @@ from convlift.errors import BudgetError
 from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
 from convlift.ledger.fingerprint import fingerprint
+from convlift.ledger.ledger import Ledger
 from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
 from convlift.study.candidates import CATALOGUE, Candidate, LeftOut, candidates, limit_for
@@ -103,12 +104,12 @@ def revise_candidates(
     """
     if study.pool is None and desk.ledger.recall("revision") is None:
         desk.ledger.record("revision", _revision(study, desk, start, chosen, belief_mean, belief_probability))
-    return revised(desk, chosen)
+    return revised(desk.ledger, chosen)
 
 
-def revised(desk: Desk, chosen: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+def revised(ledger: Ledger, chosen: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """The list with what the revision added; as it is where there was none so far."""
-    kept = desk.ledger.recall("revision", {"added": []})
+    kept = ledger.recall("revision", {"added": []})
     catalogue = {intervention.name: intervention for intervention in CATALOGUE}
     return chosen + tuple(
         Candidate(catalogue[each["name"]], each["prior"], each["cost"], each["why"]) for each in kept["added"]

@@ -13,19 +13,22 @@ from convlift.execute.desk import Desk
 ENOUGH = 5000  # labels that a made-up run is scored on
 
 
-def power_before(study: Study, dataset: Dataset, runs: int = 2) -> Power:
+def power_before(study: Study, dataset: Dataset, runs: int = 2, folds: int = 1) -> Power:
     """With a baseline that scores about .9, `runs` runs of each recipe, and images of one group that are alike as
-    `images.WITHIN_GROUPS` says."""
+    `images.WITHIN_GROUPS` says. folds: of a nested cross-validation, which tests every image."""
+    tested = dataset.splits.test if folds == 1 else np.arange(len(dataset.store.labels))
+    groups = dataset.groups_of(tested)
     labels = dataset.labels[np.concatenate([dataset.splits.train, dataset.splits.validation])]
     labels = labels[:: max(1, len(labels) // ENOUGH)]
-    typical, images = [typical_run(labels, len(dataset.classes))], len(dataset.splits.test)
+    typical, images = [typical_run(labels, len(dataset.classes))], len(tested)
     return Power(
-        n_test=images / assumed_design_effect(images, study.test_groups),
+        n_test=images / assumed_design_effect(images, groups),
         pilots=runs,
         finals=runs,
         image_variance=run_variance(study.metric.matrix(typical, labels)),
         unit=study.metric.unit(typical, labels),
-        groups=_groups(images, study.test_groups),
+        groups=even_groups(images, groups),
+        folds=folds,
     )
 
 
@@ -34,13 +37,13 @@ def power_of(study: Study, desk: Desk, judged: Judgement) -> Power:
     return Power(
         n_test=judged.final.effective_images,
         pilots=sum(run.status == "finished" for run in desk.ledger.trials("pilot")),
-        finals=len(final_runs(desk)),
+        finals=len(final_runs(desk.ledger)),
         image_variance=judged.final.image_variance,
         unit=judged.unit,
-        groups=_groups(0 if study.test_groups is None else len(study.test_groups), study.test_groups),
+        groups=even_groups(0 if study.test_groups is None else len(study.test_groups), study.test_groups),
     )
 
 
-def _groups(images: int, groups: Groups) -> float:
+def even_groups(images: int, groups: Groups) -> float:
     """How many groups, as even ones; 0 for none."""
     return 0.0 if groups is None else degrees_of_freedom(images, groups) + 1.0

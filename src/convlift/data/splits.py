@@ -12,6 +12,8 @@ from convlift.data.store import ImageStore
 from convlift.errors import DataError, LedgerError
 
 CARVED_VALIDATION = 0.15  # of the official training part, where there is no official validation part
+SHIPPED_VALIDATION = 0.10  # of all images, where none is left for a test: enough to stop a training by
+LEAST_FOR_FOLDS = 4  # distinct images of a class: with fewer, half of them may not do for training and validation
 
 _STREAM = 0x5EA1  # sets these draws apart from the same seed's other uses
 _ORDERS, _MOST_DEALT = 20, 20_000  # orders in which groups are dealt out, fewer where that were more deals than this
@@ -24,6 +26,18 @@ class Splits:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Which part of a nested cross-validation a campaign has as its sealed test. number: 1 to `of`; 0: none of them,
+    for the training of what ships, which no image is left to test."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"fold {self.number} of {self.of}" if self.number else f"no fold of {self.of}"
 
 
 class SealedLabels:
@@ -53,14 +67,19 @@ def shares(n: int) -> tuple[float, float]:
     return float(np.clip(400 / n, 0.15, 0.20)), float(np.clip(600 / n, 0.15, 0.30))
 
 
-def make_splits(store: ImageStore, seed: int, groups: NDArray[np.int64] | None = None) -> Splits:
+def make_splits(
+    store: ImageStore, seed: int, groups: NDArray[np.int64] | None = None, fold: Fold | None = None
+) -> Splits:
     """Honour official splits, and make what is missing: stratified by class, copies of an image kept together.
 
     With an official test but no validation part, 15% of the training part validates. Every class that has images to
     split gets at least one in each part. The same store, seed and groups give the same splits.
-    groups (N,): images of one group stay together too; classes are then as even as that allows. Raises DataError where
-    a class has fewer groups than there are parts to be made.
+    groups (N,): images of one group stay together too; classes are then as even as that allows. fold: the test is this
+    one of `fold_numbers`, and the rest is split as usual.
+    Raises DataError where a class has fewer groups than there are parts to be made.
     """
+    if fold is not None:
+        return _around(fold, store, seed, groups)
     rng = np.random.default_rng([seed, _STREAM])
     everything = np.arange(len(store.labels), dtype=np.int64)
     if not (store.official != "").any():
@@ -71,6 +90,53 @@ def make_splits(store: ImageStore, seed: int, groups: NDArray[np.int64] | None =
     if not len(validated):
         validated, train = _cut(store, train, (CARVED_VALIDATION,), rng, groups)
     return Splits(train, validated, tested)
+
+
+def fold_numbers(store: ImageStore, seed: int, of: int, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """(N,): the fold of every image, 1 to `of`: stratified by class, copies and groups kept together.
+
+    Raises DataError where a class has too few distinct images, or groups, for as many folds.
+    """
+    rng = np.random.default_rng([seed, _STREAM, of])
+    everything = np.arange(len(store.labels), dtype=np.int64)
+    copies, owners = duplicate_groups(store.hashes, store.labels)
+    counts = np.bincount(owners, minlength=len(store.classes))
+    least = max(of, LEAST_FOR_FOLDS)
+    if scarce := [label for label in np.unique(store.labels) if counts[label] < least]:
+        raise DataError(
+            f"class {store.classes[scarce[0]]!r} of {store.name} has {counts[scarce[0]]} distinct images; {of} folds "
+            f"need at least {least} of every class. Add images, take fewer folds, or leave out --cv."
+        )
+    if groups is not None:
+        parts = _stratified_by_group(store, everything, (1.0 / of,) * (of - 1), rng, groups)
+        return _numbered(parts)
+    number_of, sizes, totals = np.zeros(len(owners), np.int64), np.bincount(copies), np.zeros(of, np.int64)
+    for label in np.unique(owners):
+        members = rng.permutation(np.flatnonzero(owners == label))
+        held = np.zeros(of, np.int64)
+        for unit in members[np.argsort(-sizes[members], kind="stable")]:
+            fold = min(range(of), key=lambda each: (held[each], totals[each]))
+            number_of[unit] = fold + 1
+            held[fold] += sizes[unit]
+            totals[fold] += sizes[unit]
+    numbers: NDArray[np.int64] = number_of[copies]
+    return numbers
+
+
+def _numbered(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    numbers = np.zeros(sum(map(len, parts)), np.int64)
+    for number, part in enumerate(parts, 1):
+        numbers[part] = number
+    return numbers
+
+
+def _around(fold: Fold, store: ImageStore, seed: int, groups: NDArray[np.int64] | None) -> Splits:
+    numbers = fold_numbers(store, seed, fold.of, groups)
+    rest, test = np.flatnonzero(numbers != fold.number), np.flatnonzero(numbers == fold.number)
+    share = shares(len(rest))[0] if fold.number else SHIPPED_VALIDATION
+    rng = np.random.default_rng([seed, _STREAM, fold.of, fold.number])
+    validation, train = _cut(store, rest, (share,), rng, groups)
+    return Splits(train, validation, test)
 
 
 def _cut(

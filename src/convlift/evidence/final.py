@@ -64,12 +64,12 @@ def judge(
     runs = [len(baseline), len(final)]
     seeds = seed_variance((baseline, final), search_seed_variance, groups, unit)
     seed_df = PRIOR_RUNS + sum(runs) - 2.0
-    gain, low, high, df = _interval(
+    gain, low, high, df = two_way_interval(
         final.mean(0) - baseline.mean(0), seeds * sum(1.0 / run for run in runs), seed_df, groups
     )
     return FinalJudgement(
-        baseline=_score(baseline, seeds / runs[0], seed_df, groups, lowest),
-        final=_score(final, seeds / runs[1], seed_df, groups, lowest),
+        baseline=mean_score(baseline.mean(0), seeds / runs[0], seed_df, groups, lowest),
+        final=mean_score(final.mean(0), seeds / runs[1], seed_df, groups, lowest),
         gain_points=Estimate(gain, low, high),
         proven=low > 0.0,
         shipped=one_network(final[0] / 100.0, groups, lowest=lowest),
@@ -81,21 +81,25 @@ def judge(
 
 
 def seed_variance(
-    arms: Sequence[Floats], search_seed_variance: float, groups: Groups = None, unit: float = 1.0
+    arms: Sequence[Floats],
+    search_seed_variance: float,
+    groups: Groups | Sequence[Groups] = None,
+    unit: float = 1.0,
 ) -> float:
     """g_f: variance of a recipe's true score over seeds, pooled over arms (k, nt) of points; at least .2^2.
 
     From the variance between a recipe's k runs goes what luck on single images (or groups of them) explains: the
-    `image_part` of what a run differs by from their mean, times k / (k - 1). unit: multiplies the limits, which are in
-    points of accuracy.
+    `image_part` of what a run differs by from their mean, times k / (k - 1). groups: of the images, or one entry an arm
+    where the arms have images of their own. unit: multiplies the limits, which are in points of accuracy.
     """
+    owners = [groups] * len(arms) if groups is None or isinstance(groups, np.ndarray) else groups
     least, most = ((limit * unit) ** 2 for limit in SEED_LIMITS)
     total = PRIOR_RUNS * min(max(search_seed_variance, least), most)
     weight = PRIOR_RUNS
-    for arm in arms:
+    for arm, theirs in zip(arms, owners, strict=True):
         runs = len(arm)
         if runs > 1:
-            luck = float(image_part(arm - arm.mean(0), groups).mean()) * runs / (runs - 1)
+            luck = float(image_part(arm - arm.mean(0), theirs).mean()) * runs / (runs - 1)
             total += (runs - 1) * (float(arm.mean(1).var(ddof=1)) - luck)
         weight += runs - 1
     return max(total / weight, SEED_FLOOR * unit**2)
@@ -111,7 +115,7 @@ def one_network(scores: Floats, groups: Groups = None, *, lowest: float = 0.0) -
         plain, grouped = float(image_part(scores)), float(image_part(scores, groups))
         count = len(scores) * (min(plain / grouped, 1.0) if grouped > 0 else 1.0)
         return wilson(float(scores.mean()), max(count, 2.0))
-    middle, low, high, _ = _interval(100.0 * scores, 0.0, 1.0, groups)
+    middle, low, high, _ = two_way_interval(100.0 * scores, 0.0, 1.0, groups)
     return Estimate(middle / 100, max(low / 100, lowest), min(high / 100, 1.0))
 
 
@@ -123,7 +127,7 @@ def wilson(score: float, n_images: float) -> Estimate:
     return Estimate(score, max(middle - half, 0.0), min(middle + half, 1.0))
 
 
-def _interval(points: Floats, seeds: float, seed_df: float, groups: Groups) -> tuple[float, float, float, float]:
+def two_way_interval(points: Floats, seeds: float, seed_df: float, groups: Groups) -> tuple[float, float, float, float]:
     """Mean of `points` (nt,) with its two-way 95% interval and Satterthwaite's degrees of freedom."""
     images, image_df = float(image_part(points, groups)), degrees_of_freedom(len(points), groups)
     df = (images + seeds) ** 2 / max(images**2 / image_df + seeds**2 / seed_df, 1e-12)
@@ -132,13 +136,14 @@ def _interval(points: Floats, seeds: float, seed_df: float, groups: Groups) -> t
     return middle, middle - half, middle + half, df
 
 
-def _score(arm: Floats, seeds: float, seed_df: float, groups: Groups, lowest: float) -> Estimate:
-    """An arm's mean score. Two right and two wrong images are added for the width alone (Agresti and Coull 1998).
+def mean_score(points: Floats, seeds: float, seed_df: float, groups: Groups, lowest: float) -> Estimate:
+    """An arm's mean score from its runs' mean points on every image (nt,); seeds: the other part of its variance.
 
-    Without them a perfect arm would claim to be perfect on every image there is. Each is a group of its own.
+    Two right and two wrong images are added for the width alone (Agresti and Coull 1998). Without them a perfect arm
+    would claim to be perfect on every image there is. Each is a group of its own.
     """
-    score = float(arm.mean())
-    guarded = np.concatenate([arm.mean(0), [0.0, 0.0, 100.0, 100.0]])
+    score = float(points.mean())
+    guarded = np.concatenate([points, [0.0, 0.0, 100.0, 100.0]])
     owners = None if groups is None else np.concatenate([groups, groups.max() + np.arange(1, 5)])
-    middle, low, high, _ = _interval(guarded, seeds, seed_df, owners)
+    middle, low, high, _ = two_way_interval(guarded, seeds, seed_df, owners)
     return Estimate(score / 100, max((score - middle + low) / 100, lowest), min((score - middle + high) / 100, 1.0))

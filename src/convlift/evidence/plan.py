@@ -9,9 +9,12 @@ from convlift.errors import BudgetError
 from convlift.evidence.final import PRIOR_RUNS
 from convlift.evidence.gibbs import WITHIN
 from convlift.evidence.images import accuracy_variance
+from convlift.evidence.nested import FOLD_SD
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
 USUAL_SEED_SD = 0.85  # points; the least that the final's variance assumes before it has seen any run
+SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its price
+USUAL_FOLDS = 5
 
 
 def pilots_and_finals(budget: int) -> tuple[int, int]:
@@ -40,7 +43,8 @@ class Power:
 
     n_test: test images, as independent ones where they come in groups (`images.effective_number`), and groups: how many
     groups, 0 for none; pilots, finals: runs an arm. image_variance: of one run's score over images, points squared,
-    by default that of an accuracy of .9; unit: of the metric, see `metrics.Metric.unit`.
+    by default that of an accuracy of .9; unit: of the metric, see `metrics.Metric.unit`. folds: of a nested
+    cross-validation, whose n_test images are all there are, with so many runs an arm in each.
     """
 
     n_test: float
@@ -49,6 +53,7 @@ class Power:
     image_variance: float = accuracy_variance(0.9)
     unit: float = 1.0
     groups: float = 0.0
+    folds: int = 1
 
     @property
     def points(self) -> float:
@@ -59,9 +64,11 @@ class Power:
         """
         runs = 1 / self.pilots + 1 / self.finals
         images = self.image_variance * (WITHIN * runs + BETWEEN) / self.n_test
-        seeds = (self.unit * USUAL_SEED_SD) ** 2 * runs
+        shared = 1 / self.folds + 1 / (self.folds - 1) if self.folds > 1 else 0.0
+        seeds = self.unit**2 * (USUAL_SEED_SD**2 * runs / self.folds + FOLD_SD**2 * shared)
         image_df = max((self.groups or self.n_test) - 1.0, 1.0)
-        df = (images + seeds) ** 2 / (images**2 / image_df + seeds**2 / (PRIOR_RUNS + self.pilots + self.finals - 2))
+        seed_df = PRIOR_RUNS + self.folds * (self.pilots + self.finals - 2)
+        df = (images + seeds) ** 2 / (images**2 / image_df + seeds**2 / seed_df)
         return float(stats.t.ppf(0.975, df)) * math.sqrt(images + seeds)
 
     @property
@@ -79,16 +86,18 @@ def minimum_detectable_points(
 
 def detectable_in_words(images: int, power: Power) -> str:
     """What a campaign on so many test images could prove."""
+    each = " in each" if power.folds > 1 else ""
     return (
         f"With {_tested(images, power)}, {_count(power.pilots, 'baseline run')} and "
-        f"{_count(power.finals, 'final run')}, a measured gain under {power.points:.1f} points proves nothing; a true "
-        f"gain of {power.often:.1f} points is proven in four of five campaigns."
+        f"{_count(power.finals, 'final run')}{each}, a measured gain under {power.points:.1f} points proves nothing; a "
+        f"true gain of {power.often:.1f} points is proven in four of five campaigns."
     )
 
 
 def expected_in_words(images: int, power: Power) -> str:
     """What a campaign will be able to prove, to be said before it starts; the accuracy and the runs are assumed."""
-    runs = "twice" if power.finals == 2 else f"{power.finals} times"
+    runs = {1: "once", 2: "twice"}.get(power.finals, f"{power.finals} times")
+    runs += " in every fold" if power.folds > 1 else ""
     return (
         f"With {_tested(images, power)}, a gain under about {power.points:.1f} points can hardly be proven, and one of "
         f"{power.often:.1f} points is in four of five campaigns (if the baseline names nine in ten images right and "
@@ -96,8 +105,16 @@ def expected_in_words(images: int, power: Power) -> str:
     )
 
 
+def cv_in_words(images: int) -> str:
+    """What a small data set could do instead of setting a test part aside."""
+    return (
+        f" All {images} images would be test images with --cv: {USUAL_FOLDS} campaigns, each tested on images of its "
+        f"own, which takes {USUAL_FOLDS} times as many trainings."
+    )
+
+
 def _tested(images: int, power: Power) -> str:
-    counted = _count(images, "test image")
+    counted = _count(images, "test image") + (f" in {power.folds} folds" if power.folds > 1 else "")
     if not power.groups:
         return counted
     return f"{counted} in groups, which say as much as {power.n_test:.0f} independent ones"

@@ -1,7 +1,7 @@
 """What is said of each change at the end: proven, likely, undecided or harmful, and why, in words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from convlift.evidence.changes import ChangeTests
 from convlift.evidence.shares import Shares
-from convlift.outcome import Area, Estimate, Label, Verdict
+from convlift.outcome import START, Area, Estimate, Label, Verdict
 
 # Of changes believed with more than .8 (after the test was opened) 80 to 100% truly help and 2% at most harm; of those
 # under .15, 88 to 100% truly harm. Between .7 and .8 only about 65% help. Strong antagonism is the worst case (.66 to
@@ -82,6 +82,40 @@ def start_verdict(subject: Subject, effect: Estimate, trials: int) -> Verdict:
         meaning = _meaning(label, effect, chance)
     reason = f"every one of the {trials} trials started from it; {_interval(effect)}; {meaning}"
     return _verdict(subject, label, effect, chance, (trials, True), reason)
+
+
+def verdicts_of_folds(folds: Sequence[Sequence[Verdict]], start: str, shipped: Collection[str]) -> tuple[Verdict, ...]:
+    """One verdict for each change that any fold of a nested cross-validation searched, in the order of its first fold.
+
+    Share and interval are the means of those folds' own: folds share most of their training images, so their mean is
+    not taken to be any surer than one of them. The label goes by the mean probability; proven is said of the total
+    alone. start: the name of what ships starts from; shipped: its changes.
+    """
+    names = dict.fromkeys(verdict.name for fold in folds for verdict in fold)
+    kept = {*shipped, f"{START}{start}"}
+    return tuple(_over_folds([v for fold in folds for v in fold if v.name == name], len(folds), kept) for name in names)
+
+
+def _over_folds(found: Sequence[Verdict], folds: int, kept: Collection[str]) -> Verdict:
+    seen = [verdict for verdict in found if verdict.trials] or found
+    share = Estimate(*(float(np.mean([getattr(v, side) for v in seen])) for side in ("points", "low", "high")))
+    chance = float(np.mean([verdict.probability for verdict in seen]))
+    trials, times = sum(verdict.trials for verdict in found), sum(verdict.shipped for verdict in found)
+    known = f"mean share {_interval(share)}; helps with probability {chance:.2f} on average"
+    never = "never switched on, so nothing is known of it"
+    reason = f"searched in {len(found)} of {folds} folds and shipped in {times}; {known if trials else never}"
+    return replace(
+        found[0],
+        label=label_of(chance, proven=False),
+        points=share.value,
+        low=share.low,
+        high=share.high,
+        probability=chance,
+        trials=trials,
+        seconds=sum(verdict.seconds for verdict in found),
+        shipped=found[0].name in kept,
+        reason=reason,
+    )
 
 
 def label_of(probability: float, *, proven: bool) -> Label:

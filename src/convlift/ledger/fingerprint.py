@@ -19,7 +19,8 @@ class Identity:
 
     data: the image store's fingerprint (SHA-256 of contents, labels and classes); baseline: the recipe that every
     gain is measured against; seed: of the campaign; metric: name of the score; software: convlift's version; groups:
-    fingerprint of which images belong together, "" where each stands alone.
+    fingerprint of which images belong together, "" where each stands alone; fold: which part of a nested
+    cross-validation is the test, "" without one.
     """
 
     data: str
@@ -28,6 +29,7 @@ class Identity:
     metric: str
     software: str = __version__
     groups: str = ""
+    fold: str = ""
 
     def document(self) -> dict[str, Any]:
         """The identity as plain data, the baseline as its recipe file would have it."""
@@ -38,7 +40,7 @@ class Identity:
             "metric": self.metric,
             "software": self.software,
         }
-        return {**known, "groups": self.groups} if self.groups else known
+        return known | {name: value for name, value in (("groups", self.groups), ("fold", self.fold)) if value}
 
 
 def to_json(value: Any) -> str:

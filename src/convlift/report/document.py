@@ -33,6 +33,7 @@ def document(result: Result) -> dict[str, Any]:
         "seconds": _number(result.seconds),
         "budget_seconds": _number(result.budget_seconds),
         "optimism_points": _number(result.optimism_points),
+        **({"folds": result.folds} if result.folds else {}),
     }
 
 

@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -18,7 +18,7 @@ from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import TrialRecord as LedgerRecord
 from convlift.outcome import EpochReport, Estimate, Finding, Result, Verdict
 from convlift.recipe import parse_recipe
-from convlift.report.story import Choice, HardImage, HeldBack, Story, TrialRecord
+from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
 
 HARD_IMAGES = 12
 
@@ -67,7 +67,7 @@ def story_of(ledger: Ledger) -> Story:
         baseline_recall=tuple(_nan(value) for value in told["baseline_recall"]),
         final_recall=tuple(_nan(value) for value in told["final_recall"]),
         class_counts={name: tuple(counts) for name, counts in told["class_counts"].items()},
-        trials=tuple(_trial(record, labels, metric) for record in ledger.trials() if record.outcome is not None),
+        trials=_trials(ledger, told.get("trials", []), (labels, metric)),
         baseline_curve=_curve(ledger.trials("pilot")),
         final_curve=_curve(ledger.trials("final")),
         hard_images=tuple(
@@ -77,6 +77,10 @@ def story_of(ledger: Ledger) -> Story:
         held_back=held_back(ledger.recall("guard")),
         choice=_choice(ledger),
         minimum_detectable_points=told["minimum_detectable_points"],
+        folds=tuple(
+            FoldStory(**{**fold, "shipped": tuple(fold["shipped"]), "gain": Estimate(**fold["gain"])})
+            for fold in told.get("folds", [])
+        ),
         environment=told["environment"],
     )
 
@@ -166,6 +170,16 @@ def _nan(value: float | None) -> float:
 
 def _curve(records: tuple[LedgerRecord, ...]) -> tuple[EpochReport, ...]:
     return next((r.outcome.curve for r in records if r.outcome is not None and r.status == "finished"), ())
+
+
+def _trials(ledger: Ledger, before: list[Any], scored: tuple[Labels, Metric]) -> tuple[TrialRecord, ...]:
+    """The ledger's trials; before: rows of those in the folds' own ledgers (report/folds.py), which come first."""
+    found = [
+        TrialRecord(number, role, tuple(changes), _nan(score), status, seconds)
+        for number, (role, changes, score, status, seconds) in enumerate(before, 1)
+    ]
+    own = [_trial(record, *scored) for record in ledger.trials() if record.outcome is not None]
+    return (*found, *(replace(each, number=each.number + len(found)) for each in own))
 
 
 def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> TrialRecord:

@@ -81,6 +81,8 @@ def conclusion(result: Result) -> Conclusion:
 def sealed_images(result: Result) -> str:
     """Such as "648 sealed test images"; without the number where it was not recorded."""
     count = result.counts.get("test")
+    if result.folds:
+        return f"all {count:,} images in {result.folds} folds"
     return "the sealed test images" if count is None else counted(count, "sealed test image")
 
 

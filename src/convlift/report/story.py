@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.outcome import EpochReport, Status
+from convlift.outcome import EpochReport, Estimate, Status
 
 Role = Literal["pilot", "probe", "scout", "search", "final"]
 
@@ -73,6 +73,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class FoldStory:
+    """One fold of a nested cross-validation: what it started from and shipped, and its own scores on its own images."""
+
+    start: str
+    images: int
+    shipped: tuple[str, ...]
+    baseline: float
+    final: float
+    gain: Estimate
+
+
+@dataclass(frozen=True)
 class Story:
     """What the page shows beside the `Result`.
 
@@ -80,6 +92,7 @@ class Story:
     over the shipped recipe's final runs; empty (0, 0) where no test was opened. The recalls (K,) are in [0, 1], NaN
     for a class without test images; empty as the confusion is. class_counts: split name -> images per class (K,), in
     the order shown. minimum_detectable_points: the smallest gain that this test can be expected to prove.
+    folds: of a nested cross-validation, else empty; then `trials` are those of all folds, and the last is what ships.
     environment: what a rerun needs (versions, machine, threads, seed), in the order shown.
     """
 
@@ -98,4 +111,5 @@ class Story:
     held_back: tuple[HeldBack, ...] = ()
     choice: Choice = Choice()
     minimum_detectable_points: float | None = None
+    folds: tuple[FoldStory, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)

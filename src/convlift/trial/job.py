@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
-from convlift.data.splits import make_splits
+from convlift.data.splits import Fold, make_splits
 from convlift.data.store import reopen_store
 from convlift.outcome import Outcome
 from convlift.recipe import Recipe
@@ -40,10 +40,13 @@ class Job(Protocol):
     def gives_up(self) -> bool: ...
 
 
-def prepare(store: Path, seed: int, cache: Path, groups: NDArray[np.int64] | None = None) -> Context:
-    """Open the image store and make its splits again; test labels are masked from then on. groups: see `Dataset`."""
+def prepare(
+    store: Path, seed: int, cache: Path, groups: NDArray[np.int64] | None = None, fold: Fold | None = None
+) -> Context:
+    """Open the image store and make its splits again; test labels are masked from then on. groups: see `Dataset`;
+    fold: see `make_splits`."""
     whole = reopen_store(store)
-    return Context(Dataset(whole, make_splits(whole, seed, groups), groups), cache)
+    return Context(Dataset(whole, make_splits(whole, seed, groups, fold), groups), cache)
 
 
 def run_job(job: Job, context: Context, report: Report) -> Outcome:

@@ -1,0 +1,73 @@
+"""What ships after a nested cross-validation: the recipe that its folds agree on, found from what they froze."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from convlift.campaign.guard import guarded
+from convlift.campaign.judgement import final_runs
+from convlift.campaign.plan import revised
+from convlift.campaign.space import Frozen, switched
+from convlift.campaign.study import Study
+from convlift.errors import LedgerError
+from convlift.ledger.ledger import Ledger
+from convlift.study.candidates import CATALOGUE, Candidate, valid
+from convlift.study.starting_points import StartingPoint
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one fold shipped, settled before its test was opened. candidates: what it searched; names: the changes that
+    it shipped; believed: validation score of its final runs in points."""
+
+    start: StartingPoint
+    candidates: tuple[Candidate, ...]
+    names: tuple[str, ...]
+    believed: float
+
+
+def choice_of(study: Study, ledger: Ledger) -> Choice:
+    """The choice of a finished fold. study: the fold's. Raises LedgerError where its start is none of today's."""
+    name, fingerprint = ledger.recall("start")
+    start = next((p for p in study.points if (p.name, p.recipe.fingerprint()) == (name, fingerprint)), None)
+    if start is None:
+        raise LedgerError(
+            f"the fold in {ledger.folder} started from '{name}' as it is not offered now; run the command that began "
+            "it, with the same --backbone and --weights, or name another folder with --out."
+        )
+    catalogue = {intervention.name: intervention for intervention in CATALOGUE}
+    listed = [Candidate(catalogue[each], catalogue[each].prior) for each in ledger.recall("candidates")]
+    kept = guarded(ledger.recall("guard", {"asked": []}), start.recipe, listed)
+    believed = float(np.mean([study.score_points(run) for run in final_runs(ledger)]))
+    return Choice(start, revised(ledger, kept), tuple(ledger.recall("freeze")["names"]), believed)
+
+
+def consensus(choices: Sequence[Choice]) -> Frozen:
+    """The start that most folds chose (of several the one that is believed to score best), with the changes that at
+    least half of these folds shipped; one that does not fit beside those more often shipped is left out."""
+    starts = Counter(choice.start.name for choice in choices)
+
+    def rank(name: str) -> tuple[int, float]:
+        return starts[name], float(np.mean([each.believed for each in choices if each.start.name == name]))
+
+    agreed = max(starts, key=rank)
+    those = [choice for choice in choices if choice.start.name == agreed]
+    order = {intervention.name: place for place, intervention in enumerate(CATALOGUE)}
+    found = {candidate.name: candidate for choice in those for candidate in choice.candidates}
+    # the guard names what it weakened after what it was
+    listed = tuple(sorted(found.values(), key=lambda each: (_place(each.name, order), each.name)))
+    votes = np.array([sum(candidate.name in choice.names for choice in those) for candidate in listed], np.int64)
+    start = those[0].start
+    space = Frozen(start, start.recipe, listed, np.zeros(len(listed), bool))
+    worth = votes + np.array([candidate.prior for candidate in listed]) / 1000.0  # of equals the more promising stays
+    on = np.zeros(len(listed), bool)
+    for k in sorted(np.flatnonzero((votes > 0) & (2 * votes >= len(those))), key=lambda k: -worth[k]):
+        on[k] = True
+        on[k] = valid(start.recipe, listed, on)
+    return switched(space, on)
+
+
+def _place(name: str, order: dict[str, int]) -> int:
+    return order[name] if name in order else order[name.rpartition(", ")[0]]

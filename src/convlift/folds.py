@@ -1,0 +1,256 @@
+"""Nested cross-validation: a whole campaign for every fold of a small data set, and one judgement over all images.
+
+Each fold's campaign goes the way of `improve`, through the same code, in a run folder of its own: its sealed test is
+the fold, and its search sees the other folds alone. So every image is tested once, by networks that never saw it.
+What ships is what the folds agree on, trained once more on all images.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from convlift.campaign.consensus import Choice, choice_of, consensus
+from convlift.campaign.loop import FINAL_SLACK, LEAST_OF_A_FINAL
+from convlift.campaign.power import power_before
+from convlift.campaign.space import Frozen
+from convlift.campaign.study import Study
+from convlift.conduct import (
+    CLOSING_SECONDS,
+    Request,
+    check_request,
+    folder_for,
+    identity_of,
+    seconds_of_startup,
+    study_of,
+)
+from convlift.conduct import campaign as run_fold
+from convlift.data.dataset import Dataset, seal
+from convlift.data.groups import check_number
+from convlift.data.splits import Fold, SealedLabels, Splits, make_splits
+from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
+from convlift.evidence.plan import expected_in_words
+from convlift.execute.desk import WEIGHTS, Desk
+from convlift.execute.processes import ProcessExecutor
+from convlift.handover import REPORT, write_report
+from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
+from convlift.ledger.records import TrialRecord
+from convlift.nesting import hand_over
+from convlift.outcome import Result
+from convlift.progress import Progress, clock_text
+from convlift.reading import read_images
+from convlift.report.narration import result_of
+from convlift.study.budget import format_duration
+from convlift.trial.job import prepare, run_job
+
+FEWEST, MOST = 2, 10
+RESERVE = 0.05  # of the budget: kept for the training of what ships until a fold has told how long one takes
+TRIES = 3  # trainings of what ships, until one leaves a network
+
+Talk = tuple[Progress, Callable[[], int]]
+Campaign = Callable[[Request, Dataset, SealedLabels, Talk, float], tuple[Path, Result]]
+
+
+@dataclass(frozen=True)
+class Nest:
+    """One nested cross-validation. parts: the splits of fold 0, which has no test, and of folds 1 to K; whole, sealed
+    labels aside: the data set with every label, and study: what ships is trained by them."""
+
+    request: Request
+    folder: Path
+    whole: Dataset
+    study: Study
+    parts: tuple[Splits, ...]
+
+    @property
+    def folds(self) -> int:
+        return len(self.parts) - 1
+
+    def fold(self, number: int) -> tuple[Dataset, SealedLabels]:
+        """A fold's data set, its test sealed."""
+        return seal(self.whole.store, self.parts[number], self.whole.groups)
+
+    def folder_of(self, number: int) -> Path:
+        """A fold's run folder."""
+        return self.folder / f"fold-{number}"
+
+    def request_of(self, number: int, seconds: float) -> Request:
+        """What a fold's campaign is asked for."""
+        fold = Fold(number, self.folds)
+        return replace(self.request, out=self.folder_of(number), budget_seconds=seconds, fold=fold)
+
+
+def conduct_folds(
+    request: Request,
+    folds: int,
+    progress: Progress,
+    stop: Callable[[], int],
+    began: float | None = None,
+    campaign: Campaign = run_fold,
+) -> tuple[Path, Result]:
+    """Run the campaigns of all folds, or those that are not finished, and judge them together: (run folder, result).
+
+    Raises what `conduct` raises; Interrupted keeps what is finished, and the half of the fold it was in.
+    """
+    began = time.monotonic() - seconds_of_startup() if began is None else began
+    check_request(request)
+    nest = _nest(request, folds, (progress, stop))
+    identity = identity_of(nest.request_of(0, 0.0), nest.whole, nest.study)
+    is_new = not nest.folder.exists()
+    try:
+        with open_ledger(nest.folder, identity, {"budget_seconds": request.budget_seconds}) as ledger:
+            progress.keep_log(nest.folder / "log.txt")
+            ledger.add_seconds(time.monotonic() - began)
+            if ledger.recall("result") is None:
+                _run(nest, ledger, (progress, stop), campaign)
+            elif not (nest.folder / REPORT).is_file():
+                write_report(ledger)
+            return nest.folder, result_of(ledger)
+    except (BudgetError, DataError, RecipeError, WeightsError):
+        if is_new and not any(nest.folder_of(number).exists() for number in range(1, folds + 1)):
+            shutil.rmtree(nest.folder, ignore_errors=True)  # nothing half-written
+        raise
+
+
+def _nest(request: Request, folds: int, talk: Talk) -> Nest:
+    """Read the images and cut all folds, so that what does not fit is said before any training."""
+    if not FEWEST <= folds <= MOST:
+        raise ConvliftError(f"--cv {folds} is out of range; give {FEWEST} to {MOST} folds, or leave it out.")
+    progress, stop = talk
+    store, groups = read_images(
+        request.data, request.root, request.cache, progress, stop, group_from=request.group_from
+    )
+    if (store.official != "").any():
+        raise ConvliftError(
+            f"{store.name} brings its own test or validation part, and --cv makes each image a test image in turn; "
+            "leave out --cv, or give all images in one folder of class folders."
+        )
+    parts = tuple(make_splits(store, request.seed, groups, Fold(number, folds)) for number in range(folds + 1))
+    if groups is not None:
+        for part in parts[1:]:
+            check_number(store.name, groups[part.test])
+    whole, _ = seal(store, parts[0], groups)
+    shipped = replace(request, fold=Fold(0, folds))
+    study = study_of(shipped, whole)
+    return Nest(request, request.out or folder_for(shipped, whole, study), whole, study, parts)
+
+
+def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
+    progress, _ = talk
+    if not nest.folder_of(1).exists():
+        images = len(nest.whole.store.labels)
+        progress.say(expected_in_words(images, power_before(nest.study, nest.whole, folds=nest.folds)))
+    for number in range(1, nest.folds + 1):
+        if not _finished(nest.folder_of(number)):
+            _run_fold(nest, number, ledger, talk, campaign)
+    frozen = consensus([_choice(nest, number) for number in range(1, nest.folds + 1)])
+    ledger.freeze(frozen.recipe, frozen.names)
+    record = _train(nest, frozen, ledger, talk)
+    progress.show("judging all folds together")
+    ends = [(nest.folder_of(number), *nest.fold(number)) for number in range(1, nest.folds + 1)]
+    hand_over(nest.study, ledger, nest.whole, frozen, record, ends)
+    shutil.rmtree(nest.folder / WEIGHTS, ignore_errors=True)
+
+
+def _run_fold(nest: Nest, number: int, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
+    progress, _ = talk
+    place, began = f"fold {number} of {nest.folds}", time.monotonic()
+    seconds = _allowance(nest, number, ledger)
+    request = nest.request_of(number, seconds)
+    try:
+        with progress.part(place):
+            _, result = campaign(request, *nest.fold(number), talk, began)
+    except Interrupted as interrupted:
+        raise Interrupted(
+            f"stopped in {place}; what is finished is in {nest.folder}, and the same command continues.",
+            interrupted.exit_code - 128,
+        ) from None
+    except BudgetError as error:
+        whole = format_duration(nest.request.budget_seconds)
+        raise BudgetError(
+            f"{place} has {format_duration(max(seconds, 0.0))} of the budget {whole}, and of that: {error} "
+            "Give the whole budget as much more, or take fewer folds."
+        ) from error
+    verdict = "proven" if result.proven else "not proven"
+    progress.say(f"{place}: {result.gain_points.value:+.1f} points on {result.counts['test']} images, {verdict} alone")
+
+
+def _allowance(nest: Nest, number: int, ledger: Ledger) -> float:
+    """Seconds of a fold's whole campaign: its part of what is left beside the training of what ships. What it has used
+    already, before an interruption, is its own."""
+    remaining = sum(not _finished(nest.folder_of(each)) for each in range(1, nest.folds + 1))
+    left = nest.request.budget_seconds - ledger.seconds_used() + _used(nest.folder_of(number))
+    done = [each for each in range(1, nest.folds + 1) if _finished(nest.folder_of(each))]
+    known = [_seconds_of_final(nest, each) for each in done]
+    last = FINAL_SLACK * max(known) if known else RESERVE * nest.request.budget_seconds
+    return max((left - last - CLOSING_SECONDS) / remaining, 0.0)
+
+
+def _seconds_of_final(nest: Nest, number: int) -> float:
+    """What a training of a fold's recipe takes on all images."""
+    with read_ledger(nest.folder_of(number)) as ledger:
+        lasted = [r.outcome.seconds for r in ledger.trials("final") if r.outcome is not None]
+    return max(lasted, default=0.0) * len(nest.parts[0].train) / len(nest.parts[number].train)
+
+
+def _finished(folder: Path) -> bool:
+    try:
+        with read_ledger(folder) as ledger:
+            return ledger.recall("result") is not None
+    except LedgerError:
+        return False
+
+
+def _choice(nest: Nest, number: int) -> Choice:
+    study = study_of(nest.request_of(number, 0.0), nest.fold(number)[0])
+    with read_ledger(nest.folder_of(number)) as ledger:
+        return choice_of(study, ledger)
+
+
+def _used(folder: Path) -> float:
+    try:
+        with read_ledger(folder) as ledger:
+            return ledger.seconds_used()
+    except LedgerError:
+        return 0.0
+
+
+def _train(nest: Nest, frozen: Frozen, ledger: Ledger, talk: Talk) -> TrialRecord:
+    """What ships, trained on all images but those that validate. Raises LedgerError where no training of it leaves a
+    network, BudgetError where the time is over."""
+    progress, stop = talk
+    request = nest.request
+    prepared = partial(
+        prepare, nest.whole.store.folder, request.seed, request.cache, nest.whole.groups, Fold(0, nest.folds)
+    )
+    needed = max(_seconds_of_final(nest, number) for number in range(1, nest.folds + 1))
+
+    def watch(desk: Desk) -> None:
+        progress.show(f"training what ships on all images, {clock_text(desk.left())} left")
+
+    with ProcessExecutor(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
+        desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=watch)
+        for number in range(TRIES):
+            left = desk.left() - CLOSING_SECONDS
+            if not ledger.trials("final") and left < LEAST_OF_A_FINAL * needed:
+                allow = format_duration(math.ceil(desk.budget_seconds - left + FINAL_SLACK * needed))
+                raise BudgetError(
+                    f"budget {format_duration(desk.budget_seconds)} was over before what ships could train on all "
+                    f"images; the same command with --budget {allow} continues."
+                )
+            plan = nest.study.plan("final", frozen.recipe, number, frozen.names)
+            try:
+                (record,) = desk.complete([plan], lambda: desk.left() - CLOSING_SECONDS)
+            except Interrupted as interrupted:
+                executor.close(kill=True)
+                raise Interrupted(
+                    f"stopped while what ships was trained; what is finished is in {nest.folder}, and the same "
+                    "command continues.",
+                    interrupted.exit_code - 128,
+                ) from None
+            if record.outcome is not None and record.status in ("finished", "stopped") and record.outcome.curve:
+                return record
+    raise LedgerError(f"no training of what ships left a network ({record.status}); start anew in another folder.")

@@ -1,0 +1,178 @@
+"""What a nested cross-validation leaves in its run folder: all folds judged together, the model, and the report."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.campaign.judgement import final_runs
+from convlift.campaign.power import even_groups
+from convlift.campaign.space import Frozen
+from convlift.campaign.study import Study
+from convlift.data.dataset import Dataset
+from convlift.data.splits import SealedLabels
+from convlift.evidence.metrics import Metric
+from convlift.evidence.nested import FoldRuns, NestedJudgement, judge_folds
+from convlift.evidence.plan import Power, detectable_in_words
+from convlift.evidence.verdicts import verdicts_of_folds
+from convlift.execute.desk import WEIGHTS
+from convlift.handover import groups_in_words, in_words, metric_in_words, write_model, write_report
+from convlift.ledger.ledger import Ledger, read_ledger
+from convlift.ledger.records import TrialRecord
+from convlift.outcome import Result
+from convlift.report.folds import tell_folds
+from convlift.report.narration import environment, plain, result_of
+
+End = tuple[Path, Dataset, SealedLabels]
+
+
+@dataclass(frozen=True)
+class FinishedFold:
+    """A fold that was judged: its result, its runs on its test, the metric's unit there, the test's labels, and how
+    many pilots and final runs it had."""
+
+    result: Result
+    runs: FoldRuns
+    unit: float
+    labels: NDArray[np.int64]
+
+    @property
+    def images(self) -> int:
+        return len(self.labels)
+
+
+def read_fold(metric: Metric, end: End) -> FinishedFold:
+    """A finished fold from its run folder. Its test was opened when it was judged. Raises LedgerError."""
+    folder, dataset, sealed = end
+    labels = sealed.open()
+    with read_ledger(folder) as ledger:
+        pilots = [record for record in ledger.trials("pilot") if record.status == "finished"]
+        arms = [
+            metric.matrix([r.outcome.test_probabilities for r in records if r.outcome is not None], labels) / 100.0
+            for records in (pilots, final_runs(ledger))
+        ]
+        noise = ledger.recall("noise")
+        groups = dataset.groups_of(dataset.splits.test)
+        runs = FoldRuns(arms[0], arms[1], groups, noise["search_seed_variance"])
+        return FinishedFold(result_of(ledger), runs, noise["unit"], labels)
+
+
+def hand_over(
+    study: Study, ledger: Ledger, whole: Dataset, frozen: Frozen, record: TrialRecord, ends: Sequence[End]
+) -> None:
+    """Judge all folds together; write the model, the result and the story into the run folder, and the report.
+
+    study, whole: of what ships; record: its training; ends: every fold's folder, data set and sealed labels.
+    """
+    folds = [read_fold(study.metric, end) for end in ends]
+    shares = np.array([fold.images for fold in folds]) / sum(fold.images for fold in folds)
+    unit = float(shares @ [fold.unit for fold in folds])
+    judged = judge_folds([fold.runs for fold in folds], unit=unit, lowest=study.metric.lowest)
+    power = power_of(whole, folds, judged, unit)
+    result = _result(study, ledger, (whole, frozen, record), folds, (judged, power))
+    write_model(
+        ledger.folder,
+        ledger.folder / WEIGHTS / f"{record.id}.safetensors",
+        frozen.recipe,
+        whole,
+        scores_of(study, result, record),
+    )
+    more = {
+        "start_recipe": frozen.start.recipe.to_yaml(),
+        "minimum_detectable_points": power.points,
+        "environment": environment(study.seed, 1),
+    }
+    told = tell_folds([folder for folder, _, _ in ends], whole, study.validation_labels)
+    ledger.record("story", {**told, **more}, replace=True)
+    ledger.record("result", plain(result))
+    write_report(ledger)
+
+
+def power_of(whole: Dataset, folds: Sequence[FinishedFold], judged: NestedJudgement, unit: float) -> Power:
+    """How small a gain these folds can prove, from the fewest runs that one of them had."""
+    images = len(whole.store.labels)
+    return Power(
+        n_test=judged.effective_images,
+        pilots=min(len(fold.runs.baseline) for fold in folds),
+        finals=min(len(fold.runs.final) for fold in folds),
+        image_variance=judged.image_variance,
+        unit=unit,
+        groups=even_groups(images, whole.groups),
+        folds=len(folds),
+    )
+
+
+def _result(
+    study: Study,
+    ledger: Ledger,
+    shipped: tuple[Dataset, Frozen, TrialRecord],
+    folds: Sequence[FinishedFold],
+    found: tuple[NestedJudgement, Power],
+) -> Result:
+    (whole, frozen, record), (judged, power) = shipped, found
+    images = len(whole.store.labels)
+    verdicts = verdicts_of_folds([fold.result.verdicts for fold in folds], frozen.start.name, frozen.names)
+    optimism = np.average([fold.result.optimism_points for fold in folds], weights=[fold.images for fold in folds])
+    notes = _folds_in_words(study, whole, folds)
+    if record.status == "stopped":
+        notes.append("The budget ended before the last training did: what ships was trained for less than it says.")
+    notes += metric_in_words(study, whole, whole.store.labels)
+    if whole.groups is not None:
+        notes.append(groups_in_words(whole.groups))
+    notes.append(detectable_in_words(images, power))
+    return Result(
+        run=str(ledger.folder),
+        metric=study.metric.name,
+        data=whole.name,
+        baseline_name=study.baseline_name,
+        start_name=frozen.start.name,
+        baseline=judged.baseline,
+        final=judged.final,
+        gain_points=judged.gain_points,
+        proven=judged.proven,
+        verdicts=verdicts,
+        unexplained_points=judged.gain_points.value - sum(each.points for each in verdicts if each.shipped),
+        trials=sum(fold.result.trials for fold in folds) + len(ledger.trials()),
+        seconds=ledger.seconds_used(),
+        budget_seconds=ledger.settings["budget_seconds"],
+        optimism_points=float(optimism),
+        findings=whole.store.findings,
+        notes=tuple(notes),
+        counts={"train": len(whole.splits.train), "validation": len(whole.splits.validation), "test": images},
+        folds=len(folds),
+    )
+
+
+def _folds_in_words(study: Study, whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
+    images, count = len(whole.store.labels), len(folds)
+    learned = sum(fold.result.counts["train"] + fold.result.counts["validation"] for fold in folds) / (count * images)
+    starts = Counter(fold.result.start_name for fold in folds)
+    gains = ", ".join(f"{fold.result.gain_points.value:+.1f}" for fold in folds)
+    said = [
+        f"Each of the {images} images was tested once, by the fold that had not seen it; the folds' gains are {gains} "
+        f"points. The figures are the nested estimate of the whole procedure on {learned:.0%} of the images. They are "
+        "cautious for the model that ships: it learned from all of them, and no image was left to test it.",
+        "A change's share is the mean over the folds that searched it. Only the total can be proven with --cv.",
+    ]
+    if len(starts) > 1:
+        named = ", ".join(f"{name} ({number})" for name, number in starts.most_common())
+        said.append(f"The folds chose different starting points: {named}. What ships starts from the first.")
+    return said
+
+
+def scores_of(study: Study, result: Result, record: TrialRecord) -> dict[str, str]:
+    """The figures of the model card."""
+    title, gain = study.metric.title, result.gain_points
+    where = f"nested estimate over {result.folds} folds, {result.counts['test']} images"
+    return {
+        f"{title} ({where}; of the procedure, this network itself was not tested)": in_words(result.final),
+        f"{title} of the baseline there": in_words(result.baseline),
+        "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f})"
+        f"{', proven' if result.proven else ', not proven'}",
+        f"{title} of this network on {result.counts['validation']} validation images": (
+            f"{study.score_points(record) / 100:.3f}"
+        ),
+    }

@@ -1,0 +1,65 @@
+"""From a place where images lie to a data set that is split and whose test is sealed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.dataset import Dataset, seal
+from convlift.data.groups import check_number, check_official, read_groups
+from convlift.data.sources import open_source
+from convlift.data.splits import SealedLabels, make_splits
+from convlift.data.store import ImageStore, open_store
+from convlift.errors import Interrupted
+from convlift.progress import Progress
+
+
+def open_data(
+    where: str,
+    root: Path | None,
+    seed: int,
+    cache: Path,
+    progress: Progress,
+    stop: Callable[[], int] = lambda: 0,
+    *,
+    group_from: str | None = None,
+) -> tuple[Dataset, SealedLabels]:
+    """Read the images (`read_images`), split them, and seal the test; see `Dataset`."""
+    store, groups = read_images(where, root, cache, progress, stop, group_from=group_from)
+    splits = make_splits(store, seed, groups)
+    if groups is not None:
+        check_number(store.name, groups[splits.test])
+    return seal(store, splits, groups)
+
+
+def read_images(
+    where: str,
+    root: Path | None,
+    cache: Path,
+    progress: Progress,
+    stop: Callable[[], int] = lambda: 0,
+    *,
+    group_from: str | None = None,
+) -> tuple[ImageStore, NDArray[np.int64] | None]:
+    """Read, verify, and decode once. What was found wrong is said.
+
+    group_from: where the images' groups stand, see `data.groups.read_groups`.
+    Raises Interrupted where `stop` asks for it while images are decoded, which can take minutes.
+    """
+
+    def decoded(done: int, total: int) -> None:
+        progress.show(f"decoding images: {done} of {total}")
+        if stop():
+            raise Interrupted("stopped while the images were decoded; the same command starts again.", stop())
+
+    progress.show("reading the images")
+    store = open_store(open_source(where, root=root), cache, decoded)
+    groups = None if group_from is None else read_groups(group_from, store.keys)
+    if groups is not None:
+        store = replace(store, findings=store.findings + check_official(store, groups))
+    for finding in store.findings:
+        if finding.severity != "note":
+            progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
+    return store, groups
