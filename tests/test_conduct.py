@@ -287,7 +287,7 @@ def test_groups_reach_the_splits_of_the_workers_and_the_study(request_for: Reque
     power = power_before(study, dataset)
     assert power.groups == pytest.approx(11, abs=0.1)
     assert power.n_test == pytest.approx(110 / (1 + 9 * 0.2), rel=0.02)
-    assert power.points > power_before(replace(study, test_groups=None), dataset).points
+    assert power.points > power_before(study, replace(dataset, groups=None)).points
 
 
 def test_an_unknown_metric_is_refused_before_anything_is_read(request_for: Request_, tmp_path: Path) -> None:
