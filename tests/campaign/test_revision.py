@@ -146,20 +146,19 @@ def test_a_shortened_probe_is_no_witness_for_too_little_training(tmp_path: Path)
 def test_it_is_due_once_after_a_third_of_the_search(tmp_path: Path) -> None:
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
         start, _, chosen = begun(desk)
-        division = Division(17, 1, 1)
+        division = Division(17, 3, 2, before=1)  # 13 search runs
         for number in range(5):
-            assert not revision_is_due(desk, division)
+            assert not revision_is_due(STUDY, desk, division)
             overfitting(desk, number)
-        assert revision_is_due(desk, division)
+        assert revision_is_due(STUDY, desk, division)
         revise(desk, start, chosen)
-        assert not revision_is_due(desk, division)
+        assert not revision_is_due(STUDY, desk, division)
 
 
 def test_a_pool_of_its_own_is_never_revised(tmp_path: Path) -> None:
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
-        start, _, chosen = begun(desk)
-        overfitting(desk, 0)
-        placebos = replace(STUDY, pool=chosen[:5])
-        same = revise_candidates(placebos, desk, start, chosen[:5], np.zeros(5), np.full(5, 0.6))
-        assert same == chosen[:5]
-        assert desk.ledger.recall("revision") is None
+        _, _, chosen = begun(desk)
+        for number in range(5):
+            overfitting(desk, number)
+        assert revision_is_due(STUDY, desk, Division(17, 1, 2))
+        assert not revision_is_due(replace(STUDY, pool=chosen[:5]), desk, Division(17, 1, 2))

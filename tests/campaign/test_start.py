@@ -162,3 +162,22 @@ def test_another_backbone_cannot_continue_a_campaign(tmp_path: Path) -> None:
         assert outline(desk.ledger) == before
     with desk_in(tmp_path / "run", world, 60) as desk, pytest.raises(LedgerError, match="the same --backbone"):
         choose_start(study_of(world, starting_points(FACTS, backbone="resnet18")), desk)
+
+
+def test_pilots_fill_the_time_of_workers_that_would_wait_for_a_long_probe(tmp_path: Path) -> None:
+    world = World(n=100, nt=100, seconds_noise=0.0)
+    study = study_of(world, STARTS)
+    with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
+        start = choose_start(study, desk)
+        pilots, probes = desk.ledger.trials("pilot"), desk.ledger.trials("probe")
+        ends = desk.ledger.seconds_used()
+        assert {probe.names[0] for probe in probes} == {"residual", "frozen", "transfer"}
+        assert len(pilots) > 1
+        assert all(pilot.status == "finished" for pilot in pilots)
+        assert divide(study, desk, start).pilots >= len(pilots)
+        assert choose_start(study, desk) == start
+        assert len(desk.ledger.trials("pilot")) == len(pilots)
+    with desk_in(tmp_path / "alone", world, 70) as desk:
+        choose_start(study, desk)
+        assert len(desk.ledger.trials("pilot")) == 1
+        assert ends < desk.ledger.seconds_used()

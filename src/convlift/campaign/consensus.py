@@ -9,11 +9,11 @@ import numpy as np
 from convlift.campaign.guard import guarded
 from convlift.campaign.judgement import final_runs
 from convlift.campaign.plan import revised
-from convlift.campaign.space import Frozen, switched
+from convlift.campaign.space import Frozen, fitting, switched
 from convlift.campaign.study import Study
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
-from convlift.study.candidates import CATALOGUE, Candidate, valid
+from convlift.study.candidates import CATALOGUE, Candidate
 from convlift.study.starting_points import StartingPoint
 
 
@@ -45,8 +45,8 @@ def choice_of(study: Study, ledger: Ledger) -> Choice:
 
 
 def consensus(choices: Sequence[Choice]) -> Frozen:
-    """The start that most folds chose (of several the one that is believed to score best), with the changes that at
-    least half of these folds shipped; one that does not fit beside those more often shipped is left out."""
+    """The start that most folds chose (of several the one that is believed to score best), with the changes that
+    more than half of these folds shipped; one that does not fit beside those more often shipped is left out."""
     starts = Counter(choice.start.name for choice in choices)
 
     def rank(name: str) -> tuple[int, float]:
@@ -62,11 +62,7 @@ def consensus(choices: Sequence[Choice]) -> Frozen:
     start = those[0].start
     space = Frozen(start, start.recipe, listed, np.zeros(len(listed), bool))
     worth = votes + np.array([candidate.prior for candidate in listed]) / 1000.0  # of equals the more promising stays
-    on = np.zeros(len(listed), bool)
-    for k in sorted(np.flatnonzero((votes > 0) & (2 * votes >= len(those))), key=lambda k: -worth[k]):
-        on[k] = True
-        on[k] = valid(start.recipe, listed, on)
-    return switched(space, on)
+    return switched(space, fitting(space, 2 * votes > len(those), worth))
 
 
 def _place(name: str, order: dict[str, int]) -> int:

@@ -46,7 +46,7 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     if not finals:
         raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
     searched = desk.ledger.trials("search")
-    ended = [record for record in searched if record.status in ("finished", "diverged", "failed")]
+    ended = [record for record in searched if record.is_evidence]
     fell = study.collapsed(ended)
     # decided on validation images, which the test does not share; a run at chance, 60 points down, would drown the rest
     lost = [record for record, collapsed in zip(ended, fell, strict=True) if collapsed]

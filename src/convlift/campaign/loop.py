@@ -18,12 +18,11 @@ from convlift.campaign.plan import (
     revision_is_due,
 )
 from convlift.campaign.scout import scout, scouts_of
-from convlift.campaign.space import Frozen, floored, switched, switches, within
+from convlift.campaign.space import Frozen, switched, switches, within
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.evidence import posterior
-from convlift.evidence.images import accuracy_variance
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Role, TrialRecord
 from convlift.recipe import Recipe
@@ -105,6 +104,9 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
     desk.take_up("search", until())
     full = False
     while not full or desk.running:
+        if revision_is_due(study, desk, division):
+            space = _revised(study, desk, space, belief)
+            belief = believe(study, desk, space)
         while desk.free and not full:
             seconds = until()
             drawn = _draw(study, desk, space, seconds)
@@ -115,9 +117,6 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
         if desk.running and desk.collect():
             _check_hope(desk)
             belief = believe(study, desk, space)
-            if revision_is_due(desk, division):
-                space = _revised(study, desk, space, belief)
-                belief = believe(study, desk, space)
             if best := most_promising(desk, space, belief):
                 desk.discard_weights(keep=[best])
     return space
@@ -162,17 +161,10 @@ def _draw(study: Study, desk: Desk, space: Frozen, until: float) -> Frozen | Non
 
 def seen_trials(study: Study, desk: Desk, space: Frozen) -> posterior.Trials:
     """The search's runs as evidence; runs of the start itself where it is the baseline."""
-    roles: tuple[Role, ...] = ("search", "pilot") if space.start.name == BASELINE else ("search",)
-    records = [r for role in roles for r in desk.ledger.trials(role) if r.status in ("finished", "diverged", "failed")]
-    collapsed = study.collapsed(records)
-    scores = floored(np.array([study.score_points(record) for record in records]), collapsed)
-    spread = accuracy_variance(float(scores.mean()) / 100 if len(scores) else 0.8)
+    roles: tuple[Role, ...] = ("pilot", "search") if space.start.name == BASELINE else ("search",)
+    records = [record for role in roles for record in desk.ledger.trials(role) if record.is_evidence]
     dearer = np.array([max(0.0, candidate.cost - 1.0) for candidate in space.candidates])
-    scouts = scouts_of(study, desk, space)
-    seen = posterior.Trials(
-        switches(space, records), scores, len(study.validation_labels), spread, dearer, scouts, collapsed
-    )
-    return study.weighed(seen, records)
+    return study.trials(switches(space, records), records, dearer, scouts_of(study, desk, space))
 
 
 def believe(study: Study, desk: Desk, space: Frozen) -> posterior.Belief:
@@ -182,11 +174,9 @@ def believe(study: Study, desk: Desk, space: Frozen) -> posterior.Belief:
 
 
 def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief: posterior.Belief) -> Frozen:
-    """What would ship if the search ended now: changes that probably help, that were tried at all, that fit together,
-    and whose final runs fit into the time."""
-    finished = [record for record in desk.ledger.trials("search") if record.status == "finished"]
-    tried = switches(space, finished)[~study.collapsed(finished)].any(axis=0)
-    wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship) & tried
+    """What would ship if the search ended now: changes that probably help, that fit together, and whose final runs fit
+    into the time."""
+    wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship)
     allowed = min(desk.left() - study.closing_seconds, MOST_FOR_FINALS * desk.budget_seconds)
     return within(space, wanted, belief.mean, lambda recipe: _finals_seconds(study, desk, recipe, division) <= allowed)
 

@@ -16,8 +16,9 @@ from convlift.ledger.fingerprint import fingerprint
 from convlift.ledger.ledger import Ledger
 from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
-from convlift.study.candidates import CATALOGUE, Candidate, LeftOut, candidates, limit_for
+from convlift.study.candidates import CATALOGUE, SHORT, Candidate, LeftOut, candidates, limit_for
 from convlift.study.diagnose import Diagnosis, diagnose
+from convlift.study.interventions.joint import JOINT
 from convlift.study.priors import document, shipped_expectations
 from convlift.study.starting_points import StartingPoint
 from convlift.study.symptoms import Symptom
@@ -81,11 +82,11 @@ def _fitting(
     return candidates(start.recipe, study.facts, symptoms, limit, cost, DEAREST, study.expectations)
 
 
-def revision_is_due(desk: Desk, division: "Division") -> bool:
-    """Whether the first third of the search has ended and the list of changes was not revised yet."""
+def revision_is_due(study: Study, desk: Desk, division: "Division") -> bool:
+    """Whether the first third of the search has ended and the list of changes was not revised yet; a pool never is."""
     ended = sum(record.outcome is not None for record in desk.ledger.trials("search"))
-    planned = division.trainings - division.pilots - division.finals
-    return ended >= max(LEAST_BEFORE_REVISION, planned / 3) and desk.ledger.recall("revision") is None
+    third = max(LEAST_BEFORE_REVISION, division.searches / 3)
+    return study.pool is None and ended >= third and desk.ledger.recall("revision") is None
 
 
 def revise_candidates(
@@ -102,7 +103,7 @@ def revise_candidates(
     list: what probably harms is hardly drawn any more, and stays declared, so that the correction for the number of
     changes counts it. The ledger's fact "revision" keeps the reasons, and gives a resumed campaign the same list.
     """
-    if study.pool is None and desk.ledger.recall("revision") is None:
+    if desk.ledger.recall("revision") is None:
         desk.ledger.record("revision", _revision(study, desk, start, chosen, belief_mean, belief_probability))
     return revised(desk.ledger, chosen)
 
@@ -147,6 +148,7 @@ def _revision(
         and not symptoms & set(candidate.intervention.hurts)
         and not spoiled & set(candidate.intervention.factors)
         and _is_guarded(desk, start.recipe, candidate)
+        and (candidate.intervention not in JOINT or limit_for(trainings) >= SHORT)
     ]
     promising: list[Candidate] = []
     for candidate in sorted(wanted, key=lambda candidate: -candidate.promise):
@@ -176,11 +178,18 @@ def _is_guarded(desk: Desk, start: Recipe, candidate: Candidate) -> bool:
 
 @dataclass(frozen=True)
 class Division:
-    """trainings: how many of the start fit into the time; pilots and finals: how many of them the search leaves."""
+    """trainings: how many of the start fit into the time that the probes left; pilots, finals: runs of the baseline
+    and of what ships; before: pilots that had ended by then."""
 
     trainings: int
     pilots: int
     finals: int
+    before: int = 1
+
+    @property
+    def searches(self) -> int:
+        """How many trainings are left for the search."""
+        return self.trainings - (self.pilots - self.before) - self.finals
 
 
 def has_room(study: Study, desk: Desk, recipe: Recipe) -> bool:
@@ -204,7 +213,8 @@ def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
             )
         cost = study.seconds(study.baseline, records) / each
         pilots, finals = arms(trainings, cost, desk.executor.capacity)
-        known = [trainings, pilots, finals]
+        before = len(desk.ledger.trials("pilot"))  # some ran beside the probes
+        known = [trainings, max(pilots, before), finals, before]
         desk.ledger.record("division", known)
     return Division(*known)
 

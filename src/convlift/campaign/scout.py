@@ -9,10 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from convlift.campaign.space import Frozen, fitting, floored, switched, switches
+from convlift.campaign.space import Frozen, fitting, switched, switches
 from convlift.campaign.study import Study
 from convlift.evidence import posterior
-from convlift.evidence.images import accuracy_variance
 from convlift.execute.desk import Desk
 from convlift.ledger.records import TrialRecord
 from convlift.study.candidates import groups, priors, shared_with
@@ -82,7 +81,7 @@ def _asked(study: Study, desk: Desk, space: Frozen, seconds: float) -> list[str]
 
 
 def _ended(desk: Desk) -> list[TrialRecord]:
-    return [r for r in desk.ledger.trials("scout") if r.status in ("finished", "diverged", "failed")]
+    return [record for record in desk.ledger.trials("scout") if record.is_evidence]
 
 
 def _draw(study: Study, desk: Desk, tier: Frozen, number: int) -> Frozen:
@@ -90,11 +89,7 @@ def _draw(study: Study, desk: Desk, tier: Frozen, number: int) -> Frozen:
     if not number:
         return tier
     ended = _ended(desk)
-    collapsed = study.collapsed(ended)
-    scores = floored(np.array([study.score_points(record) for record in ended]), collapsed)
-    spread = accuracy_variance(float(scores.mean()) / 100 if len(scores) else 0.8)
-    seen = posterior.Trials(switches(tier, ended), scores, len(study.validation_labels), spread, collapsed=collapsed)
-    trials = study.weighed(seen, ended)
+    trials = study.trials(switches(tier, ended), ended)
     rng = np.random.default_rng([study.seed, 1, number])
     on, chain = posterior.draw(trials, priors(tier.candidates), groups(tier.candidates), rng)
     return switched(tier, fitting(tier, on, chain.population))

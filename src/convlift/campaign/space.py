@@ -68,8 +68,11 @@ def within(space: Frozen, on: Bools, worth: NDArray[np.float64], fits: Callable[
 
 
 def fitting(space: Frozen, on: Bools, worth: NDArray[np.float64]) -> Bools:
-    """`on`, without the least worthy changes where not all of them fit together."""
-    on = on.copy()
-    while not valid(space.start.recipe, space.candidates, on):
-        on[min(np.flatnonzero(on), key=lambda k: worth[k])] = False
-    return on
+    """Of `on`, from the worthiest down, every change that fits beside those before it."""
+    if valid(space.start.recipe, space.candidates, on):
+        return on.copy()
+    kept = np.zeros(len(on), bool)
+    for k in sorted(np.flatnonzero(on), key=lambda k: -worth[k]):
+        kept[k] = True
+        kept[k] = valid(space.start.recipe, space.candidates, kept)
+    return kept

@@ -3,7 +3,7 @@
 import math
 
 from convlift.campaign.plan import FEWEST as AFTER_EACH_OTHER
-from convlift.campaign.plan import has_room
+from convlift.campaign.plan import MOST_PILOTS, has_room
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
@@ -33,7 +33,10 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     first = [pilot] + ([_probe(study, cheapest)] if cheapest else [])
     records = desk.complete(first, lambda: 0.5 * desk.left())
     _check_pilot(records[0], desk)
-    records += desk.complete(_second_probes(study, desk, records), lambda: 0.5 * desk.left())
+    second = _second_probes(study, desk, records)
+    records += desk.complete(second + _pilots_beside(study, desk, second, records), lambda: 0.5 * desk.left())[
+        : len(second)
+    ]
     # a better network that leaves no time to search is no start; where none leaves any, the quickest says what it needs
     quickest = min(records, key=lambda record: study.seconds(record.recipe, records))
     able = [record for record in records if has_room(study, desk, record.recipe)] or [quickest]
@@ -68,6 +71,20 @@ def _second_probes(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -
         settled = {point.name: worth for point in others if (worth := _fidelity(study, desk, point, records))}
         desk.ledger.record("probes", settled)
     return [_probe(study, point, settled[point.name]) for point in study.starts if point.name in settled]
+
+
+def _pilots_beside(study: Study, desk: Desk, probes: list[Plan], records: tuple[TrialRecord, ...]) -> list[Plan]:
+    """More pilots for the workers that would idle while the longest probe trains, settled once. They cost nothing, and
+    every one narrows the gain's interval."""
+    number = desk.ledger.recall("pilots beside probes")
+    if number is None:
+        seconds = [study.seconds(probe.recipe, records, probe.fidelity) for probe in probes]
+        longest = max(seconds, default=0.0)
+        idle = desk.executor.capacity * longest - sum(seconds)
+        each = study.seconds(study.baseline, records)
+        number = min(MOST_PILOTS - 1, int(idle / each)) if each <= longest else 0
+        desk.ledger.record("pilots beside probes", number)
+    return [study.plan("pilot", study.baseline, 1 + beside) for beside in range(number)]
 
 
 def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[TrialRecord, ...]) -> float:

@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.space import floored
 from convlift.evidence import posterior
-from convlift.evidence.images import Groups, effective_number, run_variance
-from convlift.evidence.metrics import ACCURACY, Metric
+from convlift.evidence.images import Groups, accuracy_variance, effective_number, run_variance
+from convlift.evidence.metrics import ACCURACY, AUROC, Metric
 from convlift.ledger.records import Plan, Role, TrialRecord
+from convlift.outcome import NO_PROBABILITIES
 from convlift.recipe import Recipe
 from convlift.study.candidates import Candidate
 from convlift.study.intervention import Facts
@@ -21,7 +23,9 @@ from convlift.study.starting_points import StartingPoint
 from convlift.trial.answer import Call
 
 BASELINE = "baseline"
-COLLAPSED = 0.25  # of the way from the largest class's share to the best run: what learns less has come to nothing
+CHANCE = 0.5  # AUROC of a network that has learned nothing
+COLLAPSED = 0.5  # of the way from there to the best run: what learns less has come to nothing
+UNTRIED = 0.8  # accuracy that is assumed before any run
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Study:
     validation_groups: Groups = None
     test_groups: Groups = None
     _known: dict[bytes, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _areas: dict[bytes, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def points(self) -> tuple[StartingPoint, ...]:
@@ -74,35 +79,48 @@ class Study:
         return self._known[key]
 
     def collapsed(self, records: Sequence[TrialRecord]) -> NDArray[np.bool_]:
-        """(R,): which trials came to nothing: they diverged or failed, or name hardly more validation images right than
-        who always says the largest class. By accuracy, whatever the metric."""
-        labels = self.validation_labels
-        rates = [
-            float((record.outcome.validation_probabilities.argmax(axis=1) == labels).mean())
-            if record.outcome is not None and len(record.outcome.validation_probabilities)
-            else 0.0
-            for record in records
-        ]
-        chance = float(np.bincount(labels).max()) / len(labels)
-        best = max(rates, default=0.0)
-        return np.array(rates) < chance + COLLAPSED * max(best - chance, 0.0)
+        """(R,): which trials came to nothing: they diverged or failed, or tell validation images of one class from the
+        others hardly better than chance. By AUROC, whatever the metric, since that is one half by chance however uneven
+        the classes are and however much their weights move what is named."""
+        areas = np.array([self._area(record) for record in records])
+        return areas < CHANCE + COLLAPSED * max(float(areas.max(initial=CHANCE)) - CHANCE, 0.0)
 
-    def weighed(self, trials: posterior.Trials, records: Sequence[TrialRecord]) -> posterior.Trials:
-        """Trials as the model wants them: in points of accuracy's size, on as many images as are independent.
+    def _area(self, record: TrialRecord) -> float:
+        """AUROC of a trial on the validation images, 0 where it left no word."""
+        said = NO_PROBABILITIES if record.outcome is None else record.outcome.validation_probabilities
+        if not len(said):
+            return 0.0
+        key = hashlib.sha256(said.tobytes()).digest()
+        if key not in self._areas:
+            self._areas[key] = AUROC.score(said, self.validation_labels)
+        return self._areas[key]
 
-        records: the runs that the noise is judged by, those that collapsed aside. See `Metric.unit` and
-        `images.effective_number`.
+    def trials(
+        self,
+        on: NDArray[np.bool_],
+        records: Sequence[TrialRecord],
+        extra_cost: NDArray[np.float64] | None = None,
+        scouts: posterior.Scouts | None = None,
+    ) -> posterior.Trials:
+        """Runs as the model wants them: in points of accuracy's size, on as many images as are independent.
+
+        on (R, K): what each of `records` had on. The noise is judged by those that did not collapse; see `Metric.unit`
+        and `images.effective_number`.
         """
-        sound = [record for record, lost in zip(records, self.collapsed(records), strict=True) if not lost]
+        collapsed = self.collapsed(records)
+        sound = [record for record, lost in zip(records, collapsed, strict=True) if not lost]
         said = [record.outcome.validation_probabilities for record in sound if record.outcome is not None]
         images = np.array([self.image_points(each) for each in said]).reshape(len(said), len(self.validation_labels))
-        unit, scouts = self.metric.unit(said, self.validation_labels), trials.scouts
-        return replace(
-            trials,
-            score_points=trials.score_points / unit,
-            image_variance=run_variance(images) / unit**2,
+        unit = self.metric.unit(said, self.validation_labels)
+        scores = np.array([self.score_points(record) for record in records]) / unit
+        return posterior.Trials(
+            on,
+            floored(scores, collapsed),
             n_images=round(effective_number(images, self.validation_groups)),
+            image_variance=run_variance(images) / unit**2 if said else accuracy_variance(UNTRIED),
+            extra_cost=extra_cost,
             scouts=scouts and replace(scouts, score_points=scouts.score_points / unit),
+            collapsed=collapsed,
         )
 
     def seconds(

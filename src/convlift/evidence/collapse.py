@@ -46,7 +46,8 @@ def suspect(on: Bools, collapsed: Bools) -> Suspicion:
     for r in range(on.shape[-2]):
         new = (on[..., r, :] & ~known).sum(axis=-1)
         fell = collapsed[..., r] & (new > 0)
-        limit = np.where(fell, np.maximum(new // 2, 1), np.where(collapsed[..., r], limit, limit * 2))
+        proved = ~collapsed[..., r] & (new > 0)
+        limit = np.where(fell, np.maximum(new // 2, 1), np.where(proved, limit * 2, limit))
         limit = np.minimum(limit, MOST_UNCLEARED)
         known |= on[..., r, :] & ~collapsed[..., r, None]
     return Suspicion(cleared, culprits, limit, explained)

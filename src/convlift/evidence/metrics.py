@@ -185,6 +185,13 @@ def _kappa(probabilities_NK: Floats, labels_N: Labels) -> Floats:
 
 
 ACCURACY = Metric("accuracy", "accuracy", "the share of images that are named right", _accuracy)
+AUROC = Metric(
+    "auroc",
+    "AUROC",
+    "the chance that an image of a class gets more of its probability than one of another class, averaged over the "
+    "classes",
+    _auroc,
+)
 METRICS = (
     ACCURACY,
     Metric(
@@ -203,13 +210,7 @@ METRICS = (
         _log_loss_skill,
         lowest=-9.0,
     ),
-    Metric(
-        "auroc",
-        "AUROC",
-        "the chance that an image of a class gets more of its probability than one of another class, averaged over the "
-        "classes",
-        _auroc,
-    ),
+    AUROC,
     Metric(
         "kappa",
         "Cohen's kappa",

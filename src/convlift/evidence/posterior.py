@@ -119,8 +119,11 @@ def draw(
         state, _ = sweep(design, state, rng)
     charge = POINTS_PER_TRAINING * (0.0 if trials.extra_cost is None else trials.extra_cost)
     wanted = np.where(state.population > charge, state.population, -np.inf)
+    suspicion = trials.suspicion
+    if suspicion:  # a culprit stands in the way of no other level of its factor
+        wanted = np.where(suspicion.culprits, -np.inf, wanted)
     wanted = _one_per_group(wanted, groups)
-    if suspicion := trials.suspicion:
+    if suspicion:
         wanted = within_suspicion(wanted, suspicion)
     return _largest(wanted, MOST_ON), state
 

@@ -16,7 +16,7 @@ from convlift.ledger.clock import SessionClock
 from convlift.ledger.database import Database, open_to_read, open_to_write
 from convlift.ledger.fingerprint import Identity, differences, to_json
 from convlift.ledger.migrations import now
-from convlift.ledger.records import SELECT_TRIAL, Plan, Role, TrialRecord, outcome_row, trial_record
+from convlift.ledger.records import CAMPAIGN_ENDED, SELECT_TRIAL, Plan, Role, TrialRecord, outcome_row, trial_record
 from convlift.outcome import NO_PROBABILITIES, Outcome
 from convlift.recipe import Recipe, parse_recipe
 
@@ -135,7 +135,7 @@ class Ledger:
     def resume(self) -> tuple[TrialRecord, ...]:
         """Begin again every trial that an earlier process left without an outcome; those that are to be run now."""
         left = [trial for trial in self.trials() if trial.outcome is None and trial.id not in self._claimed]
-        again = [self.retry(trial.id, "the campaign's process ended") for trial in left]
+        again = [self.retry(trial.id, CAMPAIGN_ENDED) for trial in left]
         return tuple(trial for trial in again if trial.outcome is None)
 
     def trial(self, trial: int) -> TrialRecord:

@@ -15,6 +15,8 @@ from convlift.ledger.fingerprint import to_json
 from convlift.outcome import EpochReport, Outcome, Status
 from convlift.recipe import Recipe, parse_recipe
 
+CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
+
 Role = Literal["pilot", "probe", "scout", "search", "final"]
 
 
@@ -51,6 +53,14 @@ class TrialRecord:
     def status(self) -> Status | Literal["claimed"]:
         """claimed, or how the trial ended."""
         return self.outcome.status if self.outcome else "claimed"
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it says something of its recipe: it ended by itself, well or badly, and not by the clock nor with the
+        campaign's own process."""
+        if self.outcome is None or self.outcome.status == "stopped":
+            return False
+        return not self.outcome.reason.endswith(CAMPAIGN_ENDED)
 
 
 SELECT_TRIAL = """

@@ -25,7 +25,9 @@ from convlift.train.schedules import Schedule, make_schedule, multiplier
 from convlift.trial.order import Watch
 
 EVALUATION_BATCH = 256
+EVEN = 1.5  # largest class over the mean class, below which classes are even
 CHECKS = 50  # how often in a phase the time is compared with the steps that are left
+HURRIED = 0.05  # of the schedule left out: less is no other recipe
 TIMELY = 0.95  # of the time that is left, to be done a little before it is over
 
 Indices = NDArray[np.int64]
@@ -74,9 +76,11 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
         phase=Phase(course.name, validate, course.train_mode),
     )
     chance = float(torch.bincount(course.labels).max()) / count
+    # where classes are uneven, or weighted, a good network can name fewer images right than the largest class has
+    gives_up = watch.gives_up and chance * course.classes < EVEN and not training.class_balance
     for epoch in stop_early(reports, network, training.patience):
         watch.note(epoch)
-        if watch.gives_up and _is_hopeless(epoch, chance, count, len(course.held_out_labels)):
+        if gives_up and _is_hopeless(epoch, chance, count, len(course.held_out_labels)):
             raise Diverged(
                 f"after {epoch.epoch + 1} of {epoch.epochs} epochs it names {epoch.train_accuracy:.3f} of the training "
                 f"images, no more than the largest class has ({chance:.3f}): it was given up."
@@ -114,7 +118,7 @@ def in_time(training: Training, steps: int, watch: Watch) -> Schedule:
             elapsed = watch.elapsed()
             fit = TIMELY * (watch.seconds - elapsed) * step / max(elapsed - began, 1e-9)
             pace = max(1.0, (steps - position) / max(fit, 1.0)) if fit < steps - step else 1.0
-            watch.hurried = watch.hurried or pace > 1.0
+            watch.hurried = watch.hurried or position - step > HURRIED * steps
         now, position = position, min(position + pace, steps - 1.0)
         return planned(step) if now == step else multiplier(training.schedule, now, steps, training.warmup)
 
