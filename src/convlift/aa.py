@@ -134,7 +134,10 @@ def _folder_for(request: Request, progress: Progress, stop: Callable[[], int]) -
         request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
     )
     baseline = recipe_from(request.current).at(dataset.store.native_resolution)
-    question = (dataset.store.fingerprint, baseline.fingerprint(), request.seed, request.metric, request.budget_seconds)
+    what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
+    question: tuple[object, ...] = (*what, request.seed, request.budget_seconds)
+    if request.group_from:
+        question += (request.group_from,)
     return Path("runs") / f"{dataset.name}-aa-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
 
 

@@ -18,7 +18,7 @@ from convlift.campaign.power import power_before
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, SealedLabels
-from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
+from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.plan import SMALL, cv_in_words, expected_in_words
 from convlift.execute.desk import Desk
@@ -37,7 +37,7 @@ from convlift.study.budget import Forward, format_duration
 from convlift.study.candidates import Candidate
 from convlift.study.intervention import Facts
 from convlift.study.pace import Pace
-from convlift.study.priors import document, load_expectations
+from convlift.study.priors import Expectations, document, load_expectations
 from convlift.study.starting_points import starting_points
 from convlift.trial.answer import Witness
 from convlift.trial.job import prepare, run_job
@@ -147,6 +147,7 @@ def study_of(request: Request, dataset: Dataset) -> Study:
         native_resolution=store.native_resolution,
         imbalance=float(per_class.max() / max(1, per_class.min())),
         aspect=float(np.median(sides[:, 1] / sides[:, 0])),
+        class_names=dataset.classes,
     )
     if request.backbone or request.weights:
         _check_backbone(request.backbone, request.weights)
@@ -166,7 +167,7 @@ def study_of(request: Request, dataset: Dataset) -> Study:
         ship=request.ship,
         closing_seconds=CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
         pool=request.pool,
-        expectations=load_expectations(request.priors) if request.priors else None,
+        expectations=_expectations(request.priors, dataset) if request.priors else None,
         metric=metric_named(request.metric),
         validation_groups=dataset.groups_of(splits.validation),
         test_groups=dataset.groups_of(splits.test),
@@ -179,6 +180,19 @@ def _ask(dataset: Dataset, seed: int, weights: Path, recipe: Recipe) -> Witness:
     from convlift.trial.guard import call_witness
 
     return call_witness(dataset, seed, weights, recipe)
+
+
+def _expectations(path: Path, dataset: Dataset) -> Expectations:
+    """What past campaigns lead one to expect. Raises ConvliftError where one of them was on these very images: what is
+    learned from a campaign has seen the labels of its test."""
+    found = load_expectations(path)
+    for origin in found.origins:
+        if origin.fingerprint == dataset.store.fingerprint:
+            raise ConvliftError(
+                f"priors {path} were learned from {origin.run}, a campaign on these very images, and so from labels of "
+                "its test; learn them without it, or leave out --priors."
+            )
+    return found
 
 
 def _check_backbone(backbone: str | None, weights: str | None) -> None:
@@ -213,7 +227,7 @@ def seed_of(request: Request) -> int:
 def identity_of(request: Request, dataset: Dataset, study: Study) -> Identity:
     """What makes this campaign the same campaign."""
     groups, fold = _fingerprint_of_groups(dataset), str(request.fold or "")
-    return Identity(dataset.store.fingerprint, study.baseline, study.seed, request.metric, groups=groups, fold=fold)
+    return Identity(dataset.store.fingerprint, study.baseline, request.seed, request.metric, groups=groups, fold=fold)
 
 
 def folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
@@ -283,8 +297,9 @@ def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) 
     number = interrupted.exit_code - 128
     if not keep_best(study, desk, dataset):
         return Interrupted("stopped before any training had ended; the same command starts again.", number)
+    ended = sum(record.outcome is not None for record in desk.ledger.trials())
     return Interrupted(
-        f"stopped after {len(desk.ledger.trials())} trials; the best network so far is in "
+        f"stopped after {ended} trials; the best network so far is in "
         f"{desk.ledger.folder / 'model'}, and the same command continues.",
         number,
     )

@@ -33,7 +33,11 @@ class UnreadableImage(DataError):
 
 
 class BudgetError(ConvliftError):
-    """A budget too small for the work."""
+    """A budget too small for the work. needed_seconds: what would do; None where that is not known."""
+
+    def __init__(self, message: str, needed_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.needed_seconds = needed_seconds
 
 
 class WeightsError(ConvliftError):

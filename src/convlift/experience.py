@@ -23,7 +23,8 @@ def gather(places: Sequence[Path]) -> Expectations:
 
     Raises LedgerError where one holds no finished campaign.
     """
-    folders = dict.fromkeys((place.parent if place.name == LEDGER_FILE else place).resolve() for place in places)
+    named = [(place.parent if place.name == LEDGER_FILE else place).resolve() for place in places]
+    folders = dict.fromkeys(folder for place in named for folder in _campaigns_in(place))
     observations: list[Observation] = []
     origins: list[Origin] = []
     for folder in folders:
@@ -33,6 +34,14 @@ def gather(places: Sequence[Path]) -> Expectations:
             observations += found
     catalogue = {intervention.name: intervention.prior for intervention in CATALOGUE}
     return learn(observations, origins, catalogue)
+
+
+def _campaigns_in(folder: Path) -> list[Path]:
+    """The folder itself, or those of the folds where it holds a nested cross-validation: each fold is a campaign."""
+    with read_ledger(folder) as ledger:
+        result = ledger.recall("result")
+    folds = result.get("folds", 0) if isinstance(result, dict) else 0
+    return [folder / f"fold-{number}" for number in range(1, folds + 1)] or [folder]
 
 
 def _found(ledger: Ledger) -> list[Observation]:

@@ -36,19 +36,23 @@ from convlift.evidence.plan import expected_in_words
 from convlift.execute.desk import WEIGHTS, Desk
 from convlift.execute.processes import ProcessExecutor
 from convlift.handover import REPORT, write_report
+from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import TrialRecord
-from convlift.nesting import hand_over
+from convlift.nesting import Shipped, hand_over
 from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
 from convlift.reading import read_images
 from convlift.report.narration import result_of
 from convlift.study.budget import format_duration
+from convlift.study.priors import document
 from convlift.trial.job import prepare, run_job
 
 FEWEST, MOST = 2, 10
-RESERVE = 0.05  # of the budget: kept for the training of what ships until a fold has told how long one takes
-TRIES = 3  # trainings of what ships, until one leaves a network
+USUAL_FINAL = 0.15  # of a fold's budget: a long final run, whose like on all images is kept in reserve
+STARTING_SECONDS = 6.0  # imports and a worker process: 4 to 8 s were measured
+TRIES = 3  # trainings of a recipe, until one leaves a network
+HOPELESS_AREA = 0.6  # AUROC on validation images, of which chance is .5
 
 Talk = tuple[Progress, Callable[[], int]]
 Campaign = Callable[[Request, Dataset, SealedLabels, Talk, float], tuple[Path, Result]]
@@ -68,6 +72,11 @@ class Nest:
     @property
     def folds(self) -> int:
         return len(self.parts) - 1
+
+    @property
+    def numbers(self) -> range:
+        """Of the folds."""
+        return range(1, self.folds + 1)
 
     def fold(self, number: int) -> tuple[Dataset, SealedLabels]:
         """A fold's data set, its test sealed."""
@@ -110,7 +119,7 @@ def conduct_folds(
                 write_report(ledger)
             return nest.folder, result_of(ledger)
     except (BudgetError, DataError, RecipeError, WeightsError):
-        if is_new and not any(nest.folder_of(number).exists() for number in range(1, folds + 1)):
+        if is_new and not any(nest.folder_of(number).exists() for number in nest.numbers):
             shutil.rmtree(nest.folder, ignore_errors=True)  # nothing half-written
         raise
 
@@ -140,60 +149,105 @@ def _nest(request: Request, folds: int, talk: Talk) -> Nest:
 
 def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
     progress, _ = talk
+    _keep_procedure(nest, ledger)
     if not nest.folder_of(1).exists():
         images = len(nest.whole.store.labels)
         progress.say(expected_in_words(images, power_before(nest.study, nest.whole, folds=nest.folds)))
-    for number in range(1, nest.folds + 1):
+    for number in nest.numbers:
         if not _finished(nest.folder_of(number)):
             _run_fold(nest, number, ledger, talk, campaign)
-    frozen = consensus([_choice(nest, number) for number in range(1, nest.folds + 1)])
+    choices = [_choice(nest, number) for number in nest.numbers]
+    frozen, record = _train(nest, choices, ledger, talk)
     ledger.freeze(frozen.recipe, frozen.names)
-    record = _train(nest, frozen, ledger, talk)
     progress.show("judging all folds together")
-    ends = [(nest.folder_of(number), *nest.fold(number)) for number in range(1, nest.folds + 1)]
-    hand_over(nest.study, ledger, nest.whole, frozen, record, ends)
+    ends = [(nest.folder_of(number), *nest.fold(number)) for number in nest.numbers]
+    agreed = frozen.names == consensus(choices).names
+    hand_over(nest.study, ledger, Shipped(nest.request, nest.whole, frozen, record, agreed), ends)
     shutil.rmtree(nest.folder / WEIGHTS, ignore_errors=True)
+
+
+def _keep_procedure(nest: Nest, ledger: Ledger) -> None:
+    """Refuse to go on in another way than the folds before: some of their tests are open. Raises LedgerError."""
+    request, study = nest.request, nest.study
+    asked = {
+        "ship": request.ship,
+        "priors": fingerprint(document(study.expectations)) if study.expectations else "",
+        "backbone": request.backbone or "",
+        "weights": request.weights or "",
+    }
+    known = ledger.recall("procedure", asked)
+    if changed := differences(known, asked):
+        raise LedgerError(
+            f"{ledger.folder} was begun another way ({'; '.join(changed)}), and all folds are judged as one procedure; "
+            "run the command that began it, or name another folder with --out."
+        )
+    ledger.record("procedure", asked)
 
 
 def _run_fold(nest: Nest, number: int, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
     progress, _ = talk
     place, began = f"fold {number} of {nest.folds}", time.monotonic()
     seconds = _allowance(nest, number, ledger)
-    request = nest.request_of(number, seconds)
     try:
         with progress.part(place):
-            _, result = campaign(request, *nest.fold(number), talk, began)
+            _, result = campaign(nest.request_of(number, seconds), *nest.fold(number), talk, began)
     except Interrupted as interrupted:
         raise Interrupted(
             f"stopped in {place}; what is finished is in {nest.folder}, and the same command continues.",
             interrupted.exit_code - 128,
         ) from None
     except BudgetError as error:
-        whole = format_duration(nest.request.budget_seconds)
-        raise BudgetError(
-            f"{place} has {format_duration(max(seconds, 0.0))} of the budget {whole}, and of that: {error} "
-            "Give the whole budget as much more, or take fewer folds."
-        ) from error
-    verdict = "proven" if result.proven else "not proven"
-    progress.say(f"{place}: {result.gain_points.value:+.1f} points on {result.counts['test']} images, {verdict} alone")
+        raise _too_short(nest, number, ledger, seconds, error) from error
+    except (DataError, LedgerError) as error:
+        where = nest.folder_of(number)
+        again = f" The other folds are kept: delete {where} and give the same command again." if where.exists() else ""
+        raise type(error)(f"{place}: {error}{again}") from error
+    # how it did on its test is not told before all folds are done: nobody shall be led to stop at a good one
+    progress.say(f"{place} is done: {result.trials} trials, started from {result.start_name}")
+
+
+def _too_short(nest: Nest, number: int, ledger: Ledger, seconds: float, error: BudgetError) -> BudgetError:
+    """The error of one fold as one of the whole budget."""
+    whole = f"budget {format_duration(nest.request.budget_seconds)}"
+    part = f"fold {number} of {nest.folds} has {format_duration(max(seconds, 0.0))} of it"
+    if error.needed_seconds is None:
+        return BudgetError(f"{whole} is too short: {part}. {error} Give more, or take fewer folds in another folder.")
+    more = (error.needed_seconds - seconds) * len(_unfinished(nest)) / (1.0 - _reserve(nest))
+    allow = format_duration(math.ceil(nest.request.budget_seconds + more + 1.0))
+    needs = format_duration(math.ceil(error.needed_seconds))
+    return BudgetError(f"{whole} is too short: {part} and needs {needs}; the same command with --budget {allow} does.")
 
 
 def _allowance(nest: Nest, number: int, ledger: Ledger) -> float:
-    """Seconds of a fold's whole campaign: its part of what is left beside the training of what ships. What it has used
-    already, before an interruption, is its own."""
-    remaining = sum(not _finished(nest.folder_of(each)) for each in range(1, nest.folds + 1))
-    left = nest.request.budget_seconds - ledger.seconds_used() + _used(nest.folder_of(number))
-    done = [each for each in range(1, nest.folds + 1) if _finished(nest.folder_of(each))]
-    known = [_seconds_of_final(nest, each) for each in done]
-    last = FINAL_SLACK * max(known) if known else RESERVE * nest.request.budget_seconds
-    return max((left - last - CLOSING_SECONDS) / remaining, 0.0)
+    """Seconds of a fold's whole campaign: the same for every fold, since all are judged as one procedure. What it has
+    used already, before an interruption, is its own."""
+    remaining = _unfinished(nest)
+    used = ledger.seconds_used() - _used(nest.folder_of(number))
+    kept = _reserve(nest) * nest.request.budget_seconds + CLOSING_SECONDS
+    left = (nest.request.budget_seconds - used - kept) / len(remaining)
+    return max(min(left, (nest.request.budget_seconds - kept) / nest.folds), 0.0)
 
 
-def _seconds_of_final(nest: Nest, number: int) -> float:
-    """What a training of a fold's recipe takes on all images."""
-    with read_ledger(nest.folder_of(number)) as ledger:
-        lasted = [r.outcome.seconds for r in ledger.trials("final") if r.outcome is not None]
-    return max(lasted, default=0.0) * len(nest.parts[0].train) / len(nest.parts[number].train)
+def _reserve(nest: Nest) -> float:
+    """Part of the budget that is kept for the training of what ships, on more images than a fold had."""
+    return USUAL_FINAL / nest.folds * len(nest.parts[0].train) / len(nest.parts[1].train)
+
+
+def _seconds_of_last(nest: Nest) -> float:
+    """What the training of what ships will take at most, from what the folds' final runs took, with the slowest start
+    of any training (extraction of features among them) and that of its process."""
+    longest = 0.0
+    for number in nest.numbers:
+        with read_ledger(nest.folder_of(number)) as ledger:
+            ended = [(record.role, record.outcome) for record in ledger.trials() if record.outcome is not None]
+        beginning = max((o.seconds - sum(epoch.seconds for epoch in o.curve) for _, o in ended), default=0.0)
+        final = max((o.seconds for role, o in ended if role == "final"), default=0.0)
+        longest = max(longest, (beginning + final) * len(nest.parts[0].train) / len(nest.parts[number].train))
+    return longest + STARTING_SECONDS
+
+
+def _unfinished(nest: Nest) -> list[int]:
+    return [number for number in nest.numbers if not _finished(nest.folder_of(number))]
 
 
 def _finished(folder: Path) -> bool:
@@ -218,32 +272,43 @@ def _used(folder: Path) -> float:
         return 0.0
 
 
-def _train(nest: Nest, frozen: Frozen, ledger: Ledger, talk: Talk) -> TrialRecord:
-    """What ships, trained on all images but those that validate. Raises LedgerError where no training of it leaves a
-    network, BudgetError where the time is over."""
+def _train(nest: Nest, choices: list[Choice], ledger: Ledger, talk: Talk) -> tuple[Frozen, TrialRecord]:
+    """What ships, trained on all images but those that validate: the recipe that the folds agree on or, where no
+    training of that learns anything, what the fold shipped that is believed to be the best.
+
+    Raises LedgerError where that leaves no network either, BudgetError where the time is over.
+    """
     progress, stop = talk
-    request = nest.request
+    request, needed = nest.request, _seconds_of_last(nest)
     prepared = partial(
         prepare, nest.whole.store.folder, request.seed, request.cache, nest.whole.groups, Fold(0, nest.folds)
     )
-    needed = max(_seconds_of_final(nest, number) for number in range(1, nest.folds + 1))
+    best = max(choices, key=lambda choice: choice.believed)
+    plans = [
+        (frozen, nest.study.plan("final", frozen.recipe, number, frozen.names))
+        for first, frozen in enumerate([consensus(choices), best.shipped])
+        for number in range(first * TRIES, (first + 1) * TRIES)
+    ]
+
+    left_some: list[tuple[Frozen, TrialRecord]] = []
 
     def watch(desk: Desk) -> None:
         progress.show(f"training what ships on all images, {clock_text(desk.left())} left")
 
+    def left() -> float:
+        return desk.left() - nest.study.closing_seconds
+
     with ProcessExecutor(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=watch)
-        for number in range(TRIES):
-            left = desk.left() - CLOSING_SECONDS
-            if not ledger.trials("final") and left < LEAST_OF_A_FINAL * needed:
-                allow = format_duration(math.ceil(desk.budget_seconds - left + FINAL_SLACK * needed))
+        for frozen, plan in plans:
+            if not desk.has(plan) and left() < LEAST_OF_A_FINAL * needed:
+                allow = format_duration(math.ceil(desk.budget_seconds - left() + FINAL_SLACK * needed))
                 raise BudgetError(
                     f"budget {format_duration(desk.budget_seconds)} was over before what ships could train on all "
                     f"images; the same command with --budget {allow} continues."
                 )
-            plan = nest.study.plan("final", frozen.recipe, number, frozen.names)
             try:
-                (record,) = desk.complete([plan], lambda: desk.left() - CLOSING_SECONDS)
+                (record,) = desk.complete([plan], left)
             except Interrupted as interrupted:
                 executor.close(kill=True)
                 raise Interrupted(
@@ -252,5 +317,9 @@ def _train(nest: Nest, frozen: Frozen, ledger: Ledger, talk: Talk) -> TrialRecor
                     interrupted.exit_code - 128,
                 ) from None
             if record.outcome is not None and record.status in ("finished", "stopped") and record.outcome.curve:
-                return record
+                left_some.append((frozen, record))
+                if nest.study.area(record) > HOPELESS_AREA:
+                    return frozen, record
+    if left_some:  # images of which nothing can be learned
+        return left_some[0]
     raise LedgerError(f"no training of what ships left a network ({record.status}); start anew in another folder.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.judgement import Judgement, final_runs
+from convlift.campaign.judgement import Judgement, final_runs, lost_runs
 from convlift.campaign.power import power_of
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
@@ -36,6 +36,13 @@ def result_from(
     notes = [judged.warning] if judged.warning else []
     if all(run.status == "stopped" for run in final_runs(desk.ledger)):
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
+    if lost := lost_runs(desk.ledger):
+        judging = sum(r.role in ("pilot", "final") for r in trials)
+        why = lost[0].outcome.reason if lost[0].outcome else ""
+        notes.append(
+            f"{len(lost)} of the {judging} runs of the baseline and of what ships came to nothing ({why}). The figures "
+            "are those of the others, and no gain is called proven."
+        )
     if little_left_to_find(sum(r.role == "search" for r in trials), len(frozen.candidates)):
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
     notes += metric_in_words(study, dataset, test_labels)
@@ -56,7 +63,7 @@ def result_from(
         proven=judged.final.proven,
         verdicts=judged.verdicts,
         unexplained_points=judged.unexplained_points,
-        trials=len(trials),
+        trials=len(trials) - scouts,
         seconds=desk.ledger.seconds_used(),
         budget_seconds=desk.budget_seconds,
         optimism_points=judged.optimism_points,
@@ -80,8 +87,7 @@ def hand_over(
     }
     # a kill between the two leaves a story alone, and the next process may have other workers to tell of
     desk.ledger.record("story", tell(desk.ledger, finals, dataset, test_labels, more), replace=True)
-    noise = {"unit": judged.unit, "search_seed_variance": judged.search_seed_variance}
-    desk.ledger.record("noise", noise, replace=True)
+    desk.ledger.record("search seed variance", judged.search_seed_variance, replace=True)
     desk.ledger.record("result", plain(result))
     shutil.rmtree(desk.ledger.folder / WEIGHTS, ignore_errors=True)
     write_report(desk.ledger)

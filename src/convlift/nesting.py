@@ -12,10 +12,12 @@ from convlift.campaign.judgement import final_runs
 from convlift.campaign.power import even_groups
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
+from convlift.conduct import Request
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
+from convlift.evidence.images import Groups
 from convlift.evidence.metrics import Metric
-from convlift.evidence.nested import FoldRuns, NestedJudgement, judge_folds
+from convlift.evidence.nested import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
 from convlift.evidence.plan import Power, detectable_in_words
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.execute.desk import WEIGHTS
@@ -26,53 +28,70 @@ from convlift.outcome import Result
 from convlift.report.folds import tell_folds
 from convlift.report.narration import environment, plain, result_of
 
+FEW_OF_A_CLASS = 5  # images in a fold
+
 End = tuple[Path, Dataset, SealedLabels]
 
 
 @dataclass(frozen=True)
+class Shipped:
+    """What ships: its recipe, its training, and the data set that it was trained on. request: what was asked for, of
+    all folds; agreed: whether it is what the folds agree on."""
+
+    request: Request
+    whole: Dataset
+    frozen: Frozen
+    record: TrialRecord
+    agreed: bool = True
+
+
+@dataclass(frozen=True)
 class FinishedFold:
-    """A fold that was judged: its result, its runs on its test, the metric's unit there, the test's labels, and how
-    many pilots and final runs it had."""
+    """A fold that was judged: its result; what its pilots and final runs say of its test, and the test's labels (n,)
+    and groups; what its search says of the seeds' variance; whether its final runs were cut short."""
 
     result: Result
-    runs: FoldRuns
-    unit: float
+    pilots: Said
+    finals: Said
     labels: NDArray[np.int64]
+    groups: Groups
+    search_seed_variance: float
+    cut_short: bool
 
-    @property
-    def images(self) -> int:
-        return len(self.labels)
 
-
-def read_fold(metric: Metric, end: End) -> FinishedFold:
+def read_fold(end: End) -> FinishedFold:
     """A finished fold from its run folder. Its test was opened when it was judged. Raises LedgerError."""
     folder, dataset, sealed = end
-    labels = sealed.open()
     with read_ledger(folder) as ledger:
         pilots = [record for record in ledger.trials("pilot") if record.status == "finished"]
-        arms = [
-            metric.matrix([r.outcome.test_probabilities for r in records if r.outcome is not None], labels) / 100.0
-            for records in (pilots, final_runs(ledger))
-        ]
-        noise = ledger.recall("noise")
-        groups = dataset.groups_of(dataset.splits.test)
-        runs = FoldRuns(arms[0], arms[1], groups, noise["search_seed_variance"])
-        return FinishedFold(result_of(ledger), runs, noise["unit"], labels)
+        finals = final_runs(ledger)
+        arms = [[r.outcome.test_probabilities for r in runs if r.outcome is not None] for runs in (pilots, finals)]
+        groups, noise = dataset.groups_of(dataset.splits.test), ledger.recall("search seed variance")
+        cut_short = any(record.status == "stopped" for record in finals)
+        return FinishedFold(result_of(ledger), arms[0], arms[1], sealed.open(), groups, noise, cut_short)
 
 
-def hand_over(
-    study: Study, ledger: Ledger, whole: Dataset, frozen: Frozen, record: TrialRecord, ends: Sequence[End]
-) -> None:
+def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> tuple[list[FoldRuns], float]:
+    """Every fold's runs on its test, and the metric's unit."""
+    labels = [fold.labels for fold in folds]
+    before, _ = scores_of_folds(metric, [fold.pilots for fold in folds], labels)
+    after, unit = scores_of_folds(metric, [fold.finals for fold in folds], labels)
+    return [
+        FoldRuns(b, a, fold.groups, fold.search_seed_variance) for b, a, fold in zip(before, after, folds, strict=True)
+    ], unit
+
+
+def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End]) -> None:
     """Judge all folds together; write the model, the result and the story into the run folder, and the report.
 
-    study, whole: of what ships; record: its training; ends: every fold's folder, data set and sealed labels.
+    study: of what ships; ends: every fold's folder, data set and sealed labels.
     """
-    folds = [read_fold(study.metric, end) for end in ends]
-    shares = np.array([fold.images for fold in folds]) / sum(fold.images for fold in folds)
-    unit = float(shares @ [fold.unit for fold in folds])
-    judged = judge_folds([fold.runs for fold in folds], unit=unit, lowest=study.metric.lowest)
-    power = power_of(whole, folds, judged, unit)
-    result = _result(study, ledger, (whole, frozen, record), folds, (judged, power))
+    whole, frozen, record = shipped.whole, shipped.frozen, shipped.record
+    folds = [read_fold(end) for end in ends]
+    runs, unit = runs_of(study.metric, folds)
+    judged = judge_folds(runs, unit=unit, lowest=study.metric.lowest)
+    power = power_of(whole, runs, judged, unit)
+    result = _result(study, ledger, shipped, folds, (judged, power))
     write_model(
         ledger.folder,
         ledger.folder / WEIGHTS / f"{record.id}.safetensors",
@@ -83,7 +102,7 @@ def hand_over(
     more = {
         "start_recipe": frozen.start.recipe.to_yaml(),
         "minimum_detectable_points": power.points,
-        "environment": environment(study.seed, 1),
+        "environment": environment(shipped.request.seed, shipped.request.workers),
     }
     told = tell_folds([folder for folder, _, _ in ends], whole, study.validation_labels)
     ledger.record("story", {**told, **more}, replace=True)
@@ -91,13 +110,13 @@ def hand_over(
     write_report(ledger)
 
 
-def power_of(whole: Dataset, folds: Sequence[FinishedFold], judged: NestedJudgement, unit: float) -> Power:
+def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement, unit: float) -> Power:
     """How small a gain these folds can prove, from the fewest runs that one of them had."""
     images = len(whole.store.labels)
     return Power(
         n_test=judged.effective_images,
-        pilots=min(len(fold.runs.baseline) for fold in folds),
-        finals=min(len(fold.runs.final) for fold in folds),
+        pilots=min(len(fold.baseline) for fold in folds),
+        finals=min(len(fold.final) for fold in folds),
         image_variance=judged.image_variance,
         unit=unit,
         groups=even_groups(images, whole.groups),
@@ -108,18 +127,25 @@ def power_of(whole: Dataset, folds: Sequence[FinishedFold], judged: NestedJudgem
 def _result(
     study: Study,
     ledger: Ledger,
-    shipped: tuple[Dataset, Frozen, TrialRecord],
+    shipped: Shipped,
     folds: Sequence[FinishedFold],
     found: tuple[NestedJudgement, Power],
 ) -> Result:
-    (whole, frozen, record), (judged, power) = shipped, found
+    whole, frozen, record, (judged, power) = shipped.whole, shipped.frozen, shipped.record, found
     images = len(whole.store.labels)
     verdicts = verdicts_of_folds([fold.result.verdicts for fold in folds], frozen.start.name, frozen.names)
-    optimism = np.average([fold.result.optimism_points for fold in folds], weights=[fold.images for fold in folds])
-    notes = _folds_in_words(study, whole, folds)
+    weights = [len(fold.labels) for fold in folds]
+    optimism = np.average([fold.result.optimism_points for fold in folds], weights=weights)
+    unexplained = np.average([fold.result.unexplained_points for fold in folds], weights=weights)
+    notes = _folds_in_words(whole, folds)
+    if not shipped.agreed:
+        notes.append(
+            "No training of what the folds agree on learned anything. What ships is the recipe of the fold that did "
+            "best on its validation images."
+        )
     if record.status == "stopped":
         notes.append("The budget ended before the last training did: what ships was trained for less than it says.")
-    notes += metric_in_words(study, whole, whole.store.labels)
+    notes += metric_in_words(study, whole, whole.store.labels) + _scarce_in_words(study.metric, whole, folds)
     if whole.groups is not None:
         notes.append(groups_in_words(whole.groups))
     notes.append(detectable_in_words(images, power))
@@ -134,7 +160,7 @@ def _result(
         gain_points=judged.gain_points,
         proven=judged.proven,
         verdicts=verdicts,
-        unexplained_points=judged.gain_points.value - sum(each.points for each in verdicts if each.shipped),
+        unexplained_points=float(unexplained),
         trials=sum(fold.result.trials for fold in folds) + len(ledger.trials()),
         seconds=ledger.seconds_used(),
         budget_seconds=ledger.settings["budget_seconds"],
@@ -146,7 +172,19 @@ def _result(
     )
 
 
-def _folds_in_words(study: Study, whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
+def _scarce_in_words(metric: Metric, whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
+    """Where a metric that is taken fold by fold has too little to go by."""
+    counts = np.array([np.bincount(fold.labels, minlength=len(whole.classes)) for fold in folds])
+    if metric.pooled or counts.min() >= FEW_OF_A_CLASS:
+        return []
+    scarce = whole.classes[int(counts.min(axis=0).argmin())]
+    return [
+        f"{metric.title} is the mean over the folds, one of which has {counts.min()} images of class {scarce!r}: under "
+        f"{FEW_OF_A_CLASS} its intervals are too narrow. Take fewer folds."
+    ]
+
+
+def _folds_in_words(whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
     images, count = len(whole.store.labels), len(folds)
     learned = sum(fold.result.counts["train"] + fold.result.counts["validation"] for fold in folds) / (count * images)
     starts = Counter(fold.result.start_name for fold in folds)
@@ -155,8 +193,11 @@ def _folds_in_words(study: Study, whole: Dataset, folds: Sequence[FinishedFold])
         f"Each of the {images} images was tested once, by the fold that had not seen it; the folds' gains are {gains} "
         f"points. The figures are the nested estimate of the whole procedure on {learned:.0%} of the images. They are "
         "cautious for the model that ships: it learned from all of them, and no image was left to test it.",
-        "A change's share is the mean over the folds that searched it. Only the total can be proven with --cv.",
+        "A change's share is the mean over the folds that searched it, and what is unexplained that over all folds. "
+        "Only the total can be proven with --cv.",
     ]
+    if late := sum(fold.cut_short for fold in folds):
+        said.append(f"In {late} of {count} folds the budget ended before a final run did; those count as they are.")
     if len(starts) > 1:
         named = ", ".join(f"{name} ({number})" for name, number in starts.most_common())
         said.append(f"The folds chose different starting points: {named}. What ships starts from the first.")

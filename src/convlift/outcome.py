@@ -78,8 +78,8 @@ class Verdict:
     """What is said of one change at the end.
 
     points, low, high: its share of the gain in percentage points, with a 95% interval.
-    probability: of helping, as believed from the search; trials: in how many it was switched on; seconds: their cost.
-    shipped: whether the final recipe contains it; reason: the label in words.
+    probability: of helping, from the validation and test images of all runs; trials: in how many it was switched on;
+    seconds: their cost. shipped: whether the final recipe contains it; reason: the label in words.
     """
 
     name: str

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.evidence.metrics import METRICS, Metric
-from convlift.evidence.nested import FoldRuns, NestedJudgement, judge_folds
+from convlift.evidence.metrics import METRICS
+from convlift.evidence.nested import FoldRuns, NestedJudgement, judge_folds, scores_of_folds
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -26,7 +26,7 @@ VALIDATION = 0.2
 class Setting:
     """images of a data set, classes, and how far apart their blobs are (per data set fixed); folds; runs an arm;
     searched: how many recipes a campaign tries once, 0: it ships the baseline, and the gain is none; group_size: images
-    a group on average, which share half of their place."""
+    a group on average, which share half of their place; rare: images of the last class, 0: as many as of the others."""
 
     images: int = 300
     classes: int = 3
@@ -36,6 +36,7 @@ class Setting:
     finals: int = 2
     searched: int = 6
     group_size: int = 1
+    rare: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ def edited(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 def drawn(setting: Setting, blobs: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, Labels, Labels | None]:
     """Inputs (N, D), labels, groups."""
     labels = rng.permutation(np.arange(n) % setting.classes)
+    if setting.rare:
+        few = round(setting.rare * n / setting.images)
+        labels = rng.permutation(np.r_[np.arange(n - few) % (setting.classes - 1), np.full(few, setting.classes - 1)])
     noise, groups = rng.normal(size=(n, INPUTS)), None
     if setting.group_size > 1:
         groups = rng.integers(0, max(n // setting.group_size, 1), n)
@@ -127,14 +131,16 @@ def campaigns(setting: Setting, number: int, seed: int, fresh: int = 1500) -> It
             arms.append([[said(network, beyond) for network in arm] for arm in one])
         judged, true = {}, {}
         for metric in METRICS:
-            runs = [
-                _runs(metric, labels[test], answer, None if groups is None else groups[test]) for test, answer in parts
-            ]
-            unit = metric.unit([p for _, answer in parts[:1] for arm in answer for p in arm], labels[parts[0][0]])
+            tests, answers_of = [test for test, _ in parts], list(zip(*(answer for _, answer in parts), strict=True))
+            (before, _), (after, unit) = (
+                scores_of_folds(metric, arm, [labels[test] for test in tests]) for arm in answers_of
+            )
+            owners = [None if groups is None else groups[test] for test in tests]
+            runs = [FoldRuns(*each) for each in zip(before, after, owners, strict=True)]
             judged[metric.name] = judge_folds(runs, unit=unit, lowest=metric.lowest)
             score = [[np.mean([metric.score(p, answers) for p in arm]) for arm in fold_arms] for fold_arms in arms]
-            before, after = 100 * np.average(score, axis=0, weights=[len(test) for test, _ in parts])
-            true[metric.name] = (after, after - before)
+            baseline, shipped = 100 * np.average(score, axis=0, weights=[len(test) for test, _ in parts])
+            true[metric.name] = (shipped, shipped - baseline)
         yield Campaign(judged, true)
 
 
@@ -151,11 +157,6 @@ def _campaign(
     scores = [(said(train_one(recipe), inputs[validation]).argmax(1) == labels[validation]).mean() for recipe in tried]
     shipped = tried[int(np.argmax(scores))] if tried else Recipe()
     return [train_one(Recipe()) for _ in range(setting.pilots)], [train_one(shipped) for _ in range(setting.finals)]
-
-
-def _runs(metric: Metric, labels: Labels, arms: list[list[Floats]], groups: Labels | None) -> FoldRuns:
-    before, after = (metric.matrix(arm, labels) / 100 for arm in arms)
-    return FoldRuns(before, after, groups)
 
 
 @dataclass(frozen=True)

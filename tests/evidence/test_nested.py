@@ -5,7 +5,8 @@ import pytest
 from fold_worlds import Setting, coverage
 
 from convlift.evidence.final import SEED_LIMITS, mean_score
-from convlift.evidence.nested import FOLD_SD, FoldRuns, judge_folds
+from convlift.evidence.metrics import metric_named
+from convlift.evidence.nested import FOLD_SD, FoldRuns, judge_folds, scores_of_folds
 from convlift.evidence.plan import Power, cv_in_words, detectable_in_words, expected_in_words
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.outcome import Verdict
@@ -75,6 +76,41 @@ def test_intervals_hold_what_the_procedure_gains(setting: Setting) -> None:
 def test_where_nothing_is_gained_little_is_proven() -> None:
     found = coverage(Setting(images=200, searched=0, finals=1, pilots=1), CAMPAIGNS, 4, fresh=300)
     assert all(one.proven <= 0.05 for one in found.values())
+
+
+def test_a_class_with_one_image_a_fold_is_judged_over_all_folds() -> None:
+    """Its deviation from the fold's own recall is always nothing: intervals from single folds hold far too little."""
+    found = coverage(Setting(images=100, rare=10, folds=10, searched=0, finals=1, pilots=1), CAMPAIGNS, 5, fresh=400)
+    for metric in ("balanced-accuracy", "macro-f1", "kappa"):
+        assert found[metric].gain >= 0.90, (metric, found[metric])
+        assert found[metric].proven <= 0.06, (metric, found[metric])
+
+
+def test_shares_that_make_up_a_score_are_taken_over_all_folds() -> None:
+    rng = np.random.default_rng(1)
+    labels = [np.array([0, 0, 0, 1]), np.array([0, 0, 1])]
+    folds = [[rng.dirichlet((1, 1), len(each)) for _ in range(runs)] for each, runs in zip(labels, (2, 1), strict=True)]
+    balanced, unit = scores_of_folds(metric_named("balanced-accuracy"), folds, labels)
+    assert [part.shape for part in balanced] == [(2, 4), (1, 3)]
+    together = np.concatenate([folds[0][0], folds[1][0]])
+    everything = np.concatenate(labels)
+    assert np.concatenate([part[0] for part in balanced]).mean() == pytest.approx(
+        metric_named("balanced-accuracy").score(together, everything)
+    )
+    assert 0.25 <= unit <= 4.0
+    auroc, _ = scores_of_folds(metric_named("auroc"), folds, labels)
+    assert auroc[1][0].mean() == pytest.approx(metric_named("auroc").score(folds[1][0], labels[1]))
+
+
+def test_seeds_that_differ_much_widen_the_part_of_the_training_images() -> None:
+    rng = np.random.default_rng(2)
+    level = rng.normal(0.8, 0.06, (4, 2, 2))
+    arms = rng.random((4, 2, 2, 2000)) < level[..., None]
+    noisy = [FoldRuns(*fold) for fold in arms]
+    judged = judge_folds(noisy)
+    assert judged.seed_variance > FOLD_SD**2
+    least = judged.seed_variance * (4 * (0.25**2 / 2) * 2 + 0.25 + 1 / 3)
+    assert ((judged.gain_points.high - judged.gain_points.low) / 3.92) ** 2 > least
 
 
 def test_power_counts_all_images_and_the_runs_of_all_folds() -> None:

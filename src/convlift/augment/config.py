@@ -2,6 +2,8 @@
 
 from convlift.section import Section, lever
 
+MIRRORS = ("horizontal_flip", "vertical_flip")  # the levers that are probabilities, not strengths
+
 
 class Augmentation(Section):
     """Each field is one lever. Ranges are uniform and symmetric unless said otherwise.

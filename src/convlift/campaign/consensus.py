@@ -27,6 +27,12 @@ class Choice:
     names: tuple[str, ...]
     believed: float
 
+    @property
+    def shipped(self) -> Frozen:
+        """The recipe."""
+        space = Frozen(self.start, self.start.recipe, self.candidates, np.zeros(len(self.candidates), bool))
+        return switched(space, np.array([candidate.name in self.names for candidate in self.candidates], bool))
+
 
 def choice_of(study: Study, ledger: Ledger) -> Choice:
     """The choice of a finished fold. study: the fold's. Raises LedgerError where its start is none of today's."""

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
-from convlift.augment.config import Augmentation
+from convlift.augment.config import MIRRORS, Augmentation
 from convlift.campaign.study import Study
 from convlift.errors import WeightsError
 from convlift.execute.desk import Desk
@@ -31,7 +31,6 @@ RECOGNIZED = 0.6
 LARGEST_P = 0.1
 LEAST_POINTS = 1.0
 
-MIRRORS = ("horizontal_flip", "vertical_flip")
 AS_IT_IS = "as it is"
 WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}
 

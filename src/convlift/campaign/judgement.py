@@ -59,6 +59,8 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     before, after, scores = (_matrix(study, records, test_labels) for records in (pilots, finals, runs))
     tests = test_changes(on, scores, groups, unit=unit)
     final = judge(before, after, tests.seed_variance, groups, unit=unit, lowest=metric.lowest)
+    if lost_runs(desk.ledger):  # the interval knows nothing of seeds with which nothing is learned
+        final = replace(final, proven=False)
     belief = _belief(study, frozen, runs, lost, (scores, unit))
     found: list[Verdict] = []
     start_points = 0.0
@@ -78,6 +80,11 @@ def final_runs(ledger: Ledger) -> list[TrialRecord]:
     records = ledger.trials("final")
     cut_short = [r for r in records if r.status == "stopped" and r.outcome is not None and r.outcome.curve]
     return _usable(records) or cut_short
+
+
+def lost_runs(ledger: Ledger) -> list[TrialRecord]:
+    """The baseline's and the final runs that came to nothing by themselves."""
+    return [r for role in ("pilot", "final") for r in ledger.trials(role) if r.status in ("diverged", "failed")]
 
 
 def _fates(desk: Desk) -> str:
@@ -114,7 +121,7 @@ def _belief(
     effective = effective_number(images[:, :n], study.validation_groups)
     effective += effective_number(images[:, n:], study.test_groups)
     seen = [*runs, *lost]
-    collapsed = study.collapsed(seen)
+    collapsed = np.arange(len(seen)) >= len(runs)
     scores = floored(np.concatenate([images.mean(axis=1), np.full(len(lost), np.nan)]), collapsed)
     trials = posterior.Trials(
         switches(frozen, seen), scores, round(effective), run_variance(images), collapsed=collapsed

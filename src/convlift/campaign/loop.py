@@ -85,7 +85,8 @@ def _check_time(study: Study, desk: Desk, frozen: Frozen) -> None:
         allow = desk.budget_seconds - left + FINAL_SLACK * needed / LEAST_OF_A_FINAL
         raise BudgetError(
             f"budget {format_duration(desk.budget_seconds)} was over before the shipped recipe could train; "
-            f"the same command with --budget {format_duration(math.ceil(allow))} continues."
+            f"the same command with --budget {format_duration(math.ceil(allow))} continues.",
+            allow,
         )
 
 

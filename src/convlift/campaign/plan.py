@@ -207,9 +207,11 @@ def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
         left = desk.left() - study.closing_seconds
         trainings = math.floor(left * desk.executor.capacity / each)
         if not has_room(study, desk, start.recipe):
+            allow = desk.budget_seconds - left + FEWEST * each + 1
             raise BudgetError(
                 f"budget {format_duration(desk.budget_seconds)} is too short: a training takes {each:.0f} s here, and "
-                f"{FEWEST} must fit; allow at least {format_duration(desk.budget_seconds - left + FEWEST * each + 1)}."
+                f"{FEWEST} must fit; allow at least {format_duration(allow)}.",
+                allow,
             )
         cost = study.seconds(study.baseline, records) / each
         pilots, finals = arms(trainings, cost, desk.executor.capacity)

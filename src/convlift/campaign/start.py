@@ -109,7 +109,8 @@ def _check_pilot(pilot: TrialRecord, desk: Desk) -> None:
     if outcome is not None and outcome.status == "stopped":
         raise BudgetError(
             f"budget {format_duration(desk.budget_seconds)} is too short: one training of the baseline takes more than "
-            f"{outcome.seconds:.0f} s here; allow at least ten times as much."
+            f"{outcome.seconds:.0f} s here; allow at least ten times as much.",
+            10.0 * outcome.seconds,
         )
     if outcome is not None and outcome.status in ("failed", "diverged"):
         raise DataError(f"the baseline could not be trained: {outcome.reason}.")

@@ -82,10 +82,10 @@ class Study:
         """(R,): which trials came to nothing: they diverged or failed, or tell validation images of one class from the
         others hardly better than chance. By AUROC, whatever the metric, since that is one half by chance however uneven
         the classes are and however much their weights move what is named."""
-        areas = np.array([self._area(record) for record in records])
+        areas = np.array([self.area(record) for record in records])
         return areas < CHANCE + COLLAPSED * max(float(areas.max(initial=CHANCE)) - CHANCE, 0.0)
 
-    def _area(self, record: TrialRecord) -> float:
+    def area(self, record: TrialRecord) -> float:
         """AUROC of a trial on the validation images, 0 where it left no word."""
         said = NO_PROBABILITIES if record.outcome is None else record.outcome.validation_probabilities
         if not len(said):

@@ -36,7 +36,8 @@ class Metric:
 
     per_image(probabilities_NK, labels_N) -> (N,), whose mean is the score. lowest: the worst score there is.
     least_images: of a class, from which on the score's own interval covers 92%; the gain's does with any number
-    (simulated, benchmarks/metrics.py).
+    (simulated, benchmarks/metrics.py). pooled: whether one score can be made of what several networks say, each of its
+    own images; not where images are ranked, since another network has another scale (Forman and Scholz 2010).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Metric:
     per_image: Callable[[Floats, Labels], Floats]
     lowest: float = 0.0
     least_images: int = 0
+    pooled: bool = True
 
     def score(self, probabilities_NK: NDArray[np.floating], labels_N: Labels) -> float:
         """The score of one run, 1 at best; NaN without images."""
@@ -191,6 +193,7 @@ AUROC = Metric(
     "the chance that an image of a class gets more of its probability than one of another class, averaged over the "
     "classes",
     _auroc,
+    pooled=False,
 )
 METRICS = (
     ACCURACY,

@@ -87,6 +87,11 @@ class Desk:
             self.collect()
         return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
 
+    def has(self, plan: Plan) -> bool:
+        """Whether the plan's trial has ended."""
+        record = self._find(plan)
+        return record is not None and record.outcome is not None
+
     def weights_of(self, record: TrialRecord) -> Path:
         """Where a trial's weights are saved."""
         return self.ledger.folder / WEIGHTS / f"{record.id}.safetensors"

@@ -21,12 +21,14 @@ def tell_folds(folders: Sequence[Path], whole: Dataset, validation_labels: NDArr
             stories.append(ledger.recall("story"))
             results.append(result_of(ledger))
     tested = np.array([story["class_counts"]["test"] for story in stories])
-    confusion = np.sum([story["confusion"] for story in stories], axis=0)
+    confusions = [np.array(story["confusion"], float) for story in stories]
+    # a fold with more final runs counts no more than the others
+    confusion = sum(each * (counts.sum() / each.sum()) for each, counts in zip(confusions, tested, strict=True))
     images = [image for story in stories for image in story["hard_images"]]
     train, classes = whole.splits.train, len(whole.classes)
     return {
         "classes": list(whole.classes),
-        "confusion": confusion.tolist(),
+        "confusion": np.rint(confusion).astype(int).tolist(),
         "baseline_recall": _over_folds([story["baseline_recall"] for story in stories], tested),
         "final_recall": _over_folds([story["final_recall"] for story in stories], tested),
         "class_counts": {

@@ -91,7 +91,7 @@ def candidates(
     symptoms: Collection[Symptom] = (),
     limit: int = MOST,
     cost: RelativeCost | None = None,
-    dearest: float = 4.0,
+    dearest: float = 3.0,
     expectations: Expectations | None = None,
 ) -> tuple[tuple[Candidate, ...], tuple[LeftOut, ...]]:
     """The candidates in catalogue order, and what was left out, each with its reason.
@@ -119,7 +119,7 @@ def candidates(
     chosen = _balanced(fitting, limit)
     for candidate in fitting:
         if candidate not in chosen:
-            reason = f"the budget has room for {limit} candidates, and others promise more than this: {candidate.why}"
+            reason = f"{_no_place(candidate, chosen, limit)}: {candidate.why}"
             left_out.append(LeftOut(candidate.name, candidate.area, reason))
     return tuple(chosen), tuple(left_out)
 
@@ -145,6 +145,16 @@ def _why(intervention: Intervention, symptoms: Collection[Symptom], prior: float
     else:
         origin = "no published gain; default"
     return f"{'; '.join(said)}; expected {prior:+.2f} points ({origin})"
+
+
+def _no_place(candidate: Candidate, chosen: Sequence[Candidate], limit: int) -> str:
+    """Why a fitting change has no place among the chosen (`_balanced`)."""
+    group = candidate.intervention.group
+    if limit < SHORT and group and any(each.intervention.group == group for each in chosen):
+        return f"a list of {limit} changes holds one level of a factor first, and another one promises more"
+    if candidate.promise > min(each.promise for each in chosen):
+        return f"of {limit} changes each area holds a fifth, and this one's place went to another area"
+    return f"there is room for {limit} changes now, and others promise more"
 
 
 def _balanced(fitting: list[Candidate], limit: int) -> list[Candidate]:

@@ -62,7 +62,7 @@ def diagnose(outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, fact
         found += _of_the_accuracies(curve[-1], len(labels_n), recipe, facts)
         found += _of_the_losses([report.validation_loss for report in curve], outcome, labels_n)
     if len(labels_n) and outcome.validation_probabilities.shape[0] == len(labels_n):
-        found += _of_the_probabilities(outcome.validation_probabilities.astype(float), labels_n)
+        found += _of_the_probabilities(outcome.validation_probabilities.astype(float), labels_n, facts)
     return tuple(found)
 
 
@@ -151,7 +151,9 @@ def _loss_error(outcome: Outcome, labels_n: NDArray[np.int64]) -> float:
     return float(np.std(-np.log(np.clip(given, 1e-7, 1.0))) / math.sqrt(len(labels_n)))
 
 
-def _of_the_probabilities(probabilities_nk: NDArray[np.float64], labels_n: NDArray[np.int64]) -> Iterator[Diagnosis]:
+def _of_the_probabilities(
+    probabilities_nk: NDArray[np.float64], labels_n: NDArray[np.int64], facts: Facts
+) -> Iterator[Diagnosis]:
     confidence = probabilities_nk.max(1)
     right = probabilities_nk.argmax(1) == labels_n
     accuracy, claimed = float(right.mean()), float(confidence.mean())
@@ -161,7 +163,7 @@ def _of_the_probabilities(probabilities_nk: NDArray[np.float64], labels_n: NDArr
             Symptom.OVERCONFIDENT, f"mean confidence {claimed:.3f}, but accuracy {accuracy:.3f} in validation"
         )
     yield from _of_the_labels(probabilities_nk, labels_n)
-    yield from _of_the_classes(right, labels_n)
+    yield from _of_the_classes(right, labels_n, facts.class_names)
 
 
 def _of_the_labels(probabilities_nk: NDArray[np.float64], labels_n: NDArray[np.int64]) -> Iterator[Diagnosis]:
@@ -184,7 +186,9 @@ def _of_the_labels(probabilities_nk: NDArray[np.float64], labels_n: NDArray[np.i
         )
 
 
-def _of_the_classes(right: NDArray[np.bool_], labels_n: NDArray[np.int64]) -> Iterator[Diagnosis]:
+def _of_the_classes(
+    right: NDArray[np.bool_], labels_n: NDArray[np.int64], names: tuple[str, ...]
+) -> Iterator[Diagnosis]:
     """The class with the lowest recall, where it lies below the mean recall by more than the lowest of K would.
 
     The bound is two standard errors for one class, and as improbable for the lowest of all (Bonferroni).
@@ -196,9 +200,10 @@ def _of_the_classes(right: NDArray[np.bool_], labels_n: NDArray[np.int64]) -> It
     mean, lowest = float(recalls.mean()), int(recalls.argmin())
     bound = NormalDist().inv_cdf(1 - 0.0228 / len(classes)) * _standard_error(mean, int(counts[lowest]))
     if mean - recalls[lowest] > max(WEAK_RECALL, bound):
+        name = names[classes[lowest]] if names else classes[lowest]
         yield Diagnosis(
             Symptom.WEAK_CLASS,
-            f"{recalls[lowest]:.2f} of class {classes[lowest]} are recognized in validation ({counts[lowest]} images), "
+            f"{recalls[lowest]:.2f} of class {name} are recognized in validation ({counts[lowest]} images), "
             f"{mean:.2f} of a class on average",
         )
 

@@ -30,7 +30,8 @@ class Facts:
     """What is known of the data before any training.
 
     native_resolution: median shorter side in pixels; imbalance: images of the largest class over those of the smallest;
-    aspect: median of longer over shorter side, None where nobody measured it.
+    aspect: median of longer over shorter side, None where nobody measured it; class_names: as they are shown, () where
+    only numbers are known.
     """
 
     training_images: int
@@ -39,6 +40,7 @@ class Facts:
     native_resolution: int = 32
     imbalance: float = 1.0
     aspect: float | None = None
+    class_names: tuple[str, ...] = ()
 
 
 Predicate = Callable[[Recipe, Facts], str]

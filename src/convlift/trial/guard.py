@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from scipy.special import bdtrc
 from torch import Tensor, nn
 
-from convlift.augment.config import Augmentation
+from convlift.augment.config import MIRRORS, Augmentation
 from convlift.augment.pipeline import augment, normalize
 from convlift.data.config import Data
 from convlift.data.dataset import Dataset
@@ -37,7 +37,6 @@ from convlift.trial.run import saved_normalization
 FOLDS = 10
 FIRST_LOOK = 32  # images, to see how long one takes
 PENALTY = 0.01  # of the ridge, in units of each feature's variance
-MIRRORS = ("horizontal_flip", "vertical_flip")
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
