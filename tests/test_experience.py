@@ -15,6 +15,8 @@ from convlift.experience import gather
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger
 from convlift.outcome import START, Estimate, Result, Verdict
+from convlift.progress import Progress
+from convlift.reading import open_data
 from convlift.recipe import Recipe
 from convlift.recipes import built_in
 from convlift.report.narration import plain
@@ -32,7 +34,13 @@ def verdict(name: str, points: float, half_width: float = 1.0, trials: int = 8) 
 
 
 def campaign(
-    folder: Path, *verdicts: Verdict, recipe: Recipe = built_in("plain"), metric: str = "accuracy", ended: bool = True
+    folder: Path,
+    *verdicts: Verdict,
+    recipe: Recipe = built_in("plain"),
+    metric: str = "accuracy",
+    ended: bool = True,
+    data: str = "",
+    folds: int = 0,
 ) -> Path:
     """A run folder with as much of a finished campaign as is read here."""
     result = Result(
@@ -51,8 +59,10 @@ def campaign(
         seconds=600.0,
         budget_seconds=700.0,
         optimism_points=0.1,
+        folds=folds,
     )
-    with open_ledger(folder, Identity(f"fingerprint of {folder.name}", Recipe(), 0, metric), heartbeat=600.0) as ledger:
+    identity = Identity(data or f"fingerprint of {folder.name}", Recipe(), 0, metric)
+    with open_ledger(folder, identity, heartbeat=600.0) as ledger:
         if ended:
             ledger.freeze(recipe, ())
             ledger.record("result", plain(result))
@@ -150,6 +160,29 @@ def test_faults_are_one_sentence_and_exit_code_two(tmp_path: Path) -> None:
     assert code == 2
     assert "bad.json is no priors file of schema version 1" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_priors_that_saw_the_labels_of_these_images_are_refused(tmp_path: Path) -> None:
+    with Progress(quiet=True) as progress:
+        digits, _ = open_data("digits", None, 0, api.cache_folder(), progress)
+    folder = campaign(tmp_path / "one", verdict("horizontal flip", 3.0), data=digits.store.fingerprint)
+    path = tmp_path / "priors.json"
+    api.learn_priors([folder], out=path)
+    code, _, err = said_by("improve", "digits", "--priors", path, "--out", tmp_path / "run")
+    assert code == 2
+    assert "were learned from one, a campaign on these very images" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_of_a_nested_cross_validation_the_folds_are_read(tmp_path: Path) -> None:
+    nest = campaign(tmp_path / "nest", verdict("horizontal flip", 9.0), folds=2)
+    for number in (1, 2):
+        campaign(nest / f"fold-{number}", verdict("horizontal flip", 3.0))
+    found = gather([nest, nest / "fold-1"])
+    assert [origin.run for origin in found.origins] == ["fold-1", "fold-2"]
+    flip = found.of("convnet", "horizontal flip")
+    assert flip is not None
+    assert flip.points < 3.0
 
 
 def test_a_damaged_share_does_not_weigh_without_bound(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class Campaign:
 
     @property
     def test_score(self) -> Estimate:
-        """Score of the shipped recipe on the sealed test, in [0, 1]."""
+        """Score of the shipped recipe on the sealed test, in [0, 1]; with folds, of all they shipped, each on its own."""
         return self.result.final
 
     @property
@@ -132,6 +132,8 @@ def aa(data: str | Path, campaigns: int = 20, budget: str = "30s", **options: Un
     each. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
     Raises as `improve` does; Interrupted after Ctrl-C, with what is finished on disk.
     """
+    if options.get("cv") is not None:
+        raise ConvliftError("the A/A test judges each campaign on one sealed test; leave out cv.")
     request = _request(data, budget, options)
     with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
         return run_aa(request, campaigns, progress, stop)

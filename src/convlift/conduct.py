@@ -20,7 +20,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, SealedLabels
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.metrics import metric_named
-from convlift.evidence.plan import SMALL, cv_in_words, expected_in_words
+from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
 from convlift.handover import REPORT, hand_over, keep_best, write_report
@@ -288,8 +288,9 @@ def _run(
 
 def _advice(dataset: Dataset) -> str:
     """That a small data set can be tested on all its images, where it may be."""
-    images = len(dataset.store.labels)
-    return cv_in_words(images) if images < SMALL and not (dataset.store.official != "").any() else ""
+    labels, is_official = dataset.store.labels, (dataset.store.official != "").any()
+    fits = len(labels) < SMALL and not is_official and np.bincount(labels).min() >= USUAL_FOLDS
+    return cv_in_words(len(labels)) if fits else ""
 
 
 def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) -> Interrupted:

@@ -156,6 +156,10 @@ def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
     for number in nest.numbers:
         if not _finished(nest.folder_of(number)):
             _run_fold(nest, number, ledger, talk, campaign)
+    for number in nest.numbers:
+        if not (nest.folder_of(number) / REPORT).is_file():  # killed between its result and that
+            with read_ledger(nest.folder_of(number)) as fold:
+                write_report(fold)
     choices = [_choice(nest, number) for number in nest.numbers]
     frozen, record = _train(nest, choices, ledger, talk)
     ledger.freeze(frozen.recipe, frozen.names)

@@ -27,7 +27,7 @@ from made_up import (
 from numpy.typing import NDArray
 from timeline import Timeline
 
-from convlift.campaign.judgement import Judgement, final_runs, judge_campaign
+from convlift.campaign.judgement import Judgement, final_runs, judge_campaign, lost_runs
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_of
 from convlift.campaign.space import Frozen
@@ -263,3 +263,35 @@ def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_pa
     assert ran.outcome is not None
     assert ran.outcome.curve
     assert judged.final.final.value > 0.5
+
+
+def test_no_gain_is_proven_where_a_final_run_came_to_nothing(tmp_path: Path) -> None:
+    """The others are scored, but a recipe that fails with one seed in two is worth less than they say."""
+    study = study_of(World(seed=7))
+    lost = study.plan("final", study.baseline, 1).seed
+    for fate in (None, OSError("out of memory")):
+        world = World(seed=7, fate=lambda job, fate=fate: fate if job.seed == lost else None)  # type: ignore[misc]
+        with desk_in(tmp_path / str(fate), world, 24) as desk:
+            frozen = run_campaign(study, desk)
+            judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+            assert len(final_runs(desk.ledger)) == (2 if fate is None else 1)
+            assert judged.final.gain_points.low > 0
+            assert judged.final.proven == (fate is None)
+            assert len(lost_runs(desk.ledger)) == (fate is not None)
+
+
+def test_a_network_that_names_few_images_of_a_rare_class_has_not_come_to_nothing(tmp_path: Path) -> None:
+    """2% are of class 1. What never names it, but ranks it well, learned; what says the same of every image did not."""
+    labels = (np.arange(500) % 50 == 0).astype(np.int64)
+    study = replace(study_of(World()), validation_labels=labels)
+    rng = np.random.default_rng(0)
+    ranks = np.clip(0.05 + 0.1 * labels + 0.02 * rng.normal(size=500), 0.01, 0.4)
+    weighted = np.clip(0.5 + 0.3 * (2 * labels - 1) + 0.2 * rng.normal(size=500), 0.01, 0.99)
+    constant = np.full(500, 0.02)
+    with desk_in(tmp_path / "run", World(), 5) as desk:
+        records = []
+        for number, chance in enumerate((ranks, weighted, constant)):
+            said = np.stack([1 - chance, chance], axis=1).astype(np.float32)
+            record = desk.ledger.claim(study.plan("search", study.baseline, number))
+            records.append(desk.ledger.finish(record.id, Outcome("finished", said, said)))
+        assert study.collapsed(records).tolist() == [False, False, True]
