@@ -69,7 +69,7 @@ class Campaign:
 
     @property
     def test_score(self) -> Estimate:
-        """Score of the shipped recipe on the sealed test, in [0, 1]; with folds, of all they shipped, each on its own."""
+        """Score of the shipped recipe on the sealed test, in [0, 1]; with folds, over all images."""
         return self.result.final
 
     @property
