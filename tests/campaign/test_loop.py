@@ -25,7 +25,7 @@ from timeline import Timeline
 
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import believe, run_campaign, seen_trials, shipping
-from convlift.campaign.plan import Division, choose_candidates
+from convlift.campaign.plan import HALF, Division, choose_candidates
 from convlift.campaign.space import Frozen, fitting, switched
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import Study
@@ -59,6 +59,11 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_phases_come_in_order_and_in_the_numbers_of_the_division(done: Done) -> None:
     trials = done.desk.ledger.trials()
     _, pilots, finals, _ = done.desk.ledger.recall("division")
+    halves = [trial for trial in trials if trial.role == "probe"]
+    trials = tuple(trial for trial in trials if trial not in halves)
+    # with 30 trainings there is time to see what half of the images bring
+    assert [trial.names for trial in halves] == [(HALF,)] * (done.desk.executor.capacity > 1)
+    assert all(trial.recipe == done.study.baseline.edit(data={"images": 0.5}) for trial in halves)
     roles = [trial.role for trial in trials]
     assert roles == ["pilot"] * pilots + ["search"] * (len(trials) - pilots - finals) + ["final"] * finals
     assert roles.count("search") >= 4
@@ -84,7 +89,7 @@ def test_what_ships_is_what_was_frozen(done: Done) -> None:
 def test_levels_of_one_factor_are_never_on_together(done: Done) -> None:
     group = {c.name: c.intervention.group or c.name for c in done.frozen.candidates}
     assert len(set(group.values())) < len(group)
-    for trial in done.desk.ledger.trials():
+    for trial in (trial for trial in done.desk.ledger.trials() if trial.role != "probe"):
         groups = [group[name] for name in trial.names]
         assert len(set(groups)) == len(groups)
         on = [name in trial.names for name in group]

@@ -65,6 +65,24 @@ def answers(rng, claims=(9, 1), excess=0.0, n=2000, classes=4):
     return labels, probabilities.astype(np.float32)
 
 
+def test_what_half_of_the_images_bring_decides_whether_there_are_few():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 1000)
+
+    def said(accuracy):
+        named = np.where(rng.random(1000) < accuracy, labels, (labels + 1) % 4)
+        return outcome(probabilities=np.eye(4, dtype=np.float32)[named] * 0.9 + 0.025)
+
+    def reasons(half, facts):
+        found = diagnose(said(0.9), labels, PLAIN, facts, half)
+        return {each.symptom: each.reason for each in found}
+
+    few = dataclasses.replace(PLENTY, training_images=100 * PLENTY.classes)
+    assert reasons(None, few)[Symptom.DATA_LIMITED] == "100 training images a class"
+    assert Symptom.DATA_LIMITED not in reasons(said(0.9), few)
+    assert "with half of the images" in reasons(said(0.82), PLENTY)[Symptom.DATA_LIMITED]
+
+
 def test_a_healthy_training_has_no_symptom():
     labels, probabilities = answers(np.random.default_rng(0))
     assert symptoms(outcome(probabilities=probabilities), labels) == set()

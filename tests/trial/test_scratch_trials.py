@@ -187,6 +187,17 @@ def test_without_a_resolution_the_images_own_is_taken(run, strips):
     assert_same(run(TINY.edit(data={"resolution": None}), on=strips), run(TINY, on=strips))
 
 
+def test_fewer_images_are_always_the_same_and_leave_no_class_out(run, digits):
+    few = digits.with_fewer(0.5)
+    assert_array_equal(few.splits.train, digits.with_fewer(0.5).splits.train)
+    assert set(few.splits.train) < set(digits.splits.train)
+    counts = [np.bincount(each.labels[each.splits.train], minlength=10) for each in (few, digits)]
+    assert (np.abs(counts[0] - counts[1] / 2) <= 0.5).all()
+    assert_array_equal(few.splits.validation, digits.splits.validation)
+    assert_same(run(TINY.edit(data={"images": 0.5})), run(TINY, on=few))
+    assert (np.bincount(digits.labels[digits.with_fewer(0.001).splits.train], minlength=10) == 1).all()
+
+
 TRAINING_LEVERS = {
     "epochs": ({}, 2),
     "batch_size": ({}, 16),

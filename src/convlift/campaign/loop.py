@@ -16,6 +16,7 @@ from convlift.campaign.plan import (
     revise_candidates,
     revised,
     revision_is_due,
+    try_half,
 )
 from convlift.campaign.scout import scout, scouts_of
 from convlift.campaign.space import Frozen, switched, switches, within
@@ -43,12 +44,14 @@ def run_campaign(study: Study, desk: Desk) -> Frozen:
     """
     start = choose_start(study, desk)
     division = divide(study, desk, start)
+    if desk.ledger.recall("freeze") is None:
+        pilots = [study.plan("pilot", study.baseline, number) for number in range(division.pilots)]
+        half = try_half(study, desk, start, division.trainings)
+        desk.complete(half + pilots, lambda: desk.left() - study.closing_seconds)
     chosen = guard(study, desk, start, choose_candidates(study, desk, start, division.trainings))
     chosen = revised(desk.ledger, chosen)
     space = Frozen(start, start.recipe, chosen, np.zeros(len(chosen), bool))
     if desk.ledger.recall("freeze") is None:
-        pilots = [study.plan("pilot", study.baseline, number) for number in range(division.pilots)]
-        desk.complete(pilots, lambda: desk.left() - study.closing_seconds)
         scout(study, desk, space)
         space = search(study, desk, space, division)
         belief = believe(study, desk, space)

@@ -14,6 +14,7 @@ from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
 from convlift.ledger.fingerprint import fingerprint
 from convlift.ledger.ledger import Ledger
+from convlift.ledger.records import Plan
 from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
 from convlift.study.candidates import CATALOGUE, SHORT, Candidate, LeftOut, candidates, limit_for
@@ -27,11 +28,27 @@ DEAREST = 3.0  # a candidate may make a training this many times as dear
 PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
 MOST_PILOTS = 8
 DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
+ENOUGH_FOR_HALF = 25  # trainings: half of one is then at most 2% of the time
+HALF = "half of the images"
 SHARING = 10  # trainings that use one extraction of features, so that each carries that part of it
 REVISION_PART = 8  # one in so many places on the list is kept for the revision
 LEAST_BEFORE_REVISION = 4  # search runs: with fewer, which of them is the best is chance
 DOUBTED = 0.15  # probability of helping, below which the report calls a change harmful (evidence/verdicts.py)
 FEWEST = 3  # trainings in a campaign, one after the other: of the baseline, to search, of what ships
+
+
+def try_half(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> list[Plan]:
+    """The start on half of the training images, which says whether more would help; nothing where few trainings fit, or
+    where the start is not what the catalogue changes."""
+    if trainings < ENOUGH_FOR_HALF or study.pool is not None:
+        return []
+    tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
+    return [study.plan("probe", halved(start.recipe), len(study.points), (HALF,), tried[0].fidelity)]
+
+
+def halved(recipe: Recipe) -> Recipe:
+    """The recipe on half of the images that it trains on."""
+    return recipe.edit(data={"images": 0.5 * recipe.data.images})
 
 
 def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> tuple[Candidate, ...]:
@@ -59,7 +76,9 @@ def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings:
 def _of_the_start(study: Study, desk: Desk, start: StartingPoint) -> tuple[Diagnosis, ...]:
     tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
     outcome = tried[0].outcome
-    found = diagnose(outcome, study.validation_labels, start.recipe, study.facts) if outcome else ()
+    halves = [r.outcome for r in desk.ledger.trials("probe") if r.recipe == halved(start.recipe)]
+    half = halves[0] if halves else None
+    found = diagnose(outcome, study.validation_labels, start.recipe, study.facts, half) if outcome else ()
     if tried[0].fidelity < 1.0:  # a shortened probe learns less than its recipe would
         found = tuple(each for each in found if each.symptom not in (Symptom.UNDER_TRAINED, Symptom.UNDERFIT))
     return found

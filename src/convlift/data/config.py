@@ -37,6 +37,14 @@ class Data(Section):
         "LeCun et al. 1998, section 4.3",
     )
     augmentation: Augmentation = Augmentation()
+    images: float = lever(
+        1.0,
+        "share of each class's training images that is used, always the same ones; less than 1 shows what more images "
+        "would bring",
+        "Cortes et al. 1994 (learning curves)",
+        gt=0,
+        le=1,
+    )
     views: int = lever(
         0,
         "augmented copies of each training image whose features are cached while backbone stages are frozen",

@@ -9,6 +9,7 @@ from convlift.data.splits import SealedLabels, Splits
 from convlift.data.store import ImageStore
 
 SEALED = -1
+_STREAM = 0xFE3  # sets the draw of fewer images apart from other draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,16 @@ class Dataset:
     def groups_of(self, part: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Groups of the images of one split, such as `splits.test`."""
         return None if self.groups is None else self.groups[part]
+
+    def with_fewer(self, share: float) -> "Dataset":
+        """The same with a share of each class's training images, at least one; always the same ones."""
+        if share >= 1.0:
+            return self
+        order = np.random.default_rng(_STREAM).permutation(len(self.store.labels))
+        train = self.splits.train[np.argsort(order[self.splits.train], kind="stable")]
+        labels = self.labels[train]
+        kept = [train[labels == label][: max(1, round(share * (labels == label).sum()))] for label in np.unique(labels)]
+        return replace(self, splits=replace(self.splits, train=np.sort(np.concatenate(kept))))
 
     @property
     def name(self) -> str:

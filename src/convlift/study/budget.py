@@ -58,12 +58,13 @@ def training_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     that it trains, unless images are augmented afresh.
     """
     network, training = recipe.architecture, recipe.training
-    steps = _steps(training.epochs, training.batch_size, facts)
+    images = recipe.data.images * facts.training_images
+    steps = _steps(training.epochs, training.batch_size, images)
     if not isinstance(network, Pretrained):
-        return 3 * forward(recipe) * training.epochs * facts.training_images + steps * _STEP_OVERHEAD
+        return 3 * forward(recipe) * training.epochs * images + steps * _STEP_OVERHEAD
     units = network.head_units
     head = _FEATURES * units + units * facts.classes if units else _FEATURES * facts.classes
-    work = 3.0 * head * training.epochs * facts.training_images + steps * _STEP_OVERHEAD
+    work = 3.0 * head * training.epochs * images + steps * _STEP_OVERHEAD
     return work + tuning_work(recipe, facts, forward)
 
 
@@ -75,12 +76,13 @@ def tuning_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     trained = forward(recipe, tuned.stages)
     afresh = recipe.data.augmentation.active and not recipe.data.views
     below = forward(recipe) - trained if afresh else 0.0
-    steps = _steps(tuned.epochs, tuned.batch_size, facts)
-    return (3 * trained + below) * tuned.epochs * facts.training_images + steps * _STEP_OVERHEAD
+    images = recipe.data.images * facts.training_images
+    steps = _steps(tuned.epochs, tuned.batch_size, images)
+    return (3 * trained + below) * tuned.epochs * images + steps * _STEP_OVERHEAD
 
 
-def _steps(epochs: int, batch_size: int, facts: Facts) -> int:
-    return epochs * math.ceil(facts.training_images / batch_size)
+def _steps(epochs: int, batch_size: int, images: float) -> int:
+    return epochs * math.ceil(images / batch_size)
 
 
 def extraction_work(recipe: Recipe, facts: Facts, forward: Forward, held_out_images: int = 0) -> float:

@@ -1,9 +1,7 @@
 """What a training's curve and its validation probabilities say is wrong, each with the numbers that say so.
 
 Every threshold has two parts: a size below which a difference is not worth an intervention, and twice the standard
-error of the difference, below which it may not be there at all. What a curve over fractions of the training images
-would say is not read: it takes trainings of its own, and no symptom here would change the candidates as much as those
-trainings would.
+error of the difference, below which it may not be there at all.
 """
 
 import math
@@ -24,7 +22,8 @@ UNDERFIT_BELOW = 0.9  # training accuracy: what a network leaves wrong in traini
 CALIBRATION_GAP = 0.03  # modern networks are off by 3 to 16 points (Guo et al. 2017, table 1)
 NOISY_SHARE = 0.03  # of the labels: the common test sets hold 3.3% (Northcutt, Athalye and Mueller 2021)
 DOUBTED_BELOW = 0.05  # probability of the given label that as good as excludes it
-FEW_PER_CLASS = 200  # chosen, not measured: no study at hand says where augmentation stops to matter
+FEW_PER_CLASS = 200  # chosen, not measured; where half of the images were tried, that decides instead
+DOUBLING = 0.02  # of accuracy, from half of the images to all: the next doubling would bring about half of that
 IMBALANCED = 3.0  # largest over smallest class; the harm grows with this ratio (Buda et al. 2018)
 WEAK_RECALL = 0.15  # below the mean recall
 STILL_FALLING = 0.05  # of the validation loss, in the last third of the epochs
@@ -48,12 +47,17 @@ class Diagnosis:
         return f"{self.symptom.value}: {self.reason}"
 
 
-def diagnose(outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts: Facts) -> tuple[Diagnosis, ...]:
+def diagnose(
+    outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts: Facts, half: Outcome | None = None
+) -> tuple[Diagnosis, ...]:
     """Every symptom that one finished (or diverged) trial shows; none where it left nothing to look at.
 
-    labels_n: the validation labels, in the order of the outcome's rows.
+    labels_n: the validation labels, in the order of the outcome's rows; half: what the same recipe left on half of the
+    training images, where that was tried.
     """
-    found = list(_of_the_data(facts))
+    found = list(_of_the_data(facts, few=half is None or not len(half.validation_probabilities)))
+    if half is not None and len(half.validation_probabilities) == len(outcome.validation_probabilities) > 0:
+        found += _of_the_halves(half.validation_probabilities, outcome.validation_probabilities, labels_n)
     if outcome.status == "diverged":
         found.append(Diagnosis(Symptom.UNSTABLE, outcome.reason or "the loss stopped being finite"))
     curve = _last_phase(outcome.curve)
@@ -70,13 +74,27 @@ def _last_phase(curve: tuple[EpochReport, ...]) -> tuple[EpochReport, ...]:
     return tuple(report for report in curve if report.phase == curve[-1].phase)
 
 
-def _of_the_data(facts: Facts) -> Iterator[Diagnosis]:
+def _of_the_halves(
+    half_nk: NDArray[np.float32], all_nk: NDArray[np.float32], labels_n: NDArray[np.int64]
+) -> Iterator[Diagnosis]:
+    """Whether more images would help, from what the last doubling brought (Cortes et al. 1994)."""
+    right_half, right_all = (said.argmax(1) == labels_n for said in (half_nk, all_nk))
+    each = right_all.astype(float) - right_half
+    error = float(each.std() / math.sqrt(len(each)))
+    if each.mean() > max(DOUBLING, 2 * error):
+        yield Diagnosis(
+            Symptom.DATA_LIMITED,
+            f"accuracy {right_half.mean():.3f} with half of the images, {right_all.mean():.3f} with all, in validation",
+        )
+
+
+def _of_the_data(facts: Facts, few: bool) -> Iterator[Diagnosis]:
     if facts.imbalance >= IMBALANCED:
         yield Diagnosis(
             Symptom.IMBALANCE, f"the largest class has {facts.imbalance:.1f} times the images of the smallest"
         )
     per_class = facts.training_images / facts.classes
-    if per_class < FEW_PER_CLASS:
+    if few and per_class < FEW_PER_CLASS:
         yield Diagnosis(Symptom.DATA_LIMITED, f"{per_class:.0f} training images a class")
 
 

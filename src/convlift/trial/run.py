@@ -32,6 +32,7 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
     Raises RecipeError or WeightsError where the recipe cannot be built; a loss that stops being finite is an outcome.
     """
     order = replace(order, recipe=order.recipe.at(dataset.store.native_resolution))
+    dataset = dataset.with_fewer(order.recipe.data.images)
     keep_freed_memory()
     watch = Watch(order.seconds, report, gives_up=order.gives_up)
     torch.manual_seed(order.seed)
