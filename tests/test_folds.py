@@ -261,3 +261,22 @@ def test_the_command_passes_the_folds_on(capsys: pytest.CaptureFixture[str]) -> 
         main(["improve", "nothing-here", "--cv", "--dry-run"])
     assert ended.value.code == 2
     assert "--dry-run plans one campaign, and --cv 5 runs 5" in capsys.readouterr().err
+
+
+def test_real_campaigns_in_two_folds(data: Path, tmp_path: Path) -> None:
+    """Nothing made up: 150 digits, two campaigns of half a minute each, and the training of what ships."""
+    run = tmp_path / "run"
+    campaign = api.improve(data, budget="75s", cv=2, out=run, workers=2, quiet=True)
+    result = campaign.result
+    assert (result.folds, result.counts["test"]) == (2, 150)
+    assert result.seconds <= 75
+    assert result.baseline.value > 0.5
+    assert result.final.value > 0.7
+    folds = [api.report(run / f"fold-{number}").result for number in (1, 2)]
+    assert sum(fold.counts["test"] for fold in folds) == 150
+    scores = [fold.final.value * fold.counts["test"] for fold in folds]
+    assert result.final.value == pytest.approx(sum(scores) / 150)
+    assert result.trials == sum(fold.trials for fold in folds) + 1
+    assert len(campaign.model.predict([np.zeros((8, 8), np.uint8)])) == 1
+    assert all((each / "report.html").is_file() for each in (run, run / "fold-1", run / "fold-2"))
+    assert not list(run.rglob("trials"))

@@ -118,6 +118,7 @@ def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement,
         pilots=min(len(fold.baseline) for fold in folds),
         finals=min(len(fold.final) for fold in folds),
         image_variance=judged.image_variance,
+        seed_variance=judged.seed_variance,
         unit=unit,
         groups=even_groups(images, whole.groups),
         folds=len(folds),
@@ -136,7 +137,6 @@ def _result(
     verdicts = verdicts_of_folds([fold.result.verdicts for fold in folds], frozen.start.name, frozen.names)
     weights = [len(fold.labels) for fold in folds]
     optimism = np.average([fold.result.optimism_points for fold in folds], weights=weights)
-    unexplained = np.average([fold.result.unexplained_points for fold in folds], weights=weights)
     notes = _folds_in_words(whole, folds)
     if not shipped.agreed:
         notes.append(
@@ -160,7 +160,7 @@ def _result(
         gain_points=judged.gain_points,
         proven=judged.proven,
         verdicts=verdicts,
-        unexplained_points=float(unexplained),
+        unexplained_points=judged.gain_points.value - sum(each.points for each in verdicts if each.shipped),
         trials=sum(fold.result.trials for fold in folds) + len(ledger.trials()),
         seconds=ledger.seconds_used(),
         budget_seconds=ledger.settings["budget_seconds"],
@@ -193,8 +193,8 @@ def _folds_in_words(whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
         f"Each of the {images} images was tested once, by the fold that had not seen it; the folds' gains are {gains} "
         f"points. The figures are the nested estimate of the whole procedure on {learned:.0%} of the images. They are "
         "cautious for the model that ships: it learned from all of them, and no image was left to test it.",
-        "A change's share is the mean over the folds that searched it, and what is unexplained that over all folds. "
-        "Only the total can be proven with --cv.",
+        "A change's share is the mean over the folds that searched it; what is unexplained holds also what only some "
+        "folds started from or shipped. Only the total can be proven with --cv.",
     ]
     if late := sum(fold.cut_short for fold in folds):
         said.append(f"In {late} of {count} folds the budget ended before a final run did; those count as they are.")

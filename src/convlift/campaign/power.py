@@ -39,6 +39,7 @@ def power_of(study: Study, desk: Desk, judged: Judgement) -> Power:
         pilots=sum(run.status == "finished" for run in desk.ledger.trials("pilot")),
         finals=len(final_runs(desk.ledger)),
         image_variance=judged.final.image_variance,
+        seed_variance=judged.final.seed_variance,
         unit=judged.unit,
         groups=even_groups(0 if study.test_groups is None else len(study.test_groups), study.test_groups),
     )

@@ -15,8 +15,8 @@ between K fold means, is next to nothing but image noise on folds of 60 images, 
 taken to be that of the seeds, .85 points squared at least.
 
 Simulated with real learners and a real search in every fold (tests/evidence/fold_worlds.py; `python
-benchmarks/evidence.py --only nested`), 200 campaigns a row, standard error .015 to .02: how often the 95% interval holds
-what the procedure gains, and what it scores, on data sets of this size, for accuracy / the worst of six metrics.
+benchmarks/evidence.py --only nested`), 200 campaigns a row, standard error .015 to .02: how often the 95% interval
+holds what the procedure gains, and what it scores, on data sets of this size, for accuracy / the worst of six metrics.
 
     images, folds, runs an arm              gain          score
     300, 5, 2                               .97 / .97     .97 / .96
@@ -30,9 +30,9 @@ what the procedure gains, and what it scores, on data sets of this size, for acc
     200, 10, 1; 10 images of one class      .93 / .78     .95 / .86
     100, 5, 1; 5 images of one class        .96 / .80     .89 / .75
 
-The worst in the last two rows is AUROC, which is taken fold by fold, and each fold has one image of that class: the result
-says so. Without the third term the gain is held in .89 instead of .95 at 300 images in 2 folds, elsewhere in
-.01 to .05 less; with Nadeau and Bengio's own estimate in .96 to .99, by intervals 1.6 to 8.7 times as wide. Where nothing
+The worst in the last two rows is AUROC, which is taken fold by fold, and each fold has one image of that class: the
+result says so. Without the third term the gain is held in .89 instead of .95 at 300 images in 2 folds, elsewhere in .01
+to .05 less; with Nadeau and Bengio's own estimate in .96 to .99, by intervals 1.6 to 8.7 times as wide. Where nothing
 is to be gained, a gain was proven in .02 to .04 of the campaigns.
 """
 

@@ -44,7 +44,8 @@ class Power:
     n_test: test images, as independent ones where they come in groups (`images.effective_number`), and groups: how many
     groups, 0 for none; pilots, finals: runs an arm. image_variance: of one run's score over images, points squared,
     by default that of an accuracy of .9; unit: of the metric, see `metrics.Metric.unit`. folds: of a nested
-    cross-validation, whose n_test images are all there are, with so many runs an arm in each.
+    cross-validation, whose n_test images are all there are, with so many runs an arm in each. seed_variance: of a
+    recipe's score, points squared, None for the usual one.
     """
 
     n_test: float
@@ -54,6 +55,7 @@ class Power:
     unit: float = 1.0
     groups: float = 0.0
     folds: int = 1
+    seed_variance: float | None = None
 
     @property
     def points(self) -> float:
@@ -65,7 +67,9 @@ class Power:
         runs = 1 / self.pilots + 1 / self.finals
         images = self.image_variance * (WITHIN * runs + BETWEEN) / self.n_test
         shared = 1 / self.folds + 1 / (self.folds - 1) if self.folds > 1 else 0.0
-        seeds = self.unit**2 * (USUAL_SEED_SD**2 * runs / self.folds + FOLD_SD**2 * shared)
+        usual = (self.unit * USUAL_SEED_SD) ** 2
+        each = usual if self.seed_variance is None else self.seed_variance
+        seeds = each * runs / self.folds + max(each, (self.unit * FOLD_SD) ** 2) * shared
         image_df = max((self.groups or self.n_test) - 1.0, 1.0)
         seed_df = PRIOR_RUNS + self.folds * (self.pilots + self.finals - 2)
         df = (images + seeds) ** 2 / (images**2 / image_df + seeds**2 / seed_df)
