@@ -14,6 +14,8 @@ from worlds import Setting, World, make_world, run
 
 from convlift.evidence import changes, final, posterior
 
+pytestmark = pytest.mark.simulated
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -92,6 +92,7 @@ def most_misses() -> int:
     return int(stats.binom.ppf(0.99, CAMPAIGNS, 0.08))
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("name", [metric.name for metric in METRICS])
 def test_intervals_cover_where_images_come_in_groups(told, name: str) -> None:
     """Bar: 92%; about 30 groups of 10 images that share half of what makes them hard, 100 campaigns."""
@@ -99,6 +100,7 @@ def test_intervals_cover_where_images_come_in_groups(told, name: str) -> None:
         assert (1 - covered) * CAMPAIGNS <= most_misses()
 
 
+@pytest.mark.simulated
 def test_intervals_that_count_images_do_not_cover() -> None:
     """The same campaigns as if every image stood alone: the harness can see the failure."""
     naive = coverage(Setting(n=300, group_size=30, alike=1.0, added=0.15), CAMPAIGNS, 2, grouped=False)

@@ -172,6 +172,7 @@ def simulated() -> dict[str, dict[str, Coverage]]:
     }
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("name", NAMES)
 def test_intervals_of_every_metric_cover(simulated: dict[str, dict[str, Coverage]], name: str) -> None:
     """Bar: gain and score covered by 92%, a gain proven where there is none in at most 5% (99% points)."""

@@ -62,6 +62,7 @@ def test_a_score_stays_within_its_bounds() -> None:
     assert best.low < 1.0
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize(
     "setting", [Setting(images=300), Setting(images=300, folds=2), Setting(images=300, group_size=8)], ids=str
 )
@@ -73,11 +74,13 @@ def test_intervals_hold_what_the_procedure_gains(setting: Setting) -> None:
         assert found.score >= 0.86, (metric, found)
 
 
+@pytest.mark.simulated
 def test_where_nothing_is_gained_little_is_proven() -> None:
     found = coverage(Setting(images=200, searched=0, finals=1, pilots=1), CAMPAIGNS, 4, fresh=300)
     assert all(one.proven <= 0.05 for one in found.values())
 
 
+@pytest.mark.simulated
 def test_a_class_with_one_image_a_fold_is_judged_over_all_folds() -> None:
     """Its deviation from the fold's own recall is always nothing: intervals from single folds hold far too little."""
     found = coverage(Setting(images=100, rare=10, folds=10, searched=0, finals=1, pilots=1), CAMPAIGNS, 5, fresh=400)
