@@ -16,8 +16,8 @@ on the 10,000 official test images less the baseline's (16 seeds).
 Also printed: the correlation over recipes between the score after a quarter of the epochs and after all of them.
 
 Command: OMP_NUM_THREADS=1 python benchmarks/small_budgets.py [--data ../shared/data] [--campaigns 10] [--workers 2]
-Last result: CIFAR-10 alone, 4 campaigns an arm (about 550 trainings; 2 shared cores, 15 minutes); Fashion-MNIST was not
-run to its end. Baseline 41.4; correlation with all epochs: a quarter .74, half .84. True gain in points ± standard error:
+Last result: CIFAR-10 alone, 4 campaigns an arm (about 550 trainings; 2 shared cores, 15 minutes); Fashion-MNIST was
+not run to its end. Baseline 41.4; correlation with all epochs: a quarter .74, half .84. True gain, ± standard error:
 
     alone 4.72 ± .85    priors 2.44 ± 1.92    quarter first 3.37 ± .40    both 4.50 ± .43    stop at half 5.19 ± .80
     flip four 1.28 ± 1.36
