@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 from planted import BASELINE as SMALL_NETWORK
 from planted import TRAIN, VALIDATION, write_images
 
+from convlift.campaign.space import Frozen, fitting
 from convlift.conduct import _forward as forward_of
 from convlift.data.dataset import Dataset, seal
 from convlift.data.sources import open_source
@@ -51,8 +52,9 @@ from convlift.evidence import posterior
 from convlift.evidence.images import accuracy_variance
 from convlift.recipe import Recipe
 from convlift.study.budget import training_work
-from convlift.study.candidates import Candidate, candidates, compose, groups, priors, valid
+from convlift.study.candidates import Candidate, candidates, compose, groups, priors
 from convlift.study.intervention import Facts
+from convlift.study.starting_points import StartingPoint
 from convlift.trial.order import Order
 
 BUDGET = 10.0  # trainings of the baseline
@@ -153,12 +155,9 @@ class Job:
         )[0]
 
     def fitting(self, on: Bools, worth: NDArray[np.float64]) -> Bools:
-        """Of `on`, from the worthiest down, what fits together (`campaign/space.py`)."""
-        kept = np.zeros(len(on), bool)
-        for k in sorted(np.flatnonzero(on), key=lambda k: -worth[k]):
-            kept[k] = True
-            kept[k] = valid(self.baseline, self.candidates, kept)
-        return kept
+        """Of `on`, from the worthiest down, what fits together."""
+        start = StartingPoint("baseline", self.baseline, "")
+        return fitting(Frozen(start, self.baseline, self.candidates, on), on, worth)
 
     def recipe(self, on: Bools) -> Recipe:
         """The baseline with the changes that are on."""

@@ -42,6 +42,7 @@ from convlift.study.starting_points import starting_points
 from convlift.trial.answer import Witness
 from convlift.trial.job import prepare, run_job
 
+LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
 CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
 STARTUP_SECONDS = 30.0  # a process that is older did something else before: a notebook, a server

@@ -20,6 +20,7 @@ from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
 from convlift.conduct import (
     CLOSING_SECONDS,
+    LOADING_SECONDS,
     Request,
     check_request,
     folder_for,
@@ -50,7 +51,6 @@ from convlift.trial.job import prepare, run_job
 
 FEWEST, MOST = 2, 10
 USUAL_FINAL = 0.15  # of a fold's budget: a long final run, whose like on all images is kept in reserve
-STARTING_SECONDS = 6.0  # imports and a worker process: 4 to 8 s were measured
 TRIES = 3  # trainings of a recipe, until one leaves a network
 HOPELESS_AREA = 0.6  # AUROC on validation images, of which chance is .5
 
@@ -161,12 +161,12 @@ def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
             with read_ledger(nest.folder_of(number)) as fold:
                 write_report(fold)
     choices = [_choice(nest, number) for number in nest.numbers]
-    frozen, record = _train(nest, choices, ledger, talk)
+    agreed = consensus(choices)
+    frozen, record = _train(nest, agreed, choices, ledger, talk)
     ledger.freeze(frozen.recipe, frozen.names)
     progress.show("judging all folds together")
     ends = [(nest.folder_of(number), *nest.fold(number)) for number in nest.numbers]
-    agreed = frozen.names == consensus(choices).names
-    hand_over(nest.study, ledger, Shipped(nest.request, nest.whole, frozen, record, agreed), ends)
+    hand_over(nest.study, ledger, Shipped(nest.request, nest.whole, frozen, record, frozen is agreed), ends)
     shutil.rmtree(nest.folder / WEIGHTS, ignore_errors=True)
 
 
@@ -247,7 +247,7 @@ def _seconds_of_last(nest: Nest) -> float:
         beginning = max((o.seconds - sum(epoch.seconds for epoch in o.curve) for _, o in ended), default=0.0)
         final = max((o.seconds for role, o in ended if role == "final"), default=0.0)
         longest = max(longest, (beginning + final) * len(nest.parts[0].train) / len(nest.parts[number].train))
-    return longest + STARTING_SECONDS
+    return longest + LOADING_SECONDS
 
 
 def _unfinished(nest: Nest) -> list[int]:
@@ -276,7 +276,7 @@ def _used(folder: Path) -> float:
         return 0.0
 
 
-def _train(nest: Nest, choices: list[Choice], ledger: Ledger, talk: Talk) -> tuple[Frozen, TrialRecord]:
+def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, talk: Talk) -> tuple[Frozen, TrialRecord]:
     """What ships, trained on all images but those that validate: the recipe that the folds agree on or, where no
     training of that learns anything, what the fold shipped that is believed to be the best.
 
@@ -290,7 +290,7 @@ def _train(nest: Nest, choices: list[Choice], ledger: Ledger, talk: Talk) -> tup
     best = max(choices, key=lambda choice: choice.believed)
     plans = [
         (frozen, nest.study.plan("final", frozen.recipe, number, frozen.names))
-        for first, frozen in enumerate([consensus(choices), best.shipped])
+        for first, frozen in enumerate([agreed, best.shipped])
         for number in range(first * TRIES, (first + 1) * TRIES)
     ]
 

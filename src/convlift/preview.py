@@ -12,7 +12,7 @@ from convlift.campaign.plan import DEAREST, FEWEST, REVISION_PART, SHARING, arms
 from convlift.campaign.power import power_before
 from convlift.campaign.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
 from convlift.campaign.study import BASELINE, Study
-from convlift.conduct import Request, study_of
+from convlift.conduct import LOADING_SECONDS, Request, study_of
 from convlift.data.dataset import Dataset
 from convlift.evidence.plan import expected_in_words
 from convlift.progress import Progress
@@ -22,8 +22,6 @@ from convlift.report.preview import Preview, StartPreview
 from convlift.study.candidates import candidates, limit_for
 from convlift.study.pace import Timed
 from convlift.study.starting_points import StartingPoint
-
-LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
 
 
 def preview(request: Request, progress: Progress, stop: Callable[[], int]) -> Preview:

@@ -14,7 +14,7 @@ from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
 from convlift.ledger.fingerprint import fingerprint
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import Plan
+from convlift.ledger.records import Plan, TrialRecord
 from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
 from convlift.study.candidates import CATALOGUE, SHORT, Candidate, LeftOut, candidates, limit_for
@@ -42,8 +42,14 @@ def try_half(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> 
     where the start is not what the catalogue changes."""
     if trainings < ENOUGH_FOR_HALF or study.pool is not None:
         return []
-    tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
-    return [study.plan("probe", halved(start.recipe), len(study.points), (HALF,), tried[0].fidelity)]
+    fidelity = _first_of(desk, start).fidelity
+    return [study.plan("probe", halved(start.recipe), len(study.points), (HALF,), fidelity)]
+
+
+def _first_of(desk: Desk, start: StartingPoint) -> TrialRecord:
+    """The start's own probe, or the first pilot where it is the baseline."""
+    tried = (r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot"))
+    return next(tried)
 
 
 def halved(recipe: Recipe) -> Recipe:
@@ -74,12 +80,12 @@ def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings:
 
 
 def _of_the_start(study: Study, desk: Desk, start: StartingPoint) -> tuple[Diagnosis, ...]:
-    tried = [r for r in desk.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot")]
-    outcome = tried[0].outcome
+    first = _first_of(desk, start)
+    outcome = first.outcome
     halves = [r.outcome for r in desk.ledger.trials("probe") if r.recipe == halved(start.recipe)]
     half = halves[0] if halves else None
     found = diagnose(outcome, study.validation_labels, start.recipe, study.facts, half) if outcome else ()
-    if tried[0].fidelity < 1.0:  # a shortened probe learns less than its recipe would
+    if first.fidelity < 1.0:  # a shortened probe learns less than its recipe would
         found = tuple(each for each in found if each.symptom not in (Symptom.UNDER_TRAINED, Symptom.UNDERFIT))
     return found
 
