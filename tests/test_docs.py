@@ -15,7 +15,7 @@ import convlift
 from convlift.campaign import guard, plan, scout, space
 from convlift.cli import app
 from convlift.data import findings, splits
-from convlift.evidence import gibbs, posterior, verdicts
+from convlift.evidence import caution, gibbs, posterior, verdicts
 from convlift.evidence.plan import minimum_detectable_points, pilots_and_finals
 from convlift.recipe import Recipe, parse_recipe
 from convlift.recipes import BUILT_IN
@@ -144,7 +144,7 @@ def quoted() -> list[tuple[str, str]]:
         ("docs/decisions/0007-lean-or-best.md", lean),
         ("docs/decisions/0009-optimizer-ratios.md", "| " + " | ".join(f"{ratio:g}" for ratio in STEP.values()) + " |"),
         ("docs/method.md", "| P, S | " + " | ".join(f"{p}, {s}" for p, s in arms) + " |"),
-        ("docs/method.md", f"{posterior.MOST_ON} changes"),
+        ("docs/method.md", f"{caution.MOST_ON} changes"),
         ("docs/method.md", f"worth {posterior.POINTS_PER_TRAINING:g} points"),
         ("docs/method.md", f"for the first {gibbs.WEIGHTED_AFTER} runs"),
         ("docs/method.md", f"s2 = {gibbs.RESHUFFLE_POINTS:g}^2 / n"),

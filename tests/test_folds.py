@@ -258,10 +258,7 @@ def test_the_command_passes_the_folds_on(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit) as ended:
         main(["improve", "nothing-here", "--cv", "11"])
     assert ended.value.code == 2
-    with pytest.raises(SystemExit) as ended:
-        main(["improve", "nothing-here", "--cv", "--dry-run"])
-    assert ended.value.code == 2
-    assert "--dry-run plans one campaign, and --cv 5 runs 5" in capsys.readouterr().err
+    assert "equal to 10" in " ".join(capsys.readouterr().err.split())
 
 
 def test_real_campaigns_in_two_folds(data: Path, tmp_path: Path) -> None:

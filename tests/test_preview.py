@@ -85,6 +85,20 @@ def test_a_shorter_budget_buys_less_and_one_that_is_too_short_nothing(place: Pat
     assert "too short for a campaign" in text_of(nothing)
 
 
+def test_the_plan_of_a_cross_validation_is_that_of_its_first_fold(place: Path, plan: Preview) -> None:
+    folded = planned(place, "5m", cv=3)
+    assert folded.counts["test"] == 100
+    assert sum(folded.counts.values()) == 300
+    assert 60 < folded.fold_seconds < 100
+    assert "300 test images" in folded.detectable
+    assert 0 < folded.starts[0].trainings < plan.starts[0].trainings
+    words = " ".join(text_of(folded, 200).split())
+    assert "sealed test of the first of 3 folds" in words
+    assert "each of 3 folds" in words
+    assert "All that takes 5 min" in words
+    assert document(folded)["folds"] == 3
+
+
 def text_of(plan: Preview, width: int = 80) -> str:
     text = StringIO()
     print_preview(plan, Console(file=text, width=width))

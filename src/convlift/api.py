@@ -144,14 +144,9 @@ def preview(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
 
     Raises what `improve` raises of the data, the recipe and the weights.
     """
-    if (folds := options.get("cv")) is not None:
-        raise ConvliftError(
-            f"--dry-run plans one campaign, and --cv {folds} runs {folds} of them; leave out --cv, and give a "
-            f"--budget {folds} times smaller to see one fold."
-        )
     request = _request(data, budget, options)
     with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
-        return run_preview(request, progress, stop)
+        return run_preview(request, progress, stop, options.get("cv"))
 
 
 def _request(data: str | Path, budget: str, options: Options) -> Request:

@@ -78,6 +78,21 @@ class Nest:
         """Of the folds."""
         return range(1, self.folds + 1)
 
+    @property
+    def reserve(self) -> float:
+        """Part of the budget that is kept for the training of what ships, on more images than a fold had."""
+        return USUAL_FINAL / self.folds * len(self.parts[0].train) / len(self.parts[1].train)
+
+    @property
+    def kept_seconds(self) -> float:
+        """Of the budget, for what comes after the folds."""
+        return self.reserve * self.request.budget_seconds + CLOSING_SECONDS
+
+    @property
+    def fold_seconds(self) -> float:
+        """An even share of the rest, 0 where there is none."""
+        return max((self.request.budget_seconds - self.kept_seconds) / self.folds, 0.0)
+
     def fold(self, number: int) -> tuple[Dataset, SealedLabels]:
         """A fold's data set, its test sealed."""
         return seal(self.whole.store, self.parts[number], self.whole.groups)
@@ -106,7 +121,7 @@ def conduct_folds(
     """
     began = time.monotonic() - seconds_of_startup() if began is None else began
     check_request(request)
-    nest = _nest(request, folds, (progress, stop))
+    nest = cut_folds(request, folds, progress, stop)
     identity = identity_of(nest.request_of(0, 0.0), nest.whole, nest.study)
     is_new = not nest.folder.exists()
     try:
@@ -124,11 +139,13 @@ def conduct_folds(
         raise
 
 
-def _nest(request: Request, folds: int, talk: Talk) -> Nest:
-    """Read the images and cut all folds, so that what does not fit is said before any training."""
+def cut_folds(request: Request, folds: int, progress: Progress, stop: Callable[[], int]) -> Nest:
+    """Read the images and cut all folds, so that what does not fit is said before any training.
+
+    Raises ConvliftError, DataError, RecipeError, WeightsError; Interrupted where `stop` asks for it.
+    """
     if not FEWEST <= folds <= MOST:
         raise ConvliftError(f"--cv {folds} is out of range; give {FEWEST} to {MOST} folds, or leave it out.")
-    progress, stop = talk
     store, groups = read_images(
         request.data, request.root, request.cache, progress, stop, group_from=request.group_from
     )
@@ -216,7 +233,7 @@ def _too_short(nest: Nest, number: int, ledger: Ledger, seconds: float, error: B
     part = f"fold {number} of {nest.folds} has {format_duration(max(seconds, 0.0))} of it"
     if error.needed_seconds is None:
         return BudgetError(f"{whole} is too short: {part}. {error} Give more, or take fewer folds in another folder.")
-    more = (error.needed_seconds - seconds) * len(_unfinished(nest)) / (1.0 - _reserve(nest))
+    more = (error.needed_seconds - seconds) * len(_unfinished(nest)) / (1.0 - nest.reserve)
     allow = format_duration(math.ceil(nest.request.budget_seconds + more + 1.0))
     needs = format_duration(math.ceil(error.needed_seconds))
     return BudgetError(f"{whole} is too short: {part} and needs {needs}; the same command with --budget {allow} does.")
@@ -227,14 +244,8 @@ def _allowance(nest: Nest, number: int, ledger: Ledger) -> float:
     used already, before an interruption, is its own."""
     remaining = _unfinished(nest)
     used = ledger.seconds_used() - _used(nest.folder_of(number))
-    kept = _reserve(nest) * nest.request.budget_seconds + CLOSING_SECONDS
-    left = (nest.request.budget_seconds - used - kept) / len(remaining)
-    return max(min(left, (nest.request.budget_seconds - kept) / nest.folds), 0.0)
-
-
-def _reserve(nest: Nest) -> float:
-    """Part of the budget that is kept for the training of what ships, on more images than a fold had."""
-    return USUAL_FINAL / nest.folds * len(nest.parts[0].train) / len(nest.parts[1].train)
+    left = (nest.request.budget_seconds - used - nest.kept_seconds) / len(remaining)
+    return max(min(left, nest.fold_seconds), 0.0)
 
 
 def _seconds_of_last(nest: Nest) -> float:

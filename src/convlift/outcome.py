@@ -29,7 +29,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch of one phase. Losses are mean cross-entropies in nats, accuracies in [0, 1]."""
+    """One epoch of one phase. Losses are mean cross-entropies in nats, accuracies in [0, 1].
+
+    gradient_agreement: of two batches, one after the other, see `train/gradients.py`; None where it was not measured.
+    """
 
     phase: Literal["train", "head", "fine-tune"]
     epoch: int
@@ -40,6 +43,7 @@ class EpochReport:
     validation_accuracy: float
     learning_rate: float
     seconds: float
+    gradient_agreement: float | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from convlift.campaign.study import BASELINE, Study
 from convlift.conduct import LOADING_SECONDS, Request, study_of
 from convlift.data.dataset import Dataset
 from convlift.evidence.plan import expected_in_words
+from convlift.folds import cut_folds
 from convlift.progress import Progress
 from convlift.reading import open_data
 from convlift.recipe import Recipe
@@ -24,13 +25,24 @@ from convlift.study.pace import Timed
 from convlift.study.starting_points import StartingPoint
 
 
-def preview(request: Request, progress: Progress, stop: Callable[[], int]) -> Preview:
-    """Read the data, time some steps of every starting point, and count. Raises what `conduct` raises of the data,
-    the recipe and the weights."""
-    dataset, _ = open_data(
-        request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
-    )
-    study = study_of(request, dataset)
+def preview(request: Request, progress: Progress, stop: Callable[[], int], folds: int | None = None) -> Preview:
+    """Read the data, time some steps of every starting point, and count. folds: of a nested cross-validation, where
+    the first fold's campaign is planned.
+
+    Raises what `conduct` and `conduct_folds` raise of the data, the recipe and the weights.
+    """
+    budget_seconds = request.budget_seconds
+    if folds is None:
+        dataset, _ = open_data(
+            request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
+        )
+        study = study_of(request, dataset)
+        power = power_before(study, dataset)
+    else:
+        nest = cut_folds(request, folds, progress, stop)
+        request, (dataset, _) = nest.request_of(1, nest.fold_seconds), nest.fold(1)
+        study = study_of(request, dataset)
+        power = power_before(nest.study, nest.whole, folds=folds)
     splits, store = dataset.splits, dataset.store
     timed = {}
     for point in study.points:
@@ -48,9 +60,11 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int]) -> Pr
         metric=request.metric,
         baseline_name=study.baseline_name,
         starts=tuple(_start(study, request, point, timed) for point in study.points),
-        detectable=expected_in_words(len(splits.test), power_before(study, dataset)),
-        budget_seconds=request.budget_seconds,
+        detectable=expected_in_words(len(splits.test if folds is None else store.labels), power),
+        budget_seconds=budget_seconds,
         workers=request.workers,
+        folds=folds or 0,
+        fold_seconds=request.budget_seconds if folds else 0.0,
     )
 
 

@@ -105,6 +105,36 @@ def test_curves_name_their_symptom_alone(shown, symptom):
 
 
 @pytest.mark.parametrize(
+    ("agreements", "symptom"),
+    [
+        ((None, None, 0.31, 0.35, 0.33), Symptom.LARGE_BATCHES),
+        ((None, None, 0.01, -0.02, 0.02), Symptom.NOISY_GRADIENTS),
+        ((None, None, 0.1, 0.12, 0.11), None),
+        ((None, None, 0.9, 0.0, 0.1), None),
+        ((None, None, None, None, 0.9), None),
+    ],
+    ids=["large", "noisy", "neither", "scattered", "a single epoch"],
+)
+def test_gradients_say_whether_batches_are_large(agreements, symptom):
+    flat = outcome(losses=(0.5,) * 5)
+    reports = zip(flat.curve, agreements, strict=True)
+    shown = dataclasses.replace(
+        flat, curve=tuple(dataclasses.replace(report, gradient_agreement=each) for report, each in reports)
+    )
+    assert symptoms(shown) == ({symptom} if symptom else set())
+
+
+def test_the_gradient_noise_scale_is_that_of_the_last_phase():
+    """16 images a batch in fine-tuning, of which two agree by a third: a noise scale of 32 images."""
+    recipe = built_in("transfer").edit(training={"batch_size": 64, "fine_tuning": {"batch_size": 16}})
+    flat = outcome(losses=(0.5,) * 3)
+    curve = tuple(dataclasses.replace(e, phase="fine-tune", gradient_agreement=1 / 3) for e in flat.curve)
+    (found,) = diagnose(dataclasses.replace(flat, curve=curve), np.zeros(2000, np.int64), recipe, PLENTY)
+    assert "two batches of 16 agree on 33%" in found.reason
+    assert "scale 32 images" in found.reason
+
+
+@pytest.mark.parametrize(
     ("losses", "augmentation", "symptom"),
     [
         ((2.5, 0.2), {}, Symptom.UNSTABLE),

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
+from convlift.evidence.caution import most_on
 from convlift.evidence.collapse import Suspicion, suspect, within_suspicion
 from convlift.evidence.gibbs import Chain, Conditionals, Design, Scouting, first_chain, sweep
 
@@ -30,7 +31,6 @@ POINTS_PER_TRAINING = (
     0.2  # charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
 )
 LEAN_RUNS, LEAN_IMAGES = 60, 2000
-MOST_ON = 12  # more changes at once make every run a worse witness for each of them (simulated)
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def draw(
     """The next recipe: every change whose drawn effect is positive, and the chain to go on with.
 
     priors (..., K): expected effect of each candidate in points. groups (K,): -1 for none; candidates with the same
-    other number are levels of one factor and never on together. At most 12 changes are on, the largest draws.
-    state: the chain that the last call returned; without it a new one is started with more burn-in, so a resumed
-    campaign needs nothing but its trials. For further recipes of one batch 3 sweeps are enough. A change that makes the
-    run dearer must be worth the search it displaces.
+    other number are levels of one factor and never on together. At most as many changes are on as `caution.most_on`
+    says, the largest draws. state: the chain that the last call returned; without it a new one is started with more
+    burn-in, so a resumed campaign needs nothing but its trials. For further recipes of one batch 3 sweeps are enough. A
+    change that makes the run dearer must be worth the search it displaces.
     """
     design = _design(trials, priors)
     if state is None:
@@ -125,7 +125,8 @@ def draw(
     wanted = _one_per_group(wanted, groups)
     if suspicion:
         wanted = within_suspicion(wanted, suspicion)
-    return _largest(wanted, MOST_ON), state
+    limit = most_on(design.on, design.scores, design.counts, design.noise_guess)
+    return _largest(wanted, limit[..., None]), state
 
 
 def believe(
@@ -211,8 +212,8 @@ def _one_per_group(values: Floats, groups: NDArray[np.int64]) -> Floats:
     return values
 
 
-def _largest(values: Floats, limit: int) -> Bools:
-    """The finite entries among the `limit` largest of the last axis."""
+def _largest(values: Floats, limit: NDArray[np.int64]) -> Bools:
+    """The finite entries among the `limit` (..., 1) largest of the last axis."""
     rank = np.argsort(np.argsort(-values, axis=-1, kind="stable"), axis=-1, kind="stable")
     chosen: Bools = np.isfinite(values) & (rank < limit)
     return chosen

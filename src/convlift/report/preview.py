@@ -38,7 +38,10 @@ class StartPreview:
 @dataclass(frozen=True)
 class Preview:
     """counts: images of each split; images_per_class: classes by number of images, test aside; starts: the baseline
-    first, which one a campaign takes is seen from its probes; detectable: what this test can prove, in words."""
+    first, which one a campaign takes is seen from its probes; detectable: what this test can prove, in words.
+
+    folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
+    """
 
     data: str
     classes: tuple[str, ...]
@@ -53,6 +56,8 @@ class Preview:
     detectable: str
     budget_seconds: float
     workers: int
+    folds: int = 0
+    fold_seconds: float = 0.0
 
 
 def document(plan: Preview) -> dict[str, Any]:
@@ -68,6 +73,8 @@ def document(plan: Preview) -> dict[str, Any]:
         "metric": plan.metric,
         "budget_seconds": plan.budget_seconds,
         "workers": plan.workers,
+        "folds": plan.folds,
+        "fold_seconds": plan.fold_seconds,
         "detectable": plan.detectable,
         "starts": [_start(start) for start in plan.starts],
     }
@@ -109,9 +116,16 @@ def print_preview(plan: Preview, console: Console) -> None:
         Text(
             "A campaign trains the baseline, probes the other starting points, and starts from the best on validation. "
             "Times are estimates from some steps on random images, mostly right within a factor of 2; the whole takes "
-            f"{duration(plan.budget_seconds)}, its budget, with {counted(plan.workers, 'worker')}."
+            f"{duration(plan.fold_seconds or plan.budget_seconds)}, its budget, with {counted(plan.workers, 'worker')}."
         )
     )
+    if plan.folds:
+        console.print(
+            Text(
+                f"So goes each of {plan.folds} folds, whose campaigns start and choose for themselves; then what they "
+                f"agree on is trained on all images. All that takes {duration(plan.budget_seconds)}."
+            )
+        )
     if plan.starts and not any(start.trainings for start in plan.starts):
         console.print(Text("The budget is too short for a campaign from any of them.", "bold red"))
     console.print(Text(plan.detectable))
@@ -136,7 +150,8 @@ def _data(plan: Preview) -> list[str]:
     lines = [
         f"{printable(plan.data)}: {counted(len(plan.classes), 'class', 'classes')}, {kind} images of about "
         f"{plan.resolution} pixels; {few} to {many} images a class beside the test",
-        f"{counts['train']} for training, {counts['validation']} for validation, {counts['test']} in the sealed test",
+        f"{counts['train']} for training, {counts['validation']} for validation, {counts['test']} in "
+        + (f"the sealed test of the first of {plan.folds} folds" if plan.folds else "the sealed test"),
     ]
     said = [finding for finding in plan.findings if finding.severity != "note"]
     return lines + [printable(f"{each.severity}: {each.message} {each.remedy}".rstrip()) for each in said]

@@ -32,6 +32,9 @@ JUMP = 1.5  # from one epoch's validation loss to the next; twice, since one jum
 # The loss of a network that has learned nothing is ln K (Karpathy 2019, "verify loss @ init").
 NOTHING_LEARNED = 0.95  # times ln K, in the last epoch of training
 WILD_START = 1.5  # times ln K, in the mean over the first epoch: worse than guessing for most of it
+# Of the gradients of two batches, in the second half of training: benchmarks/gradient_noise.py says what smaller batches
+# and smaller steps add beyond either bound.
+LARGE_BATCHES, NOISY_GRADIENTS = 0.25, 0.03
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def diagnose(
         found += _of_the_guess(outcome.curve, recipe, facts)
         found += _of_the_accuracies(curve[-1], len(labels_n), recipe, facts)
         found += _of_the_losses([report.validation_loss for report in curve], outcome, labels_n)
+        found += _of_the_gradients(curve, recipe)
     if len(labels_n) and outcome.validation_probabilities.shape[0] == len(labels_n):
         found += _of_the_probabilities(outcome.validation_probabilities.astype(float), labels_n, facts)
     return tuple(found)
@@ -154,6 +158,25 @@ def _of_the_losses(losses: list[float], outcome: Outcome, labels_n: NDArray[np.i
     ]
     if len(jumps) >= 2:
         yield Diagnosis(Symptom.UNSTABLE, f"validation loss jumps by half or more {len(jumps)} times")
+
+
+def _of_the_gradients(curve: tuple[EpochReport, ...], recipe: Recipe) -> Iterator[Diagnosis]:
+    """Whether batches are large or small beside the gradient noise scale (McCandlish et al. 2018, section 2.2).
+
+    A bound counts where the mean over the epochs is beyond it, and two standard errors from its half or its double.
+    """
+    found = [report.gradient_agreement for report in curve if report.gradient_agreement is not None]
+    if len(found) < 2:
+        return
+    tuned, of_last = recipe.training.fine_tuning, curve[-1].phase == "fine-tune"
+    batch = tuned.batch_size if tuned and of_last else recipe.training.batch_size
+    mean, error = float(np.mean(found)), float(np.std(found, ddof=1) / math.sqrt(len(found)))
+    scale = f"gradient noise scale {batch * (1 / mean - 1):.0f} images" if mean > 0 else "all the rest is noise"
+    said = f"two batches of {batch} agree on {max(mean, 0.0):.0%} of the gradient in the second half ({scale})"
+    if mean > LARGE_BATCHES and mean - 2 * error > LARGE_BATCHES / 2:
+        yield Diagnosis(Symptom.LARGE_BATCHES, said)
+    if mean < NOISY_GRADIENTS and mean + 2 * error < 2 * NOISY_GRADIENTS:
+        yield Diagnosis(Symptom.NOISY_GRADIENTS, said)
 
 
 def _loss_error(outcome: Outcome, labels_n: NDArray[np.int64]) -> float:

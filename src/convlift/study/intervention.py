@@ -17,6 +17,8 @@ Edit = Callable[[Recipe], Recipe]
 
 LARGEST_ATTENTION_SIDE = 32  # as in model/convnet.py, which this room does not import for torch's sake
 
+FEWEST_BATCHES = 10  # an epoch: with fewer a schedule has next to no steps to fall by
+
 # How large a step each optimizer's learning rate must name to move as Adam does at 1: SGD's 0.01 for fine-tuning
 # (Kornblith et al. 2019, section 4) stands beside Adam's 0.001, since at 0.05 a new head on pretrained features
 # collapsed to chance on digits; RMSprop with momentum 0.9 adds up about ten steps. A change of optimizer converts by
@@ -139,3 +141,10 @@ def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> str:
     if edited == recipe:
         return "the recipe already has it"
     return misfit(edited)
+
+
+def room_for_batches(size: int, facts: Facts) -> str:
+    """Why batches of so many images are too large for these data; "" where they are not."""
+    if facts.training_images < FEWEST_BATCHES * size:
+        return f"{facts.training_images} images would leave fewer than ten batches an epoch"
+    return ""

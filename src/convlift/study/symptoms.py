@@ -16,3 +16,5 @@ class Symptom(Enum):
     DATA_LIMITED = "few training images"
     OVER_AUGMENTED = "over-augmented"
     UNSTABLE = "unstable"
+    LARGE_BATCHES = "batches larger than they need be"
+    NOISY_GRADIENTS = "noisy gradients"

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from convlift.errors import Diverged
 from convlift.outcome import EpochReport
+from convlift.train.gradients import Agreement
 from convlift.train.objectives import Loss
 from convlift.train.predict import UNSEEN, Score
 from convlift.train.schedules import Schedule, set_learning_rate
@@ -58,7 +59,8 @@ def fit(
     for epoch in range(epochs):
         started = time.perf_counter()
         phase.train_mode(network)
-        train = _train(network, batches(epoch), objective, optimizer, multipliers)
+        agreement = Agreement() if 2 * epoch >= epochs else None  # at first all batches say the same
+        train = _train(network, batches(epoch), objective, optimizer, multipliers, agreement)
         if train is None:
             return
         validation = phase.validate() if phase.validate else UNSEEN
@@ -74,6 +76,7 @@ def fit(
             validation_accuracy=validation.accuracy,
             learning_rate=_rate(optimizer),
             seconds=time.perf_counter() - started,
+            gradient_agreement=agreement.value() if agreement else None,
         )
 
 
@@ -83,6 +86,7 @@ def _train(
     objective: Objective,
     optimizer: Optimizer,
     multipliers: Iterator[float],
+    agreement: Agreement | None,
 ) -> Score | None:
     """One pass; the mean training cross-entropy and accuracy on the way, or None where there was no batch."""
     losses, right, images = [], [], 0
@@ -95,6 +99,8 @@ def _train(
             raise _diverged("training", value, optimizer)
         optimizer.zero_grad(set_to_none=True)
         loss.minimized.backward()
+        if agreement:
+            agreement.watch(parameter for group in optimizer.param_groups for parameter in group["params"])
         optimizer.step()
         labels_N = targets if targets.ndim == 1 else targets.argmax(1)
         losses.append(loss.cross_entropy.detach() * len(targets))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convlift.recipe import Recipe
-from convlift.study.intervention import STEP, Edit, Facts, Intervention, multiplied
+from convlift.study.intervention import STEP, Edit, Facts, Intervention, multiplied, room_for_batches
 from convlift.study.symptoms import Symptom
 from convlift.train.config import FineTuning
 
@@ -17,6 +17,11 @@ def _fine_tuned(recipe: Recipe, facts: Facts) -> str:
 
 def _frozen(recipe: Recipe, facts: Facts) -> str:
     return "the backbone is fine-tuned already" if recipe.training.fine_tuning else ""
+
+
+def _room_for_batches(recipe: Recipe, facts: Facts) -> str:
+    tuned = recipe.training.fine_tuning
+    return room_for_batches(2 * tuned.batch_size, facts) if tuned else _fine_tuned(recipe, facts)
 
 
 def _tuned(change: Callable[[FineTuning], dict[str, Any]]) -> Edit:
@@ -70,14 +75,14 @@ FINE_TUNING: tuple[Intervention, ...] = (
         networks=("pretrained",),
         unfit=_fine_tuned,
         repeats=True,
-        hurts=(Symptom.UNSTABLE,),
+        hurts=(Symptom.UNSTABLE, Symptom.NOISY_GRADIENTS),
     ),
     Intervention(
         "fine-tuning learning rate x0.3",
         "training",
         "Images like ImageNet's need little change of its features.",
         "Li et al. 2020, section 3",
-        (Symptom.OVERFIT, Symptom.UNSTABLE),
+        (Symptom.OVERFIT, Symptom.UNSTABLE, Symptom.NOISY_GRADIENTS),
         _scaled("learning_rate", 0.3),
         0.0,
         group="fine-tuning learning rate",
@@ -85,6 +90,34 @@ FINE_TUNING: tuple[Intervention, ...] = (
         unfit=_fine_tuned,
         repeats=True,
         hurts=_SLOW,
+    ),
+    Intervention(
+        "fine-tuning batch size x2",
+        "training",
+        "Steadier gradients and fewer of them.",
+        "Goyal et al. 2017, section 2.1",
+        (Symptom.UNSTABLE, Symptom.LABEL_NOISE, Symptom.NOISY_GRADIENTS),
+        _scaled("batch_size", 2),
+        -0.2,
+        group="fine-tuning batch size",
+        networks=("pretrained",),
+        unfit=_room_for_batches,
+        repeats=True,
+        hurts=(Symptom.UNDER_TRAINED, Symptom.DATA_LIMITED, Symptom.LARGE_BATCHES),
+    ),
+    Intervention(
+        "fine-tuning batch size x0.5",
+        "training",
+        "Batches of a few dozen and fewer generalize best.",
+        "Masters and Luschi 2018, section 5",
+        (Symptom.OVERFIT, Symptom.UNDER_TRAINED, Symptom.LARGE_BATCHES),
+        _scaled("batch_size", 0.5),
+        0.1,
+        group="fine-tuning batch size",
+        networks=("pretrained",),
+        unfit=_fine_tuned,
+        repeats=True,
+        hurts=(Symptom.UNSTABLE, Symptom.NOISY_GRADIENTS),
     ),
     Intervention(
         "longer fine-tuning",

@@ -1,7 +1,7 @@
 """Changes to how the weights are found: optimizer, schedule, length and regularization."""
 
 from convlift.recipe import Recipe
-from convlift.study.intervention import STEP, Edit, Facts, Intervention, multiplied, sets
+from convlift.study.intervention import STEP, Edit, Facts, Intervention, multiplied, room_for_batches, sets
 from convlift.study.symptoms import Symptom
 from convlift.train.config import Optimizer
 
@@ -25,10 +25,12 @@ def _no_warm_up(recipe: Recipe, facts: Facts) -> str:
     return "the learning rate is warmed up already" if recipe.training.warmup > 0 else ""
 
 
+def _one_phase(recipe: Recipe, facts: Facts) -> str:
+    return "the batches of fine-tuning decide more" if recipe.training.fine_tuning else ""
+
+
 def _room_for_batches(recipe: Recipe, facts: Facts) -> str:
-    if facts.training_images < 20 * recipe.training.batch_size:
-        return f"{facts.training_images} images would leave fewer than ten batches an epoch"
-    return ""
+    return _one_phase(recipe, facts) or room_for_batches(2 * recipe.training.batch_size, facts)
 
 
 def _even_classes(recipe: Recipe, facts: Facts) -> str:
@@ -91,14 +93,14 @@ TRAINING: tuple[Intervention, ...] = (
         0.2,
         group="learning rate",
         repeats=True,
-        hurts=(Symptom.UNSTABLE,),
+        hurts=(Symptom.UNSTABLE, Symptom.NOISY_GRADIENTS),
     ),
     Intervention(
         "learning rate x0.3",
         "training",
         "The most important number of all: smaller steps, where large ones overshoot.",
         "Bengio 2012, section 3.1.1",
-        (Symptom.UNSTABLE,),
+        (Symptom.UNSTABLE, Symptom.NOISY_GRADIENTS),
         _scaled("learning_rate", 0.3),
         0.0,
         group="learning rate",
@@ -300,25 +302,26 @@ TRAINING: tuple[Intervention, ...] = (
         "training",
         "Steadier gradients and fewer of them.",
         "Goyal et al. 2017, section 2.1",
-        (Symptom.UNSTABLE, Symptom.LABEL_NOISE),
+        (Symptom.UNSTABLE, Symptom.LABEL_NOISE, Symptom.NOISY_GRADIENTS),
         _scaled("batch_size", 2),
         -0.2,
         group="batch size",
         unfit=_room_for_batches,
         repeats=True,
-        hurts=(Symptom.UNDER_TRAINED, Symptom.DATA_LIMITED),
+        hurts=(Symptom.UNDER_TRAINED, Symptom.DATA_LIMITED, Symptom.LARGE_BATCHES),
     ),
     Intervention(
         "batch size x0.5",
         "training",
         "Small batches take more steps and settle in flatter minima.",
         "Keskar et al. 2017, section 2",
-        (Symptom.OVERFIT, Symptom.UNDER_TRAINED),
+        (Symptom.OVERFIT, Symptom.UNDER_TRAINED, Symptom.LARGE_BATCHES),
         _scaled("batch_size", 0.5),
         0.1,
         group="batch size",
+        unfit=_one_phase,
         repeats=True,
-        hurts=(Symptom.UNSTABLE,),
+        hurts=(Symptom.UNSTABLE, Symptom.NOISY_GRADIENTS),
     ),
     Intervention(
         "early stopping",
