@@ -32,8 +32,8 @@ JUMP = 1.5  # from one epoch's validation loss to the next; twice, since one jum
 # The loss of a network that has learned nothing is ln K (Karpathy 2019, "verify loss @ init").
 NOTHING_LEARNED = 0.95  # times ln K, in the last epoch of training
 WILD_START = 1.5  # times ln K, in the mean over the first epoch: worse than guessing for most of it
-# Of the gradients of two batches, in the second half of training: benchmarks/gradient_noise.py says what smaller batches
-# and smaller steps add beyond either bound.
+# Of the gradients of two batches, in the second half of training. benchmarks/gradient_noise.py measures what smaller
+# batches and smaller steps add beyond either bound.
 LARGE_BATCHES, NOISY_GRADIENTS = 0.25, 0.03
 
 
