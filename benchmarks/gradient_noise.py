@@ -1,10 +1,10 @@
 """Does the agreement of two batches' gradients say which way the batch size and the learning rate should go?
 
 The job of `small_budgets.py`: 3,000 images of CIFAR-10 (16 px) and of Fashion-MNIST (14 px), a small network, Adam, 5
-epochs. Each of 24 baselines (three learning rates, four batch sizes, two data sets) is trained with 3 seeds; its
-agreement is the mean over the second half of the epochs (`train/gradients.py`). Then each of four changes is trained
-with the same seeds; its effect is the difference of mean accuracy on the 10,000 official test images, in points, with a
-standard error of about .7.
+epochs. Each of 16 baselines (two learning rates, four batch sizes, two data sets) is trained with 3 seeds, and each
+training is diagnosed as a campaign would (`study/diagnose.py`). Then each of four changes is trained with the same
+seeds; its effect is the difference of mean accuracy on the 10,000 official test images, in points, with a standard
+error of about .7.
 
 Command: OMP_NUM_THREADS=1 python benchmarks/gradient_noise.py [--data ../shared/data] [--workers 2]
 """
@@ -14,52 +14,67 @@ import json
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from planted import BASELINE, write_images
+from planted import BASELINE, TRAIN, write_images
 from small_budgets import FASHION, OFFICIAL, RESOLUTION, RESULTS, opened, write_fashion
 
+from convlift.study.diagnose import diagnose
+from convlift.study.intervention import Facts
+from convlift.study.symptoms import Symptom
 from convlift.trial.order import Order
 from convlift.trial.run import run_trial
 
-LEARNING_RATES, BATCH_SIZES, SEEDS = (1e-3, 4e-3, 1.6e-2), (8, 32, 128, 512), 3
-FACTORS = {"batch size x0.5": (0.5, 1), "batch size x2": (2, 1), "rate x0.5": (1, 0.5), "rate x2": (1, 2)}
-BOUNDS = (0.03, 0.25)
+LEARNING_RATES, BATCH_SIZES, SEEDS = (1e-3, 4e-3), (4, 16, 64, 256), 3
+FACTORS = {"batch size x0.5": (0.5, 1), "batch size x2": (2, 1), "rate x0.3": (1, 0.3), "rate x3": (1, 3)}
+SYMPTOMS = (Symptom.LARGE_BATCHES, Symptom.NOISY_GRADIENTS)
 
 
 class Row(NamedTuple):
-    """One baseline: its accuracy in points, its agreement, and what each of FACTORS adds, in points."""
+    """One baseline: its accuracy in points, its mean agreement, how many of its trainings showed each of SYMPTOMS, and
+    what each of FACTORS adds, in points."""
 
     data: str
     learning_rate: float
     batch_size: int
     accuracy: float
     agreement: float
+    symptoms: tuple[int, ...]
     effects: tuple[float, ...]
 
 
-def trained(folder: Path, name: str, rate: float, batch: int, seed: int) -> tuple[float, float]:
-    """Accuracy on the official test in points, and the agreement."""
+def trained(folder: Path, name: str, rate: float, batch: int, seed: int) -> tuple[float, float, set[Symptom]]:
+    """Accuracy on the official test in points, the mean agreement, and the symptoms."""
     dataset, labels, _ = opened(folder, name)
     recipe = BASELINE.edit(data={"resolution": RESOLUTION[name]}, training={"learning_rate": rate, "batch_size": batch})
     outcome = run_trial(Order(recipe, seed), dataset, folder)
-    agreements = [epoch.gradient_agreement for epoch in outcome.curve if epoch.gradient_agreement is not None]
     right = outcome.test_probabilities.argmax(1) == labels
-    return 100.0 * float(right[-OFFICIAL:].mean()), float(np.mean(agreements))
+    facts = Facts(training_images=TRAIN, classes=10)
+    found = diagnose(outcome, dataset.labels[dataset.splits.validation], recipe, facts)
+    symptoms = {each.symptom for each in found}
+    return 100.0 * float(right[-OFFICIAL:].mean()), outcome.curve[-1].gradient_agreement or 0.0, symptoms
 
 
 def measure(folder: Path, name: str, rate: float, batch: int) -> Row:
     """A baseline and its four changes."""
-    own = np.array([trained(folder, name, rate, batch, seed) for seed in range(SEEDS)])
+    own = [trained(folder, name, rate, batch, seed) for seed in range(SEEDS)]
+    accuracy, agreement = (float(np.mean([run[place] for run in own])) for place in (0, 1))
+    shown = tuple(sum(symptom in symptoms for _, _, symptoms in own) for symptom in SYMPTOMS)
     effects = []
     for of_batch, of_rate in FACTORS.values():
         changed = [trained(folder, name, rate * of_rate, int(batch * of_batch), seed)[0] for seed in range(SEEDS)]
-        effects.append(float(np.mean(changed) - own[:, 0].mean()))
-    return Row(name, rate, batch, *(float(mean) for mean in own.mean(0)), tuple(effects))
+        effects.append(float(np.mean(changed) - accuracy))
+    return Row(name, rate, batch, accuracy, agreement, shown, tuple(effects))
+
+
+def in_words(effects: Iterable[float]) -> str:
+    """What each of FACTORS adds."""
+    return "  ".join(f"{name} {effect:+.1f}" for name, effect in zip(FACTORS, effects, strict=True))
 
 
 def main() -> None:
@@ -81,21 +96,17 @@ def main() -> None:
         cells = list(product(RESOLUTION, LEARNING_RATES, BATCH_SIZES))
         rows = []
         for future in [pool.submit(measure, folder, *cell) for cell in cells]:
-            rows.append(future.result())
-            effects = "  ".join(f"{name} {e:+.1f}" for name, e in zip(FACTORS, rows[-1].effects, strict=True))
-            row = rows[-1]
+            row = future.result()
+            rows.append(row)
             print(f"{row.data:8} {row.learning_rate:<6g} {row.batch_size:4}  {row.accuracy:.1f}  ", end="")
-            print(f"agreement {row.agreement:+.3f}  {effects}", flush=True)
-    low, high = BOUNDS
-    for title, part in (
-        (f"under {low}", [row for row in rows if row.agreement < low]),
-        (f"{low} to {high}", [row for row in rows if low <= row.agreement <= high]),
-        (f"over {high}", [row for row in rows if row.agreement > high]),
-    ):
-        if part:
-            means = np.mean([row.effects for row in part], axis=0)
-            effects = "  ".join(f"{name} {e:+.1f}" for name, e in zip(FACTORS, means, strict=True))
-            print(f"agreement {title}: {len(part)} baselines  {effects}")
+            print(f"agreement {row.agreement:+.3f} {row.symptoms}  {in_words(row.effects)}", flush=True)
+    for place, symptom in enumerate(SYMPTOMS):
+        shown = [row.symptoms[place] for row in rows]
+        if sum(shown):
+            means = np.average([row.effects for row in rows], axis=0, weights=shown)
+            print(f"{symptom.value}: {sum(shown)} of {SEEDS * len(rows)} trainings  {in_words(means)}")
+    means = np.average([row.effects for row in rows], axis=0, weights=[SEEDS - sum(row.symptoms) for row in rows])
+    print(f"neither: {in_words(means)}")
     (RESULTS / "gradient-noise.json").write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
 
 

@@ -121,8 +121,8 @@ ALL_MAY_HELP: Changes = {
 
 @dataclass(frozen=True)
 class Job:
-    """What is searched. changes: edits of the baseline by name; helpful, harmful: those that were planted; budget:
-    trainings of one campaign; validation, sealed: images."""
+    """What is searched. changes: edits of the baseline by name; helpful, harmful: those that were planted, if
+    any; budget: trainings of one campaign; validation, sealed: images."""
 
     baseline: Recipe
     changes: Changes
@@ -271,7 +271,7 @@ METHODS: dict[str, Callable[[Job, Train, int], Shipped]] = {
 
 JOBS = {
     "cifar": Job(BASELINE, HELPFUL | HARMFUL | PLACEBOS, HELPFUL, HARMFUL, 20, VALIDATION, SEALED),
-    "digits": Job(built_in("plain"), ALL_MAY_HELP, ALL_MAY_HELP, (), 20, *DIGITS[1:]),
+    "digits": Job(built_in("plain"), ALL_MAY_HELP, (), (), 20, *DIGITS[1:]),
 }
 
 
@@ -395,16 +395,20 @@ def summary(job: Job, shipped: Sequence[Shipped], gains: NDArray[Any]) -> dict[s
         "true_gain": float(gains.mean()),
         "true_gain_se": float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else None,
         "reported_less_true": float((reported - gains).mean()),
-        "helpful_shipped": float(on[:, helpful].sum(1).mean()),
-        "useless_shipped": float(on[:, ~helpful & ~harmful].sum(1).mean()),
-        "harmful_shipped": float(on[:, harmful].sum(1).mean()),
+        "shipped": float(on.sum(1).mean()),
     }
+    if job.helpful:
+        row |= {
+            "helpful_shipped": float(on[:, helpful].sum(1).mean()),
+            "useless_shipped": float(on[:, ~helpful & ~harmful].sum(1).mean()),
+            "harmful_shipped": float(on[:, harmful].sum(1).mean()),
+        }
     if shipped[0].proven is not None:
         proven = np.array([each.proven for each in shipped])
         low, high = (np.array([getattr(each, end) for each in shipped]) for end in ("low", "high"))
         row |= {
-            "proven": float(proven[:, helpful].sum(1).mean()),
-            "falsely_proven": float(proven[:, ~helpful].sum(1).mean()),
+            "proven": float(proven[:, helpful].sum(1).mean() if job.helpful else proven.sum(1).mean()),
+            "falsely_proven": float(proven[:, ~helpful].sum(1).mean()) if job.helpful else None,
             "total_proven": float((low > 0).mean()),
             "interval_covers": float(((low <= gains) & (gains <= high)).mean()),
         }
@@ -433,11 +437,11 @@ def compare(
 
 
 def check(pool: ProcessPoolExecutor, folder: Path, name: str, seeds: int) -> dict[str, tuple[float, float]]:
-    """What each change alone, and all helpful ones together, do to the baseline: (points, standard error)."""
+    """What each change alone, and all together (or all helpful ones), do to the baseline: (points, standard error)."""
     job = JOBS[name]
-    planted = job.among([*job.helpful, *job.harmful])
-    alone = {change: job.recipe(np.arange(job.count) == k) for k, change in enumerate(job.changes) if planted[k]}
-    alone["all that help"] = job.recipe(job.among(job.helpful))
+    singles = [(change, np.arange(job.count) == k) for k, change in enumerate(job.changes)]
+    alone = {change: job.recipe(on) for change, on in singles if job.changes[change]}
+    alone["all that help" if job.helpful else "all"] = job.recipe(job.among(job.helpful or job.changes))
     true = truths(pool, folder, name, list(alone.values()), seeds)
     base = true[job.baseline.fingerprint()]
     print(f"baseline {base.mean():.2f}, seed deviation {base.std(ddof=1):.2f}")
@@ -450,8 +454,8 @@ def check(pool: ProcessPoolExecutor, folder: Path, name: str, seeds: int) -> dic
     return effects
 
 
-HEADS = ("campaigns", "true_gain", "true_gain_se", "reported_less_true", "helpful_shipped", "useless_shipped",
-         "harmful_shipped", "proven", "falsely_proven", "total_proven", "interval_covers")  # fmt: skip
+HEADS = ("campaigns", "true_gain", "true_gain_se", "reported_less_true", "shipped", "helpful_shipped",
+         "useless_shipped", "harmful_shipped", "proven", "falsely_proven", "total_proven", "interval_covers")  # fmt: skip
 
 
 def print_table(rows: dict[str, Any]) -> None:

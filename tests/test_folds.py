@@ -258,7 +258,11 @@ def test_the_command_passes_the_folds_on(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit) as ended:
         main(["improve", "nothing-here", "--cv", "11"])
     assert ended.value.code == 2
-    assert "equal to 10" in " ".join(capsys.readouterr().err.split())
+    assert "10" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["improve", "nothing-here", "--cv", "--dry-run"])
+    assert ended.value.code == 2
+    assert "nothing-here" in capsys.readouterr().err
 
 
 def test_real_campaigns_in_two_folds(data: Path, tmp_path: Path) -> None:

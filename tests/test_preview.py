@@ -10,7 +10,7 @@ from rich.console import Console
 from safetensors.torch import save_file
 
 from convlift import api
-from convlift.errors import BudgetError, DataError, RecipeError
+from convlift.errors import BudgetError, ConvliftError, DataError, RecipeError
 from convlift.report.preview import Preview, document, print_preview
 
 BACKBONE = "mobilenetv3_small_050"
@@ -97,6 +97,7 @@ def test_the_plan_of_a_cross_validation_is_that_of_its_first_fold(place: Path, p
     assert "each of 3 folds" in words
     assert "All that takes 5 min" in words
     assert document(folded)["folds"] == 3
+    assert "the whole takes 0.0 s, its budget" in " ".join(text_of(planned(place, "5s", cv=10), 200).split())
 
 
 def text_of(plan: Preview, width: int = 80) -> str:
@@ -126,6 +127,8 @@ def test_the_document_is_plain_and_whole(plan: Preview) -> None:
 
 
 def test_mistakes_are_said_as_improve_says_them(place: Path) -> None:
+    with pytest.raises(ConvliftError, match="--cv 11 is out of range"):
+        planned(place, "5m", cv=11)
     with pytest.raises(BudgetError, match="is not a duration"):
         planned(place, "soon")
     with pytest.raises(RecipeError, match="neither a file nor a built-in"):

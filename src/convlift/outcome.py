@@ -31,7 +31,8 @@ class Finding:
 class EpochReport:
     """One epoch of one phase. Losses are mean cross-entropies in nats, accuracies in [0, 1].
 
-    gradient_agreement: of two batches, one after the other, see `train/gradients.py`; None where it was not measured.
+    gradient_agreement: of two batches, one after the other, in the second half of the epochs so far, with its standard
+    error, see `train/gradients.py`; None where it was not measured.
     """
 
     phase: Literal["train", "head", "fine-tune"]
@@ -44,6 +45,7 @@ class EpochReport:
     learning_rate: float
     seconds: float
     gradient_agreement: float | None = None
+    gradient_error: float | None = None
 
 
 @dataclass(frozen=True)

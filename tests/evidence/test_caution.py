@@ -12,8 +12,8 @@ def rows(*held: int, changes: int = 40) -> np.ndarray:
     return np.array([np.arange(changes) < count for count in held], float)
 
 
-def limit(held: tuple[int, ...], scores: list[float], noise: float = KNOWN, counts: list[float] | None = None) -> int:
-    told = np.ones(len(scores)) if counts is None else np.array(counts)
+def limit(held: tuple[int, ...], scores: list[float], noise: float = KNOWN, sound: list[float] | None = None) -> int:
+    told = np.ones(len(scores)) if sound is None else np.array(sound)
     return int(most_on(rows(*held), np.array(scores), told, noise))
 
 
@@ -31,11 +31,14 @@ def test_only_the_latest_runs_are_asked() -> None:
 
 
 def test_it_holds_back_only_where_it_knows() -> None:
-    """A noisy score, no bare start, half as many runs as changes, and a run that is no evidence."""
+    """A noisy score, no bare start, runs with changes for half of the changes, and a run that came to nothing."""
     assert limit((0, 12), [85.0, 60.0], noise=2.0) == MOST_ON
     assert limit((12, 12), [60.0, 60.0]) == MOST_ON
-    assert limit((0,) + (12,) * 20, [85.0] + [60.0] * 20) == MOST_ON
-    assert limit((0, 12, 12), [85.0, 20.0, 85.0], counts=[1.0, 0.0, 1.0]) == MOST_ON
+    assert limit((0,) + (12,) * 20, [85.0] + [60.0] * 20) == 2
+    assert limit((0,) + (12,) * 21, [85.0] + [60.0] * 21) == MOST_ON
+    assert limit((0,) * 30 + (12,), [85.0] * 30 + [60.0]) == 2  # runs of the bare start tell nothing of the changes
+    assert limit((0, 0, 12), [85.0, 10.0, 60.0], sound=[1.0, 0.0, 1.0]) == 2  # nor does one that came to nothing
+    assert limit((0, 12, 12), [85.0, 20.0, 85.0], sound=[1.0, 0.0, 1.0]) == MOST_ON
     assert int(most_on(np.zeros((0, 40)), np.zeros(0), np.zeros(0), KNOWN)) == MOST_ON
 
 

@@ -105,33 +105,32 @@ def test_curves_name_their_symptom_alone(shown, symptom):
 
 
 @pytest.mark.parametrize(
-    ("agreements", "symptom"),
+    ("agreement", "error", "symptom"),
     [
-        ((None, None, 0.31, 0.35, 0.33), Symptom.LARGE_BATCHES),
-        ((None, None, 0.01, -0.02, 0.02), Symptom.NOISY_GRADIENTS),
-        ((None, None, 0.1, 0.12, 0.11), None),
-        ((None, None, 0.9, 0.0, 0.1), None),
-        ((None, None, None, None, 0.9), None),
+        (0.33, 0.03, Symptom.LARGE_BATCHES),
+        (0.005, 0.01, Symptom.NOISY_GRADIENTS),
+        (0.12, 0.01, None),
+        (0.33, 0.05, None),
+        (0.005, 0.02, None),
+        (None, None, None),
     ],
-    ids=["large", "noisy", "neither", "scattered", "a single epoch"],
+    ids=["large", "noisy", "neither", "large for all we know", "noisy for all we know", "not measured"],
 )
-def test_gradients_say_whether_batches_are_large(agreements, symptom):
+def test_gradients_say_whether_batches_are_large(agreement, error, symptom):
     flat = outcome(losses=(0.5,) * 5)
-    reports = zip(flat.curve, agreements, strict=True)
-    shown = dataclasses.replace(
-        flat, curve=tuple(dataclasses.replace(report, gradient_agreement=each) for report, each in reports)
-    )
-    assert symptoms(shown) == ({symptom} if symptom else set())
+    last = dataclasses.replace(flat.curve[-1], gradient_agreement=agreement, gradient_error=error)
+    assert symptoms(dataclasses.replace(flat, curve=(*flat.curve[:-1], last))) == ({symptom} if symptom else set())
 
 
 def test_the_gradient_noise_scale_is_that_of_the_last_phase():
     """16 images a batch in fine-tuning, of which two agree by a third: a noise scale of 32 images."""
     recipe = built_in("transfer").edit(training={"batch_size": 64, "fine_tuning": {"batch_size": 16}})
     flat = outcome(losses=(0.5,) * 3)
-    curve = tuple(dataclasses.replace(e, phase="fine-tune", gradient_agreement=1 / 3) for e in flat.curve)
+    tuned = {"phase": "fine-tune", "gradient_agreement": 1 / 3, "gradient_error": 0.01}
+    curve = tuple(dataclasses.replace(each, **tuned) for each in flat.curve)
     (found,) = diagnose(dataclasses.replace(flat, curve=curve), np.zeros(2000, np.int64), recipe, PLENTY)
-    assert "two batches of 16 agree on 33%" in found.reason
-    assert "scale 32 images" in found.reason
+    assert "two batches of 16 agree by 0.33 ± 0.02" in found.reason
+    assert "a noise scale of 32 images" in found.reason
 
 
 @pytest.mark.parametrize(

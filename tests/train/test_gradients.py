@@ -1,38 +1,75 @@
 """The agreement of two batches' gradients, where the truth is known."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 import torch
 
-from convlift.train.gradients import APART, Agreement
+from convlift.train.gradients import APART, FEWEST_PAIRS, Agreed, Agreement
+
+DIRECTIONS, NOISE_SCALE = 50, 11.0
 
 
-def agreement_of(signal: float, batch: int, steps: int, noise: float = 1.0, parameters: int = 50) -> float | None:
-    """Of gradients that are means over `batch` images of N(signal, noise^2) in every direction."""
-    rng = torch.Generator().manual_seed(0)
-    two = [torch.zeros(parameters // 2), torch.zeros(parameters - parameters // 2)]
+def agreed(*epochs: Sequence[torch.Tensor]) -> Agreed | None:
+    """What the batches of some epochs, each (images, directions), agree on."""
+    two = [torch.zeros(DIRECTIONS // 2), torch.zeros(DIRECTIONS - DIRECTIONS // 2)]
     watched = Agreement()
-    for _ in range(steps):
-        for parameter in two:
-            parameter.grad = signal + noise / batch**0.5 * torch.randn(parameter.shape, generator=rng)
-        watched.watch(two)
-        for parameter in two:
-            parameter.grad *= 1e-3  # as an optimizer that clips would
+    for batches in epochs:
+        watched.begin_epoch()
+        for batch in batches:
+            for parameter, part in zip(two, batch.mean(0).split(DIRECTIONS // 2), strict=True):
+                parameter.grad = part.clone()
+            watched.watch(two, len(batch))
+            for parameter in two:
+                assert parameter.grad is not None
+                parameter.grad *= 1e-3  # as an optimizer that clips would
     return watched.value()
 
 
-@pytest.mark.parametrize("batch", [1, 8, 64])
-def test_it_tells_the_gradient_noise_scale(batch: int) -> None:
-    """tr(S) / |G|^2 is 1 / .3^2 = 11.1 images."""
-    found = agreement_of(0.3, batch, APART * 400)
+def of_many_epochs(images: int, batch: int, epochs: int = 400) -> Agreed:
+    """Of one set of images, cut anew every epoch as training does; its own noise scale is 11 images."""
+    rng = torch.Generator().manual_seed(0)
+    each = torch.randn((images, DIRECTIONS), generator=rng)
+    each -= each.mean(0)
+    spread = float(each.square().sum() / (images - 1))
+    each += (spread / NOISE_SCALE / DIRECTIONS) ** 0.5
+    found = agreed(*(each[torch.randperm(images, generator=rng)].split(batch) for _ in range(epochs)))
     assert found is not None
-    assert batch * (1 / found - 1) == pytest.approx(11.1, rel=0.1)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("images", "batch"), [(512, 1), (512, 8), (64, 8), (512, 64), (73, 8)],
+    ids=["of one", "of eight", "few batches", "large", "a last one that is short"],
+)  # fmt: skip
+def test_it_tells_the_gradient_noise_scale(images: int, batch: int) -> None:
+    expected, found = 1 / (1 + NOISE_SCALE / batch), of_many_epochs(images, batch)
+    assert found.value == pytest.approx(expected, abs=0.02)
+    assert abs(found.value - expected) < 4 * found.error < 0.1
+
+
+def test_its_error_is_what_repetitions_scatter_by() -> None:
+    rng = torch.Generator().manual_seed(0)
+    found = [agreed([0.2 + torch.randn((8, DIRECTIONS), generator=rng) for _ in range(100)]) for _ in range(60)]
+    values, errors = zip(*(each for each in found if each is not None), strict=True)
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.3)
 
 
 def test_it_is_one_without_noise_and_nothing_without_signal() -> None:
-    assert agreement_of(0.3, 8, 2, noise=0.0) == pytest.approx(1.0)
-    assert agreement_of(0.0, 8, APART * 400) == pytest.approx(0.0, abs=0.01)
+    rng = torch.Generator().manual_seed(0)
+    same = agreed([torch.ones(8, DIRECTIONS)] * APART * FEWEST_PAIRS)
+    assert same == pytest.approx((1.0, 0.0))
+    noise = agreed([torch.randn((8, DIRECTIONS), generator=rng) for _ in range(2000)])
+    assert noise is not None
+    assert abs(noise.value) < 3 * noise.error
 
 
-def test_one_batch_has_nothing_to_agree_with() -> None:
-    assert agreement_of(0.3, 8, 1) is None
-    assert agreement_of(0.0, 8, 4, noise=0.0) is None  # no gradient at all
+def test_what_cannot_be_compared_is_none() -> None:
+    ones = torch.ones(8, DIRECTIONS)
+    enough = [ones] * APART * FEWEST_PAIRS
+    assert agreed(enough[:APART]) is None
+    assert agreed(*[[ones, ones[:3]]] * 2 * FEWEST_PAIRS) is None  # a short last batch
+    assert agreed(*[[ones]] * 4 * FEWEST_PAIRS) is None  # no two batches of one epoch
+    assert agreed([0 * each for each in enough]) is None
+    assert agreed([1e30 * each for each in enough]) is None  # more than a float32 holds

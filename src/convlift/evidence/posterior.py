@@ -31,6 +31,9 @@ POINTS_PER_TRAINING = (
     0.2  # charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
 )
 LEAN_RUNS, LEAN_IMAGES = 60, 2000
+# Where the mean belief over all changes is under -.4 points, most of them harm: it is -.6 to -.9 there and -.1 in the
+# standard world. Asking P > .55 then gains .1 of true gain; in the standard world it would lose .3 to .7 (simulated).
+HARMFUL_POOL, WARY = -0.4, 0.55
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def draw(
     wanted = _one_per_group(wanted, groups)
     if suspicion:
         wanted = within_suspicion(wanted, suspicion)
-    limit = most_on(design.on, design.scores, design.counts, design.noise_guess)
+    sound = design.counts if trials.collapsed is None else np.where(trials.collapsed, 0.0, 1.0)
+    limit = most_on(design.on, design.scores, sound, design.noise_guess)
     return _largest(wanted, limit[..., None]), state
 
 
@@ -160,7 +164,8 @@ def believe(
 def ship(belief: Belief, groups: NDArray[np.int64], runs: int, rule: Literal["auto", "lean", "best"] = "auto") -> Bools:
     """The changes of the shipped recipe (..., K), to be frozen before the sealed test is opened.
 
-    lean: P(effect > 0) > .6, so that few useless changes are carried; best: the best guess, P > .5 and mean > .03.
+    lean: P(effect > 0) > .6, so that few useless changes are carried; best: the best guess, P > .5 (.55 where most of
+    the changes are believed to harm) and mean > .03.
     auto takes lean from 60 runs on 2,000 validation images, where it costs little. True gain in points of lean / best,
     and useless changes shipped (200 simulated campaigns, 60 runs): 300 images 4.34 / 5.32 and 1.1 / 7.4; 1,000 images
     4.94 / 5.31 and 1.8 / 6.3; 2,000 images 5.34 / 5.45 and 2.2 / 5.4. One level a group: the largest mean. What was in
@@ -170,7 +175,8 @@ def ship(belief: Belief, groups: NDArray[np.int64], runs: int, rule: Literal["au
     if rule == "lean" or (rule == "auto" and informed):
         wanted = belief.probability > 0.6
     else:
-        wanted = (belief.probability > 0.5) & (belief.mean > 0.03)
+        pool = belief.mean.mean(axis=-1, keepdims=True) if belief.mean.shape[-1] else 0.0
+        wanted = (belief.probability > np.where(pool < HARMFUL_POOL, WARY, 0.5)) & (belief.mean > 0.03)
     if belief.tried is not None:
         wanted = wanted & belief.tried
     return np.isfinite(_one_per_group(np.where(wanted, belief.mean, -np.inf), groups))

@@ -112,11 +112,12 @@ def print_preview(plan: Preview, console: Console) -> None:
         console.print(Text(line))
     console.print()
     console.print(_starts(plan))
+    seconds = plan.fold_seconds if plan.folds else plan.budget_seconds
     console.print(
         Text(
             "A campaign trains the baseline, probes the other starting points, and starts from the best on validation. "
             "Times are estimates from some steps on random images, mostly right within a factor of 2; the whole takes "
-            f"{duration(plan.fold_seconds or plan.budget_seconds)}, its budget, with {counted(plan.workers, 'worker')}."
+            f"{duration(seconds)}, its budget, with {counted(plan.workers, 'worker')}."
         )
     )
     if plan.folds:

@@ -68,7 +68,7 @@ def diagnose(
         found += _of_the_guess(outcome.curve, recipe, facts)
         found += _of_the_accuracies(curve[-1], len(labels_n), recipe, facts)
         found += _of_the_losses([report.validation_loss for report in curve], outcome, labels_n)
-        found += _of_the_gradients(curve, recipe)
+        found += _of_the_gradients(curve[-1], recipe)
     if len(labels_n) and outcome.validation_probabilities.shape[0] == len(labels_n):
         found += _of_the_probabilities(outcome.validation_probabilities.astype(float), labels_n, facts)
     return tuple(found)
@@ -160,22 +160,17 @@ def _of_the_losses(losses: list[float], outcome: Outcome, labels_n: NDArray[np.i
         yield Diagnosis(Symptom.UNSTABLE, f"validation loss jumps by half or more {len(jumps)} times")
 
 
-def _of_the_gradients(curve: tuple[EpochReport, ...], recipe: Recipe) -> Iterator[Diagnosis]:
-    """Whether batches are large or small beside the gradient noise scale (McCandlish et al. 2018, section 2.2).
-
-    A bound counts where the mean over the epochs is beyond it, and two standard errors from its half or its double.
-    """
-    found = [report.gradient_agreement for report in curve if report.gradient_agreement is not None]
-    if len(found) < 2:
+def _of_the_gradients(last: EpochReport, recipe: Recipe) -> Iterator[Diagnosis]:
+    """Whether batches are large or small beside the gradient noise scale (McCandlish et al. 2018, section 2.2)."""
+    if last.gradient_agreement is None or last.gradient_error is None:
         return
-    tuned, of_last = recipe.training.fine_tuning, curve[-1].phase == "fine-tune"
-    batch = tuned.batch_size if tuned and of_last else recipe.training.batch_size
-    mean, error = float(np.mean(found)), float(np.std(found, ddof=1) / math.sqrt(len(found)))
-    scale = f"gradient noise scale {batch * (1 / mean - 1):.0f} images" if mean > 0 else "all the rest is noise"
-    said = f"two batches of {batch} agree on {max(mean, 0.0):.0%} of the gradient in the second half ({scale})"
-    if mean > LARGE_BATCHES and mean - 2 * error > LARGE_BATCHES / 2:
-        yield Diagnosis(Symptom.LARGE_BATCHES, said)
-    if mean < NOISY_GRADIENTS and mean + 2 * error < 2 * NOISY_GRADIENTS:
+    tuned = recipe.training.fine_tuning
+    batch = tuned.batch_size if tuned and last.phase == "fine-tune" else recipe.training.batch_size
+    mean, within = last.gradient_agreement, 2 * last.gradient_error
+    said = f"the gradients of two batches of {batch} agree by {mean:.2f} ± {within:.2f}, where 1 would be without noise"
+    if mean - within > LARGE_BATCHES:
+        yield Diagnosis(Symptom.LARGE_BATCHES, f"{said} (a noise scale of {batch * (1 / mean - 1):.0f} images)")
+    if mean + within < NOISY_GRADIENTS:
         yield Diagnosis(Symptom.NOISY_GRADIENTS, said)
 
 

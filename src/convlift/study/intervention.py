@@ -146,5 +146,5 @@ def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> str:
 def room_for_batches(size: int, facts: Facts) -> str:
     """Why batches of so many images are too large for these data; "" where they are not."""
     if facts.training_images < FEWEST_BATCHES * size:
-        return f"{facts.training_images} images would leave fewer than ten batches an epoch"
+        return f"{facts.training_images} images would leave fewer than {FEWEST_BATCHES} batches an epoch"
     return ""

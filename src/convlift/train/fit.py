@@ -55,17 +55,18 @@ def fit(
     Raises Diverged when the training or validation loss stops being finite: on a CPU before the step is taken, so that
     the weights are those of the last finite loss; on other devices at the end of the epoch, so that no step waits.
     """
-    multipliers = map(schedule, count())
+    multipliers, agreement = map(schedule, count()), Agreement()
     for epoch in range(epochs):
         started = time.perf_counter()
         phase.train_mode(network)
-        agreement = Agreement() if 2 * epoch >= epochs else None  # at first all batches say the same
-        train = _train(network, batches(epoch), objective, optimizer, multipliers, agreement)
+        is_late = 2 * epoch >= epochs  # at first all batches say the same
+        train = _train(network, batches(epoch), objective, optimizer, multipliers, agreement if is_late else None)
         if train is None:
             return
         validation = phase.validate() if phase.validate else UNSEEN
         if phase.validate and not math.isfinite(validation.loss):
             raise _diverged("validation", validation.loss, optimizer)
+        agreed = agreement.value()
         yield EpochReport(
             phase=phase.name,
             epoch=epoch,
@@ -76,7 +77,8 @@ def fit(
             validation_accuracy=validation.accuracy,
             learning_rate=_rate(optimizer),
             seconds=time.perf_counter() - started,
-            gradient_agreement=agreement.value() if agreement else None,
+            gradient_agreement=agreed.value if agreed else None,
+            gradient_error=agreed.error if agreed else None,
         )
 
 
@@ -90,6 +92,8 @@ def _train(
 ) -> Score | None:
     """One pass; the mean training cross-entropy and accuracy on the way, or None where there was no batch."""
     losses, right, images = [], [], 0
+    if agreement:
+        agreement.begin_epoch()
     for inputs, targets in batches:
         set_learning_rate(optimizer, next(multipliers))
         logits_NK = network(inputs)
@@ -100,7 +104,7 @@ def _train(
         optimizer.zero_grad(set_to_none=True)
         loss.minimized.backward()
         if agreement:
-            agreement.watch(parameter for group in optimizer.param_groups for parameter in group["params"])
+            agreement.watch((p for group in optimizer.param_groups for p in group["params"]), len(targets))
         optimizer.step()
         labels_N = targets if targets.ndim == 1 else targets.argmax(1)
         losses.append(loss.cross_entropy.detach() * len(targets))

@@ -1,49 +1,82 @@
 """How much of a step is signal: whether the gradients of two batches, one after the other, point the same way.
 
-With G the gradient over all images and S the covariance of one image's, a batch of B images has E|g|^2 = |G|^2 +
-tr(S)/B, and two batches agree by E[g.g'] = |G|^2. Their ratio, the agreement, is 1 / (1 + N/B) with N = tr(S)/|G|^2,
-the gradient noise scale (McCandlish et al. 2018, section 2.2).
+With G the gradient over all images and S the covariance of one image's, a batch of B fresh images has E|g|^2 = |G|^2 +
+tr(S)/B, and two such batches agree by E[g.g'] = |G|^2. Their ratio, the agreement, is 1 / (1 + N/B) with the gradient
+noise scale N = tr(S)/|G|^2 (McCandlish et al. 2018, section 2.2).
+
+The batches of an epoch are drawn without replacement, so that two of them are less alike: of m batches E[g.g'] =
+|G|^2 - tr(S)/(m B), while E[|g|^2 - g.g'] = tr(S)/B still. From the two follows |G|^2.
 """
 
+import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-APART = 8  # steps from one pair of batches to the next
+APART = 4  # steps from one pair of batches to the next; each pair costs a copy of the gradient and three products
+FEWEST_PAIRS = 10  # below, a standard error is a guess
+
+
+class Agreed(NamedTuple):
+    """The agreement, and its standard error."""
+
+    value: float
+    error: float
 
 
 class Agreement:
-    """Watches the steps of one epoch. The gradients it is shown are only read, and none outlives the next step."""
+    """Watches the steps of one epoch or several. The gradients it is shown are only read."""
 
     def __init__(self) -> None:
-        self.step = 0
-        self.before: list[Tensor] = []
-        self.dots: list[Tensor] = []
-        self.squares: list[Tensor] = []
+        self._images: list[int] = []  # of each batch of this epoch
+        self._before: dict[int, Tensor] = {}
+        self._dots: list[Tensor] = []
+        self._squares: list[Tensor] = []
 
-    def watch(self, parameters: Iterable[Tensor]) -> None:
-        """Call between the backward pass and the optimizer's step, once a step."""
-        place = self.step % APART
-        self.step += 1
+    def begin_epoch(self) -> None:
+        """Call before the first batch of an epoch: the last batch before it makes no pair with that."""
+        self._images, self._before = [], {}
+
+    def watch(self, parameters: Iterable[Tensor], images: int) -> None:
+        """Call between the backward pass and the optimizer's step, once a step; images: of the batch."""
+        place = len(self._images) % APART
+        self._images.append(images)
         if place > 1:
             return
-        now = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if place == 0:
-            self.before = [gradient.detach().clone() for gradient in now]  # an optimizer may change them in place
+        now = {number: p.grad for number, p in enumerate(parameters) if p.grad is not None}
+        if place == 0:  # copied, since an optimizer may change it in place
+            self._before = {number: gradient.detach().clone() for number, gradient in now.items()}
             return
-        self.dots.append(_dot(self.before, now))
-        self.squares.append((_dot(self.before, self.before) + _dot(now, now)) / 2)
-        self.before = []
+        if now and self._before.keys() == now.keys() and self._images[-2] == images:
+            self._dots.append(_dot(self._before, now))
+            self._squares.append((_dot(self._before, self._before) + _dot(now, now)) / 2)
+        self._before = {}
 
-    def value(self) -> float | None:
-        """Sum of g.g' over sum of |g|^2, over all pairs of the epoch: 1 where all batches say the same, about 0 where
-        a step is noise. None where there was no pair, or no gradient."""
-        if not self.dots:
+    def value(self) -> Agreed | None:
+        """|G|^2 over E|g|^2, from all pairs so far: 1 where all batches say the same, about 0 where a step is noise.
+
+        Call after the last batch of an epoch. None where there were too few pairs of equal batches, or no gradient.
+        """
+        self._before = {}
+        pairs = len(self._dots)
+        if pairs < FEWEST_PAIRS:
             return None
-        square = float(torch.stack(self.squares).sum())
-        return float(torch.stack(self.dots).sum()) / square if square > 0 else None
+        dots, squares = (torch.stack(each).double() for each in (self._dots, self._squares))
+        batches = sum(self._images) / max(self._images)
+        value = float(_agreement(dots.mean(), squares.mean(), batches))
+        # the jackknife: the agreement of all pairs but one, for every one
+        rest = [(each.sum() - each) / (pairs - 1) for each in (dots, squares)]
+        without = _agreement(rest[0], rest[1], batches)
+        error = math.sqrt((pairs - 1) * float(without.var(correction=0)))
+        return Agreed(value, error) if math.isfinite(value) and math.isfinite(error) else None
 
 
-def _dot(these: list[Tensor], those: list[Tensor]) -> Tensor:
-    return torch.stack([(a * b).sum() for a, b in zip(these, those, strict=True)]).sum()
+def _agreement(dot: Tensor, square: Tensor, batches: float) -> Tensor:
+    unlike = (square - dot) / batches
+    return (dot + unlike) / (square + unlike)
+
+
+def _dot(these: dict[int, Tensor], those: dict[int, Tensor]) -> Tensor:
+    return torch.stack([(gradient * those[number]).sum() for number, gradient in these.items()]).sum()
