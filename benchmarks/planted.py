@@ -455,7 +455,8 @@ def check(pool: ProcessPoolExecutor, folder: Path, name: str, seeds: int) -> dic
 
 
 HEADS = ("campaigns", "true_gain", "true_gain_se", "reported_less_true", "shipped", "helpful_shipped",
-         "useless_shipped", "harmful_shipped", "proven", "falsely_proven", "total_proven", "interval_covers")  # fmt: skip
+         "useless_shipped", "harmful_shipped", "proven", "falsely_proven", "total_proven",
+         "interval_covers")  # fmt: skip
 
 
 def print_table(rows: dict[str, Any]) -> None:

@@ -145,6 +145,23 @@ def test_shipping_rules(rule: str, runs: int, n_images: int, expected: list[bool
     assert posterior.ship(known, np.full(4, -1), runs, rule).tolist() == expected  # type: ignore[arg-type]
 
 
+def test_what_ships_from_a_harmful_pool_must_be_surer() -> None:
+    """The first of five changes helps with .53; alone among harmful ones that is not enough."""
+
+    def shipped(others: float) -> bool:
+        mean = np.array([[0.4, *[others] * 4]])
+        chance = np.array([[0.53, 0.2, 0.2, 0.2, 0.2]])
+        belief = Belief(mean, mean * 0 + 1, chance, np.array([85.0]), np.array([1.0]), 300)
+        return bool(posterior.ship(belief, np.full(5, -1), 20)[0, 0])
+
+    assert shipped(-0.5)
+    assert not shipped(-1.0)
+
+
+def test_short_lists_expect_no_loss() -> None:
+    assert (gibbs.slab_mean(gibbs.SHORT_LIST), gibbs.slab_mean(gibbs.SHORT_LIST + 1)) == (0.0, -0.3)
+
+
 def test_shipping_takes_the_best_level_of_a_factor() -> None:
     known = belief([0.5, 0.9, 0.4, 0.3], [0.9, 0.8, 0.7, 0.7])
     assert posterior.ship(known, np.array([0, 0, 0, -1]), 12).tolist() == [False, True, False, True]
