@@ -30,46 +30,45 @@ from convlift.study.symptoms import Symptom
 from convlift.trial.order import Order
 from convlift.trial.run import run_trial
 
-LEARNING_RATES, BATCH_SIZES, SEEDS = (1e-3, 4e-3), (4, 16, 64, 256), 3
+LEARNING_RATES, BATCH_SIZES, SEEDS = (1e-3, 4e-3), (16, 64, 128, 256), 3
 FACTORS = {"batch size x0.5": (0.5, 1), "batch size x2": (2, 1), "rate x0.3": (1, 0.3), "rate x3": (1, 3)}
-SYMPTOMS = (Symptom.LARGE_BATCHES, Symptom.NOISY_GRADIENTS)
 
 
 class Row(NamedTuple):
-    """One baseline: its accuracy in points, its mean agreement, how many of its trainings showed each of SYMPTOMS, and
-    what each of FACTORS adds, in points."""
+    """One baseline: its accuracy in points, its mean agreement, in how many of its trainings batches were called large,
+    and what each of FACTORS adds, in points."""
 
     data: str
     learning_rate: float
     batch_size: int
     accuracy: float
     agreement: float
-    symptoms: tuple[int, ...]
+    large: int
     effects: tuple[float, ...]
 
 
-def trained(folder: Path, name: str, rate: float, batch: int, seed: int) -> tuple[float, float, set[Symptom]]:
-    """Accuracy on the official test in points, the mean agreement, and the symptoms."""
+def trained(folder: Path, name: str, rate: float, batch: int, seed: int) -> tuple[float, float, bool]:
+    """Accuracy on the official test in points, the agreement, and whether batches are called large."""
     dataset, labels, _ = opened(folder, name)
     recipe = BASELINE.edit(data={"resolution": RESOLUTION[name]}, training={"learning_rate": rate, "batch_size": batch})
     outcome = run_trial(Order(recipe, seed), dataset, folder)
     right = outcome.test_probabilities.argmax(1) == labels
     facts = Facts(training_images=TRAIN, classes=10)
     found = diagnose(outcome, dataset.labels[dataset.splits.validation], recipe, facts)
-    symptoms = {each.symptom for each in found}
-    return 100.0 * float(right[-OFFICIAL:].mean()), outcome.curve[-1].gradient_agreement or 0.0, symptoms
+    large = any(each.symptom is Symptom.LARGE_BATCHES for each in found)
+    return 100.0 * float(right[-OFFICIAL:].mean()), outcome.curve[-1].gradient_agreement or 0.0, large
 
 
 def measure(folder: Path, name: str, rate: float, batch: int) -> Row:
     """A baseline and its four changes."""
     own = [trained(folder, name, rate, batch, seed) for seed in range(SEEDS)]
     accuracy, agreement = (float(np.mean([run[place] for run in own])) for place in (0, 1))
-    shown = tuple(sum(symptom in symptoms for _, _, symptoms in own) for symptom in SYMPTOMS)
+    large = sum(run[2] for run in own)
     effects = []
     for of_batch, of_rate in FACTORS.values():
         changed = [trained(folder, name, rate * of_rate, int(batch * of_batch), seed)[0] for seed in range(SEEDS)]
         effects.append(float(np.mean(changed) - accuracy))
-    return Row(name, rate, batch, accuracy, agreement, shown, tuple(effects))
+    return Row(name, rate, batch, accuracy, agreement, large, tuple(effects))
 
 
 def in_words(effects: Iterable[float]) -> str:
@@ -99,14 +98,12 @@ def main() -> None:
             row = future.result()
             rows.append(row)
             print(f"{row.data:8} {row.learning_rate:<6g} {row.batch_size:4}  {row.accuracy:.1f}  ", end="")
-            print(f"agreement {row.agreement:+.3f} {row.symptoms}  {in_words(row.effects)}", flush=True)
-    for place, symptom in enumerate(SYMPTOMS):
-        shown = [row.symptoms[place] for row in rows]
-        if sum(shown):
-            means = np.average([row.effects for row in rows], axis=0, weights=shown)
-            print(f"{symptom.value}: {sum(shown)} of {SEEDS * len(rows)} trainings  {in_words(means)}")
-    means = np.average([row.effects for row in rows], axis=0, weights=[SEEDS - sum(row.symptoms) for row in rows])
-    print(f"neither: {in_words(means)}")
+            print(f"agreement {row.agreement:+.3f} large in {row.large}  {in_words(row.effects)}", flush=True)
+    large = np.array([row.large for row in rows])
+    for title, weights in (("called large", large), ("not called large", SEEDS - large)):
+        if weights.sum():
+            means = np.average([row.effects for row in rows], axis=0, weights=weights)
+            print(f"{title}: {weights.sum()} trainings  {in_words(means)}")
     (RESULTS / "gradient-noise.json").write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
 
 

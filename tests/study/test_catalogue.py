@@ -7,6 +7,7 @@ from starts import DIGITS, FLOWERS, PHOTOS, STARTS, XRAYS, start
 
 from convlift.errors import RecipeError
 from convlift.recipe import Recipe
+from convlift.recipes import built_in
 from convlift.study.candidates import CATALOGUE
 from convlift.study.intervention import misfit, why_unfit
 
@@ -92,6 +93,16 @@ def test_edits_of_different_factors_commute(name, facts):
                 one.edit(other.edit(recipe))
             continue
         assert there == one.edit(other.edit(recipe)), f"{one.name} and {other.name} depend on their order"
+
+
+def test_the_batches_of_the_last_phase_are_candidates():
+    """A start that fine-tunes is diagnosed by its second phase, whose batches answer its symptom."""
+
+    def fit(recipe):
+        return {each.name for each in fitting(built_in(recipe), FLOWERS) if "batch size" in each.name}
+
+    assert fit("plain") == {"batch size x2", "batch size x0.5"}
+    assert fit("transfer") == {"fine-tuning batch size x2", "fine-tuning batch size x0.5"}
 
 
 @pytest.mark.parametrize("name", STARTS)

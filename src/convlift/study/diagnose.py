@@ -32,9 +32,9 @@ JUMP = 1.5  # from one epoch's validation loss to the next; twice, since one jum
 # The loss of a network that has learned nothing is ln K (Karpathy 2019, "verify loss @ init").
 NOTHING_LEARNED = 0.95  # times ln K, in the last epoch of training
 WILD_START = 1.5  # times ln K, in the mean over the first epoch: worse than guessing for most of it
-# Of the gradients of two batches, in the second half of training. benchmarks/gradient_noise.py measures what smaller
-# batches and smaller steps add beyond either bound.
-LARGE_BATCHES, NOISY_GRADIENTS = 0.25, 0.03
+# Agreement of the gradients of two batches, in the second half of training: beyond it half of the batch adds points
+# (benchmarks/gradient_noise.py). How noisy the gradients of small batches are says nothing of what to change.
+LARGE_BATCHES = 0.25
 
 
 @dataclass(frozen=True)
@@ -161,17 +161,18 @@ def _of_the_losses(losses: list[float], outcome: Outcome, labels_n: NDArray[np.i
 
 
 def _of_the_gradients(last: EpochReport, recipe: Recipe) -> Iterator[Diagnosis]:
-    """Whether batches are large or small beside the gradient noise scale (McCandlish et al. 2018, section 2.2)."""
+    """Whether batches are large beside the gradient noise scale (McCandlish et al. 2018, section 2.2)."""
     if last.gradient_agreement is None or last.gradient_error is None:
         return
     tuned = recipe.training.fine_tuning
     batch = tuned.batch_size if tuned and last.phase == "fine-tune" else recipe.training.batch_size
     mean, within = last.gradient_agreement, 2 * last.gradient_error
-    said = f"the gradients of two batches of {batch} agree by {mean:.2f} ± {within:.2f}, where 1 would be without noise"
     if mean - within > LARGE_BATCHES:
-        yield Diagnosis(Symptom.LARGE_BATCHES, f"{said} (a noise scale of {batch * (1 / mean - 1):.0f} images)")
-    if mean + within < NOISY_GRADIENTS:
-        yield Diagnosis(Symptom.NOISY_GRADIENTS, said)
+        yield Diagnosis(
+            Symptom.LARGE_BATCHES,
+            f"the gradients of two batches of {batch} agree by {mean:.2f} ± {within:.2f}, where 1 would be no noise at "
+            f"all (gradient noise scale {batch * (1 / mean - 1):.0f} images)",
+        )
 
 
 def _loss_error(outcome: Outcome, labels_n: NDArray[np.int64]) -> float:

@@ -17,4 +17,3 @@ class Symptom(Enum):
     OVER_AUGMENTED = "over-augmented"
     UNSTABLE = "unstable"
     LARGE_BATCHES = "batches larger than they need be"
-    NOISY_GRADIENTS = "noisy gradients"
