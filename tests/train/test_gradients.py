@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from convlift.train.gradients import APART, FEWEST_PAIRS, Agreed, Agreement
+from convlift.train.gradients import FEWEST_PAIRS, Agreed, Agreement
 
 DIRECTIONS, NOISE_SCALE = 50, 11.0
 
@@ -58,7 +58,7 @@ def test_its_error_is_what_repetitions_scatter_by() -> None:
 
 def test_it_is_one_without_noise_and_nothing_without_signal() -> None:
     rng = torch.Generator().manual_seed(0)
-    same = agreed([torch.ones(8, DIRECTIONS)] * APART * FEWEST_PAIRS)
+    same = agreed([torch.ones(8, DIRECTIONS)] * 8 * FEWEST_PAIRS)
     assert same == pytest.approx((1.0, 0.0))
     noise = agreed([torch.randn((8, DIRECTIONS), generator=rng) for _ in range(2000)])
     assert noise is not None
@@ -67,8 +67,8 @@ def test_it_is_one_without_noise_and_nothing_without_signal() -> None:
 
 def test_what_cannot_be_compared_is_none() -> None:
     ones = torch.ones(8, DIRECTIONS)
-    enough = [ones] * APART * FEWEST_PAIRS
-    assert agreed(enough[:APART]) is None
+    enough = [ones] * 8 * FEWEST_PAIRS
+    assert agreed(enough[: 2 * FEWEST_PAIRS - 2]) is None
     assert agreed(*[[ones, ones[:3]]] * 2 * FEWEST_PAIRS) is None  # a short last batch
     assert agreed(*[[ones]] * 4 * FEWEST_PAIRS) is None  # no two batches of one epoch
     assert agreed([0 * each for each in enough]) is None
