@@ -7,6 +7,15 @@ seeds; its effect is the difference of mean accuracy on the 10,000 official test
 error of about .7.
 
 Command: OMP_NUM_THREADS=1 python benchmarks/gradient_noise.py [--data ../shared/data] [--workers 2]
+Last result (one Zen 3 core shared with other work, 15 minutes; `benchmarks/results/gradient-noise.json`), mean effects:
+
+                                   batch size x0.5     x2     rate x0.3     x3
+    agreement over .25, 12 baselines          +2.0   -3.5          -4.3   -1.4
+    at most .25, 4                            +0.2   +0.2          -1.6   -4.1
+    called large, 8 of 48 trainings           +2.6   -4.5          -4.8   -3.0
+
+With batches of 256 and 12 steps an epoch there are few pairs, so most large batches are not called so. Low agreement was
+tried as a symptom of too large steps: at .04 and below, half of the rate added 2 points in one case and lost 2 in two.
 """
 
 import argparse
@@ -24,7 +33,7 @@ import numpy as np
 from planted import BASELINE, TRAIN, write_images
 from small_budgets import FASHION, OFFICIAL, RESOLUTION, RESULTS, opened, write_fashion
 
-from convlift.study.diagnose import diagnose
+from convlift.study.diagnose import LARGE_BATCHES, diagnose
 from convlift.study.intervention import Facts
 from convlift.study.symptoms import Symptom
 from convlift.trial.order import Order
@@ -99,8 +108,13 @@ def main() -> None:
             rows.append(row)
             print(f"{row.data:8} {row.learning_rate:<6g} {row.batch_size:4}  {row.accuracy:.1f}  ", end="")
             print(f"agreement {row.agreement:+.3f} large in {row.large}  {in_words(row.effects)}", flush=True)
-    large = np.array([row.large for row in rows])
-    for title, weights in (("called large", large), ("not called large", SEEDS - large)):
+    large, over = np.array([row.large for row in rows]), np.array([row.agreement > LARGE_BATCHES for row in rows])
+    for title, weights in (
+        ("called large", large),
+        ("not called large", SEEDS - large),
+        (f"agreement over {LARGE_BATCHES}", SEEDS * over),
+        (f"at most {LARGE_BATCHES}", SEEDS * ~over),
+    ):
         if weights.sum():
             means = np.average([row.effects for row in rows], axis=0, weights=weights)
             print(f"{title}: {weights.sum()} trainings  {in_words(means)}")

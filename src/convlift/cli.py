@@ -75,8 +75,8 @@ def improve(
         typer.Option(
             min=2,
             max=10,
-            help="Folds of a nested cross-validation, 5 where no number is given: every image is tested once, by one "
-            "of as many campaigns that share the budget. For data sets under about 1,000 images.",
+            help="2 to 10 folds of a nested cross-validation, 5 where no number is given: every image is tested once, "
+            "by one of as many campaigns that share the budget. For data sets under about 1,000 images.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -116,6 +116,8 @@ def improve(
             print(json.dumps(preview_document(plan)))
         else:
             print_preview(plan, Console())
+        if not plan.is_possible:
+            raise typer.Exit(ConvliftError.exit_code)
         return
     campaign = api.improve(data, budget, **options)
     if as_json:
@@ -220,7 +222,10 @@ def recipes(
     from convlift.section import levers
 
     if show is not None:
-        print(built_in(show).to_yaml(), end="")
+        chosen = built_in(show)
+        print(
+            json.dumps({"schema_version": 1, "recipe": chosen.model_dump()}) if as_json else chosen.to_yaml().rstrip()
+        )
         return
     if as_json:
         named = {entry.name: {"summary": entry.summary, "recipe": entry.recipe.model_dump()} for entry in BUILT_IN}

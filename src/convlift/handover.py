@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from convlift.campaign.judgement import Judgement, final_runs, lost_runs
 from convlift.campaign.power import power_of
 from convlift.campaign.space import Frozen
+from convlift.campaign.start import passed_over_in_words
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.deploy.folder import ModelConfig, write_model_folder
@@ -22,6 +23,7 @@ from convlift.outcome import Estimate, Result
 from convlift.recipe import Recipe
 from convlift.report.narration import environment, plain, result_of, story_of, tell
 from convlift.report.page import render
+from convlift.report.sentences import found_in_words
 
 REPORT = "report.html"
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
@@ -34,6 +36,8 @@ def result_from(
     splits = dataset.splits
     trials = desk.ledger.trials()
     notes = [judged.warning] if judged.warning else []
+    if (passed_over := desk.ledger.recall("passed over")) is not None:
+        notes.append(passed_over_in_words(passed_over))
     if all(run.status == "stopped" for run in final_runs(desk.ledger)):
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
     if lost := lost_runs(desk.ledger):
@@ -167,7 +171,7 @@ def scores_of(result: Result) -> dict[str, Any]:
         f"{title_of(result.metric)} on {result.counts['test']} sealed test images": in_words(result.final),
         f"{title_of(result.metric)} of the baseline there": in_words(result.baseline),
         "gain in points": f"{result.gain_points.value:+.1f} (95% interval {result.gain_points.low:+.1f} to "
-        f"{result.gain_points.high:+.1f}){', proven' if result.proven else ', not proven'}",
+        f"{result.gain_points.high:+.1f}), {found_in_words(result)}",
     }
 
 

@@ -27,6 +27,7 @@ from convlift.ledger.records import TrialRecord
 from convlift.outcome import Result
 from convlift.report.folds import tell_folds
 from convlift.report.narration import environment, plain, result_of
+from convlift.report.sentences import found_in_words
 
 FEW_OF_A_CLASS = 5  # images in a fold
 
@@ -212,7 +213,7 @@ def scores_of(study: Study, result: Result, record: TrialRecord) -> dict[str, st
         f"{title} ({where}; of the procedure, this network itself was not tested)": in_words(result.final),
         f"{title} of the baseline there": in_words(result.baseline),
         "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f})"
-        f"{', proven' if result.proven else ', not proven'}",
+        f", {found_in_words(result)}",
         f"{title} of this network on {result.counts['validation']} validation images": (
             f"{study.score_points(record) / 100:.3f}"
         ),

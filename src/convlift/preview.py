@@ -31,7 +31,7 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
 
     Raises what `conduct` and `conduct_folds` raise of the data, the recipe and the weights.
     """
-    budget_seconds = request.budget_seconds
+    budget_seconds, more = request.budget_seconds, 1.0
     if folds is None:
         dataset, _ = open_data(
             request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
@@ -41,6 +41,7 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
     else:
         nest = cut_folds(request, folds, progress, stop)
         request, (dataset, _) = nest.request_of(1, nest.fold_seconds), nest.fold(1)
+        more = folds / (1.0 - nest.reserve)  # of the whole budget, for a second more of each fold
         study = study_of(request, dataset)
         power = power_before(nest.study, nest.whole, folds=folds)
     splits, store = dataset.splits, dataset.store
@@ -48,6 +49,8 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
     for point in study.points:
         progress.show(f"timing some steps of {point.name}")
         timed[point.name] = _calibrated(point, dataset)
+    quickest = min(timed.values(), key=lambda one: one.in_epochs)
+    needed = _overhead(study, request, timed) + FEWEST * quickest.in_epochs
     seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
     return Preview(
         data=dataset.name,
@@ -62,6 +65,8 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
         starts=tuple(_start(study, request, point, timed) for point in study.points),
         detectable=expected_in_words(len(splits.test if folds is None else store.labels), power),
         budget_seconds=budget_seconds,
+        needed_seconds=budget_seconds + more * (needed - request.budget_seconds),
+        fewest=FEWEST,
         workers=request.workers,
         folds=folds or 0,
         fold_seconds=request.budget_seconds if folds else 0.0,
@@ -87,7 +92,7 @@ def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
 def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str, Timed]) -> StartPreview:
     """The campaign from one point, divided as campaign/plan.py would after the probes of all points."""
     own = timed[point.name]
-    left = request.budget_seconds - study.closing_seconds - LOADING_SECONDS - _probing(study, request, timed)
+    left = request.budget_seconds - _overhead(study, request, timed)
     trainings = max(0, math.floor(left * request.workers / own.in_epochs))
     pilots = finals = 0
     if left >= FEWEST * own.in_epochs:
@@ -111,11 +116,17 @@ def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str
         own.seconds,
         own.in_epochs,
         trainings,
+        math.floor(max(trainings - finals - pilots * timed[BASELINE].in_epochs / own.in_epochs, 0.0)),
         pilots,
         finals,
         chosen if trainings else (),
         left_out,
     )
+
+
+def _overhead(study: Study, request: Request, timed: dict[str, Timed]) -> float:
+    """Seconds of the budget that no campaign's trainings have."""
+    return study.closing_seconds + LOADING_SECONDS + _probing(study, request, timed)
 
 
 def _probing(study: Study, request: Request, timed: dict[str, Timed]) -> float:

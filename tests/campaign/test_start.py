@@ -8,7 +8,7 @@ from made_up import BASELINE, FACTS, World, desk_in, diverges, outline, residual
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.plan import divide, has_room
-from convlift.campaign.start import choose_start
+from convlift.campaign.start import choose_start, passed_over_in_words
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.job import Job
 from convlift.recipe import Recipe
@@ -46,6 +46,27 @@ def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(
     assert [verdict.name for verdict in others] == [candidate.name for candidate in frozen.candidates]
     assert all(trial.recipe == study.baseline for trial in pilots)
     assert len({trial.seed for trial in trials}) == len(trials)
+
+
+def test_a_better_network_that_leaves_no_time_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(seed=1, effects={residual: 6.0}, n=400, nt=800)
+    study = study_of(world, STARTS)
+    monkeypatch.setattr("convlift.campaign.start.has_room", lambda _study, _desk, recipe: not residual(recipe))
+    with desk_in(tmp_path / "run", world, 35) as desk:
+        start = choose_start(study, desk)
+        kept = desk.ledger.recall("passed over")
+    assert start.name != "residual"
+    name, score, chosen, each, _ = kept
+    assert (name, score > chosen, each > 0) == ("residual", True, True)
+    assert "did not start from residual" in passed_over_in_words(kept)
+
+
+def test_nothing_is_passed_over_where_the_best_is_taken(tmp_path: Path) -> None:
+    world = World(seed=1, effects={residual: 6.0}, n=400, nt=800)
+    study = study_of(world, STARTS)
+    with desk_in(tmp_path / "run", world, 35) as desk:
+        choose_start(study, desk)
+        assert desk.ledger.recall("passed over") is None
 
 
 def test_without_other_starts_the_baseline_is_searched_and_may_ship_unchanged(tmp_path: Path) -> None:

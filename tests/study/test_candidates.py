@@ -148,7 +148,7 @@ def test_what_costs_too_much_is_left_out_with_its_price():
     chosen, left_out = candidates(start("plain", FLOWERS), FLOWERS, (), 100, cost=cost, dearest=2.5)
     assert "epochs x2" in {each.name for each in chosen}
     assert next(each.cost for each in chosen if each.name == "epochs x2") == 2
-    assert "3.0 of the start's" in next(each.reason for each in left_out if each.name == "epochs x3")
+    assert "3.00 of the start's" in next(each.reason for each in left_out if each.name == "epochs x3")
 
 
 def test_a_place_on_a_short_list_goes_to_what_is_worth_its_price():

@@ -1,6 +1,8 @@
 """Which network the search starts from: cheap probes of a few very different ones."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from convlift.campaign.plan import FEWEST as AFTER_EACH_OTHER
 from convlift.campaign.plan import MOST_PILOTS, has_room
@@ -41,8 +43,30 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     quickest = min(records, key=lambda record: study.seconds(record.recipe, records))
     able = [record for record in records if has_room(study, desk, record.recipe)] or [quickest]
     best = max(able, key=lambda record: _rank(study, record))
+    _keep_passed_over(study, desk, records, best)
     desk.ledger.record("start", [best.names[0] if best.role == "probe" else BASELINE, best.fingerprint])
     return _known(study, desk, desk.ledger.recall("start"))
+
+
+def _keep_passed_over(study: Study, desk: Desk, records: Sequence[TrialRecord], best: TrialRecord) -> None:
+    """Write down, and say, which better network was no start because the time left for it was too short."""
+    first = max(records, key=lambda record: _rank(study, record))
+    if _rank(study, first) <= _rank(study, best):
+        return
+    each, left = study.seconds(first.recipe, records), desk.left() - study.closing_seconds
+    allow = format_duration(math.ceil(desk.budget_seconds + AFTER_EACH_OTHER * each - left + 1.0))
+    known = [first.names[0] if first.role == "probe" else BASELINE, study.score_points(first), study.score_points(best)]
+    desk.ledger.record("passed over", [*known, each, allow])
+
+
+def passed_over_in_words(kept: list[Any]) -> str:
+    """The note of a start that was passed over, for a report."""
+    name, score, chosen, each, allow = kept
+    return (
+        f"The search did not start from {name}, whose first training scored {score / 100:.3f} in validation where the "
+        f"start's scored {chosen / 100:.3f}: one training takes {each:.0f} s here, and {AFTER_EACH_OTHER} of them must "
+        f"fit into what the probes leave. --budget {allow} in another run folder leaves room for it."
+    )
 
 
 def _known(study: Study, desk: Desk, kept: list[str]) -> StartingPoint:

@@ -14,13 +14,16 @@ from convlift.report.document import SCHEMA_VERSION
 from convlift.report.sentences import counted, duration, printable, signed
 from convlift.study.candidates import Candidate, LeftOut
 
+NAMED = 10  # classes
+
 
 @dataclass(frozen=True)
 class StartPreview:
     """A campaign from one starting point, if that becomes the start.
 
     first_seconds, seconds: of its first training here, with the extraction of features, and of every further one;
-    trainings, pilots, finals: what the budget buys, as `campaign.plan.Division`; 0 where it buys no campaign.
+    trainings: of it, that fit; searches: of them, beside pilots (runs of the baseline) and finals (of what ships); 0
+    where the budget buys no campaign.
     """
 
     name: str
@@ -29,6 +32,7 @@ class StartPreview:
     first_seconds: float
     seconds: float
     trainings: int
+    searches: int
     pilots: int
     finals: int
     candidates: tuple[Candidate, ...]
@@ -40,6 +44,7 @@ class Preview:
     """counts: images of each split; images_per_class: classes by number of images, test aside; starts: the baseline
     first, which one a campaign takes is seen from its probes; detectable: what this test can prove, in words.
 
+    needed_seconds: the budget that a campaign from the quickest start needs; fewest: how many trainings that is.
     folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
     """
 
@@ -56,8 +61,15 @@ class Preview:
     detectable: str
     budget_seconds: float
     workers: int
+    needed_seconds: float
+    fewest: int
     folds: int = 0
     fold_seconds: float = 0.0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the budget buys a campaign from any start."""
+        return any(start.trainings for start in self.starts)
 
 
 def document(plan: Preview) -> dict[str, Any]:
@@ -88,6 +100,7 @@ def _start(start: StartPreview) -> dict[str, Any]:
         "seconds_first": start.first_seconds,
         "seconds": start.seconds,
         "trainings": start.trainings,
+        "searches": start.searches,
         "pilots": start.pilots,
         "finals": start.finals,
         "candidates": [
@@ -127,8 +140,6 @@ def print_preview(plan: Preview, console: Console) -> None:
                 f"agree on is trained on all images. All that takes {duration(plan.budget_seconds)}."
             )
         )
-    if plan.starts and not any(start.trainings for start in plan.starts):
-        console.print(Text("The budget is too short for a campaign from any of them.", "bold red"))
     console.print(Text(plan.detectable))
     for area in get_args(Area):
         table = _changes(plan, area)
@@ -142,15 +153,27 @@ def print_preview(plan: Preview, console: Console) -> None:
             "replace something here."
         )
     )
+    if not plan.is_possible:
+        part = f" ({duration(plan.fold_seconds)} for each of {plan.folds} folds)" if plan.folds else ""
+        console.print(
+            Text(
+                f"\nThe budget, {duration(plan.budget_seconds)}{part}, is too short for a campaign from any of the "
+                f"starts: {plan.fewest} trainings, one after the other, must fit beside the probes. Allow about "
+                f"{duration(plan.needed_seconds)}.",
+                "bold red",
+            )
+        )
 
 
 def _data(plan: Preview) -> list[str]:
     counts = plan.counts
     few, many = min(plan.images_per_class), max(plan.images_per_class)
+    names = ", ".join(plan.classes[:NAMED]) + (", ..." if len(plan.classes) > NAMED else "")
     kind = "colour" if plan.channels == 3 else "grey"
     lines = [
         f"{printable(plan.data)}: {counted(len(plan.classes), 'class', 'classes')}, {kind} images of about "
         f"{plan.resolution} pixels; {few} to {many} images a class beside the test",
+        f"classes: {printable(names)}",
         f"{counts['train']} for training, {counts['validation']} for validation, {counts['test']} in "
         + (f"the sealed test of the first of {plan.folds} folds" if plan.folds else "the sealed test"),
     ]
@@ -161,9 +184,8 @@ def _data(plan: Preview) -> list[str]:
 def _starts(plan: Preview) -> Table:
     table = _table(("starting point", "why", "a training", "budget buys", "changes"))
     for start in plan.starts:
-        search = start.trainings - start.pilots - start.finals
         first = f" (first {duration(start.first_seconds)})" if start.first_seconds > 1.1 * start.seconds else ""
-        buys = f"{start.pilots} + {search} + {start.finals} trainings" if start.trainings else "too little"
+        buys = f"{start.pilots} + {start.searches} + {start.finals} trainings" if start.trainings else "too little"
         name = f"{start.name} ({plan.baseline_name})" if start is plan.starts[0] else start.name
         cells = name, start.reason, f"{duration(start.seconds)}{first}", buys, str(len(start.candidates))
         table.add_row(*(printable(cell) for cell in cells))

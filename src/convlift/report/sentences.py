@@ -86,13 +86,17 @@ def sealed_images(result: Result) -> str:
     return "the sealed test images" if count is None else counted(count, "sealed test image")
 
 
+def found_in_words(result: Result) -> str:
+    """What the interval says of the gain."""
+    return {"better": "proven", "worse": "proven to be worse", "unclear": "not proven"}[conclusion(result)]
+
+
 def headline(result: Result) -> str:
     """The answer in one line, in ASCII so that every terminal shows it."""
     value, low, high = interval(result.gain_points)
-    found = {"better": "proven", "worse": "proven to be worse", "unclear": "not proven"}[conclusion(result)]
     return (
         f"{printable(title_of(result.metric))} {result.baseline.value:.3f} -> {result.final.value:.3f}: {value} points "
-        f"(95% interval {low} to {high}), {found} on {sealed_images(result)}"
+        f"(95% interval {low} to {high}), {found_in_words(result)} on {sealed_images(result)}"
     )
 
 

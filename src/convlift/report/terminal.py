@@ -39,6 +39,8 @@ def print_result(result: Result, console: Console) -> None:
         _print_remainder(result, console)
     else:
         console.print("\nNo change was tried.")
+    if conclusion(result) == "worse":
+        console.print(Text("What was found is worse than the baseline: keep the baseline.", "bold"))
     for note in result.notes:
         console.print(Text(f"note: {printable(note)}"))
     for finding in result.findings:

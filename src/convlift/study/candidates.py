@@ -109,7 +109,7 @@ def candidates(
             reason = f"the budget has room for {limit} candidates; joint changes, which cost more, take {SHORT}"
         price = cost(intervention.edit(recipe)) if cost and not reason else 1.0
         if price > dearest:
-            reason = f"one training would cost {price:.1f} of the start's; at most {dearest:g} are allowed"
+            reason = f"one training would cost {price:.2f} of the start's; at most {dearest:g} are allowed"
         if reason:
             left_out.append(LeftOut(intervention.name, intervention.area, reason))
         else:
@@ -154,7 +154,7 @@ def _no_place(candidate: Candidate, chosen: Sequence[Candidate], limit: int) -> 
         return f"a list of {limit} changes holds one level of a factor first, and another one promises more"
     if candidate.promise > min(each.promise for each in chosen):
         return f"of {limit} changes each area holds a fifth, and this one's place went to another area"
-    return f"there is room for {limit} changes now, and others promise more"
+    return f"there is room for {limit} changes now, and others promise more for what they cost"
 
 
 def _balanced(fitting: list[Candidate], limit: int) -> list[Candidate]:

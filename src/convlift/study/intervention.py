@@ -139,7 +139,7 @@ def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> str:
     except RecipeError as error:
         return str(error)
     if edited == recipe:
-        return "the recipe already has it"
+        return "it would change nothing in this recipe"
     return misfit(edited)
 
 
