@@ -14,8 +14,8 @@ Last result (one Zen 3 core shared with other work, 15 minutes; `benchmarks/resu
     at most .25, 4                            +0.2   +0.2          -1.6   -4.1
     called large, 8 of 48 trainings           +2.6   -4.5          -4.8   -3.0
 
-With batches of 256 and 12 steps an epoch there are few pairs, so most large batches are not called so. Low agreement was
-tried as a symptom of too large steps: at .04 and below, half of the rate added 2 points in one case and lost 2 in two.
+With batches of 256 and 12 steps an epoch there are few pairs, so most large batches are not called so. Low agreement
+was tried as a symptom of too large steps: at about .04 half of the rate added 2 points once and lost 2 once.
 """
 
 import argparse

@@ -171,7 +171,7 @@ def test_verdicts_and_their_reasons() -> None:
     assert [verdict.label for verdict in found] == ["proven", "likely", "undecided", "harmful", "undecided"]
     assert "p = 0.010 after correction for 5 changes" in found[0].reason
     assert "the interval reaches below zero" in found[2].reason
-    assert found[1].reason.startswith("switched on in 14 of 30 trials; +0.9 points, interval -0.1 to 1.9")
+    assert found[1].reason.startswith("switched on in 14 of 30 trials; +0.9 points, interval -0.1 to +1.9")
     assert found[4].reason.startswith("never switched on")
     assert (found[1].trials, found[1].shipped, found[2].shipped) == (14, True, False)
 

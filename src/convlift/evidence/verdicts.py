@@ -143,7 +143,8 @@ def _on_the_test(tests: ChangeTests, k: int) -> str:
 
 
 def _interval(share: Estimate) -> str:
-    return f"{share.value:+.1f} points, interval {share.low:.1f} to {share.high:.1f}"
+    value, low, high = (round(side, 1) + 0.0 for side in (share.value, share.low, share.high))  # no -0.0
+    return f"{value:+.1f} points, interval {low:+.1f} to {high:+.1f}"
 
 
 def _meaning(label: Label, share: Estimate, chance: float) -> str:
