@@ -1,5 +1,6 @@
 """The command line: parse, call, print; nothing else."""
 
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -19,6 +20,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"convlift {importlib.metadata.version('convlift')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make a convolutional image classifier better, and prove what each change bought."""
+
 
 Data = Annotated[
     str,
