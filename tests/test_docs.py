@@ -148,7 +148,10 @@ def quoted() -> list[tuple[str, str]]:
         ("docs/method.md", f"lose {caution.BEARABLE_POINTS:g} points at most"),
         ("docs/method.md", f"a score to {caution.KNOWN_TO:g} points"),
         ("docs/method.md", f"m is {gibbs.SLAB_MEAN:g}, and 0 for lists of up to {gibbs.SHORT_LIST} changes"),
-        ("docs/method.md", f"lose over {-posterior.HARMFUL_POOL:g} points on average"),
+        (
+            "docs/method.md",
+            f"lose over {-posterior.HARMFUL_POOL:g} points on average, each counted as {posterior.COUNTED:g}",
+        ),
         ("docs/method.md", f"worth {posterior.POINTS_PER_TRAINING:g} points"),
         ("docs/method.md", f"for the first {gibbs.WEIGHTED_AFTER} runs"),
         ("docs/method.md", f"s2 = {gibbs.RESHUFFLE_POINTS:g}^2 / n"),

@@ -31,9 +31,10 @@ POINTS_PER_TRAINING = (
     0.2  # charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
 )
 LEAN_RUNS, LEAN_IMAGES = 60, 2000
-# Where the mean belief over all changes is under -.4 points, most of them harm: it is -.6 to -.9 there and -.1 in the
-# standard world. Asking P > .55 then gains .1 of true gain; in the standard world it would lose .3 to .7 (simulated).
-HARMFUL_POOL, WARY = -0.4, 0.55
+# The mean belief over all changes, each counted as 1 point either way at most, is about -.5 where most of them harm and
+# -.1 in the standard world; a few that harm much do not make a harmful pool. In one, asking P > .55 of what ships gains
+# .1 to .2 of true gain; elsewhere it would lose .1 to .5 (simulated).
+HARMFUL_POOL, COUNTED, WARY = -0.33, 1.0, 0.55
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def ship(belief: Belief, groups: NDArray[np.int64], runs: int, rule: Literal["au
     if rule == "lean" or (rule == "auto" and informed):
         wanted = belief.probability > 0.6
     else:
-        pool = belief.mean.mean(axis=-1, keepdims=True) if belief.mean.shape[-1] else 0.0
+        counted = np.clip(belief.mean, -COUNTED, COUNTED)
+        pool = counted.mean(axis=-1, keepdims=True) if counted.shape[-1] else 0.0
         wanted = (belief.probability > np.where(pool < HARMFUL_POOL, WARY, 0.5)) & (belief.mean > 0.03)
     if belief.tried is not None:
         wanted = wanted & belief.tried
