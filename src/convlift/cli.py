@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from convlift.errors import ConvliftError
+from convlift.outcome import Result
 
 app = typer.Typer(
     name="convlift",
@@ -107,40 +108,23 @@ def improve(
     The same command continues an interrupted campaign. Exit code 4: finished without a reliable improvement.
     """
     from convlift import api
-    from convlift.report.document import document
-    from convlift.report.preview import document as preview_document
-    from convlift.report.preview import print_preview
-    from convlift.report.terminal import print_result
+    from convlift.report.preview import document, print_preview
 
     options = api.Options(
-        current=current,
-        out=out,
-        backbone=backbone,
-        weights=weights,
-        root=root,
-        seed=seed,
-        workers=workers,
-        ship=ship,
-        metric=metric,
-        group_from=group_from,
-        priors=priors,
-        cv=cv,
-        quiet=quiet,
-    )
+        current=current, out=out, backbone=backbone, weights=weights, root=root, seed=seed, workers=workers, ship=ship,
+        metric=metric, group_from=group_from, priors=priors, cv=cv, quiet=quiet,
+    )  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, **options)
         if as_json:
-            print(json.dumps(preview_document(plan)))
+            print(json.dumps(document(plan)))
         else:
             print_preview(plan, Console())
         if not plan.is_possible:
             raise typer.Exit(ConvliftError.exit_code)
         return
     campaign = api.improve(data, budget, **options)
-    if as_json:
-        print(json.dumps(document(campaign.result)))
-    else:
-        print_result(campaign.result, Console())
+    _show(campaign.result, as_json)
     if not campaign.result.proven:
         raise typer.Exit(NO_RELIABLE_IMPROVEMENT)
 
@@ -299,14 +283,8 @@ def report(
 ) -> None:
     """Show a finished campaign's result again, and render report.html anew."""
     from convlift import api
-    from convlift.report.document import document
-    from convlift.report.terminal import print_result
 
-    campaign = api.report(run)
-    if as_json:
-        print(json.dumps(document(campaign.result)))
-    else:
-        print_result(campaign.result, Console())
+    _show(api.report(run).result, as_json)
 
 
 @app.command(epilog="Example: convlift priors runs/photos-1a2b3c4d runs/leaves-5e6f7a8b --out priors.json")
@@ -325,6 +303,16 @@ def priors(
         print(json.dumps(document(found)))
     else:
         print_expectations(found, Console())
+
+
+def _show(result: Result, as_json: bool) -> None:
+    from convlift.report.document import document
+    from convlift.report.terminal import print_result
+
+    if as_json:
+        print(json.dumps(document(result)))
+    else:
+        print_result(result, Console())
 
 
 def _with_folds(arguments: list[str]) -> list[str]:
