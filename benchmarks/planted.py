@@ -416,7 +416,7 @@ def summary(job: Job, shipped: Sequence[Shipped], gains: NDArray[Any]) -> dict[s
 
 
 def compare(
-    pool: ProcessPoolExecutor, folder: Path, name: str, methods: Sequence[str], campaigns: int
+    pool: ProcessPoolExecutor, folder: Path, name: str, methods: Sequence[str], campaigns: int, seeds: int
 ) -> dict[str, Any]:
     """Every method's campaigns, then the truth of what they shipped."""
     job = JOBS[name]
@@ -426,7 +426,7 @@ def compare(
         shipped[method] = [future.result() for future in waiting]
         print(f"{method}: {campaigns} campaigns searched", file=sys.stderr, flush=True)
     recipes = [job.recipe(each.on) for several in shipped.values() for each in several]
-    true = truths(pool, folder, name, recipes, TRUTH_SEEDS)
+    true = truths(pool, folder, name, recipes, seeds)
     base = true[job.baseline.fingerprint()].mean()
     rows = {}
     for method, several in shipped.items():
@@ -475,6 +475,7 @@ def main() -> None:
     parser.add_argument("--job", choices=JOBS, default="cifar")
     parser.add_argument("--methods", default=",".join(METHODS), help="names, separated by commas")
     parser.add_argument("--campaigns", type=int, default=10)
+    parser.add_argument("--truth-seeds", type=int, default=TRUTH_SEEDS, help="of each shipped recipe")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--check", type=int, default=0, metavar="SEEDS")
     parser.add_argument("--cache", type=Path, default=RESULTS / "planted-cache")
@@ -499,12 +500,18 @@ def main() -> None:
         if options.check:
             check(pool, folder, options.job, options.check)
             return
-        rows = compare(pool, folder, options.job, methods, options.campaigns)
+        rows = compare(pool, folder, options.job, methods, options.campaigns, options.truth_seeds)
     known = json.loads(results.read_text())["methods"] if results.is_file() else {}
     rows = {name: (known | rows)[name] for name in METHODS if name in known | rows}
     trainings, seconds = opened(folder, options.job)[2].cost()
-    document = {"budget": job.budget, "truth_seeds": TRUTH_SEEDS, "machine": platform.processor() or platform.machine(),
-                "trainings": trainings, "core_seconds": seconds, "methods": rows}  # fmt: skip
+    document = {
+        "budget": job.budget,
+        "truth_seeds": options.truth_seeds,
+        "machine": platform.processor() or platform.machine(),
+        "trainings": trainings,
+        "core_seconds": seconds,
+        "methods": rows,
+    }
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print_table(rows)
