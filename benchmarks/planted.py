@@ -44,6 +44,17 @@ Last result: means of 10 campaigns ± standard error, in points. By the truth of
 
 Ours proves .2 changes a campaign, none falsely, and the total in 4 of 10; its interval holds the truth in 9 of 10. A
 training takes 1.25 core seconds.
+
+Digits (--job digits --truth-seeds 8 --methods "ours,keep if better,evo4"; a training takes 2.4 core seconds):
+
+                                    ours  keep if better            evo4
+    true gain                2.64 ± 0.08     2.28 ± 0.12     2.52 ± 0.12
+    reported less true              1.13            0.65            0.11
+
+The 300 sealed images show more gain than the 400 official ones, the same for all campaigns; ours holds the truth in 10
+of 10. One change each, 6 seeds: a second block +2.4, epochs x3 +2.2, learning rate x3 +1.6, less dropout +1.3, width x2
++1.0, batch norm +.9, AdamW +.2, label smoothing +.2, rotation and zoom 0, cosine -2.2; all 12 with a shift of 10%
+together +2.1, standard errors about .4.
 """
 
 import argparse
