@@ -21,7 +21,6 @@ was tried as a symptom of too large steps: at about .04 half of the rate added 2
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -30,8 +29,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from planted import BASELINE, TRAIN, write_images
-from small_budgets import FASHION, OFFICIAL, RESOLUTION, RESULTS, opened, write_fashion
+from planted import BASELINE, TRAIN
+from small_budgets import OFFICIAL, RESOLUTION, RESULTS, opened, prepared
 
 from convlift.study.diagnose import LARGE_BATCHES, diagnose
 from convlift.study.intervention import Facts
@@ -91,13 +90,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=RESULTS / "planted-cache")
     options = parser.parse_args()
-    folder = options.cache.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "cifar.npz").is_file():
-        write_images(options.data / "cifar10_jpegbytes.npz", folder / "cifar.npz")
-    if not (folder / "fashion.npz").is_file():
-        write_fashion(FASHION, folder / "fashion.npz")
-    os.environ["OMP_NUM_THREADS"] = "1"
+    folder = prepared(options.data, options.cache)
     for name in RESOLUTION:
         opened(folder, name)  # the store is made once, before the workers look for it
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:

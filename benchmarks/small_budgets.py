@@ -107,6 +107,18 @@ def write_fashion(folder: Path, path: Path) -> None:
     np.savez(path, **found)
 
 
+def prepared(data: Path, cache: Path) -> Path:
+    """The cache folder with both data sets in it, and one thread for every process that is started from here on."""
+    folder = cache.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "cifar.npz").is_file():
+        write_images(data / "cifar10_jpegbytes.npz", folder / "cifar.npz")
+    if not (folder / "fashion.npz").is_file():
+        write_fashion(FASHION, folder / "fashion.npz")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    return folder
+
+
 @cache
 def opened(folder: Path, name: str) -> tuple[Dataset, NDArray[np.int64], sqlite3.Connection]:
     """The data set, its test labels, and the trainings so far; once a process."""
@@ -295,13 +307,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=RESULTS / "planted-cache")
     options = parser.parse_args()
-    folder = options.cache.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "cifar.npz").is_file():
-        write_images(options.data / "cifar10_jpegbytes.npz", folder / "cifar.npz")
-    if not (folder / "fashion.npz").is_file():
-        write_fashion(FASHION, folder / "fashion.npz")
-    os.environ["OMP_NUM_THREADS"] = "1"
+    folder = prepared(options.data, options.cache)
     found = {}
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
         for name in RESOLUTION:

@@ -1,6 +1,5 @@
 """The command line: parse, call, print; nothing else."""
 
-import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from convlift import __version__
 from convlift.errors import ConvliftError
 from convlift.outcome import Result
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"convlift {importlib.metadata.version('convlift')}")
+        print(f"convlift {__version__}")
         raise typer.Exit
 
 

@@ -223,6 +223,11 @@ def has_room(study: Study, desk: Desk, recipe: Recipe) -> bool:
     return left >= FEWEST * study.seconds(recipe, desk.ledger.trials())
 
 
+def budget_for(study: Study, desk: Desk, each: float) -> float:
+    """The budget in seconds with which a start would have room whose trainings take `each`, by what is spent so far."""
+    return desk.budget_seconds - (desk.left() - study.closing_seconds) + FEWEST * each + 1
+
+
 def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
     """How much the time buys, settled once. Raises BudgetError where that is no campaign."""
     known = desk.ledger.recall("division")
@@ -232,7 +237,7 @@ def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
         left = desk.left() - study.closing_seconds
         trainings = math.floor(left * desk.executor.capacity / each)
         if not has_room(study, desk, start.recipe):
-            allow = desk.budget_seconds - left + FEWEST * each + 1
+            allow = budget_for(study, desk, each)
             raise BudgetError(
                 f"budget {format_duration(desk.budget_seconds)} is too short: a training takes {each:.0f} s here, and "
                 f"{FEWEST} must fit; allow at least {format_duration(allow)}.",

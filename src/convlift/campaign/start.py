@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlift.campaign.plan import FEWEST as AFTER_EACH_OTHER
-from convlift.campaign.plan import MOST_PILOTS, has_room
+from convlift.campaign.plan import MOST_PILOTS, budget_for, has_room
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
@@ -53,8 +53,8 @@ def _keep_passed_over(study: Study, desk: Desk, records: Sequence[TrialRecord], 
     first = max(records, key=lambda record: _rank(study, record))
     if _rank(study, first) <= _rank(study, best):
         return
-    each, left = study.seconds(first.recipe, records), desk.left() - study.closing_seconds
-    allow = format_duration(math.ceil(desk.budget_seconds + AFTER_EACH_OTHER * each - left + 1.0))
+    each = study.seconds(first.recipe, records)
+    allow = format_duration(math.ceil(budget_for(study, desk, each)))
     known = [first.names[0] if first.role == "probe" else BASELINE, study.score_points(first), study.score_points(best)]
     desk.ledger.record("passed over", [*known, each, allow])
 
