@@ -289,7 +289,7 @@ def _used(folder: Path) -> float:
 
 def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, talk: Talk) -> tuple[Frozen, TrialRecord]:
     """What ships, trained on all images but those that validate: the recipe that the folds agree on or, where no
-    training of that learns anything, what the fold shipped that is believed to be the best.
+    training of that learns anything, what the folds shipped, from the one that is believed to be the best down.
 
     Raises LedgerError where that leaves no network either, BudgetError where the time is over.
     """
@@ -298,10 +298,10 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
     prepared = partial(
         prepare, nest.whole.store.folder, request.seed, request.cache, nest.whole.groups, Fold(0, nest.folds)
     )
-    best = max(choices, key=lambda choice: choice.believed)
+    shipped = [choice.shipped for choice in sorted(choices, key=lambda choice: -choice.believed)]
     plans = [
         (frozen, nest.study.plan("final", frozen.recipe, number, frozen.names))
-        for first, frozen in enumerate([agreed, best.shipped])
+        for first, frozen in enumerate([agreed, *shipped])
         for number in range(first * TRIES, (first + 1) * TRIES)
     ]
 

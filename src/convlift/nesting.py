@@ -142,7 +142,7 @@ def _result(
     if not shipped.agreed:
         notes.append(
             "No training of what the folds agree on learned anything. What ships is the recipe of the fold that did "
-            "best on its validation images."
+            "best on its validation images, of those with which a training did."
         )
     if record.status == "stopped":
         notes.append("The budget ended before the last training did: what ships was trained for less than it says.")
