@@ -110,6 +110,11 @@ class Result:
     gain in percentage points; baseline and final scores in [0, 1]; optimism_points: validation minus test score of the
     shipped recipe. `unexplained_points`: the gain minus the sum of the shipped changes' shares. folds: of a nested
     cross-validation, 0 where there was one sealed test.
+    ships: whose network the run folder holds: of the searched recipe, of the bare start, or of the baseline, where
+    validation likes that better. judged: whether the sealed test was opened; where it was not, `final` and `baseline`
+    are validation scores (`baseline` and `gain_points` None where no baseline was trained), nothing is proven, and
+    `why` says in one sentence why. shortened: in what the baseline's training was shortened to fit the time, "" for
+    nothing; a gain over a shortened baseline is never called proven.
     """
 
     run: str
@@ -117,9 +122,9 @@ class Result:
     data: str
     baseline_name: str
     start_name: str
-    baseline: Estimate
+    baseline: Estimate | None
     final: Estimate
-    gain_points: Estimate
+    gain_points: Estimate | None
     proven: bool
     verdicts: tuple[Verdict, ...]
     unexplained_points: float
@@ -131,3 +136,7 @@ class Result:
     notes: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     folds: int = 0
+    ships: Literal["recipe", "start", "baseline"] = "recipe"
+    judged: bool = True
+    why: str = ""
+    shortened: str = ""
