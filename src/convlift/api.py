@@ -28,6 +28,7 @@ from convlift.reading import open_data
 from convlift.recipe import Recipe, load_recipe
 from convlift.report.narration import result_of
 from convlift.report.preview import Preview
+from convlift.resources import usable_cpus, usable_memory, usable_workers
 from convlift.study.budget import parse_duration
 from convlift.study.priors import Expectations
 
@@ -41,11 +42,12 @@ class Options(TypedDict, total=False):
     out: run folder, by default runs/NAME-HASH, the same for the same question. current: the recipe to be improved: a
     built-in name, a file or a Recipe, by default "plain". backbone, weights: instead of the packaged network. root:
     where the files of a named data set lie. ship: which changes the final recipe takes, see `evidence.posterior.ship`.
-    workers: processes of one thread each, by default one a core. quiet: nothing on stderr. metric: what is raised and
-    judged, a name of `evidence.metrics.METRICS`. group_from: which images belong together, FILE.csv:COLUMN or a regular
-    expression on their paths; see docs/data.md. priors: a file that `learn_priors` wrote, in place of the packaged one.
-    cv: for `improve`, folds of a nested cross-validation, 2 to 10, by default none but one sealed test. trainings: how
-    many trainings the campaign has instead of a budget, whatever they take: its result is the same on every machine.
+    workers: processes of one thread each, by default as many as the cores and the memory that may be used allow. quiet:
+    nothing on stderr. metric: what is raised and judged, a name of `evidence.metrics.METRICS`. group_from: which images
+    belong together, FILE.csv:COLUMN or a regular expression on their paths; see docs/data.md. priors: a file that
+    `learn_priors` wrote, in place of the packaged one. cv: for `improve`, folds of a nested cross-validation, 2 to 10,
+    by default none but one sealed test. trainings: how many trainings the campaign has instead of a budget, whatever
+    they take: its result is the same on every machine.
     """
 
     out: str | Path | None
@@ -176,7 +178,7 @@ def _request(data: str | Path, budget: str | None, options: Options, usual: str 
         root=Path(root) if root else None,
         seed=options.get("seed", 0),
         ship=options.get("ship", "auto"),
-        workers=options.get("workers") or os.cpu_count() or 1,
+        workers=options.get("workers") or usable_workers(usable_cpus(), usable_memory()),
         cache=cache_folder(),
         metric=options.get("metric", "accuracy"),
         group_from=options.get("group_from"),

@@ -1,7 +1,9 @@
 """The command line: parse, call, print; nothing else."""
 
+import errno
 import json
 import sys
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -11,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from convlift import __version__
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, DiskError
 from convlift.outcome import Result
 
 app = typer.Typer(
@@ -258,36 +260,27 @@ def recipes(
         console.print(line, Padding(Text(f"{lever.description} [{lever.source}]"), (0, 0, 0, 4)))
 
 
-@app.command(epilog="Example: convlift predict runs/photos-1a2b3c4d more/*.jpg --json")
+@app.command(epilog="Example: convlift predict runs/photos-1a2b3c4d more/ --csv > answers.csv")
 def predict(
     model: Annotated[Path, typer.Argument(help="Run folder or model folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Image files, folders (searched to the bottom), patterns, or - for a list on stdin."),
+    ],
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="One row an image, with every class's probability.")] = False,
 ) -> None:
-    """Name images with a trained model. Unreadable ones are listed, never replaced; then the exit code is 3."""
-    from convlift import api
-    from convlift.data.items import printable
-    from convlift.errors import UnreadableImage
+    """Name images with a trained model: one line an image, with the label and its probability.
 
-    network = api.load(model)
-    found, unreadable = [], []
-    for image in images:
-        try:
-            found += network.predict([image])
-        except UnreadableImage as error:
-            unreadable.append({"image": str(image), "reason": str(error)})
-    if as_json:
-        rows = [
-            {"image": p.image, "label": p.label, "confidence": p.confidence, "probabilities": p.probabilities}
-            for p in found
-        ]
-        print(json.dumps({"schema_version": 1, "predictions": rows, "unreadable": unreadable}))
-    else:
-        for prediction in found:
-            print(f"{printable(prediction.image)}\t{prediction.label}\t{prediction.confidence:.3f}")
-        for image_and_reason in unreadable:
-            print(f"convlift: {image_and_reason['reason']}", file=sys.stderr)
-    if unreadable:
+    Unreadable ones are listed, never replaced; then the exit code is 3.
+    """
+    from convlift import api
+    from convlift.deploy.answers import Style, print_answers
+
+    if as_json and as_csv:
+        raise ConvliftError("--json and --csv exclude one another; leave one out.")
+    style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
+    if print_answers(api.load(model), images, style):
         raise typer.Exit(3)
 
 
@@ -347,8 +340,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     arguments: those of the process, unless given.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show is escaped, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(_with_folds(sys.argv[1:] if arguments is None else arguments))
+        try:
+            app(_with_folds(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        sys.stdout = StringIO()  # or Python would fail once more while it ends
+        print(f"convlift: the answers cannot be written ({error.strerror}); free space there.", file=sys.stderr)
+        sys.exit(DiskError.exit_code)
     except ConvliftError as error:
         print(f"convlift: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

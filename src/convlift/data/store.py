@@ -21,13 +21,14 @@ from convlift.data.findings import check_classes, check_readable, label_findings
 from convlift.data.items import Source
 from convlift.errors import ConvliftError, DataError, UnreadableImage
 from convlift.outcome import Finding
+from convlift.resources import usable_cpus
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 _VERSION = 2  # goes up when decoding or the layout changes, so that old stores are not taken for new ones
 _BATCH = 32  # images a thread works on at a time; at most 0.8 MB each
-_THREADS = min(8, os.cpu_count() or 1)  # Pillow decodes and resizes without holding the interpreter's lock
+_THREADS = min(8, usable_cpus())  # Pillow decodes and resizes without holding the interpreter's lock
 
 
 @dataclass(frozen=True, eq=False)

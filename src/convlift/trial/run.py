@@ -2,17 +2,19 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
+from convlift.disk import writing_into
 from convlift.errors import Diverged
 from convlift.model.config import Architecture
 from convlift.model.memory import keep_freed_memory
@@ -72,18 +74,24 @@ def save_network(path: Path, network: nn.Module, normal: Statistics, padding: st
     """Weights as safetensors, with the normalization in the file's metadata; whole or not at all.
 
     padding: timm's `pad_type` of the backbone, where its weights ask for another than timm's own.
+    Raises DiskError where the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     mean, std = normal
     described = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # one entry: safetensors writes several in an order of its own, and equal trials must leave equal files
-        save_file(state, beside, {METADATA: json.dumps(described)})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with writing_into(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # one entry: safetensors writes several in an order of its own, and equal trials must leave equal files
+            save_file(state, beside, {METADATA: json.dumps(described)})
+            os.replace(beside, path)
+        except SafetensorError as error:
+            if number := re.search(r"os error (\d+)", str(error)):  # it hides what the disk said in its text
+                raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+            raise
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,0 +1,66 @@
+"""What a full or read-only disk says: one sentence that names the disk, before or while something is written."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from convlift.errors import DiskError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Turn an OSError while something is written under `folder` into a DiskError that names it and its disk."""
+    try:
+        yield
+    except OSError as error:
+        raise _refusal(folder, error) from error
+
+
+def check_room(folder: Path, needed_bytes: float) -> None:
+    """Fail before any time is spent where `needed_bytes` do not fit. Raises DiskError."""
+    free = _free_bytes(folder)
+    if free is not None and free < needed_bytes:
+        raise DiskError(
+            f"{folder} needs about {_megabytes(needed_bytes)}, but the disk at {_disk_of(folder)} has "
+            f"{_megabytes(free)} free; free space there or name another folder with --out."
+        )
+
+
+def _refusal(folder: Path, error: OSError) -> DiskError:
+    reason = error.strerror or str(error)
+    if error.errno not in _FULL:
+        return DiskError(f"{folder} cannot be written ({reason}); check its permissions or name another folder.")
+    free = _free_bytes(folder)
+    left = "" if free is None else f", {_megabytes(free)} free"
+    return DiskError(
+        f"{folder} cannot be written: the disk at {_disk_of(folder)} is full ({reason}{left}); free space there or "
+        "name another folder."
+    )
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(_existing(folder)).free
+    except OSError:
+        return None
+
+
+def _disk_of(folder: Path) -> Path:
+    """The mount point under which the folder lies, or will lie."""
+    found = _existing(folder).resolve()
+    while not os.path.ismount(found) and found != found.parent:
+        found = found.parent
+    return found
+
+
+def _existing(folder: Path) -> Path:
+    return next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
