@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from convlift.data.decode import FORMATS
+from convlift.data.formats import FORMATS
 from convlift.data.items import Item, Split, printable, validation_as_test
 from convlift.data.layout import Branch, Layout, data_set_below, did_you_mean, read_layout
 from convlift.data.tree import Kind, Tree, entries, key_of
@@ -30,6 +30,7 @@ class FolderSource:
     items: tuple[Item, ...]
     findings: tuple[Finding, ...]
     paths: tuple[Path, ...]
+    value_range: None = None
 
     def read(self, index: int) -> bytes:
         """The file's bytes. Raises OSError where it cannot be read."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from convlift.data.decode import FORMATS, sniff
+from convlift.data.formats import FORMATS, sniff
 from convlift.data.items import printable
 
 # files that are meant to be images, readable here or not, so that no photo is passed over in silence
