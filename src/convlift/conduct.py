@@ -173,8 +173,9 @@ def unused_in_words(result: Result, earlier: Mapping[str, Any], request: Request
     if request.trainings or not result.judged or request.budget_seconds <= earlier["budget_seconds"]:
         return ""
     return (
-        "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its result, "
-        "as it was. A new campaign on the same images would be judged on the same test, which then is no longer sealed."
+        "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its "
+        "result, as it was. A new campaign on the same images would be judged on the same test, which is then sealed "
+        "no longer."
     )
 
 
@@ -329,8 +330,6 @@ def _run(
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
         progress.show("loading")
-        for point in study.points:
-            study.pace.forward(point.recipe)  # imports torch, which takes seconds: now, while the workers do so too
         try:
             shipment = run_campaign(study, desk)
         except Interrupted as interrupted:

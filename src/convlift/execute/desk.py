@@ -95,6 +95,12 @@ class Desk:
             self.collect()
         return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
 
+    def start(self, plan: Plan, seconds: Callable[[Plan], float]) -> None:
+        """Begin a plan whose trial has not ended, if it is not running; `complete` waits for it."""
+        record = self._find(plan)
+        if self._is_to_begin(record):
+            self._submit(record or self.ledger.claim(plan), seconds(plan))
+
     def has(self, plan: Plan) -> bool:
         """Whether the plan's trial has ended."""
         record = self._find(plan)
