@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -49,7 +49,7 @@ class ModelConfig:
 class _Preprocessing(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-    channels: Literal[1, 3]
+    channels: int
     resolution: int = Field(ge=1, le=4096)
     resize: Resize
     mean: tuple[float, ...]
@@ -58,6 +58,8 @@ class _Preprocessing(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.channels not in (1, 3):
+            raise ValueError("channels are 1 or 3")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers each")
         return self
