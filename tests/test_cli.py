@@ -286,7 +286,7 @@ def test_the_same_from_python(place, tmp_path_factory):
     files = [(run.folder / "model" / "model.safetensors").read_bytes() for run in (one, other)]
     assert files[0] == files[1]
     assert one.score == other.score
-    assert one.images == 359
+    assert one.images == 361
     assert one.recipe.data.resolution == 8
     assert api.load(place / "one").predict([]) == []
     assert one.model.classes == tuple("0123456789")
