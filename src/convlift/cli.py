@@ -193,7 +193,7 @@ def aa(
 def train(
     data: Data,
     recipe: Annotated[str, typer.Option(help="Built-in name or YAML file.")] = "transfer",
-    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-SEED).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-HASH).")] = None,
     backbone: Backbone = None,
     weights: Weights = None,
     root: Root = None,
@@ -205,9 +205,8 @@ def train(
 ) -> None:
     """Train one recipe once and write its model folder. The score is the validation's; the test stays sealed."""
     from convlift import api
-    from convlift.conduct import recipe_from
     from convlift.evidence.metrics import title_of
-    from convlift.recipes import with_backbone
+    from convlift.recipes import recipe_from, with_backbone
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from)

@@ -10,6 +10,7 @@ from pathlib import Path
 from convlift.errors import DiskError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOCKED = (errno.EROFS, errno.EIO)
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def writing_into(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _refusal(folder, error) from error
+        raise refusal(folder, error) from error
 
 
 def check_room(folder: Path, needed_bytes: float) -> None:
@@ -31,7 +32,13 @@ def check_room(folder: Path, needed_bytes: float) -> None:
         )
 
 
-def _refusal(folder: Path, error: OSError) -> DiskError:
+def is_disks_fault(error: OSError) -> bool:
+    """Whether the disk is full, read-only or broken, rather than the path wrong."""
+    return error.errno in (*_FULL, *_LOCKED)
+
+
+def refusal(folder: Path, error: OSError) -> DiskError:
+    """The sentence for a folder that cannot be written."""
     reason = error.strerror or str(error)
     if error.errno not in _FULL:
         return DiskError(f"{folder} cannot be written ({reason}); check its permissions or name another folder.")

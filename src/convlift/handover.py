@@ -196,8 +196,17 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
 
     assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
     mean, std = saved_normalization(weights)
+    store = dataset.store
     config = ModelConfig(
-        dataset.classes, dataset.channels, recipe.data.resolution, recipe.data.resize, mean, std, scores
+        classes=dataset.classes,
+        channels=dataset.channels,
+        resolution=recipe.data.resolution,
+        resize=recipe.data.resize,
+        mean=mean,
+        std=std,
+        scores=scores,
+        value_range=store.value_range,
+        alpha=store.alpha,
     )
     write_model_folder(folder / "model", weights, recipe, config)
 
