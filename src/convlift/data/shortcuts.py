@@ -21,7 +21,8 @@ _LISTED = 100
 
 @dataclass(frozen=True)
 class _Property:
-    """What may give a class away. word: its value in words; number: its value as one that can be ranked."""
+    """What may give a class away. word: its value in words, "" for nothing worth saying, None where it is not known;
+    number: its value as one that can be ranked."""
 
     kind: str
     word: Callable[[Traits], str | None]
@@ -47,7 +48,7 @@ _PROPERTIES = (
     ),
     _Property(
         "border",
-        lambda t: f"have a border {t.frame}" if t.frame else None,
+        lambda t: f"have a border {t.frame}" if t.frame else "",
         lambda t: None,
         "Cut the borders off, or give all classes the same.",
     ),
@@ -86,16 +87,17 @@ def _or_nan(number: float | None) -> float:
 
 def _by_word(words: Sequence[str | None], is_class: NDArray[np.bool_]) -> str:
     """What most of the class is and the rest is not, or the other way round; "" where there is no such word."""
-    inside = Counter(word for word, member in zip(words, is_class.tolist(), strict=True) if member and word)
-    outside = Counter(word for word, member in zip(words, is_class.tolist(), strict=True) if not member and word)
-    most, n = "", int(is_class.sum())
-    largest = APART
-    for word in sorted({*inside, *outside}):
-        within, beyond = inside[word] / n, outside[word] / (len(words) - n)
-        if abs(within - beyond) >= largest:
-            largest = abs(within - beyond)
-            most = f"{within:.0%} of {{}} {word}, {beyond:.0%} of the others"
-    return most
+    known = [(word, member) for word, member in zip(words, is_class.tolist(), strict=True) if word is not None]
+    inside, outside = (Counter(word for word, member in known if member is which) for which in (True, False))
+    ours = sum(inside.values())
+    if min(ours, len(known) - ours) < LEAST:
+        return ""
+    shares = {word: (inside[word] / ours, outside[word] / (len(known) - ours)) for word, _ in known if word}
+    if not shares:
+        return ""
+    word = max(shares, key=lambda word: (round(abs(shares[word][0] - shares[word][1]), 6), shares[word][0]))
+    within, beyond = shares[word]
+    return f"{within:.0%} of {{}} {word}, {beyond:.0%} of the others" if abs(within - beyond) >= APART else ""
 
 
 def _by_number(numbers: NDArray[np.float64], is_class: NDArray[np.bool_]) -> str:

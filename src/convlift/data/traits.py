@@ -37,7 +37,7 @@ def quality_of(image: Image.Image) -> int | None:
     return int(min(100, max(1, round(quality))))
 
 
-_EVEN = 12  # grey levels within which a border counts as one colour: what JPEG leaves of one
+_EVEN, _MOST = 24, 0.9  # grey levels within which most of a border counts as one colour: what JPEG leaves of one
 
 
 def frame_of(pixels: NDArray[np.uint8]) -> str:
@@ -54,7 +54,7 @@ def frame_of(pixels: NDArray[np.uint8]) -> str:
 
 def _even(side: NDArray[np.uint8]) -> str:
     middle = np.median(side, axis=0)
-    if (np.abs(side - middle) <= _EVEN).all(axis=1).mean() < 0.95:
+    if (np.abs(side - middle) <= _EVEN).all(axis=1).mean() < _MOST:
         return ""
     levels = np.minimum(np.rint(middle / 36.43), 7).astype(int).tolist()  # eight levels a channel
     return " ".join(str(level) for level in (levels * 3 if len(levels) == 1 else levels))
