@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from convlift.errors import DiskError
+from convlift.errors import ConvliftError, DiskError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILING = (errno.EIO, errno.EROFS, errno.ESTALE)  # a disk that broke, turned read-only or went away with its network
 
 
 @contextmanager
@@ -29,6 +30,24 @@ def check_room(folder: Path, needed_bytes: float) -> None:
             f"{folder} needs about {_megabytes(needed_bytes)}, but the disk at {_disk_of(folder)} has "
             f"{_megabytes(free)} free; free space there or name another folder with --out."
         )
+
+
+def refusal_behind(error: BaseException) -> DiskError | None:
+    """The DiskError that an exception is, or that it came of: a full or failing disk somewhere among its causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DiskError):
+            return cause
+        if isinstance(cause, OSError) and cause.errno in (*_FULL, *_FAILING):
+            # who knew what was being written has said it better
+            if isinstance(error, ConvliftError):
+                return DiskError(str(error))
+            if cause.filename is None:
+                reason = cause.strerror or str(cause)
+                return DiskError(f"a disk cannot be written ({reason}); free space, then run the same command again.")
+            return _refusal(Path(os.fsdecode(cause.filename)).parent, cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _refusal(folder: Path, error: OSError) -> DiskError:
