@@ -1,5 +1,6 @@
 """What people call: `improve`, `train`, `load`, `report`. The command line only parses, calls these and prints."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from convlift.aa import AATest, run_aa
 from convlift.conduct import Request, conduct, recipe_from
-from convlift.errors import ConvliftError, Diverged
+from convlift.campaign.allocate import FEWEST_COUNTED
+from convlift.errors import BudgetError, ConvliftError, Diverged
 from convlift.evidence.final import one_network
 from convlift.evidence.metrics import metric_named
 from convlift.experience import gather, write_expectations
@@ -43,8 +45,9 @@ class Options(TypedDict, total=False):
     workers: processes of one thread each, by default as many as the cores and the memory that may be used allow. quiet:
     nothing on stderr. metric: what is raised and judged, a name of `evidence.metrics.METRICS`. group_from: which images
     belong together, FILE.csv:COLUMN or a regular expression on their paths; see docs/data.md. priors: a file that
-    `learn_priors` wrote, in place of the packaged one.
-    cv: for `improve`, folds of a nested cross-validation, 2 to 10, by default none but one sealed test.
+    `learn_priors` wrote, in place of the packaged one. cv: for `improve`, folds of a nested cross-validation, 2 to 10,
+    by default none but one sealed test. trainings: how many trainings the campaign has instead of a budget, whatever
+    they take: its result is the same on every machine.
     """
 
     out: str | Path | None
@@ -60,6 +63,7 @@ class Options(TypedDict, total=False):
     group_from: str | None
     priors: str | Path | None
     cv: int | None
+    trainings: int | None
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,9 @@ class Training:
         return load(self.folder)
 
 
-def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -> Campaign:
-    """Make a better network for these images within the budget, and say what each change bought.
+def improve(data: str | Path, budget: str | None = None, **options: Unpack[Options]) -> Campaign:
+    """Make a better network for these images within the budget (20 minutes where nothing is said), and say what each
+    change bought.
 
     data: folder of class folders, folder with train/ and test/, a .npz file in MedMNIST's layout, "digits" or
     "fashion-mnist". The same call continues an interrupted campaign; a finished one is only read.
@@ -127,21 +132,21 @@ def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
         return Campaign(*conduct(request, progress, stop))
 
 
-def aa(data: str | Path, campaigns: int = 20, budget: str = "30s", **options: Unpack[Options]) -> AATest:
+def aa(data: str | Path, campaigns: int = 20, budget: str | None = None, **options: Unpack[Options]) -> AATest:
     """The A/A test: campaigns like those of `improve` on these images, in which every change is a placebo.
 
     What they claim is false, so they say how often a campaign claims what is not so. campaigns: how many; budget: of
-    each. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
+    each, by default 30s. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
     Raises as `improve` does; Interrupted after Ctrl-C, with what is finished on disk.
     """
     if options.get("cv") is not None:
         raise ConvliftError("the A/A test judges each campaign on one sealed test; leave out cv.")
-    request = _request(data, budget, options)
+    request = _request(data, budget, options, "30s")
     with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
         return run_aa(request, campaigns, progress, stop)
 
 
-def preview(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -> Preview:
+def preview(data: str | Path, budget: str | None = None, **options: Unpack[Options]) -> Preview:
     """What `improve` would do with the same arguments, found without training anything and without a run folder.
 
     Raises what `improve` raises of the data, the recipe and the weights.
@@ -151,11 +156,21 @@ def preview(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
         return run_preview(request, progress, stop, options.get("cv"))
 
 
-def _request(data: str | Path, budget: str, options: Options) -> Request:
+def _request(data: str | Path, budget: str | None, options: Options, usual: str = "20m") -> Request:
     out, root, priors = options.get("out"), options.get("root"), options.get("priors")
+    trainings = options.get("trainings")
+    if trainings is not None and budget is not None:
+        raise BudgetError(
+            f"--budget {budget} and --trainings {trainings} are two lengths of one campaign; give one of them."
+        )
+    if trainings is not None and trainings < FEWEST_COUNTED:
+        raise BudgetError(
+            f"--trainings {trainings} is too few: a baseline, a search and what ships need at least {FEWEST_COUNTED}."
+        )
     return Request(
         data=str(data),
-        budget_seconds=parse_duration(budget),
+        budget_seconds=parse_duration(budget or usual) if trainings is None else math.inf,
+        trainings=trainings or 0,
         current=options.get("current", "plain"),
         out=Path(out) if out else None,
         backbone=options.get("backbone"),

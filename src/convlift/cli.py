@@ -64,13 +64,24 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stder
 
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")]
 
+Trainings = Annotated[
+    int | None,
+    typer.Option(
+        help="Instead of a budget: so many trainings of baseline, search and shipped recipe, at least 4, however long "
+        "they take. The result is the same on every machine, busy or idle."
+    ),
+]
+
 NO_RELIABLE_IMPROVEMENT = 4
 
 
 @app.command(epilog="Example: convlift improve photos/ --budget 20m")
 def improve(
     data: Data,
-    budget: Annotated[str, typer.Option(help="Wall clock of everything, such as 90s, 20m or 1h30m.")] = "20m",
+    budget: Annotated[
+        str | None, typer.Option(help="Wall clock of everything, such as 90s, 20m or 1h30m (default: 20m).")
+    ] = None,
+    trainings: Trainings = None,
     current: Annotated[str, typer.Option(help="Recipe to be improved: built-in name or YAML file.")] = "plain",
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-HASH).")] = None,
     backbone: Backbone = None,
@@ -114,7 +125,7 @@ def improve(
 
     options = api.Options(
         current=current, out=out, backbone=backbone, weights=weights, root=root, seed=seed, workers=workers, ship=ship,
-        metric=metric, group_from=group_from, priors=priors, cv=cv, quiet=quiet,
+        metric=metric, group_from=group_from, priors=priors, cv=cv, trainings=trainings, quiet=quiet,
     )  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, **options)
@@ -135,7 +146,10 @@ def improve(
 def aa(
     data: Data,
     campaigns: Annotated[int, typer.Option(min=1, help="How many campaigns.")] = 20,
-    budget: Annotated[str, typer.Option(help="Wall clock of each campaign, such as 30s or 2m.")] = "30s",
+    budget: Annotated[
+        str | None, typer.Option(help="Wall clock of each campaign, such as 30s or 2m (default: 30s).")
+    ] = None,
+    trainings: Trainings = None,
     current: Annotated[str, typer.Option(help="Recipe that is left as it is: built-in name or YAML file.")] = "plain",
     out: Annotated[Path | None, typer.Option(help="Folder of the run folders (default: runs/NAME-aa-HASH).")] = None,
     root: Root = None,
@@ -165,6 +179,7 @@ def aa(
         workers=workers,
         metric=metric,
         group_from=group_from,
+        trainings=trainings,
         quiet=quiet,
     )
     if as_json:

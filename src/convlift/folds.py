@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from convlift.campaign.consensus import Choice, choice_of, consensus
-from convlift.campaign.loop import FINAL_SLACK, LEAST_OF_A_FINAL
+from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
 from convlift.campaign.power import power_before
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
@@ -323,7 +323,7 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
                     f"images; the same command with --budget {allow} continues."
                 )
             try:
-                (record,) = desk.complete([plan], left)
+                (record,) = desk.complete([plan], lambda plan: left())
             except Interrupted as interrupted:
                 executor.close(kill=True)
                 raise Interrupted(

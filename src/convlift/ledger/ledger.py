@@ -6,7 +6,7 @@ Whatever is killed whenever: what was recorded stays recorded, and what had not 
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,6 +34,7 @@ from convlift.outcome import NO_PROBABILITIES, Outcome, Status
 from convlift.recipe import Recipe, parse_recipe
 
 LEDGER_FILE = "ledger.sqlite"
+UNSETTLED = "null"  # the value of a fact that is open again
 
 
 def open_ledger(
@@ -99,10 +100,13 @@ class Ledger:
     def claim(self, plan: Plan) -> TrialRecord:
         """Append a trial and begin its first attempt.
 
-        Raises LedgerError for any but a final trial once the shipped recipe is frozen: the test may be open.
+        Raises LedgerError for any but a final trial or one of the baseline once the shipped recipe is frozen, and for
+        these, too, once the test is open.
         """
-        if plan.role != "final" and self.recall("freeze") is not None:
+        if plan.role not in ("final", "pilot") and self.recall("freeze") is not None:
             raise LedgerError(f"a {plan.role} trial was claimed after the shipped recipe was frozen.")
+        if self.recall("test opened") is not None:
+            raise LedgerError(f"a {plan.role} trial was claimed after the sealed test was opened.")
         row = (
             plan.role,
             plan.role,
@@ -189,7 +193,7 @@ class Ledger:
             row = writer.execute(newest, (key,)).fetchone()
             if row is not None and row["value"] == text:
                 return
-            if row is not None and not replace:
+            if row is not None and row["value"] != UNSETTLED and not replace:
                 raise LedgerError(f"'{key}' is already recorded with another value; a fact is written once.")
             version = 1 if row is None else row["version"] + 1
             writer.execute("INSERT INTO facts VALUES (?, ?, ?, ?)", (key, version, text, now()))
@@ -197,7 +201,18 @@ class Ledger:
     def recall(self, key: str, default: Any = None) -> Any:
         """The newest value of a fact, or the default."""
         values = self.history(key)
-        return values[-1][1] if values else default
+        return values[-1][1] if values and values[-1][1] is not None else default
+
+    def unsettle(self, keys: Iterable[str]) -> None:
+        """Make facts as if they had never been recorded; what they were stays in `history`.
+
+        Raises LedgerError once the sealed test was opened: what was settled before is what it judged.
+        """
+        if self.recall("test opened") is not None:
+            raise LedgerError("nothing is settled anew once the sealed test was opened.")
+        for key in keys:
+            if self.recall(key) is not None:
+                self.record(key, None, replace=True)
 
     def history(self, key: str) -> tuple[tuple[str, Any], ...]:
         """Every value that a fact has had, oldest first: (wall-clock time in ISO 8601 UTC, value)."""

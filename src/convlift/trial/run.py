@@ -35,7 +35,7 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
     Raises RecipeError or WeightsError where the recipe cannot be built; a loss that stops being finite is an outcome.
     """
     order = replace(order, recipe=order.recipe.at(dataset.store.native_resolution))
-    dataset = dataset.with_fewer(order.recipe.data.images)
+    dataset = dataset.with_fewer(order.recipe.data.images * _part_of_an_epoch(order))
     keep_freed_memory()
     watch = Watch(order.seconds, report, gives_up=order.gives_up)
     torch.manual_seed(order.seed)
@@ -62,6 +62,13 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
         reason="the time allowed was too short for the whole training" if watch.stopped or watch.hurried else "",
         weights=order.save_to,
     )
+
+
+def _part_of_an_epoch(order: Order) -> float:
+    """The share of the images that a fidelity of less than one epoch leaves for one; 1 from there on."""
+    training = order.recipe.training
+    epochs = max(training.epochs, training.fine_tuning.epochs if training.fine_tuning else 0)
+    return min(1.0, order.fidelity * epochs)
 
 
 def save_network(path: Path, network: nn.Module, normal: Statistics, padding: str = "") -> None:

@@ -48,6 +48,7 @@ def train_from_scratch(order: Order, dataset: Dataset, watch: Watch) -> Trained:
         validation,
         torch.from_numpy(dataset.labels[splits.validation]),
         len(dataset.classes),
+        test_images=len(splits.test),
     )
     training = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, order.fidelity)})
     run_phase(network, course, training, order.seed, watch)

@@ -82,6 +82,7 @@ def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) ->
         torch.from_numpy(dataset.labels[splits.validation]),
         len(dataset.classes),
         train_mode,
+        len(splits.test),
     )
     run_phase(network, course, training, order.seed, watch)
     answers = (predict_probabilities(network, part()) for part in (validation, test))
@@ -118,6 +119,7 @@ def _stored_course(name: Literal["head", "fine-tune"], stored: Stored, dataset: 
         torch.from_numpy(dataset.labels[splits.validation]),
         len(dataset.classes),
         train_mode,
+        len(splits.test),
     )
 
 
