@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from convlift.aa import AATest, run_aa
-from convlift.conduct import Request, conduct, recipe_from
 from convlift.campaign.allocate import FEWEST_COUNTED
+from convlift.conduct import Request, conduct, recipe_from
 from convlift.errors import BudgetError, ConvliftError, Diverged
 from convlift.evidence.final import one_network
 from convlift.evidence.metrics import metric_named

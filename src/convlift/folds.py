@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from convlift.campaign.consensus import Choice, choice_of, consensus
 from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
+from convlift.campaign.consensus import Choice, choice_of, consensus
 from convlift.campaign.power import power_before
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study

@@ -44,7 +44,7 @@ def make_folder(tmp_path: Path, encode: Encode, photo: Callable[..., Any]) -> Ma
         root = tmp_path / name
         seed = 0
         for place, count in counts.items():
-            (root / place).mkdir(parents=True)
+            (root / place).mkdir(parents=True, exist_ok=True)
             for number in range(count):
                 (root / place / f"{number}.png").write_bytes(encode(photo(seed)))
                 seed += 1
