@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_before
@@ -331,6 +332,9 @@ def _run(
         progress.show("loading")
         for point in study.points:
             study.pace.forward(point.recipe)  # imports torch, which takes seconds: now, while the workers do so too
+        needed = footprint_of(study, len(dataset.labels), dataset.channels)
+        if not ledger.trials() and (tight := check_disk(ledger.folder, request.cache, needed)):
+            progress.say(tight)
         try:
             shipment = run_campaign(study, desk)
         except Interrupted as interrupted:

@@ -32,6 +32,18 @@ def check_room(folder: Path, needed_bytes: float) -> None:
         )
 
 
+def room_in_words(folder: Path, usual_bytes: float) -> str:
+    """That a disk may become full, where it has less than what is usually needed; else ""."""
+    free = _free_bytes(folder)
+    if free is None or free >= usual_bytes:
+        return ""
+    return (
+        f"The disk at {_disk_of(folder)} has {_megabytes(free)} free; a campaign like this one usually takes "
+        f"{_megabytes(usual_bytes)}. Where it becomes full the campaign stops, loses nothing, and goes on once there "
+        "is room."
+    )
+
+
 def refusal_behind(error: BaseException) -> DiskError | None:
     """The DiskError that an exception is, or that it came of: a full or failing disk somewhere among its causes."""
     cause: BaseException | None = error
