@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_before
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, SealedLabels
+from convlift.disk import has_plenty
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
@@ -330,6 +332,10 @@ def _run(
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
         progress.show("loading")
+        if not ledger.trials() and not has_plenty(ledger.folder, request.cache):
+            needed = footprint_of(study, len(dataset.labels), dataset.channels)
+            if tight := check_disk(ledger.folder, request.cache, needed):
+                progress.say(tight)
         try:
             shipment = run_campaign(study, desk)
         except Interrupted as interrupted:

@@ -172,7 +172,7 @@ class Desk:
         job = self._jobs.pop(ended.job.id)
         if not ended.crashed:
             return self.ledger.finish(job.id, ended.outcome)
-        again = self.ledger.retry(job.id, ended.outcome.reason)
+        again = self.ledger.retry(job.id, ended.outcome.reason, ended.cause)
         if again.outcome is None:
             self._hand_over(job)  # by the same deadline: a crash gains no time
             return None
