@@ -115,6 +115,8 @@ class Result:
     are validation scores (`baseline` and `gain_points` None where no baseline was trained), nothing is proven, and
     `why` says in one sentence why. shortened: in what the baseline's training was shortened to fit the time, "" for
     nothing; a gain over a shortened baseline is never called proven.
+    shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over images;
+    None where no test was opened for it. opened: how often this sealed test was opened, this campaign included.
     """
 
     run: str
@@ -140,3 +142,5 @@ class Result:
     judged: bool = True
     why: str = ""
     shortened: str = ""
+    shipped: Estimate | None = None
+    opened: int = 1
