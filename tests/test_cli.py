@@ -70,7 +70,7 @@ def test_every_command_has_help_with_an_example(command, monkeypatch):
 def test_help_says_where_runs_go(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert "(default: runs/NAME-HASH)" in convlift("improve", "--help").out
-    assert "(default: runs/NAME-train-SEED)" in convlift("train", "--help").out
+    assert "(default: runs/NAME-train-HASH)" in convlift("train", "--help").out
     assert "(default: one a core)" in convlift("improve", "--help").out
 
 
@@ -261,7 +261,7 @@ def test_train_prints_one_document(trained):
 
 def test_train_leaves_a_model_and_nothing_else(trained):
     run, _ = trained
-    assert [path.name for path in run.iterdir()] == ["model"]
+    assert sorted(path.name for path in run.iterdir()) == ["lock", "model", "training.json"]
     assert sorted(path.name for path in (run / "model").iterdir()) == [
         *("README.md", "SHA256SUMS", "config.json", "model.safetensors", "recipe.yaml")
     ]
@@ -269,13 +269,15 @@ def test_train_leaves_a_model_and_nothing_else(trained):
     assert "accuracy on 359 validation images" in card
 
 
-def test_train_in_words_goes_to_the_run_folder_of_its_seed(place):
+def test_train_in_words_goes_to_the_run_folder_of_its_question(place):
     (place / "short.yaml").write_text(Recipe().edit(architecture={"width": 8}, training={"epochs": 1}).to_yaml())
     said = convlift("train", "digits", "--recipe", "short.yaml", "--seed", "3", "--quiet")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("validation accuracy 0.")
-    assert said.out.rstrip().endswith("model in runs/digits-train-3/model")
-    assert (place / "runs" / "digits-train-3" / "model" / "config.json").is_file()
+    (run,) = (place / "runs").iterdir()
+    assert said.out.rstrip().endswith(f"model in runs/{run.name}/model")
+    assert run.name.startswith("digits-train-")
+    assert (run / "model" / "config.json").is_file()
 
 
 def test_the_same_from_python(place, tmp_path_factory):
@@ -284,7 +286,7 @@ def test_the_same_from_python(place, tmp_path_factory):
     files = [(run.folder / "model" / "model.safetensors").read_bytes() for run in (one, other)]
     assert files[0] == files[1]
     assert one.score == other.score
-    assert one.images == 359
+    assert one.images == 361
     assert one.recipe.data.resolution == 8
     assert api.load(place / "one").predict([]) == []
     assert one.model.classes == tuple("0123456789")

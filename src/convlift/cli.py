@@ -1,6 +1,5 @@
 """The command line: parse, call, print; nothing else."""
 
-import errno
 import json
 import sys
 from io import StringIO, TextIOWrapper
@@ -13,7 +12,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from convlift import __version__
-from convlift.errors import ConvliftError, DiskError
+from convlift.disk import refusal_behind
+from convlift.errors import ConvliftError
 from convlift.outcome import Result
 
 app = typer.Typer(
@@ -193,7 +193,7 @@ def aa(
 def train(
     data: Data,
     recipe: Annotated[str, typer.Option(help="Built-in name or YAML file.")] = "transfer",
-    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-SEED).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-HASH).")] = None,
     backbone: Backbone = None,
     weights: Weights = None,
     root: Root = None,
@@ -205,9 +205,8 @@ def train(
 ) -> None:
     """Train one recipe once and write its model folder. The score is the validation's; the test stays sealed."""
     from convlift import api
-    from convlift.conduct import recipe_from
     from convlift.evidence.metrics import title_of
-    from convlift.recipes import with_backbone
+    from convlift.recipes import recipe_from, with_backbone
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from)
@@ -348,15 +347,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             app(_with_folds(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+    except (OSError, ConvliftError) as error:
+        refusal = refusal_behind(error)  # a full disk, whoever met it
+        fault = refusal or error
+        if not isinstance(fault, ConvliftError):
             raise
-        sys.stdout = StringIO()  # or Python would fail once more while it ends
-        print(f"convlift: the answers cannot be written ({error.strerror}); free space there.", file=sys.stderr)
-        sys.exit(DiskError.exit_code)
-    except ConvliftError as error:
-        print(f"convlift: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        if refusal:
+            sys.stdout = StringIO()  # or Python would fail once more while it ends
+        print(f"convlift: {fault}", file=sys.stderr)
+        sys.exit(fault.exit_code)
     except KeyboardInterrupt:
         print("convlift: stopped", file=sys.stderr)
         sys.exit(130)

@@ -122,8 +122,8 @@ def notes_of(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, jud
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
     if unasked := (desk.ledger.recall("guard") or {"not_asked": []})["not_asked"]:
         notes.append(
-            f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images what "
-            f"they are: {', '.join(unasked)}."
+            f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images "
+            f"what they are: {', '.join(unasked)}."
         )
     if scouts := sum(r.role == "scout" for r in trials):
         notes.append(_scouts_in_words(scouts, len(desk.ledger.recall("scouted")[0]), desk.ledger.recall("agreement")))
@@ -196,8 +196,17 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
 
     assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
     mean, std = saved_normalization(weights)
+    store = dataset.store
     config = ModelConfig(
-        dataset.classes, dataset.channels, recipe.data.resolution, recipe.data.resize, mean, std, scores
+        classes=dataset.classes,
+        channels=dataset.channels,
+        resolution=recipe.data.resolution,
+        resize=recipe.data.resize,
+        mean=mean,
+        std=std,
+        scores=scores,
+        value_range=store.value_range,
+        alpha=store.alpha,
     )
     write_model_folder(folder / "model", weights, recipe, config)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from convlift.data.config import Resize
+from convlift.data.decode import Alpha
 from convlift.data.items import printable
 from convlift.disk import writing_into
 from convlift.errors import ConvliftError
@@ -33,7 +34,7 @@ class ModelConfig:
     """What a network needs beside its weights.
 
     mean and std are per channel, of pixels in [0, 1]; value_range: what stands for white in images of more than 8 bits,
-    None where training saw none.
+    None where training saw none; alpha: what becomes of transparency.
     """
 
     classes: tuple[str, ...]
@@ -44,20 +45,27 @@ class ModelConfig:
     std: tuple[float, ...]
     scores: dict[str, Any]
     value_range: float | None = None
+    alpha: Alpha = "white"
+
+
+_TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
 
 
 class _Preprocessing(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-    channels: Literal[1, 3]
+    channels: int
     resolution: int = Field(ge=1, le=4096)
     resize: Resize
     mean: tuple[float, ...]
     std: tuple[Annotated[float, Field(gt=0)], ...]
     value_range: float | None = Field(None, gt=0)
+    transparency: Literal["on white", "on black", "ignored"] = "on white"
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.channels not in (1, 3):
+            raise ValueError("channels are 1 or 3")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers each")
         return self
@@ -95,7 +103,7 @@ def write_model_folder(folder: Path, weights: Path, recipe: Recipe, config: Mode
             "mean": config.mean,
             "std": config.std,
             "orientation": "EXIF applied",
-            "transparency": "on white",
+            "transparency": _TRANSPARENCY[config.alpha],
             "value_range": config.value_range,
         },
         "scores": config.scores,
@@ -171,7 +179,9 @@ def _read_config(path: Path) -> ModelConfig:
         raise ConvliftError(
             f"{path} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; update it."
         )
-    return ModelConfig(classes=found.classes, scores=found.scores, **found.preprocessing.model_dump())
+    steps = found.preprocessing.model_dump(exclude={"transparency"})
+    alpha = next(alpha for alpha, words in _TRANSPARENCY.items() if words == found.preprocessing.transparency)
+    return ModelConfig(classes=found.classes, scores=found.scores, alpha=alpha, **steps)
 
 
 def _check_sums(folder: Path) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from convlift.data.decode import MAX_PIXELS, decode, from_array
+from convlift.data.decode import FULL_RANGE, MAX_PIXELS, Alpha, Decoded, decode, from_array
+from convlift.data.depth import is_unit, to_bytes
 from convlift.data.folder import MAX_BYTES
 from convlift.data.items import printable
 from convlift.errors import UnreadableImage
@@ -21,11 +22,17 @@ from convlift.errors import UnreadableImage
 Pixels = NDArray[np.uint8]
 OneImage = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image
 ACCEPTED = "give a path, the bytes of a file, an open file, a Pillow image or an array, or a list of these"
-DEEPEST = 65535  # of 16-bit images
 _TOO_MANY = f"over {MAX_PIXELS // 1_000_000} million pixels"
 _SHOWN = 200  # characters of a name in a sentence: a caller may hand over a whole file as text
 _ADDRESS = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>")
 _WEB = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://|data:")
+
+
+class Origin(NamedTuple):
+    """What training made of its own images: see `ImageStore.value_range` and `ImageStore.alpha`."""
+
+    value_range: float | None = None
+    alpha: Alpha = "white"
 
 
 class Seen(NamedTuple):
@@ -68,17 +75,16 @@ def name_of(image: object, index: int) -> str:
     return f"array {index}" if _is_array(image) else f"image {index}"
 
 
-def read_image(image: object, name: str, value_range: float | None = None) -> Seen:
+def read_image(image: object, name: str, origin: Origin) -> Seen:
     """Decode one image as training decoded its own.
 
-    value_range: the value that stands for white in images of more than 8 bits, as in training; None where training
-    saw none. Raises UnreadableImage naming the image, the fault and what to do; nothing is replaced.
+    Raises UnreadableImage naming the image, the fault and what to do; nothing is replaced.
     """
     shown = printable(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
     if _is_array(image):
-        return _from_array(_as_array(image), shown, value_range)
+        return _from_array(_as_array(image), shown, origin)
     try:
-        return Seen(decode(_content(image)).pixels)
+        return _seen(decode(_content(image), origin.value_range, origin.alpha), origin)
     except _Fault as fault:
         reason, remedy = fault.args
     except UnreadableImage as error:
@@ -181,7 +187,7 @@ def _encoded(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _from_array(array: NDArray[Any], name: str, value_range: float | None) -> Seen:
+def _from_array(array: NDArray[Any], name: str, origin: Origin) -> Seen:
     shape = array.shape
     if 0 in shape or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 2, 3, 4)):
         raise UnreadableImage(
@@ -190,10 +196,10 @@ def _from_array(array: NDArray[Any], name: str, value_range: float | None) -> Se
         )
     if shape[0] * shape[1] > MAX_PIXELS:
         raise UnreadableImage(f"{name} has {_TOO_MANY}; make it smaller.")
-    pixels, notes = _eight_bits(array, name, value_range)
-    if len(shape) == 3 and shape[2] in (2, 4):  # with alpha, which only Pillow's way of files knows
-        return read_image(Image.fromarray(np.ascontiguousarray(pixels)), name)._replace(notes=notes)
-    return Seen(from_array(np.ascontiguousarray(pixels)).pixels, notes)
+    values = np.ascontiguousarray(_narrowed(array, name, origin))
+    if values.dtype == np.uint8 and len(shape) == 3 and shape[2] in (2, 4):  # transparency is Pillow's business
+        return read_image(Image.fromarray(values), name, origin)
+    return _seen(from_array(values, origin.value_range), origin)
 
 
 def _hint(shape: tuple[int, ...]) -> str:
@@ -204,38 +210,32 @@ def _hint(shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _eight_bits(array: NDArray[Any], name: str, value_range: float | None) -> tuple[Pixels, tuple[str, ...]]:
-    """Any numbers -> 0 to 255 by their type and range, as the readers of arrays do it, and what is to be said of it."""
-    kind = array.dtype.kind
+def _narrowed(array: NDArray[Any], name: str, origin: Origin) -> NDArray[Any]:
+    """As 8 bits where the numbers say so by themselves, as the readers of arrays take them; else as they are."""
     if array.dtype == np.uint8:
-        return array, ()
-    if kind == "b":
-        return array.astype(np.uint8) * np.uint8(255), ()
-    if kind not in "iuf":
+        return array
+    if array.dtype.kind not in "biuf":
         raise UnreadableImage(f"{name} has type {array.dtype}; pixels are whole numbers or floats.")
-    low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= DEEPEST):  # written so that NaN fails it too
+    low, high, is_float = float(array.min()), float(array.max()), array.dtype.kind == "f"
+    most = origin.value_range or (255.0 if is_float else FULL_RANGE)
+    if not (low >= 0 and high <= max(most, FULL_RANGE)) or (is_float and high > most):  # NaN fails it too
         raise UnreadableImage(
-            f"{name} has values from {low:g} to {high:g}; floats lie in 0 to 1 or 0 to 255, whole numbers in 0 to 255 "
-            f"or 0 to {DEEPEST}. Give the pixels before any normalization."
+            f"{name} has values from {low:g} to {high:g}; floats lie in 0 to 1 or 0 to {max(most, 255):g}, whole "
+            f"numbers in 0 to 255 or 0 to {FULL_RANGE:g}. Give the pixels before any normalization."
         )
-    if kind == "f" and high <= 1:
-        return _scaled(array, 1.0), ()
-    if value_range is None and high <= 255:
-        return _scaled(array, 255.0), ()
-    if value_range is None and kind == "f":
-        raise UnreadableImage(f"{name} has floats up to {high:g}; they lie in 0 to 1 or 0 to 255. Scale them first.")
-    return _scaled(array, value_range or DEEPEST), range_notes(high, value_range)
+    if is_unit(array):
+        return to_bytes(array, 1.0)
+    return to_bytes(array, 255.0) if origin.value_range is None and high <= 255 else array
 
 
-def range_notes(high: float, value_range: float | None) -> tuple[str, ...]:
-    """What is said of an image of more than 8 bits whose largest value is `high`."""
-    if value_range is None:
-        return (f"16 bit, read as 0 to {DEEPEST}, but training saw images of 8 bits only",)
-    if high > value_range:
-        return (f"values up to {high:g}, but training saw none above {value_range:g}; what is above is white",)
-    return ()
-
-
-def _scaled(array: NDArray[Any], white: float) -> Pixels:
-    return np.rint(np.minimum(array.astype(np.float64) * (255 / white), 255)).astype(np.uint8)
+def _seen(decoded: Decoded, origin: Origin) -> Seen:
+    """The pixels, and what is to be said of a range that training never saw."""
+    if decoded.deep is None or is_unit(decoded.deep):
+        return Seen(decoded.pixels)
+    high = float(decoded.deep.max())
+    if origin.value_range is None:
+        return Seen(decoded.pixels, (f"16 bit, read as 0 to {FULL_RANGE:g}, but training saw images of 8 bits only",))
+    if high > origin.value_range:
+        said = f"values up to {high:g}, but training saw none above {origin.value_range:g}; what is above is white"
+        return Seen(decoded.pixels, (said,))
+    return Seen(decoded.pixels)

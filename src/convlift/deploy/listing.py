@@ -1,14 +1,13 @@
 """From what a user names on the command line to image files: files, folders, patterns, a list on stdin."""
 
 import glob
-import mimetypes
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from convlift.data.decode import FORMATS, sniff
-
-_IMAGE_NAMES = mimetypes.MimeTypes()  # Python's own table: the same on every machine, whatever /etc/mime.types says
+from convlift.data.formats import FORMATS
+from convlift.data.tree import Entry, Tree, entries
 
 
 class Listed(NamedTuple):
@@ -45,51 +44,55 @@ def _one(name: str) -> Iterator[Listed]:
         yield from _in_folder(name)
     elif os.path.lexists(name) or not glob.has_magic(name):
         yield Listed(name)  # a file called a[1].jpg is that file, and what is not there is said when it is read
+    elif matches := sorted(set(glob.glob(name, recursive=True))):
+        yield from _everywhere(matches) if "**" in name else _matched(matches)
     else:
-        matches = sorted(set(glob.glob(name, recursive=True)))
-        if not matches:
-            yield Listed(name, "no file has a name like this; check the pattern")
-        for match in matches:
-            if os.path.isdir(match):
-                # ** has found what lies in it already
-                yield from () if "**" in name else _in_folder(match)
-            elif "**" in name and not _is_image(match):
-                yield Listed(match, passed_over=True)
-            else:
-                yield Listed(match)
+        yield Listed(name, "no file has a name like this; check the pattern")
+
+
+def _matched(matches: list[str]) -> Iterator[Listed]:
+    for match in matches:
+        yield from _in_folder(match) if os.path.isdir(match) else iter([Listed(match)])
+
+
+def _everywhere(matches: list[str]) -> Iterator[Listed]:
+    """Of a pattern with **, which has found what lies in its folders already, and what is no image too."""
+    images: dict[str, set[str]] = {}
+    for match in matches:
+        if os.path.isdir(match):
+            continue
+        parent = os.path.dirname(match)
+        if parent not in images:
+            images[parent] = {entry.name for entry in _entries(parent or ".") if entry.kind == "image"}
+        yield Listed(match, passed_over=os.path.basename(match) not in images[parent])
 
 
 def _in_folder(folder: str) -> Iterator[Listed]:
-    """Every image below a folder; each folder is visited once, so that links in a circle end."""
-    found, seen = False, set()
-    closed: list[OSError] = []
-    for root, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
-        status = os.stat(root)
+    """Every image below a folder, as training would find them, but links are followed wherever they lead.
+
+    Each folder is visited once, so that links in a circle end.
+    """
+    found = False
+    queue, seen = [folder], set()
+    while queue:
+        here = queue.pop(0)
+        try:
+            status, within = os.stat(here), _entries(here)
+        except OSError as error:
+            found = True
+            yield Listed(here, f"cannot be listed ({error.strerror}); check its permissions")
+            continue
         if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        for name in sorted(files):
-            path = os.path.join(root, name)
-            image = not name.startswith(".") and _is_image(path)
-            found = found or image
-            yield Listed(path, passed_over=not image)
-    for error in closed:
-        yield Listed(os.fsdecode(error.filename), f"cannot be listed ({error.strerror}); check its permissions")
-    if not found and not closed:
+        queue[:0] = [os.path.join(here, entry.name) for entry in within if entry.kind == "folder"]
+        for entry in within:
+            if entry.kind != "folder":
+                found = found or entry.kind == "image"
+                yield Listed(os.path.join(here, entry.name), passed_over=entry.kind != "image")
+    if not found:
         yield Listed(folder, f"holds no image; {', '.join(FORMATS)} are read")
 
 
-def _is_image(path: str) -> bool:
-    """Whether a file is meant to be an image, by its name or by its first bytes."""
-    kind, _ = _IMAGE_NAMES.guess_type(os.path.basename(path), strict=False)
-    if kind is not None and kind.startswith("image/"):
-        return True
-    if not os.path.isfile(path):  # a pipe is never opened
-        return False
-    try:
-        with open(path, "rb") as file:
-            return sniff(file.read(64)) in FORMATS
-    except OSError:
-        return False
+def _entries(folder: str) -> list[Entry]:
+    return list(entries(Tree(Path(os.path.realpath(folder)), follow_links=True), Path(folder)))

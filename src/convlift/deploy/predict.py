@@ -17,7 +17,7 @@ from convlift.augment.pipeline import normalize
 from convlift.data.config import Resize
 from convlift.data.decode import square
 from convlift.deploy.folder import CONFIG, RECIPE, ModelConfig, read_model_folder
-from convlift.deploy.images import OneImage, Pixels, name_of, read_image, several
+from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
 from convlift.model.config import ConvNet, Pretrained
@@ -113,7 +113,7 @@ class Model:
     def _read(self, image: object, index: int) -> "_Square | Unreadable":
         name = name_of(image, index)
         try:
-            seen = read_image(image, name, self.config.value_range)
+            seen = read_image(image, name, Origin(self.config.value_range, self.config.alpha))
         except UnreadableImage as error:
             return Unreadable(name, error)
         steps = self.config
