@@ -40,13 +40,22 @@ class Judgement:
     search_seed_variance: float = 0.0
 
 
-def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArray[np.int64]) -> Judgement:
+def judge_campaign(
+    study: Study,
+    desk: Desk,
+    frozen: Frozen,
+    test_labels: NDArray[np.int64],
+    *,
+    before: Sequence[TrialRecord] | None = None,
+    after: Sequence[TrialRecord] | None = None,
+) -> Judgement:
     """Score every run on the test whose labels were just opened. Raises LedgerError where no final left any."""
-    pilots, finals = _usable(desk.ledger.trials("pilot")), final_runs(desk.ledger)
+    pilots = list(_usable(desk.ledger.trials("pilot")) if before is None else before)
+    finals = list(final_runs(desk.ledger) if after is None else after)
     if not finals:
         raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
     searched = desk.ledger.trials("search")
-    ended = [record for record in searched if record.is_evidence]
+    ended = [record for record in searched if record.is_evidence and record not in finals]
     fell = study.collapsed(ended)
     # decided on validation images, which the test does not share; a run at chance, 60 points down, would drown the rest
     lost = [record for record, collapsed in zip(ended, fell, strict=True) if collapsed]
@@ -56,16 +65,16 @@ def judge_campaign(study: Study, desk: Desk, frozen: Frozen, test_labels: NDArra
     metric, groups = study.metric, study.test_groups
     unit = metric.unit([run.outcome.test_probabilities for run in runs if run.outcome], test_labels)
     on = switches(frozen, runs)
-    before, after, scores = (_matrix(study, records, test_labels) for records in (pilots, finals, runs))
+    first, last, scores = (_matrix(study, records, test_labels) for records in (pilots, finals, runs))
     tests = test_changes(on, scores, groups, unit=unit)
-    final = judge(before, after, tests.seed_variance, groups, unit=unit, lowest=metric.lowest)
+    final = judge(first, last, tests.seed_variance, groups, unit=unit, lowest=metric.lowest)
     if lost_runs(desk.ledger):  # the interval knows nothing of seeds with which nothing is learned
         final = replace(final, proven=False)
     belief = _belief(study, frozen, runs, lost, (scores, unit))
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
-        effect = start_effect(before, on, scores, groups, unit=unit)
+        effect = start_effect(first, on, scores, groups, unit=unit)
         start_points = effect.value
         found.append(start_verdict(_start_subject(frozen, runs + lost), effect, len(runs + lost)))
     split = shares(belief, frozen.on, final.gain_points.value, start_points, unit=unit)

@@ -1,7 +1,6 @@
 """Every image of a source decoded once, in threads and in order, with what makes it the image that it is."""
 
 import hashlib
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,13 @@ from convlift.data.depth import is_unit, range_of
 from convlift.data.items import Source
 from convlift.data.traits import Traits, frame_of
 from convlift.errors import DataError, UnreadableImage
+from convlift.resources import usable_cpus
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 _BATCH = 32  # images a thread works on at a time; at most 0.8 MB each
-_THREADS = min(8, os.cpu_count() or 1)  # Pillow decodes and resizes without holding the interpreter's lock
+_THREADS = min(8, usable_cpus())  # Pillow decodes and resizes without holding the interpreter's lock
 
 
 @dataclass(frozen=True, eq=False)
