@@ -1,6 +1,5 @@
 """The command line: parse, call, print; nothing else."""
 
-import errno
 import json
 import sys
 from io import StringIO, TextIOWrapper
@@ -13,7 +12,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from convlift import __version__
-from convlift.errors import ConvliftError, DiskError
+from convlift.disk import refusal_behind
+from convlift.errors import ConvliftError
 from convlift.outcome import Result
 
 app = typer.Typer(
@@ -347,15 +347,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             app(_with_folds(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+    except (OSError, ConvliftError) as error:
+        refusal = refusal_behind(error)  # a full disk, whoever met it
+        fault = refusal or error
+        if not isinstance(fault, ConvliftError):
             raise
-        sys.stdout = StringIO()  # or Python would fail once more while it ends
-        print(f"convlift: the answers cannot be written ({error.strerror}); free space there.", file=sys.stderr)
-        sys.exit(DiskError.exit_code)
-    except ConvliftError as error:
-        print(f"convlift: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        if refusal:
+            sys.stdout = StringIO()  # or Python would fail once more while it ends
+        print(f"convlift: {fault}", file=sys.stderr)
+        sys.exit(fault.exit_code)
     except KeyboardInterrupt:
         print("convlift: stopped", file=sys.stderr)
         sys.exit(130)

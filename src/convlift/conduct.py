@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_before
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, SealedLabels
+from convlift.disk import has_plenty
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
@@ -173,8 +175,9 @@ def unused_in_words(result: Result, earlier: Mapping[str, Any], request: Request
     if request.trainings or not result.judged or request.budget_seconds <= earlier["budget_seconds"]:
         return ""
     return (
-        "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its result, "
-        "as it was. A new campaign on the same images would be judged on the same test, which then is no longer sealed."
+        "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its "
+        "result, as it was. A new campaign on the same images would be judged on the same test, which is then sealed "
+        "no longer."
     )
 
 
@@ -329,8 +332,10 @@ def _run(
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
         progress.show("loading")
-        for point in study.points:
-            study.pace.forward(point.recipe)  # imports torch, which takes seconds: now, while the workers do so too
+        if not ledger.trials() and not has_plenty(ledger.folder, request.cache):
+            needed = footprint_of(study, len(dataset.labels), dataset.channels)
+            if tight := check_disk(ledger.folder, request.cache, needed):
+                progress.say(tight)
         try:
             shipment = run_campaign(study, desk)
         except Interrupted as interrupted:

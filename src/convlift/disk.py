@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from convlift.errors import DiskError
+from convlift.errors import ConvliftError, DiskError
 
+PLENTY = 20e9  # bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_LOCKED = (errno.EROFS, errno.EIO)
+_FAILING = (errno.EIO, errno.EROFS, errno.ESTALE)  # a disk that broke, turned read-only or went away with its network
 
 
 @contextmanager
@@ -34,7 +35,42 @@ def check_room(folder: Path, needed_bytes: float) -> None:
 
 def is_disks_fault(error: OSError) -> bool:
     """Whether the disk is full, read-only or broken, rather than the path wrong."""
-    return error.errno in (*_FULL, *_LOCKED)
+    return error.errno in (*_FULL, *_FAILING)
+
+
+def has_plenty(*folders: Path) -> bool:
+    """Whether so much is free that nobody need count what a campaign takes."""
+    return all(free is None or free >= PLENTY for free in map(_free_bytes, folders))
+
+
+def room_in_words(folder: Path, usual_bytes: float) -> str:
+    """That a disk may become full, where it has less than what is usually needed; else ""."""
+    free = _free_bytes(folder)
+    if free is None or free >= usual_bytes:
+        return ""
+    return (
+        f"The disk at {_disk_of(folder)} has {_megabytes(free)} free; a campaign like this one usually takes "
+        f"{_megabytes(usual_bytes)}. Where it becomes full the campaign stops, loses nothing, and goes on once there "
+        "is room."
+    )
+
+
+def refusal_behind(error: BaseException) -> DiskError | None:
+    """The DiskError that an exception is, or that it came of: a full or failing disk somewhere among its causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DiskError):
+            return cause
+        if isinstance(cause, OSError) and cause.errno in (*_FULL, *_FAILING):
+            # who knew what was being written has said it better
+            if isinstance(error, ConvliftError):
+                return DiskError(str(error))
+            if cause.filename is None:
+                reason = cause.strerror or str(cause)
+                return DiskError(f"a disk cannot be written ({reason}); free space, then run the same command again.")
+            return refusal(Path(os.fsdecode(cause.filename)).parent, cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def refusal(folder: Path, error: OSError) -> DiskError:

@@ -122,8 +122,8 @@ def notes_of(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, jud
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
     if unasked := (desk.ledger.recall("guard") or {"not_asked": []})["not_asked"]:
         notes.append(
-            f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images what "
-            f"they are: {', '.join(unasked)}."
+            f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images "
+            f"what they are: {', '.join(unasked)}."
         )
     if scouts := sum(r.role == "scout" for r in trials):
         notes.append(_scouts_in_words(scouts, len(desk.ledger.recall("scouted")[0]), desk.ledger.recall("agreement")))

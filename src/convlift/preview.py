@@ -97,8 +97,8 @@ def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str
     trainings = max(0, math.floor(left * request.workers / own.in_epochs))
     pilots = finals = 0
     if left >= FEWEST * own.in_epochs:
-        cost = timed[BASELINE].in_epochs / own.in_epochs
-        pilots, finals = arms(trainings, is_other=point.name != BASELINE, cost=cost, workers=request.workers)
+        each = timed[BASELINE].in_epochs / own.in_epochs
+        pilots, finals = arms(trainings, is_other=point.name != BASELINE, cost=each, workers=request.workers)
     else:
         trainings = 0
     sharing = max(1.0, min(SHARING, trainings / 2))

@@ -23,14 +23,14 @@ from made_up import (
 )
 from timeline import Timeline
 
+from convlift.campaign.allocate import Division
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import believe, run_campaign, seen_trials, shipping
-from convlift.campaign.allocate import Division
 from convlift.campaign.plan import HALF, choose_candidates
 from convlift.campaign.space import Frozen, fitting, switched
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import Study
-from convlift.errors import BudgetError, DataError, LedgerError
+from convlift.errors import DataError, LedgerError
 from convlift.execute.desk import Desk
 from convlift.execute.inline import InlineExecutor
 from convlift.execute.job import Job, Report

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from made_up import BASELINE, FACTS, World, desk_in, diverges, outline, residual, study_of
 
+from convlift.campaign.allocate import divide
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
-from convlift.campaign.allocate import divide
 from convlift.campaign.start import choose_start
-from convlift.errors import BudgetError, DataError, LedgerError
+from convlift.errors import DataError, LedgerError
 from convlift.execute.job import Job
 from convlift.recipe import Recipe
 from convlift.recipes import built_in

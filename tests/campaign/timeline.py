@@ -12,7 +12,6 @@ from convlift.execute.job import Ended, Job, Run, Running, attempt, lost
 from convlift.ledger.ledger import Ledger
 from convlift.outcome import EpochReport
 
-
 IMAGES = 1000  # for training, in the made-up world
 
 

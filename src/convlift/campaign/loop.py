@@ -67,8 +67,8 @@ def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> Non
     """The final runs, one round of the workers after the other, as many as the time has room for.
 
     The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
-    where what was frozen is the baseline, which needs no second proof. A later round is run only in full. What the clock
-    cut short is run again where a later call has more time.
+    where what was frozen is the baseline, which needs no second proof. A later round is run only in full. What the
+    clock cut short is run again where a later call has more time.
     """
     if is_nothing(frozen) or desk.ledger.recall("test opened") is not None:
         return
@@ -160,7 +160,7 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
 
 
 def _may_draw(study: Study, desk: Desk, division: Division) -> bool:
-    """Whether the next recipe can be drawn now; where trainings are counted it waits for those that it is drawn from."""
+    """Whether the next recipe can be drawn now: where trainings are counted, once those that it is drawn from ended."""
     if not study.trainings:
         return True
     trials = desk.ledger.trials("search")
@@ -222,8 +222,8 @@ def _draw(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord], 
 
 
 def seen_trials(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord] | None = None) -> posterior.Trials:
-    """The search's runs as evidence, and runs of the start itself where it is the baseline. seen: the runs of the search
-    that count, all where it is None."""
+    """The search's runs as evidence, and runs of the start itself where it is the baseline. seen: the runs of the
+    search that count, all where it is None."""
     searched = desk.ledger.trials("search") if seen is None else seen
     bare = desk.ledger.trials("pilot") if space.start.name == BASELINE else ()
     records = [record for record in (*bare, *searched) if record.is_evidence and record.fidelity == 1.0]

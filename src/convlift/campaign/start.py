@@ -19,10 +19,14 @@ AFTER_EACH_OTHER = 3  # of them, one after the other
 FIRST_MOST = (
     0.6  # of the time: what one pass of pretrained features may take, since it is the best that can be had early
 )
+ALONE_MOST = 0.5  # of the time: a run of the baseline where nothing else fits
 FIRST_LATEST = 0.5  # of the time: when the first trainings end, whatever was predicted
+ALONE_LATEST = 0.8  # the same where the baseline's is the only one that fits
 ONLY_MOST = 0.35  # of the time: the probe from scratch where no pretrained features fit
 LONG_MOST = 0.3  # of the time: a fine-tuning probe that is shortened
 SHORTEST = 0.1  # a shorter training says nothing about the full one, and is none where there is a better one
+LIGHTEST = 2e-3  # seconds an image: no pretrained network of the usual ones extracts its features faster on a core
+MOST_TO_PREDICT = 0.7  # of a training's time: with more for its predictions it would learn nothing
 LEAST = 0.002  # of a training: the shortest that is planned
 ADVICE = 3.0  # times as long as predicted is what a budget that was too short is advised to leave
 
@@ -37,7 +41,7 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     known = desk.ledger.recall("start")
     if known is not None:
         return _known(study, desk, known)
-    first = desk.complete(_first_plans(study, desk), lambda plan: FIRST_LATEST * _left(study, desk))
+    first = _first_trainings(study, desk)
     second = _second_probes(study, desk, first)
     beside = _pilots_beside(study, desk, second, first)
     records = first + desk.complete(second + beside, lambda plan: FIRST_LATEST * _left(study, desk))
@@ -70,27 +74,49 @@ def _probe(study: Study, point: StartingPoint, fidelity: float = 1.0) -> Plan:
     return study.plan("probe", point.recipe, number, (point.name,), fidelity)
 
 
-def _first_plans(study: Study, desk: Desk) -> list[Plan]:
+def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
     """One pass of pretrained features where it fits, and the first run of the baseline, or the part of it that fits.
 
-    Settled once: a resumed campaign has less time, and keeps what it has.
+    Settled once: a resumed campaign has less time, and keeps what it has. With several workers the baseline begins
+    before the seconds that it takes to load a pretrained network and count its multiply-adds.
     """
     cheapest = next((point for point in study.starts if point.recipe.architecture.kind == "pretrained"), None)
+    may_fit = cheapest is not None and LIGHTEST * _images(study) <= FIRST_MOST * _left(study, desk)
     settled = desk.ledger.recall("first probes")
+    part = settled[1] if settled else _part_of_the_baseline(study, desk, may_fit)
+    pilot = study.plan("pilot", study.baseline, 0, fidelity=part)
+    latest = FIRST_LATEST if may_fit else ALONE_LATEST
+
+    def seconds(plan: Plan) -> float:
+        return latest * _left(study, desk)
+
+    if may_fit and desk.executor.capacity > 1:
+        desk.start(pilot, seconds)
     if settled is None:
-        left = _left(study, desk)
-        is_in = cheapest is not None and study.seconds(cheapest.recipe, ()) <= FIRST_MOST * left
-        settled = [is_in, sized(study, study.baseline, PILOT_MOST * left)]
+        fits = may_fit and study.seconds(cheapest.recipe, ()) <= FIRST_MOST * _left(study, desk) if cheapest else False
+        settled = [fits, part]
         desk.ledger.record("first probes", settled)
-    pilot = study.plan("pilot", study.baseline, 0, fidelity=settled[1])
-    return ([_probe(study, cheapest)] if cheapest and settled[0] else []) + [pilot]
+    probe = [_probe(study, cheapest)] if cheapest and settled[0] else []
+    return desk.complete([*probe, pilot], seconds)
+
+
+def _part_of_the_baseline(study: Study, desk: Desk, may_fit: bool) -> float:
+    most = PILOT_MOST if may_fit else ALONE_MOST
+    return sized(study, study.baseline, most * _left(study, desk)) or LEAST
+
+
+def _images(study: Study) -> int:
+    return study.facts.training_images + study.pace.held_out_images
 
 
 def sized(study: Study, recipe: Recipe, seconds: float, records: Sequence[TrialRecord] = ()) -> float:
-    """The fidelity at which a training fits into so many seconds: 1 where all of it does; at least LEAST."""
+    """The fidelity at which a training fits into so many seconds: 1 where all of it does, 0 where hardly more than its
+    predictions do."""
     whole, predicting = study.seconds(recipe, records), study.pace.evaluation_seconds(recipe)
     if whole + predicting <= seconds:
         return 1.0
+    if predicting > MOST_TO_PREDICT * seconds:
+        return 0.0
     return round(min(1.0, max(LEAST, 0.9 * (seconds - predicting) / whole)), 3)
 
 
@@ -127,7 +153,7 @@ def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[Tri
     """How much of a training its probe should be; 0 where it is none."""
     if study.trainings:
         return 1.0
-    alone, left = study.seconds(point.recipe, records), _left(study, desk)
+    left = _left(study, desk)
     is_alone = not any(r.role == "probe" and _rank(study, r) > -math.inf for r in records)
     if point.recipe.architecture.kind == "convnet":
         allowed = min(PROBE_SHARE * desk.executor.capacity, MOST_OF_BUDGET) * desk.budget_seconds
@@ -136,7 +162,7 @@ def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[Tri
         return fidelity if fidelity >= (LEAST if is_alone else SHORTEST) else 0.0
     if is_alone:  # not even the features fit
         return 0.0
-    again = study.seconds(point.recipe, records, again=True)
+    alone, again = study.seconds(point.recipe, records), study.seconds(point.recipe, records, again=True)
     is_worth_it = left * desk.executor.capacity - alone >= (FEWEST - 1) * again
     if is_worth_it and left - alone >= AFTER_EACH_OTHER * again:
         return 1.0

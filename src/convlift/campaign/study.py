@@ -60,9 +60,9 @@ class Study:
 
     @property
     def lag(self) -> int:
-        """Where trainings are counted, the k-th recipe is drawn from the trials before the last `lag` ones, whichever end
-        first: as many as eight run at once, and the same recipes are drawn on every machine (up to eight at once cost the
-        search nothing, simulated)."""
+        """Where trainings are counted, the k-th recipe is drawn from the trials before the last `lag` ones, whichever
+        end first: as many as eight run at once, and the same recipes are drawn on every machine (up to eight at once
+        cost the search nothing, simulated)."""
         return min(MOST_LAG, max(1, self.trainings // TRAININGS_A_LAG))
 
     @property

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from convlift.data.config import LETTERBOX_FILL, Resize
 from convlift.data.depth import Deep, deep_values, highest, is_unit, to_bytes
-from convlift.data.formats import FORMATS, MOST_BANDS, Header, read_header, sniff, without_text
+from convlift.data.formats import FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
 from convlift.data.items import printable
 from convlift.data.traits import Traits, quality_of
 from convlift.errors import UnreadableImage
@@ -76,11 +76,14 @@ def from_array(image: Deep, value_range: float | None = None) -> Decoded:
     return _finished(_image(_scaled(values, value_range, "ignore", notes)), notes, values, None)
 
 
+def is_deep(content: bytes) -> bool:
+    """Whether a file says that it has more than 8 bits a value; False for what is no image."""
+    return content[:2] != b"\xff\xd8" and read_header(content, sniff(content)).bits > 8
+
+
 def deep_maximum(content: bytes) -> float | None:
-    """The largest value in a file of more than 8 bits; None where it has no more, cannot be read, or holds floats in
-    0 to 1."""
-    if read_header(content, kind := sniff(content)).bits <= 8 or kind not in FORMATS or kind == "JPEG":
-        return None
+    """The largest value in a file for which `is_deep`; None where it has no more than 8 bits after all, cannot be read,
+    or holds floats in 0 to 1."""
     try:
         deep = _opened(content, FULL_RANGE)[2]
         return None if deep is None or is_unit(deep) else highest(deep)
@@ -92,7 +95,7 @@ def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Tr
     if min(flat.size) < 8 or max(flat.size) > 8 * min(flat.size):
         notes.append("odd shape")
     pixels = _drop_grey(np.asarray(_limited(flat)))
-    if (pixels == pixels[0, 0]).all():
+    if (pixels[-1, -1] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
         notes.append("flat")
     return Decoded(pixels, tuple(notes) + (("grey",) if pixels.shape[2] == 1 else ()), deep, traits)
 
@@ -117,7 +120,7 @@ def _opened(content: bytes, value_range: float | None) -> tuple[Image.Image, lis
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise UnreadableImage(f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read") from error
     except Exception as error:  # on broken files Pillow raises nearly anything, SyntaxError included
-        raise UnreadableImage(_fault(kind, header, error)) from error
+        raise UnreadableImage(_fault(content, kind, header, error)) from error
 
 
 def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep | None, Traits]:
@@ -138,10 +141,10 @@ def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep 
         return image, notes, deep, traits
 
 
-def _fault(kind: str, header: Header, error: Exception) -> str:
+def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:
     """Why a file cannot be decoded: what it is where that is not read, else what the decoder says is broken."""
-    if kind == "JPEG" and header.bits != 8:
-        return f"JPEG of {header.bits} bits a value; 8 are read"
+    if kind == "JPEG" and (bits := jpeg_bits(content)) != 8:
+        return f"JPEG of {bits} bits a value; 8 are read"
     text = re.sub(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>", "", printable(str(error))).strip()
     if isinstance(error, UnidentifiedImageError):
         if kind == "TIFF" and (header.bands not in (1, 3, 4) or header.bits not in (1, 2, 4, 8, 16)):
@@ -211,6 +214,8 @@ def _drop_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) or (H, W, C) -> (H, W, 1) where the three channels agree everywhere, else (H, W, 3)."""
     if pixels.ndim == 2:
         return pixels[:, :, None]
+    if (pixels[0] != pixels[0, :, :1]).any():  # most colour shows in the first row
+        return pixels
     first = pixels[:, :, :1]
     return first if (pixels == first).all() else pixels
 

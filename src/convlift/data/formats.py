@@ -63,7 +63,7 @@ def sniff(content: bytes) -> str:
 
 
 def read_header(content: bytes, kind: str) -> Header:
-    """Bits and bands of a file of one of FORMATS, without decoding it."""
+    """Bits and bands of a file of one of FORMATS, without decoding it; of a JPEG the bits are those of nearly all."""
     if kind == "PNG" and len(content) > 25:
         return Header(content[24], {0: 1, 4: 2, 6: 4}.get(content[25], 3))
     if kind == "TIFF":
@@ -74,8 +74,6 @@ def read_header(content: bytes, kind: str) -> Header:
         return Header(tags.get(_BITS, 1), tags.get(_BANDS, 1))
     if kind == "PPM" and (match := _PPM.match(content[:1024])):
         return Header(16 if int(match[4]) > 255 else 8, 3 if match[1] == b"6" else 1)
-    if kind == "JPEG":
-        return Header(_jpeg_precision(content))
     return Header()
 
 
@@ -97,7 +95,7 @@ def _tiff_tags(content: bytes) -> dict[int, int]:
     return tags
 
 
-def _jpeg_precision(content: bytes) -> int:
+def jpeg_bits(content: bytes) -> int:
     """Bits of one value, from the first frame header (SOF0 to SOF15 but for tables)."""
     place = 2
     while place + 5 <= len(content) and content[place] == 0xFF:

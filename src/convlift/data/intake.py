@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array
+from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array, is_deep
 from convlift.data.depth import is_unit, range_of
 from convlift.data.items import Source
 from convlift.data.traits import Traits, frame_of
@@ -50,16 +50,30 @@ class Intake:
     maxima: dict[int, float]
 
 
-def hash_contents(source: Source) -> NDArray[np.str_]:
-    """(N,): SHA-256 of each image's bytes as they lie there, "" where it cannot be read."""
-    return np.array([_content_hash(source, index) for index in range(len(source.items))], dtype="U64")
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """hashes (N,): SHA-256 of each image's bytes as they lie there, "" where it cannot be read.
+
+    deep: the indices of the files that say they have more than 8 bits a value.
+    """
+
+    hashes: NDArray[np.str_]
+    deep: list[int]
 
 
-def _content_hash(source: Source, index: int) -> str:
-    try:
-        return sha256(source.read(index))
-    except OSError:
-        return ""
+def survey(source: Source) -> Contents:
+    """Read every image once, without decoding any."""
+    hashes, deep = [], []
+    for index in range(len(source.items)):
+        try:
+            content = source.read(index)
+        except OSError:
+            hashes.append("")
+            continue
+        hashes.append(sha256(content))
+        if isinstance(content, bytes) and is_deep(content):
+            deep.append(index)
+    return Contents(np.array(hashes, dtype="U64"), deep)
 
 
 def sha256(content: bytes | NDArray[np.uint8]) -> str:
@@ -82,27 +96,29 @@ def pixel_hash(decoded: Decoded) -> str:
             pixels = deep.astype("<f4" if deep.dtype.kind == "f" else "<u4")
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
 
 
-def take_in(path: Path, source: Source, contents: NDArray[np.str_], alpha: Alpha, progress: Progress | None) -> Intake:
+def take_in(path: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None) -> Intake:
     """Decode all images and write their pixels to `path`, one after the other.
 
-    contents: as `hash_contents` gave them; a file that has changed since then raises DataError.
+    contents: as `survey` gave them; a file that has changed since then raises DataError.
     """
-    maxima = {} if source.value_range is not None else _maxima(source)
+    maxima, total = _maxima(source, contents.deep), len(contents.hashes)
     value_range = source.value_range or range_of(maxima.values())
     kept: list[int] = []
     taken: list[Taken] = []
     unreadable: list[str] = []
 
     def decode_batch(batch: range) -> list[tuple[NDArray[np.uint8], Taken] | str]:
-        return [_take(source, index, contents[index], value_range, alpha) for index in batch]
+        return [_take(source, index, contents.hashes[index], value_range, alpha) for index in batch]
 
     # Pillow warns of odd metadata; what matters of it, the pixels, is checked by decoding them all
     with path.open("wb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for batch, results in in_order(decode_batch, len(contents)):
+        for batch, results in in_order(decode_batch, total):
             for index, result in zip(batch, results, strict=True):
                 if isinstance(result, str):
                     unreadable.append(f"{source.items[index].key}: {result}")
@@ -111,7 +127,7 @@ def take_in(path: Path, source: Source, contents: NDArray[np.str_], alpha: Alpha
                 kept.append(index)
                 taken.append(result[1])
             if progress:
-                progress(batch.stop, len(contents))
+                progress(batch.stop, total)
     return Intake(kept, taken, unreadable, value_range, maxima)
 
 
@@ -133,16 +149,16 @@ def _take(
     return pixels, Taken(pixels.shape, pixel_hash(decoded), decoded.notes, traits)
 
 
-def _maxima(source: Source) -> dict[int, float]:
+def _maxima(source: Source, deep: list[int]) -> dict[int, float]:
     """The largest value of each file of more than 8 bits, by index."""
 
     def measure(batch: range) -> list[float | None]:
-        return [_maximum(source, index) for index in batch]
+        return [_maximum(source, deep[place]) for place in batch]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = [high for _, highs in in_order(measure, len(source.items)) for high in highs]
-    return {index: high for index, high in enumerate(found) if high is not None}
+        found = [high for _, highs in in_order(measure, len(deep)) for high in highs]
+    return {index: high for index, high in zip(deep, found, strict=True) if high is not None}
 
 
 def _maximum(source: Source, index: int) -> float | None:

@@ -21,7 +21,8 @@ _LISTED = 100
 
 @dataclass(frozen=True)
 class _Property:
-    """What may give a class away. word: its value in words; number: its value as one that can be ranked."""
+    """What may give a class away. word: its value in words, "" for nothing worth saying, None where it is not known;
+    number: its value as one that can be ranked."""
 
     kind: str
     word: Callable[[Traits], str | None]
@@ -47,7 +48,7 @@ _PROPERTIES = (
     ),
     _Property(
         "border",
-        lambda t: f"have a border {t.frame}" if t.frame else None,
+        lambda t: f"have a border {t.frame}" if t.frame else "",
         lambda t: None,
         "Cut the borders off, or give all classes the same.",
     ),
@@ -59,54 +60,64 @@ def shortcut_findings(
 ) -> list[Finding]:
     """A warning for each property of the files that tells a class of at least LEAST images from all others."""
     traits = [one.traits for one in taken]
-    counts = np.bincount(labels, minlength=len(classes))
-    large = [label for label in np.flatnonzero(counts >= LEAST).tolist() if counts[label] <= len(labels) - LEAST]
-    if (counts > 0).sum() == 2:
-        large = large[:1]  # what tells one of two classes tells the other
     found = []
     for each in _PROPERTIES:
-        words = [each.word(one) if one else None for one in traits]
-        numbers = np.array([_or_nan(each.number(one)) if one else np.nan for one in traits])
-        told = {}
-        for label in large:
-            is_class = labels == label
-            if text := _by_word(words, is_class) or _by_number(numbers, is_class):
-                told[label] = f"{text.format(repr(classes[label]))}"
+        told = {
+            **_by_number([each.number(one) if one else None for one in traits], labels, len(classes)),
+            **_by_word([each.word(one) if one else None for one in traits], labels, len(classes)),
+        }
+        if told and np.unique(labels).size == 2:  # what tells one of two classes tells the other
+            told = dict([min(told.items())])
         if told:
-            message = f"the files' {each.kind} tells the class: {'; '.join([*told.values()][:3])}."
+            said = [text.format(repr(classes[label])) for label, text in sorted(told.items())]
+            message = f"the files' {each.kind} tells the class: {'; '.join(said[:3])}."
             items = [key for key, label in zip(keys, labels.tolist(), strict=True) if label in told]
             remedy = f"{each.remedy} A network may learn it instead of the subject."
             found.append(Finding(each.kind, "warning", message, tuple(items[:_LISTED]), remedy))
     return found
 
 
-def _or_nan(number: float | None) -> float:
-    return np.nan if number is None else float(number)
+def _by_word(words: Sequence[str | None], labels: NDArray[np.int64], k: int) -> dict[int, str]:
+    """By class, what most of it is and the rest is not, or the other way round."""
+    is_known = np.array([word is not None for word in words], bool)
+    counts = Counter(word for word in words if word)
+    names = sorted(word for word, count in counts.items() if count >= APART * LEAST)
+    if not names or (len(names) == 1 == len(counts) and counts[names[0]] == is_known.sum()):
+        return {}
+    number, table = {word: index for index, word in enumerate(names)}, np.zeros((len(names), k))
+    for word, label in zip(words, labels.tolist(), strict=True):
+        if word in number:
+            table[number[word], label] += 1
+    ours = np.bincount(labels[is_known], minlength=k)
+    within = table / np.maximum(ours, 1)
+    beyond = (table.sum(axis=1, keepdims=True) - table) / np.maximum(ours.sum() - ours, 1)
+    # of two words as far apart, such as JPEG and PNG, the one that the class has
+    best = (np.round(np.abs(within - beyond), 6) + 1e-9 * within).argmax(axis=0)
+    return {
+        label: f"{within[row, label]:.0%} of {{}} {names[row]}, {beyond[row, label]:.0%} of the others"
+        for label, row in enumerate(best.tolist())
+        if _is_enough(ours, label) and abs(within[row, label] - beyond[row, label]) >= APART
+    }
 
 
-def _by_word(words: Sequence[str | None], is_class: NDArray[np.bool_]) -> str:
-    """What most of the class is and the rest is not, or the other way round; "" where there is no such word."""
-    inside = Counter(word for word, member in zip(words, is_class.tolist(), strict=True) if member and word)
-    outside = Counter(word for word, member in zip(words, is_class.tolist(), strict=True) if not member and word)
-    most, n = "", int(is_class.sum())
-    largest = APART
-    for word in sorted({*inside, *outside}):
-        within, beyond = inside[word] / n, outside[word] / (len(words) - n)
-        if abs(within - beyond) >= largest:
-            largest = abs(within - beyond)
-            most = f"{within:.0%} of {{}} {word}, {beyond:.0%} of the others"
-    return most
-
-
-def _by_number(numbers: NDArray[np.float64], is_class: NDArray[np.bool_]) -> str:
-    known = ~np.isnan(numbers)
-    ours, n = int((known & is_class).sum()), int(known.sum())
-    if min(ours, n - ours) < LEAST:
-        return ""
+def _by_number(values: Sequence[float | None], labels: NDArray[np.int64], k: int) -> dict[int, str]:
+    """By class, whether it has more or less than the rest in nearly all pairs of one of its images and another."""
+    known = np.array([value is not None for value in values], bool)
+    numbers, owners = np.array([value for value in values if value is not None], float), labels[known]
+    if not numbers.size or numbers.min() == numbers.max():
+        return {}
+    ours = np.bincount(owners, minlength=k)
     # the Mann-Whitney statistic over the number of pairs, ties counted half
-    ranks = rankdata(numbers[known])[is_class[known]].sum()
-    area = (ranks - ours * (ours + 1) / 2) / (ours * (n - ours))
-    if RANKED > area > 1 - RANKED:
-        return ""
-    typical = [float(np.median(numbers[known & members])) for members in (is_class, ~is_class)]
-    return f"it is {'higher' if area > 0.5 else 'lower'} in {{}} (typically {typical[0]:.4g}, else {typical[1]:.4g})"
+    ranks = np.bincount(owners, rankdata(numbers), minlength=k)
+    area = (ranks - ours * (ours + 1) / 2) / np.maximum(ours * (ours.sum() - ours), 1)
+    told = {}
+    for label in np.flatnonzero((area >= RANKED) | (area <= 1 - RANKED)).tolist():
+        if _is_enough(ours, label):
+            typical = [float(np.median(numbers[members])) for members in (owners == label, owners != label)]
+            more = "higher" if area[label] > 0.5 else "lower"
+            told[label] = f"it is {more} in {{}} (typically {typical[0]:.4g}, else {typical[1]:.4g})"
+    return told
+
+
+def _is_enough(ours: NDArray[np.int64], label: int) -> bool:
+    return bool(ours[label] >= LEAST and ours.sum() - ours[label] >= LEAST)

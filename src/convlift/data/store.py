@@ -13,7 +13,7 @@ from convlift.data.atomic import publish, sweep, temporary_beside, writing_to
 from convlift.data.config import Resize
 from convlift.data.decode import ALPHAS, Alpha, square
 from convlift.data.findings import check_classes, check_readable, label_findings, note_findings, range_findings
-from convlift.data.intake import Progress, hash_contents, in_order, sha256, take_in
+from convlift.data.intake import Contents, Progress, in_order, sha256, survey, take_in
 from convlift.data.items import Source
 from convlift.data.shortcuts import shortcut_findings
 from convlift.errors import ConvliftError
@@ -99,8 +99,8 @@ def open_store(source: Source, cache: Path, progress: Progress | None = None, al
     """
     if alpha not in ALPHAS:
         raise ConvliftError(f"alpha {alpha!r} is not known; it is one of {', '.join(ALPHAS)}.")
-    contents = hash_contents(source)
-    fingerprint = _fingerprint(source, contents, alpha)
+    contents = survey(source)
+    fingerprint = _fingerprint(source, contents.hashes, alpha)
     # keys and findings are no part of the data, but a store must not answer with those of renamed files
     names = json.dumps([_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]])
     folder = cache / "stores" / sha256((fingerprint + names).encode())[:32]
@@ -145,7 +145,7 @@ def reopen_store(folder: Path) -> ImageStore:
 
 
 def _fill(
-    folder: Path, source: Source, contents: NDArray[np.str_], alpha: Alpha, progress: Progress | None
+    folder: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None
 ) -> dict[str, object]:
     """Decode everything into `folder`: images.bin and index.npz; what meta.json is to say.
 

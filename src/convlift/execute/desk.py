@@ -95,6 +95,12 @@ class Desk:
             self.collect()
         return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
 
+    def start(self, plan: Plan, seconds: Callable[[Plan], float]) -> None:
+        """Begin a plan whose trial has not ended, if it is not running; `complete` waits for it."""
+        record = self._find(plan)
+        if self._is_to_begin(record):
+            self._submit(record or self.ledger.claim(plan), seconds(plan))
+
     def has(self, plan: Plan) -> bool:
         """Whether the plan's trial has ended."""
         record = self._find(plan)
@@ -166,7 +172,7 @@ class Desk:
         job = self._jobs.pop(ended.job.id)
         if not ended.crashed:
             return self.ledger.finish(job.id, ended.outcome)
-        again = self.ledger.retry(job.id, ended.outcome.reason)
+        again = self.ledger.retry(job.id, ended.outcome.reason, ended.cause)
         if again.outcome is None:
             self._hand_over(job)  # by the same deadline: a crash gains no time
             return None

@@ -16,8 +16,8 @@ NEAREST = 5  # trainings that count: those whose work is most alike, since small
 MADE_HERE = 0.05  # of a head's seconds for a multiply-add: an extraction that took less was read from the disk
 LEAST_DONE = 0.005  # of a phase: what was stopped before tells no speed
 
-# Seconds for a multiply-add on one core of a Zen 3 or AVX-512 processor, measured on digits, CIFAR-10, flowers and chest
-# X-rays at 8 to 128 px: within a third of these in all of them. A single convolution over few channels waits for memory.
+# Seconds for a multiply-add on one core of an AVX-512 processor, measured on digits, CIFAR-10, flowers and chest X-rays
+# at 8 to 128 px: within a third of these in all of them. A single convolution over few channels waits for memory.
 SINGLE, DENSE, HEAD, TUNING, EXTRACTION = 65e-12, 27e-12, 31e-12, 45e-12, 40e-12
 
 
@@ -57,8 +57,8 @@ class Pace:
     nominal: bool = False
 
     def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0, *, again: bool = False) -> float:
-        """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order. Without
-        any, what it takes on a usual core (`SINGLE` and the others).
+        """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
+        Without any, what it takes on a usual core (`SINGLE` and the others).
 
         again: as if its features were stored already.
 
@@ -90,7 +90,7 @@ class Pace:
         return predicted + self._extraction_work(recipe) * extraction
 
     def evaluation_seconds(self, recipe: Recipe) -> float:
-        """What predicting validation and test images takes on a usual core, once, where that needs the whole network."""
+        """What predicting validation and test images takes on a usual core, where that needs the whole network."""
         network = recipe.architecture
         if isinstance(network, Pretrained) and (recipe.training.fine_tuning is None or not _afresh(recipe)):
             return 0.0

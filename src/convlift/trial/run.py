@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from convlift.data.atomic import flush, temporary_beside
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
 from convlift.disk import writing_into
@@ -79,13 +80,15 @@ def save_network(path: Path, network: nn.Module, normal: Statistics, padding: st
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     mean, std = normal
     described = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = temporary_beside(path)
     with writing_into(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             # one entry: safetensors writes several in an order of its own, and equal trials must leave equal files
             save_file(state, beside, {METADATA: json.dumps(described)})
+            flush(beside)
             os.replace(beside, path)
+            flush(path.parent)
         except SafetensorError as error:
             if number := re.search(r"os error (\d+)", str(error)):  # it hides what the disk said in its text
                 raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
