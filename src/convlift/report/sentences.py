@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
-from convlift.outcome import START, Estimate, Result, Verdict
+from convlift.outcome import START, ClassScore, Estimate, Result, Verdict
 
 Conclusion = Literal["better", "worse", "unclear", "open"]
 ALARMING = 3.0  # standard errors between validation and test that chance does not explain
@@ -162,22 +162,23 @@ def warnings_of(result: Result) -> tuple[str, ...]:
 
 
 def never_predicted(result: Result) -> str:
-    """Which classes the shipped network never predicts, although there are images of them; "" for none."""
-    missed = [each.name for each in result.classes if each.images and not each.predicted]
+    """Which classes what ships never predicts, although there are images of them; "" for none."""
+    return unpredicted(result.classes, result.metric, judged_images(result))
+
+
+def unpredicted(classes: Iterable[ClassScore], metric: str, images: str) -> str:
+    """The same from the scores a class; images: in words, those that the scores are of."""
+    missed = [each.name for each in classes if each.images and not each.predicted]
     if not missed:
         return ""
     named = ", ".join(f"'{printable(name)}'" for name in missed[:NAMED])
     more = f" and {len(missed) - NAMED} more" if len(missed) > NAMED else ""
     one = len(missed) == 1
-    advice = (
-        "; add images of it"
-        if result.metric == "balanced-accuracy"
-        else "; --metric balanced-accuracy counts every class the same, however rare"
-    )
-    return (
-        f"The shipped network never predicts {'class' if one else 'the classes'} {named}{more} on "
-        f"{judged_images(result)}{advice if one or 'metric' in advice else '; add images of them'}."
-    )
+    advice = f"add images of {'it' if one else 'them'}."
+    if metric != "balanced-accuracy":
+        advice = "--metric balanced-accuracy counts every class the same, however rare."
+    which = f"class {named}" if one else f"the classes {named}{more}"
+    return f"The network never predicts {which} on {images}; {advice}"
 
 
 def flattered(result: Result) -> str:

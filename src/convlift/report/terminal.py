@@ -94,7 +94,7 @@ def _print_changes(result: Result, console: Console) -> None:
         if verdict.changes:
             console.print(Text(f"{printable(verdict.name)} is a whole recipe; it changes"))
             for line in verdict.changes:
-                console.print(Padding(Text(printable(line)), (0, 0, 0, 2)))
+                console.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
 
 
 def _table(result: Result) -> Table:
@@ -135,9 +135,13 @@ def _print_remainder(result: Result, console: Console) -> None:
 
 
 def _print_places(result: Result, console: Console) -> None:
-    run = Path(result.run)
     console.print()
-    for name, file in (("model", "model"), ("ledger", "ledger.sqlite")):
+    print_places(Path(result.run), (("model", "model"), ("ledger", "ledger.sqlite")), console)
+
+
+def print_places(run: Path, files: Iterable[tuple[str, str]], console: Console) -> None:
+    """Where things lie in a run folder, how to open its report, and how to predict."""
+    for name, file in files:
         # soft_wrap: a path that is broken over two lines cannot be copied
         console.print(Text(f"{name:<7} {printable(str(run / file))}"), soft_wrap=True)
     console.print(Text(f"report  open {printable(str(run / 'report.html'))} in a browser"), soft_wrap=True)
