@@ -28,7 +28,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     store = open_store(source, tmp_path_factory.mktemp("training") / "store")
     dataset = Dataset(store, make_splits(store, 0))
     said = np.tile(np.array([[0.9, 0.1]], np.float32), (len(dataset.splits.validation), 1))
-    curve = make_curve((("train", 10),), 0.5)
+    # augmented training images are answered worse than plain validation images
+    curve = tuple(dataclasses.replace(e, train_accuracy=0.3) for e in make_curve((("train", 10),), 0.7))
     outcome = Outcome("finished", said, NO_PROBABILITIES, curve, 12.0)
     recipe = Recipe().edit(data={"resolution": 8, "augmentation": {"rotation": 0.2}})
     return Trained(tmp_path_factory.mktemp("runs"), recipe, dataset, outcome, Estimate(0.5, 0.3, 0.7))
@@ -85,4 +86,4 @@ def test_files_that_cannot_be_read_are_named(trained: Trained) -> None:
     console = Console(file=io.StringIO(), width=80)
     print_training(story, console)
     text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
-    assert "cannot be read. [0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more]" in text
+    assert "cannot be read. [0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more, all of them in findings.txt]" in text

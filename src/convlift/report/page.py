@@ -38,6 +38,7 @@ from convlift.report.story import Story
 from convlift.report.thumbnails import thumbnail
 
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
+_SPLITS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 _CLASS_ROWS, _PAIR_ROWS, _TRIAL_ROWS, _ITEM_ROWS, _IMAGES = 30, 10, 400, 20, 18
 
 
@@ -115,7 +116,7 @@ def _data(result: Result, story: Story) -> dict[str, Any]:
     train = story.class_counts.get("train", ())
     counted_images = {**{name: sum(counts) for name, counts in story.class_counts.items()}, **result.counts}
     return {
-        "splits": list(counted_images.items()),
+        "splits": [(name, counted_images[key]) for key, name in _SPLITS if key in counted_images],
         "smallest_class": min(train, default=0),
         "largest_class": max(train, default=0),
         "held_back": [(each, _data_uri(each.before), _data_uri(each.after)) for each in story.held_back[:_IMAGES]],

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
@@ -30,6 +31,26 @@ def shorten(text: str, longest: int) -> str:
         return line
     tail = (longest - 1) // 3
     return f"{line[: longest - 1 - tail]}…{line[len(line) - tail :]}"
+
+
+def wrapped(text: str, longest: int, lines: int = 2) -> str:
+    """The text on at most so many lines of at most `longest` characters, broken between words where it can be; only
+    what is longer still loses its end."""
+    broken = textwrap.wrap(printable(" ".join(text.split())), longest) or [""]
+    if len(broken) > lines:
+        broken = [*broken[: lines - 1], f"{broken[lines - 1][: longest - 1]}…"]
+    return "\n".join(broken)
+
+
+def labels_for(names: Sequence[str], longest: int) -> list[str]:
+    """Each name on one line of at most `longest` characters: cut at its end; all cut where they begin, or in the
+    middle, where two would read the same otherwise."""
+    whole = [printable(" ".join(name.split())) for name in names]
+    at_the_end = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in whole]
+    at_the_start = [name if len(name) <= longest else f"…{name[len(name) - longest + 1 :]}" for name in whole]
+    in_the_middle = [shorten(name, longest) for name in whole]
+    different = [cut for cut in (at_the_end, at_the_start) if len(set(cut)) == len(set(whole))]
+    return different[0] if different else in_the_middle
 
 
 def signed(points: float, decimals: int = 1) -> str:

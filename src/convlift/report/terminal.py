@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from convlift.outcome import Finding, Result
+from convlift.outcome import Result
+from convlift.report.findings import findings_in_words
 from convlift.report.sentences import (
     column_decimals,
     conclusion,
@@ -30,7 +31,6 @@ from convlift.report.sentences import (
 _ROWS = 12  # more than that is for the report
 _LABEL_STYLES = {"proven": "bold green", "likely": "cyan", "undecided": "dim", "harmful": "red"}
 _CONCLUSION_STYLES = {"better": "bold green", "worse": "bold red", "unclear": "bold yellow", "open": "bold yellow"}
-_NAMED = 5  # files in one line
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -54,20 +54,6 @@ def print_result(result: Result, console: Console) -> None:
     for line in findings_in_words(result.findings):
         console.print(Text(line))
     _print_places(result, console)
-
-
-def findings_in_words(findings: Iterable[Finding]) -> list[str]:
-    """A line for each finding that is no mere note, with the first of the files that it is about."""
-    lines = []
-    for finding in findings:
-        if finding.severity == "note":
-            continue
-        remedy = f" {finding.remedy}" if finding.remedy else ""
-        named = [printable(item) for item in finding.items[:_NAMED] if item not in finding.message]
-        more = len(finding.items) - _NAMED
-        files = f" [{', '.join(named)}{f' and {more:,} more' if more > 0 else ''}]" if named else ""
-        lines.append(f"{finding.severity}: {printable(finding.message + remedy)}{files}")
-    return lines
 
 
 def _context(result: Result) -> str:

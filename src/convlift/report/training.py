@@ -16,11 +16,12 @@ from convlift.evidence.metrics import title_of
 from convlift.outcome import ClassScore, Estimate, Finding, Outcome
 from convlift.recipe import Recipe
 from convlift.report.document import SCHEMA_VERSION
+from convlift.report.findings import findings_in_words
 from convlift.report.narration import hard_images
 from convlift.report.page import model_parts, templates
 from convlift.report.sentences import counted, duration, printable, unpredicted
 from convlift.report.story import HardImage, Story
-from convlift.report.terminal import findings_in_words, print_places
+from convlift.report.terminal import print_places
 from convlift.study.accusations import Accusation, accuse
 from convlift.study.diagnose import diagnose
 from convlift.study.facts import facts_of
