@@ -239,9 +239,11 @@ def _train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, cache: Pat
     """Train once, with the weights left beside the model. Raises Diverged."""
     # torch takes seconds to import, and errors of the data should not wait for it
     from convlift.model.cost import cost
+    from convlift.model.threads import keep_to
     from convlift.trial.order import Order
     from convlift.trial.run import run_trial
 
+    keep_to(usable_cpus())
     side = recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
     size = cost(recipe.architecture, classes=len(dataset.classes), channels=dataset.channels, resolution=side)

@@ -135,7 +135,10 @@ class Result:
     are validation scores (`baseline` and `gain_points` None where no baseline was trained), nothing is proven, and
     `why` says in one sentence why. shortened: in what the baseline's training was shortened to fit the time, "" for
     nothing; a gain over a shortened baseline is never called proven. trainings: how many were asked for, 0 where
-    the time was given; budget_seconds: 0 where trainings were. classes: the scores a class.
+    the time was given; budget_seconds: 0 where trainings were.
+    shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
+    images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign
+    included. classes: the scores a class.
     """
 
     run: str
@@ -162,4 +165,6 @@ class Result:
     why: str = ""
     shortened: str = ""
     trainings: int = 0
+    shipped: Estimate | None = None
+    opened: int = 1
     classes: tuple[ClassScore, ...] = ()

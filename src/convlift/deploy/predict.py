@@ -22,7 +22,9 @@ from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
 from convlift.model.config import ConvNet, Pretrained
 from convlift.model.memory import keep_freed_memory
+from convlift.model.threads import keep_to
 from convlift.recipe import Recipe
+from convlift.resources import usable_cpus
 from convlift.trial.run import saved_padding
 
 BATCH = 64
@@ -145,6 +147,7 @@ class Model:
 def load(path: str | Path) -> Model:
     """The model in a model folder, or in a run folder. Raises ConvliftError where it is missing, damaged or unfit."""
     keep_freed_memory()
+    keep_to(usable_cpus())
     weights, recipe, config = read_model_folder(Path(path))
     try:
         shapes, padding = _header(weights)
