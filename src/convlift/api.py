@@ -179,7 +179,7 @@ def _request(data: str | Path, budget: str | None, options: Options, usual: str 
         backbone=options.get("backbone"),
         weights=options.get("weights"),
         root=Path(root) if root else None,
-        seed=options.get("seed", 0),
+        seed=_checked_seed(options.get("seed", 0)),
         ship=options.get("ship", "auto"),
         workers=options.get("workers") or usable_workers(usable_cpus(), usable_memory()),
         cache=cache_folder(lambda text: None if options.get("quiet") else print(text, file=sys.stderr)),
@@ -209,6 +209,7 @@ def train(
     another run; DiskError, LedgerError.
     """
     with Progress(quiet=quiet) as progress:
+        _checked_seed(seed)
         chosen, judged_by, cache = recipe_from(recipe), metric_named(metric), cache_folder(progress.say)
         place = Path(root) if root else None
         dataset, _ = open_data(str(data), place, seed, cache, progress, group_from=group_from)
