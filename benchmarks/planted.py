@@ -209,8 +209,8 @@ def ours(job: Job, train: Train, seed: int) -> Shipped:
         on.append(shipped)
         runs.append(train(shipped, len(runs)))
     test = np.array([run.test for run in runs], np.float64)
-    tests = changes.test_changes(np.array(on), test)
-    gain = final.judge(test[:pilots], test[-finals:], tests.seed_variance).gain_points
+    tests = changes.test_changes(np.array(on), test, asked=shipped)
+    gain = final.judge(test[:pilots], test[-finals:], tests.seed_variance, same_start=True).gain_points
     return Shipped(tuple(shipped.tolist()), gain.value, gain.low, gain.high, tuple(tests.proven.tolist()))
 
 

@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 
 from convlift.conduct import Request, conduct, recipe_from
 from convlift.data.dataset import Dataset
-from convlift.errors import ConvliftError, Interrupted
+from convlift.errors import BudgetError, ConvliftError, Interrupted
 from convlift.evidence.false_claims import Naive, NullCampaign, Tally, keep_if_better, tally
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import read_ledger
 from convlift.ledger.records import Role
-from convlift.outcome import Result
+from convlift.outcome import Estimate, Result
 from convlift.progress import Progress, clock_text
 from convlift.reading import open_data
 from convlift.report.aa import document
+from convlift.study.budget import format_duration
 from convlift.study.placebos import placebos
 
 SUMMARY = "aa.json"
@@ -54,6 +55,9 @@ def run_aa(
     done: list[NullCampaign] = []
     try:
         for run, result, asked in _campaigns(replace(request, out=folder), number, progress, (stop, campaign)):
+            if result.baseline is None:
+                progress.say(f"a campaign is left out, since no baseline was trained: {result.why}")
+                continue
             one = _read(asked, run, result)
             done.append(one)
             claims = f"{one.changes_proven} changes proven, total {'proven' if one.total_proven else 'not proven'}"
@@ -63,6 +67,11 @@ def run_aa(
         with suppress(OSError):  # a campaign that could not begin has left it empty
             folder.rmdir()
         raise
+    if not done:
+        raise BudgetError(
+            f"budget {format_duration(request.budget_seconds)} is too short: not one campaign had time to train the "
+            "baseline. Allow several times as much."
+        )
     return AATest(folder, tuple(done), tally(done))
 
 
@@ -94,16 +103,18 @@ def _campaigns(
 
 
 def _read(request: Request, run: Path, result: Result) -> NullCampaign:
-    """A finished campaign, and what keep-if-better makes of the same runs. Its test was opened when it was judged."""
+    """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing:
+    a gain of 0 points, in any case."""
     with Progress(quiet=True) as unheard:
         dataset, sealed = open_data(
             request.data, request.root, request.seed, request.cache, unheard, group_from=request.group_from
         )
+    gain = result.gain_points if result.judged else None
     return NullCampaign(
         seed=request.seed,
         trials=result.trials,
         changes_proven=sum(verdict.label == "proven" for verdict in result.verdicts),
-        gain_points=result.gain_points,
+        gain_points=gain or Estimate(0.0, 0.0, 0.0),
         total_proven=result.proven,
         optimism_points=result.optimism_points,
         naive=_naive(run, metric_named(request.metric), dataset, sealed.open()),

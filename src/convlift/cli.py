@@ -294,6 +294,27 @@ def report(
     _show(api.report(run).result, as_json)
 
 
+@app.command(epilog="Example: convlift salvage runs/photos-1a2b3c4d --out runs/photos-saved")
+def salvage(
+    run: Annotated[Path, typer.Argument(help="Run folder with a damaged ledger; it is only read.")],
+    out: Annotated[Path, typer.Option(help="New run folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Save what is whole of a damaged run folder into a new one, and list what is lost.
+
+    `convlift improve` with --out and the new folder goes on there.
+    """
+    from convlift.ledger.salvage import salvage as save
+
+    saved = save(run, out)
+    if as_json:
+        print(json.dumps({"schema_version": 1, **saved._asdict(), "folder": str(saved.folder)}))
+        return
+    print(f"saved {saved.trials} trials, {saved.ended} of them with their outcome, into {saved.folder}")
+    for lost in saved.lost:
+        print(f"lost: {lost}")
+
+
 @app.command(epilog="Example: convlift priors runs/photos-1a2b3c4d runs/leaves-5e6f7a8b --out priors.json")
 def priors(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of finished campaigns, or their ledger files.")],

@@ -25,9 +25,10 @@ from convlift.evidence.metrics import metric_named
 from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
-from convlift.handover import REPORT, hand_over, keep_best, write_report
+from convlift.handover import REPORT, Opened, hand_over, keep_best, write_report
 from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
+from convlift.ledger.openings import register_opening
 from convlift.model.config import Pretrained
 from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
@@ -341,13 +342,17 @@ def _run(
         except Interrupted as interrupted:
             executor.close(kill=True)
             raise _left(study, desk, dataset, interrupted) from None
-    judged, test_labels = None, None
-    if shipment.judged:
-        progress.show("opening the sealed test")
-        ledger.open_test()
-        test_labels = sealed.open()
-        judged = judge_campaign(study, desk, shipment.frozen, test_labels, before=shipment.before, after=shipment.after)
-    hand_over(study, desk, dataset, shipment, judged, test_labels)
+    if not shipment.judged:
+        hand_over(study, desk, dataset, shipment)
+        return
+    progress.show("opening the sealed test")
+    ledger.open_test()
+    openings = None
+    if request.fold is None:
+        openings = register_opening(ledger, request.cache, dataset.name, dataset.store.hashes[dataset.splits.test])
+    test_labels = sealed.open()
+    judged = judge_campaign(study, desk, shipment.frozen, test_labels, after=shipment.after, ships=shipment.network)
+    hand_over(study, desk, dataset, shipment, Opened(judged, test_labels, openings))
 
 
 def _advice(dataset: Dataset) -> str:

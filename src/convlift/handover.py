@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from convlift.deploy.folder import ModelConfig, write_model_folder
 from convlift.evidence.final import one_network
 from convlift.evidence.metrics import ACCURACY, title_of
 from convlift.evidence.plan import detectable_in_words, little_left_to_find
+from convlift.evidence.reuse import flattery
 from convlift.execute.desk import WEIGHTS, Desk
 from convlift.ledger.ledger import Ledger
+from convlift.ledger.openings import Openings, opened_in_words
 from convlift.ledger.records import TrialRecord
 from convlift.outcome import Estimate, Result
 from convlift.recipe import Recipe
@@ -30,30 +33,32 @@ REPORT = "report.html"
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
 
 
-def result_from(
-    study: Study,
-    desk: Desk,
-    dataset: Dataset,
-    shipment: Shipment,
-    judged: Judgement | None,
-    test_labels: NDArray[np.int64] | None,
-) -> Result:
-    """What is said at the end, with the circumstances that a reader needs. judged, test_labels: None where the sealed
-    test stayed closed; the scores are then of validation images."""
+@dataclass(frozen=True)
+class Opened:
+    """What the sealed test said, its labels (nt,), and who opened it before; None where that is not registered."""
+
+    judged: Judgement
+    test_labels: NDArray[np.int64]
+    openings: Openings | None = None
+
+
+def result_from(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> Result:
+    """What is said at the end, with the circumstances that a reader needs. opened: None where the sealed test stayed
+    closed; the scores are then of validation images."""
     splits, trials = dataset.splits, desk.ledger.trials()
-    notes = notes_of(study, desk, dataset, shipment, judged)
-    if judged is not None and test_labels is not None:
-        notes += metric_in_words(study, dataset, test_labels)
+    notes = notes_of(study, desk, shipment, opened)
+    if opened is not None:
+        notes += metric_in_words(study, dataset, opened.test_labels)
         if study.test_groups is not None:
             notes.append(groups_in_words(study.test_groups))
-        notes.append(detectable_in_words(len(splits.test), power_of(study, desk, judged)))
+        notes.append(detectable_in_words(len(splits.test), power_of(study, opened.judged)))
     return Result(
         run=str(desk.ledger.folder),
         metric=study.metric.name,
         data=dataset.name,
         baseline_name=study.baseline_name,
         start_name=shipment.frozen.start.name,
-        **(_scores(judged, shipment) if judged else _validation_scores(study, shipment)),
+        **(_scores(opened.judged, shipment) if opened else _validation_scores(study, shipment)),
         trials=sum(record.role != "scout" for record in trials),
         seconds=desk.ledger.seconds_used(),
         budget_seconds=0.0 if study.trainings else desk.budget_seconds,
@@ -61,15 +66,17 @@ def result_from(
         notes=tuple(notes),
         counts={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
         ships=shipment.ships,
-        judged=judged is not None,
+        judged=opened is not None,
         why=shipment.why,
         shortened=shipment.shortened,
         trainings=study.trainings,
+        opened=opened.openings.number if opened and opened.openings else 1,
     )
 
 
 def _scores(judged: Judgement, shipment: Shipment) -> dict[str, Any]:
     return {
+        "shipped": judged.final.shipped,
         "baseline": judged.final.baseline,
         "final": judged.final.final,
         "gain_points": judged.final.gain_points,
@@ -99,9 +106,14 @@ def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
     }
 
 
-def notes_of(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, judged: Judgement | None) -> list[str]:
+def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None) -> list[str]:
     """What a reader should know of how the result came about."""
-    trials, notes = desk.ledger.trials(), [judged.warning] if judged and judged.warning else []
+    trials, judged = desk.ledger.trials(), opened.judged if opened else None
+    notes = [judged.warning] if judged and judged.warning else []
+    notes += judged.notes if judged else ()
+    if opened and opened.openings:
+        flattered = flattery(opened.judged.final.shipped, opened.openings.number)
+        notes += opened_in_words(opened.openings, flattered)
     if shipment.network.status == "stopped":
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
     if shipment.shortened:
@@ -130,21 +142,15 @@ def notes_of(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, jud
     return notes
 
 
-def hand_over(
-    study: Study,
-    desk: Desk,
-    dataset: Dataset,
-    shipment: Shipment,
-    judged: Judgement | None,
-    test_labels: NDArray[np.int64] | None,
-) -> None:
+def hand_over(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> None:
     """Write the model that ships, the result and the story into the ledger, and the report."""
-    result = result_from(study, desk, dataset, shipment, judged, test_labels)
+    judged, test_labels = (opened.judged, opened.test_labels) if opened else (None, None)
+    result = result_from(study, desk, dataset, shipment, opened)
     network, ledger = shipment.network, desk.ledger
     write_model(ledger.folder, desk.weights_of(network), network.recipe, dataset, scores_of(result))
     more: dict[str, Any] = {
         "start_recipe": shipment.frozen.start.recipe.to_yaml(),
-        "minimum_detectable_points": power_of(study, desk, judged).points if judged else 0.0,
+        "minimum_detectable_points": power_of(study, judged).points if judged else 0.0,
         "environment": environment(study.seed, desk.executor.capacity),
     }
     shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]

@@ -15,6 +15,7 @@ from convlift.campaign.study import Study
 from convlift.conduct import Request
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
+from convlift.errors import LedgerError
 from convlift.evidence.images import Groups
 from convlift.evidence.metrics import Metric
 from convlift.evidence.nested import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
@@ -61,25 +62,32 @@ class FinishedFold:
 
 
 def read_fold(end: End) -> FinishedFold:
-    """A finished fold from its run folder. Its test was opened when it was judged. Raises LedgerError."""
+    """A finished fold from its run folder. A fold in which the baseline ships gains nothing: its runs stand on both
+    sides. Raises LedgerError where either side has no run."""
     folder, dataset, sealed = end
     with read_ledger(folder) as ledger:
         pilots = [record for record in ledger.trials("pilot") if record.status == "finished"]
-        finals = final_runs(ledger)
+        result = result_of(ledger)
+        finals = pilots if result.ships == "baseline" else final_runs(ledger)
+        if not pilots or not finals:
+            raise LedgerError(
+                f"the fold in {folder} has no run of the baseline, or none of what ships: {result.why or 'no time'}. A "
+                "cross-validation compares them in every fold; take fewer folds, or allow more time."
+            )
         arms = [[r.outcome.test_probabilities for r in runs if r.outcome is not None] for runs in (pilots, finals)]
-        groups, noise = dataset.groups_of(dataset.splits.test), ledger.recall("search seed variance")
+        groups, noise = dataset.groups_of(dataset.splits.test), ledger.recall("search seed variance", 0.0)
         cut_short = any(record.status == "stopped" for record in finals)
-        return FinishedFold(result_of(ledger), arms[0], arms[1], sealed.open(), groups, noise, cut_short)
+        return FinishedFold(result, arms[0], arms[1], sealed.open(), groups, noise, cut_short)
 
 
-def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> tuple[list[FoldRuns], float]:
-    """Every fold's runs on its test, and the metric's unit."""
-    labels = [fold.labels for fold in folds]
-    before, _ = scores_of_folds(metric, [fold.pilots for fold in folds], labels)
-    after, unit = scores_of_folds(metric, [fold.finals for fold in folds], labels)
+def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> list[FoldRuns]:
+    """Every fold's runs on its test."""
+    labels, groups = [fold.labels for fold in folds], [fold.groups for fold in folds]
+    before = scores_of_folds(metric, [fold.pilots for fold in folds], labels, groups)
+    after = scores_of_folds(metric, [fold.finals for fold in folds], labels, groups)
     return [
         FoldRuns(b, a, fold.groups, fold.search_seed_variance) for b, a, fold in zip(before, after, folds, strict=True)
-    ], unit
+    ]
 
 
 def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End]) -> None:
@@ -89,9 +97,9 @@ def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End
     """
     whole, frozen, record = shipped.whole, shipped.frozen, shipped.record
     folds = [read_fold(end) for end in ends]
-    runs, unit = runs_of(study.metric, folds)
-    judged = judge_folds(runs, unit=unit, lowest=study.metric.lowest)
-    power = power_of(whole, runs, judged, unit)
+    runs = runs_of(study.metric, folds)
+    judged = judge_folds(runs, lowest=study.metric.lowest)
+    power = power_of(whole, runs, judged)
     result = _result(study, ledger, shipped, folds, (judged, power))
     write_model(
         ledger.folder,
@@ -111,7 +119,7 @@ def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End
     write_report(ledger)
 
 
-def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement, unit: float) -> Power:
+def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement) -> Power:
     """How small a gain these folds can prove, from the fewest runs that one of them had."""
     images = len(whole.store.labels)
     return Power(
@@ -120,7 +128,6 @@ def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement,
         finals=min(len(fold.final) for fold in folds),
         image_variance=judged.image_variance,
         seed_variance=judged.seed_variance,
-        unit=unit,
         groups=even_groups(images, whole.groups),
         folds=len(folds),
     )
@@ -170,6 +177,7 @@ def _result(
         notes=tuple(notes),
         counts={"train": len(whole.splits.train), "validation": len(whole.splits.validation), "test": images},
         folds=len(folds),
+        opened=max(fold.result.opened for fold in folds),
     )
 
 
@@ -189,7 +197,7 @@ def _folds_in_words(whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
     images, count = len(whole.store.labels), len(folds)
     learned = sum(fold.result.counts["train"] + fold.result.counts["validation"] for fold in folds) / (count * images)
     starts = Counter(fold.result.start_name for fold in folds)
-    gains = ", ".join(f"{fold.result.gain_points.value:+.1f}" for fold in folds)
+    gains = ", ".join(_gain_in_words(fold.result) for fold in folds)
     said = [
         f"Each of the {images} images was tested once, by the fold that had not seen it; the folds' gains are {gains} "
         f"points. The figures are the nested estimate of the whole procedure on {learned:.0%} of the images. They are "
@@ -205,13 +213,21 @@ def _folds_in_words(whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
     return said
 
 
+def _gain_in_words(result: Result) -> str:
+    if result.gain_points is None or not result.judged:
+        return "none (there the baseline ships)" if result.ships == "baseline" else "not judged"
+    return f"{result.gain_points.value:+.1f}"
+
+
 def scores_of(study: Study, result: Result, record: TrialRecord) -> dict[str, str]:
     """The figures of the model card."""
-    title, gain = study.metric.title, result.gain_points
+    title, baseline, gain = study.metric.title, result.baseline, result.gain_points
+    assert baseline is not None, "every fold has a baseline"
+    assert gain is not None, "all folds are judged together"
     where = f"nested estimate over {result.folds} folds, {result.counts['test']} images"
     return {
         f"{title} ({where}; of the procedure, this network itself was not tested)": in_words(result.final),
-        f"{title} of the baseline there": in_words(result.baseline),
+        f"{title} of the baseline there": in_words(baseline),
         "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f})"
         f", {found_in_words(result)}",
         f"{title} of this network on {result.counts['validation']} validation images": (

@@ -23,14 +23,20 @@ def choice(*names: str, start: StartingPoint = RESIDUAL, believed: float = 90.0)
     return Choice(start, LISTED, names, believed)
 
 
-def test_changes_ship_that_more_than_half_of_the_folds_shipped() -> None:
+def test_changes_ship_that_half_of_the_folds_shipped() -> None:
     agreed = consensus([
         choice("rotation 10 degrees", "epochs x2"), choice("rotation 10 degrees", "epochs x2"),
-        choice("one cycle", "epochs x2", "rotation 10 degrees"), choice("label smoothing 0.1", "one cycle"),
+        choice("one cycle", "epochs x2", "rotation 10 degrees"), choice("label smoothing 0.1"),
     ])  # fmt: skip
     assert set(agreed.names) == {"rotation 10 degrees", "epochs x2"}
     assert agreed.recipe.training.epochs == 2 * RESIDUAL.recipe.training.epochs
     assert agreed.recipe.data.augmentation.rotation > 0
+
+
+def test_of_two_folds_one_is_enough_and_belief_breaks_the_tie() -> None:
+    folds = [choice("rotation 10 degrees", "epochs x2", believed=90.0), choice("epochs x3", believed=91.0)]
+    assert set(consensus(folds).names) == {"rotation 10 degrees", "epochs x3"}
+    assert set(consensus([folds[0], replace(folds[1], believed=89.0)]).names) == {"rotation 10 degrees", "epochs x2"}
 
 
 def test_only_the_folds_with_the_start_that_most_chose_have_a_say() -> None:

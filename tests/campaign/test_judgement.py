@@ -206,7 +206,7 @@ def test_other_metrics_and_groups_are_judged_by(tmp_path: Path, metric: str) -> 
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         alone = judge_campaign(replace(study, test_groups=None), desk, frozen, world.labels[world.n :])
         finals = [run.outcome.test_probabilities for run in final_runs(desk.ledger) if run.outcome]
-        power = power_of(study, desk, judged)
+        power = power_of(study, judged)
     score = np.mean([metric_named(metric).score(said, world.labels[world.n :]) for said in finals])
     assert judged.final.final.value == pytest.approx(score)
     assert judged.final.gain_points.value == pytest.approx(alone.final.gain_points.value)

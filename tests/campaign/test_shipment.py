@@ -101,7 +101,7 @@ def test_a_shipped_recipe_whose_final_runs_fail_to_learn_falls_back(
     assert found.why.startswith("The final runs failed to learn (")
 
 
-def test_a_final_run_at_chance_does_not_ship_and_is_no_evidence(tmp_path: Path) -> None:
+def test_a_final_run_at_chance_does_not_ship_but_counts(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={flipped: 8.0}), frozen_with(BARE, "horizontal flip")
     with ended(tmp_path / "run", world, frozen) as (study, desk):
         last = desk.ledger.trials("final")[-1]
@@ -113,7 +113,7 @@ def test_a_final_run_at_chance_does_not_ship_and_is_no_evidence(tmp_path: Path) 
         desk.weights_of(claimed).write_text("at chance")
         found = settle_shipment(study, desk, frozen)
     assert found.ships == "recipe"
-    assert claimed.id not in [run.id for run in found.after]
+    assert claimed.id in [run.id for run in found.after]
     assert found.network.id != claimed.id
 
 

@@ -114,11 +114,10 @@ def judged(setting: Setting, rng: np.random.Generator, *, grouped: bool = True) 
     groups = images.groups if grouped else None
 
     def by(metric: Metric) -> FinalJudgement:
-        unit = metric.unit([*arms[0], *arms[1]], images.labels)
-        *scores, searched = (metric.matrix(list(arm), images.labels) for arm in arms)
+        *scores, searched = (metric.matrix(list(arm), images.labels, groups) for arm in arms)
         luck = image_part(searched - searched.mean(axis=0), groups).mean() * SEARCHED / (SEARCHED - 1)
         seeds = max(float(searched.mean(axis=1).var(ddof=1) - luck), 0.0)
-        return judge(scores[0] / 100, scores[1] / 100, seeds, groups, unit=unit, lowest=metric.lowest)
+        return judge(scores[0] / 100, scores[1] / 100, seeds, groups, lowest=metric.lowest)
 
     return {metric.name: by(metric) for metric in METRICS}
 

@@ -132,12 +132,12 @@ def campaigns(setting: Setting, number: int, seed: int, fresh: int = 1500) -> It
         judged, true = {}, {}
         for metric in METRICS:
             tests, answers_of = [test for test, _ in parts], list(zip(*(answer for _, answer in parts), strict=True))
-            (before, _), (after, unit) = (
-                scores_of_folds(metric, arm, [labels[test] for test in tests]) for arm in answers_of
-            )
             owners = [None if groups is None else groups[test] for test in tests]
+            before, after = (
+                scores_of_folds(metric, arm, [labels[test] for test in tests], owners) for arm in answers_of
+            )
             runs = [FoldRuns(*each) for each in zip(before, after, owners, strict=True)]
-            judged[metric.name] = judge_folds(runs, unit=unit, lowest=metric.lowest)
+            judged[metric.name] = judge_folds(runs, lowest=metric.lowest)
             score = [[np.mean([metric.score(p, answers) for p in arm]) for arm in fold_arms] for fold_arms in arms]
             baseline, shipped = 100 * np.average(score, axis=0, weights=[len(test) for test, _ in parts])
             true[metric.name] = (shipped, shipped - baseline)

@@ -35,14 +35,16 @@ def play(
     rule: str = "auto",
     groups=None,
     scouts: tuple[World, int, float] | None = None,
+    arms: tuple[int, int] | None = None,
 ) -> Played:
     """Steps 1 to 5 for all campaigns side by side; the test's right and wrong are kept, never looked at.
 
-    scouts: the world of cheaper runs, how many of them come first, and what part of a training each costs.
+    scouts: the world of cheaper runs, how many of them come first, and what part of a training each costs. arms: runs
+    of the bare start and final runs, None for the plan's.
     """
     setting = world.setting
     C, K, n = setting.campaigns, setting.K, setting.n
-    pilots, finals = plan.pilots_and_finals(setting.B)
+    pilots, finals = arms or plan.pilots_and_finals(setting.B)
     asked = None if scouts is None else _scout(*scouts[:2], rng, np.zeros((C, K)))
     spent = 0 if scouts is None else round(scouts[1] * scouts[2])
     groups = np.full(K, -1) if groups is None else groups
@@ -111,9 +113,9 @@ def judge(world: World, played: Played, rng: np.random.Generator) -> Judged:
     true_gain, true_shares = gains(world, played.shipped), world.shares(played.shipped)
     finals, proven, covered = [], [], []
     for c in range(world.setting.campaigns):
-        tests = changes.test_changes(played.on[c], played.test[c])
+        tests = changes.test_changes(played.on[c], played.test[c], asked=played.shipped[c])
         arms = played.test[c, : played.pilots], played.test[c, -played.finals :]
-        finals.append(final.judge(*arms, tests.seed_variance))
+        finals.append(final.judge(*arms, tests.seed_variance, same_start=True))
         proven.append(tests.proven)
         one = posterior.Belief(
             belief.mean[c], belief.sd[c], belief.probability[c], belief.intercept[c], belief.noise[c], 0

@@ -8,7 +8,7 @@ from scipy import stats
 from worlds import Setting, make_world, run
 
 from convlift.errors import BudgetError
-from convlift.evidence import changes, final, plan, shares, verdicts
+from convlift.evidence import changes, final, plan, seeds, shares, verdicts
 from convlift.evidence.images import accuracy_variance
 from convlift.evidence.posterior import Belief
 from convlift.outcome import Estimate
@@ -23,11 +23,12 @@ def test_wilson_known_values() -> None:
 
 
 def test_the_final_by_hand() -> None:
-    """One run an arm, 4 images: g_f = 4 (.85^2) / 4; V = var/4 + 2 g_f; Satterthwaite with 3 and 4 df."""
+    """One run an arm, 4 images, one start: g = .85^2 of the mean size; V = var/4 + 2 g; Satterthwaite, 3 and 2 df."""
     baseline, shipped = np.array([[0, 0, 1, 1.0]]), np.array([[1, 0, 1, 1.0]])
-    judged = final.judge(baseline, shipped, 0.0)
-    images, seeds = np.var([100, 0, 0, 0], ddof=1) / 4, 2 * 0.85**2
-    df = (images + seeds) ** 2 / (images**2 / 3 + seeds**2 / 4)
+    judged = final.judge(baseline, shipped, 0.0, same_start=True)
+    size = (0.25 + 0.75 * 0.25) / 2 / (0.85 * 0.15)
+    images, seeds = np.var([100, 0, 0, 0], ddof=1) / 4, 2 * 0.85**2 * size
+    df = (images + seeds) ** 2 / (images**2 / 3 + seeds**2 / 2)
     half = stats.t.ppf(0.975, df) * np.sqrt(images + seeds)
     assert judged.gain_points.value == 25
     assert judged.gain_points.high == pytest.approx(25 + half)
@@ -35,14 +36,54 @@ def test_the_final_by_hand() -> None:
     assert not judged.proven
 
 
-def test_seed_variance_takes_luck_on_single_images_off() -> None:
-    """Runs that differ by luck alone leave the prior; runs that differ as a whole raise it."""
+def test_an_arms_variance_is_without_luck_on_single_images() -> None:
+    """Runs that differ by luck alone have none of their own; runs that differ as a whole have."""
     rng = np.random.default_rng(0)
-    chance = np.full(2000, 0.5)
-    luck = [100.0 * (rng.random((40, 2000)) < chance)]
-    assert final.seed_variance(luck, 0.0) == pytest.approx(4 * 0.85**2 / 43, abs=0.35)
-    moved = [100.0 * (rng.random((40, 2000)) < chance + 0.03 * rng.normal(size=(40, 1)))]
-    assert final.seed_variance(moved, 0.0) > 4
+    luck = 100.0 * (rng.random((40, 2000)) < np.full(2000, 0.5))
+    assert seeds.between(luck) == pytest.approx(0.0, abs=0.4)
+    moved = 100.0 * (rng.random((40, 2000)) < 0.5 + 0.03 * rng.normal(size=(40, 1)))
+    assert seeds.between(moved) > 4
+    assert seeds.between(moved[:1]) == 0
+
+
+def test_each_arm_has_its_own_variance() -> None:
+    """By hand: own variance v of two runs that differ by 8 points, .85^2 as one run more; what ships has the search's
+    word as two runs more, within its limits, and no less than the baseline's up to 2 points."""
+    size = 100.0 * np.sqrt(0.85 * 0.15)
+    points = 85.0 + size * np.resize([1.0, -1.0], 1000)
+    noisy, quiet = np.stack([points - 4, points + 4]), np.stack([points, points])
+    assert seeds.scale(noisy) == pytest.approx(1.0)
+    stranger = seeds.of_a_stranger(noisy)
+    assert stranger == seeds.Spread(pytest.approx(32.0), 2.0)
+    assert seeds.of_a_stranger(quiet).variance == pytest.approx(0.85**2 / 2)
+    for word, told in ((0.0, 4.0), (9.0, 6.25), (5.0, 5.0)):
+        after = seeds.of_the_searched(quiet, word, stranger, 1.0)
+        assert after == seeds.Spread(pytest.approx(told), 3.0)
+    assert seeds.of_the_searched(noisy, 0.0, stranger, 1.0).variance == pytest.approx((2 * 4 + 32) / 3)
+    assert seeds.of_both([noisy, quiet], 0.0, [None, None]).variance == pytest.approx((2 * 0.85**2 + 32) / 4)
+
+
+def test_limits_know_the_accuracy() -> None:
+    """At A = .98 seeds cannot differ by as much: the least deviation is .14 / .357 of that at .85."""
+    rng = np.random.default_rng(2)
+    right = 100.0 * (rng.random((3, 4000)) < 0.98)
+    assert seeds.scale(right) == pytest.approx(0.14 / 0.357, rel=0.05)
+    assert seeds.of_both([right], 0.0, [None]).variance >= (0.85 * 0.13 / 0.357) ** 2
+
+
+def test_with_one_run_an_arm_nothing_is_proven() -> None:
+    rng = np.random.default_rng(3)
+    baseline, shipped = rng.random((2, 2000)) < 0.5, rng.random((2, 2000)) < 0.9
+    assert final.judge(baseline, shipped, 0.5).proven
+    for arms in ((baseline[:1], shipped), (baseline, shipped[:1])):
+        judged = final.judge(*arms, 0.5)
+        assert judged.gain_points.low > 0
+        assert not judged.proven
+
+
+def test_the_network_that_ships_has_an_interval_of_its_own() -> None:
+    arms = np.zeros((2, 40)), np.stack([np.zeros(40), np.ones(40)])
+    assert [final.judge(*arms, 0.5, ships=which).shipped.value for which in (0, 1)] == [0.0, 1.0]
 
 
 def test_scores_between_zero_and_one_and_perfect_arms_are_judged() -> None:
@@ -106,7 +147,7 @@ def test_shares_add_up_to_the_total() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "arms"), [(3, (1, 1)), (15, (1, 1)), (16, (2, 2)), (40, (2, 3)), (70, (2, 4)), (100, (5, 6))]
+    ("budget", "arms"), [(3, (1, 1)), (9, (1, 1)), (10, (2, 2)), (40, (2, 3)), (70, (2, 4)), (100, (5, 6))]
 )
 def test_pilots_and_finals(budget: int, arms: tuple[int, int]) -> None:
     assert plan.pilots_and_finals(budget) == arms
@@ -121,9 +162,11 @@ def test_what_can_be_proven_is_said_in_words() -> None:
     points = plan.minimum_detectable_points(300, 2, 2, accuracy_variance(0.93))
     assert points == pytest.approx(3.0, abs=0.3)
     assert plan.minimum_detectable_points(3000, 2, 2) < plan.minimum_detectable_points(300, 2, 2)
-    power = plan.Power(300, 1, 2, accuracy_variance(0.93))
+    power = plan.Power(300, 2, 3, accuracy_variance(0.93))
     words = plan.detectable_in_words(300, power)
-    assert words.startswith("With 300 test images, 1 baseline run and 2 final runs, a measured gain under 3.6 points")
+    assert words.startswith("With 300 test images, 2 baseline runs and 3 final runs, a measured gain under 2.7 points")
+    alone = plan.detectable_in_words(300, replace(power, pilots=1))
+    assert alone.startswith("With 1 baseline run and 3 final runs nothing can be proven: it takes 2 of each")
     grouped = replace(power, n_test=75.4, groups=12.0)
     assert grouped.points > 1.8 * power.points
     words = plan.expected_in_words(300, grouped)
@@ -140,7 +183,7 @@ def test_what_is_said_to_be_provable_is(n: int) -> None:
         world = make_world(Setting(kind="null", n=1, n_test=n, s=0.85, K=8, campaigns=150), rng)
         world.effects[:, 0] = gain
         arms = [run(world, np.full((150, 2, 8), on), rng, slice(1, None)) for on in (False, True)]
-        proven = np.mean([final.judge(*both, 0.7).proven for both in zip(*arms, strict=True)])
+        proven = np.mean([final.judge(*both, 0.7, same_start=True).proven for both in zip(*arms, strict=True)])
         assert abs(proven - rate) <= 0.05 + 2.58 * np.sqrt(rate * (1 - rate) / 150)
 
 
@@ -157,7 +200,7 @@ def test_verdicts_and_their_reasons() -> None:
     zeros = np.zeros(5)
     points = np.array([1.9, 0.9, 0.2, -1.4, 0.0])
     tests = changes.ChangeTests(
-        points, zeros, zeros, zeros, np.array([0.01, 0.2, 1, 1, 1]), np.arange(5) == 0, 9.0, 0.3
+        points, zeros, zeros, zeros, np.array([0.01, 0.2, 1, 1, 1]), np.arange(5) == 0, points > 0.5, 9.0, 0.3
     )
     found = verdicts.verdicts(
         subjects,
@@ -169,7 +212,7 @@ def test_verdicts_and_their_reasons() -> None:
         np.zeros(5, bool),
     )
     assert [verdict.label for verdict in found] == ["proven", "likely", "undecided", "harmful", "undecided"]
-    assert "p = 0.010 after correction for 5 changes" in found[0].reason
+    assert "p = 0.010 after correction for the 2 changes that ship" in found[0].reason
     assert "the interval reaches below zero" in found[2].reason
     assert found[1].reason.startswith("switched on in 14 of 30 trials; +0.9 points, interval -0.1 to +1.9")
     assert found[4].reason.startswith("never switched on")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from fold_worlds import Setting, coverage
 
-from convlift.evidence.final import SEED_LIMITS, mean_score
+from convlift.evidence.final import mean_score
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.nested import FOLD_SD, FoldRuns, judge_folds, scores_of_folds
 from convlift.evidence.plan import Power, cv_in_words, detectable_in_words, expected_in_words
+from convlift.evidence.seeds import LIMITS, scale
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.outcome import Verdict
 
@@ -39,7 +40,10 @@ def test_the_variance_is_of_images_seeds_and_training_images() -> None:
     folds = folds_of((50, 50), runs=1)
     judged = judge_folds(folds)
     each = np.concatenate([100.0 * (fold.final[0] * 1.0 - fold.baseline[0]) for fold in folds])
-    images, seeds = each.var(ddof=1) / 100, SEED_LIMITS[0] ** 2 * (2 * 0.25 * 2) + FOLD_SD**2 * (0.5 + 1.0)
+    arms = [100.0 * arm for fold in folds for arm in (fold.baseline, fold.final)]
+    size = np.mean([scale(arm) ** 2 for arm in arms])
+    images = each.var(ddof=1) / 100
+    seeds = size * (LIMITS[0] ** 2 * (2 * 0.25 * 2) + FOLD_SD**2 * (0.5 + 1.0))
     df = (images + seeds) ** 2 / (images**2 / 99 + seeds**2 / 4)
     assert judged.degrees_of_freedom == pytest.approx(df)
     half = (judged.gain_points.high - judged.gain_points.low) / 2
@@ -93,15 +97,14 @@ def test_shares_that_make_up_a_score_are_taken_over_all_folds() -> None:
     rng = np.random.default_rng(1)
     labels = [np.array([0, 0, 0, 1]), np.array([0, 0, 1])]
     folds = [[rng.dirichlet((1, 1), len(each)) for _ in range(runs)] for each, runs in zip(labels, (2, 1), strict=True)]
-    balanced, unit = scores_of_folds(metric_named("balanced-accuracy"), folds, labels)
+    balanced = scores_of_folds(metric_named("balanced-accuracy"), folds, labels)
     assert [part.shape for part in balanced] == [(2, 4), (1, 3)]
     together = np.concatenate([folds[0][0], folds[1][0]])
     everything = np.concatenate(labels)
     assert np.concatenate([part[0] for part in balanced]).mean() == pytest.approx(
         metric_named("balanced-accuracy").score(together, everything)
     )
-    assert 0.25 <= unit <= 4.0
-    auroc, _ = scores_of_folds(metric_named("auroc"), folds, labels)
+    auroc = scores_of_folds(metric_named("auroc"), folds, labels)
     assert auroc[1][0].mean() == pytest.approx(metric_named("auroc").score(folds[1][0], labels[1]))
 
 

@@ -16,6 +16,7 @@ from scipy.special import ndtr, ndtri
 Floats = NDArray[np.float64]
 
 WITHIN = 0.44
+FALL = (10.0, 40.0)  # points
 RESHUFFLE = 0.12  # sd over images of what one reshuffling change does to the chance of being right
 
 
@@ -32,6 +33,7 @@ class Setting:
     accuracy: float = 0.85
     prior_correlation: float = 0.0
     n_test: int = 0  # 0: n
+    falls: float = 0.0  # the chance that a run ends 10 to 40 points down
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,25 @@ def run(world: World, on: NDArray[np.bool_], rng: np.random.Generator, images: s
     mixed /= np.sqrt(1 + np.sum(strength**2, axis=-1))[..., None]
     spread = np.exp(np.clip(np.einsum("crk,ck->cr", x, world.seed_spread), -0.25, 0.25))
     accuracy = world.points(on) + world.setting.s * spread * rng.normal(size=on.shape[:2])
+    if world.setting.falls:
+        fell = rng.random(on.shape[:2]) < world.setting.falls
+        accuracy = accuracy - fell * rng.uniform(*FALL, on.shape[:2])
     level = ndtri(np.clip(accuracy / 100, 0.01, 0.9999))
     chance = ndtr((level[..., None] + np.sqrt(world.rho) * mixed) / np.sqrt(1 - world.rho))
     return rng.random(chance.shape) < chance
+
+
+def other(world: World, rng: np.random.Generator, *, s: float, points: float = 0.0, differs: float = 2.0) -> World:
+    """Another network on the same images, as the one change of its world: its seeds' sd s, `points` better; it shifts
+    which images are right as `differs` changes would."""
+    setting = replace(world.setting, K=1, s=s)
+    one = np.ones((setting.campaigns, 1))
+    directions = rng.standard_normal((*one.shape, world.images.shape[1]), dtype=np.float32)
+    strength = np.sqrt(differs) * _mixing(setting.accuracy, world.rho) * one
+    nothing = 0.0 * one
+    return World(
+        setting, points * one, nothing[..., None], strength, nothing, nothing, world.images, directions, world.rho
+    )
 
 
 def cheaper(world: World, correlation: float, rng: np.random.Generator) -> World:

@@ -51,8 +51,12 @@ def choice_of(study: Study, ledger: Ledger) -> Choice:
 
 
 def consensus(choices: Sequence[Choice]) -> Frozen:
-    """The start that most folds chose (of several the one that is believed to score best), with the changes that
-    more than half of these folds shipped; one that does not fit beside those more often shipped is left out."""
+    """The start that most folds chose (of several the one that is believed to score best), with the changes that half
+    of these folds shipped or more; one that does not fit beside those more often shipped is left out.
+
+    Of equally often shipped changes that exclude each other the one stays whose folds are believed to score better,
+    then the more promising. More than half would be both of two folds: folds gained 5.5 points, what shipped 3.4
+    (simulated campaigns with two folds)."""
     starts = Counter(choice.start.name for choice in choices)
 
     def rank(name: str) -> tuple[int, float]:
@@ -67,8 +71,15 @@ def consensus(choices: Sequence[Choice]) -> Frozen:
     votes = np.array([sum(candidate.name in choice.names for choice in those) for candidate in listed], np.int64)
     start = those[0].start
     space = Frozen(start, start.recipe, listed, np.zeros(len(listed), bool))
-    worth = votes + np.array([candidate.prior for candidate in listed]) / 1000.0  # of equals the more promising stays
-    return switched(space, fitting(space, 2 * votes > len(those), worth))
+    best = max(abs(choice.believed) for choice in those) or 1.0
+    belief = np.array([_believed(candidate.name, those) / best for candidate in listed])
+    worth = votes + 0.1 * belief + np.array([candidate.prior for candidate in listed]) / 1e5
+    return switched(space, fitting(space, (2 * votes >= len(those)) & (votes > 0), worth))
+
+
+def _believed(name: str, choices: Sequence[Choice]) -> float:
+    """Mean belief of the folds that shipped a change; 0 where none did."""
+    return float(np.mean([choice.believed for choice in choices if name in choice.names] or [0.0]))
 
 
 def _place(name: str, order: dict[str, int]) -> int:

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from convlift.campaign.judgement import Judgement, final_runs
+from convlift.campaign.judgement import Judgement
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.evidence.images import Groups, assumed_design_effect, degrees_of_freedom, run_variance
 from convlift.evidence.metrics import typical_run
 from convlift.evidence.plan import Power
-from convlift.execute.desk import Desk
 
 ENOUGH = 5000  # labels that a made-up run is scored on
 
@@ -26,21 +25,20 @@ def power_before(study: Study, dataset: Dataset, runs: int = 2, folds: int = 1) 
         pilots=runs,
         finals=runs,
         image_variance=run_variance(study.metric.matrix(typical, labels)),
-        unit=study.metric.unit(typical, labels),
         groups=even_groups(images, groups),
         folds=folds,
     )
 
 
-def power_of(study: Study, desk: Desk, judged: Judgement) -> Power:
+def power_of(study: Study, judged: Judgement) -> Power:
     """From the runs that were compared on the test."""
     return Power(
         n_test=judged.final.effective_images,
-        pilots=sum(run.status == "finished" for run in desk.ledger.trials("pilot")),
-        finals=len(final_runs(desk.ledger)),
+        pilots=judged.arms[0],
+        finals=judged.arms[1],
         image_variance=judged.final.image_variance,
         seed_variance=judged.final.seed_variance,
-        unit=judged.unit,
+        seed_freedom=judged.final.seed_freedom,
         groups=even_groups(0 if study.test_groups is None else len(study.test_groups), study.test_groups),
     )
 

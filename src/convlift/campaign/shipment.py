@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from convlift.campaign.allocate import baseline_runs, shortened
+from convlift.campaign.allocate import shortened
+from convlift.campaign.judgement import baseline_arm, best_final, final_runs
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
@@ -42,8 +43,8 @@ class Shipment:
 
 def settle_shipment(study: Study, desk: Desk, frozen: Frozen) -> Shipment:
     """Decide what ships. Raises LedgerError where no network is left."""
-    before = baseline_runs(desk.ledger.trials("pilot"))
-    finals = final_runs(study, desk)
+    before, _ = baseline_arm(study, desk.ledger, frozen.start.name)
+    finals = learned(study, final_runs(desk.ledger))
     bare = _bare_runs(study, desk, frozen, finals)
     lost = _lost_finals(study, desk, finals)
     arms: list[tuple[Ships, Sequence[TrialRecord]]] = [("recipe", finals), ("start", bare), ("baseline", before)]
@@ -53,8 +54,9 @@ def settle_shipment(study: Study, desk: Desk, frozen: Frozen) -> Shipment:
     # the first of equals: the recipe before the start, that before the baseline
     ships, runs = max(able, key=lambda arm: round(score(study, arm[1]), 6))
     chosen = frozen if ships != "start" else bare_start(frozen)
-    network = max(_networks(desk, runs), key=study.score_points)
-    after = tuple(runs if ships == "recipe" else _to_judge(study, desk, runs))
+    network = best_final(study, _networks(desk, runs))
+    # a final run that failed to learn does not ship, but it counts
+    after = tuple(final_runs(desk.ledger) if ships == "recipe" else _to_judge(study, desk, runs))
     stays = ships == "baseline" or is_nothing(chosen)
     judged = not stays and bool(before) and bool(after)
     why = _why(desk, (ships, stays, lost), before, after)
@@ -77,14 +79,6 @@ def is_nothing(frozen: Frozen) -> bool:
 def score(study: Study, runs: Sequence[TrialRecord]) -> float:
     """Mean validation score of some runs in points."""
     return float(np.mean([study.score_points(run) for run in runs]))
-
-
-def final_runs(study: Study, desk: Desk) -> list[TrialRecord]:
-    """The final runs that count: those that ended and learned something, else those that the clock cut short."""
-    records = [r for r in desk.ledger.trials("final") if r.outcome is not None and r.outcome.curve]
-    return learned(study, [r for r in records if r.status == "finished"]) or learned(
-        study, [r for r in records if r.status == "stopped"]
-    )
 
 
 def learned(study: Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
-from convlift.evidence.final import seed_variance
 from convlift.evidence.gibbs import SEED_SD, SLAB_SCALE, WITHIN
 from convlift.evidence.images import Groups, degrees_of_freedom, effective_number, image_part
+from convlift.evidence.seeds import of_a_stranger, scale, within_limits
 from convlift.outcome import Estimate
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,9 @@ LEVEL = 0.05
 class ChangeTests:
     """One look at all K changes, in points: estimate, its standard error, t, two-sided p, Holm's p (K,), proven (K,).
 
-    seed_variance: g_R, of one run's true score over seeds, points squared.
+    asked (K,): the changes that the test was asked about, those of the recipe that was frozen before it was opened;
+    Holm's p corrects for their number, and is 1 for the others, of which nothing can be proven. seed_variance: g_R, of
+    one run's true score over seeds, points squared.
     """
 
     points: Floats
@@ -36,6 +38,7 @@ class ChangeTests:
     p: Floats
     holm: Floats
     proven: Bools
+    asked: Bools
     degrees_of_freedom: float
     seed_variance: float
 
@@ -55,13 +58,15 @@ def test_changes(
     scores: Floats,
     groups: Groups = None,  # noqa: PT028 (pytest takes the name for a test's)
     *,
+    asked: Bools | None = None,  # noqa: PT028
     unit: float = 1.0,  # noqa: PT028
 ) -> ChangeTests:
     """Test every change once on the opened test.
 
     on (N, K): what each run had on, over all runs from one starting point, final runs included; scores (N, nt): each
     run's score on each test image, 1 at best. A change is proven when its Holm-adjusted p (Holm 1979) is at most .05
-    and its effect is positive. A change that was on in no run or in all gets p = 1.
+    and its effect is positive. A change that was on in no run or in all gets p = 1. asked (K,): which changes to
+    correct for, fixed before the test was opened; None for all.
     groups (nt,): which images belong together; unit: of the metric, see `metrics.Metric.unit`.
     """
     design, points = _centred(on), 100.0 * np.asarray(scores, np.float64)
@@ -80,8 +85,10 @@ def test_changes(
     error = np.sqrt(np.where(seen, variance, 0.0)) / scale
     t = estimate / np.where(seen, error, 1.0)
     p = np.where(seen, 2.0 * stats.t.sf(np.abs(t), df), 1.0)
-    holm = holm_adjusted(p)
-    return ChangeTests(estimate, error, t, p, holm, (holm <= LEVEL) & (estimate > 0), df, ridge.seeds)
+    among = np.ones(len(p), bool) if asked is None else np.asarray(asked, bool)
+    holm = np.ones_like(p)
+    holm[among] = holm_adjusted(p[among])
+    return ChangeTests(estimate, error, t, p, holm, (holm <= LEVEL) & (estimate > 0), among, df, ridge.seeds)
 
 
 def holm_adjusted(p: Floats) -> Floats:
@@ -114,12 +121,15 @@ def start_effect(
     weights = linalg.solve(leak + ridge.noise * np.eye(len(x)), np.ones(len(x)), assume_a="pos")
     weights /= weights.sum()
     gain = weights @ points - baseline.mean(axis=0)
-    seeds = seed_variance((baseline,), ridge.seeds, groups, unit)
-    variance = image_part(gain, groups) + seeds * (1 / len(baseline) + weights @ weights) + weights @ leak @ weights
-    df = min(4.0 + min(ridge.freedom, 20.0), degrees_of_freedom(len(gain), groups))
-    half = stats.t.ppf(0.975, df) * np.sqrt(variance)
+    spread = of_a_stranger(baseline, groups)
+    before = spread.variance / len(baseline)
+    seeds = within_limits(ridge.seeds, scale(points))
+    rest = float(image_part(gain, groups) + seeds * (weights @ weights) + weights @ leak @ weights)
+    rest_df = min(4.0 + min(ridge.freedom, 20.0), degrees_of_freedom(len(gain), groups))
+    df = (before + rest) ** 2 / (before**2 / spread.freedom + rest**2 / rest_df)
+    half = float(stats.t.ppf(0.975, df) * np.sqrt(before + rest))
     middle = float(gain.mean())
-    return Estimate(middle, middle - float(half), middle + float(half))
+    return Estimate(middle, middle - half, middle + half)
 
 
 def _centred(on: Bools) -> Floats:

@@ -5,7 +5,6 @@ are one. McNemar's test has only the first and certifies two networks, not two r
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,22 +12,21 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from convlift.evidence.images import Groups, degrees_of_freedom, effective_number, image_part, run_variance
+from convlift.evidence.seeds import Spread, of_a_stranger, of_both, of_the_searched, scale
 from convlift.outcome import Estimate
 
 Floats = NDArray[np.float64]
 
-PRIOR_RUNS = 4.0  # what the search says about the seeds' variance counts like this many runs
-SEED_FLOOR = 0.2**2
-SEED_LIMITS = (0.85, 2.5)  # points: what the search may say of the seeds' standard deviation. With 1.2 at most the gain
-# would be covered by .87 instead of .91 where seeds differ by 2 points; intervals of a dozen runs are 5% wider for it
+FEWEST_RUNS = 2  # an arm: one run says nothing of what another seed would have done
 
 
 @dataclass(frozen=True)
 class FinalJudgement:
     """baseline, final: mean scores in [0, 1]; gain_points: their difference in points; each with a 95% interval.
 
-    shipped: score of the first final run, whose weights are shipped. proven: the gain's interval lies above 0.
-    seed_variance: g_f in points squared, of one run's true score; degrees_of_freedom: of the gain's interval.
+    shipped: score of the final run whose weights ship. proven: the gain's interval lies above 0, and each arm has two
+    runs or more. seed_variance: of one run's true score over seeds, points squared, the mean that both arms' runs
+    weigh; seed_freedom: what it knows, in degrees of freedom. degrees_of_freedom: of the gain's interval.
     image_variance: of one baseline run's score over images, points squared; effective_images: as how many independent
     images the test counts.
     """
@@ -39,6 +37,7 @@ class FinalJudgement:
     proven: bool
     shipped: Estimate
     seed_variance: float
+    seed_freedom: float
     degrees_of_freedom: float
     image_variance: float
     effective_images: float
@@ -50,59 +49,47 @@ def judge(
     search_seed_variance: float,
     groups: Groups = None,
     *,
-    unit: float = 1.0,
+    same_start: bool = False,
+    ships: int = 0,
     lowest: float = 0.0,
 ) -> FinalJudgement:
     """Score both arms and their difference on the sealed test.
 
     baseline_scores (P, nt), final_scores (S, nt): each run's score on each test image, 1 at best (see `metrics`).
-    search_seed_variance: g_R of `changes.test_changes`, points squared: the prior for the seeds' variance, kept between
-    .85^2 and 2.5^2, because with two or three runs an arm the variance between them alone would be a coin toss.
-    groups (nt,): which images belong together; unit: see `metrics.Metric.unit`; lowest: the worst score there is.
+    search_seed_variance: g_R of `changes.test_changes`, points squared: what the search says of the seeds of its start;
+    same_start: whether that is the baseline, so that both arms share one variance; else each has its own (seeds.py).
+    groups (nt,): which images belong together; ships: which final run does; lowest: the worst score there is.
     """
-    baseline, final = (100.0 * np.asarray(arm, np.float64) for arm in (baseline_scores, final_scores))
-    runs = [len(baseline), len(final)]
-    seeds = seed_variance((baseline, final), search_seed_variance, groups, unit)
-    seed_df = PRIOR_RUNS + sum(runs) - 2.0
-    gain, low, high, df = two_way_interval(
-        final.mean(0) - baseline.mean(0), seeds * sum(1.0 / run for run in runs), seed_df, groups
-    )
+    arms = [100.0 * np.asarray(arm, np.float64) for arm in (baseline_scores, final_scores)]
+    baseline, final = arms
+    before, after, both = _spreads(arms, search_seed_variance, groups, same_start=same_start)
+    gain, low, high, df = two_way_interval(final.mean(0) - baseline.mean(0), both.variance, both.freedom, groups)
     return FinalJudgement(
-        baseline=mean_score(baseline.mean(0), seeds / runs[0], seed_df, groups, lowest),
-        final=mean_score(final.mean(0), seeds / runs[1], seed_df, groups, lowest),
+        baseline=mean_score(baseline.mean(0), before.variance / len(baseline), before.freedom, groups, lowest),
+        final=mean_score(final.mean(0), after.variance / len(final), after.freedom, groups, lowest),
         gain_points=Estimate(gain, low, high),
-        proven=low > 0.0,
-        shipped=one_network(final[0] / 100.0, groups, lowest=lowest),
-        seed_variance=seeds,
+        proven=low > 0.0 and min(len(baseline), len(final)) >= FEWEST_RUNS,
+        shipped=one_network(final[ships] / 100.0, groups, lowest=lowest),
+        seed_variance=both.variance / (1.0 / len(baseline) + 1.0 / len(final)),
+        seed_freedom=both.freedom,
         degrees_of_freedom=df,
         image_variance=run_variance(baseline),
         effective_images=effective_number(np.concatenate([baseline, final]), groups),
     )
 
 
-def seed_variance(
-    arms: Sequence[Floats],
-    search_seed_variance: float,
-    groups: Groups | Sequence[Groups] = None,
-    unit: float = 1.0,
-) -> float:
-    """g_f: variance of a recipe's true score over seeds, pooled over arms (k, nt) of points; at least .2^2.
-
-    From the variance between a recipe's k runs goes what luck on single images (or groups of them) explains: the
-    `image_part` of what a run differs by from their mean, times k / (k - 1). groups: of the images, or one entry an arm
-    where the arms have images of their own. unit: multiplies the limits, which are in points of accuracy.
-    """
-    owners = [groups] * len(arms) if groups is None or isinstance(groups, np.ndarray) else groups
-    least, most = ((limit * unit) ** 2 for limit in SEED_LIMITS)
-    total = PRIOR_RUNS * min(max(search_seed_variance, least), most)
-    weight = PRIOR_RUNS
-    for arm, theirs in zip(arms, owners, strict=True):
-        runs = len(arm)
-        if runs > 1:
-            luck = float(image_part(arm - arm.mean(0), theirs).mean()) * runs / (runs - 1)
-            total += (runs - 1) * (float(arm.mean(1).var(ddof=1)) - luck)
-        weight += runs - 1
-    return max(total / weight, SEED_FLOOR * unit**2)
+def _spreads(arms: list[Floats], word: float, groups: Groups, *, same_start: bool) -> tuple[Spread, Spread, Spread]:
+    """Of one run of the baseline, of one of what ships, and the seeds' part of the gain with its degrees of freedom by
+    Satterthwaite."""
+    runs = [len(arm) for arm in arms]
+    if same_start:
+        shared = of_both(arms, word, [groups, groups])
+        return shared, shared, Spread(shared.variance * sum(1.0 / k for k in runs), shared.freedom)
+    before = of_a_stranger(arms[0], groups)
+    after = of_the_searched(arms[1], word, before, scale(arms[0]), groups)
+    parts = [spread.variance / k for spread, k in zip((before, after), runs, strict=True)]
+    known = sum(part**2 / spread.freedom for part, spread in zip(parts, (before, after), strict=True))
+    return before, after, Spread(sum(parts), sum(parts) ** 2 / known)
 
 
 def one_network(scores: Floats, groups: Groups = None, *, lowest: float = 0.0) -> Estimate:
@@ -140,10 +127,20 @@ def mean_score(points: Floats, seeds: float, seed_df: float, groups: Groups, low
     """An arm's mean score from its runs' mean points on every image (nt,); seeds: the other part of its variance.
 
     Two right and two wrong images are added for the width alone (Agresti and Coull 1998). Without them a perfect arm
-    would claim to be perfect on every image there is. Each is a group of its own.
+    would claim to be perfect on every image there is. Of images in groups as many are added together as say no more
+    than one independent image: near copies of each other are two right and two wrong groups.
     """
-    score = float(points.mean())
-    guarded = np.concatenate([points, [0.0, 0.0, 100.0, 100.0]])
-    owners = None if groups is None else np.concatenate([groups, groups.max() + np.arange(1, 5)])
+    score, copies = float(points.mean()), _copies(points, groups)
+    guarded = np.concatenate([points, np.repeat([0.0, 0.0, 100.0, 100.0], copies)])
+    owners = None if groups is None else np.concatenate([groups, groups.max() + 1 + np.arange(4 * copies) // copies])
     middle, low, high, _ = two_way_interval(guarded, seeds, seed_df, owners)
     return Estimate(score / 100, max((score - middle + low) / 100, lowest), min((score - middle + high) / 100, 1.0))
+
+
+def _copies(points: Floats, groups: Groups) -> int:
+    """How many images of one group say as much as one image that stands alone: the design effect of their mean, no more
+    than there are images in a group."""
+    if groups is None:
+        return 1
+    alone, size = float(image_part(points)), len(points) / (degrees_of_freedom(len(points), groups) + 1.0)
+    return round(min(max(float(image_part(points, groups)) / alone, 1.0), max(size, 1.0))) if alone > 0 else round(size)

@@ -8,7 +8,8 @@ delta method; Hampel 1974, The influence curve). With it everything that is know
 Every score is at most 1, higher is better, and a point is a hundredth. Classes that a split holds no image of are left
 out of averages over classes, for nothing is measured on them.
 
-Suffixes: N images, K classes.
+Suffixes: N images, K classes. groups (N,): which images belong together, None where each stands alone. A class that
+comes from one group or two says nothing of how such groups differ: see `_references`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,13 +21,14 @@ from scipy.special import softmax
 from scipy.stats import rankdata
 
 from convlift.errors import ConvliftError
-from convlift.evidence.images import LEAST_VARIANCE
+from convlift.evidence.images import LEAST_VARIANCE, Groups
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 LEAST_PROBABILITY = 0.001  # one confident mistake costs as much as 10 / log2(K) guesses: without a floor it could
 # outweigh a thousand other images, and no interval from a few hundred images would hold
+FEW_GROUPS = 3  # of a class: with fewer its own mean is no measure of what its groups differ by (simulated)
 UNITS = (0.25, 4.0)  # a ratio beyond that is that of a handful of mistakes
 
 
@@ -34,7 +36,7 @@ UNITS = (0.25, 4.0)  # a ratio beyond that is that of a handful of mistakes
 class Metric:
     """One score. name: as it is asked for; title: as it is shown; meaning: one sentence for whoever reads a result.
 
-    per_image(probabilities_NK, labels_N) -> (N,), whose mean is the score. lowest: the worst score there is.
+    per_image(probabilities_NK, labels_N, groups_N) -> (N,), whose mean is the score. lowest: the worst score there is.
     least_images: of a class, from which on the score's own interval covers 92%; the gain's does with any number
     (simulated, benchmarks/metrics.py). pooled: whether one score can be made of what several networks say, each of its
     own images; not where images are ranked, since another network has another scale (Forman and Scholz 2010).
@@ -43,7 +45,7 @@ class Metric:
     name: str
     title: str
     meaning: str
-    per_image: Callable[[Floats, Labels], Floats]
+    per_image: Callable[[Floats, Labels, Groups], Floats]
     lowest: float = 0.0
     least_images: int = 0
     pooled: bool = True
@@ -52,13 +54,14 @@ class Metric:
         """The score of one run, 1 at best; NaN without images."""
         return float(self.points(probabilities_NK, labels_N).mean()) / 100.0 if len(labels_N) else float("nan")
 
-    def points(self, probabilities_NK: NDArray[np.floating], labels_N: Labels) -> Floats:
+    def points(self, probabilities_NK: NDArray[np.floating], labels_N: Labels, groups_N: Groups = None) -> Floats:
         """(N,): per-image scores in points."""
-        return 100.0 * self.per_image(np.asarray(probabilities_NK, np.float64), labels_N)
+        return 100.0 * self.per_image(np.asarray(probabilities_NK, np.float64), labels_N, groups_N)
 
-    def matrix(self, runs: Sequence[NDArray[np.floating]], labels_N: Labels) -> Floats:
+    def matrix(self, runs: Sequence[NDArray[np.floating]], labels_N: Labels, groups_N: Groups = None) -> Floats:
         """(R, N): per-image scores in points of every run's probabilities (N, K)."""
-        return np.array([self.points(run, labels_N) for run in runs], np.float64).reshape(len(runs), len(labels_N))
+        points = [self.points(run, labels_N, groups_N) for run in runs]
+        return np.array(points, np.float64).reshape(len(runs), len(labels_N))
 
     def unit(self, runs: Sequence[NDArray[np.floating]], labels_N: Labels) -> float:
         """How many points of this metric one point of accuracy is worth, in noise: 1 for accuracy and without a run.
@@ -98,78 +101,108 @@ def title_of(name: str) -> str:
     return next((metric.title for metric in METRICS if metric.name == name), name)
 
 
-def _accuracy(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+def _references(values_C: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
+    """What each class's images are compared with, (C,): the class's own value; where a class has fewer than three
+    groups, the mean of such classes (of all, where there are fewer than three such classes).
+
+    With one group a class, and its own value taken off, nothing is left of what groups differ by: the gain was covered
+    by .75 to .86 instead of .95 (43 signs, one track of each; simulated). The mean over all images stays the score,
+    since what is taken off adds up to the same. values_C, and the result, in the order of the classes present.
+    """
+    if groups_N is None:
+        return values_C
+    present, place = np.unique(labels_N, return_inverse=True)
+    pairs = np.unique(np.stack([place, groups_N]), axis=1)
+    few = np.bincount(pairs[0], minlength=len(present)) < FEW_GROUPS
+    if few.any() and few.sum() < FEW_GROUPS:
+        few[:] = True
+    return np.where(few, values_C[few].mean() if few.any() else 0.0, values_C)
+
+
+def _stretch(values_C: Floats, references_C: Floats, counts_C: NDArray[np.int64]) -> Floats:
+    """sqrt(n / (n - 1)) of a class's n images, where they are compared with their own mean; else 1."""
+    own = values_C == references_C
+    return np.where(own, np.sqrt(counts_C / np.maximum(counts_C - 1, 1)), 1.0)
+
+
+def _accuracy(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups = None) -> Floats:
     right: Floats = (probabilities_NK.argmax(axis=1) == labels_N).astype(np.float64)
     return right
 
 
-def _balanced_accuracy(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+def _balanced_accuracy(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """Mean recall over the classes, S. On an image of class c: S + (n / (C n_c)) (right - recall_c), C classes present.
 
     Not right * n / (C n_c), whose mean is the same: that would count how many images each class happens to have as
     noise, several times as much as there is where classes are uneven. Deviations within a class are stretched by
-    sqrt(n_c / (n_c - 1)), which makes the variance unbiased where classes are small.
+    sqrt(n_c / (n_c - 1)), which makes the variance unbiased where classes are small. In groups: see `_references`.
     """
     right = _accuracy(probabilities_NK, labels_N)
     present, place, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
     recall = np.bincount(place, right) / counts
-    stretch = np.sqrt(counts / np.maximum(counts - 1, 1))
-    weight = stretch * len(labels_N) / (len(present) * counts)
-    scores: Floats = recall.mean() + weight[place] * (right - recall[place])
+    reference = _references(recall, labels_N, groups_N)
+    weight = _stretch(recall, reference, counts) * len(labels_N) / (len(present) * counts)
+    scores: Floats = recall.mean() + weight[place] * (right - reference[place])
     return scores
 
 
-def _macro_f1(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+def _macro_f1(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """Mean over classes of F_c = 2a / (b + t), with a, b, t the shares of images of class c that are named right, that
-    are named c, and that are c. Influence on F_c: (2 [right and c] - F_c ([named c] + [is c])) / (b + t)."""
+    are named c, and that are c. Influence on F_c: (2 [right and c] - F_c ([named c] + [is c])) / (b + t).
+    In groups: see `_references`."""
     present = np.unique(labels_N)
     named = probabilities_NK.argmax(axis=1)[:, None] == present
     is_class = labels_N[:, None] == present
     either = named.astype(np.float64) + is_class
     share = either.mean(axis=0)
     f1 = 2.0 * (named & is_class).mean(axis=0) / share
-    influence = (2.0 * (named & is_class) - f1 * either) / share
+    influence = (2.0 * (named & is_class) - _references(f1, labels_N, groups_N) * either) / share
     scores: Floats = f1.mean() + influence.mean(axis=1)
     return scores
 
 
-def _log_loss_skill(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+def _log_loss_skill(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """1 - log loss / ln K: 1 for certainty that is right, 0 for a guess that gives every class 1/K, negative below."""
     told = np.clip(probabilities_NK[np.arange(len(labels_N)), labels_N], LEAST_PROBABILITY, 1.0)
     scores: Floats = 1.0 + np.log(told) / np.log(probabilities_NK.shape[1])
     return scores
 
 
-def _auroc(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+def _auroc(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """Mean over classes of the chance that an image of the class gets more of its probability than one of the rest.
 
     With two classes both are the same, the usual AUROC. Placements (DeLong et al. 1988): an image's share of images of
     the other kind that stand on their right side, half for ties; their variances within both kinds are the AUROC's.
-    1/2 where a split holds one class only.
+    1/2 where a split holds one class only. In groups: see `_references`, for more than two classes.
     """
     n, present = len(labels_N), np.unique(labels_N)
     if len(present) < 2:
         return np.full(n, 0.5)
     if probabilities_NK.shape[1] == 2:
         present = present[-1:]
+    placements = [_placements(probabilities_NK[:, label], labels_N == label) for label in present]
+    areas = np.array([each[labels_N == label].mean() for label, each in zip(present, placements, strict=True)])
+    references = areas if len(present) == 1 else _references(areas, labels_N, groups_N)
     scores = np.zeros(n)
-    for label in present:
-        said, positive = probabilities_NK[:, label], labels_N == label
-        placement = np.empty(n)
-        rank = rankdata(said)
-        for kind, sign in ((positive, 1.0), (~positive, -1.0)):
-            others = n - int(kind.sum())
-            below = (rank[kind] - rankdata(said[kind])) / others
-            placement[kind] = below if sign > 0 else 1.0 - below
-        area = placement[positive].mean()
-        for kind in (positive, ~positive):
+    for label, placement, area, reference in zip(present, placements, areas, references, strict=True):
+        positive = labels_N == label
+        for kind, middle in ((positive, reference), (~positive, area)):
             count = int(kind.sum())
-            weight = np.sqrt(count / max(count - 1, 1)) * n / count
-            scores[kind] += area + weight * (placement[kind] - area)
+            weight = (np.sqrt(count / max(count - 1, 1)) if middle == area else 1.0) * n / count
+            scores[kind] += area + weight * (placement[kind] - middle)
     return scores / len(present)
 
 
-def _kappa(probabilities_NK: Floats, labels_N: Labels) -> Floats:
+def _placements(said_N: Floats, positive_N: NDArray[np.bool_]) -> Floats:
+    """(N,): of each image the share of images of the other kind that stand on their right side of it, half for ties."""
+    placement, rank = np.empty(len(said_N)), rankdata(said_N)
+    for kind, sign in ((positive_N, 1.0), (~positive_N, -1.0)):
+        below = (rank[kind] - rankdata(said_N[kind])) / (len(said_N) - int(kind.sum()))
+        placement[kind] = below if sign > 0 else 1.0 - below
+    return placement
+
+
+def _kappa(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """(o - e) / (1 - e), o the agreement with the labels, e = sum_c b_c t_c what chance would give for these shares of
     classes named and classes there. Influence of an image named p that is t: on o: [p = t] - o; on e: t_p + b_t - 2e.
     0 where a split holds one class and nothing else is named: then chance explains everything."""

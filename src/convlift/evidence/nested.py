@@ -4,7 +4,7 @@ Every image is a test image of exactly one fold, so all of them count. But the f
 the same images, and no unbiased estimate of what that does to the variance exists (Bengio and Grandvalet 2004). The
 variance is
 
-    image part over all images  +  sum_k w_k^2 g (1/S_k + 1/P_k)  +  max(g, (.85 unit)^2) (sum_k w_k^2 + 1 / (K - 1))
+    image part over all images  +  sum_k w_k^2 g (1/S_k + 1/P_k)  +  max(g, .85^2) (sum_k w_k^2 + 1 / (K - 1))
     images                         seeds                             training images, and what a search made of them
 
 with w_k the k-th fold's share of the images. Without the third term the interval covers what *these* folds' networks
@@ -42,14 +42,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.evidence.final import PRIOR_RUNS, mean_score, seed_variance, two_way_interval
+from convlift.evidence.final import mean_score, two_way_interval
 from convlift.evidence.images import Groups, effective_number, run_variance
 from convlift.evidence.metrics import Metric
+from convlift.evidence.seeds import of_both, scale
 from convlift.outcome import Estimate
 
 Floats = NDArray[np.float64]
 
-FOLD_SD = 0.85  # points: least deviation of a recipe's true score over training images and searches; see above
+# points at an accuracy of .85: least deviation of a recipe's true score over training images and searches; see above
+FOLD_SD = 0.85
+
+PRIOR_RUNS = 4.0  # what the folds' searches say of the seeds counts like this many runs
 
 Said = Sequence[NDArray[np.floating]]  # probabilities (n, K) of several runs on the same images
 
@@ -84,40 +88,42 @@ class NestedJudgement:
 
 
 def scores_of_folds(
-    metric: Metric, folds: Sequence[Said], labels: Sequence[NDArray[np.int64]]
-) -> tuple[list[Floats], float]:
-    """Every image's score in each of its own fold's runs, 1 at best: (runs, n) for every fold; and the metric's unit.
+    metric: Metric, folds: Sequence[Said], labels: Sequence[NDArray[np.int64]], groups: Sequence[Groups] = ()
+) -> list[Floats]:
+    """Every image's score in each of its own fold's runs, 1 at best: (runs, n) for every fold.
 
-    labels (n,) of each fold. What makes up the score, such as the recall of a class, is taken over the images of all
-    folds, where the metric allows it: with one image of a class in a fold its deviation from that fold's recall is
-    always nothing, and intervals hold in .80 of simulated campaigns (5 such images in 5 folds) instead of .95. Run r of
-    a fold meets run r of the others, which begin anew where they have fewer.
+    labels, groups (n,) of each fold, the latter as in `FoldRuns`. What makes up the score, such as the recall of a
+    class, is taken over the images of all folds, where the metric allows it: with one image of a class in a fold its
+    deviation from that fold's recall is always nothing, and intervals hold in .80 of simulated campaigns (5 such images
+    in 5 folds) instead of .95. Run r of a fold meets run r of the others, which begin anew where they have fewer.
     """
     everything, ends = np.concatenate(labels), np.cumsum([len(each) for each in labels])[:-1]
     together = [np.concatenate([runs[r % len(runs)] for runs in folds]) for r in range(max(map(len, folds)))]
-    unit = metric.unit(together, everything)
+    owners = groups or [None] * len(folds)
     if not metric.pooled:
-        return [metric.matrix(runs, each) / 100.0 for runs, each in zip(folds, labels, strict=True)], unit
-    parts = np.split(metric.matrix(together, everything) / 100.0, ends, axis=1)
-    return [part[: len(runs)] for part, runs in zip(parts, folds, strict=True)], unit
+        each = zip(folds, labels, owners, strict=True)
+        return [metric.matrix(runs, theirs, whose) / 100.0 for runs, theirs, whose in each]
+    parts = np.split(metric.matrix(together, everything, _together(owners)) / 100.0, ends, axis=1)
+    return [part[: len(runs)] for part, runs in zip(parts, folds, strict=True)]
 
 
-def judge_folds(folds: Sequence[FoldRuns], *, unit: float = 1.0, lowest: float = 0.0) -> NestedJudgement:
+def judge_folds(folds: Sequence[FoldRuns], *, lowest: float = 0.0) -> NestedJudgement:
     """Score both arms and their difference over the images of all folds, of which there are at least 2.
 
     Each image has its own fold's difference between the mean over final and over baseline runs. The seeds' variance g
-    is pooled over all arms of all folds. unit: see `metrics.Metric.unit`; lowest: the worst score there is.
+    is pooled over all arms of all folds. lowest: the worst score there is.
     """
     before = [100.0 * np.asarray(fold.baseline, np.float64) for fold in folds]
     after = [100.0 * np.asarray(fold.final, np.float64) for fold in folds]
-    groups = _together(folds)
+    groups = _together([fold.groups for fold in folds])
     shares = np.array([arm.shape[1] for arm in before], np.float64)
     shares /= shares.sum()
     prior = float(shares @ np.array([fold.search_seed_variance for fold in folds]))
     arms = [*before, *after]
-    seeds = seed_variance(arms, prior, [fold.groups for fold in folds] * 2, unit)
-    seed_df = PRIOR_RUNS + sum(len(arm) - 1.0 for arm in arms)
-    training = max(seeds, (FOLD_SD * unit) ** 2) * (float(np.sum(shares**2)) + 1.0 / (len(folds) - 1))
+    spread = of_both(arms, prior, [fold.groups for fold in folds] * 2, PRIOR_RUNS)
+    seeds, seed_df = spread.variance, spread.freedom
+    size = float(np.mean([scale(arm) ** 2 for arm in arms]))
+    training = max(seeds, FOLD_SD**2 * size) * (float(np.sum(shares**2)) + 1.0 / (len(folds) - 1))
     from_before, from_after = (
         seeds * float(np.sum(shares**2 / [len(arm) for arm in side])) for side in (before, after)
     )
@@ -138,6 +144,6 @@ def judge_folds(folds: Sequence[FoldRuns], *, unit: float = 1.0, lowest: float =
     )
 
 
-def _together(folds: Sequence[FoldRuns]) -> Groups:
-    named = [fold.groups for fold in folds if fold.groups is not None]
+def _together(groups: Sequence[Groups]) -> Groups:
+    named = [theirs for theirs in groups if theirs is not None]
     return np.concatenate(named) if named else None

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from scipy import stats
 
 from convlift.errors import BudgetError
-from convlift.evidence.final import PRIOR_RUNS
+from convlift.evidence.final import FEWEST_RUNS
 from convlift.evidence.gibbs import WITHIN
 from convlift.evidence.images import accuracy_variance
-from convlift.evidence.nested import FOLD_SD
+from convlift.evidence.nested import FOLD_SD, PRIOR_RUNS
+from convlift.evidence.seeds import LIMITS, USUAL_DEVIATION, WORD_RUNS
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
-USUAL_SEED_SD = 0.85  # points; the least that the final's variance assumes before it has seen any run
 SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its price
 USUAL_FOLDS = 5
 
@@ -20,10 +20,11 @@ USUAL_FOLDS = 5
 def pilots_and_finals(budget: int) -> tuple[int, int]:
     """(P, S): baseline runs and final runs out of `budget` trainings; the rest searches.
 
-    Each run spent here is one the search does not get, so they stay near 10%: (1, 1) below 16, (2, 2) below 40,
-    (2, 3) below 70, (2, 4) below 100. From 100 on (5, 6): the contrast has variance g (1/S + 1/P), so both arms need
-    runs. Simulated power at 540 test images, a gain of 2.3 points and a seed deviation of .4 points: .87 with (2, 5),
-    .98 with (5, 6).
+    Each run spent here is one the search does not get: (1, 1) below 10, (2, 2) below 40, (2, 3) below 70, (2, 4) below
+    100. With one run an arm nothing can be proven. A second one costs the search .3 points of true gain at 12 trainings
+    and .2 at 15, of 1.9 to 3.1; at 8 trainings it costs .5 to .7 of 1.7 (300 simulated campaigns). From 100 on (5, 6):
+    the contrast has variance g (1/S + 1/P), so both arms need runs. Simulated power at 540 test images, a gain of 2.3
+    points and a seed deviation of .4 points: .87 with (2, 5), .98 with (5, 6).
     Raises BudgetError below 3.
     """
     if budget < 3:
@@ -31,7 +32,7 @@ def pilots_and_finals(budget: int) -> tuple[int, int]:
             f"a budget of {budget} trainings leaves nothing to search; a baseline, one trial and a final run need 3. "
             "Allow more time."
         )
-    for below, arms in ((16, (1, 1)), (40, (2, 2)), (70, (2, 3)), (100, (2, 4))):
+    for below, arms in ((10, (1, 1)), (40, (2, 2)), (70, (2, 3)), (100, (2, 4))):
         if budget < below:
             return arms
     return 5, 6
@@ -43,35 +44,36 @@ class Power:
 
     n_test: test images, as independent ones where they come in groups (`images.effective_number`), and groups: how many
     groups, 0 for none; pilots, finals: runs an arm. image_variance: of one run's score over images, points squared,
-    by default that of an accuracy of .9; unit: of the metric, see `metrics.Metric.unit`. folds: of a nested
-    cross-validation, whose n_test images are all there are, with so many runs an arm in each. seed_variance: of a
-    recipe's score, points squared, None for the usual one.
+    by default that of an accuracy of .9. folds: of a nested cross-validation, whose n_test images are all there are,
+    with so many runs an arm in each. seed_variance: of a recipe's score, points squared, None for the usual one, and
+    seed_freedom: its degrees of freedom.
     """
 
     n_test: float
     pilots: int
     finals: int
     image_variance: float = accuracy_variance(0.9)
-    unit: float = 1.0
     groups: float = 0.0
     folds: int = 1
     seed_variance: float | None = None
+    seed_freedom: float | None = None
 
     @property
     def points(self) -> float:
         """The gain in points that the final's 95% interval can just tell from nothing: its expected half-width.
 
         Images: luck within an image, .44 of the image variance a run, and what the two recipes' chances differ by from
-        image to image, .34 of it; seeds: .85 points a run.
+        image to image, .34 of it; seeds: .85 points a run at an accuracy of .85 (see `seeds.scale`).
         """
         runs = 1 / self.pilots + 1 / self.finals
         images = self.image_variance * (WITHIN * runs + BETWEEN) / self.n_test
         shared = 1 / self.folds + 1 / (self.folds - 1) if self.folds > 1 else 0.0
-        usual = (self.unit * USUAL_SEED_SD) ** 2
-        each = usual if self.seed_variance is None else self.seed_variance
-        seeds = each * runs / self.folds + max(each, (self.unit * FOLD_SD) ** 2) * shared
+        size = self.image_variance / USUAL_DEVIATION**2
+        each = LIMITS[0] ** 2 * size if self.seed_variance is None else self.seed_variance
+        seeds = each * runs / self.folds + max(each, FOLD_SD**2 * size) * shared
         image_df = max((self.groups or self.n_test) - 1.0, 1.0)
-        seed_df = PRIOR_RUNS + self.folds * (self.pilots + self.finals - 2)
+        told = PRIOR_RUNS if self.folds > 1 else WORD_RUNS
+        seed_df = self.seed_freedom or told + self.folds * (self.pilots + self.finals - 2)
         df = (images + seeds) ** 2 / (images**2 / image_df + seeds**2 / seed_df)
         return float(stats.t.ppf(0.975, df)) * math.sqrt(images + seeds)
 
@@ -91,6 +93,12 @@ def minimum_detectable_points(
 def detectable_in_words(images: int, power: Power) -> str:
     """What a campaign on so many test images could prove."""
     each = " in each" if power.folds > 1 else ""
+    if min(power.pilots, power.finals) < FEWEST_RUNS and power.folds == 1:
+        return (
+            f"With {_count(power.pilots, 'baseline run')} and {_count(power.finals, 'final run')} nothing can be "
+            f"proven: it takes {FEWEST_RUNS} of each to see what another seed would have changed. A longer budget has "
+            "them."
+        )
     return (
         f"With {_tested(images, power)}, {_count(power.pilots, 'baseline run')} and "
         f"{_count(power.finals, 'final run')}{each}, a measured gain under {power.points:.1f} points proves nothing; a "

@@ -67,15 +67,16 @@ def verdicts(
     return tuple(found)
 
 
-def start_verdict(subject: Subject, effect: Estimate, trials: int) -> Verdict:
+def start_verdict(subject: Subject, effect: Estimate, trials: int, *, provable: bool = True) -> Verdict:
     """The verdict on the starting point where it differs from the baseline.
 
     effect: `changes.start_effect`. Proven when its own 95% interval lies above zero: it is one contrast, fixed before
-    the search, so it needs no correction for having been picked.
+    the search, so it needs no correction for having been picked. provable: whether it can be, from more than one run of
+    the baseline that all learned something.
     """
     sd = max((effect.high - effect.low) / 3.92, 1e-9)
     chance = float(ndtr(effect.value / sd))
-    label = label_of(chance, proven=effect.low > 0)
+    label = label_of(chance, proven=provable and effect.low > 0)
     if label == "proven":
         meaning = "the interval lies above zero"
     else:
@@ -119,7 +120,7 @@ def _over_folds(found: Sequence[Verdict], folds: int, kept: Collection[str]) -> 
 
 
 def label_of(probability: float, *, proven: bool) -> Label:
-    """The label: proven survived Holm's correction on the sealed test; the rest goes by the probability of helping."""
+    """The label: proven ships and survived Holm's correction on the sealed test; the rest goes by the probability."""
     if proven:
         return "proven"
     if probability > LIKELY:
@@ -138,8 +139,10 @@ def _verdict(
 
 
 def _on_the_test(tests: ChangeTests, k: int) -> str:
+    number = int(tests.asked.sum())
+    asked = "one change that ships" if number == 1 else f"{number} changes that ship"
     p = f"p = {tests.holm[k]:.3f}" if tests.holm[k] >= 0.001 else "p < 0.001"
-    return f"{tests.points[k]:+.1f} points on the sealed test ({p} after correction for {len(tests.p)} changes)"
+    return f"{tests.points[k]:+.1f} points on the sealed test ({p} after correction for the {asked})"
 
 
 def _interval(share: Estimate) -> str:
