@@ -159,6 +159,13 @@ def preview(data: str | Path, budget: str | None = None, **options: Unpack[Optio
         return run_preview(request, progress, stop, options.get("cv"))
 
 
+def _checked_seed(seed: int) -> int:
+    """The seed, where torch and numpy take it. Raises ConvliftError."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
+    return seed
+
+
 def _request(data: str | Path, budget: str | None, options: Options, usual: str = "20m") -> Request:
     out, root, priors = options.get("out"), options.get("root"), options.get("priors")
     trainings = options.get("trainings")
