@@ -27,6 +27,7 @@ from convlift.study.candidates import priors
 Floats = NDArray[np.float64]
 
 
+LEAST_LEFT = 3  # runs of the baseline that must be left where one is left out: fewer say too little of how they differ
 CLOSE = 3.0  # standard errors: a lead of the start over the baseline's run that is less may be that run's bad luck
 
 
@@ -61,9 +62,10 @@ def judge_campaign(
 ) -> Judgement:
     """Score every run on the test whose labels were just opened.
 
-    before, after: the runs that are compared, of the baseline and of what ships; None for `baseline_arm` and
-    `final_runs`. ships: which of `after` does; None for `best_final`. A gain is proven only where every run of both
-    arms learned something and each arm has two. Raises LedgerError where an arm has no run.
+    before, after: the runs that are compared, of the baseline and of what ships; None for all pilots that ended (less
+    the first, see `lost_a_close_choice`) and `final_runs`. ships: which of `after` does; None for `best_final`. A gain
+    is proven only where every run of both arms learned something and each arm has two.
+    Raises LedgerError where an arm has no run.
     """
     arms = _arms(study, desk, frozen, before, after)
     ended, fell = _searched(study, desk)
@@ -82,7 +84,8 @@ def judge_campaign(
         baseline, shipped, tests.seed_variance, groups,
         same_start=frozen.start.name == BASELINE, ships=place, lowest=metric.lowest,
     )  # fmt: skip
-    sound = not arms.unlearned and not lost_runs(desk.ledger)  # the interval knows no seeds that learn nothing
+    # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample
+    sound = not arms.unlearned and not lost_runs(desk.ledger) and not arms.lucky
     final = replace(final, proven=final.proven and sound)
     belief = _belief(study, frozen, runs, lost, (scores, unit))
     found: list[Verdict] = []
@@ -104,12 +107,13 @@ def judge_campaign(
 
 @dataclass(frozen=True)
 class _Arms:
-    """The runs that are compared. unlearned: the ids of those among them that ended, and learned nothing; left_out:
-    whether the baseline's run that took part in a close choice of the start is not among them."""
+    """The runs that are compared. unlearned: the ids of those among them that ended, and learned nothing; lucky:
+    whether the baseline's run that lost a close choice of the start is among them, or left_out."""
 
     before: list[TrialRecord]
     after: list[TrialRecord]
     unlearned: set[int]
+    lucky: bool = False
     left_out: bool = False
 
 
@@ -120,9 +124,10 @@ def _arms(
     before: Sequence[TrialRecord] | None,
     after: Sequence[TrialRecord] | None,
 ) -> _Arms:
-    left_out = False
-    if before is None:
-        before, left_out = baseline_arm(study, desk.ledger, frozen.start.name)
+    pilots = _usable(desk.ledger.trials("pilot")) if before is None else list(before)
+    close = lost_a_close_choice(study, desk.ledger, frozen.start.name, pilots)
+    left_out = close and before is None and len(pilots) > LEAST_LEFT
+    before = pilots[1:] if left_out else pilots
     finals = final_runs(desk.ledger) if after is None else list(after)
     if not finals:
         raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
@@ -132,11 +137,11 @@ def _arms(
     same = frozen.start.name == BASELINE
     unlearned = _unlearned(study, before, [*beside, *finals] if same else [])
     unlearned |= _unlearned(study, finals, [*beside, *before] if same else beside)
-    return _Arms(list(before), finals, unlearned, left_out)
+    return _Arms(before, finals, unlearned, close and not left_out, left_out)
 
 
 def _unlearned(study: Study, arm: Sequence[TrialRecord], beside: Sequence[TrialRecord]) -> set[int]:
-    """The ids of an arm's runs that learned nothing, by the measure of their own kind: the arm, and runs beside it."""
+    """The ids of an arm's runs that learned nothing, by the measure of their own kind."""
     fell = study.collapsed([*arm, *beside])[: len(arm)]
     return {record.id for record, collapsed in zip(arm, fell, strict=True) if collapsed}
 
@@ -157,30 +162,35 @@ def _arms_in_words(arms: _Arms) -> tuple[str, ...]:
             )
         elif len(runs) < FEWEST_RUNS:
             said.append(f"There is one run of {who}: what another seed changes is not known, and nothing is proven.")
-    if arms.left_out:
+    if arms.lucky or arms.left_out:
+        end = (
+            "is left out of its score"
+            if arms.left_out
+            else "there are too few others to leave it out; nothing is proven"
+        )
         said.append(
             "The start was chosen over the baseline by a small lead. The baseline's run that lost that choice may have "
-            "had bad luck, and is left out of its score."
+            f"had bad luck, and {end}."
         )
     return tuple(said)
 
 
-def baseline_arm(study: Study, ledger: Ledger, start: str) -> tuple[list[TrialRecord], bool]:
-    """The baseline's runs that count, and whether the first was left out.
+def lost_a_close_choice(study: Study, ledger: Ledger, start: str, pilots: Sequence[TrialRecord]) -> bool:
+    """Whether the first of these runs of the baseline took part in a close choice of the start, and lost it.
 
-    It is where it took part in a close choice of the start: whenever another start wins by luck, that run had bad luck
-    (bias +.6 to +1.7 points, false gains in .10 to .19 of simulated campaigns). Close is a lead of under three standard
-    errors of the difference of two runs. Where the start wins clearly the run stays, and so it does where it is alone.
+    Whenever another start wins by luck, that run had bad luck (with two runs of the baseline and four equal networks
+    the gain is too good by .4 to 1.1 points, simulated). Close is a lead of under three standard errors of the
+    difference of two runs. Where the start wins clearly, the run tells as much as any.
     """
-    pilots = _usable(ledger.trials("pilot"))
     probe = next((r for r in _usable(ledger.trials("probe")) if r.names == (start,)), None)
-    if start == BASELINE or probe is None or len(pilots) < FEWEST_RUNS or pilots[0].number != 1:
-        return pilots, False
-    others = np.array([study.score_points(pilot) for pilot in pilots[1:]])
+    if start == BASELINE or probe is None or not pilots or (pilots[0].role, pilots[0].number) != ("pilot", 1):
+        return False
+    sound = [pilot for pilot, fell in zip(pilots, study.collapsed(pilots), strict=True) if not fell]
+    others = [pilot for pilot in sound if pilot.id != pilots[0].id] or sound
+    scores = np.array([study.score_points(pilot) for pilot in others])
     lead = study.score_points(probe) - study.score_points(pilots[0])
-    error = math.sqrt(2.0 * score_variance(others, _images_of(study, pilots[1:]), study.validation_groups))
-    close = lead < CLOSE * error
-    return (pilots[1:], True) if close else (pilots, False)
+    error = math.sqrt(2.0 * score_variance(scores, _images_of(study, others), study.validation_groups))
+    return bool(lead < CLOSE * error)
 
 
 def _images_of(study: Study, records: Sequence[TrialRecord]) -> Floats:
