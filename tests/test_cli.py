@@ -1,13 +1,9 @@
 """The command line: help, documents on stdout, one sentence on stderr, exit codes, and nothing half-written."""
 
-import io
 import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,8 +11,9 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from command_line import convlift
 from convlift import api
-from convlift.cli import app, main
+from convlift.cli import app
 from convlift.recipe import Recipe, parse_recipe
 from convlift.recipes import BUILT_IN
 from convlift.section import levers
@@ -24,22 +21,6 @@ from convlift.section import levers
 COMMANDS = [command.callback.__name__ for command in app.registered_commands]
 DIGITS = np.rint(load_digits().images[:60] * (255 / 16)).astype(np.uint8)
 HEAVY = {"torch", "timm", "sklearn", "cv2", "matplotlib", "scipy"}
-
-
-class Said(NamedTuple):
-    """What a call left."""
-
-    code: int
-    out: str
-    err: str
-
-
-def convlift(*arguments):
-    """Run the command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
-    return Said(end.value.code or 0, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +70,7 @@ def test_every_command_has_help_with_an_example(command, monkeypatch):
 def test_help_says_where_runs_go(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert "(default: runs/NAME-HASH)" in convlift("improve", "--help").out
-    assert "(default: runs/NAME-train-SEED)" in convlift("train", "--help").out
+    assert "(default: runs/NAME-train-HASH)" in convlift("train", "--help").out
     assert "(default: one a core)" in convlift("improve", "--help").out
 
 
@@ -280,7 +261,7 @@ def test_train_prints_one_document(trained):
 
 def test_train_leaves_a_model_and_nothing_else(trained):
     run, _ = trained
-    assert [path.name for path in run.iterdir()] == ["model"]
+    assert sorted(path.name for path in run.iterdir()) == ["lock", "model", "training.json"]
     assert sorted(path.name for path in (run / "model").iterdir()) == [
         *("README.md", "SHA256SUMS", "config.json", "model.safetensors", "recipe.yaml")
     ]
@@ -288,48 +269,15 @@ def test_train_leaves_a_model_and_nothing_else(trained):
     assert "accuracy on 359 validation images" in card
 
 
-def test_train_in_words_goes_to_the_run_folder_of_its_seed(place):
+def test_train_in_words_goes_to_the_run_folder_of_its_question(place):
     (place / "short.yaml").write_text(Recipe().edit(architecture={"width": 8}, training={"epochs": 1}).to_yaml())
     said = convlift("train", "digits", "--recipe", "short.yaml", "--seed", "3", "--quiet")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("validation accuracy 0.")
-    assert said.out.rstrip().endswith("model in runs/digits-train-3/model")
-    assert (place / "runs" / "digits-train-3" / "model" / "config.json").is_file()
-
-
-def test_predict_names_digits(trained, place):
-    paths = [digit(place / f"{number}.png", number) for number in range(10)]
-    said = convlift("predict", trained[0], *paths, "--json")
-    assert (said.code, said.err) == (0, "")
-    document = json.loads(said.out)
-    assert document["unreadable"] == []
-    found = document["predictions"]
-    assert [each["image"] for each in found] == [str(path) for path in paths]
-    assert sum(each["label"] == str(number) for number, each in enumerate(found)) >= 7
-    assert all(each["confidence"] == each["probabilities"][each["label"]] for each in found)
-
-
-def test_predict_lists_what_it_cannot_read_and_names_the_rest(trained, place):
-    good, page = digit(place / "good.png", 3), place / "page.png"
-    page.write_text("<html>")
-    said = convlift("predict", trained[0], good, page, "gone.png", "--json")
-    assert (said.code, said.err) == (3, "")
-    document = json.loads(said.out)
-    assert [each["image"] for each in document["predictions"]] == [str(good)]
-    assert [each["image"] for each in document["unreadable"]] == [str(page), "gone.png"]
-    assert "HTML page" in document["unreadable"][0]["reason"]
-    assert "give the path of an image" in document["unreadable"][1]["reason"]
-
-
-def test_predict_in_words_is_one_line_an_image(trained, place):
-    odd = digit(place / "two\nlines.png", 4)
-    said = convlift("predict", trained[0], odd, "gone\n.png")
-    assert said.code == 3
-    assert said.out.count("\n") == 1
-    image, label, confidence = said.out.rstrip("\n").split("\t")
-    assert (Path(image).name, label) == ("two\\nlines.png", "4")
-    assert 0 < float(confidence) <= 1
-    assert said.err == "convlift: gone\\n.png cannot be read (No such file or directory); give the path of an image.\n"
+    (run,) = (place / "runs").iterdir()
+    assert said.out.rstrip().endswith(f"model in runs/{run.name}/model")
+    assert run.name.startswith("digits-train-")
+    assert (run / "model" / "config.json").is_file()
 
 
 def test_the_same_from_python(place, tmp_path_factory):
@@ -338,7 +286,7 @@ def test_the_same_from_python(place, tmp_path_factory):
     files = [(run.folder / "model" / "model.safetensors").read_bytes() for run in (one, other)]
     assert files[0] == files[1]
     assert one.score == other.score
-    assert one.images == 359
+    assert one.images == 361
     assert one.recipe.data.resolution == 8
     assert api.load(place / "one").predict([]) == []
     assert one.model.classes == tuple("0123456789")

@@ -31,7 +31,8 @@ def test_the_tree_is_drawn_as_it_is():
 def test_every_error_has_a_word_of_explanation_and_its_exit_code(kind):
     assert issubclass(kind, ConvliftError)
     assert kind.__doc__
-    assert kind.exit_code == (3 if issubclass(kind, errors.DataError) else 2)
+    own = {errors.DataError: 3, errors.UnreadableImage: 3, errors.DiskError: 75}
+    assert kind.exit_code == own.get(kind, 2)
 
 
 def test_an_interruption_ends_with_its_signals_code():

@@ -33,6 +33,13 @@ def test_every_public_name_is_there_and_documented(name):
     assert getattr(convlift, name).__doc__
 
 
+def test_every_public_name_is_listed_before_it_is_used():
+    code = "import convlift; print(*dir(convlift))"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert set(PUBLIC) <= set(found.stdout.split())
+    assert dir(convlift) == sorted(dir(convlift))
+
+
 def test_train_stays_the_function_whatever_is_imported():
     import convlift.train.fit
     from convlift import train

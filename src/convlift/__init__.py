@@ -4,7 +4,7 @@
 
     campaign = convlift.improve("photos/", budget="20m")
     print(campaign.test_score, campaign.changes)
-    predictions = campaign.model.predict(["new.jpg"])
+    print(campaign.model.predict("new.jpg").label)
 
 Names are imported on first use, so that `import convlift` costs nothing.
 """
@@ -45,6 +45,10 @@ __all__ = [
     "parse_recipe",
     "train",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -1,17 +1,20 @@
 """What people call: `improve`, `train`, `load`, `report`. The command line only parses, calls these and prints."""
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from convlift.aa import AATest, run_aa
-from convlift.conduct import Request, conduct, recipe_from
-from convlift.errors import ConvliftError, Diverged
+from convlift.cache import cache_folder
+from convlift.campaign.allocate import FEWEST_COUNTED
+from convlift.conduct import Request, conduct
+from convlift.data.dataset import Dataset
+from convlift.disk import writing_into
+from convlift.errors import BudgetError, ConvliftError, Diverged
 from convlift.evidence.final import one_network
 from convlift.evidence.metrics import metric_named
 from convlift.experience import gather, write_expectations
@@ -19,15 +22,18 @@ from convlift.folds import conduct_folds
 from convlift.handover import REPORT, in_words, write_model, write_report
 from convlift.interrupt import interruptible
 from convlift.ledger.ledger import read_ledger
-from convlift.outcome import Estimate, Result, Verdict
+from convlift.outcome import Estimate, Outcome, Result, Verdict
 from convlift.preview import preview as run_preview
 from convlift.progress import Progress, clock_text
 from convlift.reading import open_data
 from convlift.recipe import Recipe, load_recipe
+from convlift.recipes import recipe_from
 from convlift.report.narration import result_of
 from convlift.report.preview import Preview
+from convlift.resources import usable_cpus, usable_memory, usable_workers
 from convlift.study.budget import parse_duration
 from convlift.study.priors import Expectations
+from convlift.training import check_space, folder_of, question_of, training_folder, write_record
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model
@@ -39,10 +45,12 @@ class Options(TypedDict, total=False):
     out: run folder, by default runs/NAME-HASH, the same for the same question. current: the recipe to be improved: a
     built-in name, a file or a Recipe, by default "plain". backbone, weights: instead of the packaged network. root:
     where the files of a named data set lie. ship: which changes the final recipe takes, see `evidence.posterior.ship`.
-    workers: processes of one thread each, by default one a core. quiet: nothing on stderr. metric: what is raised and
-    judged, a name of `evidence.metrics.METRICS`. group_from: which images belong together, FILE.csv:COLUMN or a regular
-    expression on their paths; see docs/data.md. priors: a file that `learn_priors` wrote, in place of the packaged one.
-    cv: for `improve`, folds of a nested cross-validation, 2 to 10, by default none but one sealed test.
+    workers: processes of one thread each, by default as many as the cores and the memory that may be used allow. quiet:
+    nothing on stderr. metric: what is raised and judged, a name of `evidence.metrics.METRICS`. group_from: which images
+    belong together, FILE.csv:COLUMN or a regular expression on their paths; see docs/data.md. priors: a file that
+    `learn_priors` wrote, in place of the packaged one. cv: for `improve`, folds of a nested cross-validation, 2 to 10,
+    by default none but one sealed test. trainings: how many trainings the campaign has instead of a budget, whatever
+    they take: its result is the same on every machine.
     """
 
     out: str | Path | None
@@ -58,6 +66,7 @@ class Options(TypedDict, total=False):
     group_from: str | None
     priors: str | Path | None
     cv: int | None
+    trainings: int | None
 
 
 @dataclass(frozen=True)
@@ -111,8 +120,9 @@ class Training:
         return load(self.folder)
 
 
-def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -> Campaign:
-    """Make a better network for these images within the budget, and say what each change bought.
+def improve(data: str | Path, budget: str | None = None, **options: Unpack[Options]) -> Campaign:
+    """Make a better network for these images within the budget (20 minutes where nothing is said), and say what each
+    change bought.
 
     data: folder of class folders, folder with train/ and test/, a .npz file in MedMNIST's layout, "digits" or
     "fashion-mnist". The same call continues an interrupted campaign; a finished one is only read.
@@ -125,21 +135,21 @@ def improve(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
         return Campaign(*conduct(request, progress, stop))
 
 
-def aa(data: str | Path, campaigns: int = 20, budget: str = "30s", **options: Unpack[Options]) -> AATest:
+def aa(data: str | Path, campaigns: int = 20, budget: str | None = None, **options: Unpack[Options]) -> AATest:
     """The A/A test: campaigns like those of `improve` on these images, in which every change is a placebo.
 
     What they claim is false, so they say how often a campaign claims what is not so. campaigns: how many; budget: of
-    each. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
+    each, by default 30s. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
     Raises as `improve` does; Interrupted after Ctrl-C, with what is finished on disk.
     """
     if options.get("cv") is not None:
         raise ConvliftError("the A/A test judges each campaign on one sealed test; leave out cv.")
-    request = _request(data, budget, options)
+    request = _request(data, budget, options, "30s")
     with interruptible() as stop, Progress(quiet=options.get("quiet", False)) as progress:
         return run_aa(request, campaigns, progress, stop)
 
 
-def preview(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -> Preview:
+def preview(data: str | Path, budget: str | None = None, **options: Unpack[Options]) -> Preview:
     """What `improve` would do with the same arguments, found without training anything and without a run folder.
 
     Raises what `improve` raises of the data, the recipe and the weights.
@@ -149,11 +159,21 @@ def preview(data: str | Path, budget: str = "20m", **options: Unpack[Options]) -
         return run_preview(request, progress, stop, options.get("cv"))
 
 
-def _request(data: str | Path, budget: str, options: Options) -> Request:
+def _request(data: str | Path, budget: str | None, options: Options, usual: str = "20m") -> Request:
     out, root, priors = options.get("out"), options.get("root"), options.get("priors")
+    trainings = options.get("trainings")
+    if trainings is not None and budget is not None:
+        raise BudgetError(
+            f"--budget {budget} and --trainings {trainings} are two lengths of one campaign; give one of them."
+        )
+    if trainings is not None and trainings < FEWEST_COUNTED:
+        raise BudgetError(
+            f"--trainings {trainings} is too few: a baseline, a search and what ships need at least {FEWEST_COUNTED}."
+        )
     return Request(
         data=str(data),
-        budget_seconds=parse_duration(budget),
+        budget_seconds=parse_duration(budget or usual) if trainings is None else math.inf,
+        trainings=trainings or 0,
         current=options.get("current", "plain"),
         out=Path(out) if out else None,
         backbone=options.get("backbone"),
@@ -161,8 +181,8 @@ def _request(data: str | Path, budget: str, options: Options) -> Request:
         root=Path(root) if root else None,
         seed=options.get("seed", 0),
         ship=options.get("ship", "auto"),
-        workers=options.get("workers") or os.cpu_count() or 1,
-        cache=cache_folder(),
+        workers=options.get("workers") or usable_workers(usable_cpus(), usable_memory()),
+        cache=cache_folder(lambda text: None if options.get("quiet") else print(text, file=sys.stderr)),
         metric=options.get("metric", "accuracy"),
         group_from=options.get("group_from"),
         priors=Path(priors) if priors else None,
@@ -182,60 +202,62 @@ def train(
 ) -> Training:
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
-    recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-SEED; metric and
-    group_from: as for `improve`.
-    Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made.
+    recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-HASH, the same
+    for the same data, recipe, seed and metric; metric and group_from: as for `improve`. The same training again
+    replaces the model; into the folder of another run nothing is trained.
+    Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
+    another run; DiskError, LedgerError.
     """
     with Progress(quiet=quiet) as progress:
-        chosen, judged_by = recipe_from(recipe), metric_named(metric)
+        chosen, judged_by, cache = recipe_from(recipe), metric_named(metric), cache_folder(progress.say)
         place = Path(root) if root else None
-        dataset, _ = open_data(str(data), place, seed, cache_folder(), progress, group_from=group_from)
+        dataset, _ = open_data(str(data), place, seed, cache, progress, group_from=group_from)
         chosen = chosen.at(dataset.store.native_resolution)
-        folder = Path(out) if out else Path("runs") / f"{dataset.name}-train-{seed}"
-        with _run_folder(folder):
-            # torch takes seconds to import, and errors of the data should not wait for it
-            from convlift.trial.order import Order
-            from convlift.trial.run import run_trial
-
-            weights = folder / "trained.safetensors"
-            outcome = run_trial(
-                Order(chosen, seed, save_to=str(weights)),
-                dataset,
-                cache_folder(),
-                lambda epoch: progress.show(
-                    f"{epoch.phase} epoch {epoch.epoch + 1} of {epoch.epochs}: validation accuracy "
-                    f"{epoch.validation_accuracy:.4f}, {clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)} "
-                    "left"
-                ),
-            )
-            if outcome.status != "finished":
-                raise Diverged(outcome.reason)
+        question = question_of(dataset, chosen, seed, metric)
+        folder = Path(out) if out else folder_of(dataset.name, question)
+        with training_folder(folder, question) as is_done:
+            if is_done:
+                progress.say(
+                    f"note: {folder} holds this training already; it is done again and replaces the old model."
+                )
+            outcome = _train(chosen, seed, dataset, folder, cache, progress)
             validation = dataset.splits.validation
             points = judged_by.points(outcome.validation_probabilities, dataset.labels[validation])
             score = one_network(points / 100.0, dataset.groups_of(validation), lowest=judged_by.lowest)
             scores = {f"{judged_by.title} on {len(validation)} validation images": in_words(score)}
-            write_model(folder, weights, chosen, dataset, scores)
-            weights.unlink()
+            weights = Path(outcome.weights)
+            try:
+                with writing_into(folder):
+                    write_record(folder, question, score, len(validation), outcome.seconds)
+                write_model(folder, weights, chosen, dataset, scores)
+            finally:
+                weights.unlink(missing_ok=True)
         return Training(folder, chosen, score, len(validation), outcome.seconds, metric)
 
 
-@contextmanager
-def _run_folder(folder: Path) -> Iterator[None]:
-    """Make the folder before any time is spent; where the training fails, what was made here goes again."""
-    new = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConvliftError(f"run folder {folder} cannot be made ({error.strerror}); name another.") from error
-    try:
-        yield
-    except BaseException:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # somebody else's run may have come to lie beside ours
-            for parent in new[1:]:
-                parent.rmdir()
-        raise
+def _train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, cache: Path, progress: Progress) -> Outcome:
+    """Train once, with the weights left beside the model. Raises Diverged."""
+    # torch takes seconds to import, and errors of the data should not wait for it
+    from convlift.model.cost import cost
+    from convlift.trial.order import Order
+    from convlift.trial.run import run_trial
+
+    side = recipe.data.resolution
+    assert side is not None, "Recipe.at() wrote the resolution down"
+    size = cost(recipe.architecture, classes=len(dataset.classes), channels=dataset.channels, resolution=side)
+    check_space(folder, size.parameters)
+    outcome = run_trial(
+        Order(recipe, seed, save_to=str(folder / ".trained.safetensors")),
+        dataset,
+        cache,
+        lambda epoch: progress.show(
+            f"{epoch.phase} epoch {epoch.epoch + 1} of {epoch.epochs}: validation accuracy "
+            f"{epoch.validation_accuracy:.4f}, {clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)} left"
+        ),
+    )
+    if outcome.status != "finished":
+        raise Diverged(outcome.reason)
+    return outcome
 
 
 def load(path: str | Path) -> "Model":
@@ -262,11 +284,3 @@ def learn_priors(runs: Sequence[str | Path], out: str | Path | None = None) -> E
     if out is not None:
         write_expectations(found, Path(out))
     return found
-
-
-def cache_folder() -> Path:
-    """Where image stores and features are kept: $CONVLIFT_CACHE, else convlift in the user's cache folder."""
-    own = os.environ.get("CONVLIFT_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convlift"

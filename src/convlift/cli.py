@@ -2,6 +2,7 @@
 
 import json
 import sys
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -11,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from convlift import __version__
+from convlift.disk import refusal_behind
 from convlift.errors import ConvliftError
 from convlift.outcome import Result
 
@@ -62,13 +64,24 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stder
 
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")]
 
+Trainings = Annotated[
+    int | None,
+    typer.Option(
+        help="Instead of a budget: so many trainings of baseline, search and shipped recipe, at least 4, however long "
+        "they take. The result is the same on every machine, busy or idle."
+    ),
+]
+
 NO_RELIABLE_IMPROVEMENT = 4
 
 
 @app.command(epilog="Example: convlift improve photos/ --budget 20m")
 def improve(
     data: Data,
-    budget: Annotated[str, typer.Option(help="Wall clock of everything, such as 90s, 20m or 1h30m.")] = "20m",
+    budget: Annotated[
+        str | None, typer.Option(help="Wall clock of everything, such as 90s, 20m or 1h30m (default: 20m).")
+    ] = None,
+    trainings: Trainings = None,
     current: Annotated[str, typer.Option(help="Recipe to be improved: built-in name or YAML file.")] = "plain",
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-HASH).")] = None,
     backbone: Backbone = None,
@@ -112,7 +125,7 @@ def improve(
 
     options = api.Options(
         current=current, out=out, backbone=backbone, weights=weights, root=root, seed=seed, workers=workers, ship=ship,
-        metric=metric, group_from=group_from, priors=priors, cv=cv, quiet=quiet,
+        metric=metric, group_from=group_from, priors=priors, cv=cv, trainings=trainings, quiet=quiet,
     )  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, **options)
@@ -133,7 +146,10 @@ def improve(
 def aa(
     data: Data,
     campaigns: Annotated[int, typer.Option(min=1, help="How many campaigns.")] = 20,
-    budget: Annotated[str, typer.Option(help="Wall clock of each campaign, such as 30s or 2m.")] = "30s",
+    budget: Annotated[
+        str | None, typer.Option(help="Wall clock of each campaign, such as 30s or 2m (default: 30s).")
+    ] = None,
+    trainings: Trainings = None,
     current: Annotated[str, typer.Option(help="Recipe that is left as it is: built-in name or YAML file.")] = "plain",
     out: Annotated[Path | None, typer.Option(help="Folder of the run folders (default: runs/NAME-aa-HASH).")] = None,
     root: Root = None,
@@ -163,6 +179,7 @@ def aa(
         workers=workers,
         metric=metric,
         group_from=group_from,
+        trainings=trainings,
         quiet=quiet,
     )
     if as_json:
@@ -176,7 +193,7 @@ def aa(
 def train(
     data: Data,
     recipe: Annotated[str, typer.Option(help="Built-in name or YAML file.")] = "transfer",
-    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-SEED).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-HASH).")] = None,
     backbone: Backbone = None,
     weights: Weights = None,
     root: Root = None,
@@ -188,9 +205,8 @@ def train(
 ) -> None:
     """Train one recipe once and write its model folder. The score is the validation's; the test stays sealed."""
     from convlift import api
-    from convlift.conduct import recipe_from
     from convlift.evidence.metrics import title_of
-    from convlift.recipes import with_backbone
+    from convlift.recipes import recipe_from, with_backbone
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from)
@@ -243,36 +259,27 @@ def recipes(
         console.print(line, Padding(Text(f"{lever.description} [{lever.source}]"), (0, 0, 0, 4)))
 
 
-@app.command(epilog="Example: convlift predict runs/photos-1a2b3c4d more/*.jpg --json")
+@app.command(epilog="Example: convlift predict runs/photos-1a2b3c4d more/ --csv > answers.csv")
 def predict(
     model: Annotated[Path, typer.Argument(help="Run folder or model folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Image files, folders (searched to the bottom), patterns, or - for a list on stdin."),
+    ],
     as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="One row an image, with every class's probability.")] = False,
 ) -> None:
-    """Name images with a trained model. Unreadable ones are listed, never replaced; then the exit code is 3."""
-    from convlift import api
-    from convlift.data.items import printable
-    from convlift.errors import UnreadableImage
+    """Name images with a trained model: one line an image, with the label and its probability.
 
-    network = api.load(model)
-    found, unreadable = [], []
-    for image in images:
-        try:
-            found += network.predict([image])
-        except UnreadableImage as error:
-            unreadable.append({"image": str(image), "reason": str(error)})
-    if as_json:
-        rows = [
-            {"image": p.image, "label": p.label, "confidence": p.confidence, "probabilities": p.probabilities}
-            for p in found
-        ]
-        print(json.dumps({"schema_version": 1, "predictions": rows, "unreadable": unreadable}))
-    else:
-        for prediction in found:
-            print(f"{printable(prediction.image)}\t{prediction.label}\t{prediction.confidence:.3f}")
-        for image_and_reason in unreadable:
-            print(f"convlift: {image_and_reason['reason']}", file=sys.stderr)
-    if unreadable:
+    Unreadable ones are listed, never replaced; then the exit code is 3.
+    """
+    from convlift import api
+    from convlift.deploy.answers import Style, print_answers
+
+    if as_json and as_csv:
+        raise ConvliftError("--json and --csv exclude one another; leave one out.")
+    style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
+    if print_answers(api.load(model), images, style):
         raise typer.Exit(3)
 
 
@@ -332,11 +339,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     arguments: those of the process, unless given.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show is escaped, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(_with_folds(sys.argv[1:] if arguments is None else arguments))
-    except ConvliftError as error:
-        print(f"convlift: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        try:
+            app(_with_folds(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()
+    except (OSError, ConvliftError) as error:
+        refusal = refusal_behind(error)  # a full disk, whoever met it
+        fault = refusal or error
+        if not isinstance(fault, ConvliftError):
+            raise
+        if refusal:
+            sys.stdout = StringIO()  # or Python would fail once more while it ends
+        print(f"convlift: {fault}", file=sys.stderr)
+        sys.exit(fault.exit_code)
     except KeyboardInterrupt:
         print("convlift: stopped", file=sys.stderr)
         sys.exit(130)

@@ -4,28 +4,31 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_before
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, SealedLabels
+from convlift.disk import has_plenty
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
-from convlift.handover import REPORT, hand_over, keep_best, write_report
+from convlift.handover import REPORT, Opened, hand_over, keep_best, write_report
 from convlift.ledger.fingerprint import Identity, fingerprint
-from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
+from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
+from convlift.ledger.openings import register_opening
 from convlift.model.config import Pretrained
 from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
@@ -45,6 +48,11 @@ from convlift.trial.job import prepare, run_job
 LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
 CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
+# what a campaign decides on its way, and decides anew where it ended with its test sealed and is given more time
+SETTLED = (
+    "first probes", "probes", "pilots beside probes", "start", "division", "priors", "diagnosis", "candidates", "why",
+    "left out", "guard", "scouted", "agreement", "revision", "freeze", "shipment", "story", "result",
+)  # fmt: skip
 STARTUP_SECONDS = 30.0  # a process that is older did something else before: a notebook, a server
 
 
@@ -52,6 +60,7 @@ STARTUP_SECONDS = 30.0  # a process that is older did something else before: a n
 class Request:
     """What a campaign is asked for; see `api.Options`.
 
+    trainings: how long the campaign is, instead of a time, and then budget_seconds is infinite; 0: by time.
     pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a file of them. fold: the
     campaign is this part of a nested cross-validation (folds.py).
     """
@@ -72,6 +81,14 @@ class Request:
     pool: tuple[Candidate, ...] | None = None
     priors: Path | None = None
     fold: Fold | None = None
+    trainings: int = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What may change between resumes, as the ledger keeps it."""
+        if self.trainings:
+            return {"budget_seconds": None, "trainings": self.trainings}
+        return {"budget_seconds": self.budget_seconds}
 
 
 def conduct(
@@ -105,25 +122,71 @@ def campaign(
     folder = request.out or folder_for(request, dataset, study)
     is_new = not folder.exists()
     try:
-        with open_ledger(folder, identity, {"budget_seconds": request.budget_seconds}) as ledger:
+        with open_ledger(folder, identity) as ledger:
+            earlier = ledger.settings
+            check_measure(folder, earlier, request)
+            ledger.record("settings", request.settings, replace=True)
             talk[0].keep_log(folder / "log.txt")
             ledger.add_seconds(time.monotonic() - began)
+            if ledger.recall("result") is not None and _goes_on(result_of(ledger), earlier, request):
+                ledger.unsettle(SETTLED)
             if ledger.recall("result") is None:
                 _run(request, study, ledger, dataset, sealed, talk)
-            elif not (folder / REPORT).is_file():
-                write_report(ledger)
+            else:
+                if unused := unused_in_words(result_of(ledger), earlier, request):
+                    talk[0].say(unused)
+                if not (folder / REPORT).is_file():
+                    write_report(ledger)
             return folder, result_of(ledger)
     except (BudgetError, DataError, RecipeError, WeightsError):
-        if is_new and not _has_searched(folder):
-            shutil.rmtree(folder, ignore_errors=True)  # nothing half-written
+        if not _has_trained(folder):  # nothing half-written, and nothing settled by a time that was too short
+            _forget(folder, whole=is_new)
         raise
 
 
-def _has_searched(folder: Path) -> bool:
+def _forget(folder: Path, *, whole: bool) -> None:
+    """Remove a campaign that trained nothing; of a folder that was there before, its ledger alone."""
+    if whole:
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in folder.glob(f"{LEDGER_FILE}*"):
+        file.unlink(missing_ok=True)
+
+
+def check_measure(folder: Path, earlier: Mapping[str, Any], request: Request) -> None:
+    """Refuse to go on by time with what is counted in trainings, or the other way round: what was drawn from what would
+    no longer be the same on every machine. Raises LedgerError."""
+    counted = earlier.get("trainings", 0)
+    if not earlier or (not counted and not request.trainings) or counted == request.trainings:
+        return
+    began = f"--trainings {counted}" if counted else f"--budget {format_duration(earlier['budget_seconds'])}"
+    raise LedgerError(
+        f"the campaign in {folder} was begun with {began}, and its length is not changed to "
+        f"{f'--trainings {request.trainings}' if request.trainings else '--budget'}; give {began.split()[0]} again, or "
+        "name another folder with --out."
+    )
+
+
+def _goes_on(result: Result, earlier: Mapping[str, Any], request: Request) -> bool:
+    """Whether a campaign that ended with its test still sealed is given more time."""
+    return not result.judged and not request.trainings and request.budget_seconds > earlier["budget_seconds"]
+
+
+def unused_in_words(result: Result, earlier: Mapping[str, Any], request: Request) -> str:
+    """Why a longer budget changes nothing; "" where none was given."""
+    if request.trainings or not result.judged or request.budget_seconds <= earlier["budget_seconds"]:
+        return ""
+    return (
+        "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its "
+        "result, as it was. A new campaign on the same images would be judged on the same test, which is then sealed "
+        "no longer."
+    )
+
+
+def _has_trained(folder: Path) -> bool:
     """Whether there is something to continue from, or to look into."""
     try:
         with read_ledger(folder) as ledger:
-            return bool(ledger.trials("search"))
+            return any(record.outcome is not None and record.outcome.curve for record in ledger.trials())
     except LedgerError:
         return False
 
@@ -162,25 +225,26 @@ def study_of(request: Request, dataset: Dataset) -> Study:
             if point.recipe != baseline and request.pool is None
         ),
         facts=facts,
-        pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test)),
+        pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test), nominal=bool(request.trainings)),
         validation_labels=labels[splits.validation],
         seed=seed_of(request),
         ship=request.ship,
-        closing_seconds=CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
+        closing_seconds=0.0 if request.trainings else CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
         pool=request.pool,
         expectations=_expectations(request.priors, dataset) if request.priors else None,
         metric=metric_named(request.metric),
         validation_groups=dataset.groups_of(splits.validation),
         test_groups=dataset.groups_of(splits.test),
-        ask=partial(_ask, dataset, seed_of(request)),
+        ask=partial(_ask, dataset, seed_of(request), bool(request.trainings)),
+        trainings=request.trainings,
     )
 
 
-def _ask(dataset: Dataset, seed: int, weights: Path, recipe: Recipe) -> Witness:
+def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> Witness:
     """A finished trial's network, to be asked about augmentations."""
     from convlift.trial.guard import call_witness
 
-    return call_witness(dataset, seed, weights, recipe)
+    return call_witness(dataset, seed, weights, recipe, one_thread=one_thread)
 
 
 def _expectations(path: Path, dataset: Dataset) -> Expectations:
@@ -269,29 +333,36 @@ def _run(
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
         progress.show("loading")
-        for point in study.points:
-            study.pace.forward(point.recipe)  # imports torch, which takes seconds: now, while the workers do so too
+        if not ledger.trials() and not has_plenty(ledger.folder, request.cache):
+            needed = footprint_of(study, len(dataset.labels), dataset.channels)
+            if tight := check_disk(ledger.folder, request.cache, needed):
+                progress.say(tight)
         try:
-            frozen = run_campaign(study, desk)
+            shipment = run_campaign(study, desk)
         except Interrupted as interrupted:
             executor.close(kill=True)
             raise _left(study, desk, dataset, interrupted) from None
-        except BudgetError:
-            if ledger.recall("freeze") is not None:
-                keep_best(study, desk, dataset)
-            raise
+    if not shipment.judged:
+        hand_over(study, desk, dataset, shipment)
+        return
     progress.show("opening the sealed test")
     ledger.open_test()
+    openings = None
+    if request.fold is None:
+        openings = register_opening(ledger, request.cache, dataset.name, dataset.store.hashes[dataset.splits.test])
     test_labels = sealed.open()
-    judged = judge_campaign(study, desk, frozen, test_labels)
-    hand_over(study, desk, dataset, frozen, judged, test_labels)
+    judged = judge_campaign(study, desk, shipment.frozen, test_labels, after=shipment.after, ships=shipment.network)
+    hand_over(study, desk, dataset, shipment, Opened(judged, test_labels, openings))
 
 
 def _advice(dataset: Dataset) -> str:
-    """That a small data set can be tested on all its images, where it may be."""
-    labels, is_official = dataset.store.labels, (dataset.store.official != "").any()
-    fits = len(labels) < SMALL and not is_official and np.bincount(labels).min() >= USUAL_FOLDS
-    return cv_in_words(len(labels)) if fits else ""
+    """That a small data set can be tested on all its images, where it may be. Only labels that are not sealed count."""
+    splits = dataset.splits
+    images, seen = len(dataset.labels), np.concatenate([splits.train, splits.validation])
+    is_official = (dataset.store.official != "").any()
+    per_class = np.bincount(dataset.labels[seen], minlength=len(dataset.classes))
+    fits = images < SMALL and not is_official and per_class.min() >= USUAL_FOLDS
+    return cv_in_words(images) if fits else ""
 
 
 def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
@@ -319,15 +390,17 @@ def _show(study: Study, progress: Progress, desk: Desk) -> None:
         "search": "searching",
         "final": "final runs",
     }
-    for job, epoch in desk.executor.progress():
+    for job, epoch in desk.heard:
         progress.log(
             f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
             f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
         )
-    progress.show(
-        f"{words[stage]}: {len(ended)} trials ended, {desk.running} running, "
-        f"{clock_text(desk.left())} of {format_duration(desk.budget_seconds)} left"
-    )
+    if study.trainings:
+        counted = sum(record.role in ("pilot", "search", "final") for record in ended)
+        left = f"{counted} of {study.trainings} trainings"
+    else:
+        left = f"{clock_text(desk.left())} of {format_duration(desk.budget_seconds)} left"
+    progress.show(f"{words[stage]}: {len(ended)} trials ended, {desk.running} running, {left}")
 
 
 def seconds_of_startup() -> float:

@@ -6,6 +6,7 @@ ConvliftError              exit code 2: a sentence with the value, the rule and 
 │   └── UnreadableImage    one image that cannot be decoded; listed, never replaced
 ├── BudgetError            the time allowed is too short for what was asked
 ├── WeightsError           pretrained weights that are not there or do not fit
+├── DiskError              exit code 75: a disk that is full or cannot be written; nothing is wrong with the data
 ├── LedgerError            a run folder that cannot be read, or belongs to another campaign
 ├── Diverged               the loss stopped being finite (a trial's fate, never a campaign's)
 └── Interrupted            exit code 130 or 143: Ctrl-C or SIGTERM
@@ -42,6 +43,12 @@ class BudgetError(ConvliftError):
 
 class WeightsError(ConvliftError):
     """Pretrained weights that are missing or do not fit the network."""
+
+
+class DiskError(ConvliftError):
+    """A disk that is full, or a folder that cannot be written; the same command goes on once there is room."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class LedgerError(ConvliftError):

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
 from convlift.campaign.consensus import Choice, choice_of, consensus
-from convlift.campaign.loop import FINAL_SLACK, LEAST_OF_A_FINAL
 from convlift.campaign.power import power_before
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
@@ -22,6 +22,7 @@ from convlift.conduct import (
     CLOSING_SECONDS,
     LOADING_SECONDS,
     Request,
+    check_measure,
     check_request,
     folder_for,
     identity_of,
@@ -86,6 +87,8 @@ class Nest:
     @property
     def kept_seconds(self) -> float:
         """Of the budget, for what comes after the folds."""
+        if self.request.trainings:
+            return 0.0
         return self.reserve * self.request.budget_seconds + CLOSING_SECONDS
 
     @property
@@ -125,7 +128,9 @@ def conduct_folds(
     identity = identity_of(nest.request_of(0, 0.0), nest.whole, nest.study)
     is_new = not nest.folder.exists()
     try:
-        with open_ledger(nest.folder, identity, {"budget_seconds": request.budget_seconds}) as ledger:
+        with open_ledger(nest.folder, identity) as ledger:
+            check_measure(nest.folder, ledger.settings, request)
+            ledger.record("settings", request.settings, replace=True)
             progress.keep_log(nest.folder / "log.txt")
             ledger.add_seconds(time.monotonic() - began)
             if ledger.recall("result") is None:
@@ -308,7 +313,8 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
     left_some: list[tuple[Frozen, TrialRecord]] = []
 
     def watch(desk: Desk) -> None:
-        progress.show(f"training what ships on all images, {clock_text(desk.left())} left")
+        left = "" if request.trainings else f", {clock_text(desk.left())} left"
+        progress.show(f"training what ships on all images{left}")
 
     def left() -> float:
         return desk.left() - nest.study.closing_seconds
@@ -323,7 +329,7 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
                     f"images; the same command with --budget {allow} continues."
                 )
             try:
-                (record,) = desk.complete([plan], left)
+                (record,) = desk.complete([plan], lambda plan: left())
             except Interrupted as interrupted:
                 executor.close(kill=True)
                 raise Interrupted(

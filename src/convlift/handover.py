@@ -2,23 +2,27 @@
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.judgement import Judgement, final_runs, lost_runs
+from convlift.campaign.judgement import Judgement, lost_runs
 from convlift.campaign.power import power_of
-from convlift.campaign.space import Frozen
-from convlift.campaign.start import passed_over_in_words
+from convlift.campaign.shipment import Shipment
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.deploy.folder import ModelConfig, write_model_folder
+from convlift.evidence.final import one_network
 from convlift.evidence.metrics import ACCURACY, title_of
 from convlift.evidence.plan import detectable_in_words, little_left_to_find
+from convlift.evidence.reuse import flattery
 from convlift.execute.desk import WEIGHTS, Desk
 from convlift.ledger.ledger import Ledger
+from convlift.ledger.openings import Openings, opened_in_words
+from convlift.ledger.records import TrialRecord
 from convlift.outcome import Estimate, Result
 from convlift.recipe import Recipe
 from convlift.report.narration import environment, plain, result_of, story_of, tell
@@ -29,72 +33,135 @@ REPORT = "report.html"
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
 
 
-def result_from(
-    study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judged: Judgement, test_labels: NDArray[np.int64]
-) -> Result:
-    """The judgement with the circumstances that a reader needs."""
-    splits = dataset.splits
-    trials = desk.ledger.trials()
-    notes = [judged.warning] if judged.warning else []
-    if (passed_over := desk.ledger.recall("passed over")) is not None:
-        notes.append(passed_over_in_words(passed_over))
-    if all(run.status == "stopped" for run in final_runs(desk.ledger)):
-        notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
-    if lost := lost_runs(desk.ledger):
-        judging = sum(r.role in ("pilot", "final") for r in trials)
-        why = lost[0].outcome.reason if lost[0].outcome else ""
-        notes.append(
-            f"{len(lost)} of the {judging} runs of the baseline and of what ships came to nothing ({why}). The figures "
-            "are those of the others, and no gain is called proven."
-        )
-    if little_left_to_find(sum(r.role == "search" for r in trials), len(frozen.candidates)):
-        notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
-    notes += metric_in_words(study, dataset, test_labels)
-    if study.test_groups is not None:
-        notes.append(groups_in_words(study.test_groups))
-    if scouts := sum(r.role == "scout" for r in trials):
-        notes.append(_scouts_in_words(scouts, len(desk.ledger.recall("scouted")[0]), desk.ledger.recall("agreement")))
-    notes.append(detectable_in_words(len(splits.test), power_of(study, desk, judged)))
+@dataclass(frozen=True)
+class Opened:
+    """What the sealed test said, its labels (nt,), and who opened it before; None where that is not registered."""
+
+    judged: Judgement
+    test_labels: NDArray[np.int64]
+    openings: Openings | None = None
+
+
+def result_from(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> Result:
+    """What is said at the end, with the circumstances that a reader needs. opened: None where the sealed test stayed
+    closed; the scores are then of validation images."""
+    splits, trials = dataset.splits, desk.ledger.trials()
+    notes = notes_of(study, desk, shipment, opened)
+    if opened is not None:
+        notes += metric_in_words(study, dataset, opened.test_labels)
+        if study.test_groups is not None:
+            notes.append(groups_in_words(study.test_groups))
+        notes.append(detectable_in_words(len(splits.test), power_of(study, opened.judged)))
     return Result(
         run=str(desk.ledger.folder),
         metric=study.metric.name,
         data=dataset.name,
         baseline_name=study.baseline_name,
-        start_name=frozen.start.name,
-        baseline=judged.final.baseline,
-        final=judged.final.final,
-        gain_points=judged.final.gain_points,
-        proven=judged.final.proven,
-        verdicts=judged.verdicts,
-        unexplained_points=judged.unexplained_points,
-        trials=len(trials) - scouts,
+        start_name=shipment.frozen.start.name,
+        **(_scores(opened.judged, shipment) if opened else _validation_scores(study, shipment)),
+        trials=sum(record.role != "scout" for record in trials),
         seconds=desk.ledger.seconds_used(),
-        budget_seconds=desk.budget_seconds,
-        optimism_points=judged.optimism_points,
+        budget_seconds=0.0 if study.trainings else desk.budget_seconds,
         findings=dataset.store.findings,
         notes=tuple(notes),
         counts={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        ships=shipment.ships,
+        judged=opened is not None,
+        why=shipment.why,
+        shortened=shipment.shortened,
+        trainings=study.trainings,
+        opened=opened.openings.number if opened and opened.openings else 1,
     )
 
 
-def hand_over(
-    study: Study, desk: Desk, dataset: Dataset, frozen: Frozen, judged: Judgement, test_labels: NDArray[np.int64]
-) -> None:
-    """Write the model of the first final run, the result and the story into the ledger, and the report."""
-    result = result_from(study, desk, dataset, frozen, judged, test_labels)
-    finals = final_runs(desk.ledger)
-    write_model(desk.ledger.folder, desk.weights_of(finals[0]), frozen.recipe, dataset, scores_of(result))
+def _scores(judged: Judgement, shipment: Shipment) -> dict[str, Any]:
+    return {
+        "shipped": judged.final.shipped,
+        "baseline": judged.final.baseline,
+        "final": judged.final.final,
+        "gain_points": judged.final.gain_points,
+        # a gain over a part of the baseline's training is none over the baseline
+        "proven": judged.final.proven and not shipment.shortened,
+        "verdicts": judged.verdicts,
+        "unexplained_points": judged.unexplained_points,
+        "optimism_points": judged.optimism_points,
+    }
+
+
+def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
+    def estimate(record: TrialRecord) -> Estimate:
+        assert record.outcome is not None, "what ships has ended"
+        points = study.image_points(record.outcome.validation_probabilities)
+        return one_network(points / 100.0, study.validation_groups, lowest=study.metric.lowest)
+
+    best = max(shipment.before, key=study.score_points, default=None)
+    return {
+        "baseline": estimate(best) if best else None,
+        "final": estimate(shipment.network),
+        "gain_points": None,
+        "proven": False,
+        "verdicts": (),
+        "unexplained_points": 0.0,
+        "optimism_points": 0.0,
+    }
+
+
+def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None) -> list[str]:
+    """What a reader should know of how the result came about."""
+    trials, judged = desk.ledger.trials(), opened.judged if opened else None
+    notes = [judged.warning] if judged and judged.warning else []
+    notes += judged.notes if judged else ()
+    if opened and opened.openings:
+        flattered = flattery(opened.judged.final.shipped, opened.openings.number)
+        notes += opened_in_words(opened.openings, flattered)
+    if shipment.network.status == "stopped":
+        notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
+    if shipment.shortened:
+        notes.append(
+            f"The baseline had {shipment.shortened}, since all of them did not fit into the time. A gain over it is no "
+            "gain over the baseline in full, and is not called proven; a longer budget judges that."
+        )
+    if judged is None and not study.trainings:
+        notes.append("The sealed test is still closed: the same command with a longer --budget goes on.")
+    if lost := lost_runs(desk.ledger):
+        judging = sum(r.role in ("pilot", "final") for r in trials)
+        why = lost[0].outcome.reason if lost[0].outcome else ""
+        notes.append(
+            f"{len(lost)} of the {judging} runs of the baseline and of the shipped recipe failed to learn ({why}). The "
+            "figures are those of the others, and no gain is called proven."
+        )
+    if little_left_to_find(sum(r.role == "search" for r in trials), len(shipment.frozen.candidates)):
+        notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
+    if unasked := (desk.ledger.recall("guard") or {"not_asked": []})["not_asked"]:
+        notes.append(
+            f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images "
+            f"what they are: {', '.join(unasked)}."
+        )
+    if scouts := sum(r.role == "scout" for r in trials):
+        notes.append(_scouts_in_words(scouts, len(desk.ledger.recall("scouted")[0]), desk.ledger.recall("agreement")))
+    return notes
+
+
+def hand_over(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> None:
+    """Write the model that ships, the result and the story into the ledger, and the report."""
+    judged, test_labels = (opened.judged, opened.test_labels) if opened else (None, None)
+    result = result_from(study, desk, dataset, shipment, opened)
+    network, ledger = shipment.network, desk.ledger
+    write_model(ledger.folder, desk.weights_of(network), network.recipe, dataset, scores_of(result))
     more: dict[str, Any] = {
-        "start_recipe": frozen.start.recipe.to_yaml(),
-        "minimum_detectable_points": power_of(study, desk, judged).points,
+        "start_recipe": shipment.frozen.start.recipe.to_yaml(),
+        "minimum_detectable_points": power_of(study, judged).points if judged else 0.0,
         "environment": environment(study.seed, desk.executor.capacity),
     }
+    shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
     # a kill between the two leaves a story alone, and the next process may have other workers to tell of
-    desk.ledger.record("story", tell(desk.ledger, finals, dataset, test_labels, more), replace=True)
-    desk.ledger.record("search seed variance", judged.search_seed_variance, replace=True)
-    desk.ledger.record("result", plain(result))
-    shutil.rmtree(desk.ledger.folder / WEIGHTS, ignore_errors=True)
-    write_report(desk.ledger)
+    ledger.record("story", tell(ledger, shown, dataset, test_labels, more), replace=True)
+    if judged is not None:
+        ledger.record("search seed variance", judged.search_seed_variance, replace=True)
+    ledger.record("result", plain(result), replace=True)
+    if judged is not None or study.trainings:  # else a longer budget goes on with them
+        shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
+    write_report(ledger)
 
 
 def _scouts_in_words(scouts: int, asked: int, agreement: float) -> str:
@@ -135,19 +202,28 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
 
     assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
     mean, std = saved_normalization(weights)
+    store = dataset.store
     config = ModelConfig(
-        dataset.classes, dataset.channels, recipe.data.resolution, recipe.data.resize, mean, std, scores
+        classes=dataset.classes,
+        channels=dataset.channels,
+        resolution=recipe.data.resolution,
+        resize=recipe.data.resize,
+        mean=mean,
+        std=std,
+        scores=scores,
+        value_range=store.value_range,
+        alpha=store.alpha,
     )
     write_model_folder(folder / "model", weights, recipe, config)
 
 
 def keep_best(study: Study, desk: Desk, dataset: Dataset) -> bool:
-    """Write the model folder of the best network so far; whether there is one."""
-    saved = [r for r in desk.ledger.trials() if r.status == "finished" and desk.weights_of(r).is_file()]
-    # only the search run that is believed to be the best has kept its weights, so it stands last and wins
-    order = {"pilot": 0, "probe": 1, "search": 2, "final": 3}
-    best = max(saved, key=lambda r: (order[r.role], study.score_points(r)), default=None)
-    if best is None:
+    """Write the model folder of the best network so far by validation; whether there is one. A run that was cut short
+    counts only where nothing else is there."""
+    saved = [r for r in desk.ledger.trials() if r.status in ("finished", "stopped") and desk.weights_of(r).is_file()]
+    # of the search only the run that is believed to be the best has kept its weights, so its luck is that of one
+    best = max(saved, key=lambda r: (r.status == "finished", study.score_points(r)), default=None)
+    if best is None or best.outcome is None or not best.outcome.curve:
         return False
     score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
     write_model(
@@ -167,12 +243,19 @@ def write_report(ledger: Ledger) -> Path:
 
 def scores_of(result: Result) -> dict[str, Any]:
     """The figures of the model card."""
-    return {
-        f"{title_of(result.metric)} on {result.counts['test']} sealed test images": in_words(result.final),
-        f"{title_of(result.metric)} of the baseline there": in_words(result.baseline),
-        "gain in points": f"{result.gain_points.value:+.1f} (95% interval {result.gain_points.low:+.1f} to "
-        f"{result.gain_points.high:+.1f}), {found_in_words(result)}",
+    title = title_of(result.metric)
+    if not result.judged or result.baseline is None or result.gain_points is None:
+        images = f"{result.counts['validation']} validation images, by which it was chosen"
+        said = {f"{title} on {images}": in_words(result.final), "not judged": result.why}
+        return said | ({f"{title} of the baseline there": in_words(result.baseline)} if result.baseline else {})
+    gain = result.gain_points
+    said = {
+        f"{title} on {result.counts['test']} sealed test images": in_words(result.final),
+        f"{title} of the baseline there": in_words(result.baseline),
+        "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f}), "
+        f"{found_in_words(result)}",
     }
+    return said | ({"the baseline had only": result.shortened} if result.shortened else {})
 
 
 def in_words(estimate: Estimate) -> str:

@@ -32,7 +32,8 @@ class EpochReport:
     """One epoch of one phase. Losses are mean cross-entropies in nats, accuracies in [0, 1].
 
     gradient_agreement: of two batches, one after the other, in the second half of the epochs so far, with its standard
-    error, see `train/gradients.py`; None where it was not measured.
+    error, see `train/gradients.py`; None where it was not measured. images: training images seen in it, fewer than
+    all where the clock ended it.
     """
 
     phase: Literal["train", "head", "fine-tune"]
@@ -46,6 +47,7 @@ class EpochReport:
     seconds: float
     gradient_agreement: float | None = None
     gradient_error: float | None = None
+    images: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,10 @@ class Result:
     validation likes that better. judged: whether the sealed test was opened; where it was not, `final` and `baseline`
     are validation scores (`baseline` and `gain_points` None where no baseline was trained), nothing is proven, and
     `why` says in one sentence why. shortened: in what the baseline's training was shortened to fit the time, "" for
-    nothing; a gain over a shortened baseline is never called proven.
-    shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over images;
-    None where no test was opened for it. opened: how often this sealed test was opened, this campaign included.
+    nothing; a gain over a shortened baseline is never called proven. trainings: how many were asked for, 0 where
+    the time was given; budget_seconds: 0 where trainings were.
+    shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
+    images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign included.
     """
 
     run: str
@@ -142,5 +145,6 @@ class Result:
     judged: bool = True
     why: str = ""
     shortened: str = ""
+    trainings: int = 0
     shipped: Estimate | None = None
     opened: int = 1

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convlift.campaign.plan import DEAREST, FEWEST, REVISION_PART, SHARING, arms
+from convlift.campaign.allocate import FEWEST, arms
+from convlift.campaign.plan import DEAREST, REVISION_PART, SHARING
 from convlift.campaign.power import power_before
 from convlift.campaign.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
 from convlift.campaign.study import BASELINE, Study
@@ -96,7 +97,8 @@ def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str
     trainings = max(0, math.floor(left * request.workers / own.in_epochs))
     pilots = finals = 0
     if left >= FEWEST * own.in_epochs:
-        pilots, finals = arms(trainings, timed[BASELINE].in_epochs / own.in_epochs, request.workers)
+        each = timed[BASELINE].in_epochs / own.in_epochs
+        pilots, finals = arms(trainings, is_other=point.name != BASELINE, cost=each, workers=request.workers)
     else:
         trainings = 0
     sharing = max(1.0, min(SHARING, trainings / 2))

@@ -1,19 +1,37 @@
 """From a place where images lie to a data set that is split and whose test is sealed."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.data.atomic import writing_to
 from convlift.data.dataset import Dataset, seal
+from convlift.data.decode import Alpha
 from convlift.data.groups import check_number, check_official, read_groups
+from convlift.data.layout import Layout
 from convlift.data.sources import open_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import Interrupted
+from convlift.outcome import Finding
 from convlift.progress import Progress
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user decides where a data set can be read in several ways.
+
+    layout: which folders are classes (`data/layout.py`); alpha: what becomes of transparency (`data/decode.py`);
+    follow_links: whether links may lead out of the folder. All of them change the data set's fingerprint where they
+    change what is read.
+    """
+
+    layout: Layout = "auto"
+    alpha: Alpha = "white"
+    follow_links: bool = False
 
 
 def open_data(
@@ -25,9 +43,10 @@ def open_data(
     stop: Callable[[], int] = lambda: 0,
     *,
     group_from: str | None = None,
+    choices: Choices = Choices(),
 ) -> tuple[Dataset, SealedLabels]:
     """Read the images (`read_images`), split them, and seal the test; see `Dataset`."""
-    store, groups = read_images(where, root, cache, progress, stop, group_from=group_from)
+    store, groups = read_images(where, root, cache, progress, stop, group_from=group_from, choices=choices)
     splits = make_splits(store, seed, groups)
     if groups is not None:
         check_number(store.name, groups[splits.test])
@@ -42,6 +61,7 @@ def read_images(
     stop: Callable[[], int] = lambda: 0,
     *,
     group_from: str | None = None,
+    choices: Choices = Choices(),
 ) -> tuple[ImageStore, NDArray[np.int64] | None]:
     """Read, verify, and decode once. What was found wrong is said.
 
@@ -55,7 +75,8 @@ def read_images(
             raise Interrupted("stopped while the images were decoded; the same command starts again.", stop())
 
     progress.show("reading the images")
-    store = open_store(open_source(where, root=root), cache, decoded)
+    source = open_source(where, root=root, layout=choices.layout, follow_links=choices.follow_links)
+    store = open_store(source, cache, decoded, choices.alpha)
     groups = None if group_from is None else read_groups(group_from, store.keys)
     if groups is not None:
         store = replace(store, findings=store.findings + check_official(store, groups))
@@ -63,3 +84,17 @@ def read_images(
         if finding.severity != "note":
             progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
     return store, groups
+
+
+def list_unreadable(findings: Sequence[Finding], folder: Path) -> Path | None:
+    """Write unreadable.txt, one line a file that was left out and why, into a run folder; None where there is none.
+
+    Raises ConvliftError where it cannot be written.
+    """
+    lines = [item for finding in findings if finding.kind == "unreadable" for item in finding.items]
+    if not lines:
+        return None
+    path = folder / "unreadable.txt"
+    with writing_to(folder):
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path

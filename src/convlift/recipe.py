@@ -3,7 +3,8 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from pydantic import BaseModel, Field, ValidationError
 from convlift.data.config import Data
 from convlift.errors import RecipeError
 from convlift.model.config import Architecture, ConvNet
+from convlift.recipe_file import read_recipe_file
 from convlift.section import Section, sections
 from convlift.train.config import Training
+
+_KINDS = "convnet or pretrained"
+_MOST_FAULTS = 10  # told at once
 
 
 class Recipe(Section):
@@ -62,40 +67,71 @@ def _merge(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe file. Raises RecipeError naming every fault at once."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read ({error}); give the path of a YAML file.") from error
-    except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from error
-    return parse_recipe(document, where=str(path))
+    return parse_recipe(read_recipe_file(path), where=f"recipe {path}")
 
 
 def parse_recipe(document: Any, where: str = "recipe") -> Recipe:
     """A recipe from plain data. Raises RecipeError: field path, value, rule, and the nearest valid key for a typo."""
-    if document is None:
-        document = {}
     if not isinstance(document, dict):
         raise RecipeError(
             f"{where} holds a {type(document).__name__}; it must be a mapping of data, architecture, training."
         )
     try:
-        return Recipe.model_validate(document)
+        recipe = Recipe.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(_explain(fault) for fault in error.errors())
-        raise RecipeError(f"{where}: {faults}.") from None
+        faults = error.errors(include_url=False)
+        told = [_explain(fault) for fault in faults[:_MOST_FAULTS]]
+        if len(faults) > _MOST_FAULTS:
+            told.append(f"and {len(faults) - _MOST_FAULTS} faults more")
+        raise RecipeError(f"{where}: {'; '.join(told)}.") from None
+    if slips := list(_slips(document, recipe.model_dump())):
+        raise RecipeError(f"{where}: {'; '.join(slips[:_MOST_FAULTS])}.")
+    return recipe
+
+
+def _slips(given: Mapping[Any, Any], taken: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """What pydantic lets pass: it takes true for the number 1, and 1 for true."""
+    for key, value in given.items():
+        name, own = f"{prefix}{key}", taken[key]
+        if isinstance(value, Mapping) and isinstance(own, Mapping):
+            yield from _slips(value, own, f"{name}.")
+        elif isinstance(value, bool) and not isinstance(own, bool):
+            yield f"'{name}' is {_shown(value)}: it is neither true nor false, but {_shown(own)} or the like"
+        elif isinstance(own, bool) and isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"'{name}' is {_shown(value)}: input should be true or false"
 
 
 def _explain(fault: Any) -> str:
     # the union's tag ("convnet") is part of pydantic's location but not of the file
-    path = [str(part) for part in fault["loc"] if part not in ("convnet", "pretrained")]
-    name = ".".join(path)
+    path = [_name(part) for part in fault["loc"] if part not in ("convnet", "pretrained")]
+    name = ".".join(path) or "recipe"
     if fault["type"] == "extra_forbidden":
         valid = _fields_at([str(part) for part in fault["loc"][:-1]])
         near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else f"valid keys are {', '.join(sorted(valid))}"
         return f"unknown key '{name}' ({hint})"
-    return f"'{name}' is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    if fault["type"] == "union_tag_not_found":
+        return f"'{name}.kind' is missing (it is {_KINDS})"
+    if fault["type"] in ("model_type", "model_attributes_type"):
+        valid = _fields_at([str(part) for part in fault["loc"]])
+        return f"'{name}' is {_shown(fault['input'])}: it holds keys, such as {', '.join(valid[:3])}"
+    return f"'{name}' is {_shown(fault['input'])}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def _name(part: object) -> str:
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(part)[:80])
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+def _shown(value: object) -> str:
+    """A value as its file has it, cut where it is long or deep."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    try:
+        shown = reprlib.repr(value)
+        return f"a {type(value).__name__}" if " object at 0x" in shown or " instance at 0x" in shown else shown
+    except ValueError:  # Python writes no number of over 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _fields_at(path: list[str]) -> list[str]:

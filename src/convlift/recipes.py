@@ -2,11 +2,12 @@
 
 import difflib
 from dataclasses import dataclass
+from pathlib import Path
 
 from convlift.data.config import Data
 from convlift.errors import RecipeError
 from convlift.model.config import ConvNet, Pretrained
-from convlift.recipe import Recipe
+from convlift.recipe import Recipe, load_recipe
 from convlift.train.config import FineTuning, Training
 
 
@@ -89,11 +90,23 @@ def built_in(name: str) -> Recipe:
         if entry.name == name:
             return entry.recipe
     names = [entry.name for entry in BUILT_IN]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise RecipeError(
-        f"recipe '{name}' is neither a file nor a built-in recipe; {hint}the built-in ones are {', '.join(names)}."
+        f"recipe '{name[:100]}' is neither a file nor a built-in recipe; {hint}the built-in ones are "
+        f"{', '.join(names)}."
     )
+
+
+def recipe_from(named: str | Path | Recipe) -> Recipe:
+    """A built-in recipe by its name, the recipe in a file, or the recipe itself. Raises RecipeError."""
+    if isinstance(named, Recipe):
+        return named
+    try:
+        is_file = str(named) not in {entry.name for entry in BUILT_IN} and Path(named).exists()
+    except (OSError, ValueError):  # longer than a name may be, or with a zero byte in it
+        is_file = False
+    return load_recipe(Path(named)) if is_file else built_in(str(named))
 
 
 def with_backbone(recipe: Recipe, backbone: str | None = None, weights: str | None = None) -> Recipe:

@@ -63,7 +63,7 @@ def campaigns(tmp_path_factory: pytest.TempPathFactory) -> list[Campaign]:
 def campaign(world: World, folder: Path, trainings: float = 14) -> Campaign:
     study = study_of(world)
     with desk_in(folder, world, trainings) as desk:
-        frozen = run_campaign(study, desk)
+        frozen = run_campaign(study, desk).frozen
         desk.ledger.open_test()
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         pilots = [pilot.outcome for pilot in desk.ledger.trials("pilot") if pilot.outcome]
@@ -162,7 +162,7 @@ def sealed_campaign(folder: Path, shuffled: bool, metric: str = "accuracy") -> t
     # the data's fingerprint differs, as it must; everything else of the two campaigns may not
     ledger = open_ledger(folder / "run", Identity(store.fingerprint, study.baseline, 0, metric), heartbeat=600.0)
     desk = Desk(ledger, Timeline(learn, Learner(dataset, world), ledger), 9 * HOUR)
-    return desk, run_campaign(study, desk), sealed
+    return desk, run_campaign(study, desk).frozen, sealed
 
 
 class Blind(NamedTuple):
@@ -202,11 +202,11 @@ def test_other_metrics_and_groups_are_judged_by(tmp_path: Path, metric: str) -> 
     groups = np.arange(300) // 5
     study = replace(study_of(world), metric=metric_named(metric), validation_groups=groups, test_groups=groups)
     with desk_in(tmp_path / "run", world, 10) as desk:
-        frozen = run_campaign(study, desk)
+        frozen = run_campaign(study, desk).frozen
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         alone = judge_campaign(replace(study, test_groups=None), desk, frozen, world.labels[world.n :])
         finals = [run.outcome.test_probabilities for run in final_runs(desk.ledger) if run.outcome]
-        power = power_of(study, desk, judged)
+        power = power_of(study, judged)
     score = np.mean([metric_named(metric).score(said, world.labels[world.n :]) for said in finals])
     assert judged.final.final.value == pytest.approx(score)
     assert judged.final.gain_points.value == pytest.approx(alone.final.gain_points.value)
@@ -244,7 +244,7 @@ def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
     world = World(seed=1, n=80, nt=80, fate=lambda job: RuntimeError("out of memory") if job.seed in finals else None)
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
-        frozen = run_campaign(study, desk)
+        frozen = run_campaign(study, desk).frozen
         assert final_runs(desk.ledger) == []
         with pytest.raises(LedgerError, match=r"no final run left a network .failed: RuntimeError: out of memory"):
             judge_campaign(study, desk, frozen, world.labels[world.n :])
@@ -255,7 +255,7 @@ def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_pa
     world = World(seed=1, n=80, nt=80, slow=lambda job: 2.5 if job.seed in finals else 1.0)
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
-        frozen = run_campaign(study, desk)
+        frozen = run_campaign(study, desk).frozen
         (ran,) = final_runs(desk.ledger)
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         assert desk.ledger.seconds_used() <= desk.budget_seconds
@@ -272,7 +272,7 @@ def test_no_gain_is_proven_where_a_final_run_came_to_nothing(tmp_path: Path) -> 
     for fate in (None, OSError("out of memory")):
         world = World(seed=7, fate=lambda job, fate=fate: fate if job.seed == lost else None)  # type: ignore[misc]
         with desk_in(tmp_path / str(fate), world, 24) as desk:
-            frozen = run_campaign(study, desk)
+            frozen = run_campaign(study, desk).frozen
             judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
             assert len(final_runs(desk.ledger)) == (2 if fate is None else 1)
             assert judged.final.gain_points.low > 0

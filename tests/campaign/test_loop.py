@@ -23,13 +23,14 @@ from made_up import (
 )
 from timeline import Timeline
 
+from convlift.campaign.allocate import Division
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import believe, run_campaign, seen_trials, shipping
-from convlift.campaign.plan import HALF, Division, choose_candidates
+from convlift.campaign.plan import HALF, choose_candidates
 from convlift.campaign.space import Frozen, fitting, switched
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import Study
-from convlift.errors import BudgetError, DataError, LedgerError
+from convlift.errors import DataError, LedgerError
 from convlift.execute.desk import Desk
 from convlift.execute.inline import InlineExecutor
 from convlift.execute.job import Job, Report
@@ -53,7 +54,7 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     world = World(seed=7, seconds_noise=0.05)
     study = study_of(world)
     with desk_in(tmp_path_factory.mktemp("run"), world, 20 if workers == 1 else 10, workers=workers) as desk:
-        yield Done(world, study, desk, run_campaign(study, desk))
+        yield Done(world, study, desk, run_campaign(study, desk).frozen)
 
 
 def test_phases_come_in_order_and_in_the_numbers_of_the_division(done: Done) -> None:
@@ -107,7 +108,7 @@ def test_the_time_is_kept_and_used(done: Done) -> None:
 
 def test_the_same_ledger_gives_the_same_campaign(done: Done) -> None:
     before = outline(done.desk.ledger)
-    again = run_campaign(done.study, done.desk)
+    again = run_campaign(done.study, done.desk).frozen
     assert outline(done.desk.ledger) == before
     assert again.recipe == done.frozen.recipe
     assert again.names == done.frozen.names
@@ -126,11 +127,10 @@ def test_runs_on_the_executor_of_the_calling_process(tmp_path: Path) -> None:
             return outcome
 
         with InlineExecutor(in_time, lambda: world) as executor:
-            inline = Desk(ledger, executor, 6 * HOUR)
-            frozen = run_campaign(study, inline)
-            assert len(executor.progress()) == 10 * len(ledger.trials()) + sum(
-                t.recipe.training.epochs - 10 for t in ledger.trials()
-            )
+            heard = []
+            inline = Desk(ledger, executor, 6 * HOUR, watch=lambda desk: heard.extend(desk.heard))
+            frozen = run_campaign(study, inline).frozen
+            assert len(heard) == 10 * len(ledger.trials()) + sum(t.recipe.training.epochs - 10 for t in ledger.trials())
     assert frozen.recipe != study.baseline
 
 
@@ -141,7 +141,7 @@ def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
     world = World(seed=3, fate=lambda job: fate(job) if zoomed(job.recipe) else None)
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 20) as desk:
-        frozen = run_campaign(study, desk)
+        frozen = run_campaign(study, desk).frozen
         lost = [trial for trial in desk.ledger.trials("search") if trial.status != "finished"]
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         scores = seen_trials(study, desk, frozen).score_points
@@ -173,7 +173,7 @@ def test_a_crashed_worker_costs_time_and_counts_once(tmp_path: Path) -> None:
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 12) as desk:
         executor = Timeline(train, world, desk.ledger, 1, crashes=lambda job, number: number == 1)
-        frozen = run_campaign(study, Desk(desk.ledger, executor, desk.budget_seconds))
+        frozen = run_campaign(study, Desk(desk.ledger, executor, desk.budget_seconds)).frozen
         trials = desk.ledger.trials()
         assert set(executor.begun.values()) == {2}
         assert len(executor.begun) == len(trials)
@@ -207,12 +207,12 @@ def test_a_dear_change_ships_only_where_its_finals_leave_time_to_search(
     study = study_of(world)
     with desk_in(tmp_path / "run", world, hours) as desk:
         start = choose_start(study, desk)
-        chosen = choose_candidates(study, desk, start, 16)
+        chosen = choose_candidates(study, desk, start, Division(16, 1, 1))
         names = [candidate.name for candidate in chosen]
         off = np.zeros(len(chosen), bool)
         space = Frozen(start, start.recipe, chosen, off)
         both = switched(space, np.isin(names, ["epochs x3", "horizontal flip"]))
-        desk.complete([study.plan("search", both.recipe, 0, both.names)], lambda: 9 * HOUR)
+        desk.complete([study.plan("search", both.recipe, 0, both.names)], lambda plan: 9 * HOUR)
         belief = replace(believe(study, desk, space), mean=np.where(both.on, 1.0, -1.0), probability=both.on * 1.0)
         shipped = shipping(study, desk, space, Division(8, 1, 1), belief)
         nothing_tried = replace(belief, mean=np.where(off, 0.0, 1.0), probability=np.where(off, 0.0, 1.0))
@@ -220,7 +220,7 @@ def test_a_dear_change_ships_only_where_its_finals_leave_time_to_search(
     assert shipped.names == (both.names if ships else ("horizontal flip",))
 
 
-def test_time_lost_before_the_finals_is_asked_for_and_not_made_up_with_an_untrained_network(tmp_path: Path) -> None:
+def test_time_lost_before_the_finals_leaves_the_best_network_and_is_asked_for(tmp_path: Path) -> None:
     world = World(seed=4)
     study = study_of(world)
 
@@ -231,15 +231,19 @@ def test_time_lost_before_the_finals_is_asked_for_and_not_made_up_with_an_untrai
         return 0
 
     with desk_in(tmp_path / "run", world, 12, stop=late) as desk:
-        with pytest.raises(BudgetError, match=r"budget 12h was over before .* --budget \d\dh\w* continues"):
-            run_campaign(study, desk)
+        shipment = run_campaign(study, desk)
         assert desk.ledger.recall("freeze") is not None
         assert not desk.ledger.trials("final")
+        assert not shipment.judged
+        assert shipment.why
+        assert desk.weights_of(shipment.network).is_file()
         before = outline(desk.ledger)
-    with desk_in(tmp_path / "run", world, 40) as desk:
-        frozen = run_campaign(study, desk)
+        desk.ledger.unsettle(["division", "candidates", "left out", "why", "diagnosis", "freeze", "shipment"])
+    with desk_in(tmp_path / "run", world, 60) as desk:
+        shipment = run_campaign(study, desk)
         assert outline(desk.ledger)[: len(before)] == before
-        assert {trial.recipe for trial in desk.ledger.trials("final")} == {frozen.recipe}
+        assert {trial.recipe for trial in desk.ledger.trials("final")} == {shipment.frozen.recipe}
+        assert shipment.judged
 
 
 def test_changes_that_do_not_fit_together_lose_the_least_promising(done: Done) -> None:

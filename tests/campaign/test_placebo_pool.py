@@ -16,8 +16,10 @@ def test_whatever_is_drawn_every_training_is_of_the_baseline(tmp_path: Path, see
     world = World(seed=seed)
     study = replace(study_of(world), pool=placebos())
     with desk_in(tmp_path, world, 20) as desk:
-        frozen = run_campaign(study, desk)
-        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+        shipment = run_campaign(study, desk)
+        frozen = shipment.frozen
+        runs = {"before": shipment.before, "after": shipment.after}
+        judged = judge_campaign(study, desk, frozen, world.labels[world.n :], **runs) if shipment.judged else None
         trials = desk.ledger.trials()
         assert desk.ledger.recall("candidates") == [each.name for each in placebos()]
         assert desk.ledger.recall("diagnosis") == []
@@ -26,5 +28,8 @@ def test_whatever_is_drawn_every_training_is_of_the_baseline(tmp_path: Path, see
     assert {trial.role for trial in trials} <= {"pilot", "scout", "search", "final"}
     assert len({trial.seed for trial in trials}) == len(trials)
     assert any(trial.names for trial in trials)
+    if judged is None:
+        assert shipment.ships == "baseline"
+        return
     assert {verdict.name for verdict in judged.verdicts} == {each.name for each in placebos()}
     assert judged.final.gain_points.low <= 0.0 <= judged.final.gain_points.high

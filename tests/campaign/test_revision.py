@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from made_up import HOUR, World, desk_in, study_of
 
+from convlift.campaign.allocate import Division, divide
 from convlift.campaign.plan import (
-    Division,
     choose_candidates,
-    divide,
     revise_candidates,
     revised,
     revision_is_due,
@@ -49,12 +48,12 @@ def _job(record):
 def begun(desk: Desk):
     start = choose_start(STUDY, desk)
     division = divide(STUDY, desk, start)
-    return start, division, choose_candidates(STUDY, desk, start, division.trainings)
+    return start, division, choose_candidates(STUDY, desk, start, division)
 
 
 def revise(desk: Desk, start, chosen, probability=None):
     chance = np.full(len(chosen), 0.6) if probability is None else probability
-    return revise_candidates(STUDY, desk, start, chosen, np.zeros(len(chosen)), chance)
+    return revise_candidates(STUDY, desk, start, chosen, (np.zeros(len(chosen)), chance), desk.ledger.trials("search"))
 
 
 def test_a_symptom_that_the_search_shows_brings_changes_that_answer_it(tmp_path: Path) -> None:
@@ -113,7 +112,7 @@ def test_a_resumed_campaign_gets_the_same_list_whatever_it_believes_by_then(tmp_
 def test_nothing_new_adds_nothing(tmp_path: Path) -> None:
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
         start, _, chosen = begun(desk)
-        desk.complete([STUDY.plan("search", STUDY.baseline, 0)], lambda: 9 * HOUR)
+        desk.complete([STUDY.plan("search", STUDY.baseline, 0)], lambda plan: 9 * HOUR)
         assert revise(desk, start, chosen) == chosen
         assert desk.ledger.recall("revision")["added"] == []
 
@@ -137,8 +136,8 @@ def test_a_shortened_probe_is_no_witness_for_too_little_training(tmp_path: Path)
     for fidelity, found in ((1.0, ["underfit"]), (0.4, [])):
         with desk_in(tmp_path / str(fidelity), WORLD, HOURS) as desk:
             probe = STUDY.plan("probe", whole.recipe, 1, (whole.name,), fidelity)
-            desk.complete([STUDY.plan("pilot", STUDY.baseline, 0), probe], lambda: 9 * HOUR)
-            choose_candidates(STUDY, desk, whole, 30)
+            desk.complete([STUDY.plan("pilot", STUDY.baseline, 0), probe], lambda plan: 9 * HOUR)
+            choose_candidates(STUDY, desk, whole, Division(30, 2, 2))
             said = desk.ledger.recall("diagnosis")
         assert [sentence.partition(":")[0] for sentence in said] == found
 
@@ -148,11 +147,11 @@ def test_it_is_due_once_after_a_third_of_the_search(tmp_path: Path) -> None:
         start, _, chosen = begun(desk)
         division = Division(17, 3, 2, before=1)  # 13 search runs
         for number in range(5):
-            assert not revision_is_due(STUDY, desk, division)
+            assert not revision_is_due(STUDY, desk, division, desk.ledger.trials("search"))
             overfitting(desk, number)
-        assert revision_is_due(STUDY, desk, division)
+        assert revision_is_due(STUDY, desk, division, desk.ledger.trials("search"))
         revise(desk, start, chosen)
-        assert not revision_is_due(STUDY, desk, division)
+        assert not revision_is_due(STUDY, desk, division, desk.ledger.trials("search"))
 
 
 def test_a_pool_of_its_own_is_never_revised(tmp_path: Path) -> None:
@@ -160,5 +159,7 @@ def test_a_pool_of_its_own_is_never_revised(tmp_path: Path) -> None:
         _, _, chosen = begun(desk)
         for number in range(5):
             overfitting(desk, number)
-        assert revision_is_due(STUDY, desk, Division(17, 1, 2))
-        assert not revision_is_due(replace(STUDY, pool=chosen[:5]), desk, Division(17, 1, 2))
+        assert revision_is_due(STUDY, desk, Division(17, 1, 2), desk.ledger.trials("search"))
+        assert not revision_is_due(
+            replace(STUDY, pool=chosen[:5]), desk, Division(17, 1, 2), desk.ledger.trials("search")
+        )

@@ -31,7 +31,7 @@ TRUE = World(seed=4, effects={smoothed: 3.0, dropping_less: -3.0}, n=400, nt=400
 def test_scouts_come_first_in_one_phase_and_only_point_the_way(tmp_path: Path) -> None:
     study = study_of(TRUE, baseline=TRANSFER)
     with desk_in(tmp_path / "run", TRUE, TRAININGS, baseline=TRANSFER) as desk:
-        frozen = run_campaign(study, desk)
+        frozen = run_campaign(study, desk).frozen
         judged = judge_campaign(study, desk, frozen, TRUE.labels[TRUE.n :])
         scouts, searched = desk.ledger.trials("scout"), desk.ledger.trials("search")
         asked = set(desk.ledger.recall("scouted")[0])

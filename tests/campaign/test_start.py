@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from made_up import BASELINE, FACTS, World, desk_in, diverges, outline, residual, study_of
 
+from convlift.campaign.allocate import divide
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
-from convlift.campaign.plan import divide, has_room
-from convlift.campaign.start import choose_start, passed_over_in_words
-from convlift.errors import BudgetError, DataError, LedgerError
+from convlift.campaign.start import choose_start
+from convlift.errors import DataError, LedgerError
 from convlift.execute.job import Job
 from convlift.recipe import Recipe
 from convlift.recipes import built_in
@@ -30,13 +30,13 @@ def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(
     world = World(seed=1, effects={residual: 6.0}, n=400, nt=800)
     study = study_of(world, STARTS)
     with desk_in(tmp_path / "run", world, 35) as desk:
-        frozen = run_campaign(study, desk)
+        frozen = run_campaign(study, desk).frozen
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
         trials, pilots = desk.ledger.trials(), desk.ledger.trials("pilot")
         searched, probed = desk.ledger.trials("search"), desk.ledger.trials("probe")
     assert frozen.start.name == "residual"
     assert {trial.names[0] for trial in probed} >= {"residual", "frozen"}
-    assert trials[0].role == "pilot"
+    assert [trial.role for trial in trials[:2]] == ["probe", "pilot"]
     assert searched[0].recipe == frozen.start.recipe
     assert searched[0].names == ()
     first, *others = judged.verdicts
@@ -48,40 +48,32 @@ def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(
     assert len({trial.seed for trial in trials}) == len(trials)
 
 
-def test_a_better_network_that_leaves_no_time_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World(seed=1, effects={residual: 6.0}, n=400, nt=800)
-    study = study_of(world, STARTS)
-    monkeypatch.setattr("convlift.campaign.start.has_room", lambda _study, _desk, recipe: not residual(recipe))
-    with desk_in(tmp_path / "run", world, 35) as desk:
-        start = choose_start(study, desk)
-        kept = desk.ledger.recall("passed over")
-    assert start.name != "residual"
-    name, score, chosen, each, _ = kept
-    assert (name, score > chosen, each > 0) == ("residual", True, True)
-    assert "did not start from residual" in passed_over_in_words(kept)
-
-
-def test_nothing_is_passed_over_where_the_best_is_taken(tmp_path: Path) -> None:
-    world = World(seed=1, effects={residual: 6.0}, n=400, nt=800)
-    study = study_of(world, STARTS)
-    with desk_in(tmp_path / "run", world, 35) as desk:
-        choose_start(study, desk)
-        assert desk.ledger.recall("passed over") is None
+def test_a_better_network_that_leaves_no_time_to_search_is_trained_alone(tmp_path: Path) -> None:
+    """Of the residual network three trainings one after the other do not fit: it ships without a search."""
+    world = World(seed=1, effects={residual: 9.0}, n=400, nt=800, seconds_noise=0.0)
+    slow = built_in("residual").at(32).edit(training={"epochs": 60})
+    study = study_of(world, (StartingPoint("residual", slow, ""),))
+    with desk_in(tmp_path / "run", world, 20) as desk:
+        shipment = run_campaign(study, desk)
+        assert desk.ledger.trials("search") == ()
+        assert divide(study, desk, shipment.frozen.start).searches == 0
+    assert shipment.frozen.start.name == "residual"
+    assert (shipment.ships, shipment.frozen.names, shipment.judged) == ("recipe", (), True)
+    assert {run.recipe for run in shipment.after} == {slow}
 
 
 def test_without_other_starts_the_baseline_is_searched_and_may_ship_unchanged(tmp_path: Path) -> None:
-    """Everything harms: no change ships, and the campaign ends in good order with a gain about zero."""
+    """Everything harms: the baseline stays, and the sealed test stays closed."""
     world = World(seed=2, effects={lambda recipe: recipe != BASELINE: -12.0})
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 24) as desk:
-        frozen = run_campaign(study, desk)
-        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
-    assert frozen.start.name == "baseline"
-    assert frozen.names == ()
-    assert frozen.recipe == BASELINE
-    assert not judged.final.proven
-    assert judged.final.gain_points.low <= 0 <= judged.final.gain_points.high
-    assert not any(verdict.shipped for verdict in judged.verdicts)
+        shipment = run_campaign(study, desk)
+        assert desk.ledger.trials("final") == ()
+    assert (shipment.ships, shipment.judged) == ("baseline", False)
+    assert shipment.why == "The search found no change that probably helps: keep your baseline."
+    assert shipment.frozen.start.name == "baseline"
+    assert shipment.frozen.names == ()
+    assert shipment.network in shipment.before
 
 
 def test_failed_probes_leave_the_baseline(tmp_path: Path) -> None:
@@ -93,70 +85,77 @@ def test_failed_probes_leave_the_baseline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("error", "word"), [(OSError("disk full"), "disk full"), (diverges, "became nan")])
-def test_a_baseline_that_cannot_be_trained_is_said(tmp_path: Path, error: object, word: str) -> None:
+def test_where_nothing_can_be_trained_that_is_said(tmp_path: Path, error: object, word: str) -> None:
     world = World(fate=diverges if error is diverges else lambda job: error)  # type: ignore[arg-type, return-value]
     with (
         desk_in(tmp_path / "run", world, 60) as desk,
-        pytest.raises(DataError, match=f"the baseline could not be trained: .*{word}"),
+        pytest.raises(DataError, match=f"no network could be trained on these images.*{word}"),
     ):
         choose_start(study_of(world, STARTS), desk)
 
 
-@pytest.mark.parametrize(
-    ("hours", "words"),
-    [(1.5, "one training of the baseline takes more than"), (3.5, "a training takes .* 3 must fit; allow at least")],
-)
-def test_too_little_time_is_said_and_leaves_nothing_half_done(tmp_path: Path, hours: float, words: str) -> None:
-    world = World()
-    study = study_of(world)
-    with desk_in(tmp_path / "run", world, hours) as desk, pytest.raises(BudgetError, match=words):
-        run_campaign(study, desk)
-    with desk_in(tmp_path / "run", world, hours) as desk:
+def test_a_baseline_that_cannot_be_trained_costs_the_judgement_not_the_network(tmp_path: Path) -> None:
+    world = World(fate=lambda job: diverges(job) if job.recipe == BASELINE else None)
+    with desk_in(tmp_path / "run", world, 60) as desk:
+        shipment = run_campaign(study_of(world, STARTS), desk)
+    assert not shipment.judged
+    assert shipment.why.startswith("Not judged: the baseline could not be trained (the training loss became nan")
+    assert shipment.network.status == "finished"
+
+
+@pytest.mark.parametrize("hours", [0.2, 0.7, 1.5, 3.5, 5.0])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_however_short_the_time_there_is_a_network(tmp_path: Path, hours: float, workers: int) -> None:
+    """From a fifth of one training of the baseline on; closing takes a tenth of one."""
+    world = World(n=100, nt=100)
+    study = study_of(world, STARTS)
+    with desk_in(tmp_path / "run", world, hours, workers=workers) as desk:
+        shipment = run_campaign(study, desk)
+        assert desk.weights_of(shipment.network).is_file()
+        assert desk.ledger.seconds_used() <= desk.budget_seconds
         assert desk.running == 0
         assert all(trial.outcome is not None for trial in desk.ledger.trials())
-        assert desk.ledger.recall("freeze") is None
+    assert shipment.judged or shipment.why
 
 
-def test_what_too_little_time_asks_for_is_enough(tmp_path: Path) -> None:
-    world = World(seconds_noise=0.0)
-    study = study_of(world)
-    with desk_in(tmp_path / "short", world, 3.5) as desk, pytest.raises(BudgetError, match="at least 4h6m1s"):
-        run_campaign(study, desk)
-    with desk_in(tmp_path / "run", world, 4 + 6.1 / 60) as desk:
-        run_campaign(study, desk)
-        assert [trial.status for trial in desk.ledger.trials("final")] == ["finished"]
-        assert desk.ledger.trials("search")
+def test_a_baseline_that_does_not_fit_is_shortened_and_that_is_said(tmp_path: Path) -> None:
+    dear = BASELINE.edit(training={"epochs": 300})
+    world = World(effects={residual: 9.0}, n=100, nt=100, seconds_noise=0.0)
+    study = study_of(world, STARTS[:1], dear)
+    with desk_in(tmp_path / "run", world, 30, baseline=dear) as desk:
+        shipment = run_campaign(study, desk)
+        (pilot,) = desk.ledger.trials("pilot")
+    assert pilot.fidelity < 1.0 or pilot.status == "stopped"
+    assert shipment.shortened.endswith("of its 300 epochs")
+    assert shipment.frozen.start.name == "residual"
+    assert shipment.judged
 
 
-def test_many_workers_do_not_stretch_the_wall_clock_of_a_probe_or_of_a_campaign(tmp_path: Path) -> None:
+def test_many_workers_do_not_stretch_the_wall_clock_of_a_probe(tmp_path: Path) -> None:
     """With 16 workers a training from scratch could have 16 times the time, but only beside the others."""
     slow = built_in("residual").at(32).edit(training={"epochs": 150})
-    starts = (StartingPoint("residual", slow, ""), STARTS[1])
     world = World(effects={residual: 9.0})
-    study = study_of(world, starts)
+    study = study_of(world, (StartingPoint("residual", slow, ""), STARTS[1]))
     with desk_in(tmp_path / "run", world, 20, workers=16) as desk:
-        start = choose_start(study, desk)
+        choose_start(study, desk)
         probe = next(trial for trial in desk.ledger.trials("probe") if trial.names == ("residual",))
         assert probe.status == "finished"
         assert probe.outcome is not None
         assert probe.outcome.seconds <= 0.15 * desk.budget_seconds
-        # the best by far, but 16 at once are no campaign where three after each other do not fit
-        assert start.name != "residual"
-        with pytest.raises(BudgetError, match="3 must fit"):
-            divide(study, desk, starts[0])
 
 
-@pytest.mark.parametrize("hours", [12, 30, 45, 55, 70])
-def test_no_start_is_probed_that_the_time_could_not_search_from(tmp_path: Path, hours: float) -> None:
+@pytest.mark.parametrize("hours", [12, 30, 55, 70])
+def test_a_fine_tuning_probe_is_sized_to_the_time(tmp_path: Path, hours: float) -> None:
     world = World(n=100, nt=100, seconds_noise=0.0)
     study = study_of(world, STARTS)
     with desk_in(tmp_path / "run", world, hours, workers=8) as desk:
         choose_start(study, desk)
         probed = {trial.names[0]: trial for trial in desk.ledger.trials("probe")}
-        assert ("transfer" in probed) == (hours >= 55)  # twelve hours each
-        if "transfer" in probed:
-            assert probed["transfer"].status == "finished"
-            assert has_room(study, desk, probed["transfer"].recipe)
+        probe = probed["transfer"]
+        assert (probe.fidelity == 1.0) == (hours >= 55)  # twelve hours each
+        assert probe.status == "finished"
+        assert probe.outcome is not None
+        assert probe.outcome.seconds <= 0.35 * desk.budget_seconds
 
 
 def test_dear_baselines_leave_the_time_to_the_search(tmp_path: Path) -> None:
@@ -170,7 +169,7 @@ def test_dear_baselines_leave_the_time_to_the_search(tmp_path: Path) -> None:
         cost = study.seconds(dear, desk.ledger.trials()) / study.seconds(start.recipe, desk.ledger.trials())
     assert start.name == "residual"
     assert cost > 3
-    assert (division.pilots - 1) * cost <= 0.2 * division.trainings
+    assert (division.pilots - 1) * cost <= 0.2 * division.trainings + cost
 
 
 def test_another_backbone_cannot_continue_a_campaign(tmp_path: Path) -> None:

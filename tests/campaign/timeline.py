@@ -1,5 +1,6 @@
 """An executor on a simulated clock: nobody waits, and the ledger is told of the seconds that would have passed."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any
 from convlift.execute.job import Ended, Job, Run, Running, attempt, lost
 from convlift.ledger.ledger import Ledger
 from convlift.outcome import EpochReport
+
+IMAGES = 1000  # for training, in the made-up world
 
 
 class Timeline:
@@ -38,8 +41,9 @@ class Timeline:
 
     def submit(self, job: Job) -> None:
         """See Executor. Deadlines lie on the real clock: each is carried over to this one when it is first seen."""
-        assert job.deadline is not None
-        until = self._deadlines.setdefault((job.id, job.deadline), self._now + job.deadline - time.monotonic())
+        until = math.inf
+        if job.deadline is not None:
+            until = self._deadlines.setdefault((job.id, job.deadline), self._now + job.deadline - time.monotonic())
         self._waiting.append((job, until))
         self._fill()
 
@@ -97,7 +101,14 @@ class Timeline:
             self._running.append((self._now + ended.outcome.seconds, ended))
 
     def _cut_short(self, ended: Ended, allowed: float) -> Ended:
+        """As a trial does that hurries: it ends with the epoch that it is in, having seen a part of the images."""
         outcome = ended.outcome
-        whole = int(len(outcome.curve) * allowed / outcome.seconds)
-        cut = replace(outcome, status="stopped", curve=outcome.curve[:whole], seconds=allowed, reason="out of time")
+        passed = len(outcome.curve) * allowed / outcome.seconds
+        whole = int(passed)
+        curve = outcome.curve[:whole]
+        if passed > whole and whole < len(outcome.curve):
+            part = passed - whole
+            partial = replace(outcome.curve[whole], images=int(IMAGES * part), seconds=part * outcome.curve[0].seconds)
+            curve = (*curve, partial)
+        cut = replace(outcome, status="stopped", curve=curve, seconds=allowed, reason="out of time")
         return ended._replace(outcome=cut)

@@ -1,6 +1,7 @@
 """A zoo of image files, written by Pillow: what real folders hold, and what goes wrong with them."""
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,39 @@ def make_folder(tmp_path: Path, encode: Encode, photo: Callable[..., Any]) -> Ma
         root = tmp_path / name
         seed = 0
         for place, count in counts.items():
-            (root / place).mkdir(parents=True)
+            (root / place).mkdir(parents=True, exist_ok=True)
             for number in range(count):
                 (root / place / f"{number}.png").write_bytes(encode(photo(seed)))
                 seed += 1
         return root
 
     return make
+
+
+@pytest.fixture
+def tiff() -> Callable[..., bytes]:
+    """tiff(values, extra=2, big=False) -> an uncompressed TIFF of (H, W) or (H, W, C) values of any type and number of
+    bands, which Pillow does not write. extra: what TIFF says of a fourth band (2: unassociated alpha)."""
+
+    def write(values: Any, extra: int = 2, big: bool = False) -> bytes:
+        height, width, bands = values.shape if values.ndim == 3 else (*values.shape, 1)
+        data, size = np.ascontiguousarray(values).tobytes(), 8 * values.dtype.itemsize
+        start = 16 if big else 8
+        whole = data + b"\0" * (len(data) % 2)
+        lists = b"".join(struct.pack("<H", size) for _ in range(bands))
+        form = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+        tags = [(256, width), (257, height), (259, 1), (262, 2 if bands in (3, 4) else 1), (273, start), (277, bands)]
+        tags += [(278, height), (279, len(data)), (284, 1), (339, form)]
+        tags += [(338, extra)] if bands == 4 else []
+        bits = struct.pack("<H", size) if bands == 1 else lists if len(lists) <= (8 if big else 4) else None
+        place = start + len(whole)
+        rows = [(tag, struct.pack("<HHQQ" if big else "<HHII", tag, 4, 1, value)) for tag, value in tags]
+        value = bits.ljust(8 if big else 4, b"\0") if bits else struct.pack("<Q" if big else "<I", place)
+        rows.append((258, struct.pack("<HHQ" if big else "<HHI", 258, 3, bands) + value))
+        body = b"".join(row for _, row in sorted(rows))
+        count = struct.pack("<Q" if big else "<H", len(rows))
+        directory = place + len(lists) + len(lists) % 2
+        head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, directory) if big else struct.pack("<2sHI", b"II", 42, directory)
+        return head + whole + lists + b"\0" * (len(lists) % 2) + count + body + b"\0" * (8 if big else 4)
+
+    return write

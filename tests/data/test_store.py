@@ -37,7 +37,9 @@ def mixed(make_folder: MakeFolder, encode: Encode, photo: Callable[..., Any]) ->
     root = make_folder({"a": 3, "b": 3})
     (root / "a" / "grey.jpg").write_bytes(encode(photo(70, 300, 280), "JPEG"))
     (root / "b" / "wide.webp").write_bytes(encode(photo(71, 30, 90, 3), "WEBP"))
-    (root / "b" / "alpha.png").write_bytes(encode(photo(72, 20, 20, 4)))
+    transparent = photo(72, 20, 20, 4)
+    transparent[:, :, 3] = 255 * (transparent[:, :, 3] > 127)
+    (root / "b" / "alpha.png").write_bytes(encode(transparent))
     return root
 
 
@@ -248,6 +250,7 @@ def test_files_that_change_meanwhile_are_noticed(mixed: Path) -> None:
 
     class Restless:
         name, classes, items, findings = source.name, source.classes, source.items, source.findings
+        value_range = None
 
         def read(self, index: int) -> Any:
             return source.read(index) if next(reads) < 9 else b"other"

@@ -29,9 +29,9 @@ class Trained:
     folder: Path
     outcome: Outcome
     dataset: Dataset
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
 
-    def held_out(self) -> NDArray[np.uint8]:
+    def held_out(self) -> NDArray[Any]:
         return self.images[self.dataset.splits.validation]
 
 
@@ -40,7 +40,7 @@ def train() -> Callable[..., Trained]:
     """train(images, labels, folder, data=..., architecture=..., training=...) -> Trained."""
     torch.set_num_threads(1)
 
-    def train_and_write(images: NDArray[np.uint8], labels: NDArray[np.int64], folder: Path, **changes: Any) -> Trained:
+    def train_and_write(images: NDArray[Any], labels: NDArray[np.int64], folder: Path, **changes: Any) -> Trained:
         store = open_store(array_source("digits", {None: (images, labels)}, tuple("0123456789")), folder / "cache")
         dataset = Dataset(store, make_splits(store, 0))
         recipe = Recipe().edit(**changes).at(store.native_resolution)
@@ -83,4 +83,17 @@ def colour(train: Callable[..., Trained], digits: Any, tmp_path_factory: pytest.
         data={"resolution": 12, "resize": "letterbox"},
         architecture={"width": 8, "head_units": 16},
         training={"epochs": 1},
+    )
+
+
+@pytest.fixture(scope="session")
+def deep(train: Callable[..., Trained], digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A network for grey images of 12 bits in arrays of 16."""
+    images, labels = digits
+    return train(
+        images.astype(np.uint16) * 16,
+        labels,
+        tmp_path_factory.mktemp("deep"),
+        architecture={"width": 8, "head_units": 16},
+        training={"epochs": 2},
     )

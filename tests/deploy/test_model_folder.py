@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import resource
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from convlift.deploy.folder import read_model_folder, write_model_folder
 from convlift.deploy.predict import load
-from convlift.errors import ConvliftError, RecipeError
+from convlift.errors import ConvliftError, DiskError, RecipeError
 
 FILES = ["README.md", "SHA256SUMS", "config.json", "model.safetensors", "recipe.yaml"]
 
@@ -81,11 +82,24 @@ def test_a_folder_written_over_another_is_whole(colour, folder):
     load(folder)
 
 
+def test_a_disk_that_fills_leaves_the_old_model_as_it_was(colour, folder):
+    weights, recipe, config = read_model_folder(colour.folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (weights.stat().st_size - 1, hard))  # Python ignores the signal
+    try:
+        with pytest.raises(DiskError, match=r"model cannot be written: the disk at /.* is full \(File too large"):
+            write_model_folder(folder, weights, recipe, config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_the_config_tells_other_programs_how_to_prepare_an_image(folder):
     config = json.loads((folder / "config.json").read_text())
     assert config["schema_version"] == 1
     assert config["preprocessing"].keys() == {
-        *("channels", "resolution", "resize", "mean", "std", "orientation", "transparency")
+        *("channels", "resolution", "resize", "mean", "std", "orientation", "transparency", "value_range")
     }
 
 

@@ -138,24 +138,6 @@ def test_a_file_that_is_not_there_is_named(colour_model, tmp_path):
         colour_model.predict([tmp_path])
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((8, 8), np.float32),
-        np.zeros((8, 8, 4), np.uint8),
-        np.zeros((3, 8, 8, 3), np.uint8),
-        np.zeros((0, 8), np.uint8),
-        np.zeros(8, np.uint8),
-    ],
-    ids=lambda image: f"{image.dtype} {image.shape}",
-)
-def test_an_array_that_is_no_image_is_refused(colour_model, colour, image):
-    with pytest.raises(UnreadableImage) as caught:
-        colour_model.predict([colour.images[0], image])
-    assert str(caught.value).startswith(f"array 1 has shape {image.shape} and type {image.dtype};")
-    assert "uint8 of shape (H, W)" in str(caught.value)
-
-
 @pytest.mark.parametrize("fine_tuning", [None, {"epochs": 1, "stages": 1}], ids=["frozen", "fine-tuned"])
 def test_a_pretrained_network_needs_no_file_but_its_folder(train, digits, tmp_path, fine_tuning):
     trained = train(

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from convlift.errors import DataError, Diverged
+from convlift.errors import ConvliftError, DataError, Diverged
 from convlift.execute.job import Job, Report
 from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.recipe import Recipe
 
-FINE, RAISES, DIVERGES, KILLED, EXITS, HANGS = range(6)
+FINE, RAISES, DIVERGES, KILLED, EXITS, HANGS, ABORTS, SEGFAULTS, FILLS, FULL = range(10)
 
 
 def job(number: int, kind: int = FINE, **fields: Any) -> Job:
@@ -47,6 +47,10 @@ def run(job: Job, context: dict[str, Any], report: Report) -> Outcome:
         raise Diverged("loss is nan after 3 steps; lower the learning rate.")
     if job.seed == KILLED:
         os.kill(os.getpid(), signal.SIGKILL)
+    if job.seed in (ABORTS, SEGFAULTS):
+        os.kill(os.getpid(), signal.SIGABRT if job.seed == ABORTS else signal.SIGSEGV)
+    if job.seed in (FILLS, FULL):
+        write_to_a_full_disk(in_words=job.seed == FULL)
     if job.seed == EXITS:
         os._exit(3)
     if job.seed == HANGS:
@@ -55,6 +59,16 @@ def run(job: Job, context: dict[str, Any], report: Report) -> Outcome:
     report(epoch(2))
     probabilities = np.full((2, 3), job.id, np.float32)
     return Outcome("finished", probabilities, NO_PROBABILITIES, seconds=0.5, weights=job.save_to)
+
+
+def write_to_a_full_disk(*, in_words: bool) -> None:
+    try:
+        with open("/dev/full", "w") as file:  # the kernel's own full disk
+            file.write("features")
+    except OSError as error:
+        if in_words:
+            raise ConvliftError("the features cannot be written; free space.") from error
+        raise
 
 
 def describe(job: Job, context: Any, report: Report) -> Outcome:

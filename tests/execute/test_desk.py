@@ -116,8 +116,8 @@ def test_complete_runs_what_is_missing_in_order_and_no_more_at_once_than_fit(led
     with InlineExecutor(run, lambda: None) as executor:
         desk = Desk(ledger, executor, HOUR)
         plans = [plan(number, "pilot") for number in range(3)]
-        first = desk.complete(plans[1:2], lambda: 60.0)
-        records = desk.complete(plans, lambda: 60.0)
+        first = desk.complete(plans[1:2], lambda plan: 60.0)
+        records = desk.complete(plans, lambda plan: 60.0)
     assert ran == [101, 100, 102]
     assert [record.seed for record in records] == [100, 101, 102]
     assert records[1].id == first[0].id
@@ -151,7 +151,7 @@ def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_
         assert [(job.id, job.seed) for job in executor.submitted] == [(2, 102)]
         assert allowed(executor.submitted[0]) <= 20.0
         executor.prompt = True
-        (record,) = desk.complete([plan(1, "pilot")], lambda: 30.0)
+        (record,) = desk.complete([plan(1, "pilot")], lambda plan: 30.0)
         assert (record.id, record.attempt, record.status) == (1, 1, "finished")
         assert [job.id for job in executor.submitted] == [2, 1]
         assert 20.0 < allowed(executor.submitted[1]) <= 30.0
@@ -161,8 +161,8 @@ def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_
 def test_a_probe_is_found_again_where_another_budget_gives_it_another_fidelity(ledger: Ledger) -> None:
     executor = Scripted(prompt=True)
     desk = Desk(ledger, executor, HOUR)
-    (first,) = desk.complete([plan(1, "probe", fidelity=0.3)], lambda: 60.0)
-    (again,) = desk.complete([plan(1, "probe", fidelity=0.5)], lambda: 60.0)
+    (first,) = desk.complete([plan(1, "probe", fidelity=0.3)], lambda plan: 60.0)
+    (again,) = desk.complete([plan(1, "probe", fidelity=0.5)], lambda plan: 60.0)
     assert (again.id, again.fidelity) == (first.id, 0.3)
     assert len(executor.submitted) == 1
 
@@ -237,5 +237,5 @@ def test_real_failures_are_outcomes(ledger: Ledger, tmp_path: Path) -> None:
     with InlineExecutor(fakes.run, fakes.prepare_in(tmp_path)) as executor:
         desk = Desk(ledger, executor, HOUR)
         plans = [Plan("search", Recipe(), kind) for kind in (fakes.FINE, fakes.RAISES, fakes.DIVERGES)]
-        records = desk.complete(plans, lambda: 60.0)
+        records = desk.complete(plans, lambda plan: 60.0)
     assert [record.status for record in records] == ["finished", "failed", "diverged"]

@@ -7,7 +7,7 @@ import executor_fakes as fakes
 import pytest
 from executor_fakes import job
 
-from convlift.errors import DataError
+from convlift.errors import DataError, DiskError
 from convlift.execute.inline import InlineExecutor
 from convlift.execute.job import Ended, Executor
 from convlift.execute.processes import ProcessExecutor
@@ -103,6 +103,17 @@ def test_missing_data_is_the_campaigns_fault_not_the_trials(make: Make) -> None:
         executor.submit(job(1))
         with pytest.raises(DataError, match="the images are gone from photos/"):
             executor.wait(timeout=30.0)
+
+
+@pytest.mark.parametrize("kind", [fakes.FILLS, fakes.FULL])
+def test_a_full_disk_is_no_trials_fault(make: Make, tmp_path: Path, kind: int) -> None:
+    with make(fakes.run, fakes.prepare_in(tmp_path)) as executor:
+        executor.submit(job(1))
+        assert all_of(executor)[1].outcome.status == "finished"
+        executor.submit(job(2, kind))
+        with pytest.raises(DiskError, match=r"No space left|the features cannot be written; free space\.") as caught:
+            executor.wait(timeout=30.0)
+    assert caught.value.exit_code == 75
 
 
 def test_closing_drops_what_waits(make: Make, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,8 +59,51 @@ def test_a_dead_worker_costs_its_job_and_is_replaced(executor: ProcessExecutor) 
     assert [each.job.id for each in ended] == [1, 2, 3]
     assert [each.outcome.status for each in ended] == ["failed", "failed", "finished"]
     assert [each.crashed for each in ended] == [True, True, False]
-    assert ended[0].outcome.reason == "worker was killed by signal 9 (SIGKILL); out of memory?"
+    assert [each.cause for each in ended] == ["outside", "itself", "itself"]
+    assert ended[0].outcome.reason == "worker was killed by signal 9 (SIGKILL), sent from outside"
     assert ended[1].outcome.reason == "worker ended with exit code 3 in the middle of the trial"
+
+
+def test_a_crash_of_its_own_is_told_from_a_kill(executor: ProcessExecutor) -> None:
+    for number, kind in enumerate((fakes.ABORTS, fakes.SEGFAULTS)):
+        executor.submit(job(number, kind))
+        (ended,) = executor.wait(timeout=30.0)
+        assert (ended.crashed, ended.cause) == (True, "itself")
+        assert re.fullmatch(r"worker was killed by signal \d+ \(SIG(ABRT|SEGV)\)", ended.outcome.reason)
+
+
+def test_where_memory_ran_out_fewer_workers_go_on(tmp_path: Path) -> None:
+    counts = iter([5, 6, 6, 7, 7, 7])  # what the kernel says when asked: at the start, after each death
+    with ProcessExecutor(
+        fakes.run, fakes.prepare_in(tmp_path), workers=4, count_oom_kills=lambda: next(counts)
+    ) as executor:
+        found = []
+        for number in range(4):
+            executor.submit(job(number, fakes.KILLED))
+            (ended,) = executor.wait(timeout=30.0)
+            found.append((ended.cause, executor.capacity, ended.outcome.reason.partition("(SIGKILL)")[2]))
+        assert found == [
+            ("memory", 2, ": memory ran out; 2 of 4 workers go on"),
+            ("outside", 2, ", sent from outside"),
+            ("memory", 1, ": memory ran out; 1 of 2 workers go on"),
+            ("outside", 1, ", sent from outside"),
+        ]
+        for number in range(3):
+            executor.submit(job(number))
+        ended_ids = []
+        while executor.running():
+            assert sum(worker.job is not None for worker in executor._workers) <= 1
+            ended_ids += [ended.job.id for ended in executor.wait(timeout=30.0)]
+        assert sorted(ended_ids) == [0, 1, 2]
+        assert len(executor._workers) == 1  # the others have given their memory back
+
+
+def test_a_worker_killed_while_it_loads_is_killed_from_outside(tmp_path: Path) -> None:
+    with ProcessExecutor(fakes.run, fakes.prepare_in(tmp_path), workers=1) as executor:
+        executor.submit(job(1))
+        executor._workers[0].process.kill()
+        (ended,) = executor.wait(timeout=30.0)
+        assert (ended.crashed, ended.cause) == (True, "outside")
 
 
 def test_a_worker_that_died_idle_costs_nothing(executor: ProcessExecutor, folder: Path) -> None:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from convlift.errors import LedgerError
+from convlift.errors import DiskError, LedgerError
+from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_in_words
 from convlift.ledger.fingerprint import Identity, differences, fingerprint
-from convlift.ledger.ledger import LEDGER_FILE, MAX_ATTEMPTS, Ledger, open_ledger, read_ledger
+from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.records import Plan, pack, unpack
 from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.recipe import Recipe
@@ -89,21 +90,61 @@ def test_no_row_can_be_changed_or_deleted(tmp_path: Path) -> None:
 def test_a_poison_trial_fails_after_three_attempts(tmp_path: Path) -> None:
     with open_ledger(tmp_path, IDENTITY) as ledger:
         trial = ledger.claim(PLAN)
-        for attempt in range(2, MAX_ATTEMPTS + 1):
-            trial = ledger.retry(trial.id, "worker was killed by signal 9")
+        for attempt in range(2, MAX_CRASHES + 1):
+            trial = ledger.retry(trial.id, "worker was killed by signal 11")
             assert (trial.attempt, trial.status, trial.seed) == (attempt, "claimed", PLAN.seed)
-        trial = ledger.retry(trial.id, "worker was killed by signal 9")
+        trial = ledger.retry(trial.id, "worker was killed by signal 11")
         assert trial.outcome is not None
         assert trial.status == "failed"
-        assert trial.outcome.reason == ("3 attempts ended without an outcome; the last: worker was killed by signal 9")
+        assert trial.outcome.reason == "3 attempts ended without an outcome; the last: worker was killed by signal 11"
         assert ledger.resume() == ()
+        assert ledger.worker_deaths() == {"itself": 3}
+
+
+def test_what_others_kill_is_not_the_trials_fault(tmp_path: Path) -> None:
+    with open_ledger(tmp_path, IDENTITY) as ledger:
+        trial = ledger.claim(PLAN)
+        for kill in range(1, 10):
+            trial = ledger.retry(trial.id, "worker was killed by signal 9", "outside")
+            assert (trial.attempt, trial.status) == (kill + 1, "claimed")
+        for _ in range(MAX_CRASHES - 1):  # kills by others bring no crash of its own nearer to the last
+            trial = ledger.retry(trial.id, "worker was killed by signal 11")
+        assert trial.status == "claimed"
+        assert ledger.retry(trial.id, "worker was killed by signal 9: memory ran out", "memory").status == "failed"
+        assert ledger.worker_deaths() == {"outside": 9, "itself": 3}
+        said = deaths_in_words(ledger.worker_deaths())
+        assert "3 died of what they did; 9 were killed from outside. Each training began again." in said
+
+
+def test_a_trial_that_only_seems_unlucky_ends_as_well(tmp_path: Path) -> None:
+    with open_ledger(tmp_path, IDENTITY) as ledger:
+        trial = ledger.claim(PLAN)
+        for _ in range(MAX_KILLS):
+            assert trial.outcome is None
+            trial = ledger.retry(trial.id, "worker was killed by signal 9", "outside")
+        assert trial.outcome is not None
+        assert trial.status == "stopped"
+        assert not trial.is_evidence
+        assert trial.outcome.reason == "killed from outside 20 times; the last: worker was killed by signal 9"
+
+
+def test_a_kill_of_the_campaign_itself_is_nobodys_fault(tmp_path: Path) -> None:
+    for attempt in range(1, 10):
+        ledger = open_ledger(tmp_path, IDENTITY)
+        trials = ledger.resume() if attempt > 1 else (ledger.claim(PLAN),)
+        assert [(trial.attempt, trial.status) for trial in trials] == [(attempt, "claimed")]
+        ledger._claimed.clear()  # what a SIGKILL forgets
+        ledger.close()
+    with open_ledger(tmp_path, IDENTITY) as ledger:
+        assert ledger.worker_deaths() == {}
+        assert deaths_in_words(ledger.worker_deaths()) == ""
 
 
 def test_an_orderly_end_is_no_failed_attempt(tmp_path: Path) -> None:
     with open_ledger(tmp_path, IDENTITY) as ledger:
         ledger.claim(PLAN)
         assert ledger.resume() == ()  # it is running in this very process
-    for _ in range(5):
+    for _ in range(MAX_KILLS + 2):
         with open_ledger(tmp_path, IDENTITY) as ledger:
             (trial,) = ledger.resume()
             assert (trial.attempt, trial.status) == (1, "claimed")
@@ -253,7 +294,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         kept = ledger.claim(PLAN)
         limit_pages(ledger, extra=2)
         large = np.random.default_rng(0).random((5000, 10), dtype=np.float32)
-        with pytest.raises(LedgerError, match=r"full.*free space"):
+        with pytest.raises(DiskError, match=r"full.*free space"):
             ledger.finish(kept.id, Outcome("finished", large, NO_PROBABILITIES))
         assert ledger.trial(kept.id).status == "claimed"
         limit_pages(ledger, extra=10_000)

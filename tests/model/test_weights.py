@@ -1,15 +1,27 @@
+import json
+import pickle
 import time
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from convlift.errors import WeightsError
 from convlift.model.backbone import backbone_statistics, create_backbone
+from convlift.model.weights import WeightsFile, find_local_weights, read_weights
 
 MOBILENET = Path("../shared/data/weights/mobilenetv2_100_imagenet.safetensors")
 TINY = "resnet10t"
+
+
+def claim(shape, offsets):
+    header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": offsets}}).encode()
+    return len(header).to_bytes(8, "little") + header
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +57,133 @@ class Evil:
         return (Path.touch, (Path("evil"),))
 
 
-def test_a_pickle_that_runs_code_is_refused(tmp_path, monkeypatch):
+def pickled(value, path):
+    with path.open("wb") as file:
+        pickle.dump(value, file)
+
+
+def zipped(path):
+    """A .pth whose zip claims a hundred times what it holds."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(20 * 2**20))
+
+
+NO_TENSORS = {
+    "a program": (lambda path: torch.save({"w": Evil()}, path), "are a Python pickle with "),
+    "a bare pickle": (lambda path: pickled({"w": Evil()}, path), "are a Python pickle, which"),
+    "a whole network": (
+        lambda path: torch.save(torch.nn.Linear(2, 2), path),
+        "with torch.nn.modules.linear.Linear in it",
+    ),
+    "numpy beside tensors": (lambda path: torch.save({"w": np.zeros(3)}, path), "are a Python pickle with numpy"),
+    "an optimizer's lambda": (lambda path: torch.save({"f": print}, path), "are a Python pickle with print in it"),
+}
+
+
+@pytest.mark.parametrize(("write", "words"), NO_TENSORS.values(), ids=NO_TENSORS)
+def test_a_pickle_is_refused_in_our_own_words_and_never_run(tmp_path, monkeypatch, write, words):
     monkeypatch.chdir(tmp_path)
-    torch.save({"w": Evil()}, "w.pth")
-    with pytest.raises(WeightsError, match="cannot be read"):
+    write(tmp_path / "w.pth")
+    with pytest.raises(WeightsError) as caught:
         create_backbone(TINY, "w.pth")
+    said = str(caught.value)
+    assert said.startswith("weights w.pth ")
+    assert words in said
+    assert "not opened, since it can run any program" in said
+    assert "safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')" in said
+    assert "weights_only" not in said
+    assert "PyTorch" not in said
+    assert "\n" not in said
+    assert "\x1b" not in said
+    assert said.endswith(".")
     assert not Path("evil").exists()
+
+
+def test_what_grows_on_opening_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("convlift.model.weights.MAX_BYTES", 2**20)
+    zipped(tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="no convolutional network has over"):
+        create_backbone(TINY, str(tmp_path / "w.pth"))
+
+
+def test_quantized_weights_are_not_taken_for_others(tmp_path, state):
+    whole = {**state, "layer1.0.conv1.weight": (state["layer1.0.conv1.weight"] * 100).to(torch.int8)}
+    with pytest.raises(WeightsError, match=r"'layer1.0.conv1.weight' holds int8, the backbone float32"):
+        create_backbone(TINY, saved(tmp_path / "w.safetensors", whole))
+    half = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    create_backbone(TINY, saved(tmp_path / "half.safetensors", half))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"mean": "nan", "std": "1"}, "metadata give 'nan' where a mean or std"),
+        ({"mean": "0.5,0.5", "std": "1"}, "metadata give '0.5,0.5'"),
+        ({"mean": "0", "std": "0"}, "metadata give the std 0; it must be over 0"),
+        ({"mean": "0", "std": "-1,1,1"}, "it must be over 0"),
+        ({"mean": "9" * 5000, "std": "1"}, "where a mean or std"),
+        ({"create": "timm.create_model('resnet10t', pad_type='same')"}, "pad_type='same', which resnet10t has not"),
+    ],
+)
+def test_metadata_that_make_no_sense_are_refused(tmp_path, state, metadata, words):
+    with pytest.raises(WeightsError) as caught:
+        create_backbone(TINY, saved(tmp_path / "w.safetensors", state, **metadata))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call", ["(" * 5000, "-" * 900 + "1", "f(" + "9" * 990 + ")", "f('resnet10t', **x)", "f(*x)", "\0", "é" * 2000]
+)
+def test_descriptions_that_are_no_call_are_passed_over(tmp_path, state, call):
+    assert same(create_backbone(TINY, saved(tmp_path / "w.safetensors", state, create=call)), state)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["w.safetensors", "w.pth", "old.pth"]),
+    st.integers(0, 10**6),
+    st.binary(max_size=8),
+    st.integers(0, 8),
+    st.booleans(),
+)
+def test_damaged_files_are_tensors_or_one_sentence(tmp_path, name, where, put, less, cut):
+    tensors = {"a.weight": torch.ones(3, 4), "b": torch.zeros((), dtype=torch.int64)}
+    path = tmp_path / name
+    if name == "w.safetensors":
+        save_file(tensors, path, {"mean": "0.5"})
+    else:
+        torch.save(tensors, path, _use_new_zipfile_serialization=name == "w.pth")
+    content = path.read_bytes()
+    where %= len(content)
+    path.write_bytes(content[:where] + put + (b"" if cut else content[where + less :]))
+    said = "."
+    try:
+        find_local_weights(TINY, str(path))
+        read_weights(WeightsFile(path))
+    except WeightsError as error:
+        said = str(error)
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert "weights_only" not in said
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20, 2**31, 2**63, 2**64 - 1])
+def test_headers_that_claim_any_length_need_no_memory(tmp_path, length):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}1234')
+    with pytest.raises(WeightsError, match=r"are no \.safetensors file"):
+        find_local_weights(TINY, str(path))
+
+
+@pytest.mark.parametrize(
+    ("shape", "offsets"),
+    [([2**40], [0, 2**42]), ([-1], [0, 4]), ([2**62, 4], [0, 4]), ([1], [4, 0]), ([1], [0, 2**64])],
+)
+def test_tensors_that_claim_any_size_need_no_memory(tmp_path, shape, offsets):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(claim(shape, offsets) + b"1234")
+    with pytest.raises(WeightsError):
+        find_local_weights(TINY, str(path))
 
 
 def test_faults_name_the_key(tmp_path, state):
@@ -69,7 +202,13 @@ def test_faults_name_the_key(tmp_path, state):
     [
         ("w.bin", b"", "neither auto, random nor"),
         ("w.safetensors", b"html", "no .safetensors"),
-        ("w.pth", b"html", "cannot be read"),
+        ("w.safetensors", b"PK\3\4rest", r"but one of torch\.save; give them the ending \.pth"),
+        ("w.pth", b"html", "are a text or web page"),
+        ("w.pth", b"\n<!doctype html>", "are a text or web page"),
+        ("w.pth", b"", "are an empty file"),
+        ("w.pth", b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+        ("w.pth", claim([1], [0, 4]) + b"1234", r"are a \.safetensors file by their content"),
+        ("w.pth", b"\x89PNG", "cannot be read"),
         ("w.pth", None, "not there"),
     ],
 )

@@ -55,7 +55,8 @@ class Metronome:
     """A watch on which every question takes as long as `steps_a_question` steps of one second."""
 
     def __init__(self, seconds, every):
-        self.seconds, self.hurried, self._every, self._asked = seconds, False, every, -1
+        self.seconds = self.to_train = seconds
+        self.hurried, self._every, self._asked = False, every, -1
 
     def elapsed(self):
         self._asked += 1

@@ -80,13 +80,20 @@ def test_every_epoch_is_reported_as_it_ends(digits, tmp_path):
     assert [epoch.epoch for epoch in heard] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("fidelity", "epochs"), [(1.0, 8), (0.5, 4), (0.01, 1)])
+@pytest.mark.parametrize(("fidelity", "epochs"), [(1.0, 8), (0.5, 4), (0.125, 1)])
 def test_fidelity_is_a_fraction_of_the_epochs_and_the_schedule_shrinks_with_them(run, fidelity, epochs):
     curve = run(TINY.edit(training={"epochs": 8, "schedule": "cosine"}), fidelity=fidelity).curve
     assert len(curve) == epochs
     assert {epoch.epochs for epoch in curve} == {epochs}
     steps = 5 * epochs
     assert curve[-1].learning_rate == pytest.approx(0.01 * (1 + np.cos(np.pi * (steps - 1) / steps)) / 2)
+
+
+def test_a_fidelity_of_less_than_an_epoch_is_one_epoch_on_a_part_of_the_images(run):
+    whole = run(TINY.edit(training={"epochs": 8}), fidelity=0.125).curve
+    (part,) = run(TINY.edit(training={"epochs": 8}), fidelity=0.05).curve
+    assert part.epochs == 1
+    assert part.images == pytest.approx(0.4 * whole[0].images, abs=10)  # of every class the same share, rounded
 
 
 def test_a_deadline_in_the_past_leaves_the_untrained_networks_answers(run, tmp_path):

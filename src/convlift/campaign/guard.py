@@ -5,7 +5,7 @@ An augmentation is refused where the network recognizes fewer than RECOGNIZED of
 untouched validation images at least LEAST_POINTS of accuracy, which chance alone would with a probability of at most
 LARGEST_P; `trial/guard.py` says how that is measured. What is refused is tried without mirror images, then at half and
 at a quarter of its strength: the first that passes is what the search gets, and where none does the candidate is left
-out.
+out. So is what could not be asked about: the guard fails closed, and what destroys most is asked about first.
 """
 
 import base64
@@ -23,7 +23,7 @@ from convlift.study.candidates import Candidate
 from convlift.study.starting_points import StartingPoint
 from convlift.trial.answer import LOOKS, Answer, Example, Witness
 
-SHARE = 0.015  # of the budget's wall clock, for all questions together
+SHARE = 0.04  # of the budget's wall clock, for all questions together
 LEAST_IMAGES, MOST_IMAGES = 150, 800  # validation images asked about: with fewer, hardly any harm is beyond chance
 AGAIN = 0.5  # of the questions are followed by one about something weaker
 # Chosen on digits, Fashion-MNIST, CIFAR-10 and chest X-rays against real trainings: docs/method.md has the figures
@@ -31,6 +31,7 @@ RECOGNIZED = 0.6
 LARGEST_P = 0.1
 LEAST_POINTS = 1.0
 
+GEOMETRY = ("rotation", "zoom", "translation")
 AS_IT_IS = "as it is"
 WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}
 
@@ -52,12 +53,15 @@ def guard(study: Study, desk: Desk, start: StartingPoint, candidates: tuple[Cand
     """The candidates, those augmentations weakened or left out that do not keep images what they are.
 
     Settled once: the fact "guard" holds what was asked, answered and decided (`note`; `asked`: a list; `not_asked`:
-    names), and a resumed campaign makes the same candidates from it. A pool that somebody asked for is not guarded.
+    names, left out for that), and a resumed campaign makes the same candidates from it. A pool that somebody asked for
+    is not guarded, and nothing is where there is no search.
     """
-    if study.pool is not None:
+    if study.pool is not None or not candidates:
         return candidates
     settled = desk.ledger.recall("guard")
     if settled is None:
+        if study.ask is None:
+            return candidates
         settled = _settle(study, desk, start, candidates)
         desk.ledger.record("guard", settled)
     return guarded(settled, start.recipe, candidates)
@@ -65,7 +69,7 @@ def guard(study: Study, desk: Desk, start: StartingPoint, candidates: tuple[Cand
 
 def guarded(settled: Fact, start: Recipe, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """The candidates as the fact "guard" left them."""
-    ways = {entry["name"]: entry["way"] for entry in settled["asked"]}
+    ways = {entry["name"]: entry["way"] for entry in settled["asked"]} | dict.fromkeys(settled["not_asked"])
     return tuple(
         weakened(candidate, start, way)
         for candidate in candidates
@@ -130,23 +134,33 @@ def _ways(strengths: Strengths) -> Iterator[str]:
 
 def _settle(study: Study, desk: Desk, start: StartingPoint, candidates: tuple[Candidate, ...]) -> Fact:
     adding = [candidate for candidate in candidates if added(start.recipe, candidate.intervention.edit(start.recipe))]
-    allowed = min(SHARE * desk.budget_seconds, desk.left() - study.closing_seconds)
-    latest = desk.left() - allowed
+    allowed = min(SHARE * desk.budget_seconds, max(0.0, desk.left() - study.closing_seconds))
+    latest = desk.ledger.seconds_used() + allowed
     witness, note = _call(study, desk, start) if adding else (None, "")
     asked = []
     if witness is not None:
-        questions = (1 + AGAIN) * len(adding) + 1
-        images = (desk.left() - latest) / questions / max(LOOKS * witness.seconds_per_image, 1e-9)
-        seconds = LOOKS * witness.seconds_per_image * witness.look_at(int(min(max(images, LEAST_IMAGES), MOST_IMAGES)))
+        left, questions = latest - desk.ledger.seconds_used(), (1 + AGAIN) * len(adding) + 1
+        images = left / questions / max(LOOKS * witness.seconds_per_image, 1e-9)
+        looked_at = witness.look_at(int(min(max(images, LEAST_IMAGES), MOST_IMAGES)))
+        seconds = LOOKS * witness.seconds_per_image * looked_at
         ask = cache(witness.answer)  # bundles of changes often hold the same augmentation
-        # those that promise least come first, in case the time does not last for all
-        for candidate in sorted(adding, key=lambda candidate: candidate.prior):
-            if desk.left() - latest < seconds:
-                note = "the time for questions was over"
+        for candidate in sorted(adding, key=lambda candidate: _destruction(start.recipe, candidate), reverse=True):
+            if latest - desk.ledger.seconds_used() < seconds:
+                note = "the time for questions was over, and what was not asked about is not tried"
                 break
             asked.append(_entry(candidate, decide(ask, start.recipe, candidate, candidates)))
     names = {entry["name"] for entry in asked}
     return {"note": note, "asked": asked, "not_asked": [each.name for each in adding if each.name not in names]}
+
+
+def _destruction(start: Recipe, candidate: Candidate) -> tuple[int, float]:
+    """How much an augmentation may turn images into others: mirrors first, then geometry, then colour, each by its
+    strength."""
+    strengths = added(start, candidate.intervention.edit(start))
+    if mirrors := [value for name, value in strengths.items() if name in MIRRORS]:
+        return 2, sum(mirrors)
+    moved = [value for name, value in strengths.items() if name in GEOMETRY]
+    return (1, sum(moved)) if moved else (0, sum(strengths.values()))
 
 
 def _call(study: Study, desk: Desk, start: StartingPoint) -> tuple[Witness | None, str]:

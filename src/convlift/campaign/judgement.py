@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.allocate import baseline_runs
 from convlift.campaign.space import Frozen, floored, switches
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
@@ -73,7 +74,8 @@ def judge_campaign(
     lost = [record for record, collapsed in zip(ended, fell, strict=True) if collapsed]
     nothing = {record.id for record in lost} | arms.unlearned
     from_start = [*arms.before, *ended] if frozen.start.name == BASELINE else ended
-    runs = [record for record in [*from_start, *arms.after] if record.id not in nothing]
+    once = {record.id: record for record in [*from_start, *arms.after]}  # a run of the search may ship
+    runs = [record for record in once.values() if record.id not in nothing]
     metric, groups = study.metric, study.test_groups
     unit = metric.unit([run.outcome.test_probabilities for run in runs if run.outcome], test_labels)
     on = switches(frozen, runs)
@@ -124,20 +126,20 @@ def _arms(
     before: Sequence[TrialRecord] | None,
     after: Sequence[TrialRecord] | None,
 ) -> _Arms:
-    pilots = _usable(desk.ledger.trials("pilot")) if before is None else list(before)
-    close = lost_a_close_choice(study, desk.ledger, frozen.start.name, pilots)
-    left_out = close and before is None and len(pilots) > LEAST_LEFT
-    before = pilots[1:] if left_out else pilots
+    left_out = False
+    if before is None:
+        before, left_out = baseline_arm(study, desk.ledger, frozen.start.name)
     finals = final_runs(desk.ledger) if after is None else list(after)
     if not finals:
         raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
     if not before:
         raise LedgerError("no run of the baseline left a network, so there is nothing to compare with; start anew.")
+    lucky = lost_a_close_choice(study, desk.ledger, frozen.start.name, before)
     beside = _searched(study, desk)[0]
     same = frozen.start.name == BASELINE
     unlearned = _unlearned(study, before, [*beside, *finals] if same else [])
     unlearned |= _unlearned(study, finals, [*beside, *before] if same else beside)
-    return _Arms(before, finals, unlearned, close and not left_out, left_out)
+    return _Arms(list(before), finals, unlearned, lucky, left_out)
 
 
 def _unlearned(study: Study, arm: Sequence[TrialRecord], beside: Sequence[TrialRecord]) -> set[int]:
@@ -163,16 +165,23 @@ def _arms_in_words(arms: _Arms) -> tuple[str, ...]:
         elif len(runs) < FEWEST_RUNS:
             said.append(f"There is one run of {who}: what another seed changes is not known, and nothing is proven.")
     if arms.lucky or arms.left_out:
-        end = (
-            "is left out of its score"
-            if arms.left_out
-            else "there are too few others to leave it out; nothing is proven"
-        )
+        alone = "there are too few others to leave it out; nothing is proven"
         said.append(
             "The start was chosen over the baseline by a small lead. The baseline's run that lost that choice may have "
-            f"had bad luck, and {end}."
+            f"had bad luck, and {'is left out of its score' if arms.left_out else alone}."
         )
     return tuple(said)
+
+
+def baseline_arm(study: Study, ledger: Ledger, start: str) -> tuple[list[TrialRecord], bool]:
+    """The baseline's runs that count, and whether the first was left out, for it lost a close choice of the start.
+
+    It stays where fewer than three others would be left, which say too little of how such runs differ; then nothing is
+    proven.
+    """
+    pilots = baseline_runs(ledger.trials("pilot"))
+    left_out = len(pilots) > LEAST_LEFT and lost_a_close_choice(study, ledger, start, pilots)
+    return pilots[left_out:], left_out
 
 
 def lost_a_close_choice(study: Study, ledger: Ledger, start: str, pilots: Sequence[TrialRecord]) -> bool:

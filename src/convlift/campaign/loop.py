@@ -5,65 +5,106 @@ what is claimed is measured afterwards (judgement.py), on images whose labels no
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL, PILOT_MOST, Division, baseline_runs, divide
 from convlift.campaign.guard import guard
-from convlift.campaign.plan import (
-    Division,
-    choose_candidates,
-    divide,
-    revise_candidates,
-    revised,
-    revision_is_due,
-    try_half,
-)
+from convlift.campaign.plan import choose_candidates, revise_candidates, revised, revision_is_due, try_half
 from convlift.campaign.scout import scout, scouts_of
+from convlift.campaign.shipment import Shipment, is_nothing, runs_of_the_start, settle_shipment
 from convlift.campaign.space import Frozen, switched, switches, within
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
-from convlift.errors import BudgetError, DataError, LedgerError
+from convlift.errors import DataError, LedgerError
 from convlift.evidence import posterior
 from convlift.execute.desk import Desk
-from convlift.ledger.records import Role, TrialRecord
+from convlift.ledger.records import Plan, TrialRecord
 from convlift.recipe import Recipe
-from convlift.study.budget import format_duration
 from convlift.study.candidates import groups, priors
 
-FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
-LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
+MOST_OF_A_PILOT = 0.3  # of the time that is left, whatever was predicted
 SEARCH_SLACK = 1.1  # a search run gets this much more: one that is cut short has taught nothing
+SLOWER = 1.25  # times as long as predicted: the slack of the final runs covers what is less
 HOPELESS = 6  # search trials that all came to nothing: the fault lies elsewhere than in their changes
 
 
-def run_campaign(study: Study, desk: Desk) -> Frozen:
+def run_campaign(study: Study, desk: Desk) -> Shipment:
     """Everything up to the opening of the sealed test, from wherever the ledger left off.
 
-    Raises BudgetError or DataError where nothing can be searched, Interrupted where somebody asked to stop.
+    Raises BudgetError or DataError where nothing can be trained, Interrupted where somebody asked to stop.
     """
     start = choose_start(study, desk)
     division = divide(study, desk, start)
-    if desk.ledger.recall("freeze") is None:
-        pilots = [study.plan("pilot", study.baseline, number) for number in range(division.pilots)]
-        half = try_half(study, desk, start, division.trainings)
-        desk.complete(half + pilots, lambda: desk.left() - study.closing_seconds)
-    chosen = guard(study, desk, start, choose_candidates(study, desk, start, division.trainings))
-    chosen = revised(desk.ledger, chosen)
+    half = [] if desk.ledger.recall("freeze") else try_half(study, desk, start, division.trainings)
+    if desk.ledger.recall("test opened") is None:
+        pilots = baseline_to_come(study, desk, division)
+        desk.complete(half + pilots, lambda plan: MOST_OF_A_PILOT * _left(study, desk))
+    chosen = choose_candidates(study, desk, start, division)
+    chosen = revised(desk.ledger, guard(study, desk, start, chosen))
     space = Frozen(start, start.recipe, chosen, np.zeros(len(chosen), bool))
     if desk.ledger.recall("freeze") is None:
-        scout(study, desk, space)
-        space = search(study, desk, space, division)
+        if division.searches > 0:
+            scout(study, desk, space)
+            space = search(study, desk, space, division)
         belief = believe(study, desk, space)
         if desk.ledger.trials("scout"):
             desk.ledger.record("agreement", round(float(belief.agreement), 2), replace=True)
         shipped = shipping(study, desk, space, division, belief)
         desk.ledger.freeze(shipped.recipe, shipped.names)
     frozen = _frozen(desk, space)
-    finals = [study.plan("final", frozen.recipe, number, frozen.names) for number in range(division.finals)]
-    _check_time(study, desk, frozen)
-    desk.complete(finals, lambda: desk.left() - study.closing_seconds)
-    return frozen
+    confirm(study, desk, frozen, division)
+    return settle_shipment(study, desk, frozen)
+
+
+def _left(study: Study, desk: Desk) -> float:
+    return max(0.0, desk.left() - study.closing_seconds)
+
+
+def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> None:
+    """The final runs, one round of the workers after the other, as many as the time has room for.
+
+    The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
+    where what was frozen is the baseline, which needs no second proof. A later round is run only in full. What the
+    clock cut short is run again where a later call has more time.
+    """
+    if is_nothing(frozen) or desk.ledger.recall("test opened") is not None:
+        return
+    plans = finals_to_come(study, desk, frozen, division)
+    for first in range(0, len(plans), desk.executor.capacity):
+        each = study.seconds(frozen.recipe, desk.ledger.trials())
+        ended = any(record.status == "finished" for record in desk.ledger.trials("final"))
+        if _left(study, desk) < (each if ended else LEAST_OF_A_FINAL * each):
+            return
+        batch = plans[first : first + desk.executor.capacity]
+        desk.complete(batch, lambda plan: _left(study, desk))
+
+
+def baseline_to_come(study: Study, desk: Desk, division: Division) -> list[Plan]:
+    """The runs of the baseline that are still to be made; of one that takes too long, none beside the part that was."""
+    records = desk.ledger.trials("pilot")
+    each = study.seconds(study.baseline, desk.ledger.trials())
+    if records and each > PILOT_MOST * _left(study, desk) and baseline_runs(records):
+        records_open = [r for r in records if r.outcome is None]
+        return [study.plan("pilot", study.baseline, r.number - 1, fidelity=r.fidelity) for r in records_open]
+    return [study.plan("pilot", study.baseline, number) for number in _numbers_to_come(records, division.pilots)]
+
+
+def finals_to_come(study: Study, desk: Desk, frozen: Frozen, division: Division) -> list[Plan]:
+    """The final runs that are still to be made."""
+    numbers = _numbers_to_come(desk.ledger.trials("final"), division.finals)
+    return [study.plan("final", frozen.recipe, number, frozen.names) for number in numbers]
+
+
+def _numbers_to_come(records: Sequence[TrialRecord], wanted: int) -> list[int]:
+    """Numbers, from 0, of the trials of one role that are missing: what was begun, then new ones for what the clock
+    stopped or shortened."""
+    begun = [record.number - 1 for record in records if record.outcome is None]
+    done = sum(r.outcome is not None and r.status != "stopped" and r.fidelity == 1.0 for r in records)
+    fresh = range(len(records), len(records) + max(0, wanted - done - len(begun)))
+    return [*begun, *fresh]
 
 
 def _frozen(desk: Desk, space: Frozen) -> Frozen:
@@ -78,56 +119,73 @@ def _frozen(desk: Desk, space: Frozen) -> Frozen:
     return frozen
 
 
-def _check_time(study: Study, desk: Desk, frozen: Frozen) -> None:
-    """Raise BudgetError where what is left of the time would ship a network that has hardly trained."""
-    if desk.ledger.trials("final"):
-        return
-    needed = LEAST_OF_A_FINAL * study.seconds(frozen.recipe, desk.ledger.trials())
-    left = desk.left() - study.closing_seconds
-    if left < needed:
-        allow = desk.budget_seconds - left + FINAL_SLACK * needed / LEAST_OF_A_FINAL
-        raise BudgetError(
-            f"budget {format_duration(desk.budget_seconds)} was over before the shipped recipe could train; "
-            f"the same command with --budget {format_duration(math.ceil(allow))} continues.",
-            allow,
-        )
-
-
 def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Frozen:
-    """Draw and train until the time that the final runs need is all that is left; after a third of it the list of
-    changes is revised once. Returns the space with what that added.
+    """Draw and train: as many trials as the division has where trainings are counted, else until the time that the
+    final runs need is all that is left. After a third of it the list of changes is revised once. Returns the space with
+    what that added.
 
     Raises DataError where trial after trial comes to nothing.
     """
-    belief = believe(study, desk, space)
+    belief, slower = believe(study, desk, space), 1.0
 
     def until() -> float:
         best = shipping(study, desk, space, division, belief)
-        return desk.left() - study.closing_seconds - _finals_seconds(study, desk, best.recipe, division)
+        return _left(study, desk) - slower * _finals_seconds(study, desk, best.recipe, division)
 
     desk.take_up("search", until())
     full = False
     while not full or desk.running:
-        if revision_is_due(study, desk, division):
-            space = _revised(study, desk, space, belief)
-            belief = believe(study, desk, space)
-        while desk.free and not full:
-            seconds = until()
-            drawn = _draw(study, desk, space, seconds)
+        while desk.free and not full and _may_draw(study, desk, division):
+            number = len(desk.ledger.trials("search"))
+            seen = _seen(study, desk, number)
+            if revision_is_due(study, desk, division, seen):
+                space = _revised(study, desk, space, seen)
+                belief = believe(study, desk, space)
+            latest = until()
+            drawn = _draw(study, desk, space, seen, latest / slower)
             full = drawn is None
             if drawn is not None:
-                number = len(desk.ledger.trials("search"))
-                desk.begin(study.plan("search", drawn.recipe, number, drawn.names), seconds)
+                desk.begin(study.plan("search", drawn.recipe, number, drawn.names), latest)
+        full = full or (bool(study.trainings) and len(desk.ledger.trials("search")) >= division.searches)
         if desk.running and desk.collect():
             _check_hope(desk)
             belief = believe(study, desk, space)
             if best := most_promising(desk, space, belief):
-                desk.discard_weights(keep=[best])
+                desk.discard_weights(keep=[best, *runs_of_the_start(desk, space)])
+        if desk.heard and not study.trainings:
+            slower = _slowdown(study, desk)
+            if slower > 1.0 and desk.running and until() < 0:
+                desk.cancel("search", "the machine became slower, and its time is needed for the final runs")
     return space
 
 
-def _revised(study: Study, desk: Desk, space: Frozen, belief: posterior.Belief) -> Frozen:
-    chosen = revise_candidates(study, desk, space.start, space.candidates, belief.mean, belief.probability)
+def _may_draw(study: Study, desk: Desk, division: Division) -> bool:
+    """Whether the next recipe can be drawn now: where trainings are counted, once those that it is drawn from ended."""
+    if not study.trainings:
+        return True
+    trials = desk.ledger.trials("search")
+    return len(trials) < division.searches and all(
+        record.outcome is not None for record in _seen(study, desk, len(trials))
+    )
+
+
+def _seen(study: Study, desk: Desk, number: int) -> tuple[TrialRecord, ...]:
+    """The search trials that the recipe of trial `number` may be drawn from: where trainings are counted, those before
+    the last `Study.lag`, whichever of the others have ended by now."""
+    trials = desk.ledger.trials("search")
+    return trials[: max(0, number - study.lag)] if study.trainings else trials
+
+
+def _slowdown(study: Study, desk: Desk) -> float:
+    """How many times as long as predicted the running trials take; 1 where the slack covers it."""
+    records = desk.ledger.trials()
+    found = desk.slowdown(lambda record: study.seconds(record.recipe, records, record.fidelity))
+    return found if found > SLOWER else 1.0
+
+
+def _revised(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord]) -> Frozen:
+    belief = believe(study, desk, space, seen)
+    chosen = revise_candidates(study, desk, space.start, space.candidates, (belief.mean, belief.probability), seen)
     return Frozen(space.start, space.recipe, chosen, np.zeros(len(chosen), bool))
 
 
@@ -141,7 +199,7 @@ def _check_hope(desk: Desk) -> None:
         )
 
 
-def _draw(study: Study, desk: Desk, space: Frozen, until: float) -> Frozen | None:
+def _draw(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord], until: float) -> Frozen | None:
     """A recipe from the belief, less what does not end within `until` seconds; None where nothing does.
 
     The first is the bare start, where that is not the baseline: with one such run the start's own share is told from
@@ -156,24 +214,27 @@ def _draw(study: Study, desk: Desk, space: Frozen, until: float) -> Frozen | Non
     drawn_before = len(desk.ledger.trials("search"))
     if not drawn_before and space.start.name != BASELINE:
         return space if fits(space.recipe) else None
-    trials = seen_trials(study, desk, space)
+    trials = seen_trials(study, desk, space, seen)
     rng = np.random.default_rng([study.seed, drawn_before])
     on, chain = posterior.draw(trials, priors(space.candidates), groups(space.candidates), rng)
     drawn = within(space, on, chain.population, fits)
     return drawn if fits(drawn.recipe) else None
 
 
-def seen_trials(study: Study, desk: Desk, space: Frozen) -> posterior.Trials:
-    """The search's runs as evidence; runs of the start itself where it is the baseline."""
-    roles: tuple[Role, ...] = ("pilot", "search") if space.start.name == BASELINE else ("search",)
-    records = [record for role in roles for record in desk.ledger.trials(role) if record.is_evidence]
+def seen_trials(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord] | None = None) -> posterior.Trials:
+    """The search's runs as evidence, and runs of the start itself where it is the baseline. seen: the runs of the
+    search that count, all where it is None."""
+    searched = desk.ledger.trials("search") if seen is None else seen
+    bare = desk.ledger.trials("pilot") if space.start.name == BASELINE else ()
+    records = [record for record in (*bare, *searched) if record.is_evidence and record.fidelity == 1.0]
     dearer = np.array([max(0.0, candidate.cost - 1.0) for candidate in space.candidates])
     return study.trials(switches(space, records), records, dearer, scouts_of(study, desk, space))
 
 
-def believe(study: Study, desk: Desk, space: Frozen) -> posterior.Belief:
-    """What every candidate is believed to add, from all runs so far; the same runs always give the same belief."""
-    trials = seen_trials(study, desk, space)
+def believe(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord] | None = None) -> posterior.Belief:
+    """What every candidate is believed to add, from all runs so far, or from those of the search that are given; the
+    same runs always give the same belief."""
+    trials = seen_trials(study, desk, space, seen)
     return posterior.believe(trials, priors(space.candidates), np.random.default_rng([study.seed, len(trials.on)]))
 
 
@@ -181,7 +242,7 @@ def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief
     """What would ship if the search ended now: changes that probably help, that fit together, and whose final runs fit
     into the time."""
     wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship)
-    allowed = min(desk.left() - study.closing_seconds, MOST_FOR_FINALS * desk.budget_seconds)
+    allowed = min(_left(study, desk), MOST_FOR_FINALS * desk.budget_seconds)
     return within(space, wanted, belief.mean, lambda recipe: _finals_seconds(study, desk, recipe, division) <= allowed)
 
 

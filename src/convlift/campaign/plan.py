@@ -1,22 +1,19 @@
-"""How the budget is divided, and which changes are tried: settled once, after the probes, and kept in the ledger."""
+"""Which changes are tried: settled once, after the probes, revised once, and kept in the ledger."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.allocate import Division
 from convlift.campaign.guard import added
 from convlift.campaign.study import Study
-from convlift.errors import BudgetError
-from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
 from convlift.ledger.fingerprint import fingerprint
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Plan, TrialRecord
 from convlift.recipe import Recipe
-from convlift.study.budget import format_duration
 from convlift.study.candidates import CATALOGUE, SHORT, Candidate, LeftOut, candidates, limit_for
 from convlift.study.diagnose import Diagnosis, diagnose
 from convlift.study.interventions.joint import JOINT
@@ -25,16 +22,12 @@ from convlift.study.starting_points import StartingPoint
 from convlift.study.symptoms import Symptom
 
 DEAREST = 3.0  # a candidate may make a training this many times as dear
-PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
-MOST_PILOTS = 8
-DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
 ENOUGH_FOR_HALF = 25  # trainings: half of one is then at most 2% of the time
 HALF = "half of the images"
 SHARING = 10  # trainings that use one extraction of features, so that each carries that part of it
 REVISION_PART = 8  # one in so many places on the list is kept for the revision
 LEAST_BEFORE_REVISION = 4  # search runs: with fewer, which of them is the best is chance
 DOUBTED = 0.15  # probability of helping, below which the report calls a change harmful (evidence/verdicts.py)
-FEWEST = 3  # trainings in a campaign, one after the other: of the baseline, to search, of what ships
 
 
 def try_half(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> list[Plan]:
@@ -57,17 +50,20 @@ def halved(recipe: Recipe) -> Recipe:
     return recipe.edit(data={"images": 0.5 * recipe.data.images})
 
 
-def choose_candidates(study: Study, desk: Desk, start: StartingPoint, trainings: int) -> tuple[Candidate, ...]:
+def choose_candidates(study: Study, desk: Desk, start: StartingPoint, division: Division) -> tuple[Candidate, ...]:
     """The changes to be tried, from the symptoms of the start's own probe; the ledger keeps why, and why not others.
 
     An eighth of the list stays free for what the revision may add. Where the study brings a pool of its own, that is
-    tried as it is.
+    tried as it is; where there is no search, nothing is.
     """
-    if study.pool is not None:
-        desk.ledger.record("diagnosis", [])
-        desk.ledger.record("candidates", [candidate.name for candidate in study.pool])
+    trainings = division.trainings
+    if study.pool is not None or division.searches < 1:
+        found = _of_the_start(study, desk, start) if study.pool is None else ()
+        tried = study.pool if study.pool is not None and division.searches > 0 else ()
+        desk.ledger.record("diagnosis", [diagnosis.sentence for diagnosis in found])
+        desk.ledger.record("candidates", [candidate.name for candidate in tried])
         desk.ledger.record("left out", {})
-        return study.pool
+        return tried
     desk.ledger.record("priors", fingerprint(document(study.expectations or shipped_expectations())))
     found = _of_the_start(study, desk, start)
     limit = limit_for(trainings)
@@ -107,9 +103,12 @@ def _fitting(
     return candidates(start.recipe, study.facts, symptoms, limit, cost, DEAREST, study.expectations)
 
 
-def revision_is_due(study: Study, desk: Desk, division: "Division") -> bool:
-    """Whether the first third of the search has ended and the list of changes was not revised yet; a pool never is."""
-    ended = sum(record.outcome is not None for record in desk.ledger.trials("search"))
+def revision_is_due(study: Study, desk: Desk, division: Division, seen: Sequence[TrialRecord]) -> bool:
+    """Whether the first third of the search has ended and the list of changes was not revised yet; a pool never is.
+
+    seen: the trials of the search that may be looked at.
+    """
+    ended = sum(record.outcome is not None for record in seen)
     third = max(LEAST_BEFORE_REVISION, division.searches / 3)
     return study.pool is None and ended >= third and desk.ledger.recall("revision") is None
 
@@ -119,17 +118,18 @@ def revise_candidates(
     desk: Desk,
     start: StartingPoint,
     chosen: tuple[Candidate, ...],
-    belief_mean: NDArray[np.float64],
-    belief_probability: NDArray[np.float64],
+    believed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    seen: Sequence[TrialRecord],
 ) -> tuple[Candidate, ...]:
     """The list of changes, once revised: what the symptoms of the search call for is added at its end.
 
-    belief_mean, belief_probability (K,): of the chosen changes, from validation images alone. Nothing is taken off the
+    believed (K,) each: mean effect and probability of helping of the chosen changes, from validation images alone;
+    seen: the trials of the search that may be looked at. Nothing is taken off the
     list: what probably harms is hardly drawn any more, and stays declared, so that the correction for the number of
     changes counts it. The ledger's fact "revision" keeps the reasons, and gives a resumed campaign the same list.
     """
     if desk.ledger.recall("revision") is None:
-        desk.ledger.record("revision", _revision(study, desk, start, chosen, belief_mean, belief_probability))
+        desk.ledger.record("revision", _revision(study, desk, start, chosen, believed, seen))
     return revised(desk.ledger, chosen)
 
 
@@ -147,13 +147,14 @@ def _revision(
     desk: Desk,
     start: StartingPoint,
     chosen: tuple[Candidate, ...],
-    belief_mean: NDArray[np.float64],
-    belief_probability: NDArray[np.float64],
+    believed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    seen: Sequence[TrialRecord],
 ) -> dict[str, Any]:
     """What the fact "revision" holds. added: what answers a symptom that the run believed to be the best shows and the
     start did not, where no symptom speaks against it, the guard has no objection, and no level of its factor is
     probably harmful: the most promising of each factor, as many as the list has room for."""
-    ended = [r for r in desk.ledger.trials("search") if r.status == "finished"]
+    belief_mean, belief_probability = believed
+    ended = [r for r in seen if r.status == "finished"]
     worth = dict(zip((candidate.name for candidate in chosen), belief_mean, strict=True))
     best = max(ended, key=lambda record: sum(worth[name] for name in record.names), default=None)
     if best is None or best.outcome is None:
@@ -189,8 +190,11 @@ def _revision(
 
 
 def _is_guarded(desk: Desk, start: Recipe, candidate: Candidate) -> bool:
-    """Whether every augmentation that it adds has passed the guard at that strength; so too where none was asked."""
-    asked = desk.ledger.recall("guard", {"asked": []})["asked"]
+    """Whether every augmentation that it adds has passed the guard at that strength; so too where nobody guards."""
+    settled = desk.ledger.recall("guard")
+    if settled is None:
+        return True
+    asked = settled["asked"]
     passed = [
         entry["answers"][-1]["strengths"]
         for entry in asked
@@ -198,66 +202,4 @@ def _is_guarded(desk: Desk, start: Recipe, candidate: Candidate) -> bool:
         if entry["verdict"] == "kept" or (entry["verdict"] == "weakened" and len(entry["answers"]) > 1)
     ]
     raised = added(start, candidate.intervention.edit(start))
-    return not asked or all(any(each.get(name, 0.0) >= most for each in passed) for name, most in raised.items())
-
-
-@dataclass(frozen=True)
-class Division:
-    """trainings: how many of the start fit into the time that the probes left; pilots, finals: runs of the baseline
-    and of what ships; before: pilots that had ended by then."""
-
-    trainings: int
-    pilots: int
-    finals: int
-    before: int = 1
-
-    @property
-    def searches(self) -> int:
-        """How many trainings are left for the search."""
-        return self.trainings - (self.pilots - self.before) - self.finals
-
-
-def has_room(study: Study, desk: Desk, recipe: Recipe) -> bool:
-    """Whether a campaign that starts from this recipe fits into the time that is left."""
-    left = desk.left() - study.closing_seconds
-    return left >= FEWEST * study.seconds(recipe, desk.ledger.trials())
-
-
-def budget_for(study: Study, desk: Desk, each: float) -> float:
-    """The budget in seconds with which a start would have room whose trainings take `each`, by what is spent so far."""
-    return desk.budget_seconds - (desk.left() - study.closing_seconds) + FEWEST * each + 1
-
-
-def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
-    """How much the time buys, settled once. Raises BudgetError where that is no campaign."""
-    known = desk.ledger.recall("division")
-    if known is None:
-        records = desk.ledger.trials()
-        each = study.seconds(start.recipe, records)
-        left = desk.left() - study.closing_seconds
-        trainings = math.floor(left * desk.executor.capacity / each)
-        if not has_room(study, desk, start.recipe):
-            allow = budget_for(study, desk, each)
-            raise BudgetError(
-                f"budget {format_duration(desk.budget_seconds)} is too short: a training takes {each:.0f} s here, and "
-                f"{FEWEST} must fit; allow at least {format_duration(allow)}.",
-                allow,
-            )
-        cost = study.seconds(study.baseline, records) / each
-        pilots, finals = arms(trainings, cost, desk.executor.capacity)
-        before = len(desk.ledger.trials("pilot"))  # some ran beside the probes
-        known = [trainings, max(pilots, before), finals, before]
-        desk.ledger.record("division", known)
-    return Division(*known)
-
-
-def arms(trainings: int, pilot_cost: float, workers: int) -> tuple[int, int]:
-    """Pilots and final runs: the table's, more where they cost next to nothing.
-
-    No worker idles in the last round of finals; pilots that cost a fraction of a training are as many as PILOTS_SHARE
-    of the trainings pay for, since the gain's variance falls with both. Dear ones leave most of the time to the search.
-    """
-    pilots, finals = pilots_and_finals(trainings)
-    finals = min(math.ceil(finals / workers) * workers, max(1, trainings // 3))
-    cheap = min(MOST_PILOTS, int(PILOTS_SHARE * trainings / pilot_cost))
-    return min(max(pilots, cheap), 1 + int(DEAR_SHARE * trainings / pilot_cost)), finals
+    return all(any(each.get(name, 0.0) >= most for each in passed) for name, most in raised.items())

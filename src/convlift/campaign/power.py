@@ -8,7 +8,6 @@ from convlift.data.dataset import Dataset
 from convlift.evidence.images import Groups, assumed_design_effect, degrees_of_freedom, run_variance
 from convlift.evidence.metrics import typical_run
 from convlift.evidence.plan import Power
-from convlift.execute.desk import Desk
 
 ENOUGH = 5000  # labels that a made-up run is scored on
 
@@ -31,7 +30,7 @@ def power_before(study: Study, dataset: Dataset, runs: int = 2, folds: int = 1) 
     )
 
 
-def power_of(study: Study, _desk: Desk, judged: Judgement) -> Power:
+def power_of(study: Study, judged: Judgement) -> Power:
     """From the runs that were compared on the test."""
     return Power(
         n_test=judged.final.effective_images,

@@ -5,6 +5,7 @@ times. The answers enter the search as runs of another kind (`posterior.Scouts`)
 what ships and what is claimed rests on full trainings.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -35,15 +36,15 @@ def scout(study: Study, desk: Desk, space: Frozen) -> None:
     tier = Frozen(replace(space.start, recipe=recipe), recipe, kept, np.zeros(len(kept), bool))
 
     def left() -> float:
-        return ends - desk.ledger.seconds_used()
+        return math.inf if study.trainings else ends - desk.ledger.seconds_used()
 
     desk.take_up("scout", left())
-    full = False
+    full, most = False, int(ends) if study.trainings else MOST
     while not full or desk.running:
-        while desk.free and not full:
+        while desk.free and not full and _may_draw(study, desk):
             number = len(desk.ledger.trials("scout"))
             drawn = _draw(study, desk, tier, number)
-            full = number >= MOST or SLACK * study.seconds(drawn.recipe, desk.ledger.trials()) > left()
+            full = number >= most or SLACK * study.seconds(drawn.recipe, desk.ledger.trials()) > left()
             if not full:
                 desk.begin(study.plan("scout", drawn.recipe, number, drawn.names), left())
         if desk.running:
@@ -60,9 +61,15 @@ def scouts_of(study: Study, desk: Desk, space: Frozen) -> posterior.Scouts | Non
 
 def _settled(study: Study, desk: Desk, space: Frozen) -> tuple[list[str], float]:
     """The changes that are asked, none where the tier is not worth its time, and the second of the campaign at which it
-    ends. Settled once: predictions move, and a resumed campaign has less time left."""
+    ends; where trainings are counted, the number of scouts. Settled once: predictions move, and a resumed campaign has
+    less time left."""
     known = desk.ledger.recall("scouted")
-    if known is None:
+    if known is None and study.trainings:
+        seconds = SHARE * study.trainings * study.seconds(space.start.recipe, (), again=True)
+        number = int(seconds / study.seconds(head_only(space.start.recipe), (), again=True))
+        known = [_asked(study, desk, space, seconds), min(MOST, number)]
+        desk.ledger.record("scouted", known)
+    elif known is None:
         allowed = SHARE * (desk.left() - study.closing_seconds)
         known = [_asked(study, desk, space, allowed * desk.executor.capacity), desk.ledger.seconds_used() + allowed]
         desk.ledger.record("scouted", known)
@@ -84,11 +91,22 @@ def _ended(desk: Desk) -> list[TrialRecord]:
     return [record for record in desk.ledger.trials("scout") if record.is_evidence]
 
 
+def _seen(study: Study, desk: Desk, number: int) -> tuple[TrialRecord, ...]:
+    """As in the search (`loop.py`): where trainings are counted, those before the last `Study.lag`."""
+    trials = desk.ledger.trials("scout")
+    return trials[: max(0, number - study.lag)] if study.trainings else trials
+
+
+def _may_draw(study: Study, desk: Desk) -> bool:
+    number = len(desk.ledger.trials("scout"))
+    return not study.trainings or all(record.outcome is not None for record in _seen(study, desk, number))
+
+
 def _draw(study: Study, desk: Desk, tier: Frozen, number: int) -> Frozen:
     """The next scout's recipe, from the belief over the scouts alone; the first is the bare start."""
     if not number:
         return tier
-    ended = _ended(desk)
+    ended = [record for record in _seen(study, desk, number) if record.is_evidence]
     trials = study.trials(switches(tier, ended), ended)
     rng = np.random.default_rng([study.seed, 1, number])
     on, chain = posterior.draw(trials, priors(tier.candidates), groups(tier.candidates), rng)

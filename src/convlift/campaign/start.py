@@ -1,72 +1,60 @@
-"""Which network the search starts from: cheap probes of a few very different ones."""
+"""Which network the search starts from: cheap probes of a few very different ones, each sized to the time."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from convlift.campaign.plan import FEWEST as AFTER_EACH_OTHER
-from convlift.campaign.plan import MOST_PILOTS, budget_for, has_room
+from convlift.campaign.allocate import MOST_PILOTS, PILOT_MOST
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, TrialRecord
+from convlift.recipe import Recipe
 from convlift.study.budget import format_duration
 from convlift.study.starting_points import StartingPoint
 
 PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
 MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
-FEWEST = 5  # trainings that must fit for a start to be worth its probe: a better network is worth more than a search
-SHORTEST = 0.1  # a shorter training says nothing about the full one
+FEWEST = 5  # trainings that must fit for a fine-tuning start to get a probe of full length
+AFTER_EACH_OTHER = 3  # of them, one after the other
+FIRST_MOST = (
+    0.6  # of the time: what one pass of pretrained features may take, since it is the best that can be had early
+)
+ALONE_MOST = 0.5  # of the time: a run of the baseline where nothing else fits
+FIRST_LATEST = 0.5  # of the time: when the first trainings end, whatever was predicted
+ALONE_LATEST = 0.8  # the same where the baseline's is the only one that fits
+ONLY_MOST = 0.35  # of the time: the probe from scratch where no pretrained features fit
+LONG_MOST = 0.3  # of the time: a fine-tuning probe that is shortened
+SHORTEST = 0.1  # a shorter training says nothing about the full one, and is none where there is a better one
+LIGHTEST = 2e-3  # seconds an image: no pretrained network of the usual ones extracts its features faster on a core
+MOST_TO_PREDICT = 0.7  # of a training's time: with more for its predictions it would learn nothing
+LEAST = 0.002  # of a training: the shortest that is planned
+ADVICE = 3.0  # times as long as predicted is what a budget that was too short is advised to leave
 
 
 def choose_start(study: Study, desk: Desk) -> StartingPoint:
-    """Probe the starting points and take the best on validation.
+    """Probe the starting points and take the best on validation, whatever room that leaves for a search.
 
     The one choice that is made by single runs: the points are few and far apart, the probes never enter an estimate,
     and what the start gains is measured on the sealed test like everything else.
-    Raises BudgetError where the baseline takes too long, DataError where it cannot be trained: without it there is
-    nothing to measure a gain against.
+    Raises BudgetError where nothing could be trained in the time, DataError where nothing could be trained at all.
     """
     known = desk.ledger.recall("start")
     if known is not None:
         return _known(study, desk, known)
-    pilot = study.plan("pilot", study.baseline, 0)
-    cheapest = next((point for point in study.starts if point.recipe.architecture.kind == "pretrained"), None)
-    first = [pilot] + ([_probe(study, cheapest)] if cheapest else [])
-    records = desk.complete(first, lambda: 0.5 * desk.left())
-    _check_pilot(records[0], desk)
-    second = _second_probes(study, desk, records)
-    records += desk.complete(second + _pilots_beside(study, desk, second, records), lambda: 0.5 * desk.left())[
-        : len(second)
-    ]
-    # a better network that leaves no time to search is no start; where none leaves any, the quickest says what it needs
-    quickest = min(records, key=lambda record: study.seconds(record.recipe, records))
-    able = [record for record in records if has_room(study, desk, record.recipe)] or [quickest]
+    first = _first_trainings(study, desk)
+    second = _second_probes(study, desk, first)
+    beside = _pilots_beside(study, desk, second, first)
+    records = first + desk.complete(second + beside, lambda plan: FIRST_LATEST * _left(study, desk))
+    able = [record for record in records if _rank(study, record) > -math.inf]
+    if not able:
+        raise _nothing(study, desk, records)
     best = max(able, key=lambda record: _rank(study, record))
-    _keep_passed_over(study, desk, records, best)
     desk.ledger.record("start", [best.names[0] if best.role == "probe" else BASELINE, best.fingerprint])
     return _known(study, desk, desk.ledger.recall("start"))
 
 
-def _keep_passed_over(study: Study, desk: Desk, records: Sequence[TrialRecord], best: TrialRecord) -> None:
-    """Write down, and say, which better network was no start because the time left for it was too short."""
-    first = max(records, key=lambda record: _rank(study, record))
-    if _rank(study, first) <= _rank(study, best):
-        return
-    each = study.seconds(first.recipe, records)
-    allow = format_duration(math.ceil(budget_for(study, desk, each)))
-    known = [first.names[0] if first.role == "probe" else BASELINE, study.score_points(first), study.score_points(best)]
-    desk.ledger.record("passed over", [*known, each, allow])
-
-
-def passed_over_in_words(kept: list[Any]) -> str:
-    """The note of a start that was passed over, for a report."""
-    name, score, chosen, each, allow = kept
-    return (
-        f"The search did not start from {name}, whose first training scored {score / 100:.3f} in validation where the "
-        f"start's scored {chosen / 100:.3f}: one training takes {each:.0f} s here, and {AFTER_EACH_OTHER} of them must "
-        f"fit into what the probes leave. --budget {allow} in another run folder leaves room for it."
-    )
+def _left(study: Study, desk: Desk) -> float:
+    return max(0.0, desk.left() - study.closing_seconds)
 
 
 def _known(study: Study, desk: Desk, kept: list[str]) -> StartingPoint:
@@ -86,12 +74,58 @@ def _probe(study: Study, point: StartingPoint, fidelity: float = 1.0) -> Plan:
     return study.plan("probe", point.recipe, number, (point.name,), fidelity)
 
 
+def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
+    """One pass of pretrained features where it fits, and the first run of the baseline, or the part of it that fits.
+
+    Settled once: a resumed campaign has less time, and keeps what it has. With several workers the baseline begins
+    before the seconds that it takes to load a pretrained network and count its multiply-adds.
+    """
+    cheapest = next((point for point in study.starts if point.recipe.architecture.kind == "pretrained"), None)
+    may_fit = cheapest is not None and LIGHTEST * _images(study) <= FIRST_MOST * _left(study, desk)
+    settled = desk.ledger.recall("first probes")
+    part = settled[1] if settled else _part_of_the_baseline(study, desk, may_fit)
+    pilot = study.plan("pilot", study.baseline, 0, fidelity=part)
+    latest = FIRST_LATEST if may_fit else ALONE_LATEST
+
+    def seconds(plan: Plan) -> float:
+        return latest * _left(study, desk)
+
+    if may_fit and desk.executor.capacity > 1:
+        desk.start(pilot, seconds)
+    if settled is None:
+        fits = may_fit and study.seconds(cheapest.recipe, ()) <= FIRST_MOST * _left(study, desk) if cheapest else False
+        settled = [fits, part]
+        desk.ledger.record("first probes", settled)
+    probe = [_probe(study, cheapest)] if cheapest and settled[0] else []
+    return desk.complete([*probe, pilot], seconds)
+
+
+def _part_of_the_baseline(study: Study, desk: Desk, may_fit: bool) -> float:
+    most = PILOT_MOST if may_fit else ALONE_MOST
+    return sized(study, study.baseline, most * _left(study, desk)) or LEAST
+
+
+def _images(study: Study) -> int:
+    return study.facts.training_images + study.pace.held_out_images
+
+
+def sized(study: Study, recipe: Recipe, seconds: float, records: Sequence[TrialRecord] = ()) -> float:
+    """The fidelity at which a training fits into so many seconds: 1 where all of it does, 0 where hardly more than its
+    predictions do."""
+    whole, predicting = study.seconds(recipe, records), study.pace.evaluation_seconds(recipe)
+    if whole + predicting <= seconds:
+        return 1.0
+    if predicting > MOST_TO_PREDICT * seconds:
+        return 0.0
+    return round(min(1.0, max(LEAST, 0.9 * (seconds - predicting) / whole)), 3)
+
+
 def _second_probes(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -> list[Plan]:
     """The other probes, settled once: what is worth its time follows from how much of it is left."""
     settled = desk.ledger.recall("probes")
     if settled is None:
-        cheapest = [record.names[0] for record in records if record.role == "probe"]
-        others = [point for point in study.starts if point.name not in cheapest]
+        tried = [record.names[0] for record in records if record.role == "probe"]
+        others = [point for point in study.starts if point.name not in tried]
         settled = {point.name: worth for point in others if (worth := _fidelity(study, desk, point, records))}
         desk.ledger.record("probes", settled)
     return [_probe(study, point, settled[point.name]) for point in study.starts if point.name in settled]
@@ -102,39 +136,58 @@ def _pilots_beside(study: Study, desk: Desk, probes: list[Plan], records: tuple[
     every one narrows the gain's interval."""
     number = desk.ledger.recall("pilots beside probes")
     if number is None:
-        seconds = [study.seconds(probe.recipe, records, probe.fidelity) for probe in probes]
-        longest = max(seconds, default=0.0)
-        idle = desk.executor.capacity * longest - sum(seconds)
-        each = study.seconds(study.baseline, records)
-        number = min(MOST_PILOTS - 1, int(idle / each)) if each <= longest else 0
+        number = 0 if study.trainings else _idle_pilots(study, desk, probes, records)
         desk.ledger.record("pilots beside probes", number)
     return [study.plan("pilot", study.baseline, 1 + beside) for beside in range(number)]
 
 
+def _idle_pilots(study: Study, desk: Desk, probes: list[Plan], records: tuple[TrialRecord, ...]) -> int:
+    seconds = [study.seconds(probe.recipe, records, probe.fidelity) for probe in probes]
+    longest = max(seconds, default=0.0)
+    idle = desk.executor.capacity * longest - sum(seconds)
+    each = study.seconds(study.baseline, records)
+    return min(MOST_PILOTS - 1, int(idle / each)) if each <= longest else 0
+
+
 def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[TrialRecord, ...]) -> float:
-    """How much of a training its probe should be: from scratch it is shortened, in two phases it cannot be; or 0."""
-    alone = study.seconds(point.recipe, records)
+    """How much of a training its probe should be; 0 where it is none."""
+    if study.trainings:
+        return 1.0
+    left = _left(study, desk)
+    is_alone = not any(r.role == "probe" and _rank(study, r) > -math.inf for r in records)
     if point.recipe.architecture.kind == "convnet":
         allowed = min(PROBE_SHARE * desk.executor.capacity, MOST_OF_BUDGET) * desk.budget_seconds
-        fidelity = round(min(1.0, allowed / alone), 3)
-        return fidelity if fidelity >= SHORTEST else 0.0
-    again, left = study.seconds(point.recipe, records, again=True), desk.left() - study.closing_seconds
+        allowed = min(max(allowed, ONLY_MOST * left) if is_alone else allowed, FIRST_LATEST * left)
+        fidelity = sized(study, point.recipe, allowed, records)
+        return fidelity if fidelity >= (LEAST if is_alone else SHORTEST) else 0.0
+    if is_alone:  # not even the features fit
+        return 0.0
+    alone, again = study.seconds(point.recipe, records), study.seconds(point.recipe, records, again=True)
     is_worth_it = left * desk.executor.capacity - alone >= (FEWEST - 1) * again
-    return 1.0 if is_worth_it and left - alone >= AFTER_EACH_OTHER * again else 0.0
+    if is_worth_it and left - alone >= AFTER_EACH_OTHER * again:
+        return 1.0
+    fidelity = sized(study, point.recipe, LONG_MOST * left, records)
+    return fidelity if fidelity >= SHORTEST else 0.0
 
 
 def _rank(study: Study, record: TrialRecord) -> float:
+    """Its validation score, or minus infinity where it trained nothing."""
     score = study.score_points(record)
-    return score if score == score else -math.inf
+    has_trained = record.outcome is not None and bool(record.outcome.curve)
+    return score if score == score and has_trained else -math.inf
 
 
-def _check_pilot(pilot: TrialRecord, desk: Desk) -> None:
-    outcome = pilot.outcome
-    if outcome is not None and outcome.status == "stopped":
-        raise BudgetError(
-            f"budget {format_duration(desk.budget_seconds)} is too short: one training of the baseline takes more than "
-            f"{outcome.seconds:.0f} s here; allow at least ten times as much.",
-            10.0 * outcome.seconds,
+def _nothing(study: Study, desk: Desk, records: Sequence[TrialRecord]) -> BudgetError | DataError:
+    """Why there is no network at all: the time was too short, or every training failed."""
+    ended = [record for record in records if record.outcome is not None]
+    if any(record.status == "stopped" for record in ended):
+        needed = min(study.seconds(p.recipe, (), LEAST) + study.pace.evaluation_seconds(p.recipe) for p in study.points)
+        used = desk.ledger.seconds_used()
+        allow = math.ceil(max(2.0 * desk.budget_seconds, used + study.closing_seconds + ADVICE * (needed + used)))
+        return BudgetError(
+            f"budget {format_duration(desk.budget_seconds)} was over before the shortest training of any network had "
+            f"begun; the same command with --budget {format_duration(allow)} goes on.",
+            float(allow),
         )
-    if outcome is not None and outcome.status in ("failed", "diverged"):
-        raise DataError(f"the baseline could not be trained: {outcome.reason}.")
+    reason = ended[-1].outcome.reason if ended and ended[-1].outcome else "no training ended"
+    return DataError(f"no network could be trained on these images; the baseline: {reason}.")

@@ -13,7 +13,7 @@ from convlift.evidence import posterior
 from convlift.evidence.images import Groups, accuracy_variance, effective_number, run_variance
 from convlift.evidence.metrics import ACCURACY, AUROC, Metric
 from convlift.ledger.records import Plan, Role, TrialRecord
-from convlift.outcome import NO_PROBABILITIES
+from convlift.outcome import NO_PROBABILITIES, EpochReport
 from convlift.recipe import Recipe
 from convlift.study.candidates import Candidate
 from convlift.study.intervention import Facts
@@ -25,6 +25,7 @@ from convlift.trial.answer import Call
 BASELINE = "baseline"
 CHANCE = 0.5  # AUROC of a network that has learned nothing
 COLLAPSED = 0.5  # of the way from there to the best run: what learns less has come to nothing
+MOST_LAG, TRAININGS_A_LAG = 7, 8
 UNTRIED = 0.8  # accuracy that is assumed before any run
 
 
@@ -35,7 +36,8 @@ class Study:
     network for questions about augmentations (guard.py), None for none; metric: what is to be raised;
     pool: the changes to be tried instead of the catalogue's, unweighed and unguarded; expectations: what past campaigns
     lead one to expect of changes, None for those that come with the package;
-    validation_groups (n,), test_groups (nt,): which images belong together, None where each stands alone."""
+    validation_groups (n,), test_groups (nt,): which images belong together, None where each stands alone.
+    trainings: how many the campaign has, whatever they take, 0 where its time is given instead."""
 
     baseline: Recipe
     baseline_name: str
@@ -52,8 +54,16 @@ class Study:
     metric: Metric = ACCURACY
     validation_groups: Groups = None
     test_groups: Groups = None
+    trainings: int = 0
     _known: dict[bytes, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _areas: dict[bytes, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def lag(self) -> int:
+        """Where trainings are counted, the k-th recipe is drawn from the trials before the last `lag` ones, whichever
+        end first: as many as eight run at once, and the same recipes are drawn on every machine (up to eight at once
+        cost the search nothing, simulated)."""
+        return min(MOST_LAG, max(1, self.trainings // TRAININGS_A_LAG))
 
     @property
     def points(self) -> tuple[StartingPoint, ...]:
@@ -129,17 +139,32 @@ class Study:
         """What a training will take, from those that ended; again: when what can be stored is stored already."""
         return self.pace.seconds(
             recipe,
-            [
-                Timed(
-                    record.recipe,
-                    record.fidelity,
-                    record.outcome.seconds,
-                    sum(epoch.seconds for epoch in record.outcome.curve),
-                    sum(epoch.seconds for epoch in record.outcome.curve if epoch.phase == "fine-tune"),
-                )
-                for record in records
-                if record.outcome is not None and record.status == "finished"
-            ],
+            [timed for record in records if (timed := self._timed(record)) is not None],
             fidelity,
             again=again,
         )
+
+    def _timed(self, record: TrialRecord) -> Timed | None:
+        """What a trial says of the machine's speed; one that the clock stopped, by the part that it got through."""
+        outcome = record.outcome
+        if outcome is None or record.status not in ("finished", "stopped") or not outcome.curve:
+            return None
+        tuned = [epoch for epoch in outcome.curve if epoch.phase == "fine-tune"]
+        first = [epoch for epoch in outcome.curve if epoch.phase != "fine-tune"]
+        whole = record.status == "finished"
+        return Timed(
+            record.recipe,
+            record.fidelity,
+            outcome.seconds,
+            sum(epoch.seconds for epoch in outcome.curve),
+            sum(epoch.seconds for epoch in tuned),
+            1.0 if whole else self._done(record, first),
+            1.0 if whole else self._done(record, tuned),
+        )
+
+    def _done(self, record: TrialRecord, epochs: Sequence[EpochReport]) -> float:
+        """The share of a phase that a stopped trial got through."""
+        if not epochs:
+            return 0.0
+        images = max(1.0, record.recipe.data.images * self.facts.training_images)
+        return min(1.0, sum(images if e.images is None else e.images for e in epochs) / (images * epochs[0].epochs))

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.data.depth import MOST, range_of, to_bytes
+from convlift.data.findings import range_findings
 from convlift.data.items import Item, Split, printable, validation_as_test
 from convlift.errors import DataError
 from convlift.outcome import Finding
@@ -23,7 +25,10 @@ _IDX_SPLITS: dict[str, Split] = {"train": "train", "t10k": "test"}
 
 @dataclass(frozen=True, eq=False)
 class ArraySource:
-    """Images held in memory. parts: uint8 (n, H, W) or (n, H, W, C), one a split; ends: their running totals."""
+    """Images held in memory. parts: uint8 (n, H, W) or (n, H, W, C), one a split; ends: their running totals.
+
+    value_range: the value that became 255, where the arrays were deeper than bytes.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -31,6 +36,7 @@ class ArraySource:
     findings: tuple[Finding, ...]
     parts: tuple[NDArray[np.uint8], ...]
     ends: tuple[int, ...]
+    value_range: float | None = None
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Pixels of one image, uint8 (H, W) or (H, W, C)."""
@@ -59,9 +65,15 @@ def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None) -> Ar
         for split, labels in flat.items()
         for row, label in enumerate(labels)
     )
-    pixels = _as_uint8([images for images, _ in renamed.values()], name)
+    pixels, value_range = _as_uint8({split: images for split, (images, _) in renamed.items()}, name)
     ends = tuple(int(end) for end in np.cumsum([len(part) for part in pixels]))
-    return ArraySource(name, classes, items, (finding,) if finding else (), pixels, ends)
+    findings = [finding] if finding else []
+    if value_range:
+        highs = {
+            f"the {split or 'image'} array": float(part.max()) for split, (part, _) in renamed.items() if part.size
+        }
+        findings += range_findings(value_range, highs, "arrays")
+    return ArraySource(name, classes, items, tuple(findings), pixels, ends, value_range)
 
 
 def _flat_labels(labels: NDArray[Any], n: int, name: str) -> NDArray[Any]:
@@ -77,29 +89,41 @@ def _flat_labels(labels: NDArray[Any], n: int, name: str) -> NDArray[Any]:
     return labels
 
 
-def _as_uint8(parts: list[NDArray[Any]], name: str) -> tuple[NDArray[np.uint8], ...]:
-    """All parts on one scale of 0..255; the scale is read from the type and the range over all parts together."""
-    for images in parts:
+def _as_uint8(
+    parts: Mapping[Split | None, NDArray[Any]], name: str
+) -> tuple[tuple[NDArray[np.uint8], ...], float | None]:
+    """All parts on one scale of 0..255, by the range over all of them together; and the value that became 255.
+
+    That is None where they are bytes or floats in 0 to 1.
+    """
+    arrays = list(parts.values())
+    for images in arrays:
         if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))) or 0 in images.shape[1:]:
+            bands = f" ({images.shape[3]} bands)" if images.ndim == 4 else ""
             raise DataError(
-                f"{name} has images of shape {images.shape}; (N, H, W), (N, H, W, 1) or (N, H, W, 3) is needed. "
+                f"{name} has images of shape {images.shape}{bands}; (N, H, W), (N, H, W, 1) or (N, H, W, 3) is needed. "
                 "Transpose channels to the end, and drop an alpha channel."
             )
         if images.dtype.kind not in "iubf":
             raise DataError(f"{name} has images of type {images.dtype}; whole numbers or floats are needed.")
-    if all(images.dtype == np.uint8 for images in parts):
-        return tuple(parts)
-    filled = [images for images in parts if images.size]
+    if all(images.dtype == np.uint8 for images in arrays):
+        return tuple(arrays), None
+    filled = [images for images in arrays if images.size]
     low = min((float(images.min()) for images in filled), default=0.0)
     high = max((float(images.max()) for images in filled), default=0.0)
-    unit = all(images.dtype.kind in "fb" for images in parts) and high <= 1
-    if not (low >= 0 and high <= 65535) or (high > 255 and any(images.dtype.kind == "f" for images in parts)):
+    if not (low >= 0 and high <= MOST):
         raise DataError(
-            f"{name} has pixels from {low:g} to {high:g}; floats must lie in 0 to 1 or 0 to 255, "
-            "whole numbers in 0 to 255 or 0 to 65535. Save the images before any normalization."
+            f"{name} has pixels from {low:g} to {high:g}; floats must lie in 0 to 1 or, as whole numbers, from 0 up. "
+            "Save the images before any normalization."
         )
-    factor = 255.0 if unit else 1.0 if high <= 255 else 1 / 257
-    return tuple(np.rint(images * factor).astype(np.uint8) for images in parts)
+    if all(images.dtype.kind in "fb" for images in arrays) and high <= 1:
+        return tuple(to_bytes(images, 1.0) for images in arrays), None
+    if high > 255 and (narrow := [split for split, images in parts.items() if images.dtype == np.uint8]):
+        raise DataError(
+            f"the {narrow[0]} images of {name} are bytes, while others reach {high:g}; save all parts in one type."
+        )
+    value_range = range_of([high])
+    return tuple(to_bytes(images, value_range or 255.0) for images in arrays), value_range
 
 
 def open_npz(path: Path) -> ArraySource:

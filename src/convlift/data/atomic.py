@@ -16,11 +16,19 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}~{socket.gethostname()}~{os.getpid()}~{secrets.token_hex(4)}")
 
 
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut from now on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def publish(temporary: Path, folder: Path, is_whole: Callable[[Path], bool]) -> None:
     """Give a finished folder its name. Another process may have been first, or an old folder may be damaged."""
     for path in temporary.iterdir():  # before the folder gets its name, or a power cut could leave it half-written
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(path)
     try:
         os.replace(temporary, folder)
     except OSError:

@@ -1,43 +1,30 @@
 """From the bytes of an image file to the square array that a network sees. Training and prediction share it."""
 
 import io
+import re
 import struct
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from convlift.data.config import LETTERBOX_FILL, Resize
+from convlift.data.depth import Deep, deep_values, highest, is_unit, to_bytes
+from convlift.data.formats import FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
 from convlift.data.items import printable
+from convlift.data.traits import Traits, quality_of
 from convlift.errors import UnreadableImage
 
-# an allowlist: Pillow would otherwise hand EPS to Ghostscript and open forty formats nobody has tested here
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 MAX_PIXELS = 64_000_000  # read from the header; Pillow alone stops at 179 million
 SHORTER_SIDE, LONGER_SIDE = 256, 1024  # nothing larger is kept, in pixels
+FULL_RANGE = 65535.0  # of 16 bits, where no data set says otherwise
 
-_MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (0, b"GIF8", "GIF"),
-    (0, b"BM", "BMP"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (8, b"WEBP", "WEBP"),
-    *((0, b"P%d" % n, "PPM") for n in range(1, 7)),
-    (0, b"%PDF", "PDF document"),
-    (0, b"%!PS", "EPS drawing"),
-    (0, b"SIMPLE  =", "FITS file"),
-    (0, b"8BPS", "Photoshop file"),
-    (0, b"PK\3\4", "ZIP archive"),
-    (0, b"\x1f\x8b", "gzip archive"),
-    (4, b"ftyphei", "HEIC image"),
-    (4, b"ftypmif", "HEIC image"),
-    (4, b"ftypavif", "AVIF image"),
-    (0, b"\0\0\0\x0cjP", "JPEG 2000 image"),
-    (0, b"version https://git-lfs", "Git LFS pointer"),
-)
+# what is done where an image is transparent: laid on white or black, or shown as if it were not
+Alpha = Literal["white", "black", "ignore"]
+ALPHAS: tuple[Alpha, ...] = ("white", "black", "ignore")
+_MASK = 0.5  # of a band's values are 0 or 255 where it says what is transparent; of a photograph's, few are
 
 _ORIENTATION = 0x0112  # EXIF's tag, and what undoes each of its values
 _TURNS = {
@@ -53,61 +40,117 @@ _TURNS = {
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """pixels: uint8 (H, W, C), C = 1 where every pixel is grey, else 3. notes: what was done to the file's pixels."""
+    """pixels: uint8 (H, W, C), C = 1 where every pixel is grey, else 3. notes: what was done to the file's pixels.
+
+    deep: the values before they were scaled, where the file has more than 8 bits; traits: what the file looks like
+    from outside, None for an array.
+    """
 
     pixels: NDArray[np.uint8]
     notes: tuple[str, ...]
+    deep: Deep | None = None
+    traits: Traits | None = None
 
 
-def sniff(content: bytes) -> str:
-    """What a file is by its first bytes, whatever its name says: a name in FORMATS, or words for a reader."""
-    if not content:
-        return "empty file"
-    for offset, magic, name in _MAGIC:
-        if content[offset : offset + len(magic)] == magic:
-            return name
-    head = content[:512].lstrip().lower()
-    if head.startswith((b"<!doctype html", b"<html")):
-        return "HTML page"
-    if b"<svg" in head:
-        return "SVG drawing"
-    is_text = not any(byte < 9 or 13 < byte < 32 for byte in content[:512])
-    return "text file" if is_text else "unknown kind of file"
+def decode(content: bytes, value_range: float | None = None, alpha: Alpha = "white") -> Decoded:
+    """Decode wholly, turn upright, composite, and limit the size. Raises UnreadableImage with the reason.
 
-
-def decode(content: bytes) -> Decoded:
-    """Decode wholly, turn upright, composite on white, and limit the size. Raises UnreadableImage with the reason.
-
+    value_range: the value that becomes 255 in files of more than 8 bits, as the data set has it (`data/depth.py`);
+    None where it has no such files, then 65535. Floats in 0 to 1 become 0 to 255 whatever it is.
     Shorter side at most 256 pixels and longer side at most 1024 afterwards (bicubic, antialiased).
     """
-    kind = sniff(content)
-    if kind not in FORMATS:
-        raise UnreadableImage(f"{kind}, not one of {', '.join(FORMATS)}")
+    image, notes, deep, traits = _opened(content, value_range)
+    flat = _image(_scaled(deep, value_range, alpha, notes)) if deep is not None else _to_eight_bits(image, alpha, notes)
+    return _finished(flat, notes, deep, traits)
+
+
+def from_array(image: Deep, value_range: float | None = None) -> Decoded:
+    """The same for an image that is an array already: (H, W), (H, W, 1) or (H, W, 3), of any number.
+
+    Raises UnreadableImage where values are below 0 or not finite.
+    """
+    if image.dtype == np.uint8:
+        return _finished(_image(image), [], None, None)
+    notes: list[str] = []
+    values = image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    return _finished(_image(_scaled(values, value_range, "ignore", notes)), notes, values, None)
+
+
+def is_deep(content: bytes) -> bool:
+    """Whether a file says that it has more than 8 bits a value; False for what is no image."""
+    return content[:2] != b"\xff\xd8" and read_header(content, sniff(content)).bits > 8
+
+
+def deep_maximum(content: bytes) -> float | None:
+    """The largest value in a file for which `is_deep`; None where it has no more than 8 bits after all, cannot be read,
+    or holds floats in 0 to 1."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise UnreadableImage(f"{width} x {height}: over {MAX_PIXELS // 1_000_000} million pixels")
-            notes = ["first frame"] if getattr(image, "is_animated", False) else []
-            image.load()
-            upright = _upright(image, notes)
-            flat = _to_eight_bits(upright, notes)
+        deep = _opened(content, FULL_RANGE)[2]
+        return None if deep is None or is_unit(deep) else highest(deep)
     except UnreadableImage:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImage(f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read") from error
-    except Exception as error:  # on broken files Pillow raises nearly anything, SyntaxError included
-        raise UnreadableImage(f"broken {kind}: {printable(str(error)) or type(error).__name__}") from error
+        return None
+
+
+def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Traits | None) -> Decoded:
     if min(flat.size) < 8 or max(flat.size) > 8 * min(flat.size):
         notes.append("odd shape")
     pixels = _drop_grey(np.asarray(_limited(flat)))
-    return Decoded(pixels, tuple(notes) + (("grey",) if pixels.shape[2] == 1 else ()))
+    if (pixels[-1, -1] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
+        notes.append("flat")
+    return Decoded(pixels, tuple(notes) + (("grey",) if pixels.shape[2] == 1 else ()), deep, traits)
 
 
-def from_array(image: NDArray[np.uint8]) -> Decoded:
-    """The same for an image that is an array already: uint8 (H, W), (H, W, 1) or (H, W, 3)."""
-    pixels = _drop_grey(np.asarray(_limited(_image(image))))
-    return Decoded(pixels, ("grey",) if pixels.shape[2] == 1 else ())
+def _opened(content: bytes, value_range: float | None) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+    """The loaded upright image, notes, its values where they are deeper than 8 bits, and its traits."""
+    kind = sniff(content)
+    if kind not in FORMATS:
+        raise UnreadableImage(f"{kind}, not one of {', '.join(FORMATS)}")
+    header = read_header(content, kind)
+    if header.bands > MOST_BANDS:
+        raise UnreadableImage(f"{kind} with {header.bands} bands; colour, grey and a transparent band are read")
+    try:
+        try:
+            return _load(content, header)
+        except ValueError as error:
+            if kind != "PNG" or "MAX_TEXT" not in str(error):
+                raise
+            return _load(without_text(content), header)  # more text than Pillow takes: it is not needed
+    except UnreadableImage:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+        raise UnreadableImage(f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read") from error
+    except Exception as error:  # on broken files Pillow raises nearly anything, SyntaxError included
+        raise UnreadableImage(_fault(content, kind, header, error)) from error
+
+
+def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+    image: Image.Image
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise UnreadableImage(f"{width} x {height}: over {MAX_PIXELS // 1_000_000} million pixels, the most read")
+        notes = ["first frame"] if getattr(image, "is_animated", False) else []
+        traits = Traits(image.format or "", image.mode, width, height, quality_of(image))
+        image.load()
+        turn = _turn(image)
+        deep = deep_values(image, content, header.bits > 8)
+        if turn is not None:
+            notes.append("rotated")
+            deep = None if deep is None else _turned(deep, turn)
+            image = image.transpose(turn) if deep is None else image
+        return image, notes, deep, traits
+
+
+def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:
+    """Why a file cannot be decoded: what it is where that is not read, else what the decoder says is broken."""
+    if kind == "JPEG" and (bits := jpeg_bits(content)) != 8:
+        return f"JPEG of {bits} bits a value; 8 are read"
+    text = re.sub(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>", "", printable(str(error))).strip()
+    if isinstance(error, UnidentifiedImageError):
+        if kind == "TIFF" and (header.bands not in (1, 3, 4) or header.bits not in (1, 2, 4, 8, 16)):
+            return f"TIFF with {header.bands} bands of {header.bits} bits, which is not read"
+        text = "its header makes no sense"
+    return f"broken {kind}: {text or type(error).__name__}"
 
 
 def square(pixels_HWC: NDArray[np.uint8], channels: int, resolution: int, policy: Resize) -> NDArray[np.uint8]:
@@ -155,7 +198,7 @@ def _centre(size: tuple[int, int], resolution: int) -> tuple[float, float, float
     return left, top, left + resolution * scale, top + resolution * scale
 
 
-def _image(pixels: NDArray[np.uint8]) -> Image.Image:
+def _image(pixels: NDArray[Any]) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
@@ -171,32 +214,42 @@ def _drop_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) or (H, W, C) -> (H, W, 1) where the three channels agree everywhere, else (H, W, 3)."""
     if pixels.ndim == 2:
         return pixels[:, :, None]
+    if (pixels[0] != pixels[0, :, :1]).any():  # most colour shows in the first row
+        return pixels
     first = pixels[:, :, :1]
     return first if (pixels == first).all() else pixels
 
 
-def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-        return image  # a broken EXIF block says nothing about the pixels
-    if turn is None:
-        return image
-    notes.append("rotated")
-    return image.transpose(turn)
+        return None  # a broken EXIF block says nothing about the pixels
 
 
-def _to_eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Any mode -> L or RGB. Plain convert() turns 16-bit images white, floats black, and shows what alpha hides."""
-    if image.mode.startswith("I"):
-        return _scaled(np.asarray(image), 65535, "16 bit", notes)
-    if image.mode == "F":
-        return _scaled(np.asarray(image), 1, "float", notes)
+def _turned(values: Deep, turn: Image.Transpose) -> Deep:
+    """As Image.transpose, for (H, W) or (H, W, C) of any type."""
+    turned: dict[Image.Transpose, Any] = {
+        Image.Transpose.FLIP_LEFT_RIGHT: lambda: values[:, ::-1],
+        Image.Transpose.ROTATE_180: lambda: np.rot90(values, 2),
+        Image.Transpose.FLIP_TOP_BOTTOM: lambda: values[::-1],
+        Image.Transpose.TRANSPOSE: lambda: values.swapaxes(0, 1),
+        Image.Transpose.ROTATE_270: lambda: np.rot90(values, 3),
+        Image.Transpose.TRANSVERSE: lambda: np.rot90(values, 2).swapaxes(0, 1),
+        Image.Transpose.ROTATE_90: lambda: np.rot90(values),
+    }
+    result: Deep = turned[turn]()
+    return result
+
+
+def _to_eight_bits(image: Image.Image, alpha: Alpha, notes: list[str]) -> Image.Image:
+    """Any mode of 8 bits or fewer -> L or RGB. Plain convert() shows what alpha hides."""
     if image.has_transparency_data:
         layered = image.convert("RGBA")
-        if layered.getchannel("A").getextrema() != (255, 255):
-            notes.append("alpha")
-            layered = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
+        if (seen := _how_transparent(layered.getchannel("A"), notes)) and alpha != "ignore":
+            layered = Image.alpha_composite(Image.new("RGBA", layered.size, alpha), layered)
+        elif seen:
+            notes.append("alpha ignored")
         return layered.convert("RGB")
     if image.mode in ("1", "L"):
         return image.convert("L")
@@ -205,10 +258,40 @@ def _to_eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
     return image.convert("RGB")
 
 
-def _scaled(values: NDArray[np.generic], top: int, note: str, notes: list[str]) -> Image.Image:
-    wide = values.astype(np.float64)
-    # written so that NaN fails it too
-    if not (wide.min() >= 0 and wide.max() <= top):
-        raise UnreadableImage(f"{note} image with values from {wide.min():g} to {wide.max():g}; 0 to {top} is needed")
-    notes.append(note)
-    return Image.fromarray(np.rint(wide * (255 / top)).astype(np.uint8))
+def _how_transparent(band: Image.Image, notes: list[str]) -> bool:
+    """Whether a fourth band hides anything. One that looks like a photograph, such as an infrared band that was marked
+    as alpha, does not."""
+    low, high = band.getextrema()
+    if low == 255:
+        return False
+    counts = band.histogram()
+    if low != high and counts[0] + counts[255] < _MASK * sum(counts):
+        notes.append("fourth band")
+        return False
+    notes.append("clear" if high == 0 else "alpha")
+    return True
+
+
+def _scaled(values: Deep, value_range: float | None, alpha: Alpha, notes: list[str]) -> NDArray[np.uint8]:
+    """Values of more than 8 bits -> (H, W) or (H, W, 3) uint8, by the range of the data set."""
+    high = highest(values)
+    if is_unit(values):
+        notes += ["float"] + (["unit float"] if value_range is not None and high else [])
+        top = 1.0
+    elif values.dtype.kind == "f" and value_range is None:
+        raise UnreadableImage(f"float image with values from {values.min():g} to {high:g}; 0 to 1 is needed")
+    else:
+        notes.append("float" if values.dtype.kind == "f" else "16 bit")
+        top = value_range or FULL_RANGE
+        if high > top:
+            notes.append("outside range")
+    if values.ndim == 2 or values.shape[2] == 3:
+        return to_bytes(values, top)
+    # a transparent band has the file's own range, whatever that of the colours is
+    band = Image.fromarray(to_bytes(values[:, :, -1], 1.0 if top == 1.0 else FULL_RANGE))
+    colour = to_bytes(values[:, :, :-1] if values.shape[2] == 4 else values[:, :, 0], top)
+    if not _how_transparent(band, notes) or alpha == "ignore":
+        return colour
+    layered = Image.fromarray(colour).convert("RGBA")
+    layered.putalpha(band)
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", layered.size, alpha), layered).convert("RGB"))

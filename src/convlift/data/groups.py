@@ -2,6 +2,7 @@
 as independent witnesses."""
 
 import csv
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ _TABLE = re.compile(r"(?P<file>.+\.csv):(?P<column>[^:/\\]+)", re.IGNORECASE | r
 
 
 def read_groups(group_from: str, keys: Sequence[str]) -> NDArray[np.int64]:
-    """The group's number of every image (N,), in the order of the groups' names.
+    """The group's number of every image (N,): a hash of the group's name, so that it stays when other groups are added.
 
     group_from: FILE.csv:COLUMN is a table, anything else a regular expression with one capture group that is searched
     for in each image's path. keys: the images' paths relative to the data folder.
@@ -40,8 +41,8 @@ def read_groups(group_from: str, keys: Sequence[str]) -> NDArray[np.int64]:
             f"{len(lost)} of {len(keys)} images have no group by --group-from {printable(group_from)}, such as "
             f"{lost[0]}; every image needs one. {_remedy(bool(table))}"
         )
-    numbers: NDArray[np.int64] = np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
-    return numbers
+    numbers = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2 for name in {*names}}
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 def _remedy(is_table: bool) -> str:

@@ -31,6 +31,10 @@ class Source(Protocol):
     def items(self) -> tuple[Item, ...]: ...
     @property
     def findings(self) -> tuple[Finding, ...]: ...
+    @property
+    def value_range(self) -> float | None:
+        """The value that became 255, where the reader scaled deeper values itself; None where files are as they are."""
+        ...
 
     def read(self, index: int) -> bytes | NDArray[np.uint8]:
         """The file's bytes, or the uint8 pixels (H, W) or (H, W, C). Raises OSError where a file has vanished."""

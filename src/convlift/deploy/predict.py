@@ -1,44 +1,65 @@
 """A model folder as something that names images: the same decoding and resizing as in training, then the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from convlift.augment.pipeline import normalize
 from convlift.data.config import Resize
-from convlift.data.decode import decode, from_array, square
-from convlift.data.items import printable
+from convlift.data.decode import square
 from convlift.deploy.folder import CONFIG, RECIPE, ModelConfig, read_model_folder
+from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
-from convlift.model.config import Pretrained
+from convlift.model.config import ConvNet, Pretrained
 from convlift.model.memory import keep_freed_memory
 from convlift.recipe import Recipe
 from convlift.trial.run import saved_padding
 
 BATCH = 64
 BACKBONE = "backbone.network."  # what the names of a pretrained network's own weights begin with
-Pixels = NDArray[np.uint8]
 State = dict[str, Tensor]
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image's answer. confidence: the label's probability; probabilities: of every class, in [0, 1]."""
+    """One image's answer.
+
+    image: its path, or its place among the images; confidence: the label's probability; probabilities: of every class,
+    in [0, 1]; notes: what speaks against trusting it, such as values that training never saw.
+    """
 
     image: str
     label: str
     confidence: float
     probabilities: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An image without an answer. reason: its text is the whole sentence."""
+
+    image: str
+    reason: UnreadableImage
+
+
+class _Square(NamedTuple):
+    """An image that waits for its answer: its name, its pixels (R, R, C), and what is to be said of it."""
+
+    name: str
+    pixels: Pixels
+    notes: tuple[str, ...]
 
 
 class Model:
@@ -54,22 +75,60 @@ class Model:
         """Class names in the order of the probabilities."""
         return self.config.classes
 
-    def predict(self, images: Sequence[str | Path | Pixels]) -> list[Prediction]:
-        """Name each image: a path, or a uint8 array (H, W), (H, W, 1) or (H, W, 3).
+    @overload
+    def predict(self, images: OneImage) -> Prediction: ...
+    @overload
+    def predict(self, images: NDArray[Any] | Tensor) -> Any: ...
+    @overload
+    def predict(self, images: Iterable[Any]) -> list[Prediction]: ...
+    def predict(self, images: Any) -> Prediction | list[Prediction]:
+        """Name one image, or each of several: one image gives one answer, a list gives a list.
 
-        Raises UnreadableImage naming the file or array; no image is ever replaced by another.
+        images: a path, the bytes of an image file, a file opened for reading bytes, a Pillow image, or an array (H, W),
+        (H, W, 1) or (H, W, 3), in PyTorch's tensors with the channels first; or any iterable of these, or an array
+        (N, H, W, C). Arrays hold whole numbers 0 to 255, floats 0 to 1 or 0 to 255, booleans, or 16-bit values.
+        Raises UnreadableImage naming the image; none is ever replaced by another.
         """
-        names = [str(image) if isinstance(image, str | Path) else f"array {i}" for i, image in enumerate(images)]
-        found = self.probabilities([self._square(image, name) for image, name in zip(images, names, strict=True)])
-        return [
-            Prediction(
-                name,
-                self.classes[int(row.argmax())],
-                float(row.max()),
-                dict(zip(self.classes, map(float, row), strict=True)),
-            )
-            for name, row in zip(names, found, strict=True)
-        ]
+        many = several(images)
+        found = []
+        for answer in self.answers([images] if many is None else many):
+            if isinstance(answer, Unreadable):
+                raise answer.reason
+            found.append(answer)
+        return found[0] if many is None else found
+
+    def answers(self, images: Iterable[Any], batch: int = BATCH) -> Iterator[Prediction | Unreadable]:
+        """Name any number of images, in their order, with no more than `batch` of them in memory.
+
+        An image that cannot be read gets an `Unreadable` in place of its answer; one among `images` is handed on.
+        """
+        waiting: list[_Square | Unreadable] = []
+        for index, image in enumerate(images):
+            waiting.append(image if isinstance(image, Unreadable) else self._read(image, index))
+            if len(waiting) >= batch:
+                yield from self._named(waiting)
+                waiting = []
+        yield from self._named(waiting)
+
+    def _read(self, image: object, index: int) -> "_Square | Unreadable":
+        name = name_of(image, index)
+        try:
+            seen = read_image(image, name, Origin(self.config.value_range, self.config.alpha))
+        except UnreadableImage as error:
+            return Unreadable(name, error)
+        steps = self.config
+        pixels = square(seen.pixels, steps.channels, steps.resolution, cast(Resize, steps.resize))
+        return _Square(name, pixels, seen.notes)
+
+    def _named(self, waiting: "list[_Square | Unreadable]") -> Iterator[Prediction | Unreadable]:
+        rows = iter(self.probabilities([entry.pixels for entry in waiting if isinstance(entry, _Square)]))
+        for entry in waiting:
+            if isinstance(entry, Unreadable):
+                yield entry
+                continue
+            row = next(rows)
+            probabilities = dict(zip(self.classes, map(float, row), strict=True))
+            yield Prediction(entry.name, self.classes[int(row.argmax())], float(row.max()), probabilities, entry.notes)
 
     def probabilities(self, squares: Sequence[Pixels]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images already resized to (R, R, C) uint8."""
@@ -82,34 +141,56 @@ class Model:
                 rows.append(logits.softmax(1).numpy())
         return np.concatenate(rows)
 
-    def _square(self, image: str | Path | Pixels, name: str) -> Pixels:
-        pixels = _from_file(Path(image)) if isinstance(image, str | Path) else _from_pixels(image, name)
-        steps = self.config
-        return square(pixels, steps.channels, steps.resolution, cast(Resize, steps.resize))
-
 
 def load(path: str | Path) -> Model:
     """The model in a model folder, or in a run folder. Raises ConvliftError where it is missing, damaged or unfit."""
     keep_freed_memory()
     weights, recipe, config = read_model_folder(Path(path))
     try:
+        shapes, padding = _header(weights)
+        _check_shapes(weights, recipe, config, shapes)
         state = load_file(weights)
-        padding = saved_padding(weights)
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        network = _untrained(recipe, config, state, padding)
+        own = network.state_dict()
+        _compare(weights, {key: tuple(tensor.shape) for key, tensor in own.items()}, shapes)
+        network.load_state_dict(state)
+    except ConvliftError:
+        raise
+    except Exception as error:  # a hostile file makes safetensors, json and timm raise nearly anything
         raise ConvliftError(
-            f"{weights} is no weights file of convlift ({' '.join(str(error).split())}); nothing else is opened, least "
-            "of all a pickle. Copy the folder again."
+            f"{weights} is no weights file of convlift ({' '.join(str(error).split())[:200]}); nothing else is opened, "
+            "least of all a pickle. Copy the folder again."
         ) from error
-    network = _untrained(recipe, config, state, padding)
-    own = network.state_dict()
-    misfits = [key for key in own.keys() | state.keys() if _shape(own, key) != _shape(state, key)]
+    return Model(network, recipe, config)
+
+
+def _header(weights: Path) -> tuple[Shapes, str]:
+    """The shapes of a weights file, and its backbone's padding; no tensor is read yet."""
+    with safe_open(weights, "pt") as opened:
+        shapes = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+    return shapes, saved_padding(weights)
+
+
+def _check_shapes(weights: Path, recipe: Recipe, config: ModelConfig, shapes: Shapes) -> None:
+    """Refuse weights of another network before anything of either's size is held in memory."""
+    if isinstance(recipe.architecture, ConvNet):  # a backbone of timm has to be built for real
+        with torch.device("meta"):
+            network = build_network(
+                recipe.architecture,
+                classes=len(config.classes),
+                channels=config.channels,
+                resolution=config.resolution,
+            )
+        _compare(weights, {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}, shapes)
+
+
+def _compare(weights: Path, own: Shapes, given: Shapes) -> None:
+    misfits = [key for key in own.keys() | given.keys() if own.get(key) != given.get(key)]
     if misfits:
         raise ConvliftError(
             f"{weights} does not fit {RECIPE} and {CONFIG} beside it (they differ in '{min(misfits)}'); "
             "take all three from the same training."
         )
-    network.load_state_dict(state)
-    return Model(network, recipe, config)
 
 
 def _untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str) -> nn.Module:
@@ -128,29 +209,3 @@ def _untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str) 
         return build_network(
             architecture, classes=len(config.classes), channels=config.channels, resolution=config.resolution
         )
-
-
-def _shape(state: State, key: str) -> tuple[int, ...] | None:
-    return tuple(state[key].shape) if key in state else None
-
-
-def _from_file(path: Path) -> Pixels:
-    try:
-        return decode(path.read_bytes()).pixels
-    except OSError as error:
-        raise UnreadableImage(
-            f"{printable(str(path))} cannot be read ({error.strerror or error}); give the path of an image."
-        ) from error
-    except UnreadableImage as error:
-        raise UnreadableImage(f"{printable(str(path))} cannot be read ({error}); repair it or leave it out.") from error
-
-
-def _from_pixels(image: Pixels, name: str) -> Pixels:
-    shape = image.shape
-    grey_or_colour = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
-    if not grey_or_colour or 0 in shape or image.dtype != np.uint8:
-        raise UnreadableImage(
-            f"{name} has shape {shape} and type {image.dtype}; an image is uint8 of shape (H, W), (H, W, 1) or "
-            "(H, W, 3). Scale floats to 0 to 255 and drop an alpha channel."
-        )
-    return from_array(image).pixels

@@ -1,5 +1,6 @@
 """Where plans become trials: claimed in the ledger, handed to the executor, and written down when they end."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,8 +9,10 @@ from convlift.errors import Interrupted
 from convlift.execute.job import Ended, Executor, Job
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Plan, Role, TrialRecord
+from convlift.outcome import EpochReport
 
 WEIGHTS = "trials"  # folder of the trials' weights, inside the run folder
+LEAST_DONE = 0.2  # of a trial's epochs, before they tell how fast it is
 POLL_SECONDS = 0.25  # how long a request to stop can wait
 GRACE_SECONDS, GRACE_SHARE = 15.0, 0.05  # and of the budget: a trial this late does not stop by itself any more
 
@@ -17,8 +20,9 @@ GRACE_SECONDS, GRACE_SHARE = 15.0, 0.05  # and of the budget: a trial this late 
 class Desk:
     """Owns the traffic between ledger and executor, and the campaign's clock.
 
-    budget_seconds: wall clock of the whole campaign, earlier processes included. stop: gives the number of the signal
-    that asked to stop, or 0. watch: called at every poll, to show progress.
+    budget_seconds: wall clock of the whole campaign, earlier processes included; infinite where it is as long as its
+    number of trainings says. stop: gives the number of the signal that asked to stop, or 0. watch: called at every
+    poll, to show progress. heard: the epochs reported since the last poll.
     Trials that an earlier process left behind wait until `complete` or `take_up` asks for them, and says how long they
     may take.
     """
@@ -37,11 +41,14 @@ class Desk:
         self.budget_seconds = budget_seconds
         self._stop = stop
         self._watch = watch
+        self.heard: tuple[tuple[Job, EpochReport], ...] = ()
         self._jobs: dict[int, Job] = {}
+        self._began: dict[int, float] = {}
+        self._done: dict[int, float] = {}
         self._left_behind = {record.id: record for record in ledger.resume()}
 
     def left(self) -> float:
-        """Seconds of the budget that are left."""
+        """Seconds of the budget that are left; infinitely many where it is no time."""
         return self.budget_seconds - self.ledger.seconds_used()
 
     @property
@@ -66,6 +73,7 @@ class Desk:
     def collect(self) -> tuple[TrialRecord, ...]:
         """The trials that ended within one poll, written down. Raises Interrupted where somebody asked to stop."""
         ended = self.executor.wait(POLL_SECONDS)
+        self._listen()
         records = tuple(record for one in ended if (record := self._write_down(one)) is not None)
         self._end_what_hangs()
         self._watch(self)
@@ -73,19 +81,25 @@ class Desk:
             raise Interrupted("stopped on request", self._stop())
         return records
 
-    def complete(self, plans: Iterable[Plan], seconds: Callable[[], float]) -> tuple[TrialRecord, ...]:
+    def complete(self, plans: Iterable[Plan], seconds: Callable[[Plan], float]) -> tuple[TrialRecord, ...]:
         """Run whatever of the plans the ledger does not hold yet; all of them, ended, in their order.
 
-        seconds: what a trial that begins now is allowed.
+        seconds: what a trial of a plan is allowed that begins now.
         """
         wanted = list(plans)
         waiting = [plan for plan in wanted if self._is_to_begin(self._find(plan))]
         while waiting or self.running:
             while waiting and self.free:
                 plan = waiting.pop(0)
-                self._submit(self._find(plan) or self.ledger.claim(plan), seconds())
+                self._submit(self._find(plan) or self.ledger.claim(plan), seconds(plan))
             self.collect()
         return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
+
+    def start(self, plan: Plan, seconds: Callable[[Plan], float]) -> None:
+        """Begin a plan whose trial has not ended, if it is not running; `complete` waits for it."""
+        record = self._find(plan)
+        if self._is_to_begin(record):
+            self._submit(record or self.ledger.claim(plan), seconds(plan))
 
     def has(self, plan: Plan) -> bool:
         """Whether the plan's trial has ended."""
@@ -115,14 +129,37 @@ class Desk:
 
     def _submit(self, record: TrialRecord, seconds: float) -> None:
         self._left_behind.pop(record.id, None)
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds if math.isfinite(seconds) else None
         save_to = "" if record.role == "scout" else str(self.weights_of(record))
         gives_up = record.role in ("scout", "search")
         self._hand_over(Job(record.id, record.recipe, record.seed, record.fidelity, deadline, save_to, gives_up))
 
     def _hand_over(self, job: Job) -> None:
         self._jobs[job.id] = job
+        self._began[job.id] = time.monotonic()
+        self._done.pop(job.id, None)
         self.executor.submit(job)
+
+    def slowdown(self, predict: Callable[[TrialRecord], float]) -> float:
+        """How many times as long as predicted the running trials take, by the epochs that they have reported; at least
+        1, and 1 where none has reported any. predict: seconds of a whole trial."""
+        found = [
+            (time.monotonic() - self._began[id_]) / max(predict(self.ledger.trial(id_)) * self._done[id_], 1e-9)
+            for id_ in self._jobs
+            if self._done.get(id_, 0.0) >= LEAST_DONE
+        ]
+        return max([1.0, *found])
+
+    def cancel(self, role: Role, reason: str) -> None:
+        """Stop the running trials of a role at once; they come back as stopped."""
+        for job in [job for job in self._jobs.values() if self.ledger.trial(job.id).role == role]:
+            self.executor.cancel(job, reason)
+
+    def _listen(self) -> None:
+        self.heard = self.executor.progress()
+        for job, epoch in self.heard:
+            if epoch.phase != "head":  # of two phases the first is the shorter one, and no measure of the second
+                self._done[job.id] = (epoch.epoch + 1) / epoch.epochs
 
     def _end_what_hangs(self) -> None:
         """The executor enforces no deadline, and a trial that hangs would hold the campaign for ever."""
@@ -135,7 +172,7 @@ class Desk:
         job = self._jobs.pop(ended.job.id)
         if not ended.crashed:
             return self.ledger.finish(job.id, ended.outcome)
-        again = self.ledger.retry(job.id, ended.outcome.reason)
+        again = self.ledger.retry(job.id, ended.outcome.reason, ended.cause)
         if again.outcome is None:
             self._hand_over(job)  # by the same deadline: a crash gains no time
             return None

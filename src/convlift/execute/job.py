@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
+from convlift.disk import refusal_behind
 from convlift.errors import ConvliftError, Diverged
+from convlift.ledger.records import Cause
 from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome, Status
 from convlift.recipe import Recipe
 
@@ -31,12 +33,14 @@ class Job:
 
 
 class Ended(NamedTuple):
-    """How a job ended. crashed: its process died, and another attempt may succeed; traceback: for the log, or ""."""
+    """How a job ended. crashed: its process died, and another attempt may succeed; traceback: for the log, or "";
+    cause: of the crash."""
 
     job: Job
     outcome: Outcome
     crashed: bool = False
     traceback: str = ""
+    cause: Cause = "itself"
 
 
 class Running(NamedTuple):
@@ -60,7 +64,7 @@ class Executor(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many jobs run at the same time."""
+        """How many jobs run at the same time; fewer than at first where memory ran out."""
 
     def submit(self, job: Job) -> None:
         """Hand a job over; beyond the capacity it waits for its turn. Ids are distinct among the running jobs."""
@@ -74,8 +78,9 @@ class Executor(Protocol):
     def wait(self, timeout: float | None = None) -> tuple[Ended, ...]:
         """The jobs that ended: as soon as there is one, at the latest after `timeout` seconds; () when nothing runs.
 
-        A job's exception, divergence or death is its outcome. What `prepare` raised is raised here: without the data
-        no job can run.
+        A job's exception, divergence or death is its outcome. What `prepare` raised is raised here, once all that ended
+        before was handed over: without the data no job can run. So is a disk that refuses what a job writes, as
+        DiskError: no job is to blame for it, and the next would fare no better.
         """
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -93,19 +98,26 @@ class Executor(Protocol):
 
 
 def attempt(run: Run, job: Job, context: Any, report: Report) -> Ended:
-    """Run a job in this process; an exception becomes its outcome, in one line, with the traceback for the log."""
+    """Run a job in this process; an exception becomes its outcome, in one line, with the traceback for the log.
+
+    Raises DiskError where the exception came of a disk that is full or failing.
+    """
     began = time.monotonic()
     try:
         return Ended(job, run(job, context, report))
     except Diverged as error:
         return lost(job, "diverged", str(error), time.monotonic() - began)
     except Exception as error:
+        if refusal := refusal_behind(error):
+            raise refusal from error
         reason = str(error) if isinstance(error, ConvliftError) else f"{type(error).__name__}: {error}"
         ended = lost(job, "failed", reason, time.monotonic() - began)
         return ended._replace(traceback=traceback.format_exc())
 
 
-def lost(job: Job, status: Status, reason: str, seconds: float, *, crashed: bool = False) -> Ended:
+def lost(
+    job: Job, status: Status, reason: str, seconds: float, *, crashed: bool = False, cause: Cause = "itself"
+) -> Ended:
     """A job that left no probabilities. reason: made one line."""
     outcome = Outcome(status, NO_PROBABILITIES, NO_PROBABILITIES, seconds=seconds, reason=" ".join(reason.split()))
-    return Ended(job, outcome, crashed)
+    return Ended(job, outcome, crashed, cause=cause)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
@@ -20,7 +21,9 @@ from typing import Any
 
 from convlift.execute.job import Ended, Job, Prepare, Run, Running, lost
 from convlift.execute.worker import Began, Broken, Message, Task
+from convlift.ledger.records import Cause
 from convlift.outcome import EpochReport
+from convlift.resources import oom_kills
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -31,6 +34,16 @@ THREAD_VARIABLES = (
     "OPENCV_FOR_THREADS_NUM",
 )
 PATIENCE = 5.0  # seconds that a worker gets to end by itself, once nothing keeps it
+OWN_SIGNALS = (
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+)
+"""What the kernel or the C library sends to a process for what it did itself; all others were sent by somebody."""
 
 
 @dataclass
@@ -49,8 +62,9 @@ class ProcessExecutor:
     """An Executor with `workers` processes of `threads_per_worker` threads each; they start to load at once.
 
     log: file that takes what workers print (their warnings, the stack of a crash); None: this process's stderr.
-    A worker that died or was killed is replaced when a job needs it. Workers end with this process, however it ends;
-    on Linux also with the thread that made the executor.
+    A worker that died or was killed is replaced when a job needs it; where memory ran out, half as many go on. Workers
+    end with this process, however it ends; on Linux also with the thread that made the executor.
+    count_oom_kills: how many processes died for want of memory so far.
     """
 
     def __init__(
@@ -61,10 +75,12 @@ class ProcessExecutor:
         workers: int = 2,
         threads_per_worker: int = 1,
         log: Path | None = None,
+        count_oom_kills: Callable[[], int] = oom_kills,
     ) -> None:
         self._task = pickle.dumps(Task(run, prepare, threads_per_worker))
         self._capacity = workers
         self._log = log
+        self._count_oom_kills, self._oom_kills = count_oom_kills, count_oom_kills()
         self._environment = _environment(threads_per_worker)
         self._waiting: list[Job] = []
         self._ended: list[Ended] = []
@@ -107,7 +123,7 @@ class ProcessExecutor:
         self._listen(0.0)
         while not self._ended and not self._broken and self._has_jobs() and time.monotonic() < until:
             self._listen(until - time.monotonic())
-        if self._broken:
+        if self._broken and not self._ended:
             raise self._broken.error or RuntimeError(f"a worker could not load its data:\n{self._broken.traceback}")
         return self._take_ended()
 
@@ -149,11 +165,13 @@ class ProcessExecutor:
         return tuple(ended)
 
     def _assign(self) -> None:
+        idle = [worker for worker in self._workers if worker.job is None]
+        while idle and len(self._workers) > self._capacity:
+            self._remove(idle.pop())
         while self._waiting and not self._broken:
-            worker = next((worker for worker in self._workers if worker.job is None), None)
-            if worker is None and len(self._workers) >= self._capacity:
+            if sum(worker.job is not None for worker in self._workers) >= self._capacity:
                 return
-            worker = worker or self._start()
+            worker = next((worker for worker in self._workers if worker.job is None), None) or self._start()
             try:
                 worker.connection.send(self._waiting[0])
             except OSError:  # it died while idle, and no job with it
@@ -205,14 +223,29 @@ class ProcessExecutor:
 
     def _account_for(self, worker: _Worker) -> None:
         """Decide what becomes of the job of a worker that is dead."""
+        cause, reason = self._why(worker.process.returncode)
         if worker.job is None:
             return
         if worker.served and worker.began is None:
             # it died idle, just as it was given the job; one that never served might die of its data again and again
             self._waiting.insert(0, worker.job)
             return
-        reason = _cause(worker.process.returncode)
-        self._ended.append(lost(worker.job, "failed", reason, worker.seconds(), crashed=True))
+        self._ended.append(lost(worker.job, "failed", reason, worker.seconds(), crashed=True, cause=cause))
+
+    def _why(self, code: int) -> tuple[Cause, str]:
+        """Whose fault a worker's death was, and in words. Where memory ran out, fewer workers go on."""
+        if code >= 0:
+            return "itself", f"worker ended with exit code {code} in the middle of the trial"
+        known = {each.value: each.name for each in signal.Signals}
+        killed = f"worker was killed by signal {-code} ({known.get(-code, 'a real-time signal')})"
+        if -code in OWN_SIGNALS:
+            return "itself", killed
+        before, self._oom_kills = self._oom_kills, self._count_oom_kills()
+        if -code != signal.SIGKILL or self._oom_kills <= before:
+            return "outside", f"{killed}, sent from outside"
+        had, self._capacity = self._capacity, max(1, self._capacity // 2)
+        fewer = f"; {self._capacity} of {had} workers go on" if self._capacity < had else ""
+        return "memory", f"{killed}: memory ran out{fewer}"
 
     def _hear(self, worker: _Worker, message: Message) -> None:
         match message:
@@ -241,10 +274,3 @@ def _environment(threads: int) -> dict[str, str]:
     limits = dict.fromkeys(THREAD_VARIABLES, str(threads))
     path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
     return {**os.environ, **limits, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-
-
-def _cause(code: int) -> str:
-    if code >= 0:
-        return f"worker ended with exit code {code} in the middle of the trial"
-    hint = "; out of memory?" if code == -signal.SIGKILL else ""
-    return f"worker was killed by signal {-code} ({signal.Signals(-code).name}){hint}"

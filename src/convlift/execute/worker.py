@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any
 
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, DiskError
 from convlift.execute.job import Ended, Prepare, Run, attempt
 from convlift.outcome import EpochReport
 
@@ -42,7 +42,7 @@ class Began:
 
 @dataclass(frozen=True)
 class Broken:
-    """`prepare` raised: no job can run here. error: the sentence for the user, where there is one."""
+    """`prepare` raised, or the disk refuses: no job can run here. error: the sentence for the user, if there is one."""
 
     error: ConvliftError | None
     traceback: str
@@ -74,7 +74,11 @@ def main() -> None:
         job = pickle.loads(inbox.get())
         _limit_threads(task.threads)  # again: the last job may have imported a library
         connection.send(Began(monotonic()))
-        connection.send(attempt(task.run, job, context, connection.send))
+        try:
+            connection.send(attempt(task.run, job, context, connection.send))
+        except DiskError as error:  # the parent has nothing more for us
+            connection.send(Broken(error, traceback.format_exc()))
+            return
 
 
 def _receive(connection: "Connection[Message, Any]", inbox: "SimpleQueue[bytes]") -> None:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from convlift.errors import LedgerError
+from convlift.errors import DiskError, LedgerError
 from convlift.ledger.database import Database
 from convlift.ledger.migrations import now
 
@@ -58,5 +58,5 @@ class SessionClock:
         while not self._stopping.wait(interval):
             try:
                 self._note()
-            except LedgerError:
+            except (DiskError, LedgerError):
                 continue  # a full disk shows itself at the next outcome, where somebody can hear of it

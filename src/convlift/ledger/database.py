@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from convlift.errors import LedgerError
+from convlift.data.atomic import flush
+from convlift.errors import DiskError, LedgerError
 from convlift.ledger.migrations import migrate
 
 
@@ -22,7 +23,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: everything that the block wrote, or nothing. Raises LedgerError where the disk refuses."""
+        """One transaction: everything that the block wrote, or nothing. Raises DiskError where the disk refuses."""
         with self._turn, _in_words(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -59,7 +60,7 @@ def open_to_write(path: Path) -> Database:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             migrate(connection)
-            _flush_folder(path.parent)
+            flush(path.parent)  # the file's name must survive a power cut, too
         except BaseException:
             connection.close()
             raise
@@ -94,6 +95,11 @@ def _in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise DiskError(
+                f"{path} cannot be written or read ({error}); check the disk and free space on it, then run the same "
+                "command again: it goes on."
+            ) from error
         raise LedgerError(
             f"{path} cannot be used ({error}); check the disk's free space and the file's permissions, "
             "then run the same command again."
@@ -107,11 +113,3 @@ def _damaged(path: Path, fault: str) -> LedgerError:
         f"{path} is damaged ({' '.join(fault.split())}); it was left as it is. "
         "Restore a copy, or start a new campaign in another folder with --out."
     )
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # the file's name must survive a power cut, too
-    finally:
-        os.close(descriptor)

@@ -5,23 +5,36 @@ Whatever is killed whenever: what was recorded stays recorded, and what had not 
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from convlift.data.atomic import sweep
 from convlift.errors import LedgerError
 from convlift.ledger import lock
+from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_of, worker_deaths
 from convlift.ledger.clock import SessionClock
 from convlift.ledger.database import Database, open_to_read, open_to_write
+from convlift.ledger.filesystem import refuse_remote
 from convlift.ledger.fingerprint import Identity, differences, to_json
 from convlift.ledger.migrations import now
-from convlift.ledger.records import CAMPAIGN_ENDED, SELECT_TRIAL, Plan, Role, TrialRecord, outcome_row, trial_record
-from convlift.outcome import NO_PROBABILITIES, Outcome
+from convlift.ledger.records import (
+    CAMPAIGN_ENDED,
+    SELECT_TRIAL,
+    Cause,
+    Plan,
+    Role,
+    TrialRecord,
+    outcome_row,
+    trial_record,
+)
+from convlift.outcome import NO_PROBABILITIES, Outcome, Status
 from convlift.recipe import Recipe, parse_recipe
 
 LEDGER_FILE = "ledger.sqlite"
-MAX_ATTEMPTS = 3  # a trial that takes its process down three times is at fault itself
+UNSETTLED = "null"  # the value of a fact that is open again
 
 
 def open_ledger(
@@ -32,14 +45,17 @@ def open_ledger(
     settings: what may change between resumes (the budget, the workers): the fact "settings", each version with its
     time; None keeps those in force.
     heartbeat: seconds between two notes of the time used, which is what a SIGKILL can lose.
-    Raises LedgerError: folder held by another process, not writable, damaged, or of another campaign.
+    Raises LedgerError: folder held by another process, on a network file system, not writable, damaged, or of another
+    campaign.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LedgerError(f"{folder} cannot be made ({error.strerror}); name another folder with --out.") from error
+    refuse_remote(folder)
     held = lock.acquire(folder)
     try:
+        sweep(folder)
         database = open_to_write(folder / LEDGER_FILE)
         try:
             _enter(database, identity)
@@ -70,7 +86,7 @@ def read_ledger(folder: Path) -> "Ledger":
 class Ledger:
     """The open handle of a ledger; close it, or use it in a `with` block. Made by open_ledger and read_ledger.
 
-    What writes raises LedgerError where the disk refuses, or where the ledger was opened to be read.
+    What writes raises DiskError where the disk refuses, and LedgerError where the ledger was opened to be read.
     """
 
     def __init__(self, database: Database, held: int | None = None, session: SessionClock | None = None) -> None:
@@ -84,10 +100,13 @@ class Ledger:
     def claim(self, plan: Plan) -> TrialRecord:
         """Append a trial and begin its first attempt.
 
-        Raises LedgerError for any but a final trial once the shipped recipe is frozen: the test may be open.
+        Raises LedgerError for any but a final trial or one of the baseline once the shipped recipe is frozen, and for
+        these, too, once the test is open.
         """
-        if plan.role != "final" and self.recall("freeze") is not None:
+        if plan.role not in ("final", "pilot") and self.recall("freeze") is not None:
             raise LedgerError(f"a {plan.role} trial was claimed after the shipped recipe was frozen.")
+        if self.recall("test opened") is not None:
+            raise LedgerError(f"a {plan.role} trial was claimed after the sealed test was opened.")
         row = (
             plan.role,
             plan.role,
@@ -105,7 +124,7 @@ class Ledger:
                 row,
             )
             trial = int(cursor.lastrowid or 0)
-            _count(writer, trial, 1, "")
+            _count(writer, trial, 1)
         self._claimed.add(trial)
         return self.trial(trial)
 
@@ -118,25 +137,32 @@ class Ledger:
         self._claimed.discard(trial)
         return self.trial(trial)
 
-    def retry(self, trial: int, reason: str) -> TrialRecord:
+    def retry(self, trial: int, reason: str, cause: Cause = "itself") -> TrialRecord:
         """Begin the next attempt of a trial whose process died, with the same seed.
 
-        reason: how the attempt before ended. After MAX_ATTEMPTS the trial has failed instead: see the record's status.
+        reason: how the attempt before ended; cause: whose fault that was. After MAX_CRASHES of its own the trial has
+        failed instead, and after MAX_KILLS by others it is stopped, which says nothing of it: see the record's status.
         """
-        attempt = self._refuse_ended(trial).attempt
-        if attempt >= MAX_ATTEMPTS:
-            reason = f"{attempt} attempts ended without an outcome; the last: {reason}"
-            return self.finish(trial, Outcome("failed", NO_PROBABILITIES, NO_PROBABILITIES, reason=reason))
+        self._refuse_ended(trial)
+        deaths = deaths_of(self._database, trial).after(cause)
+        if deaths.own >= MAX_CRASHES:
+            return self._give_up(trial, "failed", f"{deaths.own} attempts ended without an outcome; the last: {reason}")
+        if deaths.outside >= MAX_KILLS:
+            return self._give_up(trial, "stopped", f"killed from outside {deaths.outside} times; the last: {reason}")
         with self._database.write() as writer:
-            _count(writer, trial, 1, reason)
+            _count(writer, trial, 1, reason, cause)
         self._claimed.add(trial)
         return self.trial(trial)
 
     def resume(self) -> tuple[TrialRecord, ...]:
         """Begin again every trial that an earlier process left without an outcome; those that are to be run now."""
         left = [trial for trial in self.trials() if trial.outcome is None and trial.id not in self._claimed]
-        again = [self.retry(trial.id, CAMPAIGN_ENDED) for trial in left]
+        again = [self.retry(trial.id, CAMPAIGN_ENDED, "outside") for trial in left]
         return tuple(trial for trial in again if trial.outcome is None)
+
+    def worker_deaths(self) -> Counter[Cause]:
+        """How many workers died in the middle of a trial, by cause."""
+        return worker_deaths(self._database)
 
     def trial(self, trial: int) -> TrialRecord:
         """One trial by its id. Raises LedgerError where there is none."""
@@ -167,7 +193,7 @@ class Ledger:
             row = writer.execute(newest, (key,)).fetchone()
             if row is not None and row["value"] == text:
                 return
-            if row is not None and not replace:
+            if row is not None and row["value"] != UNSETTLED and not replace:
                 raise LedgerError(f"'{key}' is already recorded with another value; a fact is written once.")
             version = 1 if row is None else row["version"] + 1
             writer.execute("INSERT INTO facts VALUES (?, ?, ?, ?)", (key, version, text, now()))
@@ -175,7 +201,18 @@ class Ledger:
     def recall(self, key: str, default: Any = None) -> Any:
         """The newest value of a fact, or the default."""
         values = self.history(key)
-        return values[-1][1] if values else default
+        return values[-1][1] if values and values[-1][1] is not None else default
+
+    def unsettle(self, keys: Iterable[str]) -> None:
+        """Make facts as if they had never been recorded; what they were stays in `history`.
+
+        Raises LedgerError once the sealed test was opened: what was settled before is what it judged.
+        """
+        if self.recall("test opened") is not None:
+            raise LedgerError("nothing is settled anew once the sealed test was opened.")
+        for key in keys:
+            if self.recall(key) is not None:
+                self.record(key, None, replace=True)
 
     def history(self, key: str) -> tuple[tuple[str, Any], ...]:
         """Every value that a fact has had, oldest first: (wall-clock time in ISO 8601 UTC, value)."""
@@ -235,7 +272,7 @@ class Ledger:
                 self._session.stop()
                 with self._database.write() as writer:
                     for trial in sorted(self._claimed):
-                        _count(writer, trial, -1, "given back")
+                        _count(writer, trial, -1, "given back", "outside")
         finally:
             self._database.close()
             if held is not None:
@@ -249,6 +286,9 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def _give_up(self, trial: int, status: Status, reason: str) -> TrialRecord:
+        return self.finish(trial, Outcome(status, NO_PROBABILITIES, NO_PROBABILITIES, reason=reason))
+
     def _refuse_ended(self, trial: int) -> TrialRecord:
         record = self.trial(trial)
         if record.outcome is not None:
@@ -256,9 +296,9 @@ class Ledger:
         return record
 
 
-def _count(writer: sqlite3.Connection, trial: int, change: int, reason: str) -> None:
-    row = (trial, change, reason, now())
-    writer.execute("INSERT INTO claims (trial, change, reason, at) VALUES (?, ?, ?, ?)", row)
+def _count(writer: sqlite3.Connection, trial: int, change: int, reason: str = "", cause: Cause = "itself") -> None:
+    row = (trial, change, reason, cause, now())
+    writer.execute("INSERT INTO claims (trial, change, reason, cause, at) VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _enter(database: Database, identity: Identity) -> None:

@@ -80,6 +80,10 @@ MIGRATIONS: tuple[Migration, ...] = (
             *append_only("facts"),
         ),
     ),
+    Migration(
+        "whose fault an attempt's end was",
+        ("ALTER TABLE claims ADD COLUMN cause TEXT NOT NULL DEFAULT 'itself'",),  # itself, outside or memory
+    ),
 )
 
 

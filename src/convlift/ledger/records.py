@@ -18,6 +18,9 @@ from convlift.recipe import Recipe, parse_recipe
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
 
 Role = Literal["pilot", "probe", "scout", "search", "final"]
+Cause = Literal["itself", "outside", "memory"]
+"""Why a trial's process died: by its own doing; killed by somebody, or with the campaign's own process; killed by the
+kernel for want of memory."""
 
 
 @dataclass(frozen=True)

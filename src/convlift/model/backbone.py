@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from convlift.errors import RecipeError
+from convlift.errors import RecipeError, WeightsError
 from convlift.model.operators import declare_missing_operators
 from convlift.model.weights import Statistics, find_local_weights, find_weights, load_weights
 
@@ -125,7 +125,14 @@ def _classifier_names(name: str) -> set[str]:
 
 def _build(name: str, pad_type: str) -> Any:
     padding: dict[str, Any] = {"pad_type": pad_type} if pad_type else {}
-    return timm.create_model(name, pretrained=False, num_classes=0, **padding)
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=0, **padding)
+    except TypeError as error:
+        if not padding:
+            raise
+        raise WeightsError(
+            f"the weights ask for pad_type='{pad_type[:40]}', which {name} has not; give weights of this network."
+        ) from error
 
 
 class _Structure(NamedTuple):

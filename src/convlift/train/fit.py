@@ -60,9 +60,10 @@ def fit(
         started = time.perf_counter()
         phase.train_mode(network)
         is_late = 2 * epoch >= epochs  # at first all batches say the same
-        train = _train(network, batches(epoch), objective, optimizer, multipliers, agreement if is_late else None)
-        if train is None:
+        seen = _train(network, batches(epoch), objective, optimizer, multipliers, agreement if is_late else None)
+        if seen is None:
             return
+        train, images = seen
         validation = phase.validate() if phase.validate else UNSEEN
         if phase.validate and not math.isfinite(validation.loss):
             raise _diverged("validation", validation.loss, optimizer)
@@ -79,6 +80,7 @@ def fit(
             seconds=time.perf_counter() - started,
             gradient_agreement=agreed.value if agreed else None,
             gradient_error=agreed.error if agreed else None,
+            images=images,
         )
 
 
@@ -89,8 +91,8 @@ def _train(
     optimizer: Optimizer,
     multipliers: Iterator[float],
     agreement: Agreement | None,
-) -> Score | None:
-    """One pass; the mean training cross-entropy and accuracy on the way, or None where there was no batch."""
+) -> tuple[Score, int] | None:
+    """One pass; the mean training cross-entropy and accuracy on the way, and of how many images; None without any."""
     losses, right, images = [], [], 0
     if agreement:
         agreement.begin_epoch()
@@ -115,7 +117,7 @@ def _train(
     score = Score(float(torch.stack(losses).sum()) / images, int(torch.stack(right).sum()) / images)
     if not math.isfinite(score.loss):
         raise _diverged("training", score.loss, optimizer)
-    return score
+    return score, images
 
 
 def _rate(optimizer: Optimizer) -> float:

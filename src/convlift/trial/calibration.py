@@ -34,7 +34,7 @@ def calibrate(recipe: Recipe, *, images: int, held_out: int, classes: int, chann
     which validation is taken to be half. A few seconds; torch's threads and random generator are left as they were.
     """
     keep_freed_memory()
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         side = recipe.data.resolution
         assert side is not None, "Recipe.at() wrote the resolution down"
@@ -122,11 +122,11 @@ def _repeated(action: Callable[[], object]) -> float:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """As in a worker process."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def threads(number: int) -> Iterator[None]:
+    """So many threads of torch's, as a worker process has 1; the caller's number is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)

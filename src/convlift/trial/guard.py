@@ -13,6 +13,7 @@ little noise then seemed to cost 2.5 points, and costs none.
 
 import io
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from convlift.model.build import build_network
 from convlift.recipe import Recipe
 from convlift.train.predict import predict_probabilities
 from convlift.trial.answer import Answer, Example
+from convlift.trial.calibration import threads
 from convlift.trial.phase import EVALUATION_BATCH, Indices, chunks, to_tensor
 from convlift.trial.run import saved_normalization
 
@@ -46,7 +48,17 @@ Pixels = NDArray[np.uint8]
 class TrainedWitness:
     """Owns a trained network and the validation images that it is asked about; see `answer.Witness`."""
 
-    def __init__(self, network: nn.Module, normal: Statistics, dataset: Dataset, data: Data, seed: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        normal: Statistics,
+        dataset: Dataset,
+        data: Data,
+        seed: int,
+        *,
+        one_thread: bool = False,
+    ) -> None:
+        self._one_thread = one_thread
         self._network, self._normal, self._seed = network, normal, seed
         self._dataset, self._data = dataset, data
         for _ in range(2):  # the first look pays for what the next ones find made
@@ -104,7 +116,8 @@ class TrainedWitness:
         hook = last.register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(1)))
         try:
             batches = (to_tensor(inputs_NHWC[part]) for part in chunks(np.arange(len(inputs_NHWC)), EVALUATION_BATCH))
-            said = predict_probabilities(self._network, batches)
+            with threads(1) if self._one_thread else nullcontext():
+                said = predict_probabilities(self._network, batches)
         finally:
             hook.remove()
         return said, torch.cat(seen).double().numpy()
@@ -143,8 +156,11 @@ class TrainedWitness:
         )
 
 
-def call_witness(dataset: Dataset, seed: int, weights: Path, recipe: Recipe) -> TrainedWitness:
-    """The network of a finished trial. weights: as the trial saved them; recipe: with its resolution written down.
+def call_witness(
+    dataset: Dataset, seed: int, weights: Path, recipe: Recipe, *, one_thread: bool = False
+) -> TrainedWitness:
+    """The network of a finished trial. weights: as the trial saved them; recipe: with its resolution written down;
+    one_thread: whether its answers are to be the same however many cores there are.
 
     Raises WeightsError where a backbone's own file is gone by now.
     """
@@ -157,7 +173,7 @@ def call_witness(dataset: Dataset, seed: int, weights: Path, recipe: Recipe) -> 
     )
     network.load_state_dict(load_file(weights))
     mean, std = (np.asarray(values, np.float32) for values in saved_normalization(weights))
-    return TrainedWitness(network, (mean, std), dataset, recipe.data, seed)
+    return TrainedWitness(network, (mean, std), dataset, recipe.data, seed, one_thread=one_thread)
 
 
 def spread(part: Indices, labels: Labels, count: int, seed: int) -> Indices:

@@ -35,12 +35,18 @@ class Watch:
     started: float = field(default_factory=time.monotonic)
     stopped: bool = False
     gives_up: bool = False
+    kept: float = 0.0  # seconds at the end for predicting the held-out images
     hurried: bool = False  # its schedule was shortened to fit the time, so that it is not the recipe as written
 
     def late(self) -> bool:
         """Whether the time is over; from then on the trial counts as stopped."""
-        self.stopped = self.stopped or time.monotonic() - self.started > self.seconds
+        self.stopped = self.stopped or self.elapsed() > self.to_train
         return self.stopped
+
+    @property
+    def to_train(self) -> float:
+        """Seconds since the trial began until its training must end."""
+        return self.seconds - self.kept
 
     def note(self, epoch: EpochReport) -> None:
         """Keep an epoch's report and pass it on."""

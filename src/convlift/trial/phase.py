@@ -1,6 +1,7 @@
 """One phase of training: batches from arrays, and `fit` under the recipe's rules."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from convlift.train.early_stopping import stop_early
 from convlift.train.fit import Phase, fit
 from convlift.train.objectives import CrossEntropy, class_weights
 from convlift.train.optimizers import make_optimizer
-from convlift.train.predict import Score, evaluate
+from convlift.train.predict import Score, evaluate, predict_probabilities
 from convlift.train.schedules import Schedule, make_schedule, multiplier
 from convlift.trial.order import Watch
 
@@ -37,7 +38,8 @@ Draw = Callable[[Indices, np.random.Generator], Tensor]  # training positions ->
 @dataclass(frozen=True)
 class Course:
     """What a phase trains on. draw: the inputs of some training positions; held_out: those of all validation images, in
-    batches of EVALUATION_BATCH. Labels are int64, under `classes`."""
+    batches of EVALUATION_BATCH. Labels are int64, under `classes`. test_images: how many more are predicted at the end.
+    """
 
     name: Literal["train", "head", "fine-tune"]
     draw: Draw
@@ -46,6 +48,7 @@ class Course:
     held_out_labels: Tensor
     classes: int
     train_mode: Callable[[nn.Module], Any] = nn.Module.train
+    test_images: int = 0
 
 
 def run_phase(network: nn.Module, course: Course, training: Training, seed: int, watch: Watch) -> None:
@@ -55,6 +58,8 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
     """
     count = len(course.labels)
     steps = training.epochs * math.ceil(count / training.batch_size)
+    if math.isfinite(watch.seconds):
+        watch.kept = _evaluation_seconds(network, course)
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng([seed, len(course.name), epoch])
@@ -87,6 +92,16 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
             )
 
 
+def _evaluation_seconds(network: nn.Module, course: Course) -> float:
+    """What comes after the last step, from one batch: validation once more, and the predictions of both parts."""
+    images = next(iter(course.held_out()), None)
+    if images is None:
+        return 0.0
+    began = time.monotonic()
+    predict_probabilities(network, [images])
+    return (time.monotonic() - began) / len(images) * (2 * len(course.held_out_labels) + course.test_images)
+
+
 def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, validation_images: int) -> bool:
     """Whether a training that is half over does not know its own images better than who always says the largest class,
     nor new ones: within two standard errors."""
@@ -116,7 +131,7 @@ def in_time(training: Training, steps: int, watch: Watch) -> Schedule:
         nonlocal position, pace
         if step and step % every == 0:
             elapsed = watch.elapsed()
-            fit = TIMELY * (watch.seconds - elapsed) * step / max(elapsed - began, 1e-9)
+            fit = TIMELY * (watch.to_train - elapsed) * step / max(elapsed - began, 1e-9)
             pace = max(1.0, (steps - position) / max(fit, 1.0)) if fit < steps - step else 1.0
             watch.hurried = watch.hurried or position - step > HURRIED * steps
         now, position = position, min(position + pace, steps - 1.0)

@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from convlift.data.atomic import flush, temporary_beside
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
+from convlift.disk import writing_into
 from convlift.errors import Diverged
 from convlift.model.config import Architecture
 from convlift.model.memory import keep_freed_memory
@@ -32,7 +35,7 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
     Raises RecipeError or WeightsError where the recipe cannot be built; a loss that stops being finite is an outcome.
     """
     order = replace(order, recipe=order.recipe.at(dataset.store.native_resolution))
-    dataset = dataset.with_fewer(order.recipe.data.images)
+    dataset = dataset.with_fewer(order.recipe.data.images * _part_of_an_epoch(order))
     keep_freed_memory()
     watch = Watch(order.seconds, report, gives_up=order.gives_up)
     torch.manual_seed(order.seed)
@@ -61,22 +64,37 @@ def run_trial(order: Order, dataset: Dataset, cache: Path, report: Report = lamb
     )
 
 
+def _part_of_an_epoch(order: Order) -> float:
+    """The share of the images that a fidelity of less than one epoch leaves for one; 1 from there on."""
+    training = order.recipe.training
+    epochs = max(training.epochs, training.fine_tuning.epochs if training.fine_tuning else 0)
+    return min(1.0, order.fidelity * epochs)
+
+
 def save_network(path: Path, network: nn.Module, normal: Statistics, padding: str = "") -> None:
     """Weights as safetensors, with the normalization in the file's metadata; whole or not at all.
 
     padding: timm's `pad_type` of the backbone, where its weights ask for another than timm's own.
+    Raises DiskError where the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     mean, std = normal
     described = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # one entry: safetensors writes several in an order of its own, and equal trials must leave equal files
-        save_file(state, beside, {METADATA: json.dumps(described)})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    beside = temporary_beside(path)
+    with writing_into(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # one entry: safetensors writes several in an order of its own, and equal trials must leave equal files
+            save_file(state, beside, {METADATA: json.dumps(described)})
+            flush(beside)
+            os.replace(beside, path)
+            flush(path.parent)
+        except SafetensorError as error:
+            if number := re.search(r"os error (\d+)", str(error)):  # it hides what the disk said in its text
+                raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+            raise
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

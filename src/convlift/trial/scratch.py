@@ -48,12 +48,25 @@ def train_from_scratch(order: Order, dataset: Dataset, watch: Watch) -> Trained:
         validation,
         torch.from_numpy(dataset.labels[splits.validation]),
         len(dataset.classes),
+        test_images=len(splits.test),
     )
     training = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, order.fidelity)})
     run_phase(network, course, training, order.seed, watch)
+    if not watch.curve:  # it has learned nothing, and predictions take their time
+        return Trained(network, normal, *guesses(dataset))
     return Trained(
         network,
         normal,
         predict_probabilities(network, validation()),
         predict_probabilities(network, test()),
     )
+
+
+def guesses(dataset: Dataset) -> tuple[Probabilities, Probabilities]:
+    """What an untrained network can say: every class alike."""
+    classes = len(dataset.classes)
+    validation, test = (
+        np.full((len(part), classes), 1 / classes, np.float32)
+        for part in (dataset.splits.validation, dataset.splits.test)
+    )
+    return validation, test

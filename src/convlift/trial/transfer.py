@@ -38,7 +38,7 @@ from convlift.trial.phase import (
     run_phase,
     scaled,
 )
-from convlift.trial.scratch import Probabilities, Trained
+from convlift.trial.scratch import Probabilities, Trained, guesses
 
 Pixels = NDArray[np.uint8]
 
@@ -61,10 +61,12 @@ def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) ->
     images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, splits.train)
     cached = extract(_extraction(recipe, normal), network.backbone, images, cache / "features", stop=watch.late)
     if cached is None:
-        return Trained(network, normal, *_guesses(dataset))
+        return Trained(network, normal, *guesses(dataset))
     head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, order.fidelity)})
     run_phase(network.head, _stored_course("head", cached.features, dataset), head, order.seed, watch)
     tuned = recipe.training.fine_tuning
+    if not watch.curve:
+        return Trained(network, normal, *guesses(dataset))
     if tuned is None or watch.late():
         return Trained(network, normal, *_answers(network.head, cached.features, dataset))
     unfreeze(network, tuned.stages, tuned.batch_norm)
@@ -82,6 +84,7 @@ def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) ->
         torch.from_numpy(dataset.labels[splits.validation]),
         len(dataset.classes),
         train_mode,
+        len(splits.test),
     )
     run_phase(network, course, training, order.seed, watch)
     answers = (predict_probabilities(network, part()) for part in (validation, test))
@@ -118,6 +121,7 @@ def _stored_course(name: Literal["head", "fine-tune"], stored: Stored, dataset: 
         torch.from_numpy(dataset.labels[splits.validation]),
         len(dataset.classes),
         train_mode,
+        len(splits.test),
     )
 
 
@@ -129,16 +133,6 @@ def _answers(network: nn.Module, stored: Stored, dataset: Dataset) -> tuple[Prob
     """Probabilities of validation and test images, from their stored results."""
     validation, test = (
         predict_probabilities(network, _stored_batches(stored, part))
-        for part in (dataset.splits.validation, dataset.splits.test)
-    )
-    return validation, test
-
-
-def _guesses(dataset: Dataset) -> tuple[Probabilities, Probabilities]:
-    """What an untrained head can say: not even the features came in time."""
-    classes = len(dataset.classes)
-    validation, test = (
-        np.full((len(part), classes), 1 / classes, np.float32)
         for part in (dataset.splits.validation, dataset.splits.test)
     )
     return validation, test

@@ -1,0 +1,87 @@
+"""Values deeper than 8 bits: one scale for a data set, since 12 bits in a file of 16 would else be nearly black."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from convlift.data.formats import ppm_values
+from convlift.errors import UnreadableImage
+
+MOST = 2.0**32 - 1  # the largest value that is read
+
+Deep = NDArray[np.generic]
+
+
+def deep_values(image: Image.Image, content: bytes, is_deep_colour: bool) -> Deep | None:
+    """Values as the file has them, (H, W) or (H, W, 2, 3 or 4); None where it has no more than 8 bits.
+
+    image: opened and loaded; is_deep_colour: whether its header says more than 8 bits a value.
+    """
+    if image.format == "PPM":
+        return _of_ppm(content)
+    if image.mode.startswith("I") or image.mode == "F":
+        return np.asarray(image)
+    return _of_colour(image, content) if is_deep_colour and image.mode in ("RGB", "RGBA", "LA") else None
+
+
+def _of_ppm(content: bytes) -> Deep | None:
+    # Pillow stretches what it reads to 16 bits, or cuts it to 8
+    if (found := ppm_values(content)) is None:
+        return None
+    width, height, top, start = found
+    bands = 3 if content[1:2] == b"6" else 1
+    try:
+        values = np.frombuffer(content, ">u2", width * height * bands, start).astype(np.uint16)
+    except ValueError as error:
+        raise UnreadableImage("broken PPM: image file is truncated") from error
+    if int(values.max()) > top:
+        raise UnreadableImage(f"broken PPM: a value of {values.max()} where its header says {top} at most")
+    return values.reshape(height, width, bands) if bands == 3 else values.reshape(height, width)
+
+
+def _of_colour(image: Image.Image, content: bytes) -> Deep | None:
+    """Colour of 16 bits, of which Pillow keeps the upper 8; None where the two decoders do not agree on those."""
+    import cv2  # a second to import, and seldom needed
+
+    wide = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if wide is None or wide.dtype != np.uint16 or wide.ndim != 3:
+        return None
+    bands = {"RGB": [2, 1, 0], "RGBA": [2, 1, 0, 3], "LA": [0, 3]}[image.mode]
+    if wide.shape[2] <= max(bands):
+        return None
+    values = wide[:, :, bands]
+    return values if np.array_equal(values // 256, np.asarray(image)) else None
+
+
+def highest(values: Deep) -> float:
+    """The largest value. Raises UnreadableImage where a value is below 0, not finite, or beyond MOST."""
+    low, high = float(values.min()), float(values.max())
+    # written so that NaN fails it too
+    if not (low >= 0 and high <= MOST):
+        needed = "0 to 1 is needed" if values.dtype.kind == "f" else "none may lie below 0"
+        raise UnreadableImage(f"an image of values from {low:g} to {high:g}; {needed}")
+    return high
+
+
+def is_unit(values: Deep) -> bool:
+    """Whether these are floats in [0, 1], whose scale is known without looking at other images."""
+    return values.dtype.kind in "fb" and float(values.max()) <= 1
+
+
+def range_of(highs: Iterable[float]) -> float | None:
+    """The value that becomes 255: 2^b - 1 for the fewest bits b >= 8 that hold all of these. None for none.
+
+    Whole bits, as cameras and scanners give 10, 12 or 14, so that one brighter image seldom changes the scale.
+    """
+    top = max(highs, default=0.0)
+    return 2.0 ** max(8, math.ceil(math.log2(top + 1))) - 1 if top else None
+
+
+def to_bytes(values: Deep, value_range: float) -> NDArray[np.uint8]:
+    """Values scaled so that `value_range` becomes 255; what lies above it is cut."""
+    if values.dtype.kind in "iu" and value_range == 255:
+        return np.minimum(values, 255).astype(np.uint8)
+    return np.rint(np.minimum(values.astype(np.float64) * (255 / value_range), 255)).astype(np.uint8)

@@ -1,0 +1,178 @@
+"""Every image of a source decoded once, in threads and in order, with what makes it the image that it is."""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array, is_deep
+from convlift.data.depth import is_unit, range_of
+from convlift.data.items import Source
+from convlift.data.traits import Traits, frame_of
+from convlift.errors import DataError, UnreadableImage
+from convlift.resources import usable_cpus
+
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+
+_BATCH = 32  # images a thread works on at a time; at most 0.8 MB each
+_THREADS = min(8, usable_cpus())  # Pillow decodes and resizes without holding the interpreter's lock
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What is kept of an image beside its pixels. digest: see `pixel_hash`; traits: None of an array."""
+
+    shape: tuple[int, ...]
+    digest: str
+    notes: tuple[str, ...]
+    traits: Traits | None
+
+
+@dataclass(frozen=True, eq=False)
+class Intake:
+    """kept: indices of the images that could be read, and what is known of each; unreadable: "key: reason" of the rest.
+
+    value_range: the value that became 255 in files of more than 8 bits, None where there are none; maxima: the largest
+    value of each of those files, by index.
+    """
+
+    kept: list[int]
+    taken: list[Taken]
+    unreadable: list[str]
+    value_range: float | None
+    maxima: dict[int, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """hashes (N,): SHA-256 of each image's bytes as they lie there, "" where it cannot be read.
+
+    deep: the indices of the files that say they have more than 8 bits a value.
+    """
+
+    hashes: NDArray[np.str_]
+    deep: list[int]
+
+
+def survey(source: Source) -> Contents:
+    """Read every image once, without decoding any."""
+    hashes, deep = [], []
+    for index in range(len(source.items)):
+        try:
+            content = source.read(index)
+        except OSError:
+            hashes.append("")
+            continue
+        hashes.append(sha256(content))
+        if isinstance(content, bytes) and is_deep(content):
+            deep.append(index)
+    return Contents(np.array(hashes, dtype="U64"), deep)
+
+
+def sha256(content: bytes | NDArray[np.uint8]) -> str:
+    return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
+
+
+def pixel_hash(decoded: Decoded) -> str:
+    """SHA-256 of what an image shows: the same for the same picture in another file format.
+
+    Of images of more than 8 bits the values before scaling count, so that no other image changes it; where 8 bits would
+    hold them exactly, they are taken as such.
+    """
+    pixels: NDArray[np.generic] = decoded.pixels
+    if (deep := decoded.deep) is not None and not is_unit(deep):
+        pixels = deep
+        if deep.dtype.kind in "iu" and (deep.ndim == 2 or deep.shape[2] == 3):
+            narrow = deep if deep.max() <= 255 else deep // 257 if not (deep % 257).any() else None
+            pixels = deep if narrow is None else from_array(narrow.astype(np.uint8)).pixels
+        if pixels is deep:
+            pixels = deep.astype("<f4" if deep.dtype.kind == "f" else "<u4")
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def take_in(path: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None) -> Intake:
+    """Decode all images and write their pixels to `path`, one after the other.
+
+    contents: as `survey` gave them; a file that has changed since then raises DataError.
+    """
+    maxima, total = _maxima(source, contents.deep), len(contents.hashes)
+    value_range = source.value_range or range_of(maxima.values())
+    kept: list[int] = []
+    taken: list[Taken] = []
+    unreadable: list[str] = []
+
+    def decode_batch(batch: range) -> list[tuple[NDArray[np.uint8], Taken] | str]:
+        return [_take(source, index, contents.hashes[index], value_range, alpha) for index in batch]
+
+    # Pillow warns of odd metadata; what matters of it, the pixels, is checked by decoding them all
+    with path.open("wb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for batch, results in in_order(decode_batch, total):
+            for index, result in zip(batch, results, strict=True):
+                if isinstance(result, str):
+                    unreadable.append(f"{source.items[index].key}: {result}")
+                    continue
+                file.write(np.ascontiguousarray(result[0]).data)
+                kept.append(index)
+                taken.append(result[1])
+            if progress:
+                progress(batch.stop, total)
+    return Intake(kept, taken, unreadable, value_range, maxima)
+
+
+def _take(
+    source: Source, index: int, content_hash: str, value_range: float | None, alpha: Alpha
+) -> tuple[NDArray[np.uint8], Taken] | str:
+    """An image and what is known of it, or the reason why there is none."""
+    try:
+        content = source.read(index)
+        if sha256(content) != content_hash:
+            raise DataError(f"{source.items[index].key} changed while it was read; start again when copying is done.")
+        decoded = decode(content, value_range, alpha) if isinstance(content, bytes) else from_array(content)
+    except UnreadableImage as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
+    pixels = decoded.pixels
+    traits = replace(decoded.traits, frame=frame_of(pixels)) if decoded.traits else None
+    return pixels, Taken(pixels.shape, pixel_hash(decoded), decoded.notes, traits)
+
+
+def _maxima(source: Source, deep: list[int]) -> dict[int, float]:
+    """The largest value of each file of more than 8 bits, by index."""
+
+    def measure(batch: range) -> list[float | None]:
+        return [_maximum(source, deep[place]) for place in batch]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [high for _, highs in in_order(measure, len(deep)) for high in highs]
+    return {index: high for index, high in zip(deep, found, strict=True) if high is not None}
+
+
+def _maximum(source: Source, index: int) -> float | None:
+    try:
+        content = source.read(index)
+    except OSError:
+        return None
+    return deep_maximum(content) if isinstance(content, bytes) else None
+
+
+def in_order(work: Callable[[range], T], n: int) -> Iterator[tuple[range, T]]:
+    """`work` on batches of 0..n-1 in threads, in order, and few at a time: the data set never lies in memory."""
+    batches = [range(start, min(start + _BATCH, n)) for start in range(0, n, _BATCH)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for start in range(0, len(batches), 2 * _THREADS):
+            window = batches[start : start + 2 * _THREADS]
+            yield from zip(window, pool.map(work, window), strict=True)

@@ -1,0 +1,102 @@
+"""What `convlift predict` prints: an answer an image as soon as it is there, or one document at the end."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
+from typing import Any
+
+from convlift.data.items import printable
+from convlift.deploy.listing import list_images
+from convlift.deploy.predict import BATCH, Model, Prediction, Unreadable
+from convlift.errors import UnreadableImage
+
+_FEW = 3  # names that are listed of files that were passed over
+
+
+class Style(Enum):
+    """LINES: image, label, confidence, set apart by tabs; CSV: with every probability; JSON: one document."""
+
+    LINES = auto()
+    CSV = auto()
+    JSON = auto()
+
+
+def print_answers(model: Model, named: Sequence[str], style: Style) -> int:
+    """Print the answers on stdout, and on stderr what could not be read; how many these are.
+
+    named: see `listing.list_images`. In a JSON document everything stands in the document.
+    """
+    passed_over: list[str] = []
+    # from a list on stdin somebody may wait for the answer to a line before writing the next one
+    answers = model.answers(_images(named, passed_over), batch=1 if "-" in named else BATCH)
+    if style is Style.JSON:
+        return _print_document(answers, passed_over)
+    row = _csv_row(model) if style is Style.CSV else _line
+    unreadable = 0
+    for answer in answers:
+        if isinstance(answer, Unreadable):
+            unreadable += 1
+            print(f"convlift: {answer.reason}", file=sys.stderr)
+            continue
+        row(answer)
+        for note in answer.notes:
+            print(f"convlift: {printable(answer.image)}: {note}.", file=sys.stderr)
+    if passed_over:
+        few = ", ".join(printable(path) for path in passed_over[:_FEW]) + (", ..." if len(passed_over) > _FEW else "")
+        what = (
+            "1 file that is no image was"
+            if len(passed_over) == 1
+            else f"{len(passed_over)} files that are no images were"
+        )
+        print(f"convlift: {what} passed over ({few}).", file=sys.stderr)
+    return unreadable
+
+
+def _images(named: Sequence[str], passed_over: list[str]) -> Iterator[str | Unreadable]:
+    for found in list_images(named, sys.stdin.buffer):
+        if found.passed_over:
+            passed_over.append(found.path)
+        elif found.fault:
+            yield Unreadable(found.path, UnreadableImage(f"{printable(found.path)}: {found.fault}."))
+        else:
+            yield found.path
+
+
+def _line(answer: Prediction) -> None:
+    print(f"{printable(answer.image)}\t{printable(answer.label)}\t{answer.confidence:.3f}", flush=True)
+
+
+def _csv_row(model: Model) -> Callable[[Prediction], None]:
+    """Prints the header now, and then a row an answer; names on one line each, as everywhere."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["image", "label", "confidence", *(f"p({printable(name)})" for name in model.classes)])
+    sys.stdout.flush()
+
+    def write(answer: Prediction) -> None:
+        figures = (answer.confidence, *answer.probabilities.values())
+        writer.writerow([printable(answer.image), printable(answer.label), *(f"{figure:.6g}" for figure in figures)])
+        sys.stdout.flush()
+
+    return write
+
+
+def _print_document(answers: Iterator[Prediction | Unreadable], passed_over: list[str]) -> int:
+    rows: list[dict[str, Any]] = []
+    unreadable: list[dict[str, str]] = []
+    for answer in answers:
+        if isinstance(answer, Unreadable):
+            unreadable.append({"image": answer.image, "reason": str(answer.reason)})
+            continue
+        rows.append(
+            {
+                "image": answer.image,
+                "label": answer.label,
+                "confidence": answer.confidence,
+                "probabilities": answer.probabilities,
+                "notes": list(answer.notes),
+            }
+        )
+    print(json.dumps({"schema_version": 1, "predictions": rows, "unreadable": unreadable, "passed_over": passed_over}))
+    return len(unreadable)

@@ -1,0 +1,98 @@
+"""From what a user names on the command line to image files: files, folders, patterns, a list on stdin."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from convlift.data.formats import FORMATS
+from convlift.data.tree import Entry, Tree, entries
+
+
+class Listed(NamedTuple):
+    """What a user's words lead to: the path of an image, or why there is none, or a file that was passed over."""
+
+    path: str
+    fault: str = ""
+    passed_over: bool = False
+
+
+def list_images(named: Sequence[str], stdin: BinaryIO) -> Iterator[Listed]:
+    """The images in the order of the arguments, one after another, so that the first is answered at once.
+
+    named: paths of files (taken as they are), of folders (searched to the bottom, in the order of names), patterns
+    that the shell did not expand, and "-" for a list on stdin, one a line, or set apart by zero bytes.
+    """
+    for name in named:
+        if name == "-":
+            for line in _lines(stdin):
+                yield from _one(line)
+        else:
+            yield from _one(name)
+
+
+def _lines(stdin: BinaryIO) -> Iterator[str]:
+    for line in stdin:
+        for part in line.split(b"\0"):  # of `find -print0`, where a line is everything
+            if name := part.rstrip(b"\r\n"):
+                yield os.fsdecode(name)
+
+
+def _one(name: str) -> Iterator[Listed]:
+    if os.path.isdir(name):
+        yield from _in_folder(name)
+    elif os.path.lexists(name) or not glob.has_magic(name):
+        yield Listed(name)  # a file called a[1].jpg is that file, and what is not there is said when it is read
+    elif matches := sorted(set(glob.glob(name, recursive=True))):
+        yield from _everywhere(matches) if "**" in name else _matched(matches)
+    else:
+        yield Listed(name, "no file has a name like this; check the pattern")
+
+
+def _matched(matches: list[str]) -> Iterator[Listed]:
+    for match in matches:
+        yield from _in_folder(match) if os.path.isdir(match) else iter([Listed(match)])
+
+
+def _everywhere(matches: list[str]) -> Iterator[Listed]:
+    """Of a pattern with **, which has found what lies in its folders already, and what is no image too."""
+    images: dict[str, set[str]] = {}
+    for match in matches:
+        if os.path.isdir(match):
+            continue
+        parent = os.path.dirname(match)
+        if parent not in images:
+            images[parent] = {entry.name for entry in _entries(parent or ".") if entry.kind == "image"}
+        yield Listed(match, passed_over=os.path.basename(match) not in images[parent])
+
+
+def _in_folder(folder: str) -> Iterator[Listed]:
+    """Every image below a folder, as training would find them, but links are followed wherever they lead.
+
+    Each folder is visited once, so that links in a circle end.
+    """
+    found = False
+    queue, seen = [folder], set()
+    while queue:
+        here = queue.pop(0)
+        try:
+            status, within = os.stat(here), _entries(here)
+        except OSError as error:
+            found = True
+            yield Listed(here, f"cannot be listed ({error.strerror}); check its permissions")
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        queue[:0] = [os.path.join(here, entry.name) for entry in within if entry.kind == "folder"]
+        for entry in within:
+            if entry.kind != "folder":
+                found = found or entry.kind == "image"
+                yield Listed(os.path.join(here, entry.name), passed_over=entry.kind != "image")
+    if not found:
+        yield Listed(folder, f"holds no image; {', '.join(FORMATS)} are read")
+
+
+def _entries(folder: str) -> list[Entry]:
+    return list(entries(Tree(Path(os.path.realpath(folder)), follow_links=True), Path(folder)))

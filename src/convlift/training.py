@@ -1,0 +1,120 @@
+"""The run folder of one training: it belongs to one question, and to one process at a time."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from convlift import __version__
+from convlift.data.dataset import Dataset
+from convlift.disk import check_room, is_disks_fault, refusal
+from convlift.errors import ConvliftError
+from convlift.ledger.fingerprint import differences, fingerprint, to_json
+from convlift.ledger.ledger import LEDGER_FILE
+from convlift.ledger.lock import acquire, release
+from convlift.outcome import Estimate
+from convlift.recipe import Recipe
+
+RECORD = "training.json"
+_MODEL = "model"
+_MOST_BYTES = 2**20  # of a record; a usual one has 3 kB
+_ROOM = 4_000_000  # bytes that a model folder takes beside its weights, at most
+
+
+def question_of(dataset: Dataset, recipe: Recipe, seed: int, metric: str) -> dict[str, Any]:
+    """What makes a training the same training; recipe: with its resolution written down."""
+    groups = "" if dataset.groups is None else hashlib.sha256(dataset.groups.tobytes()).hexdigest()
+    return {
+        "data": dataset.store.fingerprint,
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "metric": metric,
+        "groups": groups,
+        "software": __version__,
+    }
+
+
+def folder_of(name: str, question: Mapping[str, Any]) -> Path:
+    """The same question gets the same folder, another question another one. name: of the data set."""
+    return Path("runs") / f"{name}-train-{fingerprint(question)[:8]}"
+
+
+@contextmanager
+def training_folder(folder: Path, question: Mapping[str, Any]) -> Iterator[bool]:
+    """Make and lock the folder before any time is spent; gives whether the same training was done there before.
+
+    Where the training fails, what was made here goes again, and what was there before stays. Raises LedgerError where
+    another process works there, ConvliftError where another run lies there, DiskError where it cannot be written.
+    """
+    try:
+        new = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if is_disks_fault(error):
+            raise refusal(folder, error) from error
+        raise ConvliftError(f"run folder {folder} cannot be made ({error.strerror}); name another.") from error
+    lock = acquire(folder)  # whoever does not hold it removes nothing: the folder may be another process's
+    try:
+        yield _is_done(folder, question)
+    except BaseException:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # somebody else's run may have come to lie beside ours
+            for parent in new[1:]:
+                parent.rmdir()
+        raise
+    finally:
+        release(lock)
+
+
+def check_space(folder: Path, parameters: int) -> None:
+    """Fail before the training where its network would not fit on the disk. Raises DiskError."""
+    check_room(folder, 2 * 4 * parameters + _ROOM)  # as float32, once trained and once in the model folder
+
+
+def write_record(folder: Path, question: Mapping[str, Any], score: Estimate, images: int, seconds: float) -> None:
+    """What was trained here, and how well it did."""
+    record = {
+        "schema_version": 1,
+        "question": question,
+        "validation": {"score": score.value, "low": score.low, "high": score.high, "images": images},
+        "seconds": seconds,
+    }
+    beside = folder / f".{RECORD}.part"
+    beside.write_text(to_json(record), encoding="utf-8")
+    beside.replace(folder / RECORD)
+
+
+def _is_done(folder: Path, question: Mapping[str, Any]) -> bool:
+    """Whether this very training lies here. Raises ConvliftError where something else does."""
+    remedy = "it stays as it is; name another folder with --out, or none."
+    if (folder / LEDGER_FILE).exists() or any(folder.glob(f"*/{LEDGER_FILE}")):
+        raise ConvliftError(f"{folder} holds a campaign of convlift improve; {remedy}")
+    if not (folder / RECORD).exists():
+        if (folder / _MODEL).exists():
+            raise ConvliftError(f"{folder} holds a model, and nothing there says of which training; {remedy}")
+        return False
+    if not (folder / _MODEL).exists():  # what was begun here came to nothing
+        return False
+    if changed := differences(_question_in(folder / RECORD), question):
+        raise ConvliftError(f"{folder} holds the model of another training ({_few(changed)}); {remedy}")
+    return True
+
+
+def _question_in(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError("it is too large")
+        question = json.loads(path.read_text(encoding="utf-8"))["question"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConvliftError(
+            f"{path} cannot be read ({error}), so nobody knows which training lies beside it; name another folder."
+        ) from error
+    return question if isinstance(question, Mapping) else {}
+
+
+def _few(changed: tuple[str, ...]) -> str:
+    return "; ".join(changed[:2]) + (f"; and {len(changed) - 2} more" if len(changed) > 2 else "")
