@@ -33,11 +33,11 @@ class Arms:
     pilots: int = 5
     finals: int = 2
     searched: int = 12
-    images: int = 600
+    images: int = 400
     accuracy: float = 0.85
     gain: float = 0.0
     kind: str = "null"
-    K: int = 40
+    K: int = 20
     rivals: int = 0
     leave_out: bool = True
     same_start: bool = False
@@ -91,7 +91,7 @@ def _played(cell: Arms, part: int, seed: list[int]) -> Iterator[tuple[float, ...
         if lead[c] < 0:
             continue
         arm = pilots[c]
-        lucky = bool(cell.rivals) and _is_close(lead[c], arm[1:, :n])
+        lucky = bool(cell.rivals) and _is_close(lead[c], arm[1 if len(arm) > 2 else 0 :, :n])
         if lucky and cell.leave_out and len(arm) > LEAST_LEFT:
             arm, lucky = arm[1:], False
         tests = changes.test_changes(on[c], test[c], asked=played.shipped[c])

@@ -195,7 +195,8 @@ def lost_a_close_choice(study: Study, ledger: Ledger, start: str, pilots: Sequen
     if start == BASELINE or probe is None or not pilots or (pilots[0].role, pilots[0].number) != ("pilot", 1):
         return False
     sound = [pilot for pilot, fell in zip(pilots, study.collapsed(pilots), strict=True) if not fell]
-    others = [pilot for pilot in sound if pilot.id != pilots[0].id] or sound
+    others = [pilot for pilot in sound if pilot.id != pilots[0].id]
+    others = others if len(others) >= FEWEST_RUNS else sound  # one alone says nothing of how such runs differ
     scores = np.array([study.score_points(pilot) for pilot in others])
     lead = study.score_points(probe) - study.score_points(pilots[0])
     error = math.sqrt(2.0 * score_variance(scores, _images_of(study, others), study.validation_groups))
