@@ -318,3 +318,34 @@ def test_a_disk_that_fills_during_a_repetition_leaves_the_first_model(place):
     assert weights(place / "run") == before
     assert api.load(place / "run").classes == tuple("0123456789")
     assert not list((place / "run").rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"seed": -1}, "seed '-1' is no whole number from 0"),
+        ({"seed": 2**63}, "is no whole number from 0"),
+        ({"seed": "zero"}, "seed 'zero' is no whole number"),
+        ({"seed": True}, "seed 'True' is no whole number"),
+        ({"recipe": 3}, "a int is no recipe; give a built-in name"),
+        ({"recipe": None}, "a NoneType is no recipe"),
+        ({"recipe": {}}, r"convlift.parse_recipe makes one of a dict"),
+        ({"recipe": "x" * 5000}, "is neither a file nor a built-in recipe"),
+        ({"recipe": "a\0b"}, "is neither a file nor a built-in recipe"),
+        ({"metric": "acuracy"}, "there is no metric 'acuracy'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_read(place, wrong, words):
+    with pytest.raises(ConvliftError, match=words):
+        api.train("digits", **{"recipe": TINY, "quiet": True, **wrong})
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--recipe", "--weights", "--out", "--root", "--group-from"])
+def test_a_path_that_is_too_long_is_one_sentence(place, option):
+    (place / "tiny.yaml").write_text(TINY.to_yaml())
+    long = "x" * 5000 + (".safetensors" if option == "--weights" else "")
+    said = convlift("train", "fashion-mnist", "--quiet", option, long)
+    assert said.code == 2
+    assert said.err.startswith("convlift: ")
+    assert said.err.count("\n") == 1
