@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.conduct import Request, conduct, recipe_from
+from convlift.conduct import conduct
 from convlift.data.dataset import Dataset
 from convlift.errors import BudgetError, ConvliftError, Interrupted
 from convlift.evidence.false_claims import Naive, NullCampaign, Tally, keep_if_better, tally
@@ -27,6 +27,7 @@ from convlift.outcome import Estimate, Result
 from convlift.progress import Progress, clock_text
 from convlift.reading import open_data
 from convlift.report.aa import document
+from convlift.request import Request, recipe_from
 from convlift.study.budget import format_duration
 from convlift.study.placebos import placebos
 

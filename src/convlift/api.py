@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 from convlift.aa import AATest, run_aa
 from convlift.cache import cache_folder
 from convlift.campaign.allocate import FEWEST_COUNTED
-from convlift.conduct import Request, conduct
+from convlift.conduct import conduct
 from convlift.data.dataset import Dataset
 from convlift.disk import writing_into
 from convlift.errors import BudgetError, ConvliftError, Diverged
@@ -30,6 +30,7 @@ from convlift.recipe import Recipe, load_recipe
 from convlift.recipes import recipe_from
 from convlift.report.narration import result_of
 from convlift.report.preview import Preview
+from convlift.request import Request
 from convlift.resources import usable_cpus, usable_memory, usable_workers
 from convlift.study.budget import parse_duration
 from convlift.study.priors import Expectations

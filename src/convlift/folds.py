@@ -18,17 +18,7 @@ from convlift.campaign.consensus import Choice, choice_of, consensus
 from convlift.campaign.power import power_before
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
-from convlift.conduct import (
-    CLOSING_SECONDS,
-    LOADING_SECONDS,
-    Request,
-    check_measure,
-    check_request,
-    folder_for,
-    identity_of,
-    seconds_of_startup,
-    study_of,
-)
+from convlift.conduct import LOADING_SECONDS, check_measure, seconds_of_startup
 from convlift.conduct import campaign as run_fold
 from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number
@@ -46,6 +36,7 @@ from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
 from convlift.reading import read_images
 from convlift.report.narration import result_of
+from convlift.request import CLOSING_SECONDS, Request, check_request, folder_for, identity_of, study_of
 from convlift.study.budget import format_duration
 from convlift.study.priors import document
 from convlift.trial.job import prepare, run_job

@@ -116,11 +116,6 @@ def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None
         notes += opened_in_words(opened.openings, flattered)
     if shipment.network.status == "stopped":
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
-    if shipment.shortened:
-        notes.append(
-            f"The baseline had {shipment.shortened}, since all of them did not fit into the time. A gain over it is no "
-            "gain over the baseline in full, and is not called proven; a longer budget judges that."
-        )
     if judged is None and not study.trainings:
         notes.append("The sealed test is still closed: the same command with a longer --budget goes on.")
     if lost := lost_runs(desk.ledger):
@@ -130,7 +125,8 @@ def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None
             f"{len(lost)} of the {judging} runs of the baseline and of the shipped recipe failed to learn ({why}). The "
             "figures are those of the others, and no gain is called proven."
         )
-    if little_left_to_find(sum(r.role == "search" for r in trials), len(shipment.frozen.candidates)):
+    tried = len(shipment.frozen.candidates)
+    if tried and little_left_to_find(sum(r.role == "search" for r in trials), tried):
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
     if unasked := (desk.ledger.recall("guard") or {"not_asked": []})["not_asked"]:
         notes.append(

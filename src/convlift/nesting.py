@@ -12,7 +12,6 @@ from convlift.campaign.judgement import final_runs
 from convlift.campaign.power import even_groups
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
-from convlift.conduct import Request
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import LedgerError
@@ -29,6 +28,7 @@ from convlift.outcome import Result
 from convlift.report.folds import tell_folds
 from convlift.report.narration import environment, plain, result_of
 from convlift.report.sentences import found_in_words
+from convlift.request import Request
 
 FEW_OF_A_CLASS = 5  # images in a fold
 
