@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 from collections import deque
 from pathlib import Path
 
@@ -313,3 +314,23 @@ def test_any_damaged_content_gets_an_answer_or_one_sentence(model, pixels, kind,
     assert said.endswith(".")
     assert "\n" not in said
     assert " at 0x" not in said
+
+
+def of_bands(count):
+    """A TIFF of 8 x 8 pixels with so many bands of 8 bits, as satellites have them and Pillow does not write them."""
+    values, bits = bytes(range(64)) * count, struct.pack("<H", 8) * count
+    rows = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, count, 0), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 0)]
+    rows += [(277, 3, 1, count), (278, 3, 1, 8), (279, 4, 1, len(values))]
+    end = 8 + 2 + 12 * len(rows) + 4
+    places = {258: end, 273: end + len(bits)}
+    entries = b"".join(struct.pack("<HHII", tag, kind, n, places.get(tag, value)) for tag, kind, n, value in rows)
+    return b"II*\0" + struct.pack("<IH", 8, len(rows)) + entries + bytes(4) + bits + values
+
+
+@pytest.mark.parametrize("count", [5, 13, 224])
+def test_bands_are_counted_where_they_cannot_be_read(model, tmp_path, count):
+    (tmp_path / "bands.tif").write_bytes(of_bands(count))
+    for image in (tmp_path / "bands.tif", of_bands(count)):
+        with pytest.raises(UnreadableImage, match=rf"cannot be read \(TIFF with {count} bands") as caught:
+            model.predict(image)
+        assert " at 0x" not in str(caught.value)
