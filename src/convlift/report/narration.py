@@ -127,6 +127,7 @@ def result_of(ledger: Ledger) -> Result:
             "verdicts": tuple(_with_changes(each, ledger.identity.baseline, told) for each in verdicts),
             "findings": tuple(Finding(**{**f, "items": tuple(f["items"])}) for f in kept["findings"]),
             "notes": tuple(kept["notes"]),
+            "recipe_findings": tuple(kept.get("recipe_findings", ())),
             "classes": class_scores(told),
         }
     )
