@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.examine import found_of_the_baseline
 from convlift.campaign.judgement import Judgement, lost_runs
 from convlift.campaign.power import power_of
 from convlift.campaign.shipment import Shipment
@@ -25,6 +26,7 @@ from convlift.ledger.openings import Openings, opened_in_words
 from convlift.ledger.records import TrialRecord
 from convlift.outcome import Estimate, Result
 from convlift.recipe import Recipe
+from convlift.report.findings import write_findings
 from convlift.report.narration import environment, plain, result_of, story_of, tell
 from convlift.report.page import render
 from convlift.report.sentences import found_in_words
@@ -109,7 +111,8 @@ def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
 def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None) -> list[str]:
     """What a reader should know of how the result came about."""
     trials, judged = desk.ledger.trials(), opened.judged if opened else None
-    notes = [judged.warning] if judged and judged.warning else []
+    notes = found_of_the_baseline(desk)
+    notes += [judged.warning] if judged and judged.warning else []
     notes += judged.notes if judged else ()
     if opened and opened.openings:
         flattered = flattery(opened.judged.final.shipped, opened.openings.number)
@@ -157,6 +160,7 @@ def hand_over(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, op
     ledger.record("result", plain(result), replace=True)
     if judged is not None or study.trainings:  # else a longer budget goes on with them
         shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
+    write_findings(ledger.folder, dataset.store.findings)
     write_report(ledger)
 
 
