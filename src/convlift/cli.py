@@ -1,5 +1,6 @@
 """The command line: parse, call, print; nothing else."""
 
+import errno
 import json
 import sys
 from io import StringIO, TextIOWrapper
@@ -360,6 +361,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     arguments: those of the process, unless given.
     """
+    sys.stdout, sys.stderr = sys.stdout or StringIO(), sys.stderr or StringIO()  # None where they were closed
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show is escaped, not a traceback
             stream.reconfigure(errors="backslashreplace")
@@ -371,6 +373,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (OSError, ConvliftError) as error:
         refusal = refusal_behind(error)  # a full disk, whoever met it
         fault = refusal or error
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # of whatever option
+            fault = ConvliftError(f"no path is as long as '{str(error.filename)[:40]}...'; check the command.")
         if not isinstance(fault, ConvliftError):
             raise
         if refusal:

@@ -11,12 +11,13 @@ from convlift.outcome import EpochReport, Estimate, Result, Verdict
 from convlift.report.sentences import (
     conclusion,
     judged_images,
+    labels_for,
     ranked,
     share,
-    shorten,
     signed,
     typographic,
     was_tried,
+    wrapped,
 )
 from convlift.report.story import Role, TrialRecord
 from convlift.report.svg import HARMFUL, INK, LIKELY, MUTED, PAPER, PROVEN, RULE, UNDECIDED, axes, draw
@@ -91,7 +92,7 @@ def forest(verdicts: tuple[Verdict, ...], width: int) -> str:
     words = "; ".join(
         f"{v.name} {signed(v.points)} points ({signed(v.low)} to {signed(v.high)}), {v.label}" for v in shown
     )
-    return draw(f"forest{width}", _rows_size(len(shown), width), paint, f"Share of each change: {words}")
+    return draw(f"forest{width}", _rows_size([v.name for v in shown], width), paint, f"Share of each change: {words}")
 
 
 def steps(result: Result, width: int) -> str:
@@ -126,7 +127,9 @@ def steps(result: Result, width: int) -> str:
 
     words = "; ".join(f"{name} {signed(points)} points" for name, points in moves)
     description = f"From {baseline.value:.3f} to {result.final.value:.3f}: {words}"
-    return draw(f"steps{width}", _rows_size(len(moves) + 2, width), paint, description)
+    return draw(
+        f"steps{width}", _rows_size(["baseline", *(name for name, _ in moves), "final"], width), paint, description
+    )
 
 
 def curves(baseline: tuple[EpochReport, ...], final: tuple[EpochReport, ...], width: int) -> str:
@@ -167,8 +170,9 @@ def confusion(counts_KK: NDArray[np.int64], classes: tuple[str, ...], width: int
     number = len(classes)
     rows = counts_KK.sum(axis=1, keepdims=True)
     rates_KK = counts_KK / np.maximum(rows, 1)
-    longest = 22 if width >= NARROW else 12
-    letters = max(len(shorten(name, longest)) for name in classes)
+    longest = 26 if width >= NARROW else 14
+    labels = labels_for(classes, longest)
+    letters = max(len(label) for label in labels)
     margin = 16 + 7 * letters
     cell = min((width - margin - 8) / number, 60)
     extent = cell * number
@@ -183,7 +187,6 @@ def confusion(counts_KK: NDArray[np.int64], classes: tuple[str, ...], width: int
             if cell >= 22:
                 text = f"{100 * rate:.0f}" if rate >= 0.005 else "·"
                 panel.text(j, i, text, ha="center", va="center", color=PAPER if rate > 0.5 else INK, fontsize=font)
-        labels = [shorten(name, longest) for name in classes]
         panel.set_xticks(range(number), labels, rotation=90, fontsize=font)
         panel.set_yticks(range(number), labels, fontsize=font)
         panel.tick_params(labelbottom=False, labeltop=True, pad=4)
@@ -244,7 +247,7 @@ def _named_rows(figure: "Figure", names: Sequence[tuple[str, str]], width: int) 
     _only_vertical_grid(panel)
     for row, (name, colour) in enumerate(names):
         panel.annotate(
-            shorten(name, 44 if narrow else 33),
+            _row_label(name, width),
             (0, -row + 0.22 if narrow else -row),
             (0 if narrow else -14, 0),
             xycoords=panel.get_yaxis_transform(),
@@ -252,14 +255,21 @@ def _named_rows(figure: "Figure", names: Sequence[tuple[str, str]], width: int) 
             ha="left" if narrow else "right",
             va="center",
             color=colour,
+            multialignment="left" if narrow else "right",
             # on phones names lie on the grid: a patch of paper keeps them readable
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1} if narrow else None,
         )
     return panel, [-row - 0.22 if narrow else -float(row) for row in range(len(names))]
 
 
-def _rows_size(rows: int, width: int) -> tuple[float, float]:
-    return width, 32 + rows * (40 if width < NARROW else 26)
+def _row_label(name: str, width: int) -> str:
+    return wrapped(name, 46 if width < NARROW else 33)
+
+
+def _rows_size(names: Sequence[str], width: int) -> tuple[float, float]:
+    """All rows are as high as the highest label asks for."""
+    more = 14 if any("\n" in _row_label(name, width) for name in names) else 0
+    return width, 32 + len(names) * ((40 if width < NARROW else 26) + more)
 
 
 def _bar(width: int) -> float:

@@ -117,7 +117,7 @@ def result_of(ledger: Ledger) -> Result:
     if kept is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     told = ledger.recall("story", {})
-    estimates = {name: Estimate(**kept[name]) if kept[name] else None for name in ("baseline", "gain_points")}
+    estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
     verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
     return Result(
         **{

@@ -38,6 +38,7 @@ from convlift.report.story import Story
 from convlift.report.thumbnails import thumbnail
 
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
+_SPLITS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 _CLASS_ROWS, _PAIR_ROWS, _TRIAL_ROWS, _ITEM_ROWS, _IMAGES = 30, 10, 400, 20, 18
 
 
@@ -47,6 +48,33 @@ def render(result: Result, story: Story) -> str:
     Every name from outside is escaped, long lists are cut and say so, pictures are shrunk: the file stays under 6 MB
     whatever the data set.
     """
+    page = (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            metric=title_of(result.metric),
+            story=story,
+            conclusion=conclusion(result),
+            headline=headline(result),
+            judged_images=judged_images(result),
+            warnings=warnings_of(result),
+            ships=shipped_network(result),
+            json=json.dumps(document(result), indent=2, allow_nan=False),
+            image_kind="test image" if result.judged else "validation image",
+            **_changes(result),
+            **model_parts(story),
+            **_data(result, story),
+            **_trials(result, story),
+            recipe=_marked(story.baseline_recipe, story.shipped_recipe),
+            scores=_both(partial(charts.scores, result)),
+        )
+    )
+    return printable(page)
+
+
+def templates() -> Environment:
+    """The page's templates, with the filters that they use."""
     environment = Environment(
         loader=PackageLoader("convlift.report"),
         autoescape=True,
@@ -56,27 +84,8 @@ def render(result: Result, story: Story) -> str:
     )
     environment.filters |= {"signed": _signed, "duration": duration, "percent": _percent, "score": _score}
     environment.filters["capitalized"] = _capitalized
-    environment.globals |= {"interval": _interval, "share": share, "counted": counted}
-    page = environment.get_template("report.html.j2").render(
-        result=result,
-        metric=title_of(result.metric),
-        story=story,
-        conclusion=conclusion(result),
-        headline=headline(result),
-        judged_images=judged_images(result),
-        warnings=warnings_of(result),
-        ships=shipped_network(result),
-        json=json.dumps(document(result), indent=2, allow_nan=False),
-        image_kind="test image" if result.judged else "validation image",
-        **_changes(result),
-        **_model(story),
-        **_data(result, story),
-        **_trials(result, story),
-        recipe=_marked(story.baseline_recipe, story.shipped_recipe),
-        scores=_both(partial(charts.scores, result)),
-        item_rows=_ITEM_ROWS,
-    )
-    return printable(page)
+    environment.globals |= {"interval": _interval, "share": share, "counted": counted, "item_rows": _ITEM_ROWS}
+    return environment
 
 
 def _both(chart: Callable[[int], str]) -> Markup:
@@ -107,14 +116,15 @@ def _data(result: Result, story: Story) -> dict[str, Any]:
     train = story.class_counts.get("train", ())
     counted_images = {**{name: sum(counts) for name, counts in story.class_counts.items()}, **result.counts}
     return {
-        "splits": list(counted_images.items()),
+        "splits": [(name, counted_images[key]) for key, name in _SPLITS if key in counted_images],
         "smallest_class": min(train, default=0),
         "largest_class": max(train, default=0),
         "held_back": [(each, _data_uri(each.before), _data_uri(each.after)) for each in story.held_back[:_IMAGES]],
     }
 
 
-def _model(story: Story) -> dict[str, Any]:
+def model_parts(story: Story) -> dict[str, Any]:
+    """What the templates show of a network: mistakes, classes, hard images, curves."""
     number = len(story.classes)
     matrix: str | Markup = ""
     matrix_chart = partial(charts.confusion, story.confusion, story.classes)

@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
-from convlift.outcome import START, Estimate, Result, Verdict
+from convlift.outcome import START, ClassScore, Estimate, Result, Verdict
 
 Conclusion = Literal["better", "worse", "unclear", "open"]
 ALARMING = 3.0  # standard errors between validation and test that chance does not explain
@@ -30,6 +31,26 @@ def shorten(text: str, longest: int) -> str:
         return line
     tail = (longest - 1) // 3
     return f"{line[: longest - 1 - tail]}…{line[len(line) - tail :]}"
+
+
+def wrapped(text: str, longest: int, lines: int = 2) -> str:
+    """The text on at most so many lines of at most `longest` characters, broken between words where it can be; only
+    what is longer still loses its end."""
+    broken = textwrap.wrap(printable(" ".join(text.split())), longest) or [""]
+    if len(broken) > lines:
+        broken = [*broken[: lines - 1], f"{broken[lines - 1][: longest - 1]}…"]
+    return "\n".join(broken)
+
+
+def labels_for(names: Sequence[str], longest: int) -> list[str]:
+    """Each name on one line of at most `longest` characters: cut at its end; all cut where they begin, or in the
+    middle, where two would read the same otherwise."""
+    whole = [printable(" ".join(name.split())) for name in names]
+    at_the_end = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in whole]
+    at_the_start = [name if len(name) <= longest else f"…{name[len(name) - longest + 1 :]}" for name in whole]
+    in_the_middle = [shorten(name, longest) for name in whole]
+    different = [cut for cut in (at_the_end, at_the_start) if len(set(cut)) == len(set(whole))]
+    return different[0] if different else in_the_middle
 
 
 def signed(points: float, decimals: int = 1) -> str:
@@ -149,6 +170,17 @@ def shipped_network(result: Result) -> str:
     return ""
 
 
+def network_alone(result: Result) -> str:
+    """The score of the one network that ships, with its own interval; "" where it was not tested."""
+    if result.shipped is None or not result.judged:
+        return ""
+    alone = result.shipped
+    return (
+        f"The network that ships, alone: {printable(title_of(result.metric))} {alone.value:.3f} (95% interval "
+        f"{alone.low:.3f} to {alone.high:.3f}) on {judged_images(result)}."
+    )
+
+
 def warnings_of(result: Result) -> tuple[str, ...]:
     """What a reader must not miss, a sentence each, for terminal, page and model card alike."""
     found = []
@@ -157,27 +189,33 @@ def warnings_of(result: Result) -> tuple[str, ...]:
             f"The baseline had only {printable(result.shortened)}, since all of its training did not fit into the "
             "time. A gain over it is no gain over the whole baseline, and is not called proven."
         )
+    if result.opened > 1:
+        found.append(
+            f"This sealed test was opened {result.opened} times, this campaign included: whoever keeps the best of "
+            "several results is flattered by chance."
+        )
     found += [said for said in (never_predicted(result), flattered(result)) if said]
     return tuple(found)
 
 
 def never_predicted(result: Result) -> str:
-    """Which classes the shipped network never predicts, although there are images of them; "" for none."""
-    missed = [each.name for each in result.classes if each.images and not each.predicted]
+    """Which classes what ships never predicts, although there are images of them; "" for none."""
+    return unpredicted(result.classes, result.metric, judged_images(result))
+
+
+def unpredicted(classes: Iterable[ClassScore], metric: str, images: str) -> str:
+    """The same from the scores a class; images: in words, those that the scores are of."""
+    missed = [each.name for each in classes if each.images and not each.predicted]
     if not missed:
         return ""
     named = ", ".join(f"'{printable(name)}'" for name in missed[:NAMED])
     more = f" and {len(missed) - NAMED} more" if len(missed) > NAMED else ""
     one = len(missed) == 1
-    advice = (
-        "; add images of it"
-        if result.metric == "balanced-accuracy"
-        else "; --metric balanced-accuracy counts every class the same, however rare"
-    )
-    return (
-        f"The shipped network never predicts {'class' if one else 'the classes'} {named}{more} on "
-        f"{judged_images(result)}{advice if one or 'metric' in advice else '; add images of them'}."
-    )
+    advice = f"add images of {'it' if one else 'them'}."
+    if metric != "balanced-accuracy":
+        advice = "--metric balanced-accuracy counts every class the same, however rare."
+    which = f"class {named}" if one else f"the classes {named}{more}"
+    return f"The network never predicts {which} on {images}; {advice}"
 
 
 def flattered(result: Result) -> str:

@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from convlift.outcome import Finding, Result
+from convlift.outcome import Result
+from convlift.report.findings import findings_in_words
 from convlift.report.sentences import (
     column_decimals,
     conclusion,
@@ -18,6 +19,7 @@ from convlift.report.sentences import (
     duration,
     headline,
     interval,
+    network_alone,
     never_tried,
     printable,
     ranked,
@@ -30,7 +32,6 @@ from convlift.report.sentences import (
 _ROWS = 12  # more than that is for the report
 _LABEL_STYLES = {"proven": "bold green", "likely": "cyan", "undecided": "dim", "harmful": "red"}
 _CONCLUSION_STYLES = {"better": "bold green", "worse": "bold red", "unclear": "bold yellow", "open": "bold yellow"}
-_NAMED = 5  # files in one line
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -43,6 +44,8 @@ def print_result(result: Result, console: Console) -> None:
     for said in (shipped_network(result), result.why if result.judged else ""):
         if said:
             console.print(Text(printable(said), "bold"))
+    if said := network_alone(result):
+        console.print(Text(said))
     console.print(Text(_context(result), style="dim"))
     for said in warnings_of(result):
         console.print(Text(f"warning: {said}", "red"))
@@ -54,20 +57,6 @@ def print_result(result: Result, console: Console) -> None:
     for line in findings_in_words(result.findings):
         console.print(Text(line))
     _print_places(result, console)
-
-
-def findings_in_words(findings: Iterable[Finding]) -> list[str]:
-    """A line for each finding that is no mere note, with the first of the files that it is about."""
-    lines = []
-    for finding in findings:
-        if finding.severity == "note":
-            continue
-        remedy = f" {finding.remedy}" if finding.remedy else ""
-        named = [printable(item) for item in finding.items[:_NAMED] if item not in finding.message]
-        more = len(finding.items) - _NAMED
-        files = f" [{', '.join(named)}{f' and {more:,} more' if more > 0 else ''}]" if named else ""
-        lines.append(f"{finding.severity}: {printable(finding.message + remedy)}{files}")
-    return lines
 
 
 def _context(result: Result) -> str:
@@ -94,7 +83,7 @@ def _print_changes(result: Result, console: Console) -> None:
         if verdict.changes:
             console.print(Text(f"{printable(verdict.name)} is a whole recipe; it changes"))
             for line in verdict.changes:
-                console.print(Padding(Text(printable(line)), (0, 0, 0, 2)))
+                console.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
 
 
 def _table(result: Result) -> Table:
@@ -135,9 +124,13 @@ def _print_remainder(result: Result, console: Console) -> None:
 
 
 def _print_places(result: Result, console: Console) -> None:
-    run = Path(result.run)
     console.print()
-    for name, file in (("model", "model"), ("ledger", "ledger.sqlite")):
+    print_places(Path(result.run), (("model", "model"), ("ledger", "ledger.sqlite")), console)
+
+
+def print_places(run: Path, files: Iterable[tuple[str, str]], console: Console) -> None:
+    """Where things lie in a run folder, how to open its report, and how to predict."""
+    for name, file in files:
         # soft_wrap: a path that is broken over two lines cannot be copied
         console.print(Text(f"{name:<7} {printable(str(run / file))}"), soft_wrap=True)
     console.print(Text(f"report  open {printable(str(run / 'report.html'))} in a browser"), soft_wrap=True)

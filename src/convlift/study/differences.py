@@ -26,6 +26,8 @@ def _changes(area: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[st
         elif value != known:
             if isinstance(known, dict):
                 yield f"no {_name(name)}"
+            elif value == 0 and not isinstance(value, bool):
+                yield f"no {_name(name)} instead of {_shown(known)}"
             else:
                 yield f"{_name(name)} {_shown(value)} instead of {_shown(known)}"
 

@@ -1,0 +1,152 @@
+"""Which runs are compared on the test: what lost a close choice, what learned nothing, the network that ships."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import BASELINE, CLASSES, FACTS, World, desk_in, study_of
+
+from convlift.campaign.judgement import Judgement, best_final, judge_campaign, lost_a_close_choice
+from convlift.campaign.space import Frozen
+from convlift.campaign.study import Study
+from convlift.errors import LedgerError
+from convlift.execute.desk import Desk
+from convlift.ledger.records import Plan, Role, TrialRecord
+from convlift.outcome import Outcome, Status
+from convlift.recipe import Recipe
+from convlift.study.starting_points import starting_points
+
+WORLD = World(n=300, nt=600)
+START = next(point for point in starting_points(FACTS) if point.name == "residual")
+
+
+@pytest.fixture
+def study() -> Study:
+    return study_of(WORLD, (START,))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with desk_in(tmp_path / "run", WORLD, 20) as opened:
+        yield opened
+
+
+def ran(
+    desk: Desk, role: Role, scores: Sequence[float], recipe: Recipe, names: tuple[str, ...] = (), *,
+    status: Status = "finished",
+) -> list[TrialRecord]:  # fmt: skip
+    """Trials whose networks name these shares of the images right; at .25 by chance alone."""
+    rng, records, labels = np.random.default_rng(len(desk.ledger.trials())), [], WORLD.labels
+    for score in scores:
+        wrong = (labels + rng.integers(1, CLASSES, len(labels))) % CLASSES
+        right = np.concatenate([np.arange(k) < round(score * k) for k in (WORLD.n, WORLD.nt)])
+        named = np.where(right, labels, wrong)
+        said = (0.1 + 0.6 * np.eye(CLASSES, dtype=np.float32)[named]).astype(np.float32)
+        record = desk.ledger.claim(Plan(role, recipe, int(rng.integers(1 << 30)), names))
+        outcome = Outcome(status, said[: WORLD.n], said[WORLD.n :], seconds=1.0)
+        records.append(desk.ledger.finish(record.id, outcome))
+    return records
+
+
+def judged(study: Study, desk: Desk, **given: object) -> Judgement:
+    frozen = Frozen(START, START.recipe, (), np.zeros(0, bool))
+    return judge_campaign(study, desk, frozen, WORLD.labels[WORLD.n :], **given)  # type: ignore[arg-type]
+
+
+def campaign(desk: Desk, pilots: Sequence[float], probe: float, finals: Sequence[float]) -> None:
+    ran(desk, "pilot", pilots, BASELINE)
+    ran(desk, "probe", [probe], START.recipe, ("residual",))
+    ran(desk, "search", [0.9, 0.9, 0.91], START.recipe)
+    ran(desk, "final", finals, START.recipe)
+
+
+@pytest.mark.parametrize(
+    ("pilots", "probe", "close"),
+    [
+        ([0.80, 0.80, 0.81, 0.80, 0.81], 0.83, True),
+        ([0.80, 0.80, 0.81, 0.80, 0.81], 0.92, False),
+        ([0.60, 0.80, 0.70, 0.66, 0.80], 0.85, True),  # noisy runs: a lead of 25 points may be luck
+    ],
+)
+def test_the_run_that_lost_a_close_choice_is_left_out(
+    study: Study, desk: Desk, pilots: list[float], probe: float, close: bool
+) -> None:
+    campaign(desk, pilots, probe, [0.9, 0.9])
+    assert lost_a_close_choice(study, desk.ledger, "residual", desk.ledger.trials("pilot")) == close
+    found = judged(study, desk)
+    counted = pilots[1:] if close else pilots
+    assert found.arms == (len(counted), 2)
+    assert found.final.baseline.value == pytest.approx(np.mean(counted), abs=0.002)
+    assert any("is left out of its score" in note for note in found.notes) == close
+
+
+def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(study: Study, desk: Desk) -> None:
+    campaign(desk, [0.70, 0.72], 0.75, [0.95, 0.95])
+    found = judged(study, desk)
+    assert found.arms == (2, 2)
+    assert found.final.gain_points.low > 0
+    assert not found.final.proven
+    assert "too few others to leave it out; nothing is proven" in found.notes[-1]
+    assert not any(verdict.label == "proven" for verdict in found.verdicts)
+
+
+def test_of_the_baseline_as_start_no_run_lost_a_choice(study: Study, desk: Desk) -> None:
+    (*pilots,) = ran(desk, "pilot", [0.8, 0.8, 0.8, 0.8], BASELINE)
+    assert not lost_a_close_choice(study, desk.ledger, "baseline", pilots)
+    assert not lost_a_close_choice(study, desk.ledger, "residual", pilots)  # no probe of it was made
+
+
+@pytest.mark.parametrize(
+    ("pilots", "finals", "who"),
+    [
+        ([0.7, 0.7, 0.25, 0.7], [0.9, 0.9], "1 of 4 runs of the baseline"),
+        ([0.7] * 4, [0.95, 0.26], "1 of 2 runs of what"),
+    ],
+)
+def test_runs_that_learned_nothing_count_and_nothing_is_proven(
+    study: Study, desk: Desk, pilots: list[float], finals: list[float], who: str
+) -> None:
+    """Left out of the scores they would flatter the arm that they belong to."""
+    campaign(desk, pilots, 0.92, finals)
+    found = judged(study, desk)
+    assert found.final.final.value == pytest.approx(np.mean(finals), abs=0.002)
+    assert found.final.baseline.value == pytest.approx(np.mean(pilots), abs=0.002)
+    assert not found.final.proven
+    assert found.notes[0].startswith(who)
+    assert "learned next to nothing" in found.notes[0]
+
+
+def test_a_weak_baseline_has_learned_what_its_kind_learns(study: Study, desk: Desk) -> None:
+    """Its runs are measured by each other, not by a network that names three times as many images right."""
+    campaign(desk, [0.40, 0.41, 0.40, 0.42], 0.92, [0.95, 0.95])
+    found = judged(study, desk)
+    assert found.final.proven
+    assert found.notes == ()
+
+
+def test_the_final_that_validation_likes_best_ships(study: Study, desk: Desk) -> None:
+    campaign(desk, [0.7] * 4, 0.92, [0.6, 0.93, 0.90])
+    finals = list(desk.ledger.trials("final"))
+    cut = ran(desk, "final", [0.97], START.recipe, status="stopped")
+    assert best_final(study, finals) is finals[1]
+    assert best_final(study, [*finals, *cut]) is finals[1]
+    assert best_final(study, cut) is cut[0]
+    assert judged(study, desk).final.shipped.value == pytest.approx(0.93, abs=0.002)
+    assert judged(study, desk, ships=finals[0]).final.shipped.value == pytest.approx(0.6, abs=0.002)
+
+
+def test_the_runs_to_compare_can_be_named(study: Study, desk: Desk) -> None:
+    """The bare start ships, for instance, or the baseline was shortened: one run an arm is judged, proves nothing."""
+    campaign(desk, [0.7] * 4, 0.92, [0.95, 0.95])
+    pilots, starts = desk.ledger.trials("pilot"), desk.ledger.trials("search")[:1]
+    found = judged(study, desk, before=pilots[1:2], after=starts, ships=starts[0])
+    assert found.arms == (1, 1)
+    assert found.final.final.value == found.final.shipped.value == pytest.approx(0.9, abs=0.002)
+    assert not found.final.proven
+    assert [note.partition(":")[0] for note in found.notes] == [
+        "There is one run of the baseline",
+        "There is one run of what ships",
+    ]
+    with pytest.raises(LedgerError, match="no run of the baseline left a network"):
+        judged(study, desk, before=[])
