@@ -14,7 +14,7 @@ Counted, all of which are to be 0:
     unfinished  campaigns that did not end with a result
     different   campaigns whose probabilities or shipped recipe are not those of the undisturbed one, to the last bit
 
-Command: python benchmarks/kill.py [--kills 200] [--trainings 4] [--per-campaign 20] [--json results/kill.json]
+Command: python benchmarks/kill.py [--kills 200] [--trainings 4] [--per-campaign 20] [--longest 25]
 Last result: see benchmarks/results/kill.json.
 """
 
@@ -38,7 +38,6 @@ from convlift.ledger.ledger import read_ledger
 
 RESULTS = Path(__file__).parent / "results"
 MODES = ("group", "driver", "worker")
-LONGEST = 25.0  # seconds from one kill to the next
 ENDED = (0, 4)  # proven, or not
 PATIENCE = 20.0
 
@@ -130,7 +129,7 @@ def disturb(folder: Path, kills: int, chance: random.Random, options: argparse.N
     while sum(found["kills"].values()) < kills:
         mode = chance.choice(MODES)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0.0, LONGEST))
+            process.wait(chance.uniform(0.0, options.longest))
         if process.poll() is not None:
             break
         if not kill(process, mode, chance):
@@ -181,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--per-campaign", type=int, default=20)
+    parser.add_argument("--longest", type=float, default=25.0, help="seconds from one kill to the next")
     parser.add_argument("--trainings", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")

@@ -52,7 +52,6 @@ from planted import BASELINE as SMALL_NETWORK
 from planted import TRAIN, VALIDATION, write_images
 
 from convlift.campaign.space import Frozen, fitting
-from convlift.conduct import _forward as forward_of
 from convlift.data.dataset import Dataset, seal
 from convlift.data.sources import open_source
 from convlift.data.splits import make_splits
@@ -60,6 +59,7 @@ from convlift.data.store import open_store
 from convlift.evidence import posterior
 from convlift.evidence.images import accuracy_variance
 from convlift.recipe import Recipe
+from convlift.request import _forward as forward_of
 from convlift.study.budget import training_work
 from convlift.study.candidates import Candidate, candidates, compose, groups, priors
 from convlift.study.intervention import Facts

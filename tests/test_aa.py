@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from convlift.aa import SUMMARY, run_aa
-from convlift.conduct import Request, study_of
 from convlift.errors import BudgetError, Interrupted
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger, read_ledger
@@ -19,6 +18,7 @@ from convlift.outcome import Estimate, Outcome, Result, Verdict
 from convlift.progress import Progress
 from convlift.reading import open_data
 from convlift.report.aa import document, print_tally
+from convlift.request import Request, study_of
 
 PILOTS, SEARCHED = 2, 5
 

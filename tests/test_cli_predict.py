@@ -188,6 +188,23 @@ def test_a_list_on_stdin(run, photos, monkeypatch, content):
     assert (said.code, said.err, named(said)) == (0, "", IN_FOLDER)
 
 
+def test_closed_streams_are_no_traceback(run, photos):
+    call = f"{sys.executable} -c 'from convlift.cli import main; main()' predict {run}"
+    for line, code, words in (
+        (f"{call} photos/0.png <&-", 0, "photos/0.png\t"),
+        (f"{call} - <&-", 3, "-: stdin is closed; give it a list of images, one a line."),
+        (f"{call} photos/0.png >&-", 0, ""),
+    ):
+        found = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+        assert (found.returncode, "Traceback" in found.stderr) == (code, False), line
+        assert words in found.stdout + found.stderr
+
+
+def test_a_list_that_begins_with_a_byte_order_mark(run, photos, monkeypatch):
+    feed(monkeypatch, b"\xef\xbb\xbfphotos/0.png\r\n")
+    assert named(convlift("predict", run, "-")) == ["photos/0.png"]
+
+
 def test_an_empty_list_has_no_answers(run, monkeypatch):
     feed(monkeypatch, b"")
     assert convlift("predict", run, "-") == (0, "", "")

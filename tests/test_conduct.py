@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from convlift.campaign.power import power_before
-from convlift.conduct import STARTUP_SECONDS, Request, conduct, folder_for, seconds_of_startup, study_of
+from convlift.conduct import STARTUP_SECONDS, conduct, seconds_of_startup
 from convlift.errors import BudgetError, ConvliftError, Interrupted, LedgerError
 from convlift.handover import REPORT
 from convlift.ledger.ledger import read_ledger
 from convlift.progress import Progress
 from convlift.reading import open_data
 from convlift.recipe import Recipe
+from convlift.request import Request, folder_for, study_of
 from convlift.trial.job import prepare
 
 BUDGET = 50.0

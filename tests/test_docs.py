@@ -128,7 +128,7 @@ def test_python_in_a_page_compiles_and_names_what_exists():
 
 def quoted() -> list[tuple[str, str]]:
     """What pages say of figures that are set in the code."""
-    shares = f"{100 * splits.shares(10**9)[1]:.0f}% to {100 * splits.shares(1)[1]:.0f}%"
+    shares = f"{100 * splits.SEALED_SHARE:g}% of the images"
     arms = [pilots_and_finals(trainings) for trainings in (9, 39, 69, 99, 100)]
     least = [[minimum_detectable_points(n, *both) for both in ((2, 2), (5, 2), (5, 6))] for n in (200, 600, 1000, 5000)]
     lean = f"from {posterior.LEAN_RUNS} trainings and {posterior.LEAN_IMAGES:,} validation images on"

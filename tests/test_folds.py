@@ -10,7 +10,6 @@ import pytest
 
 from convlift import api
 from convlift.cli import _with_folds, main
-from convlift.conduct import Request, identity_of, study_of
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted
@@ -20,6 +19,7 @@ from convlift.outcome import Estimate, Outcome, Result, Verdict
 from convlift.progress import Progress
 from convlift.recipe import Recipe
 from convlift.report.narration import environment, plain, tell
+from convlift.request import Request, identity_of, study_of
 from convlift.study.candidates import CATALOGUE
 
 PILOTS, FINALS = 2, 2
@@ -188,7 +188,7 @@ def test_folds_are_judged_together_and_what_they_agree_on_ships(
 
 
 def study_seed(request: Request) -> int:
-    from convlift.conduct import seed_of
+    from convlift.request import seed_of
 
     return seed_of(request)
 

@@ -14,11 +14,11 @@ from sklearn.datasets import load_digits
 from command_line import convlift
 from convlift import api
 from convlift.disk import check_room
-from convlift.errors import ConvliftError, DiskError, LedgerError
+from convlift.errors import ConvliftError, DiskError, LedgerError, RecipeError
 from convlift.ledger.ledger import LEDGER_FILE
 from convlift.outcome import Estimate
 from convlift.recipe import Recipe
-from convlift.training import RECORD, folder_of, training_folder, write_record
+from convlift.training import RECORD, check_memory, folder_of, training_folder, write_record
 
 DIGITS = load_digits()
 TINY = Recipe().edit(architecture={"width": 8, "head_units": 16}, training={"epochs": 1})
@@ -249,6 +249,14 @@ def test_a_disk_without_room_is_refused_before_the_training(place):
     check_room(place, 1)
 
 
+def test_a_network_that_no_memory_holds_is_refused_before_it_is_built(place):
+    huge = TINY.edit(architecture={"width": 512, "head_units": 4096}, data={"resolution": 512})
+    with pytest.raises(RecipeError, match=r"137,\d\d\d million weights, which take 2,\d\d\d GB .* lower its width"):
+        api.train("digits", huge, quiet=True)
+    assert list(place.iterdir()) == []
+    check_memory(1000, 16_000)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """disk(bytes): a mounted file system of that size, as only an administrator can make one."""
@@ -318,3 +326,34 @@ def test_a_disk_that_fills_during_a_repetition_leaves_the_first_model(place):
     assert weights(place / "run") == before
     assert api.load(place / "run").classes == tuple("0123456789")
     assert not list((place / "run").rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"seed": -1}, "seed '-1' is no whole number from 0"),
+        ({"seed": 2**63}, "is no whole number from 0"),
+        ({"seed": "zero"}, "seed 'zero' is no whole number"),
+        ({"seed": True}, "seed 'True' is no whole number"),
+        ({"recipe": 3}, "a int is no recipe; give a built-in name"),
+        ({"recipe": None}, "a NoneType is no recipe"),
+        ({"recipe": {}}, r"convlift.parse_recipe makes one of a dict"),
+        ({"recipe": "x" * 5000}, "is neither a file nor a built-in recipe"),
+        ({"recipe": "a\0b"}, "is neither a file nor a built-in recipe"),
+        ({"metric": "acuracy"}, "there is no metric 'acuracy'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_read(place, wrong, words):
+    with pytest.raises(ConvliftError, match=words):
+        api.train("digits", **{"recipe": TINY, "quiet": True, **wrong})
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--recipe", "--weights", "--out", "--root", "--group-from"])
+def test_a_path_that_is_too_long_is_one_sentence(place, option):
+    (place / "tiny.yaml").write_text(TINY.to_yaml())
+    long = "x" * 5000 + (".safetensors" if option == "--weights" else "")
+    said = convlift("train", "fashion-mnist", "--quiet", option, long)
+    assert said.code == 2
+    assert said.err.startswith("convlift: ")
+    assert said.err.count("\n") == 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 from convlift.aa import AATest, run_aa
 from convlift.cache import cache_folder
 from convlift.campaign.allocate import FEWEST_COUNTED
-from convlift.conduct import Request, conduct
+from convlift.conduct import conduct
 from convlift.data.dataset import Dataset
 from convlift.disk import writing_into
 from convlift.errors import BudgetError, ConvliftError, Diverged
@@ -30,10 +30,11 @@ from convlift.recipe import Recipe, load_recipe
 from convlift.recipes import recipe_from
 from convlift.report.narration import result_of
 from convlift.report.preview import Preview
+from convlift.request import Request
 from convlift.resources import usable_cpus, usable_memory, usable_workers
 from convlift.study.budget import parse_duration
 from convlift.study.priors import Expectations
-from convlift.training import check_space, folder_of, question_of, training_folder, write_record
+from convlift.training import check_memory, check_space, folder_of, question_of, training_folder, write_record
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model
@@ -159,6 +160,13 @@ def preview(data: str | Path, budget: str | None = None, **options: Unpack[Optio
         return run_preview(request, progress, stop, options.get("cv"))
 
 
+def _checked_seed(seed: int) -> int:
+    """The seed, where torch and numpy take it. Raises ConvliftError."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
+    return seed
+
+
 def _request(data: str | Path, budget: str | None, options: Options, usual: str = "20m") -> Request:
     out, root, priors = options.get("out"), options.get("root"), options.get("priors")
     trainings = options.get("trainings")
@@ -179,7 +187,7 @@ def _request(data: str | Path, budget: str | None, options: Options, usual: str 
         backbone=options.get("backbone"),
         weights=options.get("weights"),
         root=Path(root) if root else None,
-        seed=options.get("seed", 0),
+        seed=_checked_seed(options.get("seed", 0)),
         ship=options.get("ship", "auto"),
         workers=options.get("workers") or usable_workers(usable_cpus(), usable_memory()),
         cache=cache_folder(lambda text: None if options.get("quiet") else print(text, file=sys.stderr)),
@@ -209,6 +217,7 @@ def train(
     another run; DiskError, LedgerError.
     """
     with Progress(quiet=quiet) as progress:
+        _checked_seed(seed)
         chosen, judged_by, cache = recipe_from(recipe), metric_named(metric), cache_folder(progress.say)
         place = Path(root) if root else None
         dataset, _ = open_data(str(data), place, seed, cache, progress, group_from=group_from)
@@ -239,12 +248,15 @@ def _train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, cache: Pat
     """Train once, with the weights left beside the model. Raises Diverged."""
     # torch takes seconds to import, and errors of the data should not wait for it
     from convlift.model.cost import cost
+    from convlift.model.threads import keep_to
     from convlift.trial.order import Order
     from convlift.trial.run import run_trial
 
+    keep_to(usable_cpus())
     side = recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
     size = cost(recipe.architecture, classes=len(dataset.classes), channels=dataset.channels, resolution=side)
+    check_memory(size.parameters, usable_memory())
     check_space(folder, size.parameters)
     outcome = run_trial(
         Order(recipe, seed, save_to=str(folder / ".trained.safetensors")),

@@ -1,5 +1,6 @@
 """The command line: parse, call, print; nothing else."""
 
+import errno
 import json
 import sys
 from io import StringIO, TextIOWrapper
@@ -294,6 +295,27 @@ def report(
     _show(api.report(run).result, as_json)
 
 
+@app.command(epilog="Example: convlift salvage runs/photos-1a2b3c4d --out runs/photos-saved")
+def salvage(
+    run: Annotated[Path, typer.Argument(help="Run folder with a damaged ledger; it is only read.")],
+    out: Annotated[Path, typer.Option(help="New run folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Save what is whole of a damaged run folder into a new one, and list what is lost.
+
+    `convlift improve` with --out and the new folder goes on there.
+    """
+    from convlift.ledger.salvage import salvage as save
+
+    saved = save(run, out)
+    if as_json:
+        print(json.dumps({"schema_version": 1, **saved._asdict(), "folder": str(saved.folder)}))
+        return
+    print(f"saved {saved.trials} trials, {saved.ended} of them with their outcome, into {saved.folder}")
+    for lost in saved.lost:
+        print(f"lost: {lost}")
+
+
 @app.command(epilog="Example: convlift priors runs/photos-1a2b3c4d runs/leaves-5e6f7a8b --out priors.json")
 def priors(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of finished campaigns, or their ledger files.")],
@@ -339,6 +361,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     arguments: those of the process, unless given.
     """
+    sys.stdout, sys.stderr = sys.stdout or StringIO(), sys.stderr or StringIO()  # None where they were closed
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show is escaped, not a traceback
             stream.reconfigure(errors="backslashreplace")
@@ -350,6 +373,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (OSError, ConvliftError) as error:
         refusal = refusal_behind(error)  # a full disk, whoever met it
         fault = refusal or error
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # of whatever option
+            fault = ConvliftError(f"no path is as long as '{str(error.filename)[:40]}...'; check the command.")
         if not isinstance(fault, ConvliftError):
             raise
         if refusal:

@@ -1,14 +1,13 @@
 """From a data set and a budget to a finished run folder: what `improve` does, step by step."""
 
-import hashlib
+import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,79 +15,35 @@ from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_before
-from convlift.campaign.study import Study
+from convlift.campaign.study import BASELINE, Study
 from convlift.data.dataset import Dataset
-from convlift.data.splits import Fold, SealedLabels
+from convlift.data.splits import SealedLabels
 from convlift.disk import has_plenty
-from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
-from convlift.evidence.metrics import metric_named
+from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
 from convlift.handover import REPORT, Opened, hand_over, keep_best, write_report
-from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.openings import register_opening
-from convlift.model.config import Pretrained
+from convlift.ledger.records import TrialRecord
 from convlift.outcome import Result
-from convlift.progress import Progress, clock_text
+from convlift.progress import Progress
 from convlift.reading import open_data
-from convlift.recipe import Recipe, load_recipe
-from convlift.recipes import BUILT_IN, built_in
+from convlift.report.live import Moment, Opening, first_words, live_line
 from convlift.report.narration import result_of
-from convlift.study.budget import Forward, format_duration
-from convlift.study.candidates import Candidate
-from convlift.study.intervention import Facts
-from convlift.study.pace import Pace
-from convlift.study.priors import Expectations, document, load_expectations
-from convlift.study.starting_points import starting_points
-from convlift.trial.answer import Witness
+from convlift.request import Request, check_request, folder_for, identity_of, study_of
+from convlift.study.budget import format_duration
 from convlift.trial.job import prepare, run_job
 
 LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
-CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
-CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
 # what a campaign decides on its way, and decides anew where it ended with its test sealed and is given more time
 SETTLED = (
     "first probes", "probes", "pilots beside probes", "start", "division", "priors", "diagnosis", "candidates", "why",
-    "left out", "guard", "scouted", "agreement", "revision", "freeze", "shipment", "story", "result",
+    "left out", "guard", "accused", "baseline", "scouted", "agreement", "revision", "freeze", "shipment", "story",
+    "result",
 )  # fmt: skip
 STARTUP_SECONDS = 30.0  # a process that is older did something else before: a notebook, a server
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a campaign is asked for; see `api.Options`.
-
-    trainings: how long the campaign is, instead of a time, and then budget_seconds is infinite; 0: by time.
-    pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a file of them. fold: the
-    campaign is this part of a nested cross-validation (folds.py).
-    """
-
-    data: str
-    budget_seconds: float
-    current: str | Path | Recipe
-    out: Path | None
-    backbone: str | None
-    weights: str | None
-    root: Path | None
-    seed: int
-    ship: Literal["auto", "lean", "best"]
-    workers: int
-    cache: Path
-    metric: str = "accuracy"
-    group_from: str | None = None
-    pool: tuple[Candidate, ...] | None = None
-    priors: Path | None = None
-    fold: Fold | None = None
-    trainings: int = 0
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What may change between resumes, as the ledger keeps it."""
-        if self.trainings:
-            return {"budget_seconds": None, "trainings": self.trainings}
-        return {"budget_seconds": self.budget_seconds}
 
 
 def conduct(
@@ -104,13 +59,6 @@ def conduct(
         request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
     )
     return campaign(request, dataset, sealed, (progress, stop), began)
-
-
-def check_request(request: Request) -> None:
-    """Say a fault in the metric or the priors before the images are read. Raises ConvliftError."""
-    metric_named(request.metric)
-    if request.priors:
-        load_expectations(request.priors)
 
 
 def campaign(
@@ -191,132 +139,6 @@ def _has_trained(folder: Path) -> bool:
         return False
 
 
-def recipe_from(named: str | Path | Recipe) -> Recipe:
-    """A built-in recipe by its name, the recipe in a file, or the recipe itself. Raises RecipeError."""
-    if isinstance(named, Recipe):
-        return named
-    is_file = str(named) not in {entry.name for entry in BUILT_IN} and Path(named).exists()
-    return load_recipe(Path(named)) if is_file else built_in(str(named))
-
-
-def study_of(request: Request, dataset: Dataset) -> Study:
-    """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
-    labels, splits, store = dataset.labels, dataset.splits, dataset.store
-    per_class = np.bincount(labels[splits.train], minlength=len(dataset.classes))
-    sides = np.sort(store.shapes[:, :2], axis=1)
-    facts = Facts(
-        training_images=len(splits.train),
-        classes=len(dataset.classes),
-        channels=3 if dataset.channels == 3 else 1,
-        native_resolution=store.native_resolution,
-        imbalance=float(per_class.max() / max(1, per_class.min())),
-        aspect=float(np.median(sides[:, 1] / sides[:, 0])),
-        class_names=dataset.classes,
-    )
-    if request.backbone or request.weights:
-        _check_backbone(request.backbone, request.weights)
-    baseline = recipe_from(request.current).at(store.native_resolution)
-    return Study(
-        baseline=baseline,
-        baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
-        starts=tuple(
-            point
-            for point in starting_points(facts, backbone=request.backbone, weights=request.weights)
-            if point.recipe != baseline and request.pool is None
-        ),
-        facts=facts,
-        pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test), nominal=bool(request.trainings)),
-        validation_labels=labels[splits.validation],
-        seed=seed_of(request),
-        ship=request.ship,
-        closing_seconds=0.0 if request.trainings else CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
-        pool=request.pool,
-        expectations=_expectations(request.priors, dataset) if request.priors else None,
-        metric=metric_named(request.metric),
-        validation_groups=dataset.groups_of(splits.validation),
-        test_groups=dataset.groups_of(splits.test),
-        ask=partial(_ask, dataset, seed_of(request), bool(request.trainings)),
-        trainings=request.trainings,
-    )
-
-
-def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> Witness:
-    """A finished trial's network, to be asked about augmentations."""
-    from convlift.trial.guard import call_witness
-
-    return call_witness(dataset, seed, weights, recipe, one_thread=one_thread)
-
-
-def _expectations(path: Path, dataset: Dataset) -> Expectations:
-    """What past campaigns lead one to expect. Raises ConvliftError where one of them was on these very images: what is
-    learned from a campaign has seen the labels of its test."""
-    found = load_expectations(path)
-    for origin in found.origins:
-        if origin.fingerprint == dataset.store.fingerprint:
-            raise ConvliftError(
-                f"priors {path} were learned from {origin.run}, a campaign on these very images, and so from labels of "
-                "its test; learn them without it, or leave out --priors."
-            )
-    return found
-
-
-def _check_backbone(backbone: str | None, weights: str | None) -> None:
-    """Fail before any training, not in the middle of one. Raises RecipeError or WeightsError."""
-    from convlift.model.backbone import create_backbone
-
-    known = Pretrained()
-    create_backbone(backbone or known.backbone, weights or known.weights)
-
-
-def _forward(dataset: Dataset) -> Forward:
-    """Multiply-adds of one image through a recipe's network."""
-    channels, classes, native = dataset.channels, len(dataset.classes), dataset.store.native_resolution
-
-    def forward(recipe: Recipe, stages: int | None = None) -> float:
-        from convlift.model.cost import cost
-
-        side = recipe.at(native).data.resolution or native
-        found = cost(recipe.architecture, classes=classes, channels=channels, resolution=side, stages=stages)
-        return float(found.multiply_adds)
-
-    return forward
-
-
-def seed_of(request: Request) -> int:
-    """The seed of the trainings and of the search: a fold's are its own, only the splits share the seed of them all."""
-    if request.fold is None:
-        return request.seed
-    return int.from_bytes(hashlib.sha256(f"{request.seed} {request.fold}".encode()).digest()[:4], "big") >> 1
-
-
-def identity_of(request: Request, dataset: Dataset, study: Study) -> Identity:
-    """What makes this campaign the same campaign."""
-    groups, fold = _fingerprint_of_groups(dataset), str(request.fold or "")
-    return Identity(dataset.store.fingerprint, study.baseline, request.seed, request.metric, groups=groups, fold=fold)
-
-
-def folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
-    """The same question gets the same folder, so that the same command continues; the budget may differ."""
-    question: tuple[object, ...] = (
-        dataset.store.fingerprint,
-        study.baseline.fingerprint(),
-        request.seed,
-        request.backbone,
-        request.weights,
-    )
-    if study.expectations is not None:
-        question += (fingerprint(document(study.expectations)),)
-    if request.metric != "accuracy" or dataset.groups is not None:
-        question += (request.metric, _fingerprint_of_groups(dataset))
-    if request.fold is not None:
-        question += (str(request.fold),)
-    return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
-
-
-def _fingerprint_of_groups(dataset: Dataset) -> str:
-    return "" if dataset.groups is None else hashlib.sha256(dataset.groups.tobytes()).hexdigest()
-
-
 def _run(
     request: Request,
     study: Study,
@@ -327,6 +149,9 @@ def _run(
 ) -> None:
     progress, stop = talk
     prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups, request.fold)
+    if request.fold is None and request.pool is None:
+        for line in _first_words(request, study, dataset, ledger):
+            progress.say(line)
     if not ledger.trials() and request.fold is None:
         progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)) + _advice(dataset))
     log = ledger.folder / "workers.log"
@@ -379,28 +204,59 @@ def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) 
 
 
 def _show(study: Study, progress: Progress, desk: Desk) -> None:
-    """One line: what runs now, how far it is, how much time is left."""
-    trials = desk.ledger.trials()
-    ended = [record for record in trials if record.outcome is not None]
-    stage = trials[-1].role if trials else "probe"
-    words = {
-        "pilot": "baseline",
-        "probe": "starting points",
-        "scout": "asking on stored features",
-        "search": "searching",
-        "final": "final runs",
-    }
+    """One line: what runs now, how far it is, how much is left; every epoch goes into the log."""
     for job, epoch in desk.heard:
         progress.log(
             f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
             f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
         )
-    if study.trainings:
-        counted = sum(record.role in ("pilot", "search", "final") for record in ended)
-        left = f"{counted} of {study.trainings} trainings"
-    else:
-        left = f"{clock_text(desk.left())} of {format_duration(desk.budget_seconds)} left"
-    progress.show(f"{words[stage]}: {len(ended)} trials ended, {desk.running} running, {left}")
+    progress.show(live_line(_moment(study, desk)))
+
+
+def _moment(study: Study, desk: Desk) -> Moment:
+    trials = desk.ledger.trials()
+    ended = [record for record in trials if record.outcome is not None]
+    started = desk.ledger.recall("start")
+
+    def best(records: Iterable[TrialRecord]) -> float | None:
+        scores = [study.score_points(record) / 100.0 for record in records]
+        return max((score for score in scores if not math.isnan(score)), default=None)
+
+    of_the_start = [r for r in ended if started and r.fingerprint == started[1] and r.role != "pilot"]
+    running = [record for record in trials if record.outcome is None]
+    return Moment(
+        role=trials[-1].role if trials else "",
+        running=desk.running,
+        ended=len(ended),
+        trying=running[-1].names if running and running[-1].role in ("search", "probe") else (),
+        epoch=desk.heard[-1][1] if desk.heard else None,
+        metric=study.metric.title,
+        baseline=best(r for r in ended if r.role == "pilot"),
+        start_name=started[0] if started and started[0] != BASELINE else "",
+        start=best(of_the_start),
+        left_seconds=desk.left(),
+        budget_seconds=desk.budget_seconds,
+        trainings_done=sum(record.role in ("pilot", "search", "final") for record in ended),
+        trainings=study.trainings,
+    )
+
+
+def _first_words(request: Request, study: Study, dataset: Dataset, ledger: Ledger) -> tuple[str, ...]:
+    splits = dataset.splits
+    counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+    return first_words(
+        Opening(
+            data=dataset.name,
+            classes=len(dataset.classes),
+            counts=counts,
+            baseline=study.baseline_name,
+            workers=request.workers,
+            run=str(ledger.folder),
+            budget_seconds=request.budget_seconds,
+            trainings=request.trainings,
+            resumed=bool(ledger.trials()),
+        )
+    )
 
 
 def seconds_of_startup() -> float:

@@ -18,17 +18,7 @@ from convlift.campaign.consensus import Choice, choice_of, consensus
 from convlift.campaign.power import power_before
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
-from convlift.conduct import (
-    CLOSING_SECONDS,
-    LOADING_SECONDS,
-    Request,
-    check_measure,
-    check_request,
-    folder_for,
-    identity_of,
-    seconds_of_startup,
-    study_of,
-)
+from convlift.conduct import LOADING_SECONDS, check_measure, seconds_of_startup
 from convlift.conduct import campaign as run_fold
 from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number
@@ -46,6 +36,7 @@ from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
 from convlift.reading import read_images
 from convlift.report.narration import result_of
+from convlift.request import CLOSING_SECONDS, Request, check_request, folder_for, identity_of, study_of
 from convlift.study.budget import format_duration
 from convlift.study.priors import document
 from convlift.trial.job import prepare, run_job
@@ -217,6 +208,8 @@ def _run_fold(nest: Nest, number: int, ledger: Ledger, talk: Talk, campaign: Cam
     try:
         with progress.part(place):
             _, result = campaign(nest.request_of(number, seconds), *nest.fold(number), talk, began)
+        if not has_ended(result):
+            raise BudgetError(result.why, 2.0 * seconds)
     except Interrupted as interrupted:
         raise Interrupted(
             f"stopped in {place}; what is finished is in {nest.folder}, and the same command continues.",
@@ -273,9 +266,14 @@ def _unfinished(nest: Nest) -> list[int]:
 def _finished(folder: Path) -> bool:
     try:
         with read_ledger(folder) as ledger:
-            return ledger.recall("result") is not None
+            return ledger.recall("result") is not None and has_ended(result_of(ledger))
     except LedgerError:
         return False
+
+
+def has_ended(result: Result) -> bool:
+    """Whether a fold is done: judged, or with its baseline as what ships; one that lacked time for either goes on."""
+    return result.judged or result.ships == "baseline"
 
 
 def _choice(nest: Nest, number: int) -> Choice:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.examine import found_of_the_baseline
 from convlift.campaign.judgement import Judgement, lost_runs
 from convlift.campaign.power import power_of
 from convlift.campaign.shipment import Shipment
@@ -25,6 +26,7 @@ from convlift.ledger.openings import Openings, opened_in_words
 from convlift.ledger.records import TrialRecord
 from convlift.outcome import Estimate, Result
 from convlift.recipe import Recipe
+from convlift.report.findings import write_findings
 from convlift.report.narration import environment, plain, result_of, story_of, tell
 from convlift.report.page import render
 from convlift.report.sentences import found_in_words
@@ -109,18 +111,14 @@ def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
 def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None) -> list[str]:
     """What a reader should know of how the result came about."""
     trials, judged = desk.ledger.trials(), opened.judged if opened else None
-    notes = [judged.warning] if judged and judged.warning else []
+    notes = found_of_the_baseline(desk)
+    notes += [judged.warning] if judged and judged.warning else []
     notes += judged.notes if judged else ()
     if opened and opened.openings:
         flattered = flattery(opened.judged.final.shipped, opened.openings.number)
         notes += opened_in_words(opened.openings, flattered)
     if shipment.network.status == "stopped":
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
-    if shipment.shortened:
-        notes.append(
-            f"The baseline had {shipment.shortened}, since all of them did not fit into the time. A gain over it is no "
-            "gain over the baseline in full, and is not called proven; a longer budget judges that."
-        )
     if judged is None and not study.trainings:
         notes.append("The sealed test is still closed: the same command with a longer --budget goes on.")
     if lost := lost_runs(desk.ledger):
@@ -130,7 +128,8 @@ def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None
             f"{len(lost)} of the {judging} runs of the baseline and of the shipped recipe failed to learn ({why}). The "
             "figures are those of the others, and no gain is called proven."
         )
-    if little_left_to_find(sum(r.role == "search" for r in trials), len(shipment.frozen.candidates)):
+    tried = len(shipment.frozen.candidates)
+    if tried and little_left_to_find(sum(r.role == "search" for r in trials), tried):
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
     if unasked := (desk.ledger.recall("guard") or {"not_asked": []})["not_asked"]:
         notes.append(
@@ -161,6 +160,7 @@ def hand_over(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, op
     ledger.record("result", plain(result), replace=True)
     if judged is not None or study.trainings:  # else a longer budget goes on with them
         shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
+    write_findings(ledger.folder, dataset.store.findings)
     write_report(ledger)
 
 

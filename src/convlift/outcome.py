@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Area = Literal["data", "architecture", "training"]
+Scope = Literal["data", "architecture", "training", "recipe"]  # recipe: a start, which may change all three
 Status = Literal["finished", "diverged", "stopped", "failed"]
 Label = Literal["proven", "likely", "undecided", "harmful"]
 
@@ -87,11 +88,12 @@ class Verdict:
 
     points, low, high: its share of the gain in percentage points, with a 95% interval.
     probability: of helping, from the validation and test images of all runs; trials: in how many it was switched on;
-    seconds: their cost. shipped: whether the final recipe contains it; reason: the label in words.
+    seconds: their cost. shipped: whether the final recipe contains it; reason: the label in words. changes: of a start,
+    what it changes in each area, in words.
     """
 
     name: str
-    area: Area
+    area: Scope
     label: Label
     points: float
     low: float
@@ -103,6 +105,22 @@ class Verdict:
     reason: str
     claim: str = ""
     source: str = ""
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class on the images that the scores are of.
+
+    baseline, final: which part of its images the baseline's and the shipping recipe's runs got right, in [0, 1], None
+    where there is no image or no run; predicted: how many images the shipped network itself takes for it.
+    """
+
+    name: str
+    images: int
+    baseline: float | None
+    final: float | None
+    predicted: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +137,8 @@ class Result:
     nothing; a gain over a shortened baseline is never called proven. trainings: how many were asked for, 0 where
     the time was given; budget_seconds: 0 where trainings were.
     shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
-    images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign included.
+    images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign
+    included. classes: the scores a class.
     """
 
     run: str
@@ -148,3 +167,4 @@ class Result:
     trainings: int = 0
     shipped: Estimate | None = None
     opened: int = 1
+    classes: tuple[ClassScore, ...] = ()

@@ -13,7 +13,7 @@ from convlift.campaign.plan import DEAREST, REVISION_PART, SHARING
 from convlift.campaign.power import power_before
 from convlift.campaign.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
 from convlift.campaign.study import BASELINE, Study
-from convlift.conduct import LOADING_SECONDS, Request, study_of
+from convlift.conduct import LOADING_SECONDS
 from convlift.data.dataset import Dataset
 from convlift.evidence.plan import expected_in_words
 from convlift.folds import cut_folds
@@ -21,6 +21,7 @@ from convlift.progress import Progress
 from convlift.reading import open_data
 from convlift.recipe import Recipe
 from convlift.report.preview import Preview, StartPreview
+from convlift.request import Request, study_of
 from convlift.study.candidates import candidates, limit_for
 from convlift.study.pace import Timed
 from convlift.study.starting_points import StartingPoint

@@ -102,6 +102,11 @@ def recipe_from(named: str | Path | Recipe) -> Recipe:
     """A built-in recipe by its name, the recipe in a file, or the recipe itself. Raises RecipeError."""
     if isinstance(named, Recipe):
         return named
+    if not isinstance(named, str | Path):
+        raise RecipeError(
+            f"a {type(named).__name__} is no recipe; give a built-in name, the path of a YAML file, or a Recipe "
+            "(convlift.parse_recipe makes one of a dict)."
+        )
     try:
         is_file = str(named) not in {entry.name for entry in BUILT_IN} and Path(named).exists()
     except (OSError, ValueError):  # longer than a name may be, or with a zero byte in it

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from made_up import BASELINE, FACTS, HOUR, World, desk_in, diverges, flipped, residual, shifted, study_of
 
-from convlift.campaign.shipment import Shipment, settle_shipment
+from convlift.campaign.loop import confirm_start
+from convlift.campaign.shipment import Shipment, settle_shipment, start_in_doubt
 from convlift.campaign.space import Frozen, switched
 from convlift.campaign.study import BASELINE as NAME
 from convlift.campaign.study import Study
@@ -79,6 +80,26 @@ def test_what_is_worse_than_the_bare_start_leaves_the_bare_start(tmp_path: Path)
     assert found.network.recipe == START.recipe
     # the start won by nine points, so that its probe's luck decided nothing
     assert [run.role for run in found.after] == ["search", "probe"]
+
+
+def test_where_one_run_of_the_bare_start_is_above_another_one_decides(tmp_path: Path) -> None:
+    world, frozen = World(seed=1, effects={residual: 9.0, flipped: -6.0}), frozen_with(START, "horizontal flip")
+    with ended(tmp_path / "run", world, frozen) as (study, desk):
+        assert start_in_doubt(study, desk, frozen)
+        confirm_start(study, desk, frozen)
+        assert not start_in_doubt(study, desk, frozen)
+        confirm_start(study, desk, frozen)
+        finals = desk.ledger.trials("final")
+        found = settle_shipment(study, desk, frozen)
+    assert (finals[-1].recipe, finals[-1].names, len(finals)) == (START.recipe, (), 3)
+    assert found.ships == "start"
+    assert [run.role for run in found.after] == ["final", "search", "probe"]
+
+
+def test_where_the_final_runs_are_above_no_more_is_run(tmp_path: Path) -> None:
+    world, frozen = World(seed=1, effects={residual: 9.0, flipped: 6.0}), frozen_with(START, "horizontal flip")
+    with ended(tmp_path / "run", world, frozen) as (study, desk):
+        assert not start_in_doubt(study, desk, frozen)
 
 
 def test_after_a_close_choice_the_starts_probe_is_no_evidence(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_bad_idx_files_are_refused(tmp_path: Path) -> None:
     folder = write_idx(tmp_path / "letters")
     labels = folder / "t10k-labels-idx1-ubyte.gz"
     for content, message in (
-        (idx(np.arange(12) % 3)[:-9], "cannot be read"),
+        (idx(np.arange(12) % 3)[:-9], "cannot be read|not a whole"),
         (gzip.compress(b"\0\0\x08\x01\0\0\0\x0cshort"), "not a whole IDX file"),
         (gzip.compress(b""), "not a whole IDX file"),
         (idx(np.arange(7)), "12 images but 7 labels"),

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from conftest import make_verdict
-from convlift.outcome import Estimate, Result
+from convlift.outcome import ClassScore, Estimate, Result
 from convlift.report.document import document
 
 
@@ -13,21 +13,39 @@ def test_the_keys_are_exactly_the_published_ones(result: Result) -> None:
     assert list(found) == [
         "schema_version",
         "run",
+        "data",
         "metric",
+        "headline",
+        "judged",
+        "proven",
+        "ships",
+        "why",
+        "shortened",
+        "baseline_name",
+        "start_name",
         "baseline",
         "final",
+        "network",
         "gain",
         "changes",
+        "unexplained_points",
         "trials",
         "seconds",
         "budget_seconds",
+        "trainings",
         "optimism_points",
+        "opened",
+        "images",
+        "classes",
+        "warnings",
+        "notes",
+        "findings",
     ]
     assert found["schema_version"] == 1
     assert list(found["baseline"]) == list(found["final"]) == ["score", "low", "high"]
     assert found["gain"] == {"points": 11.1, "low": 8.0, "high": 14.2}
     assert len(found["changes"]) == len(result.verdicts)
-    assert list(found["changes"][0]) == ["name", "area", "points", "low", "high", "label"]
+    assert list(found["changes"][0]) == ["name", "area", "points", "low", "high", "label", "shipped", "trials"]
 
 
 def test_figures_that_are_not_finite_become_null(result: Result) -> None:
@@ -42,3 +60,22 @@ def test_figures_that_are_not_finite_become_null(result: Result) -> None:
     assert read["gain"] == {"points": None, "low": None, "high": None}
     assert read["changes"][0]["points"] is None
     assert read["optimism_points"] is None
+
+
+def test_what_was_not_measured_is_null_and_said(result: Result) -> None:
+    open_ = dataclasses.replace(
+        result,
+        baseline=None,
+        gain_points=None,
+        proven=False,
+        judged=False,
+        why="Not judged: no time for the baseline.",
+        classes=(ClassScore("daisy", 20, None, 0.5, 0),),
+    )
+    read = json.loads(json.dumps(document(open_), allow_nan=False))
+    assert (read["judged"], read["proven"], read["baseline"], read["gain"]) == (False, False, None, None)
+    assert read["why"] == "Not judged: no time for the baseline."
+    assert read["classes"] == [{"name": "daisy", "images": 20, "baseline": None, "final": 0.5, "predicted": 0}]
+    assert "never predicts class 'daisy'" in read["warnings"][0]
+    assert read["findings"][0]["items"] == ["a/1.jpg", "b/2.jpg"]
+    assert len(read["notes"]) == 1

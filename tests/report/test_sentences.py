@@ -13,10 +13,12 @@ from convlift.report.sentences import (
     duration,
     headline,
     interval,
+    labels_for,
     printable,
     ranked,
     shorten,
     signed,
+    wrapped,
 )
 
 
@@ -86,3 +88,20 @@ def test_shipped_changes_come_first_and_missing_figures_last() -> None:
     left_out = dataclasses.replace(make_verdict("left out", "data", 3.0, "undecided"), shipped=False)
     found = ranked((missing, left_out, small, large))
     assert [verdict.name for verdict in found] == ["2.0", "0.6", "left out", "missing"]
+
+
+def test_labels_keep_what_tells_them_apart() -> None:
+    assert labels_for(("late blight of tomatoes", "rust"), 11) == ["late bligh…", "rust"]
+    same = ("Tomato_leaf_early", "Tomato_leaf_late")
+    assert labels_for(same, 8) == ["…f_early", "…af_late"]
+
+
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=6), st.integers(8, 40))
+def test_labels_always_fit(names: list[str], longest: int) -> None:
+    found = labels_for(names, longest)
+    assert len(found) == len(names)
+    assert max(map(len, found)) <= longest
+    for name in names:
+        lines = wrapped(name, longest).split("\n")
+        assert len(lines) <= 2
+        assert max(map(len, lines)) <= longest

@@ -188,11 +188,11 @@ def test_views_of_unaugmented_images_are_no_views(run, tmp_path, frozen):
 
 @pytest.mark.parametrize(
     ("questions", "phases"),
-    [(0, []), (3, []), (8, ["head"]), (16, ["head", "head"]), (19, ["head", "head", "fine-tune"])],
+    [(0, []), (3, []), (8, ["head"]), (18, ["head", "head"]), (22, ["head", "head", "fine-tune"])],
     ids=["before", "in the features", "in the head", "between the phases", "in the second"],
 )
 def test_a_deadline_anywhere_leaves_probabilities(digits, tmp_path, tuned, questions, phases):
-    # it asks six times around the features, at ten batches for the head, once between, at five batches more
+    # it asks six times around the features, at twelve batches for the head, once between, at six batches more
     watch = Countdown(questions)
     torch.manual_seed(0)
     trained = train_transfer(Order(tuned, 0), digits, tmp_path, watch)

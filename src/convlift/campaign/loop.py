@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL, PILOT_MOST, Division, baseline_runs, divide
+from convlift.campaign.examine import examine_baseline, probe_of_the_baseline
 from convlift.campaign.guard import guard
 from convlift.campaign.plan import choose_candidates, revise_candidates, revised, revision_is_due, try_half
 from convlift.campaign.scout import scout, scouts_of
-from convlift.campaign.shipment import Shipment, is_nothing, runs_of_the_start, settle_shipment
+from convlift.campaign.shipment import Shipment, is_nothing, runs_of_the_start, settle_shipment, start_in_doubt
 from convlift.campaign.space import Frozen, switched, switches, within
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
@@ -38,10 +39,12 @@ def run_campaign(study: Study, desk: Desk) -> Shipment:
     """
     start = choose_start(study, desk)
     division = divide(study, desk, start)
-    half = [] if desk.ledger.recall("freeze") else try_half(study, desk, start, division.trainings)
     if desk.ledger.recall("test opened") is None:
+        probes = [] if desk.ledger.recall("freeze") else probe_of_the_baseline(study, desk)
+        probes += [] if desk.ledger.recall("freeze") else try_half(study, desk, start, division.trainings)
         pilots = baseline_to_come(study, desk, division)
-        desk.complete(half + pilots, lambda plan: MOST_OF_A_PILOT * _left(study, desk))
+        desk.complete(probes + pilots, lambda plan: MOST_OF_A_PILOT * _left(study, desk))
+        examine_baseline(study, desk)
     chosen = choose_candidates(study, desk, start, division)
     chosen = revised(desk.ledger, guard(study, desk, start, chosen))
     space = Frozen(start, start.recipe, chosen, np.zeros(len(chosen), bool))
@@ -56,6 +59,7 @@ def run_campaign(study: Study, desk: Desk) -> Shipment:
         desk.ledger.freeze(shipped.recipe, shipped.names)
     frozen = _frozen(desk, space)
     confirm(study, desk, frozen, division)
+    confirm_start(study, desk, frozen)
     return settle_shipment(study, desk, frozen)
 
 
@@ -82,6 +86,18 @@ def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> Non
         desk.complete(batch, lambda plan: _left(study, desk))
 
 
+def confirm_start(study: Study, desk: Desk, frozen: Frozen) -> None:
+    """One more run of the bare start, where its only one is above the final runs and the time has room for it: of two
+    runs an arm the lucky one decides less, and the start can be judged should it ship."""
+    if desk.ledger.recall("test opened") is not None or not start_in_doubt(study, desk, frozen):
+        return
+    recipe = frozen.start.recipe
+    if _left(study, desk) >= study.seconds(recipe, desk.ledger.trials()):
+        left_behind = [r.number - 1 for r in desk.ledger.trials("final") if r.recipe == recipe and r.outcome is None]
+        number = left_behind[0] if left_behind else len(desk.ledger.trials("final"))
+        desk.complete([study.plan("final", recipe, number)], lambda plan: _left(study, desk))
+
+
 def baseline_to_come(study: Study, desk: Desk, division: Division) -> list[Plan]:
     """The runs of the baseline that are still to be made; of one that takes too long, none beside the part that was."""
     records = desk.ledger.trials("pilot")
@@ -89,21 +105,26 @@ def baseline_to_come(study: Study, desk: Desk, division: Division) -> list[Plan]
     if records and each > PILOT_MOST * _left(study, desk) and baseline_runs(records):
         records_open = [r for r in records if r.outcome is None]
         return [study.plan("pilot", study.baseline, r.number - 1, fidelity=r.fidelity) for r in records_open]
-    return [study.plan("pilot", study.baseline, number) for number in _numbers_to_come(records, division.pilots)]
+    return [
+        study.plan("pilot", study.baseline, number)
+        for number in _numbers_to_come(records, division.pilots, len(records))
+    ]
 
 
 def finals_to_come(study: Study, desk: Desk, frozen: Frozen, division: Division) -> list[Plan]:
     """The final runs that are still to be made."""
-    numbers = _numbers_to_come(desk.ledger.trials("final"), division.finals)
+    records = desk.ledger.trials("final")
+    of_it = [record for record in records if record.recipe == frozen.recipe]
+    numbers = _numbers_to_come(of_it, division.finals, len(records))
     return [study.plan("final", frozen.recipe, number, frozen.names) for number in numbers]
 
 
-def _numbers_to_come(records: Sequence[TrialRecord], wanted: int) -> list[int]:
-    """Numbers, from 0, of the trials of one role that are missing: what was begun, then new ones for what the clock
-    stopped or shortened."""
+def _numbers_to_come(records: Sequence[TrialRecord], wanted: int, first: int) -> list[int]:
+    """Numbers, from 0, of the trials of one role that are missing: what was begun, then new ones, from `first` on, for
+    what the clock stopped or shortened."""
     begun = [record.number - 1 for record in records if record.outcome is None]
     done = sum(r.outcome is not None and r.status != "stopped" and r.fidelity == 1.0 for r in records)
-    fresh = range(len(records), len(records) + max(0, wanted - done - len(begun)))
+    fresh = range(first, first + max(0, wanted - done - len(begun)))
     return [*begun, *fresh]
 
 

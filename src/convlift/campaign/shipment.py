@@ -17,6 +17,7 @@ from convlift.campaign.judgement import baseline_arm, best_final, final_runs
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
+from convlift.evidence.final import FEWEST_RUNS
 from convlift.execute.desk import Desk
 from convlift.ledger.records import TrialRecord
 
@@ -44,7 +45,7 @@ class Shipment:
 def settle_shipment(study: Study, desk: Desk, frozen: Frozen) -> Shipment:
     """Decide what ships. Raises LedgerError where no network is left."""
     before, _ = baseline_arm(study, desk.ledger, frozen.start.name)
-    finals = learned(study, final_runs(desk.ledger))
+    finals = learned(study, finals_of(desk, frozen))
     bare = _bare_runs(study, desk, frozen, finals)
     lost = _lost_finals(study, desk, finals)
     arms: list[tuple[Ships, Sequence[TrialRecord]]] = [("recipe", finals), ("start", bare), ("baseline", before)]
@@ -56,7 +57,7 @@ def settle_shipment(study: Study, desk: Desk, frozen: Frozen) -> Shipment:
     chosen = frozen if ships != "start" else bare_start(frozen)
     network = best_final(study, _networks(desk, runs))
     # a final run that failed to learn does not ship, but it counts
-    after = tuple(final_runs(desk.ledger) if ships == "recipe" else _to_judge(study, desk, runs))
+    after = tuple(finals_of(desk, frozen) if ships == "recipe" else _to_judge(study, desk, runs))
     stays = ships == "baseline" or is_nothing(chosen)
     judged = not stays and bool(before) and bool(after)
     why = _why(desk, (ships, stays, lost), before, after)
@@ -86,11 +87,27 @@ def learned(study: Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [r for r, lost in zip(records, study.collapsed(records), strict=True) if not lost]
 
 
+def start_in_doubt(study: Study, desk: Desk, frozen: Frozen) -> bool:
+    """Whether the bare start is above the final runs by fewer runs than can be judged: one more decides."""
+    if frozen.start.name == BASELINE or not frozen.names or not finals_of(desk, frozen):
+        return False
+    finals = learned(study, finals_of(desk, frozen))
+    bare = [run for run in learned(study, runs_of_the_start(desk, frozen)) if run.role != "probe"]
+    ended = sum(run.recipe == frozen.start.recipe and run.outcome is not None for run in desk.ledger.trials("final"))
+    is_above = not finals or not bare or score(study, bare) > score(study, finals)
+    return is_above and len(bare) < FEWEST_RUNS and not ended
+
+
+def finals_of(desk: Desk, frozen: Frozen) -> list[TrialRecord]:
+    """The final runs of the frozen recipe that count; of the bare start there may be others."""
+    return [run for run in final_runs(desk.ledger) if run.recipe == frozen.recipe]
+
+
 def runs_of_the_start(desk: Desk, space: Frozen) -> list[TrialRecord]:
     """The bare start's finished runs, its probe last."""
     return [
         record
-        for role in ("search", "probe")
+        for role in ("final", "search", "probe")
         for record in desk.ledger.trials(role)
         if record.recipe == space.start.recipe and record.status == "finished"
     ]

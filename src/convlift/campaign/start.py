@@ -19,9 +19,9 @@ AFTER_EACH_OTHER = 3  # of them, one after the other
 FIRST_MOST = (
     0.6  # of the time: what one pass of pretrained features may take, since it is the best that can be had early
 )
-ALONE_MOST = 0.5  # of the time: a run of the baseline where nothing else fits
+ALONE_MOST = 0.7  # of the time: a run of the baseline where nothing else fits
 FIRST_LATEST = 0.5  # of the time: when the first trainings end, whatever was predicted
-ALONE_LATEST = 0.8  # the same where the baseline's is the only one that fits
+ALONE_LATEST = 0.8  # the same for the pretrained features, and for the baseline where they do not fit
 ONLY_MOST = 0.35  # of the time: the probe from scratch where no pretrained features fit
 LONG_MOST = 0.3  # of the time: a fine-tuning probe that is shortened
 SHORTEST = 0.1  # a shorter training says nothing about the full one, and is none where there is a better one
@@ -85,10 +85,11 @@ def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
     settled = desk.ledger.recall("first probes")
     part = settled[1] if settled else _part_of_the_baseline(study, desk, may_fit)
     pilot = study.plan("pilot", study.baseline, 0, fidelity=part)
-    latest = FIRST_LATEST if may_fit else ALONE_LATEST
 
     def seconds(plan: Plan) -> float:
-        return latest * _left(study, desk)
+        # features that are not complete are worth nothing, of a run of the baseline a part is
+        is_alone = plan.role == "probe" or not may_fit
+        return (ALONE_LATEST if is_alone else FIRST_LATEST) * _left(study, desk)
 
     if may_fit and desk.executor.capacity > 1:
         desk.start(pilot, seconds)

@@ -2,12 +2,14 @@
 
 import bisect
 import gzip
+import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,16 @@ from convlift.outcome import Finding
 
 Parts = Mapping[Split | None, tuple[NDArray[Any], NDArray[Any]]]
 _NPZ_SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
+MAX_BYTES = 8_000_000_000  # of one array: arrays are held in memory whole
+_CHUNK = 1024  # images scaled at a time
 _IDX_SPLITS: dict[str, Split] = {"train": "train", "t10k": "test"}
+
+
+# what NumPy and zipfile raise on broken archives, which is nearly anything
+_BROKEN = (
+    *(OSError, ValueError, EOFError, AttributeError, TypeError, KeyError, IndexError, OverflowError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, SyntaxError, struct.error),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,19 +128,28 @@ def _as_uint8(
             "Save the images before any normalization."
         )
     if all(images.dtype.kind in "fb" for images in arrays) and high <= 1:
-        return tuple(to_bytes(images, 1.0) for images in arrays), None
+        return tuple(_scaled(images, 1.0) for images in arrays), None
     if high > 255 and (narrow := [split for split, images in parts.items() if images.dtype == np.uint8]):
         raise DataError(
             f"the {narrow[0]} images of {name} are bytes, while others reach {high:g}; save all parts in one type."
         )
     value_range = range_of([high])
-    return tuple(to_bytes(images, value_range or 255.0) for images in arrays), value_range
+    return tuple(_scaled(images, value_range or 255.0) for images in arrays), value_range
+
+
+def _scaled(images: NDArray[Any], value_range: float) -> NDArray[np.uint8]:
+    """Some images at a time, for the step between is eight times as large as bytes."""
+    pixels = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), _CHUNK):
+        pixels[start : start + _CHUNK] = to_bytes(images[start : start + _CHUNK], value_range)
+    return pixels
 
 
 def open_npz(path: Path) -> ArraySource:
     """MedMNIST's layout: train_images, train_labels, and if present val_images, val_labels, test_images, test_labels.
 
-    The arrays are read into memory whole. Raises DataError naming the array at fault; never unpickles an object.
+    The arrays are read into memory whole, each of at most MAX_BYTES. Raises DataError naming the array at fault; never
+    unpickles an object.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -138,7 +158,7 @@ def open_npz(path: Path) -> ArraySource:
                 if f"{prefix}_images" in archive and len(images := _array(archive, f"{prefix}_images", path)):
                     parts[split] = images, _array(archive, f"{prefix}_labels", path)
             names = sorted(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except _BROKEN as error:
         raise DataError(f"{path} cannot be read as an .npz file: {' '.join(str(error).split())}.") from error
     if "train" not in parts:
         found = ", ".join(printable(name) for name in names) or "nothing"
@@ -151,8 +171,9 @@ def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:
     if key not in archive:
         raise DataError(f"{path} has no array {key}; every *_images needs its *_labels.")
     try:
+        _check_size(archive.zip, f"{key}.npy", path)
         array: NDArray[Any] = archive[key]
-    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile, MemoryError) as error:
+    except _BROKEN as error:
         raise DataError(
             f"array {key} in {path} cannot be read ({' '.join(str(error).split())}); "
             "plain numbers are needed, Python objects are never loaded."
@@ -160,6 +181,27 @@ def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:
     if array.ndim == 0:
         raise DataError(f"array {key} in {path} is a single value; one entry an image is needed.")
     return array
+
+
+def _check_size(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    """Raise DataError where an array is larger than MAX_BYTES, ValueError where its header lies about its size.
+
+    NumPy asks for memory by the header's word.
+    """
+    if name not in archive.namelist():
+        return
+    with archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        size, left = math.prod(shape) * dtype.itemsize, archive.getinfo(name).file_size - file.tell()
+    if size > MAX_BYTES:
+        raise DataError(
+            f"{name} in {path} takes {size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:g} GB are read into memory. "
+            "Save the images as files in class folders."
+        )
+    if not dtype.hasobject and size != left:
+        raise ValueError(f"its header says {size} bytes, {left} are there")
 
 
 def open_idx(name: str, folder: Path, classes: tuple[str, ...] | None) -> ArraySource:
@@ -171,19 +213,33 @@ def open_idx(name: str, folder: Path, classes: tuple[str, ...] | None) -> ArrayS
     return array_source(printable(name), parts, classes)
 
 
+def _read(file: BinaryIO | gzip.GzipFile, most: int) -> bytes:
+    """At most so many bytes, for which memory is taken as they come."""
+    parts, left = [], most
+    while left and (part := file.read(min(left, 1 << 20))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
     zipped, plain = folder / f"{name}.gz", folder / name
     path = zipped if zipped.is_file() else plain
     try:
-        content = gzip.decompress(path.read_bytes()) if path == zipped else path.read_bytes()
+        with gzip.open(path) if path == zipped else path.open("rb") as file:
+            head = file.read(4)
+            # two zero bytes, the type (8: unsigned byte), the number of dimensions; then each, big-endian, 32 bits
+            shape = np.frombuffer(file.read(4 * head[3] if len(head) == 4 else 0), ">u4").tolist()
+            size = math.prod(shape)
+            if size > MAX_BYTES:
+                raise DataError(
+                    f"{path} says it holds {size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:g} GB are read into memory."
+                )
+            content = _read(file, size + 1)
     except FileNotFoundError as error:
         raise DataError(f"{folder} has no {name}.gz; the four IDX files of the data set are needed.") from error
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, MemoryError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); download it again.") from error
-    # two zero bytes, the type (8: unsigned byte), the number of dimensions, then each as a big-endian 32-bit number
-    dimensions = content[3] if len(content) >= 4 else 0
-    shape = np.frombuffer(content[4 : 4 + 4 * dimensions], ">u4").tolist() if len(content) >= 4 + 4 * dimensions else []
-    start = 4 + 4 * dimensions
-    if content[:3] != b"\0\0\x08" or not shape or len(content) - start != int(np.prod(shape)):
-        raise DataError(f"{path} is not a whole IDX file of bytes ({len(content)} bytes); download it again.")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    if head[:3] != b"\0\0\x08" or not shape or len(shape) != head[3] or len(content) != size:
+        raise DataError(f"{path} is not a whole IDX file of bytes; download it again.")
+    return np.frombuffer(content, np.uint8).reshape(shape)

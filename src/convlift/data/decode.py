@@ -59,7 +59,7 @@ def decode(content: bytes, value_range: float | None = None, alpha: Alpha = "whi
     None where it has no such files, then 65535. Floats in 0 to 1 become 0 to 255 whatever it is.
     Shorter side at most 256 pixels and longer side at most 1024 afterwards (bicubic, antialiased).
     """
-    image, notes, deep, traits = _opened(content, value_range)
+    image, notes, deep, traits = _opened(content)
     flat = _image(_scaled(deep, value_range, alpha, notes)) if deep is not None else _to_eight_bits(image, alpha, notes)
     return _finished(flat, notes, deep, traits)
 
@@ -85,7 +85,7 @@ def deep_maximum(content: bytes) -> float | None:
     """The largest value in a file for which `is_deep`; None where it has no more than 8 bits after all, cannot be read,
     or holds floats in 0 to 1."""
     try:
-        deep = _opened(content, FULL_RANGE)[2]
+        deep = _opened(content)[2]
         return None if deep is None or is_unit(deep) else highest(deep)
     except UnreadableImage:
         return None
@@ -100,7 +100,7 @@ def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Tr
     return Decoded(pixels, tuple(notes) + (("grey",) if pixels.shape[2] == 1 else ()), deep, traits)
 
 
-def _opened(content: bytes, value_range: float | None) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+def _opened(content: bytes) -> tuple[Image.Image, list[str], Deep | None, Traits]:
     """The loaded upright image, notes, its values where they are deeper than 8 bits, and its traits."""
     kind = sniff(content)
     if kind not in FORMATS:

@@ -69,7 +69,7 @@ def read_header(content: bytes, kind: str) -> Header:
     if kind == "TIFF":
         try:
             tags = _tiff_tags(content)
-        except (struct.error, IndexError, KeyError):
+        except (struct.error, OverflowError):  # directories that lie beyond the file's end
             return Header()
         return Header(tags.get(_BITS, 1), tags.get(_BANDS, 1))
     if kind == "PPM" and (match := _PPM.match(content[:1024])):

@@ -17,6 +17,7 @@ from convlift.errors import ConvliftError, DataError
 from convlift.outcome import Finding
 
 PATH_COLUMNS = ("path", "file")
+MAX_BYTES = 256 * 1024 * 1024  # of a table; it is held in memory
 _LISTED = 100
 
 _TABLE = re.compile(r"(?P<file>.+\.csv):(?P<column>[^:/\\]+)", re.IGNORECASE | re.DOTALL)
@@ -54,7 +55,7 @@ def _remedy(is_table: bool) -> str:
 def _from_path(expression: str) -> Callable[[str], str]:
     try:
         pattern = re.compile(expression)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConvliftError(
             f"--group-from {printable(expression)} is neither FILE.csv:COLUMN nor a regular expression ({error})."
         ) from error
@@ -72,10 +73,15 @@ def _from_path(expression: str) -> Callable[[str], str]:
 
 
 def _from_table(path: Path, column: str) -> Callable[[str], str]:
+    path = path.expanduser()
     try:
-        with path.expanduser().open(encoding="utf-8-sig", newline="") as file:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError("it is no file")
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            raise OSError(f"it takes {path.stat().st_size / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read")
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConvliftError(f"the table of groups {path} cannot be read ({reason}); give a CSV file.") from error
     header = [name.strip() for name in rows[0]] if rows else []

@@ -51,7 +51,8 @@ def frame_of(pixels: NDArray[np.uint8]) -> str:
     found = [_levels(middle) for sides, places in pairs if (middle := _common(sides, places))]
     if not found:
         return ""
-    return {(0, 0, 0): "black", (7, 7, 7): "white"}.get(found[0], f"of colour {' '.join(map(str, found[0]))}")
+    named: dict[tuple[int, ...], str] = {(0, 0, 0): "black", (7, 7, 7): "white"}
+    return named.get(found[0], f"of colour {' '.join(map(str, found[0]))}")
 
 
 def _levels(colour: list[int]) -> tuple[int, ...]:

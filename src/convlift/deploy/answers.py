@@ -55,7 +55,7 @@ def print_answers(model: Model, named: Sequence[str], style: Style) -> int:
 
 
 def _images(named: Sequence[str], passed_over: list[str]) -> Iterator[str | Unreadable]:
-    for found in list_images(named, sys.stdin.buffer):
+    for found in list_images(named, getattr(sys.stdin, "buffer", None)):
         if found.passed_over:
             passed_over.append(found.path)
         elif found.fault:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -18,25 +19,31 @@ class Listed(NamedTuple):
     passed_over: bool = False
 
 
-def list_images(named: Sequence[str], stdin: BinaryIO) -> Iterator[Listed]:
+def list_images(named: Sequence[str], stdin: BinaryIO | None) -> Iterator[Listed]:
     """The images in the order of the arguments, one after another, so that the first is answered at once.
 
     named: paths of files (taken as they are), of folders (searched to the bottom, in the order of names), patterns
     that the shell did not expand, and "-" for a list on stdin, one a line, or set apart by zero bytes.
+    stdin: None where it is closed.
     """
     for name in named:
         if name == "-":
-            for line in _lines(stdin):
-                yield from _one(line)
+            yield from _on(stdin)
         else:
             yield from _one(name)
 
 
-def _lines(stdin: BinaryIO) -> Iterator[str]:
-    for line in stdin:
-        for part in line.split(b"\0"):  # of `find -print0`, where a line is everything
-            if name := part.rstrip(b"\r\n"):
-                yield os.fsdecode(name)
+def _on(stdin: BinaryIO | None) -> Iterator[Listed]:
+    if stdin is None:
+        yield Listed("-", "stdin is closed; give it a list of images, one a line")
+        return
+    try:
+        for line in stdin:
+            for part in line.removeprefix(BOM_UTF8).split(b"\0"):  # of `find -print0`, where a line is everything
+                if name := part.rstrip(b"\r\n"):
+                    yield from _one(os.fsdecode(name))
+    except OSError as error:  # such as that of a folder
+        yield Listed("-", f"the list on stdin cannot be read ({error.strerror})")
 
 
 def _one(name: str) -> Iterator[Listed]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast, overload
@@ -22,7 +23,9 @@ from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
 from convlift.model.config import ConvNet, Pretrained
 from convlift.model.memory import keep_freed_memory
+from convlift.model.threads import keep_to
 from convlift.recipe import Recipe
+from convlift.resources import usable_cpus
 from convlift.trial.run import saved_padding
 
 BATCH = 64
@@ -145,6 +148,7 @@ class Model:
 def load(path: str | Path) -> Model:
     """The model in a model folder, or in a run folder. Raises ConvliftError where it is missing, damaged or unfit."""
     keep_freed_memory()
+    keep_to(usable_cpus())
     weights, recipe, config = read_model_folder(Path(path))
     try:
         shapes, padding = _header(weights)
@@ -196,16 +200,15 @@ def _compare(weights: Path, own: Shapes, given: Shapes) -> None:
 def _untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str) -> nn.Module:
     """The recipe's network, to be filled from the model folder alone: the backbone's own file may be gone by now."""
     architecture = recipe.architecture
+    build = partial(build_network, classes=len(config.classes), channels=config.channels, resolution=config.resolution)
+    if not isinstance(architecture, Pretrained):
+        return build(architecture)
+    if not padding:
+        return build(architecture.model_copy(update={"weights": "random"}))
     with TemporaryDirectory() as folder:
-        if isinstance(architecture, Pretrained):
-            source = "random"
-            if padding:
-                # a backbone learns of its padding from the file that its weights come from
-                source = str(Path(folder) / "backbone.safetensors")
-                named = f"timm.create_model({architecture.backbone!r}, pad_type={padding!r})"
-                inner = {key.removeprefix(BACKBONE): state[key] for key in state if key.startswith(BACKBONE)}
-                save_file(inner, source, {"create": named})
-            architecture = architecture.model_copy(update={"weights": source})
-        return build_network(
-            architecture, classes=len(config.classes), channels=config.channels, resolution=config.resolution
-        )
+        # a backbone learns of its padding from the file that its weights come from
+        source = str(Path(folder) / "backbone.safetensors")
+        named = f"timm.create_model({architecture.backbone!r}, pad_type={padding!r})"
+        inner = {key.removeprefix(BACKBONE): state[key] for key in state if key.startswith(BACKBONE)}
+        save_file(inner, source, {"create": named})
+        return build(architecture.model_copy(update={"weights": source}))

@@ -10,7 +10,10 @@ from typing import Any
 
 from convlift.data.atomic import flush
 from convlift.errors import DiskError, LedgerError
-from convlift.ledger.migrations import migrate
+from convlift.ledger.migrations import MIGRATIONS, migrate, newer, schema_version
+from convlift.ledger.records import MOST_BYTES
+
+TABLES = ("campaign", "trials", "claims", "outcomes", "facts", "sessions")
 
 
 class Database:
@@ -77,6 +80,7 @@ def open_to_read(path: Path) -> Database:
             fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if fault != "ok":
                 raise _damaged(path, fault)
+            _check_tables(path, connection)
         except BaseException:
             connection.close()
             raise
@@ -87,7 +91,21 @@ def _connect(uri: str) -> sqlite3.Connection:
     # autocommit: transactions begin where `write` says so
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
     connection.row_factory = sqlite3.Row
+    # somebody else's file may hold triggers and views that do what no ledger does, and values of any size
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
     return connection
+
+
+def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
+    """Raise LedgerError for a file whose tables are not a ledger's. One that was hardly begun has fewer, or none."""
+    kinds = dict(connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')"))
+    if not kinds:
+        return
+    if kinds.get("migrations") != "table" or any(kinds.get(name, "table") != "table" for name in TABLES):
+        raise LedgerError(f"{path} is no ledger of convlift; give the folder of a run.")
+    if (found := schema_version(connection)) > len(MIGRATIONS):
+        raise newer(found, MIGRATIONS)
 
 
 @contextmanager
@@ -95,7 +113,10 @@ def _in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # none for text that is no UTF-8
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT):  # a table or a column is not there
+            raise _damaged(path, str(error)) from error
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise DiskError(
                 f"{path} cannot be written or read ({error}); check the disk and free space on it, then run the same "
                 "command again: it goes on."
@@ -104,12 +125,12 @@ def _in_words(path: Path) -> Iterator[None]:
             f"{path} cannot be used ({error}); check the disk's free space and the file's permissions, "
             "then run the same command again."
         ) from error
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path, str(error)) from error
+    except (sqlite3.DatabaseError, MemoryError) as error:
+        raise _damaged(path, str(error) or "a value larger than any") from error
 
 
 def _damaged(path: Path, fault: str) -> LedgerError:
     return LedgerError(
         f"{path} is damaged ({' '.join(fault.split())}); it was left as it is. "
-        "Restore a copy, or start a new campaign in another folder with --out."
+        "Restore a copy, or save what is whole into a new run folder with `convlift salvage`."
     )

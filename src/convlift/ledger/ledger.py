@@ -3,7 +3,6 @@
 Whatever is killed whenever: what was recorded stays recorded, and what had not ended is tried again.
 """
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from convlift.data.atomic import sweep
-from convlift.errors import LedgerError
+from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger import lock
 from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_of, worker_deaths
 from convlift.ledger.clock import SessionClock
@@ -27,6 +26,7 @@ from convlift.ledger.records import (
     Plan,
     Role,
     TrialRecord,
+    from_json,
     outcome_row,
     trial_record,
 )
@@ -217,7 +217,7 @@ class Ledger:
     def history(self, key: str) -> tuple[tuple[str, Any], ...]:
         """Every value that a fact has had, oldest first: (wall-clock time in ISO 8601 UTC, value)."""
         rows = self._database.rows("SELECT at, value FROM facts WHERE key = ? ORDER BY version", key)
-        return tuple((row["at"], json.loads(row["value"])) for row in rows)
+        return tuple((row["at"], self._fact(key, row["value"])) for row in rows)
 
     def freeze(self, recipe: Recipe, names: tuple[str, ...]) -> str:
         """Fix the shipped recipe and its changes before the test is opened; returns its SHA-256.
@@ -244,13 +244,19 @@ class Ledger:
         document = _stored_identity(self._database)
         if document is None:
             raise LedgerError(f"{self.folder} holds a campaign that never began; start it again.")
-        baseline = parse_recipe(document.pop("baseline"), where=f"baseline of {self.folder}")
-        return Identity(baseline=baseline, **document)
+        try:
+            baseline = parse_recipe(document.pop("baseline"), where=f"baseline of {self.folder}")
+            return Identity(baseline=baseline, **document)
+        except (KeyError, TypeError, ConvliftError) as error:
+            raise LedgerError(f"what campaign {self.folder} holds cannot be read ({error}).") from error
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings now in force; `history("settings")` has every change of them."""
-        return dict(self.recall("settings", {}))
+        found = self.recall("settings", {})
+        if not isinstance(found, dict):
+            raise LedgerError(f"the settings of {self.folder} are damaged; see `convlift salvage`.")
+        return dict(found)
 
     def seconds_used(self) -> float:
         """Wall-clock seconds of all processes that have worked on this campaign, this one up to now."""
@@ -286,6 +292,12 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def _fact(self, key: str, text: Any) -> Any:
+        try:
+            return from_json(text)
+        except (ValueError, TypeError) as error:
+            raise LedgerError(f"'{key}' in the ledger of {self.folder} is damaged; see `convlift salvage`.") from error
+
     def _give_up(self, trial: int, status: Status, reason: str) -> TrialRecord:
         return self.finish(trial, Outcome(status, NO_PROBABILITIES, NO_PROBABILITIES, reason=reason))
 
@@ -318,4 +330,12 @@ def _enter(database: Database, identity: Identity) -> None:
 
 def _stored_identity(database: Database) -> dict[str, Any] | None:
     rows = database.rows("SELECT identity FROM campaign")
-    return json.loads(rows[0]["identity"]) if rows else None
+    if not rows:
+        return None
+    try:
+        found = from_json(rows[0]["identity"])
+    except (ValueError, TypeError):
+        found = None
+    if not isinstance(found, dict):
+        raise LedgerError(f"what campaign {database.path.parent} holds cannot be read; see `convlift salvage`.")
+    return found

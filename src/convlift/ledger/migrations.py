@@ -97,10 +97,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...] = 
     )
     done = schema_version(connection)
     if done > len(migrations):
-        raise LedgerError(
-            f"the ledger has schema {done}; this convlift reads schemas up to {len(migrations)}. "
-            "Install a newer convlift."
-        )
+        raise newer(done, migrations)
     for number, migration in enumerate(migrations[done:], start=done + 1):
         connection.execute("BEGIN EXCLUSIVE")
         try:
@@ -111,6 +108,13 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...] = 
             connection.rollback()
             raise
         connection.commit()
+
+
+def newer(found: int, migrations: tuple[Migration, ...]) -> LedgerError:
+    """What is said of a ledger from the future."""
+    return LedgerError(
+        f"the ledger has schema {found}; this convlift reads schemas up to {len(migrations)}. Install a newer convlift."
+    )
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

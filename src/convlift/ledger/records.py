@@ -1,20 +1,23 @@
 """Trials as the ledger keeps them: what was planned, how often it was attempted, what came of it."""
 
+import hashlib
 import io
 import json
+import math
 import sqlite3
 import zlib
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.errors import LedgerError
+from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.fingerprint import to_json
 from convlift.outcome import EpochReport, Outcome, Status
 from convlift.recipe import Recipe, parse_recipe
 
+MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
 
 Role = Literal["pilot", "probe", "scout", "search", "final"]
@@ -76,34 +79,80 @@ SELECT_TRIAL = """
 def trial_record(row: sqlite3.Row) -> TrialRecord:
     """A row of SELECT_TRIAL as a record. Raises LedgerError where its contents are damaged."""
     try:
+        text = _text(row["recipe"])
+        if hashlib.sha256(text.encode()).hexdigest() != row["fingerprint"]:
+            raise ValueError("the recipe is not the one that was written")
         return TrialRecord(
             id=row["id"],
-            number=row["number"],
-            role=row["role"],
-            recipe=parse_recipe(json.loads(row["recipe"]), where=f"recipe of trial {row['id']}"),
+            number=_integer(row["number"]),
+            role=row["role"] if row["role"] in get_args(Role) else _no(row["role"], "role"),
+            recipe=parse_recipe(from_json(text), where=f"recipe of trial {row['id']}"),
             fingerprint=row["fingerprint"],
-            names=tuple(json.loads(row["names"])),
-            seed=row["seed"],
-            fidelity=row["fidelity"],
-            attempt=row["attempt"],
+            names=tuple(_text(name) for name in _list(from_json(row["names"]))),
+            seed=_integer(row["seed"]),
+            fidelity=_number(row["fidelity"]),
+            attempt=_integer(row["attempt"]),
             outcome=_outcome(row) if row["status"] else None,
         )
-    except (ValueError, TypeError, EOFError, zlib.error) as error:
+    except (ConvliftError, ValueError, TypeError, EOFError, zlib.error) as error:
         raise LedgerError(
-            f"trial {row['id']} of the ledger is damaged ({error}); restore a copy of the run folder or start anew."
+            f"trial {row['id']} of the ledger is damaged ({_short(error)}); what is whole can be saved by "
+            "`convlift salvage`."
         ) from error
 
 
 def _outcome(row: sqlite3.Row) -> Outcome:
     return Outcome(
-        status=row["status"],
+        status=row["status"] if row["status"] in get_args(Status) else _no(row["status"], "status"),
         validation_probabilities=unpack(row["validation"]),
         test_probabilities=unpack(row["test"]),
-        curve=tuple(EpochReport(**report) for report in json.loads(row["curve"])),
-        seconds=row["seconds"],
-        reason=row["reason"],
-        weights=row["weights"],
+        curve=tuple(_report(report) for report in _list(from_json(row["curve"]))),
+        seconds=_number(row["seconds"]),
+        reason=_text(row["reason"]),
+        weights=_text(row["weights"]),
     )
+
+
+def _report(found: dict[str, Any]) -> EpochReport:
+    report = EpochReport(**found)
+    _text(report.phase), _integer(report.epoch), _integer(report.epochs)
+    for name, value in found.items():
+        if name != "phase" and value is not None:
+            _number(value)
+    return report
+
+
+def from_json(text: Any) -> Any:
+    """What a column holds. Raises ValueError for what is no JSON, or nested deeper than anything of ours."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _no(value, "text")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else _no(value, "list")
+
+
+def _integer(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else _no(value, "whole number")
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else _no(value, "number")
+
+
+def _no(value: Any, expected: str) -> NoReturn:
+    raise TypeError(f"{_short(value)} is no {expected}")
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def outcome_row(trial: int, outcome: Outcome, at: str) -> tuple[Any, ...]:
@@ -131,7 +180,21 @@ def pack(array_NK: NDArray[np.float32]) -> bytes:
 
 
 def unpack(blob: bytes) -> NDArray[np.float32]:
-    """The read-only array of `pack`; never unpickles. Raises ValueError or zlib.error where it is damaged."""
-    array: NDArray[np.float32] = np.load(io.BytesIO(zlib.decompress(blob)), allow_pickle=False)
-    array.setflags(write=False)
+    """The read-only array of `pack`; never unpickles, and takes no memory that the blob only claims to need.
+
+    Raises ValueError, TypeError or zlib.error where it is damaged.
+    """
+    inflater = zlib.decompressobj()
+    data = inflater.decompress(blob, MOST_BYTES)
+    if not inflater.eof:
+        raise ValueError("the array is cut short or larger than any")
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("the array is of another version")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject or dtype != np.float32 or is_fortran or len(shape) != 2:
+        raise ValueError("the array holds no probabilities, and nothing is unpickled")
+    if math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+        raise ValueError("the array is not as large as it says")
+    array: NDArray[np.float32] = np.frombuffer(data, np.float32, offset=file.tell()).reshape(shape)
     return array

@@ -179,10 +179,11 @@ def _check(path: Path, key: str, own: Tensor, given: Tensor | None) -> None:
 
 
 def _named_file(path: Path, backbone: str) -> WeightsFile:
+    shown = str(path)[:200]
     if path.suffix not in (".safetensors", ".pt", ".pth"):
-        raise WeightsError(f"weights '{path}' are neither auto, random nor a .safetensors, .pt or .pth file.")
-    if not path.is_file():
-        raise WeightsError(f"weights {path} are not there; give the path of a file, auto or random.")
+        raise WeightsError(f"weights '{shown}' are neither auto, random nor a .safetensors, .pt or .pth file.")
+    if not os.path.isfile(path):  # Path.is_file() raises where a name is too long
+        raise WeightsError(f"weights {shown} are not there; give the path of a file, auto or random.")
     if path.suffix != ".safetensors":
         return WeightsFile(path)
     return _described(path, backbone)

@@ -8,7 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.outcome import EpochReport, Estimate, Result, Verdict
-from convlift.report.sentences import conclusion, ranked, share, shorten, signed, typographic
+from convlift.report.sentences import (
+    conclusion,
+    judged_images,
+    labels_for,
+    ranked,
+    share,
+    signed,
+    typographic,
+    was_tried,
+    wrapped,
+)
 from convlift.report.story import Role, TrialRecord
 from convlift.report.svg import HARMFUL, INK, LIKELY, MUTED, PAPER, PROVEN, RULE, UNDECIDED, axes, draw
 
@@ -35,9 +45,13 @@ _ROLE_MARKERS: dict[Role, tuple[str, str, str]] = {
 
 
 def scores(result: Result, width: int) -> str:
-    """Baseline and final score on the sealed test, each with its 95% interval."""
-    final_colour = {"better": PROVEN, "worse": HARMFUL, "unclear": INK}[conclusion(result)]
-    rows = (("baseline", result.baseline, MUTED, 0.0), ("final", result.final, final_colour, -1.0))
+    """The scores of the baseline and of what ships, each with its 95% interval."""
+    final_colour = {"better": PROVEN, "worse": HARMFUL, "unclear": INK, "open": INK}[conclusion(result)]
+    rows = [("final", result.final, final_colour, -1.0)]
+    if result.ships == "baseline":
+        rows = [("baseline", result.final, INK, -1.0)]
+    elif result.baseline is not None:
+        rows.insert(0, ("baseline", result.baseline, MUTED, 0.0))
 
     def paint(figure: "Figure") -> None:
         panel = axes(figure, 1, 24, 1, 4)
@@ -47,16 +61,19 @@ def scores(result: Result, width: int) -> str:
             _note(panel, f"{name} {estimate.value:.3f}", (estimate.value, y), (0, 11), ha="center")
         # names are centred on their points and need some 60 pixels on either side
         panel.set_xlim(_limits([estimate for _, estimate, _, _ in rows], 70 / width))
-        panel.set_ylim(-1.4, 0.75)
+        panel.set_ylim(-1.4, len(rows) - 1.25)
         _only_vertical_grid(panel)
+        _end_at_one(panel)
 
     words = "; ".join(f"{name} {e.value:.3f}, 95% interval {e.low:.3f} to {e.high:.3f}" for name, e, _, _ in rows)
-    return draw(f"scores{width}", (width, 132), paint, f"{result.metric} on the sealed test: {words}")
+    return draw(
+        f"scores{width}", (width, 44 + 44 * len(rows)), paint, f"{result.metric} on {judged_images(result)}: {words}"
+    )
 
 
 def forest(verdicts: tuple[Verdict, ...], width: int) -> str:
     """What each change is believed to add, in points, with its 95% interval: shipped changes first."""
-    shown = [v for v in ranked(verdicts) if _finite(share(v))]
+    shown = [v for v in ranked(verdicts) if _finite(share(v)) and was_tried(v)]
 
     def paint(figure: "Figure") -> None:
         names = [(verdict.name, INK if verdict.shipped else MUTED) for verdict in shown]
@@ -75,7 +92,7 @@ def forest(verdicts: tuple[Verdict, ...], width: int) -> str:
     words = "; ".join(
         f"{v.name} {signed(v.points)} points ({signed(v.low)} to {signed(v.high)}), {v.label}" for v in shown
     )
-    return draw(f"forest{width}", _rows_size(len(shown), width), paint, f"Share of each change: {words}")
+    return draw(f"forest{width}", _rows_size([v.name for v in shown], width), paint, f"Share of each change: {words}")
 
 
 def steps(result: Result, width: int) -> str:
@@ -83,7 +100,8 @@ def steps(result: Result, width: int) -> str:
     shipped = [v for v in ranked(result.verdicts) if v.shipped and math.isfinite(v.points)]
     moves = [(v.name, v.points) for v in shipped] + [("unexplained", result.unexplained_points)]
     moves = [(name, points) for name, points in moves if math.isfinite(points)]
-    ends = np.concatenate(([0.0], np.cumsum([points for _, points in moves]))) / 100 + result.baseline.value
+    baseline = result.baseline or result.final
+    ends = np.concatenate(([0.0], np.cumsum([points for _, points in moves]))) / 100 + baseline.value
 
     def paint(figure: "Figure") -> None:
         names = [("baseline", INK), *((name, INK) for name, _ in moves), ("final", INK)]
@@ -99,16 +117,19 @@ def steps(result: Result, width: int) -> str:
                 (6, 0),
                 va="center",
             )
-        for estimate, y in ((result.baseline, lines[0]), (result.final, lines[-1])):
+        for estimate, y in ((baseline, lines[0]), (result.final, lines[-1])):
             panel.plot([estimate.value], [y], "o", color=INK, markersize=8)
             _note(panel, f"{estimate.value:.3f}", (estimate.value, y), (10, 0), va="center", weight="bold")
         low, high = _limits([Estimate(end, end, end) for end in (*ends, result.final.value)], 0.04)
         # figures stand to the right of their bars and need some 60 pixels
         panel.set_xlim(low, high + (high - low) * 60 / width)
+        _end_at_one(panel)
 
     words = "; ".join(f"{name} {signed(points)} points" for name, points in moves)
-    description = f"From {result.baseline.value:.3f} to {result.final.value:.3f}: {words}"
-    return draw(f"steps{width}", _rows_size(len(moves) + 2, width), paint, description)
+    description = f"From {baseline.value:.3f} to {result.final.value:.3f}: {words}"
+    return draw(
+        f"steps{width}", _rows_size(["baseline", *(name for name, _ in moves), "final"], width), paint, description
+    )
 
 
 def curves(baseline: tuple[EpochReport, ...], final: tuple[EpochReport, ...], width: int) -> str:
@@ -133,6 +154,7 @@ def curves(baseline: tuple[EpochReport, ...], final: tuple[EpochReport, ...], wi
             panel.set_xlabel("epoch")
             _whole_numbers(panel)
             panel.grid(axis="y")
+        _stop_at_one(right)
 
     words = "; ".join(
         f"{name} ends with validation loss {curve[-1].validation_loss:.3f}, accuracy "
@@ -148,8 +170,9 @@ def confusion(counts_KK: NDArray[np.int64], classes: tuple[str, ...], width: int
     number = len(classes)
     rows = counts_KK.sum(axis=1, keepdims=True)
     rates_KK = counts_KK / np.maximum(rows, 1)
-    longest = 22 if width >= NARROW else 12
-    letters = max(len(shorten(name, longest)) for name in classes)
+    longest = 26 if width >= NARROW else 14
+    labels = labels_for(classes, longest)
+    letters = max(len(label) for label in labels)
     margin = 16 + 7 * letters
     cell = min((width - margin - 8) / number, 60)
     extent = cell * number
@@ -164,7 +187,6 @@ def confusion(counts_KK: NDArray[np.int64], classes: tuple[str, ...], width: int
             if cell >= 22:
                 text = f"{100 * rate:.0f}" if rate >= 0.005 else "·"
                 panel.text(j, i, text, ha="center", va="center", color=PAPER if rate > 0.5 else INK, fontsize=font)
-        labels = [shorten(name, longest) for name in classes]
         panel.set_xticks(range(number), labels, rotation=90, fontsize=font)
         panel.set_yticks(range(number), labels, fontsize=font)
         panel.tick_params(labelbottom=False, labeltop=True, pad=4)
@@ -178,35 +200,43 @@ def confusion(counts_KK: NDArray[np.int64], classes: tuple[str, ...], width: int
 
 
 def trials(records: tuple[TrialRecord, ...], result: Result, width: int) -> str:
-    """Validation score of every trial in order, and beside it the scores on the sealed test."""
+    """Validation score of every trial in order, and beside it the scores on the sealed test, where it was opened."""
     scored = [record for record in records if math.isfinite(record.score)]
 
     def paint(figure: "Figure") -> None:
-        side = 96 if width >= NARROW else 76
-        panel, sealed = axes(figure, 40, 36, side + 12, 26), axes(figure, width - side, 36, 0, 26)
-        sealed.sharey(panel)
+        side = (96 if width >= NARROW else 76) if result.judged else 0
+        panel = axes(figure, 40, 36, side + 12, 26)
         for role, (marker, colour, fill) in _ROLE_MARKERS.items():
             chosen = [record for record in scored if record.role == role]
             numbers, heights = [r.number for r in chosen], [r.score for r in chosen]
-            panel.plot(numbers, heights, marker, color=colour, markerfacecolor=fill, markersize=6)
-        for x, estimate, colour in ((0, result.baseline, MUTED), (1, result.final, PROVEN)):
-            sealed.plot([x, x], [estimate.low, estimate.high], color=colour, linewidth=3)
-            sealed.plot([x], [estimate.value], "o", color=colour, markersize=9)
-        panel.axhline(result.final.value, color=PROVEN, linewidth=1, linestyle=(0, (2, 3)))
+            panel.plot(numbers, heights, marker, color=colour, markerfacecolor=fill, markersize=6, clip_on=False)
+        if result.judged:
+            _sealed_panel(panel, axes(figure, width - side, 36, 0, 26), result)
         panel.set_title("validation score", loc="left", fontsize=12, fontweight="bold", pad=10)
-        sealed.set_title("sealed test", loc="left", fontsize=12, fontweight="bold", pad=10)
         panel.set_xlabel("trial")
         _whole_numbers(panel)
-        sealed.set_xticks([0, 1], ["base", "final"])
-        sealed.set_xlim(-0.6, 1.6)
-        sealed.tick_params(labelleft=False)
-        for each in (panel, sealed):
-            each.grid(axis="y")
+        panel.grid(axis="y")
+        _stop_at_one(panel)
 
     best = max((record.score for record in scored), default=math.nan)
-    sealed_score = f"final on the sealed test {result.final.value:.3f}"
-    words = f"{len(records)} trials; best validation score {best:.3f}; {sealed_score}"
+    words = f"{len(records)} trials; best validation score {best:.3f}"
+    words += f"; final on the sealed test {result.final.value:.3f}" if result.judged else ""
     return draw(f"trials{width}", (width, 280), paint, words)
+
+
+def _sealed_panel(panel: "Axes", sealed: "Axes", result: Result) -> None:
+    """The scores on the sealed test, at the right of the trials' own."""
+    sealed.sharey(panel)
+    for x, estimate, colour in ((0, result.baseline, MUTED), (1, result.final, PROVEN)):
+        if estimate is not None:
+            sealed.plot([x, x], [estimate.low, estimate.high], color=colour, linewidth=3, clip_on=False)
+            sealed.plot([x], [estimate.value], "o", color=colour, markersize=9, clip_on=False)
+    panel.axhline(result.final.value, color=PROVEN, linewidth=1, linestyle=(0, (2, 3)))
+    sealed.set_title("sealed test", loc="left", fontsize=12, fontweight="bold", pad=10)
+    sealed.set_xticks([0, 1], ["base", "final"])
+    sealed.set_xlim(-0.6, 1.6)
+    sealed.tick_params(labelleft=False)
+    sealed.grid(axis="y")
 
 
 def _named_rows(figure: "Figure", names: Sequence[tuple[str, str]], width: int) -> tuple["Axes", list[float]]:
@@ -217,7 +247,7 @@ def _named_rows(figure: "Figure", names: Sequence[tuple[str, str]], width: int) 
     _only_vertical_grid(panel)
     for row, (name, colour) in enumerate(names):
         panel.annotate(
-            shorten(name, 44 if narrow else 33),
+            _row_label(name, width),
             (0, -row + 0.22 if narrow else -row),
             (0 if narrow else -14, 0),
             xycoords=panel.get_yaxis_transform(),
@@ -225,14 +255,21 @@ def _named_rows(figure: "Figure", names: Sequence[tuple[str, str]], width: int) 
             ha="left" if narrow else "right",
             va="center",
             color=colour,
+            multialignment="left" if narrow else "right",
             # on phones names lie on the grid: a patch of paper keeps them readable
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1} if narrow else None,
         )
     return panel, [-row - 0.22 if narrow else -float(row) for row in range(len(names))]
 
 
-def _rows_size(rows: int, width: int) -> tuple[float, float]:
-    return width, 32 + rows * (40 if width < NARROW else 26)
+def _row_label(name: str, width: int) -> str:
+    return wrapped(name, 46 if width < NARROW else 33)
+
+
+def _rows_size(names: Sequence[str], width: int) -> tuple[float, float]:
+    """All rows are as high as the highest label asks for."""
+    more = 14 if any("\n" in _row_label(name, width) for name in names) else 0
+    return width, 32 + len(names) * ((40 if width < NARROW else 26) + more)
 
 
 def _bar(width: int) -> float:
@@ -249,6 +286,20 @@ def _whole_numbers(panel: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
+def _stop_at_one(panel: "Axes") -> None:
+    """A score has no more than 1, and so has its axis."""
+    low, high = panel.get_ylim()
+    if high > 1.0:
+        panel.set_ylim(min(low, 0.99), 1.0)
+
+
+def _end_at_one(panel: "Axes") -> None:
+    """The same along x, where room beyond 1 is left for names: no tick and no grid there."""
+    low, high = panel.get_xlim()
+    panel.set_xticks([tick for tick in panel.get_xticks() if low <= tick <= min(high, 1.0 + 1e-9)])
+    panel.set_xlim(low, high)
 
 
 def _note(panel: "Axes", text: str, at: tuple[float, float], offset: tuple[float, float], **style: Any) -> None:

@@ -30,6 +30,7 @@ def tell_folds(folders: Sequence[Path], whole: Dataset, validation_labels: NDArr
         "classes": list(whole.classes),
         "confusion": np.rint(confusion).astype(int).tolist(),
         "baseline_recall": _over_folds([story["baseline_recall"] for story in stories], tested),
+        "predicted": np.rint(confusion.sum(axis=0)).astype(int).tolist(),
         "final_recall": _over_folds([story["final_recall"] for story in stories], tested),
         "class_counts": {
             "train": np.bincount(whole.labels[train], minlength=classes).tolist(),
@@ -44,9 +45,9 @@ def tell_folds(folders: Sequence[Path], whole: Dataset, validation_labels: NDArr
                 "start": result.start_name,
                 "images": result.counts["test"],
                 "shipped": [verdict.name for verdict in result.verdicts if verdict.shipped],
-                "baseline": result.baseline.value,
+                "baseline": result.baseline.value if result.baseline else None,
                 "final": result.final.value,
-                "gain": vars(result.gain_points),
+                "gain": vars(result.gain_points) if result.gain_points else None,
             }
             for result in results
         ],

@@ -3,50 +3,72 @@
 import base64
 import io
 import json
+import math
 import platform
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import Ledger
+from convlift.ledger.records import Role
 from convlift.ledger.records import TrialRecord as LedgerRecord
-from convlift.outcome import EpochReport, Estimate, Finding, Result, Verdict
-from convlift.recipe import parse_recipe
+from convlift.outcome import (
+    NO_PROBABILITIES,
+    START,
+    ClassScore,
+    EpochReport,
+    Estimate,
+    Finding,
+    Result,
+    Verdict,
+)
+from convlift.recipe import Recipe, parse_recipe
 from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
+from convlift.study.differences import differences
 
 HARD_IMAGES = 12
 
 Labels = NDArray[np.int64]
+Facts = dict[str, Any]  # plain data for the ledger
 
 
 def tell(
-    ledger: Ledger, finals: list[LedgerRecord], dataset: Dataset, test_labels: Labels, more: dict[str, Any]
-) -> dict[str, Any]:
-    """What the page needs and the trials do not hold, as plain data for the ledger; finals: the runs of the
-    shipped recipe that count; test_labels: just opened.
+    ledger: Ledger, shipped_runs: Sequence[LedgerRecord], dataset: Dataset, test_labels: Labels | None, more: Facts
+) -> Facts:
+    """What the page needs and the trials do not hold, as plain data for the ledger.
 
+    shipped_runs: the runs of what ships that count, the shipped network's among them; test_labels: just opened, or None
+    where the sealed test stays closed: then all that is shown is of the validation images.
     more: start_recipe, minimum_detectable_points and environment, passed on as they are.
     """
-    pilots = [r for r in ledger.trials("pilot") if r.status == "finished"]
     splits, classes = dataset.splits, len(dataset.classes)
-    confusion = sum((_confusion(r, test_labels, classes) for r in finals), np.zeros((classes, classes), np.int64))
-    before = sum((_confusion(r, test_labels, classes) for r in pilots), np.zeros((classes, classes), np.int64))
     train, validation = dataset.labels[splits.train], dataset.labels[splits.validation]
-    counts = {"train": train, "validation": validation, "test": test_labels}
+    counts = {"train": train, "validation": validation}
+    if test_labels is None:
+        seen = Seen(splits.validation, validation, is_test=False)
+    else:
+        seen, counts = Seen(splits.test, test_labels), {**counts, "test": test_labels}
+    baselines, network = _baseline_runs(ledger), _network(ledger, shipped_runs)
+    confusion, before = (_confusions(runs, seen, classes) for runs in (shipped_runs, baselines))
     return {
         "classes": list(dataset.classes),
-        "confusion": confusion.tolist(),
+        "confusion": confusion.tolist() if shipped_runs else [],
         "baseline_recall": _recall(before),
         "final_recall": _recall(confusion),
+        "predicted": _confusions([network] if network else [], seen, classes).sum(axis=0).tolist(),
         "class_counts": {name: np.bincount(labels, minlength=classes).tolist() for name, labels in counts.items()},
-        "hard_images": _hard_images(finals[0], dataset, test_labels),
+        "hard_images": _hard_images(network, dataset, seen) if network else [],
         "validation_labels": validation.tolist(),
+        "curves_of": [_id_with_curve(baselines), _id_with_curve([network] if network else [])],
+        "runs": [len(baselines), len(shipped_runs)],
         **more,
     }
 
@@ -55,21 +77,25 @@ def story_of(ledger: Ledger) -> Story:
     """The story of a finished campaign. Raises LedgerError where it is not finished."""
     told = ledger.recall("story")
     frozen = ledger.recall("freeze")
-    if told is None or frozen is None:
+    if told is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     labels, metric = np.array(told["validation_labels"]), metric_named(ledger.identity.metric)
+    baseline, network = ledger.identity.baseline, _shipped(ledger)
+    kept = network.recipe if network else parse_recipe(frozen["recipe"]) if frozen else baseline
+    before, after = told.get("curves_of", [None, None])
+    counted = told.get("runs", [0, 0])
     return Story(
-        shipped_recipe=parse_recipe(frozen["recipe"]).to_yaml(),
-        baseline_recipe=ledger.identity.baseline.to_yaml(),
+        shipped_recipe=kept.to_yaml(),
+        baseline_recipe=baseline.to_yaml(),
         start_recipe=told["start_recipe"],
         classes=tuple(told["classes"]),
-        confusion=np.array(told["confusion"], np.int64),
+        confusion=np.array(told["confusion"], np.int64).reshape(-1, len(told["classes"])),
         baseline_recall=tuple(_nan(value) for value in told["baseline_recall"]),
         final_recall=tuple(_nan(value) for value in told["final_recall"]),
         class_counts={name: tuple(counts) for name, counts in told["class_counts"].items()},
         trials=_trials(ledger, told.get("trials", []), (labels, metric)),
-        baseline_curve=_curve(ledger.trials("pilot")),
-        final_curve=_curve(ledger.trials("final")),
+        baseline_curve=_curve(ledger, before, "pilot"),
+        final_curve=_curve(ledger, after, "final"),
         hard_images=tuple(
             HardImage(base64.b64decode(i["png"]), i["true_class"], i["predicted_class"], i["confidence"])
             for i in told["hard_images"]
@@ -77,11 +103,11 @@ def story_of(ledger: Ledger) -> Story:
         held_back=held_back(ledger.recall("guard")),
         choice=_choice(ledger),
         minimum_detectable_points=told["minimum_detectable_points"],
-        folds=tuple(
-            FoldStory(**{**fold, "shipped": tuple(fold["shipped"]), "gain": Estimate(**fold["gain"])})
-            for fold in told.get("folds", [])
-        ),
+        folds=tuple(map(_fold, told.get("folds", []))),
         environment=told["environment"],
+        baseline_runs=counted[0],
+        final_runs=counted[1],
+        probes=tuple(ledger.recall("baseline probes", [])),
     )
 
 
@@ -90,17 +116,42 @@ def result_of(ledger: Ledger) -> Result:
     kept = ledger.recall("result")
     if kept is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
+    told = ledger.recall("story", {})
+    estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
+    verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
     return Result(
         **{
             **kept,
-            "baseline": Estimate(**kept["baseline"]),
+            **estimates,
             "final": Estimate(**kept["final"]),
-            "gain_points": Estimate(**kept["gain_points"]),
-            "verdicts": tuple(Verdict(**verdict) for verdict in kept["verdicts"]),
+            "verdicts": tuple(_with_changes(each, ledger.identity.baseline, told) for each in verdicts),
             "findings": tuple(Finding(**{**f, "items": tuple(f["items"])}) for f in kept["findings"]),
             "notes": tuple(kept["notes"]),
+            "classes": class_scores(told),
         }
     )
+
+
+def class_scores(told: Facts) -> tuple[ClassScore, ...]:
+    """The scores a class from what `tell` gave; () where it had none."""
+    if "predicted" not in told:
+        return ()
+    images = told["class_counts"].get("test", told["class_counts"]["validation"])
+    columns = (told["classes"], images, told["baseline_recall"], told["final_recall"], told["predicted"])
+    return tuple(ClassScore(*row) for row in zip(*columns, strict=True))
+
+
+def _fold(told: Facts) -> FoldStory:
+    gain = Estimate(**told["gain"]) if told["gain"] else Estimate(math.nan, math.nan, math.nan)
+    return FoldStory(**{**told, "shipped": tuple(told["shipped"]), "baseline": _nan(told["baseline"]), "gain": gain})
+
+
+def _with_changes(verdict: Verdict, baseline: Recipe, told: Facts) -> Verdict:
+    """A start's verdict with what the start changes: it is a whole recipe, not only a network."""
+    if not verdict.name.startswith(START) or verdict.changes or not told.get("start_recipe"):
+        return verdict
+    start = parse_recipe(yaml.safe_load(told["start_recipe"]))
+    return replace(verdict, area="recipe", changes=differences(baseline, start))
 
 
 def plain(result: Result) -> dict[str, Any]:
@@ -153,10 +204,50 @@ def _example(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _confusion(record: LedgerRecord, labels: Labels, classes: int) -> Labels:
-    assert record.outcome is not None, "only finished trials are shown"
-    said = record.outcome.test_probabilities.argmax(axis=1)
-    return np.bincount(labels * classes + said, minlength=classes**2).reshape(classes, classes)
+class Seen(NamedTuple):
+    """The images that are shown: their indices and labels, and whether they are the sealed test's."""
+
+    indices: NDArray[np.int64]
+    labels: Labels
+    is_test: bool = True
+
+    def of(self, record: LedgerRecord) -> NDArray[np.float32]:
+        """What a run says of them (n, K); empty where it said nothing."""
+        if record.outcome is None:
+            return NO_PROBABILITIES
+        return record.outcome.test_probabilities if self.is_test else record.outcome.validation_probabilities
+
+
+def _shipped(ledger: Ledger) -> LedgerRecord | None:
+    """The trial whose network ships, where the ledger says which."""
+    kept = ledger.recall("shipment")
+    return ledger.trial(kept["network"]) if kept else None
+
+
+def _network(ledger: Ledger, runs: Sequence[LedgerRecord]) -> LedgerRecord | None:
+    return _shipped(ledger) or next(iter(runs), None)
+
+
+def _baseline_runs(ledger: Ledger) -> list[LedgerRecord]:
+    """The baseline's runs that were judged; where the ledger does not say which, those that ended."""
+    kept = ledger.recall("shipment")
+    if kept:
+        return [ledger.trial(number) for number in kept["before"]]
+    return [record for record in ledger.trials("pilot") if record.status == "finished"]
+
+
+def _confusions(runs: Iterable[LedgerRecord], seen: Seen, classes: int) -> Labels:
+    """(K, K): over all runs; zeros where there is none."""
+    found = np.zeros((classes, classes), np.int64)
+    for said in (seen.of(record) for record in runs):
+        if len(said) == len(seen.labels):
+            cells = seen.labels * classes + said.argmax(axis=1)
+            found += np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    return found
+
+
+def _id_with_curve(records: Iterable[LedgerRecord]) -> int | None:
+    return next((r.id for r in records if r.outcome is not None and r.outcome.curve), None)
 
 
 def _recall(confusion: Labels) -> list[float | None]:
@@ -168,8 +259,14 @@ def _nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _curve(records: tuple[LedgerRecord, ...]) -> tuple[EpochReport, ...]:
-    return next((r.outcome.curve for r in records if r.outcome is not None and r.status == "finished"), ())
+def _curve(ledger: Ledger, number: int | None, role: Role) -> tuple[EpochReport, ...]:
+    """The curve of that trial; of the first of its role that has one, whole ones first, where no trial is named."""
+    if number is not None:
+        outcome = ledger.trial(number).outcome
+        return outcome.curve if outcome else ()
+    ended = [r for r in ledger.trials(role) if r.outcome is not None and r.outcome.curve]
+    ended.sort(key=lambda record: record.status != "finished")
+    return next((r.outcome.curve for r in ended if r.outcome is not None), ())
 
 
 def _trials(ledger: Ledger, before: list[Any], scored: tuple[Labels, Metric]) -> tuple[TrialRecord, ...]:
@@ -190,18 +287,25 @@ def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> T
     return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds)
 
 
-def _hard_images(record: LedgerRecord, dataset: Dataset, labels: Labels) -> list[dict[str, Any]]:
-    """The test images that the shipped network gets wrong and is surest about."""
+def _hard_images(record: LedgerRecord, dataset: Dataset, seen: Seen) -> list[Facts]:
+    """The images that the shipped network gets wrong and is surest about."""
+    said = seen.of(record)
+    return hard_images(said, dataset, seen.indices, seen.labels) if len(said) == len(seen.labels) else []
+
+
+def hard_images(said: NDArray[np.float32], dataset: Dataset, indices: NDArray[np.int64], labels: Labels) -> list[Facts]:
+    """The images that are taken for what they are not with the most confidence, as plain data.
+
+    said (n, K): probabilities for the images at `indices` (n,), whose labels (n,) are given.
+    """
     from PIL import Image
 
-    assert record.outcome is not None, "the shipped run has finished"
-    said = record.outcome.test_probabilities
     sure = np.where(said.argmax(axis=1) == labels, -1.0, said.max(axis=1))
     found = []
     for row in np.argsort(-sure, kind="stable")[:HARD_IMAGES]:
         if sure[row] < 0:
             break
-        pixels = dataset.store.image(int(dataset.splits.test[row]))
+        pixels = dataset.store.image(int(indices[row]))
         buffer = io.BytesIO()
         Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
         found.append(

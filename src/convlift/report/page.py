@@ -17,22 +17,28 @@ from convlift.outcome import Estimate, Result
 from convlift.report import charts
 from convlift.report.document import document
 from convlift.report.sentences import (
+    column_decimals,
     conclusion,
     counted,
     duration,
     headline,
     interval,
+    judged_images,
+    never_tried,
     printable,
     ranked,
-    sealed_images,
     share,
+    shipped_network,
     signed,
     typographic,
+    warnings_of,
+    was_tried,
 )
 from convlift.report.story import Story
 from convlift.report.thumbnails import thumbnail
 
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
+_SPLITS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 _CLASS_ROWS, _PAIR_ROWS, _TRIAL_ROWS, _ITEM_ROWS, _IMAGES = 30, 10, 400, 20, 18
 
 
@@ -42,6 +48,33 @@ def render(result: Result, story: Story) -> str:
     Every name from outside is escaped, long lists are cut and say so, pictures are shrunk: the file stays under 6 MB
     whatever the data set.
     """
+    page = (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            metric=title_of(result.metric),
+            story=story,
+            conclusion=conclusion(result),
+            headline=headline(result),
+            judged_images=judged_images(result),
+            warnings=warnings_of(result),
+            ships=shipped_network(result),
+            json=json.dumps(document(result), indent=2, allow_nan=False),
+            image_kind="test image" if result.judged else "validation image",
+            **_changes(result),
+            **model_parts(story),
+            **_data(result, story),
+            **_trials(result, story),
+            recipe=_marked(story.baseline_recipe, story.shipped_recipe),
+            scores=_both(partial(charts.scores, result)),
+        )
+    )
+    return printable(page)
+
+
+def templates() -> Environment:
+    """The page's templates, with the filters that they use."""
     environment = Environment(
         loader=PackageLoader("convlift.report"),
         autoescape=True,
@@ -51,24 +84,8 @@ def render(result: Result, story: Story) -> str:
     )
     environment.filters |= {"signed": _signed, "duration": duration, "percent": _percent, "score": _score}
     environment.filters["capitalized"] = _capitalized
-    environment.globals |= {"interval": _interval, "share": share, "counted": counted}
-    page = environment.get_template("report.html.j2").render(
-        result=result,
-        metric=title_of(result.metric),
-        story=story,
-        conclusion=conclusion(result),
-        headline=headline(result),
-        sealed_images=sealed_images(result),
-        json=json.dumps(document(result), indent=2, allow_nan=False),
-        **_changes(result),
-        **_model(story),
-        **_data(story),
-        **_trials(result, story),
-        recipe=_marked(story.baseline_recipe, story.shipped_recipe),
-        scores=_both(partial(charts.scores, result)),
-        item_rows=_ITEM_ROWS,
-    )
-    return printable(page)
+    environment.globals |= {"interval": _interval, "share": share, "counted": counted, "item_rows": _ITEM_ROWS}
+    return environment
 
 
 def _both(chart: Callable[[int], str]) -> Markup:
@@ -78,30 +95,36 @@ def _both(chart: Callable[[int], str]) -> Markup:
 
 
 def _changes(result: Result) -> dict[str, Any]:
-    verdicts = ranked(result.verdicts)
+    verdicts = [verdict for verdict in ranked(result.verdicts) if was_tried(verdict)]
     # shares rarely add up to the gain exactly; a quarter of it, and a whole point, is more than noise explains
-    loose = max(1.0, abs(result.gain_points.value) / 4)
+    loose = max(1.0, abs(result.gain_points.value) / 4) if result.gain_points else math.inf
+    has_steps = result.judged and result.baseline is not None and any(v.shipped for v in verdicts)
     return {
+        "tried": verdicts,
+        "never_tried": never_tried(result),
         "shipped": [verdict for verdict in verdicts if verdict.shipped],
         "left_out": [verdict for verdict in verdicts if not verdict.shipped],
         "labels": [v for v in ("proven", "likely", "undecided", "harmful") if v in {x.label for x in verdicts}],
+        "decimals": column_decimals(verdicts),
         "unexplained_is_large": abs(result.unexplained_points) > loose,
         "forest": _both(partial(charts.forest, result.verdicts)) if verdicts else "",
-        "steps": _both(partial(charts.steps, result)) if any(v.shipped for v in verdicts) else "",
+        "steps": _both(partial(charts.steps, result)) if has_steps else "",
     }
 
 
-def _data(story: Story) -> dict[str, Any]:
+def _data(result: Result, story: Story) -> dict[str, Any]:
     train = story.class_counts.get("train", ())
+    counted_images = {**{name: sum(counts) for name, counts in story.class_counts.items()}, **result.counts}
     return {
-        "splits": [(name, sum(counts)) for name, counts in story.class_counts.items()],
+        "splits": [(name, counted_images[key]) for key, name in _SPLITS if key in counted_images],
         "smallest_class": min(train, default=0),
         "largest_class": max(train, default=0),
         "held_back": [(each, _data_uri(each.before), _data_uri(each.after)) for each in story.held_back[:_IMAGES]],
     }
 
 
-def _model(story: Story) -> dict[str, Any]:
+def model_parts(story: Story) -> dict[str, Any]:
+    """What the templates show of a network: mistakes, classes, hard images, curves."""
     number = len(story.classes)
     matrix: str | Markup = ""
     matrix_chart = partial(charts.confusion, story.confusion, story.classes)
@@ -109,13 +132,16 @@ def _model(story: Story) -> dict[str, Any]:
         # on a phone more than 12 classes leave cells too small to read; the table of mistakes says it there
         matrix = _both(matrix_chart) if number <= 12 else Markup(f'<div class="wide">{matrix_chart(_WIDE)}</div>')
     tested = story.classes if story.final_recall else ()
-    rows = zip(tested, story.baseline_recall, story.final_recall, strict=True)
+    before = story.baseline_recall or (math.nan,) * len(tested)
+    rows = zip(tested, before, story.final_recall, strict=True)
     weakest_first = sorted(rows, key=lambda row: (math.isnan(row[2]), row[2]))
     return {
         "matrix": matrix,
         "matrix_class": "beside" if number <= 6 else "" if number <= 12 else "large",
         "pairs": _confused_pairs(story),
         "recalls": weakest_first[:_CLASS_ROWS],
+        "baseline_recalls": any(math.isfinite(row[1]) for row in weakest_first),
+        "has_phases": any(len({r.phase for r in c}) > 1 for c in (story.baseline_curve, story.final_curve)),
         "curves": _both(partial(charts.curves, story.baseline_curve, story.final_curve))
         if story.baseline_curve or story.final_curve
         else "",
@@ -147,8 +173,8 @@ def _trials(result: Result, story: Story) -> dict[str, Any]:
         "trials_chart": _both(partial(charts.trials, story.trials, result)) if story.trials else "",
         "trials": story.trials[:_TRIAL_ROWS],
         "roles": set(roles),
-        "pilots": roles.count("pilot"),
-        "finals": roles.count("final"),
+        "pilots": story.baseline_runs or roles.count("pilot"),
+        "finals": story.final_runs or roles.count("final"),
         "unfinished": sum(record.status != "finished" for record in story.trials),
     }
 
@@ -170,8 +196,8 @@ def _signed(points: float) -> str:
     return typographic(signed(points))
 
 
-def _interval(estimate: Estimate) -> tuple[str, ...]:
-    return tuple(typographic(figure) for figure in interval(estimate))
+def _interval(estimate: Estimate, decimals: int | None = None) -> tuple[str, ...]:
+    return tuple(typographic(figure) for figure in interval(estimate, decimals))
 
 
 def _capitalized(sentence: str) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 from convlift.outcome import Area, Finding
 from convlift.recipe import Recipe
 from convlift.report.document import SCHEMA_VERSION
+from convlift.report.findings import findings_in_words
 from convlift.report.sentences import counted, duration, printable, signed
 from convlift.study.candidates import Candidate, LeftOut
 
@@ -177,8 +178,7 @@ def _data(plan: Preview) -> list[str]:
         f"{counts['train']} for training, {counts['validation']} for validation, {counts['test']} in "
         + (f"the sealed test of the first of {plan.folds} folds" if plan.folds else "the sealed test"),
     ]
-    said = [finding for finding in plan.findings if finding.severity != "note"]
-    return lines + [printable(f"{each.severity}: {each.message} {each.remedy}".rstrip()) for each in said]
+    return lines + findings_in_words(plan.findings)
 
 
 def _starts(plan: Preview) -> Table:

@@ -2,12 +2,17 @@
 
 import math
 import re
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
-from convlift.outcome import START, Estimate, Result, Verdict
+from convlift.outcome import START, ClassScore, Estimate, Result, Verdict
 
-Conclusion = Literal["better", "worse", "unclear"]
+Conclusion = Literal["better", "worse", "unclear", "open"]
+ALARMING = 3.0  # standard errors between validation and test that chance does not explain
+NAMED = 6  # classes in one sentence
+Z = 1.96  # standard errors in half of a 95% interval
 
 # Control characters, lone surrogates (undecodable file names) and direction overrides can garble a terminal, break the
 # encoding of a file, or make a name read as another one.
@@ -28,6 +33,26 @@ def shorten(text: str, longest: int) -> str:
     return f"{line[: longest - 1 - tail]}…{line[len(line) - tail :]}"
 
 
+def wrapped(text: str, longest: int, lines: int = 2) -> str:
+    """The text on at most so many lines of at most `longest` characters, broken between words where it can be; only
+    what is longer still loses its end."""
+    broken = textwrap.wrap(printable(" ".join(text.split())), longest) or [""]
+    if len(broken) > lines:
+        broken = [*broken[: lines - 1], f"{broken[lines - 1][: longest - 1]}…"]
+    return "\n".join(broken)
+
+
+def labels_for(names: Sequence[str], longest: int) -> list[str]:
+    """Each name on one line of at most `longest` characters: cut at its end; all cut where they begin, or in the
+    middle, where two would read the same otherwise."""
+    whole = [printable(" ".join(name.split())) for name in names]
+    at_the_end = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in whole]
+    at_the_start = [name if len(name) <= longest else f"…{name[len(name) - longest + 1 :]}" for name in whole]
+    in_the_middle = [shorten(name, longest) for name in whole]
+    different = [cut for cut in (at_the_end, at_the_start) if len(set(cut)) == len(set(whole))]
+    return different[0] if different else in_the_middle
+
+
 def signed(points: float, decimals: int = 1) -> str:
     """Percentage points with their sign; "n/a" where there is no figure."""
     # the added zero turns "-0.0" into "+0.0"
@@ -39,12 +64,21 @@ def typographic(text: str) -> str:
     return text.replace("-", "−")
 
 
-def interval(estimate: Estimate) -> tuple[str, str, str]:
-    """Value, low and high with one decimal, or with two where one decimal would show a bound as zero."""
-    figures = (estimate.value, estimate.low, estimate.high)
-    decimals = 2 if any(abs(figure) < 0.05 for figure in figures) else 1
-    value, low, high = (signed(figure, decimals) for figure in figures)
+def interval(estimate: Estimate, decimals: int | None = None) -> tuple[str, str, str]:
+    """Value, low and high, by default with as many decimals as `decimals_for` says."""
+    places = decimals_for([estimate]) if decimals is None else decimals
+    value, low, high = (signed(figure, places) for figure in (estimate.value, estimate.low, estimate.high))
     return value, low, high
+
+
+def decimals_for(estimates: Iterable[Estimate]) -> int:
+    """One for a whole column, or two where one decimal would show a bound of one of them as zero."""
+    return 2 if any(abs(f) < 0.05 for e in estimates for f in (e.value, e.low, e.high) if f) else 1
+
+
+def column_decimals(verdicts: Iterable[Verdict]) -> int:
+    """The decimals of a table of shares: two where a proven one has a bound that one decimal would show as zero."""
+    return decimals_for([share(verdict) for verdict in verdicts if verdict.label == "proven"])
 
 
 def share(verdict: Verdict) -> Estimate:
@@ -72,32 +106,147 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def conclusion(result: Result) -> Conclusion:
-    """better: proven, the interval lies above 0; worse: it lies below; unclear: anything else claims nothing."""
-    if result.gain_points.high < 0:
+    """better: proven, the interval lies above 0; worse: it lies below; unclear: anything else claims nothing; open:
+    the sealed test was not opened."""
+    gain = result.gain_points
+    if not result.judged or gain is None or result.baseline is None:
+        return "open"
+    if gain.high < 0:
         return "worse"
-    return "better" if result.proven and result.gain_points.low > 0 else "unclear"
+    return "better" if result.proven and gain.low > 0 and not result.shortened else "unclear"
 
 
-def sealed_images(result: Result) -> str:
-    """Such as "648 sealed test images"; without the number where it was not recorded."""
-    count = result.counts.get("test")
+def judged_images(result: Result) -> str:
+    """The images that the scores are of, such as "648 sealed test images"; without the number where it was not
+    recorded."""
+    kind = "sealed test image" if result.judged else "validation image"
+    count = result.counts.get("test" if result.judged else "validation")
     if result.folds:
         return f"all {count:,} images in {result.folds} folds"
-    return "the sealed test images" if count is None else counted(count, "sealed test image")
+    return f"the {kind}s" if count is None else counted(count, kind)
 
 
 def found_in_words(result: Result) -> str:
     """What the interval says of the gain."""
-    return {"better": "proven", "worse": "proven to be worse", "unclear": "not proven"}[conclusion(result)]
+    return {
+        "better": "proven",
+        "worse": "proven to be worse",
+        "unclear": "not proven",
+        "open": "not judged",
+    }[conclusion(result)]
 
 
 def headline(result: Result) -> str:
-    """The answer in one line, in ASCII so that every terminal shows it."""
-    value, low, high = interval(result.gain_points)
+    """The answer in a line or two, in ASCII so that every terminal shows it."""
+    title, images, gain = printable(title_of(result.metric)), judged_images(result), result.gain_points
+    if conclusion(result) == "open" or result.baseline is None or gain is None:
+        return _not_judged(result, title, images)
+    value, low, high = interval(gain)
     return (
-        f"{printable(title_of(result.metric))} {result.baseline.value:.3f} -> {result.final.value:.3f}: {value} points "
-        f"(95% interval {low} to {high}), {found_in_words(result)} on {sealed_images(result)}"
+        f"{title} {result.baseline.value:.3f} -> {result.final.value:.3f}: {value} points "
+        f"(95% interval {low} to {high}), {found_in_words(result)} on {images}"
     )
+
+
+def _not_judged(result: Result, title: str, images: str) -> str:
+    """Scores of validation images, which are no judgement, and why there is none."""
+    if result.ships == "baseline" or result.baseline is None:
+        scores, chosen = f"{result.final.value:.3f}", "it was"
+    else:
+        scores, chosen = f"{result.baseline.value:.3f} -> {result.final.value:.3f}", "they were"
+    chosen = "" if result.ships == "baseline" else f", by which {chosen} chosen"
+    said = printable(result.why) or "The sealed test was not opened."
+    is_said = said.lower().startswith("not judged")
+    return f"{title} {scores} on {images}{chosen}{'' if is_said else '; not judged'}. {said}"
+
+
+def shipped_network(result: Result) -> str:
+    """Whose network ships, in one sentence, where that is not the searched recipe's; else ""."""
+    if result.ships == "baseline":
+        return "Keep your baseline: the network in the run folder is the baseline's own."
+    if result.ships == "start":
+        start = printable(result.start_name)
+        return f"What ships is the bare start, {start}, without any change of the search."
+    return ""
+
+
+def network_alone(result: Result) -> str:
+    """The score of the one network that ships, with its own interval; "" where it was not tested."""
+    if result.shipped is None or not result.judged:
+        return ""
+    alone = result.shipped
+    return (
+        f"The network that ships, alone: {printable(title_of(result.metric))} {alone.value:.3f} (95% interval "
+        f"{alone.low:.3f} to {alone.high:.3f}) on {judged_images(result)}."
+    )
+
+
+def warnings_of(result: Result) -> tuple[str, ...]:
+    """What a reader must not miss, a sentence each, for terminal, page and model card alike."""
+    found = []
+    if result.shortened:
+        found.append(
+            f"The baseline had only {printable(result.shortened)}, since all of its training did not fit into the "
+            "time. A gain over it is no gain over the whole baseline, and is not called proven."
+        )
+    if result.opened > 1:
+        found.append(
+            f"This sealed test was opened {result.opened} times, this campaign included: whoever keeps the best of "
+            "several results is flattered by chance."
+        )
+    found += [said for said in (never_predicted(result), flattered(result)) if said]
+    return tuple(found)
+
+
+def never_predicted(result: Result) -> str:
+    """Which classes what ships never predicts, although there are images of them; "" for none."""
+    return unpredicted(result.classes, result.metric, judged_images(result))
+
+
+def unpredicted(classes: Iterable[ClassScore], metric: str, images: str) -> str:
+    """The same from the scores a class; images: in words, those that the scores are of."""
+    missed = [each.name for each in classes if each.images and not each.predicted]
+    if not missed:
+        return ""
+    named = ", ".join(f"'{printable(name)}'" for name in missed[:NAMED])
+    more = f" and {len(missed) - NAMED} more" if len(missed) > NAMED else ""
+    one = len(missed) == 1
+    advice = f"add images of {'it' if one else 'them'}."
+    if metric != "balanced-accuracy":
+        advice = "--metric balanced-accuracy counts every class the same, however rare."
+    which = f"class {named}" if one else f"the classes {named}{more}"
+    return f"The network never predicts {which} on {images}; {advice}"
+
+
+def flattered(result: Result) -> str:
+    """That validation promises more than the test keeps, by more than three standard errors; else ""."""
+    test, validation = result.counts.get("test", 0), result.counts.get("validation", 0)
+    if not result.judged or result.folds or not test or not validation:
+        return ""
+    of_the_test = 100 * (result.final.high - result.final.low) / (2 * Z)
+    # the same spread between images on both sides
+    error = of_the_test * math.sqrt(1 + test / validation)
+    if not result.optimism_points > ALARMING * error:
+        return ""
+    return (
+        f"The shipped recipe scores {signed(result.optimism_points)} points more on the validation images than on the "
+        f"sealed test, which is more than {ALARMING:g} standard errors of that difference: the two differ in kind, or "
+        "images of one are also in the other. Look at how the data are split."
+    )
+
+
+def never_tried(result: Result) -> str:
+    """How many changes of the list no trial had on, in one sentence; "" for none."""
+    number = sum(not was_tried(verdict) for verdict in result.verdicts)
+    if not number:
+        return ""
+    be = "was" if number == 1 else "were"
+    return f"{counted(number, 'more change')} {be} on the list, but no trial had {'it' if number == 1 else 'them'} on."
+
+
+def was_tried(verdict: Verdict) -> bool:
+    """Whether there is anything to say of a change."""
+    return verdict.trials > 0 or verdict.shipped
 
 
 def ranked(verdicts: tuple[Verdict, ...]) -> list[Verdict]:

@@ -1,61 +1,89 @@
 """The result as a table that a person reads in ten seconds."""
 
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from convlift.outcome import Result
+from convlift.report.findings import findings_in_words
 from convlift.report.sentences import (
+    column_decimals,
     conclusion,
     counted,
     duration,
     headline,
     interval,
+    network_alone,
+    never_tried,
     printable,
     ranked,
     share,
+    shipped_network,
+    warnings_of,
+    was_tried,
 )
 
 _ROWS = 12  # more than that is for the report
 _LABEL_STYLES = {"proven": "bold green", "likely": "cyan", "undecided": "dim", "harmful": "red"}
-_CONCLUSION_STYLES = {"better": "bold green", "worse": "bold red", "unclear": "bold yellow"}
+_CONCLUSION_STYLES = {"better": "bold green", "worse": "bold red", "unclear": "bold yellow", "open": "bold yellow"}
 
 
 def print_result(result: Result, console: Console) -> None:
-    """Print the headline, what each change bought, and where things are.
+    """Print the headline, what each change bought, and how to go on.
 
     Colour repeats what the words say; the console decides whether there is any (NO_COLOR, no terminal).
     """
     console.print()
     console.print(Text(headline(result), style=_CONCLUSION_STYLES[conclusion(result)]))
+    for said in (shipped_network(result), result.why if result.judged else ""):
+        if said:
+            console.print(Text(printable(said), "bold"))
+    if said := network_alone(result):
+        console.print(Text(said))
     console.print(Text(_context(result), style="dim"))
-    if result.verdicts:
-        console.print()
-        console.print(_table(result))
-        console.print()
-        _print_remainder(result, console)
-    else:
-        console.print("\nNo change was tried.")
+    for said in warnings_of(result):
+        console.print(Text(f"warning: {said}", "red"))
+    _print_changes(result, console)
     if conclusion(result) == "worse":
         console.print(Text("What was found is worse than the baseline: keep the baseline.", "bold"))
     for note in result.notes:
         console.print(Text(f"note: {printable(note)}"))
-    for finding in result.findings:
-        if finding.severity != "note":
-            remedy = f" {finding.remedy}" if finding.remedy else ""
-            console.print(Text(f"{finding.severity}: {printable(finding.message + remedy)}"))
+    for line in findings_in_words(result.findings):
+        console.print(Text(line))
     _print_places(result, console)
 
 
 def _context(result: Result) -> str:
+    if result.trainings:
+        allowed = f"; {counted(result.trainings, 'training')} were asked for"
+    else:
+        allowed = f" of {duration(result.budget_seconds)}"
     return (
         f"{printable(result.data)}: baseline {printable(result.baseline_name)}, started from "
-        f"{printable(result.start_name)}; {counted(result.trials, 'trial')} in {duration(result.seconds)} of "
-        f"{duration(result.budget_seconds)}"
+        f"{printable(result.start_name)}; {counted(result.trials, 'trial')} in {duration(result.seconds)}{allowed}"
     )
+
+
+def _print_changes(result: Result, console: Console) -> None:
+    if not result.verdicts:
+        nothing = "No change was tried." if result.judged else "Nothing is said of single changes: nothing was judged."
+        console.print(f"\n{nothing}")
+        return
+    console.print()
+    console.print(_table(result))
+    console.print()
+    _print_remainder(result, console)
+    for verdict in result.verdicts:
+        if verdict.changes:
+            console.print(Text(f"{printable(verdict.name)} is a whole recipe; it changes"))
+            for line in verdict.changes:
+                console.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
 
 
 def _table(result: Result) -> Table:
@@ -66,8 +94,10 @@ def _table(result: Result) -> Table:
     table.add_column("95% interval", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("shipped", no_wrap=True)
-    for verdict in ranked(result.verdicts)[:_ROWS]:
-        value, low, high = interval(share(verdict))
+    tried = [verdict for verdict in ranked(result.verdicts) if was_tried(verdict)]
+    decimals = column_decimals(tried)
+    for verdict in tried[:_ROWS]:
+        value, low, high = interval(share(verdict), decimals)
         table.add_row(
             Text(printable(verdict.name)),
             verdict.area,
@@ -80,9 +110,11 @@ def _table(result: Result) -> Table:
 
 
 def _print_remainder(result: Result, console: Console) -> None:
-    hidden = len(result.verdicts) - _ROWS
+    hidden = sum(map(was_tried, result.verdicts)) - _ROWS
     if hidden > 0:
         console.print(f"and {counted(hidden, 'more change')}, in the report")
+    if said := never_tried(result):
+        console.print(Text(said, "dim"))
     console.print(
         f"unexplained by the shipped changes: {result.unexplained_points:+.1f} points; "
         f"validation minus test: {result.optimism_points:+.1f} points",
@@ -93,6 +125,13 @@ def _print_remainder(result: Result, console: Console) -> None:
 
 def _print_places(result: Result, console: Console) -> None:
     console.print()
-    for name, file in (("report", "report.html"), ("model", "model"), ("ledger", "ledger.sqlite")):
+    print_places(Path(result.run), (("model", "model"), ("ledger", "ledger.sqlite")), console)
+
+
+def print_places(run: Path, files: Iterable[tuple[str, str]], console: Console) -> None:
+    """Where things lie in a run folder, how to open its report, and how to predict."""
+    for name, file in files:
         # soft_wrap: a path that is broken over two lines cannot be copied
-        console.print(Text(f"{name:<7} {printable(str(Path(result.run) / file))}"), soft_wrap=True)
+        console.print(Text(f"{name:<7} {printable(str(run / file))}"), soft_wrap=True)
+    console.print(Text(f"report  open {printable(str(run / 'report.html'))} in a browser"), soft_wrap=True)
+    console.print(Text(f"predict convlift predict {printable(shlex.quote(str(run)))} IMAGES"), soft_wrap=True)

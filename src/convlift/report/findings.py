@@ -1,0 +1,46 @@
+"""What the audit of the data found, in lines for the terminal and in a file of the run folder."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from convlift.outcome import Finding
+from convlift.report.sentences import counted, printable
+
+FINDINGS = "findings.txt"
+NAMED = 5  # files in one line
+
+
+def findings_in_words(findings: Iterable[Finding]) -> list[str]:
+    """A line for each finding that is no mere note, with the first of the files that it is about."""
+    return [_line(finding) for finding in findings if finding.severity != "note"]
+
+
+def _line(finding: Finding) -> str:
+    remedy = f" {finding.remedy}" if finding.remedy else ""
+    named = [printable(item) for item in finding.items[:NAMED] if item not in finding.message]
+    more = len(finding.items) - NAMED
+    rest = f" and {more:,} more, all of them in {FINDINGS}" if more > 0 else ""
+    files = f" [{', '.join(named)}{rest}]" if named else ""
+    return f"{finding.severity}: {printable(finding.message + remedy)}{files}"
+
+
+def write_findings(folder: Path, findings: Iterable[Finding]) -> Path | None:
+    """Write every finding, with every file that it is about, to findings.txt in the run folder; the path, or None where
+    there is none. A file of an earlier run is replaced or removed."""
+    path, found = folder / FINDINGS, list(findings)
+    if not found:
+        path.unlink(missing_ok=True)
+        return None
+    beside = path.with_name(f".{FINDINGS}.part")
+    beside.write_text("\n".join(map(_block, found)), encoding="utf-8")
+    os.replace(beside, path)
+    return path
+
+
+def _block(finding: Finding) -> str:
+    head = f"{finding.severity}: {finding.kind}. {finding.message} {finding.remedy}".rstrip()
+    files = (
+        [f"{counted(len(finding.items), 'file')}:", *(f"  {item}" for item in finding.items)] if finding.items else []
+    )
+    return "".join(f"{printable(line)}\n" for line in (head, *files))
