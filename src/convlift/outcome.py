@@ -138,7 +138,8 @@ class Result:
     the time was given; budget_seconds: 0 where trainings were.
     shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
     images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign
-    included. classes: the scores a class.
+    included. classes: the scores a class. own_recipe: what is wrong with the recipe that was to be improved, in
+    sentences.
     """
 
     run: str
@@ -168,3 +169,4 @@ class Result:
     shipped: Estimate | None = None
     opened: int = 1
     classes: tuple[ClassScore, ...] = ()
+    own_recipe: tuple[str, ...] = ()

@@ -107,7 +107,7 @@ def story_of(ledger: Ledger) -> Story:
         environment=told["environment"],
         baseline_runs=counted[0],
         final_runs=counted[1],
-        probes=tuple(ledger.recall("baseline probes", [])),
+        baseline_diagnosis=tuple(ledger.recall("baseline diagnosis", [])),
     )
 
 
@@ -116,7 +116,7 @@ def result_of(ledger: Ledger) -> Result:
     kept = ledger.recall("result")
     if kept is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
-    told = ledger.recall("story", {})
+    told, own = ledger.recall("story", {}), tuple(ledger.recall("baseline", []))
     estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
     verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
     return Result(
@@ -126,7 +126,8 @@ def result_of(ledger: Ledger) -> Result:
             "final": Estimate(**kept["final"]),
             "verdicts": tuple(_with_changes(each, ledger.identity.baseline, told) for each in verdicts),
             "findings": tuple(Finding(**{**f, "items": tuple(f["items"])}) for f in kept["findings"]),
-            "notes": tuple(kept["notes"]),
+            "notes": tuple(note for note in kept["notes"] if note not in own),
+            "own_recipe": own,
             "classes": class_scores(told),
         }
     )

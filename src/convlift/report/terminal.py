@@ -44,6 +44,8 @@ def print_result(result: Result, console: Console) -> None:
     for said in (shipped_network(result), result.why if result.judged else ""):
         if said:
             console.print(Text(printable(said), "bold"))
+    for said in result.own_recipe:
+        console.print(Text(printable(said), "bold"))
     if said := network_alone(result):
         console.print(Text(said))
     console.print(Text(_context(result), style="dim"))
