@@ -112,7 +112,8 @@ def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End
         "minimum_detectable_points": power.points,
         "environment": environment(shipped.request.seed, shipped.request.workers),
     }
-    told = tell_folds([folder for folder, _, _ in ends], whole, study.validation_labels)
+    open_ends = [(folder, dataset, fold.labels) for (folder, dataset, _), fold in zip(ends, folds, strict=True)]
+    told = tell_folds(open_ends, whole, study.validation_labels)
     ledger.record("story", {**told, **more}, replace=True)
     ledger.record("result", plain(result))
     write_report(ledger)

@@ -135,14 +135,12 @@ def test_a_campaign_without_any_training_to_show_is_told(told: Told) -> None:
     assert story_of(told.ledger).confusion.shape == (0, CLASSES)
 
 
-def test_the_own_recipe_is_said_once(told: Told, result: Result) -> None:
-    said = "Your recipe is over-augmented: 0.570 with its augmentation, 0.950 without."
-    told.ledger.record("baseline", [said])
+def test_what_the_baseline_showed_comes_back(told: Told, result: Result) -> None:
+    said = ("Your recipe is over-augmented: 0.570 with its augmentation, 0.950 without.",)
     told.ledger.record("baseline diagnosis", ["underfit: accuracy is 0.555 in training itself"])
     told.ledger.record("story", told.story)
-    told.ledger.record("result", plain(replace(result, notes=(said, "another"))))
-    found = result_of(told.ledger)
-    assert (found.own_recipe, found.notes) == ((said,), ("another",))
+    told.ledger.record("result", plain(replace(result, recipe_findings=said)))
+    assert result_of(told.ledger).recipe_findings == said
     assert "underfit: accuracy" in story_of(told.ledger).baseline_diagnosis[0]
 
 

@@ -163,8 +163,8 @@ def test_a_page_of_next_to_nothing_is_a_page(alone: Result) -> None:
 def test_what_is_wrong_with_the_own_recipe_stands_at_the_top(result: Result) -> None:
     said = "Your recipe is over-augmented: 0.570 with its augmentation, 0.950 without its augmentation."
     for text in (
-        printed(dataclasses.replace(result, own_recipe=(said,))),
-        read(dataclasses.replace(result, own_recipe=(said,))),
+        printed(dataclasses.replace(result, recipe_findings=(said,))),
+        read(dataclasses.replace(result, recipe_findings=(said,))),
     ):
         assert said in text
         assert text.index(said) < text.index("horizontal flip")

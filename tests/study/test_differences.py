@@ -26,7 +26,8 @@ def test_levers_are_named_area_by_area():
 def test_another_kind_of_network_is_one_change():
     lines = differences(built_in("plain"), built_in("transfer"))
     assert (
-        "architecture: pretrained tf_efficientnet_lite0 instead of a network from scratch (1 stage of width 32)" in lines
+        "architecture: pretrained tf_efficientnet_lite0 instead of a network from scratch (1 stage of width 32)"
+        in lines
     )
     assert any("fine tuning (epochs 8, stages 2" in line for line in lines)
     back = differences(built_in("transfer"), built_in("plain"))

@@ -43,7 +43,7 @@ def document(result: Result) -> dict[str, Any]:
         "opened": int(result.opened) if result.judged else 0,
         "images": dict(result.counts),
         "classes": [_class(each) for each in result.classes],
-        "own_recipe": list(result.own_recipe),
+        "recipe_findings": list(result.recipe_findings),
         "warnings": list(warnings_of(result)),
         "notes": list(result.notes),
         "findings": [asdict(finding) for finding in result.findings],

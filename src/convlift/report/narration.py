@@ -116,7 +116,7 @@ def result_of(ledger: Ledger) -> Result:
     kept = ledger.recall("result")
     if kept is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
-    told, own = ledger.recall("story", {}), tuple(ledger.recall("baseline", []))
+    told = ledger.recall("story", {})
     estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
     verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
     return Result(
@@ -126,8 +126,8 @@ def result_of(ledger: Ledger) -> Result:
             "final": Estimate(**kept["final"]),
             "verdicts": tuple(_with_changes(each, ledger.identity.baseline, told) for each in verdicts),
             "findings": tuple(Finding(**{**f, "items": tuple(f["items"])}) for f in kept["findings"]),
-            "notes": tuple(note for note in kept["notes"] if note not in own),
-            "own_recipe": own,
+            "notes": tuple(kept["notes"]),
+            "recipe_findings": tuple(kept.get("recipe_findings", ())),
             "classes": class_scores(told),
         }
     )

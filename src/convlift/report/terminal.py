@@ -44,7 +44,7 @@ def print_result(result: Result, console: Console) -> None:
     for said in (shipped_network(result), result.why if result.judged else ""):
         if said:
             console.print(Text(printable(said), "bold"))
-    for said in result.own_recipe:
+    for said in result.recipe_findings:
         console.print(Text(printable(said), "bold"))
     if said := network_alone(result):
         console.print(Text(said))
