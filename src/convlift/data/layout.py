@@ -282,8 +282,8 @@ def _nested(tree: Tree, classes: Iterable[Path]) -> tuple[Finding, ...]:
         return ()
     items = tuple(key_of(tree, path) for those in made.values() for path in those)
     message = (
-        f"all images of {_shown(each.name for each in made)} lie in folders below, such as {items[0]}; the first folder "
-        "is read as the class."
+        f"all images of {_shown(each.name for each in made)} lie in folders below, such as {items[0]}; the first "
+        "folder is read as the class."
     )
     remedy = "If the second one is the class, say so with --layout folder/class; read several data sets one by one."
     return (Finding("nested", "warning", message, items, remedy),)
