@@ -1,7 +1,7 @@
 """Every bar of the method at full repetitions: `python benchmarks/evidence.py [--json FILE] [--only NAME]`.
 
 The simulated worlds and the rivals are those of `tests/evidence/`, where the same bars run at reduced repetitions.
-Prints one line a bar: what was measured, what is asked, and whether it holds. About 25 minutes on one core.
+Prints one line a bar: what was measured, what is asked, and whether it holds. About 40 minutes on one core.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "evidence"))
 
 import fold_worlds as folds
+from arm_worlds import Arms, rates
 from simulated_campaigns import (
     Judged,
     Played,
@@ -236,6 +237,76 @@ def two_way() -> Iterator[Line]:
         yield Line("8 two-way", f"n={n} s={s}", f"{rate:.3f}, McNemar {other:.3f}", asked, holds)
 
 
+def arms() -> Iterator[Line]:
+    """Where nothing is gained and arms differ: 5 and 2 runs, 600 images, 12 or 24 search runs; and fewer runs, other
+    accuracies, other images, starts chosen by luck. 400 campaigns a cell: .0085 is the standard error of .03."""
+    usual = Arms(images=600, K=40)
+    noises = {
+        "seeds .5": {},
+        "seeds 1": {"before": 1, "after": 1},
+        "seeds 2": {"before": 2, "after": 2},
+        "seeds 4": {"before": 4, "after": 4},
+        "falls": {"falls": 1 / 15},
+        "baseline 3, final .3": {"before": 3, "after": 0.3},
+        "baseline 5, final .5": {"before": 5, "after": 0.5},
+        "baseline 8, final 1": {"before": 8, "after": 1},
+        "baseline .3, final 3": {"before": 0.3, "after": 3},
+    }
+    cells = {f"5+2, 12 searched, {name}": (replace(usual, **noise), True) for name, noise in noises.items()}
+    cells |= {
+        f"5+2, 24 searched, {name}": (replace(usual, searched=24, **noises[name]), True)
+        for name in ("seeds 1", "seeds 2", "seeds 4", "baseline .3, final 3")
+    }
+    cells |= {f"2+2, {name}": (replace(usual, pilots=2, **noise), False) for name, noise in noises.items()}
+    cells |= {
+        f"one start, 2+2, {name}": (replace(usual, same_start=True, pilots=2, **noises[name]), False)
+        for name in ("seeds .5", "seeds 1", "seeds 2", "seeds 4", "falls")
+    }
+    cells |= {
+        f"luck chose, {pilots} pilots, {name}": (replace(usual, rivals=3, pilots=pilots, **noises[name]), pilots > 2)
+        for pilots in (2, 5)
+        for name in ("seeds .5", "seeds 2", "baseline 3, final .3", "baseline 8, final 1", "falls")
+    }
+    near = replace(usual, before=0.2, after=0.2)
+    cells |= {
+        f"accuracy {accuracy}, {images} images": (replace(near, accuracy=accuracy, images=images), True)
+        for accuracy, images in ((0.97, 600), (0.98, 600), (0.995, 600), (0.98, 2000))
+    }
+    cells |= {
+        f"list of {listed} for {trainings} trainings": (replace(usual, searched=trainings - 3, K=listed), True)
+        for trainings, listed in ((8, 14), (12, 21))
+    }
+    for seed, (name, (cell, asked)) in enumerate(cells.items()):
+        found = rates(cell, 400, 200 + seed)
+        measured = (
+            f"proven {found.proven:.3f}, worse {found.worse:.3f}, gain covered {found.covers:.3f}, score "
+            f"{found.score:.3f}, bias {found.bias:+.2f}, half-width {found.half_width:.2f}"
+        )
+        holds = max(found.proven, found.worse) <= 0.03 + 2.33 * 0.0085 and found.covers >= 0.94 - 2.33 * 0.012
+        target = ".03 a side, .94 covered (99% points)" if asked else ""
+        yield Line("arms", name, measured, target, holds if asked else None)
+
+
+def power() -> Iterator[Line]:
+    """How often a true gain is proven near an accuracy of one, 200 campaigns a cell, 2 + 2 runs, seeds of .2 points."""
+    near = Arms(before=0.2, after=0.2, pilots=2)
+    for accuracy, gain, images in ((0.98, 1.2, 600), (0.98, 1.2, 2000), (0.97, 1.8, 600), (0.94, 2.0, 600)):
+        found = rates(replace(near, accuracy=accuracy, gain=gain, images=images), 200, 300)
+        measured = f"proven {found.proven:.3f}, half-width {found.half_width:.2f}, gain covered {found.covers:.3f}"
+        yield Line("power", f"accuracy {accuracy}, +{gain} points, {images} images", measured, "", None)
+
+
+def asked_of_the_test() -> Iterator[Line]:
+    """What Holm over the frozen recipe alone proves, 100 campaigns a cell, 600 images."""
+    for kind in ("standard", "antagonism", "null"):
+        for searched in (18, 28, 57):
+            cell = Arms(kind=kind, searched=searched, K=40, images=600, finals=2 if searched < 40 else 3)
+            found = rates(cell, 100, 400)
+            measured = f"{found.changes:.3f} proven a campaign, any false {found.any_false:.3f}"
+            holds = found.any_false <= 0.05 + 2.33 * 0.022
+            yield Line("changes proven", f"{kind}, {searched} searched", measured, ".05 at most (99% point)", holds)
+
+
 def speed() -> Iterator[Line]:
     """Drawing the next recipe from nothing, as a campaign does: 200 trials, 40 candidates."""
     rng = np.random.default_rng(108)
@@ -254,6 +325,7 @@ def speed() -> Iterator[Line]:
 
 PARTS: tuple[Callable[[], Iterator[Line]], ...] = (
     speed, null_worlds, intervals, against_the_rivals, with_priors, with_scouts, nested, two_way,
+    arms, power, asked_of_the_test,
 )  # fmt: skip
 
 

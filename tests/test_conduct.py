@@ -25,7 +25,7 @@ from convlift.recipe import Recipe
 from convlift.request import Request, folder_for, study_of
 from convlift.trial.job import prepare
 
-BUDGET = 50.0
+TRAININGS = 8
 BACKBONE = "mobilenetv3_small_050"
 TENS = "^(.*?)[0-9]?$"  # ten images a group, by the number in their names
 PATIENCE = 240.0  # seconds that a busy machine is given before a test is called failed
@@ -53,7 +53,7 @@ def request_for(data: Path, tmp_path: Path) -> Request_:
     def make(**changes: object) -> Request:
         usual = {
             "data": str(data),
-            "budget_seconds": BUDGET,
+            "budget_seconds": 60.0,
             "current": "plain",
             "out": None,
             "backbone": None,
@@ -85,12 +85,12 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Improve:
     """`convlift improve` on the data, in a session of its own, as a terminal would start it."""
 
-    def __init__(self, data: Path, backbone: Path, folder: Path, budget: float = BUDGET) -> None:
+    def __init__(self, data: Path, backbone: Path, folder: Path) -> None:
         self.run = folder / "run"
         self.errors = folder / "stderr.txt"
         self._folder = folder
         self._command = [sys.executable, "-c", "from convlift.cli import main; main()", "improve", str(data)]
-        self._command += ["--budget", f"{budget:g}s", "--out", str(self.run), "--workers", "2"]
+        self._command += ["--trainings", str(TRAININGS), "--out", str(self.run), "--workers", "2"]
         self._command += ["--backbone", BACKBONE, "--weights", str(backbone)]
 
     @contextmanager
@@ -160,7 +160,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wo
 def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, backbone: Path, tmp_path: Path) -> None:
     improve, chance = Improve(data, backbone, tmp_path), random.Random()
     with improve.started() as process:
-        workers = improve.wait_for(process, chance.randint(1, 10))
+        workers = improve.wait_for(process, chance.randint(1, 8))
         time.sleep(chance.random())
         process.kill()
         process.wait()
@@ -175,14 +175,14 @@ def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, backbon
     assert before.items() <= after.items()
     with read_ledger(improve.run) as ledger:
         trials, result, frozen = ledger.trials(), ledger.recall("result"), ledger.recall("freeze")
-        assert len(ledger.history("test opened")) == 1
+        assert len(ledger.history("test opened")) == ledger.recall("result")["judged"]
     assert [trial.id for trial in trials] == sorted(after)
     assert len({trial.seed for trial in trials}) == len(trials)
     assert all(trial.attempt <= 2 for trial in trials)
     assert {trial.attempt for trial in trials if trial.id in before} == {1}
-    assert {t.fingerprint for t in trials if t.role == "final"} == {frozen["sha256"]}
+    assert frozen["sha256"] in {t.fingerprint for t in trials if t.role == "final"} or not frozen["names"]
     assert result["trials"] == len(trials)
-    assert result["budget_seconds"] == BUDGET
+    assert result["trainings"] == TRAININGS
     assert (improve.run / REPORT).stat().st_size > 10_000
     assert (improve.run / "model" / "recipe.yaml").is_file()
     assert not (improve.run / "trials").exists()
@@ -216,7 +216,7 @@ def test_interrupted_it_leaves_a_model_and_the_same_command_continues(
 
 
 def test_too_short_a_budget_leaves_no_folder(request_for: Request_, tmp_path: Path) -> None:
-    with Progress(quiet=True) as progress, pytest.raises(BudgetError, match="too short"):
+    with Progress(quiet=True) as progress, pytest.raises(BudgetError, match=r"over before .* --budget \d+\w* goes on"):
         conduct(request_for(budget_seconds=0.5, out=tmp_path / "run", workers=1), progress, lambda: 0)
     assert not (tmp_path / "run").exists()
 

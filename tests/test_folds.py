@@ -107,6 +107,8 @@ class FakeCampaigns:
                 plan = study.plan("final", shipped, number, (CHANGE,))
                 outcome = Outcome("finished", *(answers(each, 0.9) for each in (study.validation_labels, labels)))
                 ledger.finish(ledger.claim(plan).id, replace(outcome, seconds=0.5))
+            arms = {"before": [1, 2], "after": [3, 4]}
+            ledger.record("shipment", {"ships": "recipe", "network": 3, "judged": True, **arms})
             score = Estimate(0.8, 0.6, 0.9)
             change = Verdict(CHANGE, "training", "proven", 2.0, 1.0, 3.0, 0.9, 3, 1.0, True, "it is")
             result = Result(
@@ -266,18 +268,19 @@ def test_the_command_passes_the_folds_on(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_real_campaigns_in_two_folds(data: Path, tmp_path: Path) -> None:
-    """Nothing made up: 150 digits, two campaigns of half a minute each, and the training of what ships."""
+    """Nothing made up: 150 digits, two campaigns of six trainings each, and the training of what ships."""
     run = tmp_path / "run"
-    campaign = api.improve(data, budget="75s", cv=2, out=run, workers=2, quiet=True)
+    campaign = api.improve(data, trainings=6, cv=2, out=run, workers=2, quiet=True)
     result = campaign.result
     assert (result.folds, result.counts["test"]) == (2, 150)
-    assert result.seconds <= 75
+    assert result.trainings == 6
     assert result.baseline.value > 0.5
-    assert result.final.value > 0.2  # ten classes; how good a search of seconds is depends on how busy the machine is
+    assert result.final.value > 0.5
     folds = [api.report(run / f"fold-{number}").result for number in (1, 2)]
     assert sum(fold.counts["test"] for fold in folds) == 150
-    scores = [fold.final.value * fold.counts["test"] for fold in folds]
-    assert result.final.value == pytest.approx(sum(scores) / 150)
+    if all(fold.judged for fold in folds):
+        scores = [fold.final.value * fold.counts["test"] for fold in folds]
+        assert result.final.value == pytest.approx(sum(scores) / 150)
     assert result.trials == sum(fold.trials for fold in folds) + 1
     assert len(campaign.model.predict([np.zeros((8, 8), np.uint8)])) == 1
     assert all((each / "report.html").is_file() for each in (run, run / "fold-1", run / "fold-2"))

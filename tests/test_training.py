@@ -14,11 +14,11 @@ from sklearn.datasets import load_digits
 from command_line import convlift
 from convlift import api
 from convlift.disk import check_room
-from convlift.errors import ConvliftError, DiskError, LedgerError
+from convlift.errors import ConvliftError, DiskError, LedgerError, RecipeError
 from convlift.ledger.ledger import LEDGER_FILE
 from convlift.outcome import Estimate
 from convlift.recipe import Recipe
-from convlift.training import RECORD, folder_of, training_folder, write_record
+from convlift.training import RECORD, check_memory, folder_of, training_folder, write_record
 
 DIGITS = load_digits()
 TINY = Recipe().edit(architecture={"width": 8, "head_units": 16}, training={"epochs": 1})
@@ -247,6 +247,14 @@ def test_a_disk_without_room_is_refused_before_the_training(place):
     with pytest.raises(DiskError, match=r"needs about 1000000000000 MB, but the disk at /.* has .* free; free space"):
         check_room(place / "not" / "yet", 1e18)
     check_room(place, 1)
+
+
+def test_a_network_that_no_memory_holds_is_refused_before_it_is_built(place):
+    huge = TINY.edit(architecture={"width": 512, "head_units": 4096}, data={"resolution": 512})
+    with pytest.raises(RecipeError, match=r"137,\d\d\d million weights, which take 2,\d\d\d GB .* lower its width"):
+        api.train("digits", huge, quiet=True)
+    assert list(place.iterdir()) == []
+    check_memory(1000, 16_000)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ only start. They are as many independent answers to the question how often a cam
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from convlift.study.budget import format_duration
 from convlift.study.placebos import placebos
 
 SUMMARY = "aa.json"
+MOST_TO_READ = 10.0  # five times the seconds in which a finished campaign is read
 
 Campaign = Callable[[Request, Progress, Callable[[], int], float], tuple[Path, Result]]
 
@@ -87,7 +89,8 @@ def _campaigns(
         seed = _seed(request.seed, place)
         one = replace(request, out=folder / f"campaign-{place + 1:03}", seed=seed, pool=placebos())
         each = float(np.mean(lasted)) if lasted else request.budget_seconds
-        progress.show(f"campaign {place + 1} of {number}: about {clock_text(each * (number - place))} left")
+        left = f": about {clock_text(each * (number - place))} left" if math.isfinite(each) else ""
+        progress.show(f"campaign {place + 1} of {number}{left}")
         began = time.monotonic()
         try:
             with Progress(quiet=True) as unheard:
@@ -98,7 +101,8 @@ def _campaigns(
                 "command continues.",
                 interrupted.exit_code - 128,
             ) from None
-        if time.monotonic() - began > 0.2 * request.budget_seconds:  # else it was finished before and only read
+        usual = request.budget_seconds if math.isfinite(request.budget_seconds) else MOST_TO_READ
+        if time.monotonic() - began > 0.2 * usual:  # else it was finished before and only read
             lasted.append(time.monotonic() - began)
         yield run, result, one
 
@@ -147,7 +151,7 @@ def _folder_for(request: Request, progress: Progress, stop: Callable[[], int]) -
     )
     baseline = recipe_from(request.current).at(dataset.store.native_resolution)
     what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
-    question: tuple[object, ...] = (*what, request.seed, request.budget_seconds)
+    question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)
     if request.group_from:
         question += (request.group_from,)
     return Path("runs") / f"{dataset.name}-aa-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"

@@ -34,7 +34,7 @@ from convlift.request import Request
 from convlift.resources import usable_cpus, usable_memory, usable_workers
 from convlift.study.budget import parse_duration
 from convlift.study.priors import Expectations
-from convlift.training import check_space, folder_of, question_of, training_folder, write_record
+from convlift.training import check_memory, check_space, folder_of, question_of, training_folder, write_record
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model
@@ -256,6 +256,7 @@ def _train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, cache: Pat
     side = recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
     size = cost(recipe.architecture, classes=len(dataset.classes), channels=dataset.channels, resolution=side)
+    check_memory(size.parameters, usable_memory())
     check_space(folder, size.parameters)
     outcome = run_trial(
         Order(recipe, seed, save_to=str(folder / ".trained.safetensors")),

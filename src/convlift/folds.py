@@ -208,6 +208,8 @@ def _run_fold(nest: Nest, number: int, ledger: Ledger, talk: Talk, campaign: Cam
     try:
         with progress.part(place):
             _, result = campaign(nest.request_of(number, seconds), *nest.fold(number), talk, began)
+        if not has_ended(result):
+            raise BudgetError(result.why, 2.0 * seconds)
     except Interrupted as interrupted:
         raise Interrupted(
             f"stopped in {place}; what is finished is in {nest.folder}, and the same command continues.",
@@ -264,9 +266,14 @@ def _unfinished(nest: Nest) -> list[int]:
 def _finished(folder: Path) -> bool:
     try:
         with read_ledger(folder) as ledger:
-            return ledger.recall("result") is not None
+            return ledger.recall("result") is not None and has_ended(result_of(ledger))
     except LedgerError:
         return False
+
+
+def has_ended(result: Result) -> bool:
+    """Whether a fold is done: judged, or with its baseline as what ships; one that lacked time for either goes on."""
+    return result.judged or result.ships == "baseline"
 
 
 def _choice(nest: Nest, number: int) -> Choice:

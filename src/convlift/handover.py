@@ -72,6 +72,7 @@ def result_from(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, 
         why=shipment.why,
         shortened=shipment.shortened,
         trainings=study.trainings,
+        recipe_findings=tuple(found_of_the_baseline(desk)),
         opened=opened.openings.number if opened and opened.openings else 1,
     )
 
@@ -111,8 +112,7 @@ def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
 def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None) -> list[str]:
     """What a reader should know of how the result came about."""
     trials, judged = desk.ledger.trials(), opened.judged if opened else None
-    notes = found_of_the_baseline(desk)
-    notes += [judged.warning] if judged and judged.warning else []
+    notes = [judged.warning] if judged and judged.warning else []
     notes += judged.notes if judged else ()
     if opened and opened.openings:
         flattered = flattery(opened.judged.final.shipped, opened.openings.number)

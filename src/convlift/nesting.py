@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.judgement import final_runs
 from convlift.campaign.power import even_groups
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
@@ -66,9 +65,9 @@ def read_fold(end: End) -> FinishedFold:
     sides. Raises LedgerError where either side has no run."""
     folder, dataset, sealed = end
     with read_ledger(folder) as ledger:
-        pilots = [record for record in ledger.trials("pilot") if record.status == "finished"]
-        result = result_of(ledger)
-        finals = pilots if result.ships == "baseline" else final_runs(ledger)
+        result, shipment = result_of(ledger), ledger.recall("shipment")
+        pilots = [ledger.trial(run) for run in shipment["before"]]
+        finals = pilots if result.ships == "baseline" else [ledger.trial(run) for run in shipment["after"]]
         if not pilots or not finals:
             raise LedgerError(
                 f"the fold in {folder} has no run of the baseline, or none of what ships: {result.why or 'no time'}. A "
@@ -113,7 +112,8 @@ def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End
         "minimum_detectable_points": power.points,
         "environment": environment(shipped.request.seed, shipped.request.workers),
     }
-    told = tell_folds([folder for folder, _, _ in ends], whole, study.validation_labels)
+    open_ends = [(folder, dataset, fold.labels) for (folder, dataset, _), fold in zip(ends, folds, strict=True)]
+    told = tell_folds(open_ends, whole, study.validation_labels)
     ledger.record("story", {**told, **more}, replace=True)
     ledger.record("result", plain(result))
     write_report(ledger)
@@ -146,6 +146,7 @@ def _result(
     weights = [len(fold.labels) for fold in folds]
     optimism = np.average([fold.result.optimism_points for fold in folds], weights=weights)
     notes = _folds_in_words(whole, folds)
+    short = next((fold.result.shortened for fold in folds if fold.result.shortened), "")
     if not shipped.agreed:
         notes.append(
             "No training of what the folds agree on learned anything. What ships is the recipe of the fold that did "
@@ -166,12 +167,14 @@ def _result(
         baseline=judged.baseline,
         final=judged.final,
         gain_points=judged.gain_points,
-        proven=judged.proven,
+        proven=judged.proven and not short,
         verdicts=verdicts,
         unexplained_points=judged.gain_points.value - sum(each.points for each in verdicts if each.shipped),
         trials=sum(fold.result.trials for fold in folds) + len(ledger.trials()),
         seconds=ledger.seconds_used(),
-        budget_seconds=ledger.settings["budget_seconds"],
+        budget_seconds=ledger.settings["budget_seconds"] or 0.0,
+        trainings=ledger.settings.get("trainings", 0),
+        shortened=short,
         optimism_points=float(optimism),
         findings=whole.store.findings,
         notes=tuple(notes),

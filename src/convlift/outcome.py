@@ -138,7 +138,7 @@ class Result:
     the time was given; budget_seconds: 0 where trainings were.
     shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
     images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign
-    included. classes: the scores a class.
+    included. classes: the scores a class. recipe_findings: what is wrong with the baseline's own recipe, in sentences.
     """
 
     run: str
@@ -167,4 +167,5 @@ class Result:
     trainings: int = 0
     shipped: Estimate | None = None
     opened: int = 1
+    recipe_findings: tuple[str, ...] = ()
     classes: tuple[ClassScore, ...] = ()

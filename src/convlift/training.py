@@ -11,7 +11,7 @@ from typing import Any
 from convlift import __version__
 from convlift.data.dataset import Dataset
 from convlift.disk import check_room, is_disks_fault, refusal
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, RecipeError
 from convlift.ledger.fingerprint import differences, fingerprint, to_json
 from convlift.ledger.ledger import LEDGER_FILE
 from convlift.ledger.lock import acquire, release
@@ -73,6 +73,21 @@ def training_folder(folder: Path, question: Mapping[str, Any]) -> Iterator[bool]
 def check_space(folder: Path, parameters: int) -> None:
     """Fail before the training where its network would not fit on the disk. Raises DiskError."""
     check_room(folder, 2 * 4 * parameters + _ROOM)  # as float32, once trained and once in the model folder
+
+
+def check_memory(parameters: int, memory: int) -> None:
+    """Fail before the training where its network alone would not fit in memory. memory: bytes that may still be taken.
+
+    Weights, gradients and the two moments of Adam are float32 each; the images and activations come on top.
+    Raises RecipeError.
+    """
+    needed = 4 * 4 * parameters
+    if needed > memory:
+        raise RecipeError(
+            f"this recipe's network has {parameters / 1e6:,.0f} million weights, which take {needed / 1e9:,.0f} GB of "
+            f"memory to train, and {memory / 1e9:.1f} GB are left; lower its width, blocks, stages, head_units or "
+            "resolution."
+        )
 
 
 def write_record(folder: Path, question: Mapping[str, Any], score: Estimate, images: int, seconds: float) -> None:

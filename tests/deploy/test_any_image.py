@@ -2,12 +2,16 @@
 
 import io
 import pickle
+import struct
 from collections import deque
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from convlift.deploy.images import ACCEPTED
@@ -265,3 +269,68 @@ def test_answers_come_before_the_last_image_is_asked_for(model, path):
     answers = model.answers(images(), batch=2)
     next(answers)
     assert asked == [0, 1]
+
+
+NUMBERS = st.one_of(
+    npst.boolean_dtypes(),
+    npst.integer_dtypes(endianness="?"),
+    npst.unsigned_integer_dtypes(endianness="?"),
+    npst.floating_dtypes(endianness="?"),
+    npst.complex_number_dtypes(),
+    npst.datetime64_dtypes(),
+)
+SHAPES = npst.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(npst.arrays(NUMBERS, SHAPES))
+def test_any_array_gets_an_answer_or_one_sentence(model, array):
+    said = "."
+    try:
+        found = model.predict(array)
+        answers = found if isinstance(found, list) else [found]
+        assert len(answers) == (len(array) if array.ndim == 4 else 1)
+        assert all(0 <= each.confidence <= 1 for each in answers)
+    except UnreadableImage as error:
+        said = str(error)
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert " at 0x" not in said
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["PNG", "JPEG", "TIFF", "GIF", "BMP", "WEBP", "PPM"]), st.data())
+def test_any_damaged_content_gets_an_answer_or_one_sentence(model, pixels, kind, data):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    content = buffer.getvalue()
+    where = data.draw(st.integers(0, len(content)))
+    put, less = data.draw(st.binary(max_size=6)), data.draw(st.integers(0, 40))
+    said = "."
+    try:
+        model.predict(content[:where] + put + content[where + less :])
+    except UnreadableImage as error:
+        said = str(error)
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert " at 0x" not in said
+
+
+def of_bands(count):
+    """A TIFF of 8 x 8 pixels with so many bands of 8 bits, as satellites have them and Pillow does not write them."""
+    values, bits = bytes(range(64)) * count, struct.pack("<H", 8) * count
+    rows = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, count, 0), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 0)]
+    rows += [(277, 3, 1, count), (278, 3, 1, 8), (279, 4, 1, len(values))]
+    end = 8 + 2 + 12 * len(rows) + 4
+    places = {258: end, 273: end + len(bits)}
+    entries = b"".join(struct.pack("<HHII", tag, kind, n, places.get(tag, value)) for tag, kind, n, value in rows)
+    return b"II*\0" + struct.pack("<IH", 8, len(rows)) + entries + bytes(4) + bits + values
+
+
+@pytest.mark.parametrize("count", [5, 13, 224])
+def test_bands_are_counted_where_they_cannot_be_read(model, tmp_path, count):
+    (tmp_path / "bands.tif").write_bytes(of_bands(count))
+    for image in (tmp_path / "bands.tif", of_bands(count)):
+        with pytest.raises(UnreadableImage, match=rf"cannot be read \(TIFF with {count} bands") as caught:
+            model.predict(image)
+        assert " at 0x" not in str(caught.value)

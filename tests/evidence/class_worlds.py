@@ -5,7 +5,7 @@ class: h is the image's difficulty, which all networks share, a what this recipe
 The lift differs between seeds, as a whole and class by class. Suffixes: R runs, N images, K classes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ SHARPNESS = 2.5  # of the softmax: about calibrated
 class Setting:
     """n test images, `shares` of the classes, `lift` of the true class and what the shipped recipe adds to it, sd of
     the lift between seeds, runs an arm. group_size 1: no groups; else this many images a group on average, alike to
-    the extent of `alike` (the part of h and a that a group shares); one_class: a group's images are of one class."""
+    the extent of `alike` (the part of h and a that a group shares); one_class: a group's images are of one class;
+    groups_a_class: instead, each class has so many groups of its own."""
 
     n: int = 300
     shares: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
@@ -42,6 +43,7 @@ class Setting:
     group_size: int = 1
     alike: float = 0.5
     one_class: bool = False
+    groups_a_class: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,15 @@ def make_images(setting: Setting, n: int, rng: np.random.Generator) -> Images:
     counts = np.maximum(np.floor(np.array(setting.shares) * n).astype(int), 2)
     counts[0] += n - counts.sum()
     labels = np.repeat(np.arange(classes), counts)
-    if setting.group_size == 1:
+    if setting.group_size == 1 and not setting.groups_a_class:
         return Images(labels, None, rng.normal(size=(n, classes)), rng.normal(size=(2, n, classes)))
     order = np.arange(n) if setting.one_class else rng.permutation(n)
     sizes = rng.integers(1, 2 * setting.group_size, n)  # uneven: patients do not come with equally many images
     groups = np.empty(n, np.int64)
     groups[order] = np.repeat(np.arange(n), sizes)[:n]
+    if setting.groups_a_class:
+        place = np.arange(n) - np.searchsorted(labels, labels)
+        groups = labels * setting.groups_a_class + place * setting.groups_a_class // counts[labels]
     theirs, own = np.sqrt(setting.alike), np.sqrt(1.0 - setting.alike)
     count = int(groups.max()) + 1
     return Images(
@@ -92,6 +97,7 @@ def say(setting: Setting, images: Images, arm: int, seeds_RK: Floats, rng: np.ra
 
 def truth(setting: Setting, rng: np.random.Generator, networks: int = 40, n: int = 10_000) -> dict[str, Floats]:
     """By metric: (score, gain) in points over all seeds and images; both arms are given the same seeds."""
+    setting = replace(setting, group_size=1, groups_a_class=0)  # else 10,000 images are a few groups, by chance hard
     seeds = draw_seeds(setting, networks, rng)
     seeds -= seeds.mean(axis=0)
     scores = np.zeros((len(METRICS), 2))

@@ -82,6 +82,25 @@ def test_one_networks_interval() -> None:
     assert final.one_network(soft - 0.9, lowest=-0.3).low == -0.3
 
 
+def test_a_perfect_arm_on_copies_is_as_uncertain_as_on_its_groups() -> None:
+    """Two right and two wrong groups are added where a group's images say no more than one, single images where they
+    say as much as images of other groups."""
+    groups = np.repeat(np.arange(20), 15)
+    alone, copied = (
+        final.mean_score(points, 0.5, 5.0, owners, 0.0)
+        for points, owners in (
+            (100.0 * (np.arange(20) < 17), None),
+            (np.repeat(100.0 * (np.arange(20) < 17), 15), groups),
+        )
+    )
+    assert copied.high - copied.low == pytest.approx(alone.high - alone.low, rel=0.05)
+    apart = np.random.default_rng(7).permutation(300) < 255
+    mixed = final.mean_score(100.0 * apart, 0.5, 5.0, groups, 0.0)
+    assert mixed.high - mixed.low < 0.7 * (copied.high - copied.low)
+    perfect = final.mean_score(np.full(300, 100.0), 0.5, 5.0, groups, 0.0)
+    assert perfect.low < 0.95
+
+
 @pytest.fixture(scope="module")
 def told() -> dict[str, object]:
     return coverage(Setting(n=300, group_size=10, added=0.15), CAMPAIGNS, 2)

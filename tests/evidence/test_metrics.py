@@ -99,6 +99,30 @@ def test_balanced_accuracys_variance_is_that_of_the_recalls() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+@pytest.mark.parametrize("groups_a_class", [(1, 1, 1, 1), (1, 2, 5, 6), (2, 2, 2, 6), (4, 4, 4, 4)])
+def test_groups_change_no_score(metric: Metric, groups_a_class: tuple[int, ...]) -> None:
+    said, labels = a_run(200, 4, 4)
+    place = np.concatenate([np.arange((labels == c).sum()) for c in range(4)])
+    order = np.argsort(labels, kind="stable")
+    groups = np.empty(200, np.int64)
+    groups[order] = 10 * labels[order] + place % np.array(groups_a_class)[labels[order]]
+    assert metric.points(said, labels, groups).mean() == pytest.approx(metric.points(said, labels).mean())
+
+
+def test_with_one_group_a_class_recalls_differ_as_groups_do() -> None:
+    """By hand: the mean of four recalls, each of one group, has the variance of four means."""
+    said, labels = a_run(200, 4, 6)
+    recalls = [float((said[labels == c].argmax(axis=1) == c).mean()) for c in range(4)]
+    points = metric_named("balanced-accuracy").points(said, labels, labels)
+    assert image_part(points, labels) / 1e4 == pytest.approx(np.var(recalls, ddof=1) / 4, rel=0.05)  # uneven classes
+    taken_off = metric_named("balanced-accuracy").points(said, labels)
+    assert image_part(taken_off, labels) == pytest.approx(0.0, abs=1e-9)
+    for name in ("macro-f1", "auroc"):
+        metric = metric_named(name)
+        assert image_part(metric.points(said, labels, labels), labels) > image_part(metric.points(said, labels), labels)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
 def test_perfect_is_one_and_nothing_is_better(metric: Metric) -> None:
     labels = np.array([0, 1, 2, 2, 1, 0])
     assert metric.score(np.eye(3)[labels], labels) == pytest.approx(1.0)

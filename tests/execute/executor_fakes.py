@@ -16,7 +16,7 @@ from convlift.execute.job import Job, Report
 from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.recipe import Recipe
 
-FINE, RAISES, DIVERGES, KILLED, EXITS, HANGS, ABORTS, SEGFAULTS, FILLS, FULL = range(10)
+FINE, RAISES, DIVERGES, KILLED, EXITS, HANGS, ABORTS, SEGFAULTS, FILLS, FULL, EATS = range(11)
 
 
 def job(number: int, kind: int = FINE, **fields: Any) -> Job:
@@ -51,6 +51,9 @@ def run(job: Job, context: dict[str, Any], report: Report) -> Outcome:
         os.kill(os.getpid(), signal.SIGABRT if job.seed == ABORTS else signal.SIGSEGV)
     if job.seed in (FILLS, FULL):
         write_to_a_full_disk(in_words=job.seed == FULL)
+    if job.seed == EATS:
+        eaten = [bytearray(b"x") * 10_000_000 for _ in range(1000)]
+        assert not eaten, "somebody should have ended this"
     if job.seed == EXITS:
         os._exit(3)
     if job.seed == HANGS:

@@ -125,7 +125,7 @@ def test_a_trial_that_only_seems_unlucky_ends_as_well(tmp_path: Path) -> None:
         assert trial.outcome is not None
         assert trial.status == "stopped"
         assert not trial.is_evidence
-        assert trial.outcome.reason == "killed from outside 20 times; the last: worker was killed by signal 9"
+        assert trial.outcome.reason == "killed from outside 50 times; the last: worker was killed by signal 9"
 
 
 def test_a_kill_of_the_campaign_itself_is_nobodys_fault(tmp_path: Path) -> None:

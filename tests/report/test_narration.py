@@ -102,6 +102,74 @@ def test_the_result_comes_back_from_the_ledger_as_it_was(told: Told, result: Res
         assert result_of(reader) == odd
 
 
+def test_what_was_not_judged_comes_back_too(told: Told, result: Result) -> None:
+    shipped = Estimate(0.9, 0.8, 0.95)
+    closed = replace(result, baseline=None, gain_points=None, judged=False, proven=False, verdicts=(), shipped=shipped)
+    told.ledger.record("result", plain(closed))
+    assert result_of(told.ledger) == closed
+
+
+def test_a_closed_test_is_told_by_validation_images(told: Told, result: Result) -> None:
+    more = {"start_recipe": Recipe().to_yaml(), "minimum_detectable_points": 0.0, "environment": {}}
+    finals = list(told.ledger.trials("final"))
+    told.ledger.record(
+        "shipment", {"ships": "start", "network": finals[0].id, "judged": False, "before": [], "after": []}
+    )
+    told.ledger.record("story", tell(told.ledger, finals, told.dataset, None, more))
+    told.ledger.record("result", plain(replace(result, judged=False, baseline=None, gain_points=None, verdicts=())))
+    story, validation = story_of(told.ledger), told.dataset.splits.validation
+    assert story.confusion.sum() == len(validation)
+    assert set(story.class_counts) == {"train", "validation"}
+    assert story.final_recall == (1.0, 1.0, 1.0)
+    assert all(math.isnan(each) for each in story.baseline_recall)
+    assert (story.baseline_runs, story.final_runs) == (0, 1)
+    assert story.final_curve
+    classes = result_of(told.ledger).classes
+    assert [each.predicted for each in classes] == np.bincount(told.dataset.labels[validation]).tolist()
+    assert write_report(told.ledger).is_file()
+
+
+def test_a_campaign_without_any_training_to_show_is_told(told: Told) -> None:
+    more = {"start_recipe": "", "minimum_detectable_points": None, "environment": {}}
+    told.ledger.record("story", tell(told.ledger, [], told.dataset, None, more))
+    assert story_of(told.ledger).confusion.shape == (0, CLASSES)
+
+
+def test_scores_a_class_come_with_the_result(told: Told, result: Result) -> None:
+    told.ledger.record("story", told.story)
+    told.ledger.record("result", plain(result))
+    found = result_of(told.ledger).classes
+    assert [each.name for each in found] == ["a", "b", "c"]
+    assert [each.images for each in found] == np.bincount(told.labels, minlength=CLASSES).tolist()
+    right = sum(each.final * each.images for each in found if each.final is not None)
+    assert right == pytest.approx(len(told.labels) - 4)
+    assert sum(each.predicted for each in found) == len(told.labels)
+
+
+def test_a_start_is_a_whole_recipe(told: Told, result: Result) -> None:
+    start = Recipe().edit(data={"normalization": "standardize"}, training={"epochs": 15, "optimizer": "adamw"})
+    told.ledger.record("story", {**told.story, "start_recipe": start.to_yaml()})
+    named = replace(result.verdicts[0], name="start: residual", area="architecture")
+    told.ledger.record("result", plain(replace(result, verdicts=(named, result.verdicts[1]))))
+    first, second = result_of(told.ledger).verdicts
+    assert first.area == "recipe"
+    assert first.changes == (
+        "data: normalization standardize instead of unit",
+        "training: epochs 15 instead of 10, optimizer adamw instead of adam",
+    )
+    assert (second.area, second.changes) == ("data", ())
+
+
+def test_a_final_that_was_cut_short_has_its_curve(told: Told) -> None:
+    finals = list(told.ledger.trials("final"))
+    told.ledger.record("story", tell(told.ledger, finals, told.dataset, told.labels, told_more()))
+    assert story_of(told.ledger).final_curve == finals[0].outcome.curve
+
+
+def told_more() -> dict[str, Any]:
+    return {"start_recipe": Recipe().to_yaml(), "minimum_detectable_points": 4.5, "environment": {}}
+
+
 def test_plain_data_is_plain(result: Result) -> None:
     assert json.loads(json.dumps(plain(result))) == plain(result)
 

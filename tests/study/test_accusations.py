@@ -57,6 +57,8 @@ def test_nothing_is_said_of_a_training_that_left_nothing():
         (left(0.5, 0.5), {"training": {"l2": 0.1}}, "regularized too strongly", ("training", "l2")),
         (left(0.5, 0.5), {"training": {"batch_size": 1024}}, "batches that are too large", None),
         (left(0.8, 0.8, (1.3, 1.2, 1.1, 1.0, 0.9, 0.8)), {}, "too few epochs", None),
+        (left(losses=(0.5,)), {"training": {"epochs": 1}}, "too few epochs", None),
+        (left(losses=(0.5, 0.4)), {"training": {"epochs": 2}}, "too few epochs", None),
     ],
 )  # fmt: skip
 def test_each_lever_is_accused_by_what_it_does(outcome, changes, fault, undone):
@@ -69,6 +71,10 @@ def test_each_lever_is_accused_by_what_it_does(outcome, changes, fault, undone):
     for key in undone or ():
         value = value[key]
     assert undone is None or value == 0
+
+
+def test_a_short_training_that_has_settled_is_not_accused():
+    assert names(left(losses=(0.5, 0.49)), training={"epochs": 2}) == []
 
 
 def test_a_training_that_diverges_at_a_high_rate_is_tried_at_a_lower_one():

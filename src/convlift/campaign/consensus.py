@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from convlift.campaign.guard import guarded
-from convlift.campaign.judgement import final_runs
 from convlift.campaign.plan import revised
 from convlift.campaign.space import Frozen, fitting, switched
-from convlift.campaign.study import Study
+from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.study.candidates import CATALOGUE, Candidate
@@ -36,7 +35,10 @@ class Choice:
 
 def choice_of(study: Study, ledger: Ledger) -> Choice:
     """The choice of a finished fold. study: the fold's. Raises LedgerError where its start is none of today's."""
+    shipment = ledger.recall("shipment")
     name, fingerprint = ledger.recall("start")
+    if shipment["ships"] == "baseline":
+        name, fingerprint = BASELINE, study.baseline.fingerprint()
     start = next((p for p in study.points if (p.name, p.recipe.fingerprint()) == (name, fingerprint)), None)
     if start is None:
         raise LedgerError(
@@ -45,9 +47,11 @@ def choice_of(study: Study, ledger: Ledger) -> Choice:
         )
     catalogue = {intervention.name: intervention for intervention in CATALOGUE}
     listed = [Candidate(catalogue[each], catalogue[each].prior) for each in ledger.recall("candidates")]
-    kept = guarded(ledger.recall("guard", {"asked": []}), start.recipe, listed)
-    believed = float(np.mean([study.score_points(run) for run in final_runs(ledger)]))
-    return Choice(start, revised(ledger, kept), tuple(ledger.recall("freeze")["names"]), believed)
+    kept = guarded(ledger.recall("guard", {"asked": [], "not_asked": []}), start.recipe, listed)
+    runs = shipment["before"] if shipment["ships"] == "baseline" else shipment["after"]
+    believed = float(np.mean([study.score_points(ledger.trial(run)) for run in runs]))
+    names = tuple(ledger.recall("freeze")["names"]) if shipment["ships"] == "recipe" else ()
+    return Choice(start, revised(ledger, kept), names, believed)
 
 
 def consensus(choices: Sequence[Choice]) -> Frozen:

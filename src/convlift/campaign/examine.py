@@ -11,6 +11,7 @@ from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, TrialRecord
 from convlift.study.accusations import Accusation, accuse, confirmed, difference_error
 
+FACT = "baseline probes"
 MOST_OF_BUDGET = 0.06  # of the worker-seconds that are left: what undoing the accused lever may take
 
 
@@ -32,21 +33,21 @@ def probe_of_the_baseline(study: Study, desk: Desk) -> list[Plan]:
 
 
 def examine_baseline(study: Study, desk: Desk) -> None:
-    """Write down, as the fact "baseline", what is wrong with the user's recipe, in sentences: what undoing a lever has
+    """Write down, as the fact FACT, what is wrong with the user's recipe, in sentences: what undoing a lever has
     confirmed, else what its training makes one suspect."""
-    if desk.ledger.recall("baseline") is not None:
+    if desk.ledger.recall(FACT) is not None:
         return
     first = _first(desk)
     said: list[str] = []
     if first is not None and first.outcome is not None and study.pool is None:
         for accusation in accuse(first.outcome, study.validation_labels, study.baseline, study.facts)[:1]:
             said = _found(study, first, accusation, _undone(desk, accusation))
-    desk.ledger.record("baseline", said)
+    desk.ledger.record(FACT, said)
 
 
 def found_of_the_baseline(desk: Desk) -> list[str]:
     """The sentences of `examine_baseline`."""
-    found: list[Any] = desk.ledger.recall("baseline", [])
+    found: list[Any] = desk.ledger.recall(FACT, [])
     return [str(sentence) for sentence in found]
 
 

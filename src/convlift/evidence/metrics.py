@@ -111,16 +111,22 @@ def _references(values_C: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """
     if groups_N is None:
         return values_C
-    present, place = np.unique(labels_N, return_inverse=True)
-    pairs = np.unique(np.stack([place, groups_N]), axis=1)
-    few = np.bincount(pairs[0], minlength=len(present)) < FEW_GROUPS
+    place = np.unique(labels_N, return_inverse=True)[1]
+    few = _witnesses(place, groups_N) < FEW_GROUPS
     if few.any() and few.sum() < FEW_GROUPS:
         few[:] = True
     return np.where(few, values_C[few].mean() if few.any() else 0.0, values_C)
 
 
+def _witnesses(place_N: NDArray[np.int64], groups_N: Groups) -> NDArray[np.int64]:
+    """How many images, or groups, each class has (C,); place_N: the class of every image, counted from 0."""
+    if groups_N is None:
+        return np.bincount(place_N)
+    return np.bincount(np.unique(np.stack([place_N, groups_N]), axis=1)[0])
+
+
 def _stretch(values_C: Floats, references_C: Floats, counts_C: NDArray[np.int64]) -> Floats:
-    """sqrt(n / (n - 1)) of a class's n images, where they are compared with their own mean; else 1."""
+    """sqrt(n / (n - 1)) of a class's n images or groups, where they are compared with their own mean; else 1."""
     own = values_C == references_C
     return np.where(own, np.sqrt(counts_C / np.maximum(counts_C - 1, 1)), 1.0)
 
@@ -141,7 +147,8 @@ def _balanced_accuracy(probabilities_NK: Floats, labels_N: Labels, groups_N: Gro
     present, place, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
     recall = np.bincount(place, right) / counts
     reference = _references(recall, labels_N, groups_N)
-    weight = _stretch(recall, reference, counts) * len(labels_N) / (len(present) * counts)
+    stretch = _stretch(recall, reference, _witnesses(place, groups_N))
+    weight = stretch * len(labels_N) / (len(present) * counts)
     scores: Floats = recall.mean() + weight[place] * (right - reference[place])
     return scores
 

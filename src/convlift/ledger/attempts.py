@@ -7,7 +7,7 @@ from convlift.ledger.database import Database
 from convlift.ledger.records import CAMPAIGN_ENDED, Cause
 
 MAX_CRASHES = 3  # a trial that takes its process down three times is at fault itself
-MAX_KILLS = 20  # by others; far above bad luck, so that a trial that only seems unlucky ends as well
+MAX_KILLS = 50  # by others: far above bad luck, so that a trial that only seems unlucky ends as well
 
 
 class Deaths(NamedTuple):

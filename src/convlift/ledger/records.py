@@ -88,7 +88,7 @@ def trial_record(row: sqlite3.Row) -> TrialRecord:
             role=row["role"] if row["role"] in get_args(Role) else _no(row["role"], "role"),
             recipe=parse_recipe(from_json(text), where=f"recipe of trial {row['id']}"),
             fingerprint=row["fingerprint"],
-            names=tuple(_text(name) for name in from_json(row["names"])),
+            names=tuple(_text(name) for name in _list(from_json(row["names"]))),
             seed=_integer(row["seed"]),
             fidelity=_number(row["fidelity"]),
             attempt=_integer(row["attempt"]),
@@ -106,7 +106,7 @@ def _outcome(row: sqlite3.Row) -> Outcome:
         status=row["status"] if row["status"] in get_args(Status) else _no(row["status"], "status"),
         validation_probabilities=unpack(row["validation"]),
         test_probabilities=unpack(row["test"]),
-        curve=tuple(_report(report) for report in from_json(row["curve"])),
+        curve=tuple(_report(report) for report in _list(from_json(row["curve"]))),
         seconds=_number(row["seconds"]),
         reason=_text(row["reason"]),
         weights=_text(row["weights"]),
@@ -132,6 +132,10 @@ def from_json(text: Any) -> Any:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else _no(value, "text")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else _no(value, "list")
 
 
 def _integer(value: Any) -> int:

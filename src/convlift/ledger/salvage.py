@@ -21,7 +21,7 @@ from convlift.ledger.records import SELECT_TRIAL, from_json, trial_record
 Row = dict[str, Any]
 BESIDE = ("trials", "model", "log.txt")  # what else of a run folder is copied
 HEADER_BYTES = 100  # https://sqlite.org/fileformat.html, section 1.3
-MISSES = 10_000  # so many row numbers without a row, and there are no more
+MISSES = 1_000  # so many row numbers without a row, and there are no more
 
 
 class Salvaged(NamedTuple):
@@ -96,12 +96,21 @@ def _read_all(path: Path) -> tuple[dict[str, list[Row]], list[str]]:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA trusted_schema = OFF")
         for table in ("campaign", "trials", "claims", "outcomes", "facts", "sessions"):
-            found = list(_rows(connection, table))
+            found = list(_rows(connection, table)) if _is_table(connection, table) else [None]
             rows[table] = [row for row in found if row is not None]
             if missing := len(found) - len(rows[table]):
                 lost.append(f"{missing} {'row' if missing == 1 else 'rows'} of {table}")
         lost += _lost_facts(connection, rows["facts"])
     return rows, lost
+
+
+def _is_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether it is one, and no view of somebody else's, which might never end."""
+    try:
+        found = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (name,)).fetchall()
+    except sqlite3.DatabaseError:
+        return False
+    return [row["type"] for row in found] == ["table"]
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Row | None]:
@@ -137,6 +146,8 @@ def _last(connection: sqlite3.Connection, table: str) -> int | None:
 def _lost_facts(connection: sqlite3.Connection, whole: list[Row]) -> list[str]:
     """Names of facts that the index still knows."""
     known = {(row["key"], row["version"]) for row in whole}
+    if not _is_table(connection, "facts"):
+        return []
     try:
         found = connection.execute("SELECT key, version FROM facts INDEXED BY sqlite_autoindex_facts_1").fetchall()
     except sqlite3.DatabaseError:

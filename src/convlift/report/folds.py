@@ -9,17 +9,25 @@ from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
 from convlift.ledger.ledger import read_ledger
-from convlift.report.narration import HARD_IMAGES, result_of, story_of
+from convlift.report.narration import HARD_IMAGES, result_of, story_of, tell
+
+End = tuple[Path, Dataset, NDArray[np.int64]]
 
 
-def tell_folds(folders: Sequence[Path], whole: Dataset, validation_labels: NDArray[np.int64]) -> dict[str, Any]:
+def tell_folds(ends: Sequence[End], whole: Dataset, validation_labels: NDArray[np.int64]) -> dict[str, Any]:
     """What the page needs, as plain data for the ledger: tables over the test images of all folds, which are all
-    images; every fold's trials and figures. validation_labels: of what ships."""
+    images; every fold's trials and figures. ends: of every fold its run folder, data set and test labels, which are
+    open by now; validation_labels: of what ships."""
+    folders = [folder for folder, _, _ in ends]
     stories, results = [], []
-    for folder in folders:
+    for folder, dataset, labels in ends:
         with read_ledger(folder) as ledger:
-            stories.append(ledger.recall("story"))
             results.append(result_of(ledger))
+            kept = ledger.recall("story")
+            if not results[-1].judged:  # its baseline ships, and its own page is of the validation images
+                runs = [ledger.trial(run) for run in ledger.recall("shipment")["before"]]
+                kept = tell(ledger, runs, dataset, labels, {})
+            stories.append(kept)
     tested = np.array([story["class_counts"]["test"] for story in stories])
     confusions = [np.array(story["confusion"], float) for story in stories]
     # a fold with more final runs counts no more than the others

@@ -117,7 +117,7 @@ def result_of(ledger: Ledger) -> Result:
     if kept is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     told = ledger.recall("story", {})
-    estimates = {name: Estimate(**kept[name]) if kept[name] else None for name in ("baseline", "gain_points")}
+    estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
     verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
     return Result(
         **{
@@ -127,6 +127,7 @@ def result_of(ledger: Ledger) -> Result:
             "verdicts": tuple(_with_changes(each, ledger.identity.baseline, told) for each in verdicts),
             "findings": tuple(Finding(**{**f, "items": tuple(f["items"])}) for f in kept["findings"]),
             "notes": tuple(kept["notes"]),
+            "recipe_findings": tuple(kept.get("recipe_findings", ())),
             "classes": class_scores(told),
         }
     )

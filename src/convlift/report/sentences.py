@@ -170,6 +170,17 @@ def shipped_network(result: Result) -> str:
     return ""
 
 
+def network_alone(result: Result) -> str:
+    """The score of the one network that ships, with its own interval; "" where it was not tested."""
+    if result.shipped is None or not result.judged:
+        return ""
+    alone = result.shipped
+    return (
+        f"The network that ships, alone: {printable(title_of(result.metric))} {alone.value:.3f} (95% interval "
+        f"{alone.low:.3f} to {alone.high:.3f}) on {judged_images(result)}."
+    )
+
+
 def warnings_of(result: Result) -> tuple[str, ...]:
     """What a reader must not miss, a sentence each, for terminal, page and model card alike."""
     found = []
@@ -177,6 +188,11 @@ def warnings_of(result: Result) -> tuple[str, ...]:
         found.append(
             f"The baseline had only {printable(result.shortened)}, since all of its training did not fit into the "
             "time. A gain over it is no gain over the whole baseline, and is not called proven."
+        )
+    if result.opened > 1:
+        found.append(
+            f"This sealed test was opened {result.opened} times, this campaign included: whoever keeps the best of "
+            "several results is flattered by chance."
         )
     found += [said for said in (never_predicted(result), flattered(result)) if said]
     return tuple(found)

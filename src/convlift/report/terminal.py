@@ -19,6 +19,7 @@ from convlift.report.sentences import (
     duration,
     headline,
     interval,
+    network_alone,
     never_tried,
     printable,
     ranked,
@@ -43,6 +44,10 @@ def print_result(result: Result, console: Console) -> None:
     for said in (shipped_network(result), result.why if result.judged else ""):
         if said:
             console.print(Text(printable(said), "bold"))
+    for said in result.recipe_findings:
+        console.print(Text(printable(said), "bold"))
+    if said := network_alone(result):
+        console.print(Text(said))
     console.print(Text(_context(result), style="dim"))
     for said in warnings_of(result):
         console.print(Text(f"warning: {said}", "red"))

@@ -16,7 +16,7 @@ from convlift.errors import RecipeError
 from convlift.model.config import ConvNet
 from convlift.outcome import Outcome
 from convlift.recipe import Recipe
-from convlift.study.diagnose import Diagnosis, diagnose
+from convlift.study.diagnose import STILL_FALLING, Diagnosis, diagnose
 from convlift.study.intervention import FEWEST_BATCHES, STEP, Facts
 from convlift.study.symptoms import Symptom
 
@@ -26,6 +26,7 @@ CERTAIN = 2.0  # standard errors, below which a difference of two trainings may 
 # is where tutorials fail most (Bengio 2012, section 3.1.1: "a factor of 2 to 10 from diverging").
 HIGH_STEP, LOW_STEP = 3e-3, 2e-4
 TENFOLD = 10.0
+SHORTEST_CURVE = 4  # epochs, as diagnose.py needs for a trend
 # Srivastava et al. 2014, section A.4 keep 0.5 to 0.8 of the units of hidden layers and more of convolutions; Krogh and
 # Hertz 1992 and Loshchilov and Hutter 2019 decay by 0.0001 to 0.01 and 0.01 to 0.1; Szegedy et al. 2016 smooth by 0.1.
 MOST_DROPOUT, MOST_STAGE_DROPOUT, MOST_L2, MOST_DECAY, MOST_SMOOTHING = 0.6, 0.4, 0.005, 0.3, 0.3
@@ -171,22 +172,36 @@ def _batches(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> It
 
 def _epochs(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
     """Longer is no fault of the rest, so it is the last to be accused, and the dearest to try."""
-    blamed, epochs = found.get(Symptom.UNDER_TRAINED), recipe.training.epochs
-    if blamed is None or recipe.training.fine_tuning is not None:
+    epochs = recipe.training.epochs
+    blamed = found.get(Symptom.UNDER_TRAINED)
+    reason = blamed.reason if blamed else _too_short(outcome, epochs)
+    if not reason or recipe.training.fine_tuning is not None:
         return
+    more = (2 if epochs >= SHORTEST_CURVE else 4) * epochs
     try:
-        probe = recipe.edit(training={"epochs": 2 * epochs})
+        probe = recipe.edit(training={"epochs": more})
     except RecipeError:  # there is a largest number
         return
     yield Accusation(
-        f"your recipe for {2 * epochs} epochs",
+        f"your recipe for {more} epochs",
         "trained for too few epochs",
         f"after {epochs}",
-        f"after {2 * epochs}",
-        blamed.reason,
+        f"after {more}",
+        reason,
         probe,
-        cost=2.0,
+        cost=more / epochs,
     )
+
+
+def _too_short(outcome: Outcome, epochs: int) -> str:
+    """Why a training too short for a curve may have ended too early; "" where it did not."""
+    losses = [report.validation_loss for report in outcome.curve]
+    if epochs >= SHORTEST_CURVE or not losses:
+        return ""
+    if len(losses) == 1:
+        return "one epoch is no curve that could show that it is enough"
+    falls = losses[-1] < (1 - STILL_FALLING) * losses[-2]
+    return f"validation loss falls from {losses[-2]:.3f} to {losses[-1]:.3f} in the last epoch" if falls else ""
 
 
 def _learned_nothing(found: Found) -> Diagnosis | None:
