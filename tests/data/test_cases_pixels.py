@@ -250,6 +250,21 @@ def test_bands_are_counted_and_no_address_is_printed(tiff: Encode, bands: int) -
     assert "0x" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 255), (np.float64, 255), (np.float32, 1)])
+def test_colour_in_floats_is_read(tmp_path: Path, tiff: Encode, dtype: Any, scale: float) -> None:
+    files = [("tif", tiff((smooth(seed) / scale).astype(dtype))) for seed in range(6)]
+    store = opened(folder_of(tmp_path / "floats", files))
+    assert store.value_range == (None if scale == 255 else 255)
+    assert np.array_equal(store.image(4), smooth(4))
+
+
+def test_what_no_decoder_reads_rightly_is_refused(tiff: Encode) -> None:
+    with pytest.raises(UnreadableImage, match="TIFF of 16 bits with its bands in planes; save them pixel by pixel"):
+        decode(tiff(smooth(1).astype(np.uint16), planes=2))
+    with pytest.raises(UnreadableImage, match="TIFF with 1 band of 16 bits, of a kind that is not read"):
+        decode(tiff(smooth(1, 1).astype(np.float16)))
+
+
 def test_no_fault_shows_an_address(encode: Encode) -> None:
     for magic in (b"II*\0", b"BM", b"\x89PNG\r\n\x1a\n", b"GIF8", b"P6 "):
         for rest in (bytes(100), b"\xff" * 100, b"garbage" * 20):
