@@ -21,7 +21,7 @@ from convlift.experience import gather, write_expectations
 from convlift.folds import conduct_folds
 from convlift.handover import REPORT, in_words, write_model, write_report
 from convlift.interrupt import interruptible
-from convlift.ledger.ledger import read_ledger
+from convlift.ledger.ledger import read_ledger, understood
 from convlift.outcome import Estimate, Outcome, Result, Verdict
 from convlift.preview import preview as run_preview
 from convlift.progress import Progress, clock_text
@@ -281,7 +281,7 @@ def load(path: str | Path) -> "Model":
 
 def report(folder: str | Path) -> Campaign:
     """Render a finished campaign's page again. Raises LedgerError where it is not finished."""
-    with read_ledger(Path(folder)) as ledger:
+    with read_ledger(Path(folder)) as ledger, understood(ledger):
         write_report(ledger)
         return Campaign(Path(folder), result_of(ledger))
 

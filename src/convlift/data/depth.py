@@ -101,6 +101,7 @@ def range_of(highs: Iterable[float]) -> float | None:
 
 def to_bytes(values: Deep, value_range: float) -> NDArray[np.uint8]:
     """Values scaled so that `value_range` becomes 255; what lies above it is cut."""
-    if values.dtype.kind in "iu" and value_range == 255:
+    # int8 cannot be compared with 255
+    if values.dtype.kind in "iu" and values.dtype.itemsize > 1 and value_range == 255:
         return np.minimum(values, 255).astype(np.uint8)
     return np.rint(np.minimum(values.astype(np.float64) * (255 / value_range), 255)).astype(np.uint8)

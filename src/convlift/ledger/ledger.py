@@ -5,7 +5,8 @@ Whatever is killed whenever: what was recorded stays recorded, and what had not 
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -81,6 +82,20 @@ def read_ledger(folder: Path) -> "Ledger":
     if not path.is_file():
         raise LedgerError(f"{folder} holds no {LEDGER_FILE}; give the folder of a run.")
     return Ledger(open_to_read(path))
+
+
+@contextmanager
+def understood(ledger: "Ledger") -> Iterator[None]:
+    """Turn what breaks in the block, which only reads what a ledger says, into a LedgerError: somebody wrote nonsense
+    there, or another version of convlift something else."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise LedgerError(
+            f"what the ledger of {ledger.folder} says cannot be made sense of ({words}): it is damaged, or of another "
+            "version of convlift."
+        ) from error
 
 
 class Ledger:
