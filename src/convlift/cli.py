@@ -5,7 +5,7 @@ import json
 import sys
 from io import StringIO, TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -15,6 +15,22 @@ from rich.text import Text
 from convlift import __version__
 from convlift.disk import refusal_behind
 from convlift.errors import ConvliftError
+from convlift.options import (
+    AsJson,
+    Backbone,
+    Data,
+    Folds,
+    GroupFrom,
+    MetricName,
+    Quiet,
+    Root,
+    Seed,
+    Ship,
+    Trainings,
+    Weights,
+    Workers,
+    with_folds,
+)
 from convlift.outcome import Result
 
 app = typer.Typer(
@@ -41,38 +57,6 @@ def _root(
     """Make a convolutional image classifier better, and prove what each change bought."""
 
 
-Data = Annotated[
-    str,
-    typer.Argument(help="Folder of class folders, folder with train/ and test/, .npz file, digits or fashion-mnist."),
-]
-Root = Annotated[Path | None, typer.Option(help="Where the files of a named data set lie.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training, of the search.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Backbone = Annotated[str | None, typer.Option(help="timm name of a pretrained network, such as resnet50.")]
-Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors, .pt, .pth).")]
-MetricName = Annotated[
-    Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"],
-    typer.Option("--metric", help="Score to be raised and judged."),
-]
-GroupFrom = Annotated[
-    str | None,
-    typer.Option(
-        help="Which images belong together (patient, camera, day): FILE.csv:COLUMN, or a regular expression on the "
-        "path with one capture group. No split cuts a group."
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")]
-
-Trainings = Annotated[
-    int | None,
-    typer.Option(
-        help="Instead of a budget: so many trainings of baseline, search and shipped recipe, at least 4, however long "
-        "they take. The result is the same on every machine, busy or idle."
-    ),
-]
-
 NO_RELIABLE_IMPROVEMENT = 4
 
 
@@ -90,27 +74,13 @@ def improve(
     root: Root = None,
     seed: Seed = 0,
     workers: Workers = None,
-    ship: Annotated[
-        Literal["auto", "lean", "best"],
-        typer.Option(
-            help="Which changes ship: lean: P(helps) > .6; best: the best guess; "
-            "auto: lean from 60 trainings and 2,000 validation images on."
-        ),
-    ] = "auto",
+    ship: Ship = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
     priors: Annotated[
         Path | None, typer.Option(help="Expected gains, from `convlift priors` (default: the packaged ones).")
     ] = None,
-    cv: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            max=10,
-            help="2 to 10 folds of a nested cross-validation, 5 where no number is given: every image is tested once, "
-            "by one of as many campaigns that share the budget. For data sets under about 1,000 images.",
-        ),
-    ] = None,
+    cv: Folds = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train nothing: print the plan, the time it takes, what could be proven.")
     ] = False,
@@ -344,18 +314,6 @@ def _show(result: Result, as_json: bool) -> None:
         print_result(result, Console())
 
 
-def _with_folds(arguments: list[str]) -> list[str]:
-    """The arguments with the usual number of folds after a bare --cv; typer knows no option that may go without one."""
-    found = list(arguments)
-    if "--cv" in found:
-        from convlift.evidence.plan import USUAL_FOLDS
-
-        after = found.index("--cv") + 1
-        if not found[after : after + 1] or not found[after].isdigit():
-            found.insert(after, str(USUAL_FOLDS))
-    return found
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; a fault that the user can act on becomes one line on stderr and its exit code.
 
@@ -367,7 +325,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            app(_with_folds(sys.argv[1:] if arguments is None else arguments))
+            app(with_folds(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
     except (OSError, ConvliftError) as error:
