@@ -120,6 +120,34 @@ def test_campaigns_differ_by_their_seed_alone_and_their_claims_are_counted(reque
     assert found.tally.optimism.mean == pytest.approx(0.3)
 
 
+def test_a_campaign_that_judged_nothing_claims_nothing(request_: Request) -> None:
+    """The baseline ships, or nothing was compared: no gain is claimed. Without a baseline there is nothing to count."""
+    campaigns = FakeCampaigns(proven=(1,))
+
+    def unjudged(request: Request, *talk: object) -> tuple[Path, Result]:
+        folder, result = campaigns(request, *talk)  # type: ignore[arg-type]
+        place = int(folder.name.removeprefix("campaign-"))
+        if place == 1:
+            return folder, replace(result, judged=False, gain_points=None, proven=False, verdicts=(), ships="baseline")
+        return folder, result if place == 2 else replace(result, baseline=None, gain_points=None, judged=False)
+
+    with Progress(quiet=True) as progress:
+        found = run_aa(request_, 3, progress, never, unjudged)
+    assert [one.gain_points.value for one in found.campaigns] == [0.0, 1.0]
+    assert (found.tally.total_proven.hits, found.tally.total_proven.n, found.tally.covers_zero.hits) == (1, 2, 1)
+
+
+def test_without_any_baseline_the_budget_is_too_short(request_: Request) -> None:
+    campaigns = FakeCampaigns()
+
+    def bare(request: Request, *talk: object) -> tuple[Path, Result]:
+        folder, result = campaigns(request, *talk)  # type: ignore[arg-type]
+        return folder, replace(result, baseline=None, gain_points=None, judged=False, why="No time for the baseline.")
+
+    with Progress(quiet=True) as progress, pytest.raises(BudgetError, match="not one campaign had time to train"):
+        run_aa(request_, 2, progress, never, bare)
+
+
 def test_the_naive_claim_is_that_of_the_runs_in_the_ledger(request_: Request) -> None:
     with Progress(quiet=True) as progress:
         found = run_aa(request_, 1, progress, never, FakeCampaigns()).campaigns[0]
