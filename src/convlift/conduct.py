@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from convlift.study.budget import format_duration
 from convlift.training import refuse_training
 from convlift.trial.job import prepare, run_job
 
+SHOWN_EVERY = 1.0  # seconds
 LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
 # what a campaign decides on its way, and decides anew where it ended with its test sealed and is given more time
 SETTLED = (
@@ -125,12 +127,14 @@ def check_measure(folder: Path, earlier: Mapping[str, Any], request: Request) ->
 
 def _goes_on(result: Result, earlier: Mapping[str, Any], request: Request) -> bool:
     """Whether a campaign that ended with its test still sealed is given more time."""
-    return not result.judged and not request.trainings and request.budget_seconds > earlier["budget_seconds"]
+    return (
+        not result.judged and not request.trainings and request.budget_seconds > (earlier.get("budget_seconds") or 0.0)
+    )
 
 
 def unused_in_words(result: Result, earlier: Mapping[str, Any], request: Request) -> str:
     """Why a longer budget changes nothing; "" where none was given."""
-    if request.trainings or not result.judged or request.budget_seconds <= earlier["budget_seconds"]:
+    if request.trainings or not result.judged or request.budget_seconds <= (earlier.get("budget_seconds") or 0.0):
         return ""
     return (
         "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its "
@@ -165,7 +169,7 @@ def _run(
         progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)) + _advice(dataset))
     log = ledger.folder / "workers.log"
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
-        desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
+        desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=Shown(study, progress))
         progress.show("loading")
         if not ledger.trials() and not has_plenty(ledger.folder, request.cache):
             needed = footprint_of(study, len(dataset.labels), dataset.channels)
@@ -212,14 +216,24 @@ def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) 
     )
 
 
-def _show(study: Study, progress: Progress, desk: Desk) -> None:
-    """One line: what runs now, how far it is, how much is left; every epoch goes into the log."""
-    for job, epoch in desk.heard:
-        progress.log(
-            f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
-            f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
-        )
-    progress.show(live_line(_moment(study, desk)))
+@dataclass
+class Shown:
+    """Called at every poll. One line, every second: what runs now, how far it is, how much is left; every epoch goes into
+    the log."""
+
+    study: Study
+    progress: Progress
+    _next: float = 0.0
+
+    def __call__(self, desk: Desk) -> None:
+        for job, epoch in desk.heard:
+            self.progress.log(
+                f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
+                f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
+            )
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + SHOWN_EVERY
+            self.progress.show(live_line(_moment(self.study, desk)))
 
 
 def _moment(study: Study, desk: Desk) -> Moment:
