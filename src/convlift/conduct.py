@@ -28,7 +28,7 @@ from convlift.handover import REPORT, Opened, hand_over, keep_best, write_report
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.openings import register_opening
 from convlift.ledger.records import TrialRecord
-from convlift.outcome import Result
+from convlift.outcome import EpochReport, Result
 from convlift.progress import Progress
 from convlift.reading import open_data
 from convlift.report.live import Moment, Opening, first_words, live_line
@@ -218,25 +218,27 @@ def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) 
 
 @dataclass
 class Shown:
-    """Called at every poll. One line, every second: what runs now, how far it is, how much is left; every epoch goes into
-    the log."""
+    """Called at every poll. One line, every second: what runs now, how far it is, how much is left; every epoch goes
+    into the log."""
 
     study: Study
     progress: Progress
     _next: float = 0.0
+    _epoch: EpochReport | None = None
 
     def __call__(self, desk: Desk) -> None:
         for job, epoch in desk.heard:
+            self._epoch = epoch
             self.progress.log(
                 f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
                 f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
             )
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + SHOWN_EVERY
-            self.progress.show(live_line(_moment(self.study, desk)))
+            self.progress.show(live_line(_moment(self.study, desk, self._epoch)))
 
 
-def _moment(study: Study, desk: Desk) -> Moment:
+def _moment(study: Study, desk: Desk, epoch: EpochReport | None) -> Moment:
     trials = desk.ledger.trials()
     ended = [record for record in trials if record.outcome is not None]
     started = desk.ledger.recall("start")
@@ -252,7 +254,7 @@ def _moment(study: Study, desk: Desk) -> Moment:
         running=desk.running,
         ended=len(ended),
         trying=running[-1].names if running and running[-1].role in ("search", "probe") else (),
-        epoch=desk.heard[-1][1] if desk.heard else None,
+        epoch=epoch if desk.running else None,
         metric=study.metric.title,
         baseline=best(r for r in ended if r.role == "pilot"),
         start_name=started[0] if started and started[0] != BASELINE else "",
