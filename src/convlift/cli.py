@@ -5,27 +5,26 @@ import json
 import sys
 from io import StringIO, TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from convlift import __version__
 from convlift.disk import refusal_behind
 from convlift.errors import ConvliftError
 from convlift.options import (
+    AlphaName,
     AsJson,
     Backbone,
     Data,
-    Folds,
+    FollowLinks,
     GroupFrom,
+    LayoutName,
     MetricName,
     Quiet,
     Root,
     Seed,
-    Ship,
     Trainings,
     Weights,
     Workers,
@@ -74,13 +73,30 @@ def improve(
     root: Root = None,
     seed: Seed = 0,
     workers: Workers = None,
-    ship: Ship = "auto",
+    ship: Annotated[
+        Literal["auto", "lean", "best"],
+        typer.Option(
+            help="Which changes ship: lean: P(helps) > .6; best: the best guess; "
+            "auto: lean from 60 trainings and 2,000 validation images on."
+        ),
+    ] = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
     priors: Annotated[
         Path | None, typer.Option(help="Expected gains, from `convlift priors` (default: the packaged ones).")
     ] = None,
-    cv: Folds = None,
+    cv: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=10,
+            help="2 to 10 folds of a nested cross-validation, 5 where no number is given: every image is tested once, "
+            "by one of as many campaigns that share the budget. For data sets under about 1,000 images.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train nothing: print the plan, the time it takes, what could be proven.")
     ] = False,
@@ -96,7 +112,8 @@ def improve(
 
     options = api.Options(
         current=current, out=out, backbone=backbone, weights=weights, root=root, seed=seed, workers=workers, ship=ship,
-        metric=metric, group_from=group_from, priors=priors, cv=cv, trainings=trainings, quiet=quiet,
+        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, priors=priors,
+        cv=cv, trainings=trainings, quiet=quiet,
     )  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, **options)
@@ -128,6 +145,9 @@ def aa(
     workers: Workers = None,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -140,19 +160,9 @@ def aa(
     from convlift.report.aa import document, print_tally
 
     found = api.aa(
-        data,
-        campaigns,
-        budget,
-        current=current,
-        out=out,
-        root=root,
-        seed=seed,
-        workers=workers,
-        metric=metric,
-        group_from=group_from,
-        trainings=trainings,
-        quiet=quiet,
-    )
+        data, campaigns, budget, current=current, out=out, root=root, seed=seed, workers=workers, metric=metric,
+        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings, quiet=quiet,
+    )  # fmt: skip
     if as_json:
         print(json.dumps(document(found.campaigns, found.tally, campaigns)))
     else:
@@ -171,32 +181,26 @@ def train(
     seed: Seed = 0,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train one recipe once and write its model folder. The score is the validation's; the test stays sealed."""
+    """Train one recipe once: model, page and diagnosis. The score is the validation's; the test stays sealed."""
     from convlift import api
-    from convlift.evidence.metrics import title_of
     from convlift.recipes import recipe_from, with_backbone
+    from convlift.report.training import print_training, training_document
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
-    done = api.train(data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from)
+    done = api.train(
+        data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from, layout=layout,
+        alpha=alpha, follow_links=follow_links,
+    )  # fmt: skip
     if as_json:
-        score = {"score": done.score.value, "low": done.score.low, "high": done.score.high}
-        found = {
-            "schema_version": 1,
-            "run": str(done.folder),
-            "metric": done.metric,
-            "validation": score,
-            "seconds": done.seconds,
-        }
-        print(json.dumps(found))
+        print(json.dumps(training_document(done.story)))
     else:
-        print(
-            f"validation {title_of(done.metric)} {done.score.value:.4f} (95% interval {done.score.low:.4f} to "
-            f"{done.score.high:.4f}) on {done.images} images, trained in {done.seconds:.0f} s; "
-            f"model in {done.folder / 'model'}"
-        )
+        print_training(done.story, Console())
 
 
 @app.command(epilog="Example: convlift recipes --show residual")
@@ -205,9 +209,8 @@ def recipes(
     as_json: AsJson = False,
 ) -> None:
     """List the built-in recipes and every lever of a recipe, with its range, default and source."""
-    from convlift.recipe import Recipe
-    from convlift.recipes import BUILT_IN, built_in
-    from convlift.section import levers
+    from convlift.recipes import built_in
+    from convlift.report.recipes import document, print_recipes
 
     if show is not None:
         chosen = built_in(show)
@@ -216,18 +219,9 @@ def recipes(
         )
         return
     if as_json:
-        named = {entry.name: {"summary": entry.summary, "recipe": entry.recipe.model_dump()} for entry in BUILT_IN}
-        rows = [lever._asdict() for lever in levers(Recipe)]
-        print(json.dumps({"schema_version": 1, "recipes": named, "levers": rows}))
-        return
-    console = Console(highlight=False)
-    console.print("Built-in recipes", style="bold")
-    for entry in BUILT_IN:
-        console.print(Text(entry.name, "cyan"), Padding(Text(entry.summary), (0, 0, 0, 4)))
-    console.print("\nLevers: range, default", style="bold")
-    for lever in levers(Recipe):
-        line = Text.assemble((lever.name, "cyan"), f"  {lever.range}, default {lever.default}")
-        console.print(line, Padding(Text(f"{lever.description} [{lever.source}]"), (0, 0, 0, 4)))
+        print(json.dumps(document()))
+    else:
+        print_recipes(Console(highlight=False))
 
 
 @app.command(epilog="Example: convlift predict runs/photos-1a2b3c4d more/ --csv > answers.csv")

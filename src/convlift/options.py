@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""The options that several commands share, each with its help text."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,22 +37,15 @@ Trainings = Annotated[
     ),
 ]
 
-Ship = Annotated[
-    Literal["auto", "lean", "best"],
-    typer.Option(
-        help="Which changes ship: lean: P(helps) > .6; best: the best guess; "
-        "auto: lean from 60 trainings and 2,000 validation images on."
-    ),
+LayoutName = Annotated[
+    Literal["auto", "class", "folder/class"],
+    typer.Option("--layout", help="Which folders are the classes, where a folder can be read in two ways."),
 ]
-Folds = Annotated[
-    int | None,
-    typer.Option(
-        min=2,
-        max=10,
-        help="2 to 10 folds of a nested cross-validation, 5 where no number is given: every image is tested once, "
-        "by one of as many campaigns that share the budget. For data sets under about 1,000 images.",
-    ),
+AlphaName = Annotated[
+    Literal["white", "black", "ignore"],
+    typer.Option("--alpha", help="What transparent pixels are laid on, or whether transparency is ignored."),
 ]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links that lead out of the folder.")]
 
 
 def with_folds(arguments: list[str]) -> list[str]:

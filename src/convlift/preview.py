@@ -36,7 +36,14 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
     budget_seconds, more = request.budget_seconds, 1.0
     if folds is None:
         dataset, _ = open_data(
-            request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
+            request.data,
+            request.root,
+            request.seed,
+            request.cache,
+            progress,
+            stop,
+            group_from=request.group_from,
+            choices=request.choices,
         )
         study = study_of(request, dataset)
         power = power_before(study, dataset)

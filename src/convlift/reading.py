@@ -1,13 +1,12 @@
 """From a place where images lie to a data set that is split and whose test is sealed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.atomic import writing_to
 from convlift.data.choices import USUAL, Choices
 from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number, check_official, read_groups
@@ -15,8 +14,8 @@ from convlift.data.sources import open_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import Interrupted
-from convlift.outcome import Finding
 from convlift.progress import Progress
+from convlift.report.findings import findings_in_words
 
 
 def open_data(
@@ -66,21 +65,6 @@ def read_images(
     groups = None if group_from is None else read_groups(group_from, store.keys)
     if groups is not None:
         store = replace(store, findings=store.findings + check_official(store, groups))
-    for finding in store.findings:
-        if finding.severity != "note":
-            progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
+    for line in findings_in_words(store.findings):
+        progress.say(line)
     return store, groups
-
-
-def list_unreadable(findings: Sequence[Finding], folder: Path) -> Path | None:
-    """Write unreadable.txt, one line a file that was left out and why, into a run folder; None where there is none.
-
-    Raises ConvliftError where it cannot be written.
-    """
-    lines = [item for finding in findings if finding.kind == "unreadable" for item in finding.items]
-    if not lines:
-        return None
-    path = folder / "unreadable.txt"
-    with writing_to(folder):
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path

@@ -182,6 +182,7 @@ def test_images_that_are_transparent_everywhere_stop_with_the_remedy(tmp_path: P
     assert "--alpha ignore" in str(caught.value)
     store = opened(root, alpha="ignore")
     assert (store.alpha, len(set(store.hashes))) == ("ignore", 12)
+    assert [finding.kind for finding in store.findings] == ["alpha ignored"]
     assert np.array_equal(store.image(3), smooth(3))
     with pytest.raises(ConvliftError, match="alpha 'pink' is not known; it is one of white, black, ignore"):
         opened(root, alpha="pink")

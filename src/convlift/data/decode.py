@@ -256,10 +256,8 @@ def _to_eight_bits(image: Image.Image, alpha: Alpha, notes: list[str]) -> Image.
     """Any mode of 8 bits or fewer -> L or RGB. Plain convert() shows what alpha hides."""
     if image.has_transparency_data:
         layered = image.convert("RGBA")
-        if (seen := _how_transparent(layered.getchannel("A"), notes)) and alpha != "ignore":
+        if _is_laid_on(layered.getchannel("A"), alpha, notes):
             layered = Image.alpha_composite(Image.new("RGBA", layered.size, alpha), layered)
-        elif seen:
-            notes.append("alpha ignored")
         return layered.convert("RGB")
     if image.mode in ("1", "L"):
         return image.convert("L")
@@ -268,9 +266,9 @@ def _to_eight_bits(image: Image.Image, alpha: Alpha, notes: list[str]) -> Image.
     return image.convert("RGB")
 
 
-def _how_transparent(band: Image.Image, notes: list[str]) -> bool:
-    """Whether a fourth band hides anything. One that looks like a photograph, such as an infrared band that was marked
-    as alpha, does not."""
+def _is_laid_on(band: Image.Image, alpha: Alpha, notes: list[str]) -> bool:
+    """Whether an image with this transparent band is laid on a background. One that looks like a photograph, such as an
+    infrared band that was marked as alpha, hides nothing."""
     low, high = band.getextrema()
     if low == 255:
         return False
@@ -278,8 +276,8 @@ def _how_transparent(band: Image.Image, notes: list[str]) -> bool:
     if low != high and counts[0] + counts[255] < _MASK * sum(counts):
         notes.append("fourth band")
         return False
-    notes.append("clear" if high == 0 else "alpha")
-    return True
+    notes.append("alpha ignored" if alpha == "ignore" else "clear" if high == 0 else "alpha")
+    return alpha != "ignore"
 
 
 def _scaled(values: Deep, value_range: float | None, alpha: Alpha, notes: list[str]) -> NDArray[np.uint8]:
@@ -300,7 +298,7 @@ def _scaled(values: Deep, value_range: float | None, alpha: Alpha, notes: list[s
     # a transparent band has the file's own range, whatever that of the colours is
     band = Image.fromarray(to_bytes(values[:, :, -1], 1.0 if top == 1.0 else FULL_RANGE))
     colour = to_bytes(values[:, :, :-1] if values.shape[2] == 4 else values[:, :, 0], top)
-    if not _how_transparent(band, notes) or alpha == "ignore":
+    if not _is_laid_on(band, alpha, notes):
         return colour
     layered = Image.fromarray(colour).convert("RGBA")
     layered.putalpha(band)

@@ -74,21 +74,31 @@ def test_changes(
     leak = ridge.map @ design
     kept = np.diagonal(leak).copy()
     np.fill_diagonal(leak, 0.0)
-    images, own = image_part(ridge.map @ points, groups), unit**2 * EFFECT_VARIANCE
-    variance = images + ridge.seeds * np.sum(ridge.map**2, axis=1) + own * np.sum(leak**2, axis=1)
+    noise = image_part(ridge.map @ points, groups) + ridge.seeds * np.sum(ridge.map**2, axis=1)
     df = min(4.0 + min(ridge.freedom, 20.0), degrees_of_freedom(points.shape[1], groups))
     seen = np.abs(design).sum(axis=0) > 0
     # estimate and error are divided by H_jj, the part of a change that the ridge lets through: t is the same, and the
     # points are those of the change rather than of its shrunk shadow
     scale = np.where(seen, kept, 1.0)
     estimate = np.where(seen, ridge.map @ points.mean(axis=1), 0.0) / scale
-    error = np.sqrt(np.where(seen, variance, 0.0)) / scale
+    own = _effect_variance(estimate[seen], (noise / scale**2)[seen], unit**2 * EFFECT_VARIANCE)
+    error = np.sqrt(np.where(seen, noise + own * np.sum(leak**2, axis=1), 0.0)) / scale
     t = estimate / np.where(seen, error, 1.0)
     p = np.where(seen, 2.0 * stats.t.sf(np.abs(t), df), 1.0)
     among = np.ones(len(p), bool) if asked is None else np.asarray(asked, bool)
     holm = np.ones_like(p)
     holm[among] = holm_adjusted(p[among])
     return ChangeTests(estimate, error, t, p, holm, (holm <= LEVEL) & (estimate > 0), among, df, ridge.seeds)
+
+
+def _effect_variance(estimates: Floats, noise: Floats, least: float) -> float:
+    """Mean square of the effects themselves, points squared: by moments, from estimates and what noise adds to them.
+
+    Where effects are large, or work together a lot, what leaks from one into another is large too. With the usual
+    variance alone a false claim was made in .10 (antagonism) to .28 (most changes harm) of the simulated campaigns of 60
+    trainings, for the runs that chose the changes are those that test them; with this one in .01 to .03.
+    """
+    return max(least, float(np.mean(estimates**2 - noise))) if len(estimates) else least
 
 
 def holm_adjusted(p: Floats) -> Floats:

@@ -238,8 +238,11 @@ def never_tried(result: Result) -> str:
     number = sum(not was_tried(verdict) for verdict in result.verdicts)
     if not number:
         return ""
-    be = "was" if number == 1 else "were"
-    return f"{counted(number, 'more change')} {be} on the list, but no trial had {'it' if number == 1 else 'them'} on."
+    them = "it" if number == 1 else "them"
+    return (
+        f"{counted(number, 'change')} of the list {'was' if number == 1 else 'were'} never switched on: nothing is known "
+        f"of {them}."
+    )
 
 
 def was_tried(verdict: Verdict) -> bool:
