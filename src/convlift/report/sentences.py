@@ -240,8 +240,8 @@ def never_tried(result: Result) -> str:
         return ""
     them = "it" if number == 1 else "them"
     return (
-        f"{counted(number, 'change')} of the list {'was' if number == 1 else 'were'} never switched on: nothing is known "
-        f"of {them}."
+        f"{counted(number, 'change')} of the list {'was' if number == 1 else 'were'} never switched on: nothing is "
+        f"known of {them}."
     )
 
 
