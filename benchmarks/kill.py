@@ -204,7 +204,7 @@ def main() -> None:
         total = sum((found["kills"] for found in campaigns), Counter())
         counted = ("lost", "doubled", "torn", "orphans", "blamed", "unfinished", "different")
         summary = {
-            "command": " ".join(sys.argv),
+            "options": {name: getattr(options, name) for name in ("per_campaign", "longest", "trainings", "seed")},
             "kills": done,
             "by_victim": total,
             "campaigns": len(campaigns),

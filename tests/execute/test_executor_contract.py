@@ -42,7 +42,7 @@ def executor(shared: Executor) -> Iterator[Executor]:
 def all_of(executor: Executor) -> dict[int, Ended]:
     ended: list[Ended] = []
     while executor.running():
-        ended.extend(executor.wait(timeout=30.0))
+        ended.extend(executor.wait(timeout=600.0))
     return {each.job.id: each for each in ended}
 
 
@@ -102,7 +102,7 @@ def test_missing_data_is_the_campaigns_fault_not_the_trials(make: Make) -> None:
     with make(fakes.run, fakes.prepare_without_data) as executor:
         executor.submit(job(1))
         with pytest.raises(DataError, match="the images are gone from photos/"):
-            executor.wait(timeout=30.0)
+            executor.wait(timeout=600.0)
 
 
 @pytest.mark.parametrize("kind", [fakes.FILLS, fakes.FULL])
@@ -112,7 +112,7 @@ def test_a_full_disk_is_no_trials_fault(make: Make, tmp_path: Path, kind: int) -
         assert all_of(executor)[1].outcome.status == "finished"
         executor.submit(job(2, kind))
         with pytest.raises(DiskError, match=r"No space left|the features cannot be written; free space\.") as caught:
-            executor.wait(timeout=30.0)
+            executor.wait(timeout=600.0)
     assert caught.value.exit_code == 75
 
 

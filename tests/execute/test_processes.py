@@ -39,7 +39,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def until(condition: object, seconds: float = 20.0) -> None:
+def until(condition: object, seconds: float = 600.0) -> None:
     assert callable(condition)
     end = time.monotonic() + seconds
     while not condition():
@@ -55,7 +55,7 @@ def test_a_dead_worker_costs_its_job_and_is_replaced(executor: ProcessExecutor) 
     executor.submit(job(1, fakes.KILLED))
     executor.submit(job(2, fakes.EXITS))
     executor.submit(job(3))
-    ended = [executor.wait(timeout=30.0)[0] for _ in range(3)]
+    ended = [executor.wait(timeout=600.0)[0] for _ in range(3)]
     assert [each.job.id for each in ended] == [1, 2, 3]
     assert [each.outcome.status for each in ended] == ["failed", "failed", "finished"]
     assert [each.crashed for each in ended] == [True, True, False]
@@ -67,7 +67,7 @@ def test_a_dead_worker_costs_its_job_and_is_replaced(executor: ProcessExecutor) 
 def test_a_crash_of_its_own_is_told_from_a_kill(executor: ProcessExecutor) -> None:
     for number, kind in enumerate((fakes.ABORTS, fakes.SEGFAULTS)):
         executor.submit(job(number, kind))
-        (ended,) = executor.wait(timeout=30.0)
+        (ended,) = executor.wait(timeout=600.0)
         assert (ended.crashed, ended.cause) == (True, "itself")
         assert re.fullmatch(r"worker was killed by signal \d+ \(SIG(ABRT|SEGV)\)", ended.outcome.reason)
 
@@ -80,7 +80,7 @@ def test_where_memory_ran_out_fewer_workers_go_on(tmp_path: Path) -> None:
         found = []
         for number in range(4):
             executor.submit(job(number, fakes.KILLED))
-            (ended,) = executor.wait(timeout=30.0)
+            (ended,) = executor.wait(timeout=600.0)
             found.append((ended.cause, executor.capacity, ended.outcome.reason.partition("(SIGKILL)")[2]))
         assert found == [
             ("memory", 2, ": memory ran out; 2 of 4 workers go on"),
@@ -93,7 +93,7 @@ def test_where_memory_ran_out_fewer_workers_go_on(tmp_path: Path) -> None:
         ended_ids = []
         while executor.running():
             assert sum(worker.job is not None for worker in executor._workers) <= 1
-            ended_ids += [ended.job.id for ended in executor.wait(timeout=30.0)]
+            ended_ids += [ended.job.id for ended in executor.wait(timeout=600.0)]
         assert sorted(ended_ids) == [0, 1, 2]
         assert len(executor._workers) == 1  # the others have given their memory back
 
@@ -102,18 +102,18 @@ def test_a_worker_killed_while_it_loads_is_killed_from_outside(tmp_path: Path) -
     with ProcessExecutor(fakes.run, fakes.prepare_in(tmp_path), workers=1) as executor:
         executor.submit(job(1))
         executor._workers[0].process.kill()
-        (ended,) = executor.wait(timeout=30.0)
+        (ended,) = executor.wait(timeout=600.0)
         assert (ended.crashed, ended.cause) == (True, "outside")
 
 
 def test_a_worker_that_died_idle_costs_nothing(executor: ProcessExecutor, folder: Path) -> None:
     executor.submit(job(0))
-    executor.wait(timeout=30.0)
+    executor.wait(timeout=600.0)
     pid = int((folder / "prepared").read_text().split()[-1])
     os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid))
     executor.submit(job(1))
-    assert executor.wait(timeout=30.0)[0].outcome.status == "finished"
+    assert executor.wait(timeout=600.0)[0].outcome.status == "finished"
 
 
 def test_cancelling_kills_only_that_worker(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_cancelling_kills_only_that_worker(tmp_path: Path) -> None:
         executor.cancel(job(1, fakes.HANGS), "past its deadline")
         assert not alive(pid)
         executor.submit(job(2))
-        ended = {each.job.id: each for _ in range(2) for each in executor.wait(timeout=30.0)}
+        ended = {each.job.id: each for _ in range(2) for each in executor.wait(timeout=600.0)}
         assert (ended[1].outcome.status, ended[1].outcome.reason) == ("stopped", "past its deadline")
         assert ended[1].outcome.seconds > 0
         assert not ended[1].crashed
@@ -151,7 +151,7 @@ def test_workers_leave_signals_threads_and_stdout_alone(tmp_path: Path, capfd: p
     prepare = fakes.prepare_in(tmp_path)
     with ProcessExecutor(fakes.describe, prepare, workers=1, threads_per_worker=1, log=log) as executor:
         executor.submit(job(1))
-        ended = executor.wait(timeout=30.0)[0]
+        ended = executor.wait(timeout=600.0)[0]
     told = json.loads(ended.outcome.reason)
     assert told.pop("main").endswith("worker.py")
     assert told == {"threads": "1", "cv2": 1, "ignored": [True, True, True], "blocked": []}
@@ -168,7 +168,7 @@ def test_a_suspended_worker_goes_on_where_it_was(tmp_path: Path) -> None:
         assert executor.wait(timeout=0.01) == ()
         assert len(executor.running()) == 1
         os.kill(pid, signal.SIGCONT)
-        (ended,) = executor.wait(timeout=60.0)
+        (ended,) = executor.wait(timeout=600.0)
         assert (ended.outcome.status, ended.crashed) == ("finished", False)
 
 
@@ -176,7 +176,7 @@ def test_a_bug_in_prepare_shows_its_traceback() -> None:
     with ProcessExecutor(fakes.run, fakes.prepare_with_a_bug, workers=1) as executor:
         executor.submit(job(1))
         with pytest.raises(RuntimeError, match=r"(?s)could not load its data.*prepare_with_a_bug.*KeyError"):
-            executor.wait(timeout=30.0)
+            executor.wait(timeout=600.0)
 
 
 SCRIPT = f"""
@@ -202,7 +202,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(tmp_path), str(fakes.FINE)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     assert sorted(done.stdout.splitlines()) == ["1 finished", "2 finished", "the main module runs"]
     assert done.stderr == ""
 
@@ -222,10 +222,10 @@ def test_ctrl_c_reaches_the_parent_alone(tmp_path: Path) -> None:
         pid = executor._workers[0].process.pid
         os.kill(pid, signal.SIGINT)
         executor.submit(job(1))
-        assert executor.wait(timeout=30.0)[0].outcome.status == "finished"
+        assert executor.wait(timeout=600.0)[0].outcome.status == "finished"
         os.kill(pid, signal.SIGINT)
         executor.submit(job(2))
-        assert executor.wait(timeout=30.0)[0].outcome.status == "finished"
+        assert executor.wait(timeout=600.0)[0].outcome.status == "finished"
 
 
 def test_a_lost_parent_is_noticed_without_its_signal(tmp_path: Path) -> None:
@@ -235,6 +235,6 @@ def test_a_lost_parent_is_noticed_without_its_signal(tmp_path: Path) -> None:
     until(lambda: hanging(tmp_path))
     worker = executor._workers[0]
     worker.connection.close()
-    assert worker.process.wait(timeout=20.0) == 0
+    assert worker.process.wait(timeout=600.0) == 0
     executor._workers.clear()
     executor.close()

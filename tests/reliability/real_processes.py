@@ -33,7 +33,7 @@ def start(program: str, *arguments: object, wrapped: tuple[str, ...] = ()) -> "s
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 600.0) -> None:
     """Wait for what another process does."""
     end = time.monotonic() + seconds
     while not condition():

@@ -126,7 +126,7 @@ with ProcessExecutor(fakes.run, fakes.prepare_in(Path(sys.argv[1])), workers=2) 
     for number in range(4):
         executor.submit(fakes.job(number))
     while executor.running():
-        for ended in executor.wait(30.0):
+        for ended in executor.wait(600.0):
             print(ended.outcome.status)
     for worker in executor._workers:
         assert "/dev/shm/" not in Path(f"/proc/{worker.process.pid}/maps").read_text()

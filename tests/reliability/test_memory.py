@@ -28,7 +28,7 @@ print(usable_memory())
 with ProcessExecutor(fakes.run, fakes.prepare_in(Path(sys.argv[1])), workers=2) as executor:
     for number, kind in enumerate((fakes.EATS, fakes.KILLED, fakes.FINE)):
         executor.submit(fakes.job(number, kind))
-        for ended in executor.wait(60.0):
+        for ended in executor.wait(600.0):
             print(ended.cause, executor.capacity, ended.outcome.status)
 """
 

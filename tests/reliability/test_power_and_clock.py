@@ -107,10 +107,7 @@ def test_nothing_is_measured_or_ordered_by_the_wall_clock() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr) in wall
     ]
-    assert set(asked) <= {"ledger/migrations.py", *DATES_FOR_PEOPLE}
-
-
-DATES_FOR_PEOPLE = ("report/narration.py", "handover.py", "deploy/folder.py", "evidence/register.py", "openings.py")
+    assert asked == ["ledger/migrations.py"]  # for people to read
 
 
 def test_a_clock_that_jumped_changes_no_order_and_no_duration(tmp_path: Path) -> None:
@@ -129,7 +126,7 @@ def test_a_clock_that_jumped_changes_no_order_and_no_duration(tmp_path: Path) ->
     connection.close()
     with open_ledger(tmp_path, IDENTITY) as ledger:
         assert [trial.id for trial in ledger.trials()] == before
-        assert used <= ledger.seconds_used() < used + 60.0
+        assert used <= ledger.seconds_used() < used + 3600.0  # no years
 
 
 HEARTBEAT = f"""{LEDGER}
