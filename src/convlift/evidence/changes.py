@@ -95,8 +95,8 @@ def _effect_variance(estimates: Floats, noise: Floats, least: float) -> float:
     """Mean square of the effects themselves, points squared: by moments, from estimates and what noise adds to them.
 
     Where effects are large, or work together a lot, what leaks from one into another is large too. With the usual
-    variance alone a false claim was made in .10 (antagonism) to .28 (most changes harm) of the simulated campaigns of 60
-    trainings, for the runs that chose the changes are those that test them; with this one in .01 to .03.
+    variance alone a false claim was made in .10 (antagonism) to .28 (most changes harm) of the simulated campaigns of
+    60 trainings, for the runs that chose the changes are those that test them; with this one in .01 to .03.
     """
     return max(least, float(np.mean(estimates**2 - noise))) if len(estimates) else least
 
