@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BUDGET ?= 3m
+TRAININGS ?= 24
 
 .PHONY: demo test lint docs clean
 
@@ -14,7 +14,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/convlift improve digits --budget $(BUDGET)
+	$(BIN)/convlift improve digits --trainings $(TRAININGS)
 
 test: $(VENV)/installed lint
 	$(BIN)/python -m pytest -n 2

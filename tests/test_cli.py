@@ -251,7 +251,7 @@ def test_train_prints_one_document(trained):
     assert said.code == 0
     assert said.out.count("\n") == 1
     document = json.loads(said.out)
-    assert document.keys() == {"schema_version", "run", "metric", "validation", "seconds"}
+    assert document.keys() >= {"schema_version", "run", "metric", "validation", "seconds", "diagnosis", "suspicions"}
     assert (document["schema_version"], document["run"]) == (1, str(run))
     score = document["validation"]
     assert 0.9 < score["low"] < score["score"] < score["high"] < 1
@@ -261,7 +261,7 @@ def test_train_prints_one_document(trained):
 
 def test_train_leaves_a_model_and_nothing_else(trained):
     run, _ = trained
-    assert sorted(path.name for path in run.iterdir()) == ["lock", "model", "training.json"]
+    assert sorted(path.name for path in run.iterdir()) == ["lock", "model", "report.html", "training.json"]
     assert sorted(path.name for path in (run / "model").iterdir()) == [
         *("README.md", "SHA256SUMS", "config.json", "model.safetensors", "recipe.yaml")
     ]
@@ -275,7 +275,9 @@ def test_train_in_words_goes_to_the_run_folder_of_its_question(place):
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("validation accuracy 0.")
     (run,) = (place / "runs").iterdir()
-    assert said.out.rstrip().endswith(f"model in runs/{run.name}/model")
+    assert f"model   runs/{run.name}/model\n" in said.out
+    assert "\ndiagnosis: " in said.out
+    assert said.out.rstrip().endswith(f"convlift predict runs/{run.name} IMAGES")
     assert run.name.startswith("digits-train-")
     assert (run / "model" / "config.json").is_file()
 

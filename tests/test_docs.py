@@ -12,7 +12,7 @@ from typer.models import OptionInfo
 from typer.utils import get_params_from_function
 
 import convlift
-from convlift.campaign import guard, plan, scout, space
+from convlift.campaign import allocate, guard, scout, space
 from convlift.cli import app
 from convlift.data import findings, splits
 from convlift.evidence import caution, gibbs, posterior, verdicts
@@ -138,9 +138,9 @@ def quoted() -> list[tuple[str, str]]:
         ("docs/method.md", f"kappa ~ N({gibbs.KAPPA:g}, {gibbs.KAPPA_SD:g}^2)"),
         ("docs/method.md", f"v ~ scaled inverse chi^2({gibbs.SCOUT_DF:g}, {gibbs.SCOUT_SD:g}^2)"),
         ("docs/decisions/0012-cheap-tier.md", f"by at most {scout.MOST} trainings"),
-        ("docs/decisions/0006-pilots-and-finals.md", f"as many as {100 * plan.PILOTS_SHARE:g}% of the trainings"),
-        ("docs/decisions/0006-pilots-and-finals.md", f"pay for, at most {plan.MOST_PILOTS}"),
-        ("docs/decisions/0006-pilots-and-finals.md", f"at most {100 * plan.DEAR_SHARE:g}% of the trainings"),
+        ("docs/decisions/0006-pilots-and-finals.md", f"as many as {100 * allocate.PILOTS_SHARE:g}% of the trainings"),
+        ("docs/decisions/0006-pilots-and-finals.md", f"pay for, at most {allocate.MOST_PILOTS}"),
+        ("docs/decisions/0006-pilots-and-finals.md", f"at most {100 * allocate.DEAR_SHARE:g}% of the trainings"),
         ("docs/decisions/0007-lean-or-best.md", lean),
         ("docs/decisions/0009-optimizer-ratios.md", "| " + " | ".join(f"{ratio:g}" for ratio in STEP.values()) + " |"),
         ("docs/method.md", "| P, S | " + " | ".join(f"{p}, {s}" for p, s in arms) + " |"),

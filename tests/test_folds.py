@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from convlift import api
-from convlift.cli import _with_folds, main
+from convlift.cli import main
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted
 from convlift.folds import conduct_folds
 from convlift.ledger.ledger import open_ledger, read_ledger
+from convlift.options import with_folds
 from convlift.outcome import Estimate, Outcome, Result, Verdict
 from convlift.progress import Progress
 from convlift.recipe import Recipe
@@ -253,7 +254,7 @@ def _scarce(folder: Path) -> Path:
     ],
 )
 def test_a_bare_cv_means_five_folds(given: list[str], read: list[str]) -> None:
-    assert _with_folds(given) == read
+    assert with_folds(given) == read
 
 
 def test_the_command_passes_the_folds_on(capsys: pytest.CaptureFixture[str]) -> None:

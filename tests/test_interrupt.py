@@ -9,7 +9,7 @@ import pytest
 from convlift.interrupt import interruptible
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_only_noted(number: signal.Signals) -> None:
     with interruptible() as stop:
         assert stop() == 0
@@ -29,6 +29,17 @@ def test_the_second_one_stops_at_once_and_the_old_handlers_are_back() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted_twice()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_what_is_ignored_stays_so() -> None:
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it
+    try:
+        with interruptible() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop() == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, old)
 
 
 def test_one_campaign_after_another_starts_with_a_clean_slate() -> None:

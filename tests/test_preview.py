@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def planned(place: Path, budget: str, **options: object) -> Preview:
+def planned(place: Path, budget: str | None, **options: object) -> Preview:
     """The plan for these digits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
@@ -78,11 +78,24 @@ def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(pla
 
 def test_a_shorter_budget_buys_less_and_one_that_is_too_short_nothing(place: Path, plan: Preview) -> None:
     short = planned(place, "30s")
-    nothing = planned(place, "8s")
+    nothing = planned(place, "14s")
     assert 0 < short.starts[0].trainings < plan.starts[0].trainings
     assert [start.trainings for start in nothing.starts] == [0, 0, 0, 0]
     assert not any(start.candidates for start in nothing.starts)
-    assert "too short for a campaign" in text_of(nothing)
+    assert [start.searches for start in nothing.starts] == [0, 0, 0, 0]
+    assert nothing.is_possible
+    never = planned(place, "5s")
+    assert not never.is_possible
+    assert "too short to train anything" in text_of(never)
+
+
+def test_by_number_of_trainings_every_start_has_as_many(place: Path) -> None:
+    counted = planned(place, None, trainings=12)
+    for start in counted.starts:
+        assert start.pilots + start.searches + start.finals == 12
+    assert document(counted)["budget_seconds"] is None
+    words = " ".join(text_of(counted, 200).split())
+    assert "each campaign has 12 trainings, however long they take, with 2 workers" in words
 
 
 def test_the_plan_of_a_cross_validation_is_that_of_its_first_fold(place: Path, plan: Preview) -> None:

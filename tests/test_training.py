@@ -75,7 +75,7 @@ def test_the_same_question_has_the_same_folder_and_says_so(place, capfd):
     assert again.folder == one.folder
     assert "holds this training already" in " ".join(capfd.readouterr().err.split())
     assert weights(one.folder) == before
-    assert sorted(path.name for path in one.folder.iterdir()) == ["lock", "model", "training.json"]
+    assert sorted(path.name for path in one.folder.iterdir()) == ["lock", "model", "report.html", "training.json"]
 
 
 def test_another_recipe_seed_or_metric_has_another_folder(place):

@@ -1,8 +1,7 @@
 """What people call: `improve`, `train`, `load`, `report`. The command line only parses, calls these and prints."""
 
 import math
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,10 @@ from convlift.aa import AATest, run_aa
 from convlift.cache import cache_folder
 from convlift.campaign.allocate import FEWEST_COUNTED
 from convlift.conduct import conduct
+from convlift.data.choices import Choices
 from convlift.data.dataset import Dataset
+from convlift.data.decode import Alpha
+from convlift.data.layout import Layout
 from convlift.disk import writing_into
 from convlift.errors import BudgetError, ConvliftError, Diverged
 from convlift.evidence.final import one_network
@@ -21,15 +23,16 @@ from convlift.experience import gather, write_expectations
 from convlift.folds import conduct_folds
 from convlift.handover import REPORT, in_words, write_model, write_report
 from convlift.interrupt import interruptible
-from convlift.ledger.ledger import read_ledger
+from convlift.ledger.ledger import read_ledger, understood
 from convlift.outcome import Estimate, Outcome, Result, Verdict
 from convlift.preview import preview as run_preview
 from convlift.progress import Progress, clock_text
 from convlift.reading import open_data
 from convlift.recipe import Recipe, load_recipe
 from convlift.recipes import recipe_from
-from convlift.report.narration import result_of
+from convlift.report.narration import environment, result_of
 from convlift.report.preview import Preview
+from convlift.report.training import Trained, TrainingStory, tell_training, write_training
 from convlift.request import Request
 from convlift.resources import usable_cpus, usable_memory, usable_workers
 from convlift.study.budget import parse_duration
@@ -66,6 +69,9 @@ class Options(TypedDict, total=False):
     metric: str
     group_from: str | None
     priors: str | Path | None
+    layout: Layout
+    alpha: Alpha
+    follow_links: bool
     cv: int | None
     trainings: int | None
 
@@ -105,14 +111,15 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Training:
-    """One training. score: on the validation images, 1 at best, with its 95% interval over `images` images; metric: its
-    name."""
+    """One training. score: on the validation images, 1 at best, with its 95% interval over `images` images; story: what
+    its page says, its diagnosis among it; metric: its name."""
 
     folder: Path
     recipe: Recipe
     score: Estimate
     images: int
     seconds: float
+    story: TrainingStory
     metric: str = "accuracy"
 
     @cached_property
@@ -190,11 +197,22 @@ def _request(data: str | Path, budget: str | None, options: Options, usual: str 
         seed=_checked_seed(options.get("seed", 0)),
         ship=options.get("ship", "auto"),
         workers=options.get("workers") or usable_workers(usable_cpus(), usable_memory()),
-        cache=cache_folder(lambda text: None if options.get("quiet") else print(text, file=sys.stderr)),
+        cache=cache_folder(_say(quiet=options.get("quiet", False))),
         metric=options.get("metric", "accuracy"),
         group_from=options.get("group_from"),
+        choices=Choices(
+            options.get("layout", "auto"), options.get("alpha", "white"), options.get("follow_links", False)
+        ),
         priors=Path(priors) if priors else None,
     )
+
+
+def _say(*, quiet: bool) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        with Progress(quiet=quiet) as progress:
+            progress.say(text)
+
+    return say
 
 
 def train(
@@ -207,11 +225,14 @@ def train(
     quiet: bool = False,
     metric: str = "accuracy",
     group_from: str | None = None,
+    layout: Layout = "auto",
+    alpha: Alpha = "white",
+    follow_links: bool = False,
 ) -> Training:
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
     recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-HASH, the same
-    for the same data, recipe, seed and metric; metric and group_from: as for `improve`. The same training again
+    for the same data, recipe, seed and metric; the rest: as for `improve`. The same training again
     replaces the model; into the folder of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
@@ -220,7 +241,8 @@ def train(
         _checked_seed(seed)
         chosen, judged_by, cache = recipe_from(recipe), metric_named(metric), cache_folder(progress.say)
         place = Path(root) if root else None
-        dataset, _ = open_data(str(data), place, seed, cache, progress, group_from=group_from)
+        choices = Choices(layout, alpha, follow_links)
+        dataset, _ = open_data(str(data), place, seed, cache, progress, group_from=group_from, choices=choices)
         chosen = chosen.at(dataset.store.native_resolution)
         question = question_of(dataset, chosen, seed, metric)
         folder = Path(out) if out else folder_of(dataset.name, question)
@@ -241,7 +263,11 @@ def train(
                 write_model(folder, weights, chosen, dataset, scores)
             finally:
                 weights.unlink(missing_ok=True)
-        return Training(folder, chosen, score, len(validation), outcome.seconds, metric)
+            told = Trained(folder, chosen, dataset, outcome, score, metric, environment(seed, 1))
+            with writing_into(folder):
+                story = tell_training(told)
+                write_training(story)
+        return Training(folder, chosen, score, len(validation), outcome.seconds, story, metric)
 
 
 def _train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, cache: Path, progress: Progress) -> Outcome:
@@ -281,7 +307,7 @@ def load(path: str | Path) -> "Model":
 
 def report(folder: str | Path) -> Campaign:
     """Render a finished campaign's page again. Raises LedgerError where it is not finished."""
-    with read_ledger(Path(folder)) as ledger:
+    with read_ledger(Path(folder)) as ledger, understood(ledger):
         write_report(ledger)
         return Campaign(Path(folder), result_of(ledger))
 

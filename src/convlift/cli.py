@@ -9,12 +9,27 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from convlift import __version__
 from convlift.disk import refusal_behind
 from convlift.errors import ConvliftError
+from convlift.options import (
+    AlphaName,
+    AsJson,
+    Backbone,
+    Data,
+    FollowLinks,
+    GroupFrom,
+    LayoutName,
+    MetricName,
+    Quiet,
+    Root,
+    Seed,
+    Trainings,
+    Weights,
+    Workers,
+    with_folds,
+)
 from convlift.outcome import Result
 
 app = typer.Typer(
@@ -40,38 +55,6 @@ def _root(
 ) -> None:
     """Make a convolutional image classifier better, and prove what each change bought."""
 
-
-Data = Annotated[
-    str,
-    typer.Argument(help="Folder of class folders, folder with train/ and test/, .npz file, digits or fashion-mnist."),
-]
-Root = Annotated[Path | None, typer.Option(help="Where the files of a named data set lie.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training, of the search.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Backbone = Annotated[str | None, typer.Option(help="timm name of a pretrained network, such as resnet50.")]
-Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors, .pt, .pth).")]
-MetricName = Annotated[
-    Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"],
-    typer.Option("--metric", help="Score to be raised and judged."),
-]
-GroupFrom = Annotated[
-    str | None,
-    typer.Option(
-        help="Which images belong together (patient, camera, day): FILE.csv:COLUMN, or a regular expression on the "
-        "path with one capture group. No split cuts a group."
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")]
-
-Trainings = Annotated[
-    int | None,
-    typer.Option(
-        help="Instead of a budget: so many trainings of baseline, search and shipped recipe, at least 4, however long "
-        "they take. The result is the same on every machine, busy or idle."
-    ),
-]
 
 NO_RELIABLE_IMPROVEMENT = 4
 
@@ -99,6 +82,9 @@ def improve(
     ] = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
     priors: Annotated[
         Path | None, typer.Option(help="Expected gains, from `convlift priors` (default: the packaged ones).")
     ] = None,
@@ -126,7 +112,8 @@ def improve(
 
     options = api.Options(
         current=current, out=out, backbone=backbone, weights=weights, root=root, seed=seed, workers=workers, ship=ship,
-        metric=metric, group_from=group_from, priors=priors, cv=cv, trainings=trainings, quiet=quiet,
+        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, priors=priors,
+        cv=cv, trainings=trainings, quiet=quiet,
     )  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, **options)
@@ -158,6 +145,9 @@ def aa(
     workers: Workers = None,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -170,19 +160,9 @@ def aa(
     from convlift.report.aa import document, print_tally
 
     found = api.aa(
-        data,
-        campaigns,
-        budget,
-        current=current,
-        out=out,
-        root=root,
-        seed=seed,
-        workers=workers,
-        metric=metric,
-        group_from=group_from,
-        trainings=trainings,
-        quiet=quiet,
-    )
+        data, campaigns, budget, current=current, out=out, root=root, seed=seed, workers=workers, metric=metric,
+        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings, quiet=quiet,
+    )  # fmt: skip
     if as_json:
         print(json.dumps(document(found.campaigns, found.tally, campaigns)))
     else:
@@ -201,32 +181,26 @@ def train(
     seed: Seed = 0,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train one recipe once and write its model folder. The score is the validation's; the test stays sealed."""
+    """Train one recipe once: model, page and diagnosis. The score is the validation's; the test stays sealed."""
     from convlift import api
-    from convlift.evidence.metrics import title_of
     from convlift.recipes import recipe_from, with_backbone
+    from convlift.report.training import print_training, training_document
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
-    done = api.train(data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from)
+    done = api.train(
+        data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from, layout=layout,
+        alpha=alpha, follow_links=follow_links,
+    )  # fmt: skip
     if as_json:
-        score = {"score": done.score.value, "low": done.score.low, "high": done.score.high}
-        found = {
-            "schema_version": 1,
-            "run": str(done.folder),
-            "metric": done.metric,
-            "validation": score,
-            "seconds": done.seconds,
-        }
-        print(json.dumps(found))
+        print(json.dumps(training_document(done.story)))
     else:
-        print(
-            f"validation {title_of(done.metric)} {done.score.value:.4f} (95% interval {done.score.low:.4f} to "
-            f"{done.score.high:.4f}) on {done.images} images, trained in {done.seconds:.0f} s; "
-            f"model in {done.folder / 'model'}"
-        )
+        print_training(done.story, Console())
 
 
 @app.command(epilog="Example: convlift recipes --show residual")
@@ -235,9 +209,8 @@ def recipes(
     as_json: AsJson = False,
 ) -> None:
     """List the built-in recipes and every lever of a recipe, with its range, default and source."""
-    from convlift.recipe import Recipe
-    from convlift.recipes import BUILT_IN, built_in
-    from convlift.section import levers
+    from convlift.recipes import built_in
+    from convlift.report.recipes import document, print_recipes
 
     if show is not None:
         chosen = built_in(show)
@@ -246,18 +219,9 @@ def recipes(
         )
         return
     if as_json:
-        named = {entry.name: {"summary": entry.summary, "recipe": entry.recipe.model_dump()} for entry in BUILT_IN}
-        rows = [lever._asdict() for lever in levers(Recipe)]
-        print(json.dumps({"schema_version": 1, "recipes": named, "levers": rows}))
-        return
-    console = Console(highlight=False)
-    console.print("Built-in recipes", style="bold")
-    for entry in BUILT_IN:
-        console.print(Text(entry.name, "cyan"), Padding(Text(entry.summary), (0, 0, 0, 4)))
-    console.print("\nLevers: range, default", style="bold")
-    for lever in levers(Recipe):
-        line = Text.assemble((lever.name, "cyan"), f"  {lever.range}, default {lever.default}")
-        console.print(line, Padding(Text(f"{lever.description} [{lever.source}]"), (0, 0, 0, 4)))
+        print(json.dumps(document()))
+    else:
+        print_recipes(Console(highlight=False))
 
 
 @app.command(epilog="Example: convlift predict runs/photos-1a2b3c4d more/ --csv > answers.csv")
@@ -344,18 +308,6 @@ def _show(result: Result, as_json: bool) -> None:
         print_result(result, Console())
 
 
-def _with_folds(arguments: list[str]) -> list[str]:
-    """The arguments with the usual number of folds after a bare --cv; typer knows no option that may go without one."""
-    found = list(arguments)
-    if "--cv" in found:
-        from convlift.evidence.plan import USUAL_FOLDS
-
-        after = found.index("--cv") + 1
-        if not found[after : after + 1] or not found[after].isdigit():
-            found.insert(after, str(USUAL_FOLDS))
-    return found
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; a fault that the user can act on becomes one line on stderr and its exit code.
 
@@ -367,7 +319,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            app(_with_folds(sys.argv[1:] if arguments is None else arguments))
+            app(with_folds(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
     except (OSError, ConvliftError) as error:

@@ -34,6 +34,7 @@ from convlift.report.live import Moment, Opening, first_words, live_line
 from convlift.report.narration import result_of
 from convlift.request import Request, check_request, folder_for, identity_of, study_of
 from convlift.study.budget import format_duration
+from convlift.training import refuse_training
 from convlift.trial.job import prepare, run_job
 
 LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
@@ -56,7 +57,14 @@ def conduct(
     began = time.monotonic() - seconds_of_startup() if began is None else began
     check_request(request)
     dataset, sealed = open_data(
-        request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
+        request.data,
+        request.root,
+        request.seed,
+        request.cache,
+        progress,
+        stop,
+        group_from=request.group_from,
+        choices=request.choices,
     )
     return campaign(request, dataset, sealed, (progress, stop), began)
 
@@ -69,6 +77,7 @@ def campaign(
     identity = identity_of(request, dataset, study)
     folder = request.out or folder_for(request, dataset, study)
     is_new = not folder.exists()
+    refuse_training(folder)
     try:
         with open_ledger(folder, identity) as ledger:
             earlier = ledger.settings

@@ -9,7 +9,7 @@ ConvliftError              exit code 2: a sentence with the value, the rule and 
 ├── DiskError              exit code 75: a disk that is full or cannot be written; nothing is wrong with the data
 ├── LedgerError            a run folder that cannot be read, or belongs to another campaign
 ├── Diverged               the loss stopped being finite (a trial's fate, never a campaign's)
-└── Interrupted            exit code 130 or 143: Ctrl-C or SIGTERM
+└── Interrupted            exit code 130, 143 or 129: Ctrl-C, SIGTERM or a closed terminal
 """
 
 
@@ -60,7 +60,7 @@ class Diverged(ConvliftError):
 
 
 class Interrupted(ConvliftError):
-    """Somebody asked to stop (Ctrl-C or SIGTERM); what was finished is on disk."""
+    """Somebody asked to stop (Ctrl-C, SIGTERM, a closed terminal); what was finished is on disk."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

@@ -143,7 +143,13 @@ def cut_folds(request: Request, folds: int, progress: Progress, stop: Callable[[
     if not FEWEST <= folds <= MOST:
         raise ConvliftError(f"--cv {folds} is out of range; give {FEWEST} to {MOST} folds, or leave it out.")
     store, groups = read_images(
-        request.data, request.root, request.cache, progress, stop, group_from=request.group_from
+        request.data,
+        request.root,
+        request.cache,
+        progress,
+        stop,
+        group_from=request.group_from,
+        choices=request.choices,
     )
     if (store.official != "").any():
         raise ConvliftError(
@@ -272,7 +278,7 @@ def _finished(folder: Path) -> bool:
 
 
 def has_ended(result: Result) -> bool:
-    """Whether a fold is done: judged, or with its baseline as what ships; one that lacked time for either goes on."""
+    """Whether a fold is done: judged, or with its baseline as what ships; one that lacked time goes on."""
     return result.judged or result.ships == "baseline"
 
 
@@ -311,8 +317,9 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
     left_some: list[tuple[Frozen, TrialRecord]] = []
 
     def watch(desk: Desk) -> None:
-        left = "" if request.trainings else f", {clock_text(desk.left())} left"
-        progress.show(f"training what ships on all images{left}")
+        progress.show(
+            "training what ships on all images" + ("" if request.trainings else f", {clock_text(desk.left())} left")
+        )
 
     def left() -> float:
         return desk.left() - nest.study.closing_seconds

@@ -21,6 +21,7 @@ from convlift.evidence.metrics import ACCURACY, title_of
 from convlift.evidence.plan import detectable_in_words, little_left_to_find
 from convlift.evidence.reuse import flattery
 from convlift.execute.desk import WEIGHTS, Desk
+from convlift.ledger.attempts import deaths_in_words
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.openings import Openings, opened_in_words
 from convlift.ledger.records import TrialRecord
@@ -117,6 +118,8 @@ def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None
     if opened and opened.openings:
         flattered = flattery(opened.judged.final.shipped, opened.openings.number)
         notes += opened_in_words(opened.openings, flattered)
+    if died := deaths_in_words(desk.ledger.worker_deaths()):
+        notes.append(died)
     if shipment.network.status == "stopped":
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
     if judged is None and not study.trainings:

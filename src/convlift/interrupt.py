@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that the loop asks, so that nothing is cut in the middle of a write."""
+"""Ctrl-C, SIGTERM and a closed terminal as a question of the loop, so that nothing is cut in the middle of a write."""
 
 import signal
 import threading
@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int]]:
     """Give a callable that says which signal has asked to stop (0 for none).
 
-    The first signal only sets the answer; a second one stops at once. Off the main thread, where Python allows no
-    handlers, the answer is always 0.
+    The first signal only sets the answer; a second one stops at once. One that is ignored stays so, as nohup wants it.
+    Off the main thread, where Python allows no handlers, the answer is always 0.
     """
     received = 0
 
@@ -25,7 +27,7 @@ def interruptible() -> Iterator[Callable[[], int]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
         return
-    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, note) for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield lambda: received
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convlift.campaign.allocate import FEWEST, arms
+from convlift.campaign.allocate import FEWEST, FINAL_SLACK, arms
 from convlift.campaign.plan import DEAREST, REVISION_PART, SHARING
 from convlift.campaign.power import power_before
 from convlift.campaign.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
@@ -36,7 +36,14 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
     budget_seconds, more = request.budget_seconds, 1.0
     if folds is None:
         dataset, _ = open_data(
-            request.data, request.root, request.seed, request.cache, progress, stop, group_from=request.group_from
+            request.data,
+            request.root,
+            request.seed,
+            request.cache,
+            progress,
+            stop,
+            group_from=request.group_from,
+            choices=request.choices,
         )
         study = study_of(request, dataset)
         power = power_before(study, dataset)
@@ -51,8 +58,9 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
     for point in study.points:
         progress.show(f"timing some steps of {point.name}")
         timed[point.name] = _calibrated(point, dataset)
-    quickest = min(timed.values(), key=lambda one: one.in_epochs)
-    needed = _overhead(study, request, timed) + FEWEST * quickest.in_epochs
+    closing = study.closing_seconds + LOADING_SECONDS
+    # of one training a part, which is all that has to fit: as much as the first look at a start is given
+    needed = closing + SHORTEST * min(one.seconds for one in timed.values())
     seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
     return Preview(
         data=dataset.name,
@@ -67,8 +75,8 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
         starts=tuple(_start(study, request, point, timed) for point in study.points),
         detectable=expected_in_words(len(splits.test if folds is None else store.labels), power),
         budget_seconds=budget_seconds,
-        needed_seconds=budget_seconds + more * (needed - request.budget_seconds),
-        fewest=FEWEST,
+        needed_seconds=budget_seconds + more * (needed - request.budget_seconds) if not request.trainings else 0.0,
+        trainings=request.trainings,
         workers=request.workers,
         folds=folds or 0,
         fold_seconds=request.budget_seconds if folds else 0.0,
@@ -93,15 +101,18 @@ def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
 
 def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str, Timed]) -> StartPreview:
     """The campaign from one point, divided as campaign/plan.py would after the probes of all points."""
-    own = timed[point.name]
-    left = request.budget_seconds - _overhead(study, request, timed)
-    trainings = max(0, math.floor(left * request.workers / own.in_epochs))
-    pilots = finals = 0
-    if left >= FEWEST * own.in_epochs:
-        each = timed[BASELINE].in_epochs / own.in_epochs
-        pilots, finals = arms(trainings, is_other=point.name != BASELINE, cost=each, workers=request.workers)
-    else:
-        trainings = 0
+    own, baseline = timed[point.name], timed[BASELINE].in_epochs
+    is_other, workers = point.name != BASELINE, request.workers
+    left = max(0.0, request.budget_seconds - _overhead(study, request, timed))
+    trainings, pilots, finals = request.trainings, 1, 0
+    if trainings:
+        pilots, finals = arms(trainings, is_other=is_other)
+    elif left >= FEWEST * own.in_epochs:
+        trainings = math.floor(left * workers / own.in_epochs)
+        pilots, finals = arms(trainings, is_other=is_other, cost=baseline / own.in_epochs, workers=workers)
+    elif is_other:  # no search fits: it is trained alone
+        finals = min(2, max(1, workers * math.floor(left / (FINAL_SLACK * own.in_epochs))))
+    paid = pilots if request.trainings else pilots * baseline / own.in_epochs
     sharing = max(1.0, min(SHARING, trainings / 2))
 
     def cost(recipe: Recipe) -> float:
@@ -119,7 +130,7 @@ def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str
         own.seconds,
         own.in_epochs,
         trainings,
-        math.floor(max(trainings - finals - pilots * timed[BASELINE].in_epochs / own.in_epochs, 0.0)),
+        math.floor(max(trainings - finals - paid, 0.0)),
         pilots,
         finals,
         chosen if trainings else (),
@@ -134,6 +145,8 @@ def _overhead(study: Study, request: Request, timed: dict[str, Timed]) -> float:
 
 def _probing(study: Study, request: Request, timed: dict[str, Timed]) -> float:
     """Seconds until the start is chosen: the first baseline run and one probe of every other point, side by side."""
+    if request.trainings:
+        return 0.0
     longest = min(PROBE_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
     spent = [timed[BASELINE].seconds]
     for point in study.starts:

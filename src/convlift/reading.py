@@ -1,37 +1,21 @@
 """From a place where images lie to a data set that is split and whose test is sealed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.atomic import writing_to
+from convlift.data.choices import USUAL, Choices
 from convlift.data.dataset import Dataset, seal
-from convlift.data.decode import Alpha
 from convlift.data.groups import check_number, check_official, read_groups
-from convlift.data.layout import Layout
 from convlift.data.sources import open_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import Interrupted
-from convlift.outcome import Finding
 from convlift.progress import Progress
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the user decides where a data set can be read in several ways.
-
-    layout: which folders are classes (`data/layout.py`); alpha: what becomes of transparency (`data/decode.py`);
-    follow_links: whether links may lead out of the folder. All of them change the data set's fingerprint where they
-    change what is read.
-    """
-
-    layout: Layout = "auto"
-    alpha: Alpha = "white"
-    follow_links: bool = False
+from convlift.report.findings import findings_in_words
 
 
 def open_data(
@@ -43,7 +27,7 @@ def open_data(
     stop: Callable[[], int] = lambda: 0,
     *,
     group_from: str | None = None,
-    choices: Choices = Choices(),
+    choices: Choices = USUAL,
 ) -> tuple[Dataset, SealedLabels]:
     """Read the images (`read_images`), split them, and seal the test; see `Dataset`."""
     store, groups = read_images(where, root, cache, progress, stop, group_from=group_from, choices=choices)
@@ -61,11 +45,12 @@ def read_images(
     stop: Callable[[], int] = lambda: 0,
     *,
     group_from: str | None = None,
-    choices: Choices = Choices(),
+    choices: Choices = USUAL,
 ) -> tuple[ImageStore, NDArray[np.int64] | None]:
     """Read, verify, and decode once. What was found wrong is said.
 
-    group_from: where the images' groups stand, see `data.groups.read_groups`.
+    group_from: where the images' groups stand, see `data.groups.read_groups`; choices: of the user, where a folder can
+    be read in several ways.
     Raises Interrupted where `stop` asks for it while images are decoded, which can take minutes.
     """
 
@@ -80,21 +65,6 @@ def read_images(
     groups = None if group_from is None else read_groups(group_from, store.keys)
     if groups is not None:
         store = replace(store, findings=store.findings + check_official(store, groups))
-    for finding in store.findings:
-        if finding.severity != "note":
-            progress.say(f"{finding.severity}: {finding.message} {finding.remedy}".rstrip())
+    for line in findings_in_words(store.findings):
+        progress.say(line)
     return store, groups
-
-
-def list_unreadable(findings: Sequence[Finding], folder: Path) -> Path | None:
-    """Write unreadable.txt, one line a file that was left out and why, into a run folder; None where there is none.
-
-    Raises ConvliftError where it cannot be written.
-    """
-    lines = [item for finding in findings if finding.kind == "unreadable" for item in finding.items]
-    if not lines:
-        return None
-    path = folder / "unreadable.txt"
-    with writing_to(folder):
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path

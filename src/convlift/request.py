@@ -9,14 +9,15 @@ from typing import Any, Literal
 import numpy as np
 
 from convlift.campaign.study import Study
+from convlift.data.choices import USUAL, Choices
 from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold
 from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.model.config import Pretrained
-from convlift.recipe import Recipe, load_recipe
-from convlift.recipes import BUILT_IN, built_in
+from convlift.recipe import Recipe
+from convlift.recipes import recipe_from
 from convlift.study.budget import Forward
 from convlift.study.candidates import Candidate
 from convlift.study.intervention import Facts
@@ -33,9 +34,9 @@ CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
 class Request:
     """What a campaign is asked for; see `api.Options`.
 
-    trainings: how long the campaign is, instead of a time, and then budget_seconds is infinite; 0: by time.
-    pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a file of them. fold: the
-    campaign is this part of a nested cross-validation (folds.py).
+    trainings: how long the campaign is, instead of a time, and then budget_seconds is infinite; 0: by time. choices: of
+    how a folder is read. pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a
+    file of them. fold: the campaign is this part of a nested cross-validation (folds.py).
     """
 
     data: str
@@ -53,6 +54,7 @@ class Request:
     group_from: str | None = None
     pool: tuple[Candidate, ...] | None = None
     priors: Path | None = None
+    choices: Choices = USUAL
     fold: Fold | None = None
     trainings: int = 0
 
@@ -69,14 +71,6 @@ def check_request(request: Request) -> None:
     metric_named(request.metric)
     if request.priors:
         load_expectations(request.priors)
-
-
-def recipe_from(named: str | Path | Recipe) -> Recipe:
-    """A built-in recipe by its name, the recipe in a file, or the recipe itself. Raises RecipeError."""
-    if isinstance(named, Recipe):
-        return named
-    is_file = str(named) not in {entry.name for entry in BUILT_IN} and Path(named).exists()
-    return load_recipe(Path(named)) if is_file else built_in(str(named))
 
 
 def study_of(request: Request, dataset: Dataset) -> Study:

@@ -70,6 +70,16 @@ def training_folder(folder: Path, question: Mapping[str, Any]) -> Iterator[bool]
         release(lock)
 
 
+def refuse_training(folder: Path) -> None:
+    """Raise ConvliftError where the folder holds one training's model, or a model of which nothing is known."""
+    if (folder / LEDGER_FILE).exists():
+        return
+    if (folder / RECORD).exists() or (folder / _MODEL).exists():
+        raise ConvliftError(
+            f"{folder} holds the model of a training; it stays as it is; name another folder with --out."
+        )
+
+
 def check_space(folder: Path, parameters: int) -> None:
     """Fail before the training where its network would not fit on the disk. Raises DiskError."""
     check_room(folder, 2 * 4 * parameters + _ROOM)  # as float32, once trained and once in the model folder

@@ -88,7 +88,7 @@ def test_every_number_leaves_a_search_and_arms_of_two_from_six_on(tmp_path: Path
     for is_other in (False, True):
         pilots, finals = arms(trainings, is_other=is_other)
         assert Division(trainings - 1, pilots, finals).searches >= min(2, trainings - 2)
-        assert min(pilots, finals) >= (2 if trainings >= 6 else 1)
+        assert min(pilots, finals) >= (2 if trainings >= (6 if is_other else 10) else 1)
         assert not is_other or trainings < 14 or pilots >= 5
 
 

@@ -56,10 +56,12 @@ def make_folder(tmp_path: Path, encode: Encode, photo: Callable[..., Any]) -> Ma
 
 @pytest.fixture
 def tiff() -> Callable[..., bytes]:
-    """tiff(values, extra=2, big=False) -> an uncompressed TIFF of (H, W) or (H, W, C) values of any type and number of
-    bands, which Pillow does not write. extra: what TIFF says of a fourth band (2: unassociated alpha)."""
+    """tiff(values, extra=2, big=False, planes=1) -> an uncompressed TIFF of (H, W) or (H, W, C) values of any type.
 
-    def write(values: Any, extra: int = 2, big: bool = False) -> bytes:
+    extra: what TIFF says of a fourth band (2: unassociated alpha); planes=2 claims that bands lie one after the other.
+    Pillow writes neither colour of more than 8 bits nor many bands."""
+
+    def write(values: Any, extra: int = 2, big: bool = False, planes: int = 1) -> bytes:
         height, width, bands = values.shape if values.ndim == 3 else (*values.shape, 1)
         data, size = np.ascontiguousarray(values).tobytes(), 8 * values.dtype.itemsize
         start = 16 if big else 8
@@ -67,7 +69,7 @@ def tiff() -> Callable[..., bytes]:
         lists = b"".join(struct.pack("<H", size) for _ in range(bands))
         form = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
         tags = [(256, width), (257, height), (259, 1), (262, 2 if bands in (3, 4) else 1), (273, start), (277, bands)]
-        tags += [(278, height), (279, len(data)), (284, 1), (339, form)]
+        tags += [(278, height), (279, len(data)), (284, planes), (339, form)]
         tags += [(338, extra)] if bands == 4 else []
         bits = struct.pack("<H", size) if bands == 1 else lists if len(lists) <= (8 if big else 4) else None
         place = start + len(whole)

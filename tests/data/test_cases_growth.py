@@ -42,6 +42,20 @@ def test_images_added_to_a_folder_unseal_nothing(
         before = after
 
 
+def test_an_image_that_widens_the_range_unseals_nothing(tmp_path: Path, encode: Encode, photo: Any) -> None:
+    root = tmp_path / "deep"
+    for name in "ab":
+        (root / name).mkdir(parents=True)
+        for number in range(30):
+            values = photo(number + 100 * (name == "b"), 12, 12).astype(np.uint16) * 16 + 1
+            (root / name / f"{number}.png").write_bytes(encode(values))
+    before = opened(root)
+    (root / "a" / "bright.png").write_bytes(encode(photo(999, 12, 12).astype(np.uint16) * 250))
+    after = opened(root)
+    assert (before.value_range, after.value_range) == (4095, 65535)
+    assert sealed(before) <= sealed(after)
+
+
 def test_a_new_class_and_new_names_unseal_nothing(
     make_folder: MakeFolder, encode: Encode, photo: Callable[..., Any]
 ) -> None:

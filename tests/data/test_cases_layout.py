@@ -130,6 +130,13 @@ def test_classes_with_subfolders_of_their_own_are_read_and_said(make_folder: Mak
     assert not open_source(str(make_folder({"dogs": 3, "dogs/old": 3, "cats/new": 3}, name="mixed"))).findings
 
 
+def test_a_data_set_beside_another_folder_is_said(make_folder: MakeFolder) -> None:
+    (finding,) = open_source(str(make_folder({"photos/a": 3, "photos/b": 3, "masks": 3}))).findings
+    assert "all images of photos lie in folders below, such as photos/a" in finding.message
+    folds = make_folder({f"{part}/fold{n}/{k}": 2 for part in ("train", "test") for n in "01" for k in "ab"}, name="f")
+    assert [finding.kind for finding in open_source(str(folds)).findings] == ["nested"]
+
+
 def test_parts_may_be_read_as_classes_on_request(make_folder: MakeFolder) -> None:
     source = open_source(str(make_folder(spread("train", "test"))), layout="class")
     assert source.classes == ("test", "train")

@@ -182,6 +182,7 @@ def test_images_that_are_transparent_everywhere_stop_with_the_remedy(tmp_path: P
     assert "--alpha ignore" in str(caught.value)
     store = opened(root, alpha="ignore")
     assert (store.alpha, len(set(store.hashes))) == ("ignore", 12)
+    assert [finding.kind for finding in store.findings] == ["alpha ignored"]
     assert np.array_equal(store.image(3), smooth(3))
     with pytest.raises(ConvliftError, match="alpha 'pink' is not known; it is one of white, black, ignore"):
         opened(root, alpha="pink")
@@ -248,6 +249,21 @@ def test_bands_are_counted_and_no_address_is_printed(tiff: Encode, bands: int) -
     with pytest.raises(UnreadableImage, match=f"^TIFF with {bands} bands") as caught:
         decode(content)
     assert "0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 255), (np.float64, 255), (np.float32, 1)])
+def test_colour_in_floats_is_read(tmp_path: Path, tiff: Encode, dtype: Any, scale: float) -> None:
+    files = [("tif", tiff((smooth(seed) / scale).astype(dtype))) for seed in range(6)]
+    store = opened(folder_of(tmp_path / "floats", files))
+    assert store.value_range == (None if scale == 255 else 255)
+    assert np.array_equal(store.image(4), smooth(4))
+
+
+def test_what_no_decoder_reads_rightly_is_refused(tiff: Encode) -> None:
+    with pytest.raises(UnreadableImage, match="TIFF of 16 bits with its bands in planes; save them pixel by pixel"):
+        decode(tiff(smooth(1).astype(np.uint16), planes=2))
+    with pytest.raises(UnreadableImage, match="TIFF with 1 band of 16 bits, of a kind that is not read"):
+        decode(tiff(smooth(1, 1).astype(np.float16)))
 
 
 def test_no_fault_shows_an_address(encode: Encode) -> None:

@@ -132,6 +132,11 @@ def test_a_grey_image_is_one_image_and_not_its_rows(model, pixels):
     assert one.probabilities == with_channel.probabilities == tripled.probabilities
 
 
+def test_numbers_of_a_signed_byte_are_read(model):
+    small = np.arange(64, dtype=np.int8).reshape(8, 8)
+    assert model.predict(small).probabilities == model.predict(small.astype(np.uint8)).probabilities
+
+
 def test_booleans_are_black_and_white(model):
     checks = np.indices((16, 8)).sum(axis=0) % 2 == 1
     assert model.predict(checks).probabilities == model.predict(checks.astype(np.uint8) * 255).probabilities

@@ -81,7 +81,7 @@ def describe(job: Job, context: Any, report: Report) -> Outcome:
     facts = {
         "threads": os.environ["OMP_NUM_THREADS"],
         "cv2": cv2.getNumThreads(),
-        "ignored": [signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGTERM)],
+        "ignored": [signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
         "main": getattr(sys.modules["__main__"], "__file__", ""),
     }

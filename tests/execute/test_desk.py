@@ -239,3 +239,58 @@ def test_real_failures_are_outcomes(ledger: Ledger, tmp_path: Path) -> None:
         plans = [Plan("search", Recipe(), kind) for kind in (fakes.FINE, fakes.RAISES, fakes.DIVERGES)]
         records = desk.complete(plans, lambda plan: 60.0)
     assert [record.status for record in records] == ["finished", "failed", "diverged"]
+
+
+class Telling(Scripted):
+    """Reports whatever the test puts into `told`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[Job, EpochReport]] = []
+
+    def progress(self) -> tuple[tuple[Job, EpochReport], ...]:
+        told, self.told = self.told, []
+        return tuple(told)
+
+
+def epoch_of(number: int, phase: str = "train") -> EpochReport:
+    return EpochReport(phase, number, 10, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0)  # type: ignore[arg-type]
+
+
+def test_a_slower_machine_shows_in_the_epochs_of_what_runs(ledger: Ledger) -> None:
+    executor = Telling()
+    desk = Desk(ledger, executor, HOUR)
+    desk.begin(plan(1), HOUR)
+    assert desk.slowdown(lambda record: 1e-9) == 1.0  # nothing was reported yet
+    (job,) = executor.submitted
+    executor.told = [(job, epoch_of(0))]
+    desk.collect()
+    assert desk.heard == ((job, epoch_of(0)),)
+    assert desk.slowdown(lambda record: 1e-9) == 1.0  # a tenth says too little
+    executor.told = [(job, epoch_of(4))]
+    desk.collect()
+    assert desk.slowdown(lambda record: 1e-9) > 1.0
+    assert desk.slowdown(lambda record: HOUR) == 1.0  # quicker than predicted is no slowdown
+    executor.told = [(job, epoch_of(9, "head"))]
+    desk.collect()
+    assert desk.heard[0][1].phase == "head"
+
+
+def test_the_trials_of_a_role_are_stopped_and_no_others(ledger: Ledger) -> None:
+    executor = Telling()
+    desk = Desk(ledger, executor, HOUR)
+    desk.begin(plan(1, "search"), HOUR)
+    desk.begin(plan(2, "pilot"), HOUR)
+    desk.cancel("search", "the machine became slower")
+    (record,) = desk.collect()
+    assert (record.role, record.status) == ("search", "stopped")
+    assert desk.running == 1
+
+
+def test_where_the_budget_is_no_time_no_trial_has_a_deadline(ledger: Ledger) -> None:
+    executor = Telling()
+    desk = Desk(ledger, executor, float("inf"))
+    desk.begin(plan(1), float("inf"))
+    assert [job.deadline for job in executor.submitted] == [None]
+    desk.collect()
+    assert desk.left() == float("inf")

@@ -154,9 +154,22 @@ def test_workers_leave_signals_threads_and_stdout_alone(tmp_path: Path, capfd: p
         ended = executor.wait(timeout=30.0)[0]
     told = json.loads(ended.outcome.reason)
     assert told.pop("main").endswith("worker.py")
-    assert told == {"threads": "1", "cv2": 1, "ignored": [True, True], "blocked": []}
+    assert told == {"threads": "1", "cv2": 1, "ignored": [True, True, True], "blocked": []}
     assert capfd.readouterr().out == ""
     assert "a line that no user is to see on stdout" in log.read_text()
+
+
+def test_a_suspended_worker_goes_on_where_it_was(tmp_path: Path) -> None:
+    with ProcessExecutor(fakes.run, fakes.prepare_in(tmp_path), workers=1) as executor:
+        pid = executor._workers[0].process.pid
+        os.kill(pid, signal.SIGSTOP)
+        executor.submit(job(1))
+        until(lambda: Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T")
+        assert executor.wait(timeout=0.01) == ()
+        assert len(executor.running()) == 1
+        os.kill(pid, signal.SIGCONT)
+        (ended,) = executor.wait(timeout=60.0)
+        assert (ended.outcome.status, ended.crashed) == ("finished", False)
 
 
 def test_a_bug_in_prepare_shows_its_traceback() -> None:

@@ -170,6 +170,21 @@ def test_nonsense_in_a_column(table: str, column: str, whole: bytes, tmp_path: P
             read_everything(folder)
 
 
+@pytest.mark.parametrize("key", ["result", "story", "freeze"])
+def test_nonsense_in_what_a_report_is_made_of(key: str, whole: bytes, tmp_path: Path) -> None:
+    from convlift.api import report
+
+    facts = {"result": {}, "story": {}, "freeze": {}}
+    for value in ({}, [], 3, "text", None, {"baseline": 3, "final": [], "verdicts": {}, "findings": 1, "notes": None}):
+        folder = put(tmp_path / "run", whole)
+        with open_ledger(folder, IDENTITY) as ledger:
+            for name, made_up in {**facts, key: value}.items():
+                ledger.record(name, made_up)
+        with pytest.raises(LedgerError) as caught:
+            report(folder)
+        in_one_line(caught.value)
+
+
 def change(folder: Path, edit: Callable[[sqlite3.Connection], object]) -> None:
     """Do what no ledger allows, as somebody with another program may."""
     connection = sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)

@@ -37,6 +37,7 @@ def test_the_keys_are_exactly_the_published_ones(result: Result) -> None:
         "opened",
         "images",
         "classes",
+        "recipe_findings",
         "warnings",
         "notes",
         "findings",

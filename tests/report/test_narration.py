@@ -135,6 +135,15 @@ def test_a_campaign_without_any_training_to_show_is_told(told: Told) -> None:
     assert story_of(told.ledger).confusion.shape == (0, CLASSES)
 
 
+def test_what_the_baseline_showed_comes_back(told: Told, result: Result) -> None:
+    said = ("Your recipe is over-augmented: 0.570 with its augmentation, 0.950 without.",)
+    told.ledger.record("baseline diagnosis", ["underfit: accuracy is 0.555 in training itself"])
+    told.ledger.record("story", told.story)
+    told.ledger.record("result", plain(replace(result, recipe_findings=said)))
+    assert result_of(told.ledger).recipe_findings == said
+    assert "underfit: accuracy" in story_of(told.ledger).baseline_diagnosis[0]
+
+
 def test_scores_a_class_come_with_the_result(told: Told, result: Result) -> None:
     told.ledger.record("story", told.story)
     told.ledger.record("result", plain(result))

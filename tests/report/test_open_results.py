@@ -124,7 +124,7 @@ def test_changes_that_no_trial_had_on_are_one_count(result: Result) -> None:
     )
     tried = dataclasses.replace(result, verdicts=few + rest)
     for text in (printed(tried), read(tried, of=result)):
-        assert "20 more changes were on the list, but no trial had them on." in text
+        assert "20 changes of the list were never switched on: nothing is known of them." in text
         assert "untouched" not in text.split("schema_version")[0]
 
 
@@ -158,3 +158,20 @@ def test_a_page_of_next_to_nothing_is_a_page(alone: Result) -> None:
     nothing = dataclasses.replace(alone, counts={}, findings=(), final=Estimate(1.0, 1.0, 1.0))
     assert "No time" not in render(nothing, story)
     assert "not judged" in render(nothing, story)
+
+
+def test_what_is_wrong_with_the_own_recipe_stands_at_the_top(result: Result) -> None:
+    said = "Your recipe is over-augmented: 0.570 with its augmentation, 0.950 without its augmentation."
+    for text in (
+        printed(dataclasses.replace(result, recipe_findings=(said,))),
+        read(dataclasses.replace(result, recipe_findings=(said,))),
+    ):
+        assert said in text
+        assert text.index(said) < text.index("horizontal flip")
+
+
+def test_the_network_that_ships_has_a_figure_of_its_own(result: Result) -> None:
+    alone = dataclasses.replace(result, shipped=Estimate(0.815, 0.78, 0.85), opened=3)
+    for text in (printed(alone), read(alone)):
+        assert "0.815" in text
+        assert "opened 3 times" in text

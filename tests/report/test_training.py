@@ -15,7 +15,14 @@ from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.outcome import NO_PROBABILITIES, Estimate, Finding, Outcome
 from convlift.recipe import Recipe
-from convlift.report.training import Trained, print_training, render_training, tell_training, training_document
+from convlift.report.training import (
+    Trained,
+    print_training,
+    render_training,
+    tell_training,
+    training_document,
+    write_training,
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +94,9 @@ def test_files_that_cannot_be_read_are_named(trained: Trained) -> None:
     print_training(story, console)
     text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
     assert "cannot be read. [0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more, all of them in findings.txt]" in text
+
+
+def test_the_page_lies_in_the_run_folder(trained: Trained) -> None:
+    path = write_training(tell_training(trained))
+    assert path == trained.run / "report.html"
+    assert [each.name for each in trained.run.iterdir()] == ["report.html"]

@@ -82,6 +82,10 @@ def test_a_training_that_diverges_at_a_high_rate_is_tried_at_a_lower_one():
     (only,) = accuse(diverged, np.zeros(0, np.int64), Recipe().edit(training={"learning_rate": 0.5}), FACTS)
     assert only.probe.training.learning_rate == 0.05
     assert only.without_it == "at 0.05"
+    assert confirmed(only, float("nan"), 0.972, 0.0) == (
+        "Your recipe is trained with a learning rate that is too high: at 0.5 nothing is learned, at 0.05 it scores "
+        "0.972 on the validation images."
+    )
 
 
 def test_a_finding_needs_a_difference_that_is_large_and_certain():
@@ -95,7 +99,7 @@ def test_a_finding_needs_a_difference_that_is_large_and_certain():
     assert confirmed(first, 0.95, 0.96, 0.001) is None
     assert confirmed(first, 0.80, 0.90, 0.06) is None
     assert confirmed(first, 0.95, 0.57, 0.02) is None
-    assert confirmed(first, float("nan"), 0.9, 0.02) is None
+    assert confirmed(first, 0.9, float("nan"), 0.02) is None
 
 
 def test_the_error_of_a_difference_knows_that_both_saw_the_same_images():

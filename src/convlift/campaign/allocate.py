@@ -11,7 +11,10 @@ from convlift.study.starting_points import StartingPoint
 
 FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
 FEWEST_COUNTED = 4  # trainings that can be asked for: a run of the baseline, a search of two, what ships
-ENOUGH_FOR_TWO = 6  # trainings: from there on each arm has two runs, without which nothing can be proven
+ENOUGH_FOR_TWO = (
+    6  # trainings: from there on each arm has two runs, without which nothing can be proven, where the start
+)
+# is another network: that gains much more than a search of so few trainings, which a second run an arm costs .2 points
 PILOTS = (
     5  # runs of the baseline where the start is another network: with fewer a baseline whose seeds differ by 3 to 8
 )
@@ -84,15 +87,15 @@ def _finals_alone(study: Study, desk: Desk, start: StartingPoint, trainings_left
 
 
 def arms(trainings: int, *, is_other: bool, cost: float | None = None, workers: int = 1) -> tuple[int, int]:
-    """Pilots and final runs: the table's, two each from ENOUGH_FOR_TWO trainings on, and PILOTS pilots where the start
-    is another network.
+    """Pilots and final runs: the table's; where the start is another network two each from ENOUGH_FOR_TWO trainings on,
+    and PILOTS pilots.
 
     cost: of a pilot in trainings; None where trainings are counted, whatever they cost. With a cost, no worker idles in
     the last round of finals; pilots that cost a fraction of a training are as many as PILOTS_SHARE of the trainings pay
     for, since the gain's variance falls with both; dear ones leave most of the time to the search.
     """
     pilots, finals = pilots_and_finals(max(FEWEST, trainings))
-    if trainings >= ENOUGH_FOR_TWO:
+    if is_other and trainings >= ENOUGH_FOR_TWO:
         pilots, finals = max(pilots, 2), max(finals, 2)
     if cost is None:
         return (max(pilots, min(PILOTS, trainings // 2 - 2)) if is_other else pilots), finals

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from convlift.data.config import LETTERBOX_FILL, Resize
-from convlift.data.depth import Deep, deep_values, highest, is_unit, to_bytes
+from convlift.data.depth import Deep, deep_values, float_values, highest, is_unit, to_bytes
 from convlift.data.formats import FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
 from convlift.data.items import printable
 from convlift.data.traits import Traits, quality_of
@@ -108,6 +108,10 @@ def _opened(content: bytes) -> tuple[Image.Image, list[str], Deep | None, Traits
     header = read_header(content, kind)
     if header.bands > MOST_BANDS:
         raise UnreadableImage(f"{kind} with {header.bands} bands; colour, grey and a transparent band are read")
+    if (
+        header.in_planes and header.bits > 8 and header.bands > 1
+    ):  # Pillow and OpenCV make noise of them, without a word
+        raise UnreadableImage(f"{kind} of {header.bits} bits with its bands in planes; save them pixel by pixel")
     try:
         try:
             return _load(content, header)
@@ -115,6 +119,11 @@ def _opened(content: bytes) -> tuple[Image.Image, list[str], Deep | None, Traits
             if kind != "PNG" or "MAX_TEXT" not in str(error):
                 raise
             return _load(without_text(content), header)  # more text than Pillow takes: it is not needed
+        except UnidentifiedImageError:
+            if kind != "TIFF" or header.pixels > MAX_PIXELS or (values := float_values(content, header)) is None:
+                raise
+            traits = Traits(kind, "F", values.shape[1], values.shape[0], None)
+            return Image.new("L", (1, 1)), [], values, traits
     except UnreadableImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
@@ -133,7 +142,7 @@ def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep 
         traits = Traits(image.format or "", image.mode, width, height, quality_of(image))
         image.load()
         turn = _turn(image)
-        deep = deep_values(image, content, header.bits > 8)
+        deep = deep_values(image, content, header)
         if turn is not None:
             notes.append("rotated")
             deep = None if deep is None else _turned(deep, turn)
@@ -147,8 +156,9 @@ def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:
         return f"JPEG of {bits} bits a value; 8 are read"
     text = re.sub(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>", "", printable(str(error))).strip()
     if isinstance(error, UnidentifiedImageError):
-        if kind == "TIFF" and (header.bands not in (1, 3, 4) or header.bits not in (1, 2, 4, 8, 16)):
-            return f"TIFF with {header.bands} bands of {header.bits} bits, which is not read"
+        if kind == "TIFF" and header.pixels:
+            bands = "1 band" if header.bands == 1 else f"{header.bands} bands"
+            return f"TIFF with {bands} of {header.bits} bits, of a kind that is not read"
         text = "its header makes no sense"
     return f"broken {kind}: {text or type(error).__name__}"
 
@@ -246,10 +256,8 @@ def _to_eight_bits(image: Image.Image, alpha: Alpha, notes: list[str]) -> Image.
     """Any mode of 8 bits or fewer -> L or RGB. Plain convert() shows what alpha hides."""
     if image.has_transparency_data:
         layered = image.convert("RGBA")
-        if (seen := _how_transparent(layered.getchannel("A"), notes)) and alpha != "ignore":
+        if _is_laid_on(layered.getchannel("A"), alpha, notes):
             layered = Image.alpha_composite(Image.new("RGBA", layered.size, alpha), layered)
-        elif seen:
-            notes.append("alpha ignored")
         return layered.convert("RGB")
     if image.mode in ("1", "L"):
         return image.convert("L")
@@ -258,9 +266,9 @@ def _to_eight_bits(image: Image.Image, alpha: Alpha, notes: list[str]) -> Image.
     return image.convert("RGB")
 
 
-def _how_transparent(band: Image.Image, notes: list[str]) -> bool:
-    """Whether a fourth band hides anything. One that looks like a photograph, such as an infrared band that was marked
-    as alpha, does not."""
+def _is_laid_on(band: Image.Image, alpha: Alpha, notes: list[str]) -> bool:
+    """Whether an image with this transparent band is laid on a background. One that looks like a photograph, such as an
+    infrared band that was marked as alpha, hides nothing."""
     low, high = band.getextrema()
     if low == 255:
         return False
@@ -268,8 +276,8 @@ def _how_transparent(band: Image.Image, notes: list[str]) -> bool:
     if low != high and counts[0] + counts[255] < _MASK * sum(counts):
         notes.append("fourth band")
         return False
-    notes.append("clear" if high == 0 else "alpha")
-    return True
+    notes.append("alpha ignored" if alpha == "ignore" else "clear" if high == 0 else "alpha")
+    return alpha != "ignore"
 
 
 def _scaled(values: Deep, value_range: float | None, alpha: Alpha, notes: list[str]) -> NDArray[np.uint8]:
@@ -290,7 +298,7 @@ def _scaled(values: Deep, value_range: float | None, alpha: Alpha, notes: list[s
     # a transparent band has the file's own range, whatever that of the colours is
     band = Image.fromarray(to_bytes(values[:, :, -1], 1.0 if top == 1.0 else FULL_RANGE))
     colour = to_bytes(values[:, :, :-1] if values.shape[2] == 4 else values[:, :, 0], top)
-    if not _how_transparent(band, notes) or alpha == "ignore":
+    if not _is_laid_on(band, alpha, notes):
         return colour
     layered = Image.fromarray(colour).convert("RGBA")
     layered.putalpha(band)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convlift.data.formats import ppm_values
+from convlift.data.formats import Header, ppm_values
 from convlift.errors import UnreadableImage
 
 MOST = 2.0**32 - 1  # the largest value that is read
@@ -15,16 +15,28 @@ MOST = 2.0**32 - 1  # the largest value that is read
 Deep = NDArray[np.generic]
 
 
-def deep_values(image: Image.Image, content: bytes, is_deep_colour: bool) -> Deep | None:
+def deep_values(image: Image.Image, content: bytes, header: Header) -> Deep | None:
     """Values as the file has them, (H, W) or (H, W, 2, 3 or 4); None where it has no more than 8 bits.
 
-    image: opened and loaded; is_deep_colour: whether its header says more than 8 bits a value.
+    image: opened and loaded.
     """
     if image.format == "PPM":
         return _of_ppm(content)
     if image.mode.startswith("I") or image.mode == "F":
         return np.asarray(image)
-    return _of_colour(image, content) if is_deep_colour and image.mode in ("RGB", "RGBA", "LA") else None
+    if header.bits <= 8 or image.mode not in ("RGB", "RGBA", "LA"):
+        return None
+    return _of_colour(image, content)
+
+
+def float_values(content: bytes, header: Header) -> Deep | None:
+    """Values (H, W) or (H, W, 3) of a TIFF of floats that Pillow does not read: in colour, or of 64 bits."""
+    if header.bits not in (32, 64) or header.bands not in (1, 3):
+        return None
+    values = _by_opencv(content)
+    if values is None or values.dtype.kind != "f" or 0 in values.shape:
+        return None
+    return np.flip(values, axis=2) if values.ndim == 3 else values
 
 
 def _of_ppm(content: bytes) -> Deep | None:
@@ -44,9 +56,7 @@ def _of_ppm(content: bytes) -> Deep | None:
 
 def _of_colour(image: Image.Image, content: bytes) -> Deep | None:
     """Colour of 16 bits, of which Pillow keeps the upper 8; None where the two decoders do not agree on those."""
-    import cv2  # a second to import, and seldom needed
-
-    wide = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    wide = _by_opencv(content)
     if wide is None or wide.dtype != np.uint16 or wide.ndim != 3:
         return None
     bands = {"RGB": [2, 1, 0], "RGBA": [2, 1, 0, 3], "LA": [0, 3]}[image.mode]
@@ -54,6 +64,15 @@ def _of_colour(image: Image.Image, content: bytes) -> Deep | None:
         return None
     values = wide[:, :, bands]
     return values if np.array_equal(values // 256, np.asarray(image)) else None
+
+
+def _by_opencv(content: bytes) -> Deep | None:
+    """What OpenCV reads, bands in its order of blue, green, red, alpha; None where it reads nothing."""
+    import cv2  # a second to import, and seldom needed
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its warnings would go to the terminal
+    read: Deep | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return read
 
 
 def highest(values: Deep) -> float:
@@ -82,6 +101,7 @@ def range_of(highs: Iterable[float]) -> float | None:
 
 def to_bytes(values: Deep, value_range: float) -> NDArray[np.uint8]:
     """Values scaled so that `value_range` becomes 255; what lies above it is cut."""
-    if values.dtype.kind in "iu" and value_range == 255:
+    # int8 cannot be compared with 255
+    if values.dtype.kind in "iu" and values.dtype.itemsize > 1 and value_range == 255:
         return np.minimum(values, 255).astype(np.uint8)
     return np.rint(np.minimum(values.astype(np.float64) * (255 / value_range), 255)).astype(np.uint8)

@@ -34,16 +34,21 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 _PPM = re.compile(rb"P([56])" + rb"(?:\s|#[^\n]*\n)+([0-9]{1,9})" * 3 + rb"\s")
 # TIFF's tags, and the struct codes of the types that they may have
-_BITS, _BANDS = 258, 277
+_WIDTH, _HEIGHT, _BITS, _BANDS, _PLANES = 256, 257, 258, 277, 284
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
 @dataclass(frozen=True)
 class Header:
-    """bits: of one value; bands: values of one pixel; 8 and 3 where the header does not say otherwise."""
+    """bits: of one value; bands: values of one pixel; 8 and 3 where the header does not say otherwise.
+
+    Of a TIFF also: pixels in all; in_planes: whether the bands lie one after the other.
+    """
 
     bits: int = 8
     bands: int = 3
+    pixels: int = 0
+    in_planes: bool = False
 
 
 def sniff(content: bytes) -> str:
@@ -71,7 +76,8 @@ def read_header(content: bytes, kind: str) -> Header:
             tags = _tiff_tags(content)
         except (struct.error, OverflowError):  # directories that lie beyond the file's end
             return Header()
-        return Header(tags.get(_BITS, 1), tags.get(_BANDS, 1))
+        pixels = tags.get(_WIDTH, 0) * tags.get(_HEIGHT, 0)
+        return Header(tags.get(_BITS, 1), tags.get(_BANDS, 1), pixels, tags.get(_PLANES) == 2)
     if kind == "PPM" and (match := _PPM.match(content[:1024])):
         return Header(16 if int(match[4]) > 255 else 8, 3 if match[1] == b"6" else 1)
     return Header()

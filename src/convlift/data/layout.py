@@ -95,17 +95,16 @@ def read_layout(tree: Tree, layout: Layout) -> Reading:
     if layout == "class":
         return _classes(tree)
     if (parts := _find_parts(tree)) is not None:
-        return parts
+        trained = [branch.folder for branch in parts.branches if branch.split == "train"]
+        return replace(parts, findings=parts.findings + _nested(tree, trained))
     tops = folders(tree, tree.root)
     if layout == "folder/class":
         return _pooled(tree, tops)
-    if len(tops) < 2 or any(has_images(tree, top) for top in tops):
-        return _classes(tree)
-    if (inside := _parts_in_classes(tree, tops)) is not None:
-        return inside
-    _check_one_reading(tree, tops)
-    plain = _classes(tree)
-    return replace(plain, findings=_nested(tree, tops))
+    if len(tops) > 1 and not any(has_images(tree, top) for top in tops):
+        if (inside := _parts_in_classes(tree, tops)) is not None:
+            return inside
+        _check_one_reading(tree, tops)
+    return replace(_classes(tree), findings=_nested(tree, tops) if len(tops) > 1 else ())
 
 
 def _classes(tree: Tree) -> Reading:
@@ -275,15 +274,16 @@ def _check_one_reading(tree: Tree, tops: list[Path]) -> None:
     )
 
 
-def _nested(tree: Tree, tops: list[Path]) -> tuple[Finding, ...]:
-    """What is said where every class is made of further folders, which may be the classes that were meant."""
-    inner = [folders(tree, top) for top in tops]
-    if min(map(len, inner)) < 2:
+def _nested(tree: Tree, classes: Iterable[Path]) -> tuple[Finding, ...]:
+    """What is said where class folders are made of further folders, which may be the classes that were meant."""
+    inner = {each: folders(tree, each) for each in classes if not has_images(tree, each)}
+    made = {each: those for each, those in inner.items() if len(those) > 1}
+    if not made:
         return ()
-    items = tuple(key_of(tree, path) for those in inner for path in those)
+    items = tuple(key_of(tree, path) for those in made.values() for path in those)
     message = (
-        f"all images lie in folders below their class folders, such as {items[0]}; the first folder "
-        f"({_shown(top.name for top in tops)}) is read as the class."
+        f"all images of {_shown(each.name for each in made)} lie in folders below, such as {items[0]}; the first "
+        "folder is read as the class."
     )
     remedy = "If the second one is the class, say so with --layout folder/class; read several data sets one by one."
     return (Finding("nested", "warning", message, items, remedy),)

@@ -21,6 +21,7 @@ from typing import Any
 
 from convlift.execute.job import Ended, Job, Prepare, Run, Running, lost
 from convlift.execute.worker import Began, Broken, Message, Task
+from convlift.interrupt import STOPPING
 from convlift.ledger.records import Cause
 from convlift.outcome import EpochReport
 from convlift.resources import oom_kills
@@ -183,7 +184,7 @@ class ProcessExecutor:
         ours, theirs = Pipe()
         command = [sys.executable, "-P", "-m", "convlift.execute.worker"]
         # blocked until the worker ignores them: a Ctrl-C while it imports would end it with a traceback
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         output = self._log.open("ab") if self._log else None
         try:
             process = subprocess.Popen(

@@ -21,6 +21,7 @@ from typing import Any
 
 from convlift.errors import ConvliftError, DiskError
 from convlift.execute.job import Ended, Prepare, Run, attempt
+from convlift.interrupt import STOPPING
 from convlift.outcome import EpochReport
 
 
@@ -91,9 +92,9 @@ def _receive(connection: "Connection[Message, Any]", inbox: "SimpleQueue[bytes]"
 
 def _leave_signals_to_the_parent() -> None:
     # Ctrl-C and most supervisors signal the whole group, but only the parent knows whether a job may still end
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def _die_with(parent: int) -> None:

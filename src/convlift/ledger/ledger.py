@@ -5,19 +5,21 @@ Whatever is killed whenever: what was recorded stays recorded, and what had not 
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from convlift.data.atomic import sweep
-from convlift.errors import ConvliftError, LedgerError
+from convlift.errors import LedgerError
 from convlift.ledger import lock
 from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_of, worker_deaths
 from convlift.ledger.clock import SessionClock
 from convlift.ledger.database import Database, open_to_read, open_to_write
 from convlift.ledger.filesystem import refuse_remote
-from convlift.ledger.fingerprint import Identity, differences, to_json
+from convlift.ledger.fingerprint import Identity, to_json
+from convlift.ledger.identity import enter, identity_in
 from convlift.ledger.migrations import now
 from convlift.ledger.records import (
     CAMPAIGN_ENDED,
@@ -31,7 +33,7 @@ from convlift.ledger.records import (
     trial_record,
 )
 from convlift.outcome import NO_PROBABILITIES, Outcome, Status
-from convlift.recipe import Recipe, parse_recipe
+from convlift.recipe import Recipe
 
 LEDGER_FILE = "ledger.sqlite"
 UNSETTLED = "null"  # the value of a fact that is open again
@@ -58,7 +60,7 @@ def open_ledger(
         sweep(folder)
         database = open_to_write(folder / LEDGER_FILE)
         try:
-            _enter(database, identity)
+            enter(database, identity)
             session = SessionClock(database, heartbeat)
         except BaseException:
             database.close()
@@ -81,6 +83,20 @@ def read_ledger(folder: Path) -> "Ledger":
     if not path.is_file():
         raise LedgerError(f"{folder} holds no {LEDGER_FILE}; give the folder of a run.")
     return Ledger(open_to_read(path))
+
+
+@contextmanager
+def understood(ledger: "Ledger") -> Iterator[None]:
+    """Turn what breaks in the block, which only reads what a ledger says, into a LedgerError: somebody wrote nonsense
+    there, or another version of convlift something else."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise LedgerError(
+            f"what the ledger of {ledger.folder} says cannot be made sense of ({words}): it is damaged, or of another "
+            "version of convlift."
+        ) from error
 
 
 class Ledger:
@@ -241,14 +257,7 @@ class Ledger:
     @property
     def identity(self) -> Identity:
         """What the campaign compares: data, baseline, seed, metric, software."""
-        document = _stored_identity(self._database)
-        if document is None:
-            raise LedgerError(f"{self.folder} holds a campaign that never began; start it again.")
-        try:
-            baseline = parse_recipe(document.pop("baseline"), where=f"baseline of {self.folder}")
-            return Identity(baseline=baseline, **document)
-        except (KeyError, TypeError, ConvliftError) as error:
-            raise LedgerError(f"what campaign {self.folder} holds cannot be read ({error}).") from error
+        return identity_in(self._database)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -311,31 +320,3 @@ class Ledger:
 def _count(writer: sqlite3.Connection, trial: int, change: int, reason: str = "", cause: Cause = "itself") -> None:
     row = (trial, change, reason, cause, now())
     writer.execute("INSERT INTO claims (trial, change, reason, cause, at) VALUES (?, ?, ?, ?, ?)", row)
-
-
-def _enter(database: Database, identity: Identity) -> None:
-    document = identity.document()
-    stored = _stored_identity(database)
-    if stored is None:
-        with database.write() as writer:
-            writer.execute("INSERT INTO campaign VALUES (1, ?, ?)", (to_json(document), now()))
-        return
-    changes = differences(stored, document)
-    if changes:
-        raise LedgerError(
-            f"{database.path.parent} belongs to another campaign: {'; '.join(changes)}. Run the command that began "
-            "it, or name another folder with --out."
-        )
-
-
-def _stored_identity(database: Database) -> dict[str, Any] | None:
-    rows = database.rows("SELECT identity FROM campaign")
-    if not rows:
-        return None
-    try:
-        found = from_json(rows[0]["identity"])
-    except (ValueError, TypeError):
-        found = None
-    if not isinstance(found, dict):
-        raise LedgerError(f"what campaign {database.path.parent} holds cannot be read; see `convlift salvage`.")
-    return found

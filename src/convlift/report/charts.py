@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LEADING = 14  # pixels from line to line of a name
 NARROW = 500  # below this width, on phones, a name stands above its bar
 MATRIX_CLASSES = 30  # beyond, a confusion matrix is a grey square
 # marker, colour, fill: shape and fill repeat what the colour says (the page's legend names them)
@@ -246,19 +247,22 @@ def _named_rows(figure: "Figure", names: Sequence[tuple[str, str]], width: int) 
     panel.set_ylim(0.5 - len(names), 0.5)
     _only_vertical_grid(panel)
     for row, (name, colour) in enumerate(names):
-        panel.annotate(
-            _row_label(name, width),
-            (0, -row + 0.22 if narrow else -row),
-            (0 if narrow else -14, 0),
-            xycoords=panel.get_yaxis_transform(),
-            textcoords="offset points",
-            ha="left" if narrow else "right",
-            va="center",
-            color=colour,
-            multialignment="left" if narrow else "right",
-            # on phones names lie on the grid: a patch of paper keeps them readable
-            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1} if narrow else None,
-        )
+        lines = _row_label(name, width).split("\n")
+        for number, line in enumerate(lines):
+            # a line at a time: widths are those of the browser's font, which nobody knows here
+            below = LEADING * (number - (len(lines) - 1) / 2)
+            panel.annotate(
+                line,
+                (0, -row + 0.22 if narrow else -row),
+                (0 if narrow else -14, -below),
+                xycoords=panel.get_yaxis_transform(),
+                textcoords="offset points",
+                ha="left" if narrow else "right",
+                va="center",
+                color=colour,
+                # on phones names lie on the grid: a patch of paper keeps them readable
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1} if narrow else None,
+            )
     return panel, [-row - 0.22 if narrow else -float(row) for row in range(len(names))]
 
 
@@ -268,7 +272,7 @@ def _row_label(name: str, width: int) -> str:
 
 def _rows_size(names: Sequence[str], width: int) -> tuple[float, float]:
     """All rows are as high as the highest label asks for."""
-    more = 14 if any("\n" in _row_label(name, width) for name in names) else 0
+    more = LEADING if any("\n" in _row_label(name, width) for name in names) else 0
     return width, 32 + len(names) * ((40 if width < NARROW else 26) + more)
 
 

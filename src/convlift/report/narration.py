@@ -107,7 +107,7 @@ def story_of(ledger: Ledger) -> Story:
         environment=told["environment"],
         baseline_runs=counted[0],
         final_runs=counted[1],
-        probes=tuple(ledger.recall("baseline probes", [])),
+        baseline_diagnosis=tuple(ledger.recall("baseline diagnosis", [])),
     )
 
 

@@ -39,6 +39,7 @@ from convlift.report.thumbnails import thumbnail
 
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
 _SPLITS = (("train", "training"), ("validation", "validation"), ("test", "test"))
+_SHORT_NAME = 14  # letters: two columns of longer names leave no room beside the matrix
 _CLASS_ROWS, _PAIR_ROWS, _TRIAL_ROWS, _ITEM_ROWS, _IMAGES = 30, 10, 400, 20, 18
 
 
@@ -137,7 +138,11 @@ def model_parts(story: Story) -> dict[str, Any]:
     weakest_first = sorted(rows, key=lambda row: (math.isnan(row[2]), row[2]))
     return {
         "matrix": matrix,
-        "matrix_class": "beside" if number <= 6 else "" if number <= 12 else "large",
+        "matrix_class": "beside"
+        if number <= 6 and max(map(len, story.classes), default=0) <= _SHORT_NAME
+        else ""
+        if number <= 12
+        else "large",
         "pairs": _confused_pairs(story),
         "recalls": weakest_first[:_CLASS_ROWS],
         "baseline_recalls": any(math.isfinite(row[1]) for row in weakest_first),

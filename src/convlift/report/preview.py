@@ -24,7 +24,7 @@ class StartPreview:
 
     first_seconds, seconds: of its first training here, with the extraction of features, and of every further one;
     trainings: of it, that fit; searches: of them, beside pilots (runs of the baseline) and finals (of what ships); 0
-    where the budget buys no campaign.
+    where no search fits, and it would be trained alone.
     """
 
     name: str
@@ -45,7 +45,8 @@ class Preview:
     """counts: images of each split; images_per_class: classes by number of images, test aside; starts: the baseline
     first, which one a campaign takes is seen from its probes; detectable: what this test can prove, in words.
 
-    needed_seconds: the budget that a campaign from the quickest start needs; fewest: how many trainings that is.
+    needed_seconds: the least budget in which anything can be trained. trainings: how many were asked for instead of a
+    budget, which is infinite then; 0 for none.
     folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
     """
 
@@ -63,14 +64,14 @@ class Preview:
     budget_seconds: float
     workers: int
     needed_seconds: float
-    fewest: int
+    trainings: int = 0
     folds: int = 0
     fold_seconds: float = 0.0
 
     @property
     def is_possible(self) -> bool:
-        """Whether the budget buys a campaign from any start."""
-        return any(start.trainings for start in self.starts)
+        """Whether the budget has room for a training at all."""
+        return self.budget_seconds >= self.needed_seconds
 
 
 def document(plan: Preview) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def document(plan: Preview) -> dict[str, Any]:
         "channels": plan.channels,
         "findings": [asdict(finding) for finding in plan.findings],
         "metric": plan.metric,
-        "budget_seconds": plan.budget_seconds,
+        "budget_seconds": None if plan.trainings else plan.budget_seconds,
+        "trainings": plan.trainings,
         "workers": plan.workers,
         "folds": plan.folds,
         "fold_seconds": plan.fold_seconds,
@@ -126,19 +128,19 @@ def print_preview(plan: Preview, console: Console) -> None:
         console.print(Text(line))
     console.print()
     console.print(_starts(plan))
-    seconds = plan.fold_seconds if plan.folds else plan.budget_seconds
     console.print(
         Text(
             "A campaign trains the baseline, probes the other starting points, and starts from the best on validation. "
-            "Times are estimates from some steps on random images, mostly right within a factor of 2; the whole takes "
-            f"{duration(seconds)}, its budget, with {counted(plan.workers, 'worker')}."
+            f"Times are estimates from some steps on random images, mostly right within a factor of 2; {_length(plan)} "
+            f"with {counted(plan.workers, 'worker')}."
         )
     )
     if plan.folds:
         console.print(
             Text(
                 f"So goes each of {plan.folds} folds, whose campaigns start and choose for themselves; then what they "
-                f"agree on is trained on all images. All that takes {duration(plan.budget_seconds)}."
+                "agree on is trained on all images."
+                + ("" if plan.trainings else f" All that takes {duration(plan.budget_seconds)}.")
             )
         )
     console.print(Text(plan.detectable))
@@ -158,12 +160,18 @@ def print_preview(plan: Preview, console: Console) -> None:
         part = f" ({duration(plan.fold_seconds)} for each of {plan.folds} folds)" if plan.folds else ""
         console.print(
             Text(
-                f"\nThe budget, {duration(plan.budget_seconds)}{part}, is too short for a campaign from any of the "
-                f"starts: {plan.fewest} trainings, one after the other, must fit beside the probes. Allow about "
-                f"{duration(plan.needed_seconds)}.",
+                f"\nThe budget, {duration(plan.budget_seconds)}{part}, is too short to train anything. Allow about "
+                f"{duration(plan.needed_seconds)}, and more for a search.",
                 "bold red",
             )
         )
+
+
+def _length(plan: Preview) -> str:
+    if plan.trainings:
+        return f"each campaign has {counted(plan.trainings, 'training')}, however long they take,"
+    seconds = plan.fold_seconds if plan.folds else plan.budget_seconds
+    return f"the whole takes {duration(seconds)}, its budget,"
 
 
 def _data(plan: Preview) -> list[str]:
@@ -185,11 +193,11 @@ def _starts(plan: Preview) -> Table:
     table = _table(("starting point", "why", "a training", "budget buys", "changes"))
     for start in plan.starts:
         first = f" (first {duration(start.first_seconds)})" if start.first_seconds > 1.1 * start.seconds else ""
-        buys = f"{start.pilots} + {start.searches} + {start.finals} trainings" if start.trainings else "too little"
+        buys = f"{start.pilots} + {start.searches} + {start.finals} trainings"
         name = f"{start.name} ({plan.baseline_name})" if start is plan.starts[0] else start.name
         cells = name, start.reason, f"{duration(start.seconds)}{first}", buys, str(len(start.candidates))
         table.add_row(*(printable(cell) for cell in cells))
-    table.caption = "budget buys: runs of the baseline + of the search + of what ships"
+    table.caption = "budget buys: runs of the baseline + of the search + of what ships; without a search, of the start"
     table.caption_justify = "left"
     return table
 

@@ -190,10 +190,8 @@ def warnings_of(result: Result) -> tuple[str, ...]:
             "time. A gain over it is no gain over the whole baseline, and is not called proven."
         )
     if result.opened > 1:
-        found.append(
-            f"This sealed test was opened {result.opened} times, this campaign included: whoever keeps the best of "
-            "several results is flattered by chance."
-        )
+        times = "twice" if result.opened == 2 else f"{result.opened} times"
+        found.append(f"This sealed test was opened {times}, this campaign included; a note says what that means.")
     found += [said for said in (never_predicted(result), flattered(result)) if said]
     return tuple(found)
 
@@ -240,8 +238,11 @@ def never_tried(result: Result) -> str:
     number = sum(not was_tried(verdict) for verdict in result.verdicts)
     if not number:
         return ""
-    be = "was" if number == 1 else "were"
-    return f"{counted(number, 'more change')} {be} on the list, but no trial had {'it' if number == 1 else 'them'} on."
+    them = "it" if number == 1 else "them"
+    return (
+        f"{counted(number, 'change')} of the list {'was' if number == 1 else 'were'} never switched on: nothing is "
+        f"known of {them}."
+    )
 
 
 def was_tried(verdict: Verdict) -> bool:

@@ -94,8 +94,8 @@ class Story:
     name -> images per class (K,), in the order shown. minimum_detectable_points: the smallest gain that this test
     can be expected to prove. folds: of a nested cross-validation, else empty; then `trials` are those of all folds,
     and the last is what ships. environment: what a rerun needs (versions, machine, threads, seed), in the order
-    shown. baseline_runs, final_runs: how many runs were judged, 0 where nobody wrote it down. probes: what trying
-    the baseline without one of its own levers showed, in sentences.
+    shown. baseline_runs, final_runs: how many runs were judged, 0 where nobody wrote it down. baseline_diagnosis:
+    what the baseline's own first training showed, in sentences.
     """
 
     shipped_recipe: str
@@ -117,4 +117,4 @@ class Story:
     environment: dict[str, str] = field(default_factory=dict)
     baseline_runs: int = 0
     final_runs: int = 0
-    probes: tuple[str, ...] = ()
+    baseline_diagnosis: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from convlift.evidence.metrics import title_of
 from convlift.outcome import ClassScore, Estimate, Finding, Outcome
 from convlift.recipe import Recipe
 from convlift.report.document import SCHEMA_VERSION
-from convlift.report.findings import findings_in_words
+from convlift.report.findings import findings_in_words, write_findings
 from convlift.report.narration import hard_images
 from convlift.report.page import model_parts, templates
 from convlift.report.sentences import counted, duration, printable, unpredicted
@@ -25,6 +26,8 @@ from convlift.report.terminal import print_places
 from convlift.study.accusations import Accusation, accuse
 from convlift.study.diagnose import diagnose
 from convlift.study.facts import facts_of
+
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,16 @@ def render_training(story: TrainingStory) -> str:
         )
     )
     return printable(page)
+
+
+def write_training(story: TrainingStory) -> Path:
+    """Write the page, and what the audit found, into the run folder; the path of the page. Raises OSError."""
+    run = Path(story.run)
+    write_findings(run, story.findings)
+    path, beside = run / REPORT, run / f".{REPORT}.part"
+    beside.write_text(render_training(story), encoding="utf-8")
+    os.replace(beside, path)
+    return path
 
 
 def print_training(story: TrainingStory, console: Console) -> None:

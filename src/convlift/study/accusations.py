@@ -72,8 +72,14 @@ def accuse(outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts:
 def confirmed(accusation: Accusation, score_with: float, score_without: float, standard_error: float) -> str | None:
     """The finding in one sentence, where undoing the lever helps; None where it does not, or not for certain.
 
-    Scores in [0, 1], 1 at best, of one training each; standard_error: of their difference.
+    Scores in [0, 1], 1 at best, of one training each; standard_error: of their difference. score_with: NaN where that
+    training diverged; the other is then finding enough.
     """
+    if math.isnan(score_with) and math.isfinite(score_without):
+        return (
+            f"Your recipe is {accusation.fault}: {accusation.with_it} nothing is learned, "
+            f"{accusation.without_it} it scores {score_without:.3f} on the validation images."
+        )
     gain = score_without - score_with
     if not gain > max(WORTH_SAYING, CERTAIN * standard_error):
         return None

@@ -1,0 +1,51 @@
+"""Whose campaign a ledger holds: written down once, and asked for by everybody who goes on with it."""
+
+from typing import Any
+
+from convlift.errors import ConvliftError, LedgerError
+from convlift.ledger.database import Database
+from convlift.ledger.fingerprint import Identity, differences, to_json
+from convlift.ledger.migrations import now
+from convlift.ledger.records import from_json
+from convlift.recipe import parse_recipe
+
+
+def enter(database: Database, identity: Identity) -> None:
+    """Begin the campaign in the ledger, or make sure that it is this one. Raises LedgerError with the differences."""
+    document = identity.document()
+    stored = _stored_identity(database)
+    if stored is None:
+        with database.write() as writer:
+            writer.execute("INSERT INTO campaign VALUES (1, ?, ?)", (to_json(document), now()))
+        return
+    changes = differences(stored, document)
+    if changes:
+        raise LedgerError(
+            f"{database.path.parent} belongs to another campaign: {'; '.join(changes)}. Run the command that began "
+            "it, or name another folder with --out."
+        )
+
+
+def _stored_identity(database: Database) -> dict[str, Any] | None:
+    rows = database.rows("SELECT identity FROM campaign")
+    if not rows:
+        return None
+    try:
+        found = from_json(rows[0]["identity"])
+    except (ValueError, TypeError):
+        found = None
+    if not isinstance(found, dict):
+        raise LedgerError(f"what campaign {database.path.parent} holds cannot be read; see `convlift salvage`.")
+    return found
+
+
+def identity_in(database: Database) -> Identity:
+    """The identity of the ledger's campaign. Raises LedgerError where it never began or cannot be read."""
+    folder, document = database.path.parent, _stored_identity(database)
+    if document is None:
+        raise LedgerError(f"{folder} holds a campaign that never began; start it again.")
+    try:
+        baseline = parse_recipe(document.pop("baseline"), where=f"baseline of {folder}")
+        return Identity(baseline=baseline, **document)
+    except (KeyError, TypeError, ConvliftError) as error:
+        raise LedgerError(f"what campaign {folder} holds cannot be read ({error}).") from error

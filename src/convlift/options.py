@@ -1,0 +1,60 @@
+"""The options that several commands share, each with its help text."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Data = Annotated[
+    str,
+    typer.Argument(help="Folder of class folders, folder with train/ and test/, .npz file, digits or fashion-mnist."),
+]
+Root = Annotated[Path | None, typer.Option(help="Where the files of a named data set lie.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training, of the search.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Backbone = Annotated[str | None, typer.Option(help="timm name of a pretrained network, such as resnet50.")]
+Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors, .pt, .pth).")]
+MetricName = Annotated[
+    Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"],
+    typer.Option("--metric", help="Score to be raised and judged."),
+]
+GroupFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="Which images belong together (patient, camera, day): FILE.csv:COLUMN, or a regular expression on the "
+        "path with one capture group. No split cuts a group."
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")]
+
+Trainings = Annotated[
+    int | None,
+    typer.Option(
+        help="Instead of a budget: so many trainings of baseline, search and shipped recipe, at least 4, however long "
+        "they take. The result is the same on every machine, busy or idle."
+    ),
+]
+
+LayoutName = Annotated[
+    Literal["auto", "class", "folder/class"],
+    typer.Option("--layout", help="Which folders are the classes, where a folder can be read in two ways."),
+]
+AlphaName = Annotated[
+    Literal["white", "black", "ignore"],
+    typer.Option("--alpha", help="What transparent pixels are laid on, or whether transparency is ignored."),
+]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links that lead out of the folder.")]
+
+
+def with_folds(arguments: list[str]) -> list[str]:
+    """The arguments with the usual number of folds after a bare --cv; typer knows no option that may go without one."""
+    found = list(arguments)
+    if "--cv" in found:
+        from convlift.evidence.plan import USUAL_FOLDS
+
+        after = found.index("--cv") + 1
+        if not found[after : after + 1] or not found[after].isdigit():
+            found.insert(after, str(USUAL_FOLDS))
+    return found
