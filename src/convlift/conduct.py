@@ -43,8 +43,8 @@ LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
 # what a campaign decides on its way, and decides anew where it ended with its test sealed and is given more time
 SETTLED = (
     "first probes", "probes", "pilots beside probes", "start", "division", "priors", "diagnosis", "candidates", "why",
-    "left out", "guard", "accused", "baseline probes", "scouted", "agreement", "revision", "freeze", "shipment",
-    "story", "result",
+    "left out", "guard", "accused", "baseline probes", "baseline diagnosis", "scouted", "agreement", "revision",
+    "freeze", "shipment", "story", "result",
 )  # fmt: skip
 STARTUP_SECONDS = 30.0  # a process that is older did something else before: a notebook, a server
 
@@ -244,7 +244,8 @@ def _moment(study: Study, desk: Desk, epoch: EpochReport | None) -> Moment:
     started = desk.ledger.recall("start")
 
     def best(records: Iterable[TrialRecord]) -> float | None:
-        scores = [study.score_points(record) / 100.0 for record in records]
+        # what was stopped before its first epoch has nothing but guesses
+        scores = [study.score_points(r) / 100.0 for r in records if r.outcome is not None and r.outcome.curve]
         return max((score for score in scores if not math.isnan(score)), default=None)
 
     of_the_start = [r for r in ended if started and r.fingerprint == started[1] and r.role != "pilot"]

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ from convlift.ledger.records import TrialRecord
 from convlift.outcome import Estimate, Result
 from convlift.recipe import Recipe
 from convlift.report.findings import write_findings
-from convlift.report.narration import environment, plain, result_of, story_of, tell
+from convlift.report.narration import class_scores, environment, plain, result_of, story_of, tell
 from convlift.report.page import render
-from convlift.report.sentences import found_in_words
+from convlift.report.sentences import found_in_words, shipped_network, warnings_of
 
 REPORT = "report.html"
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
@@ -147,9 +147,7 @@ def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None
 def hand_over(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> None:
     """Write the model that ships, the result and the story into the ledger, and the report."""
     judged, test_labels = (opened.judged, opened.test_labels) if opened else (None, None)
-    result = result_from(study, desk, dataset, shipment, opened)
     network, ledger = shipment.network, desk.ledger
-    write_model(ledger.folder, desk.weights_of(network), network.recipe, dataset, scores_of(result))
     more: dict[str, Any] = {
         "start_recipe": shipment.frozen.start.recipe.to_yaml(),
         "minimum_detectable_points": power_of(study, judged).points if judged else 0.0,
@@ -157,7 +155,10 @@ def hand_over(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, op
     }
     shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
     # a kill between the two leaves a story alone, and the next process may have other workers to tell of
-    ledger.record("story", tell(ledger, shown, dataset, test_labels, more), replace=True)
+    told = tell(ledger, shown, dataset, test_labels, more) | ({"runs": list(judged.arms)} if judged else {})
+    ledger.record("story", told, replace=True)
+    result = replace(result_from(study, desk, dataset, shipment, opened), classes=class_scores(told))
+    write_model(ledger.folder, desk.weights_of(network), network.recipe, dataset, scores_of(result))
     if judged is not None:
         ledger.record("search seed variance", judged.search_seed_variance, replace=True)
     ledger.record("result", plain(result), replace=True)
@@ -247,10 +248,12 @@ def write_report(ledger: Ledger) -> Path:
 def scores_of(result: Result) -> dict[str, Any]:
     """The figures of the model card."""
     title = title_of(result.metric)
+    more = {"note": shipped_network(result)} if shipped_network(result) else {}
+    more |= {f"warning {number}": said for number, said in enumerate(warnings_of(result), 1)}
     if not result.judged or result.baseline is None or result.gain_points is None:
         images = f"{result.counts['validation']} validation images, by which it was chosen"
         said = {f"{title} on {images}": in_words(result.final), "not judged": result.why}
-        return said | ({f"{title} of the baseline there": in_words(result.baseline)} if result.baseline else {})
+        return said | ({f"{title} of the baseline there": in_words(result.baseline)} if result.baseline else {}) | more
     gain = result.gain_points
     said = {
         f"{title} on {result.counts['test']} sealed test images": in_words(result.final),
@@ -258,7 +261,7 @@ def scores_of(result: Result) -> dict[str, Any]:
         "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f}), "
         f"{found_in_words(result)}",
     }
-    return said | ({"the baseline had only": result.shortened} if result.shortened else {})
+    return said | more
 
 
 def in_words(estimate: Estimate) -> str:

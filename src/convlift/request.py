@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from convlift.campaign.study import Study
 from convlift.data.choices import USUAL, Choices
 from convlift.data.dataset import Dataset
@@ -20,7 +18,7 @@ from convlift.recipe import Recipe
 from convlift.recipes import recipe_from
 from convlift.study.budget import Forward
 from convlift.study.candidates import Candidate
-from convlift.study.intervention import Facts
+from convlift.study.facts import facts_of
 from convlift.study.pace import Pace
 from convlift.study.priors import Expectations, document, load_expectations
 from convlift.study.starting_points import starting_points
@@ -75,18 +73,7 @@ def check_request(request: Request) -> None:
 
 def study_of(request: Request, dataset: Dataset) -> Study:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
-    labels, splits, store = dataset.labels, dataset.splits, dataset.store
-    per_class = np.bincount(labels[splits.train], minlength=len(dataset.classes))
-    sides = np.sort(store.shapes[:, :2], axis=1)
-    facts = Facts(
-        training_images=len(splits.train),
-        classes=len(dataset.classes),
-        channels=3 if dataset.channels == 3 else 1,
-        native_resolution=store.native_resolution,
-        imbalance=float(per_class.max() / max(1, per_class.min())),
-        aspect=float(np.median(sides[:, 1] / sides[:, 0])),
-        class_names=dataset.classes,
-    )
+    labels, splits, store, facts = dataset.labels, dataset.splits, dataset.store, facts_of(dataset)
     if request.backbone or request.weights:
         _check_backbone(request.backbone, request.weights)
     baseline = recipe_from(request.current).at(store.native_resolution)

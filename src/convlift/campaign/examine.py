@@ -6,13 +6,16 @@ Its trial is no evidence for anything that ships. Somebody asked how their recip
 
 from typing import Any
 
+import numpy as np
+
 from convlift.campaign.study import Study
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, TrialRecord
 from convlift.study.accusations import Accusation, accuse, confirmed, difference_error
+from convlift.study.diagnose import diagnose
 
-FACT = "baseline probes"
-MOST_OF_BUDGET = 0.06  # of the worker-seconds that are left: what undoing the accused lever may take
+FACT, DIAGNOSIS = "baseline probes", "baseline diagnosis"
+MOST_OF_BUDGET = 0.12  # of the worker-seconds that are left: what undoing the accused lever may take
 
 
 def probe_of_the_baseline(study: Study, desk: Desk) -> list[Plan]:
@@ -42,6 +45,8 @@ def examine_baseline(study: Study, desk: Desk) -> None:
     if first is not None and first.outcome is not None and study.pool is None:
         for accusation in accuse(first.outcome, study.validation_labels, study.baseline, study.facts)[:1]:
             said = _found(study, first, accusation, _undone(desk, accusation))
+        found = diagnose(first.outcome, study.validation_labels, study.baseline, study.facts)
+        desk.ledger.record(DIAGNOSIS, [each.sentence for each in found])
     desk.ledger.record(FACT, said)
 
 
@@ -56,10 +61,13 @@ def _found(study: Study, first: TrialRecord, accusation: Accusation, undone: Tri
         return [accusation.suspicion]
     scores = []
     for record in (first, undone):
-        if record.outcome is None or not len(record.outcome.validation_probabilities):
-            return [accusation.suspicion]
-        scores.append(study.image_points(record.outcome.validation_probabilities) / 100.0)
+        assert record.outcome is not None, "both have ended"
+        said = record.outcome.validation_probabilities
+        scores.append(study.image_points(said) / 100.0 if len(said) else np.array([np.nan]))
     before, after = scores
+    if np.isnan(before).any():  # it diverged
+        sentence = confirmed(accusation, float("nan"), float(after.mean()), 0.0)
+        return [sentence] if sentence else [accusation.suspicion]
     sentence = confirmed(accusation, float(before.mean()), float(after.mean()), difference_error(before, after))
     return [sentence] if sentence else []
 
