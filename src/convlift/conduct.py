@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from convlift.handover import REPORT, Opened, hand_over, keep_best, write_report
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.openings import register_opening
 from convlift.ledger.records import TrialRecord
-from convlift.outcome import Result
+from convlift.outcome import EpochReport, Result
 from convlift.progress import Progress
 from convlift.reading import open_data
 from convlift.report.live import Moment, Opening, first_words, live_line
@@ -37,6 +38,7 @@ from convlift.study.budget import format_duration
 from convlift.training import refuse_training
 from convlift.trial.job import prepare, run_job
 
+SHOWN_EVERY = 1.0  # seconds
 LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
 # what a campaign decides on its way, and decides anew where it ended with its test sealed and is given more time
 SETTLED = (
@@ -125,12 +127,14 @@ def check_measure(folder: Path, earlier: Mapping[str, Any], request: Request) ->
 
 def _goes_on(result: Result, earlier: Mapping[str, Any], request: Request) -> bool:
     """Whether a campaign that ended with its test still sealed is given more time."""
-    return not result.judged and not request.trainings and request.budget_seconds > earlier["budget_seconds"]
+    return (
+        not result.judged and not request.trainings and request.budget_seconds > (earlier.get("budget_seconds") or 0.0)
+    )
 
 
 def unused_in_words(result: Result, earlier: Mapping[str, Any], request: Request) -> str:
     """Why a longer budget changes nothing; "" where none was given."""
-    if request.trainings or not result.judged or request.budget_seconds <= earlier["budget_seconds"]:
+    if request.trainings or not result.judged or request.budget_seconds <= (earlier.get("budget_seconds") or 0.0):
         return ""
     return (
         "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its "
@@ -165,7 +169,7 @@ def _run(
         progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)) + _advice(dataset))
     log = ledger.folder / "workers.log"
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
-        desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=partial(_show, study, progress))
+        desk = Desk(ledger, executor, request.budget_seconds, stop=stop, watch=Shown(study, progress))
         progress.show("loading")
         if not ledger.trials() and not has_plenty(ledger.folder, request.cache):
             needed = footprint_of(study, len(dataset.labels), dataset.channels)
@@ -212,17 +216,29 @@ def _left(study: Study, desk: Desk, dataset: Dataset, interrupted: Interrupted) 
     )
 
 
-def _show(study: Study, progress: Progress, desk: Desk) -> None:
-    """One line: what runs now, how far it is, how much is left; every epoch goes into the log."""
-    for job, epoch in desk.heard:
-        progress.log(
-            f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
-            f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
-        )
-    progress.show(live_line(_moment(study, desk)))
+@dataclass
+class Shown:
+    """Called at every poll. One line, every second: what runs now, how far it is, how much is left; every epoch goes
+    into the log."""
+
+    study: Study
+    progress: Progress
+    _next: float = 0.0
+    _epoch: EpochReport | None = None
+
+    def __call__(self, desk: Desk) -> None:
+        for job, epoch in desk.heard:
+            self._epoch = epoch
+            self.progress.log(
+                f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
+                f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
+            )
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + SHOWN_EVERY
+            self.progress.show(live_line(_moment(self.study, desk, self._epoch)))
 
 
-def _moment(study: Study, desk: Desk) -> Moment:
+def _moment(study: Study, desk: Desk, epoch: EpochReport | None) -> Moment:
     trials = desk.ledger.trials()
     ended = [record for record in trials if record.outcome is not None]
     started = desk.ledger.recall("start")
@@ -238,7 +254,7 @@ def _moment(study: Study, desk: Desk) -> Moment:
         running=desk.running,
         ended=len(ended),
         trying=running[-1].names if running and running[-1].role in ("search", "probe") else (),
-        epoch=desk.heard[-1][1] if desk.heard else None,
+        epoch=epoch if desk.running else None,
         metric=study.metric.title,
         baseline=best(r for r in ended if r.role == "pilot"),
         start_name=started[0] if started and started[0] != BASELINE else "",

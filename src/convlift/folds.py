@@ -31,7 +31,7 @@ from convlift.handover import REPORT, write_report
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import TrialRecord
-from convlift.nesting import Shipped, hand_over
+from convlift.nesting import Shipped, hand_over, has_ended
 from convlift.outcome import Result
 from convlift.progress import Progress, clock_text
 from convlift.reading import read_images
@@ -275,11 +275,6 @@ def _finished(folder: Path) -> bool:
             return ledger.recall("result") is not None and has_ended(result_of(ledger))
     except LedgerError:
         return False
-
-
-def has_ended(result: Result) -> bool:
-    """Whether a fold is done: judged, or with its baseline as what ships; one that lacked time goes on."""
-    return result.judged or result.ships == "baseline"
 
 
 def _choice(nest: Nest, number: int) -> Choice:

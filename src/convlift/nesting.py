@@ -60,6 +60,11 @@ class FinishedFold:
     cut_short: bool
 
 
+def has_ended(result: Result) -> bool:
+    """Whether a fold is done: judged, or with its baseline as what ships; one that lacked time goes on."""
+    return result.judged or result.ships == "baseline"
+
+
 def read_fold(end: End) -> FinishedFold:
     """A finished fold from its run folder. A fold in which the baseline ships gains nothing: its runs stand on both
     sides. Raises LedgerError where either side has no run."""

@@ -94,7 +94,9 @@ def test_the_products_own_list(trainings: int) -> None:
     assert gains(ours, play(ours, np.random.default_rng(9)).shipped).mean() >= 1.1 * gains(naive, kept).mean()
 
 
-def test_asking_the_test_about_what_ships_keeps_false_claims_rare() -> None:
-    """Antagonism, 28 trainings, 400 images: any false claim in 5% of 100 campaigns at most."""
-    found = rates(Arms(kind="antagonism", searched=26, finals=2), 100, 10)
+@pytest.mark.parametrize("kind", ["antagonism", "harsh"])
+def test_asking_the_test_about_what_ships_keeps_false_claims_rare(kind: str) -> None:
+    """32 trainings, 400 images: any false claim in 5% of 100 campaigns at most (.28 where most changes harm, with the
+    usual size of effects in what leaks)."""
+    found = rates(Arms(kind=kind, searched=30, finals=2, K=40), 100, 10)
     assert found.any_false * 100 <= most(100, 0.05)

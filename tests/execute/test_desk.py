@@ -267,7 +267,7 @@ def test_a_slower_machine_shows_in_the_epochs_of_what_runs(ledger: Ledger) -> No
     desk.collect()
     assert desk.heard == ((job, epoch_of(0)),)
     assert desk.slowdown(lambda record: 1e-9) == 1.0  # a tenth says too little
-    executor.told = [(job, epoch_of(4))]
+    executor.told = [(job, epoch_of(5))]
     desk.collect()
     assert desk.slowdown(lambda record: 1e-9) > 1.0
     assert desk.slowdown(lambda record: HOUR) == 1.0  # quicker than predicted is no slowdown

@@ -24,7 +24,8 @@ from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import Plan, Role
 from convlift.outcome import NO_PROBABILITIES, EpochReport, Estimate, Outcome, Result
 from convlift.recipe import Recipe
-from convlift.report.narration import HARD_IMAGES, environment, plain, result_of, story_of, tell
+from convlift.report.hard_images import HARD_IMAGES
+from convlift.report.narration import environment, plain, result_of, story_of, tell
 
 N, CLASSES = 60, 3
 SHIPPED = Recipe().edit(training={"label_smoothing": 0.1}, data={"resolution": 8})

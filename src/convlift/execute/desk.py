@@ -12,7 +12,7 @@ from convlift.ledger.records import Plan, Role, TrialRecord
 from convlift.outcome import EpochReport
 
 WEIGHTS = "trials"  # folder of the trials' weights, inside the run folder
-LEAST_DONE = 0.2  # of a trial's epochs, before they tell how fast it is
+LEAST_DONE = 0.5  # of a trial's epochs, before they tell how fast it is: at first the start of it counts too much
 POLL_SECONDS = 0.25  # how long a request to stop can wait
 GRACE_SECONDS, GRACE_SHARE = 15.0, 0.05  # and of the budget: a trial this late does not stop by itself any more
 

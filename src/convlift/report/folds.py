@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
 from convlift.ledger.ledger import read_ledger
-from convlift.report.narration import HARD_IMAGES, result_of, story_of, tell
+from convlift.report.hard_images import HARD_IMAGES
+from convlift.report.narration import result_of, story_of, tell
 
 End = tuple[Path, Dataset, NDArray[np.int64]]
 

@@ -1,7 +1,6 @@
 """From a judged campaign to its story, and from the ledger back to the page."""
 
 import base64
-import io
 import json
 import math
 import platform
@@ -31,10 +30,9 @@ from convlift.outcome import (
     Verdict,
 )
 from convlift.recipe import Recipe, parse_recipe
+from convlift.report.hard_images import hard_images
 from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
 from convlift.study.differences import differences
-
-HARD_IMAGES = 12
 
 Labels = NDArray[np.int64]
 Facts = dict[str, Any]  # plain data for the ledger
@@ -292,29 +290,3 @@ def _hard_images(record: LedgerRecord, dataset: Dataset, seen: Seen) -> list[Fac
     """The images that the shipped network gets wrong and is surest about."""
     said = seen.of(record)
     return hard_images(said, dataset, seen.indices, seen.labels) if len(said) == len(seen.labels) else []
-
-
-def hard_images(said: NDArray[np.float32], dataset: Dataset, indices: NDArray[np.int64], labels: Labels) -> list[Facts]:
-    """The images that are taken for what they are not with the most confidence, as plain data.
-
-    said (n, K): probabilities for the images at `indices` (n,), whose labels (n,) are given.
-    """
-    from PIL import Image
-
-    sure = np.where(said.argmax(axis=1) == labels, -1.0, said.max(axis=1))
-    found = []
-    for row in np.argsort(-sure, kind="stable")[:HARD_IMAGES]:
-        if sure[row] < 0:
-            break
-        pixels = dataset.store.image(int(indices[row]))
-        buffer = io.BytesIO()
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
-        found.append(
-            {
-                "png": base64.b64encode(buffer.getvalue()).decode(),
-                "true_class": dataset.classes[labels[row]],
-                "predicted_class": dataset.classes[int(said[row].argmax())],
-                "confidence": float(sure[row]),
-            }
-        )
-    return found

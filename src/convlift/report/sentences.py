@@ -239,10 +239,8 @@ def never_tried(result: Result) -> str:
     if not number:
         return ""
     them = "it" if number == 1 else "them"
-    return (
-        f"{counted(number, 'change')} of the list {'was' if number == 1 else 'were'} never switched on: nothing is "
-        f"known of {them}."
-    )
+    listed = f"{counted(number, 'change')} of the list {'was' if number == 1 else 'were'}"
+    return f"{listed} never switched on: nothing is known of {them}."
 
 
 def was_tried(verdict: Verdict) -> bool:

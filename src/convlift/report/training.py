@@ -18,7 +18,7 @@ from convlift.outcome import ClassScore, Estimate, Finding, Outcome
 from convlift.recipe import Recipe
 from convlift.report.document import SCHEMA_VERSION
 from convlift.report.findings import findings_in_words, write_findings
-from convlift.report.narration import hard_images
+from convlift.report.hard_images import hard_images
 from convlift.report.page import model_parts, templates
 from convlift.report.sentences import counted, duration, printable, unpredicted
 from convlift.report.story import HardImage, Story
