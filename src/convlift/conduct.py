@@ -186,7 +186,7 @@ def _run(
     progress.show("opening the sealed test")
     ledger.open_test()
     openings = None
-    if request.fold is None:
+    if request.fold is None and request.pool is None:  # folds are registered together, an A/A test looks for nothing
         openings = register_opening(ledger, request.cache, dataset.name, dataset.store.hashes[dataset.splits.test])
     test_labels = sealed.open()
     judged = judge_campaign(study, desk, shipment.frozen, test_labels, after=shipment.after, ships=shipment.network)

@@ -18,10 +18,12 @@ from convlift.evidence.images import Groups
 from convlift.evidence.metrics import Metric
 from convlift.evidence.nested import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
 from convlift.evidence.plan import Power, detectable_in_words
+from convlift.evidence.reuse import flattery
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.execute.desk import WEIGHTS
 from convlift.handover import groups_in_words, in_words, metric_in_words, write_model, write_report
 from convlift.ledger.ledger import Ledger, read_ledger
+from convlift.ledger.openings import opened_in_words, register_opening
 from convlift.ledger.records import TrialRecord
 from convlift.outcome import Result
 from convlift.report.folds import tell_folds
@@ -151,6 +153,8 @@ def _result(
     weights = [len(fold.labels) for fold in folds]
     optimism = np.average([fold.result.optimism_points for fold in folds], weights=weights)
     notes = _folds_in_words(whole, folds)
+    openings = register_opening(ledger, shipped.request.cache, whole.name, whole.store.hashes)
+    notes += opened_in_words(openings, flattery(judged.final, openings.number))
     short = next((fold.result.shortened for fold in folds if fold.result.shortened), "")
     if not shipped.agreed:
         notes.append(
@@ -185,7 +189,7 @@ def _result(
         notes=tuple(notes),
         counts={"train": len(whole.splits.train), "validation": len(whole.splits.validation), "test": images},
         folds=len(folds),
-        opened=max(fold.result.opened for fold in folds),
+        opened=openings.number,
     )
 
 
