@@ -221,8 +221,10 @@ def _validating(
         rng = np.random.default_rng([seed, _STREAM, *draw.encode()])
         validation, train = deal_groups(store, inside, (share,), rng, groups[inside])
         return validation, train
-    hashes, units = np.unique(store.hashes[inside], return_inverse=True)
-    owners = duplicate_groups(store.hashes[inside], store.labels[inside])[1]
+    everywhere, all_units = np.unique(store.hashes, return_inverse=True)
+    here, units = np.unique(all_units[inside], return_inverse=True)
+    # whose a disputed image is follows from all images: from a part of them it could be another class's than before
+    hashes, owners = everywhere[here], duplicate_groups(store.hashes, store.labels)[1][here]
     place, sizes, is_drawn = _places(hashes.tolist(), seed, draw), np.bincount(units), np.zeros(len(hashes), bool)
     for label in np.unique(owners):
         members = np.flatnonzero(owners == label)

@@ -125,7 +125,7 @@ def _in_words(path: Path) -> Iterator[None]:
             f"{path} cannot be used ({error}); check the disk's free space and the file's permissions, "
             "then run the same command again."
         ) from error
-    except (sqlite3.DatabaseError, MemoryError) as error:
+    except (sqlite3.DatabaseError, MemoryError, UnicodeDecodeError) as error:
         raise _damaged(path, str(error) or "a value larger than any") from error
 
 

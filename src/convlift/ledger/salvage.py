@@ -108,7 +108,7 @@ def _is_table(connection: sqlite3.Connection, name: str) -> bool:
     """Whether it is one, and no view of somebody else's, which might never end."""
     try:
         found = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (name,)).fetchall()
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be said
         return False
     return [row["type"] for row in found] == ["table"]
 
@@ -120,7 +120,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Row | None]:
         number += 1
         try:
             row = connection.execute(f"SELECT rowid, * FROM {table} WHERE rowid = ?", (number,)).fetchone()
-        except (sqlite3.DatabaseError, MemoryError):
+        except (sqlite3.DatabaseError, MemoryError, UnicodeDecodeError):
             misses += 1
             if last is not None:
                 yield None
@@ -138,7 +138,7 @@ def _last(connection: sqlite3.Connection, table: str) -> int | None:
     """The largest row number; None where even that cannot be read."""
     try:
         found = connection.execute(f"SELECT MAX(rowid) FROM {table}").fetchone()[0]
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be said
         return None
     return min(int(found or 0), 10_000_000) if isinstance(found, int | None) else None
 
@@ -150,7 +150,7 @@ def _lost_facts(connection: sqlite3.Connection, whole: list[Row]) -> list[str]:
         return []
     try:
         found = connection.execute("SELECT key, version FROM facts INDEXED BY sqlite_autoindex_facts_1").fetchall()
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be said
         return []
     return [f"the fact '{row['key']}'" for row in found if (row["key"], row["version"]) not in known]
 
@@ -190,7 +190,7 @@ def _keep_trial(database: Database, row: Row, claims: list[Row]) -> bool:
             for claim in [claim for claim in claims if claim["reason"]]:
                 _insert(database, "claims", {name: claim[name] for name in claim if name != "id"})
             trial_record(database.rows(SELECT_TRIAL, row["id"])[0])
-    except (LedgerError, sqlite3.Error, KeyError):
+    except (LedgerError, sqlite3.Error, KeyError, UnicodeDecodeError):
         return False
     return True
 
@@ -200,7 +200,7 @@ def _keep_outcome(database: Database, row: Row) -> bool:
         with database.write():
             _insert(database, "outcomes", row)
             trial_record(database.rows(SELECT_TRIAL, row["trial"])[0])
-    except (LedgerError, sqlite3.Error):
+    except (LedgerError, sqlite3.Error, UnicodeDecodeError):
         return False
     return True
 
