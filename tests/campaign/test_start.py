@@ -1,18 +1,20 @@
 """Which network the search starts from, and how the time is divided: probes, their failures, too little time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up import BASELINE, FACTS, World, desk_in, diverges, outline, residual, study_of
+from made_up import BASELINE, FACTS, HOUR, World, desk_in, diverges, forward, outline, residual, study_of
 
 from convlift.campaign.allocate import divide
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.start import choose_start
-from convlift.errors import DataError, LedgerError
+from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.job import Job
 from convlift.recipe import Recipe
 from convlift.recipes import built_in
+from convlift.study.pace import Pace
 from convlift.study.starting_points import StartingPoint, starting_points
 
 STARTS = starting_points(FACTS)
@@ -116,6 +118,23 @@ def test_however_short_the_time_there_is_a_network(tmp_path: Path, hours: float,
         assert desk.running == 0
         assert all(trial.outcome is not None for trial in desk.ledger.trials())
     assert shipment.judged or shipment.why
+
+
+def test_what_too_little_time_asks_for_is_enough(tmp_path: Path) -> None:
+    """On a machine of about the usual speed. Closing takes a tenth of a training, and all the time there is."""
+    world = World(n=100, nt=100, seconds_noise=0.3)
+
+    def usual(recipe: Recipe, stages: int | None = None) -> float:
+        return 1500 * forward(recipe, stages)
+
+    study = replace(study_of(world), pace=Pace(FACTS, usual, 200))
+    assert study.seconds(BASELINE, ()) == pytest.approx(HOUR, rel=0.3)
+    with desk_in(tmp_path / "short", world, 0.1) as desk, pytest.raises(BudgetError) as caught:
+        run_campaign(study, desk)
+    assert caught.value.needed_seconds is not None
+    with desk_in(tmp_path / "run", world, caught.value.needed_seconds / HOUR) as desk:
+        shipment = run_campaign(study, desk)
+        assert desk.weights_of(shipment.network).is_file()
 
 
 def test_a_baseline_that_does_not_fit_is_shortened_and_that_is_said(tmp_path: Path) -> None:
