@@ -54,7 +54,7 @@ class Options(TypedDict, total=False):
     belong together, FILE.csv:COLUMN or a regular expression on their paths; see docs/data.md. priors: a file that
     `learn_priors` wrote, in place of the packaged one. cv: for `improve`, folds of a nested cross-validation, 2 to 10,
     by default none but one sealed test. trainings: how many trainings the campaign has instead of a budget, whatever
-    they take: its result is the same on every machine.
+    they take: its result is the same on a busy and on an idle machine.
     """
 
     out: str | Path | None

@@ -84,18 +84,15 @@ def campaign(
         with open_ledger(folder, identity) as ledger:
             earlier = ledger.settings
             check_measure(folder, earlier, request)
-            ledger.record("settings", request.settings, replace=True)
             talk[0].keep_log(folder / "log.txt")
             ledger.add_seconds(time.monotonic() - began)
             if ledger.recall("result") is not None and _goes_on(result_of(ledger), earlier, request):
                 ledger.unsettle(SETTLED)
+            ledger.record("settings", request.settings, replace=True)
             if ledger.recall("result") is None:
                 _run(request, study, ledger, dataset, sealed, talk)
             else:
-                if unused := unused_in_words(result_of(ledger), earlier, request):
-                    talk[0].say(unused)
-                if not (folder / REPORT).is_file():
-                    write_report(ledger)
+                read_again(ledger, earlier, request, talk[0])
             return folder, result_of(ledger)
     except (BudgetError, DataError, RecipeError, WeightsError):
         if not _has_trained(folder):  # nothing half-written, and nothing settled by a time that was too short
@@ -120,7 +117,7 @@ def check_measure(folder: Path, earlier: Mapping[str, Any], request: Request) ->
     began = f"--trainings {counted}" if counted else f"--budget {format_duration(earlier['budget_seconds'])}"
     raise LedgerError(
         f"the campaign in {folder} was begun with {began}, and its length is not changed to "
-        f"{f'--trainings {request.trainings}' if request.trainings else '--budget'}; give {began.split()[0]} again, or "
+        f"{f'--trainings {request.trainings}' if request.trainings else '--budget'}; give {began} again, or "
         "name another folder with --out."
     )
 
@@ -130,6 +127,14 @@ def _goes_on(result: Result, earlier: Mapping[str, Any], request: Request) -> bo
     return (
         not result.judged and not request.trainings and request.budget_seconds > (earlier.get("budget_seconds") or 0.0)
     )
+
+
+def read_again(ledger: Ledger, earlier: Mapping[str, Any], request: Request, progress: Progress) -> None:
+    """What the same command does where the campaign is finished: say what is not used, mend what is missing."""
+    if unused := unused_in_words(result_of(ledger), earlier, request):
+        progress.say(unused)
+    if not (ledger.folder / REPORT).is_file():
+        write_report(ledger)
 
 
 def unused_in_words(result: Result, earlier: Mapping[str, Any], request: Request) -> str:

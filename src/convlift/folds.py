@@ -16,9 +16,10 @@ from pathlib import Path
 from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
 from convlift.campaign.consensus import Choice, choice_of, consensus
 from convlift.campaign.power import power_before
+from convlift.campaign.shipment import NO_TIME
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
-from convlift.conduct import LOADING_SECONDS, check_measure, seconds_of_startup
+from convlift.conduct import LOADING_SECONDS, check_measure, read_again, seconds_of_startup
 from convlift.conduct import campaign as run_fold
 from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number
@@ -120,14 +121,15 @@ def conduct_folds(
     is_new = not nest.folder.exists()
     try:
         with open_ledger(nest.folder, identity) as ledger:
-            check_measure(nest.folder, ledger.settings, request)
+            earlier = ledger.settings
+            check_measure(nest.folder, earlier, request)
             ledger.record("settings", request.settings, replace=True)
             progress.keep_log(nest.folder / "log.txt")
             ledger.add_seconds(time.monotonic() - began)
             if ledger.recall("result") is None:
                 _run(nest, ledger, (progress, stop), campaign)
-            elif not (nest.folder / REPORT).is_file():
-                write_report(ledger)
+            else:
+                read_again(ledger, earlier, request, progress)
             return nest.folder, result_of(ledger)
     except (BudgetError, DataError, RecipeError, WeightsError):
         if is_new and not any(nest.folder_of(number).exists() for number in nest.numbers):
@@ -215,7 +217,8 @@ def _run_fold(nest: Nest, number: int, ledger: Ledger, talk: Talk, campaign: Cam
         with progress.part(place):
             _, result = campaign(nest.request_of(number, seconds), *nest.fold(number), talk, began)
         if not has_ended(result):
-            raise BudgetError(result.why, 2.0 * seconds)
+            is_late = not nest.request.trainings and NO_TIME in result.why
+            raise BudgetError(result.why, 2.0 * seconds) if is_late else DataError(result.why)
     except Interrupted as interrupted:
         raise Interrupted(
             f"stopped in {place}; what is finished is in {nest.folder}, and the same command continues.",

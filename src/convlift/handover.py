@@ -122,9 +122,10 @@ def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None
         notes.append(died)
     if shipment.network.status == "stopped":
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
-    if judged is None and not study.trainings:
+    failed = [record.status in ("diverged", "failed") for record in trials if record.role == "pilot"]
+    if judged is None and not study.trainings and study.pool is None and not (failed and all(failed)):
         notes.append("The sealed test is still closed: the same command with a longer --budget goes on.")
-    if lost := lost_runs(desk.ledger):
+    if lost := lost_runs(desk.ledger, shipment.frozen.recipe):
         judging = sum(r.role in ("pilot", "final") for r in trials)
         why = lost[0].outcome.reason if lost[0].outcome else ""
         notes.append(

@@ -33,7 +33,7 @@ Trainings = Annotated[
     int | None,
     typer.Option(
         help="Instead of a budget: so many trainings of baseline, search and shipped recipe, at least 4, however long "
-        "they take. The result is the same on every machine, busy or idle."
+        "they take. The result is the same on a busy and on an idle machine, with few workers and with many."
     ),
 ]
 

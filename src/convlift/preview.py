@@ -115,9 +115,11 @@ def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str
     paid = pilots if request.trainings else pilots * baseline / own.in_epochs
     sharing = max(1.0, min(SHARING, trainings / 2))
 
+    each = study.pace.seconds(own.recipe, [own], again=True)
+
     def cost(recipe: Recipe) -> float:
         again = study.pace.seconds(recipe, [own], again=True)
-        return (again + (study.pace.seconds(recipe, [own]) - again) / sharing) / own.in_epochs
+        return (again + (study.pace.seconds(recipe, [own]) - again) / sharing) / each
 
     limit = limit_for(trainings)
     chosen, left_out = candidates(

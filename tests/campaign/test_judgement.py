@@ -277,7 +277,7 @@ def test_no_gain_is_proven_where_a_final_run_came_to_nothing(tmp_path: Path) -> 
             assert len(final_runs(desk.ledger)) == (2 if fate is None else 1)
             assert judged.final.gain_points.low > 0
             assert judged.final.proven == (fate is None)
-            assert len(lost_runs(desk.ledger)) == (fate is not None)
+            assert len(lost_runs(desk.ledger, frozen.recipe)) == (fate is not None)
 
 
 def test_a_network_that_names_few_images_of_a_rare_class_has_not_come_to_nothing(tmp_path: Path) -> None:

@@ -11,14 +11,12 @@ from convlift.study.starting_points import StartingPoint
 
 FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
 FEWEST_COUNTED = 4  # trainings that can be asked for: a run of the baseline, a search of two, what ships
-ENOUGH_FOR_TWO = (
-    6  # trainings: from there on each arm has two runs, without which nothing can be proven, where the start
-)
-# is another network: that gains much more than a search of so few trainings, which a second run an arm costs .2 points
-PILOTS = (
-    5  # runs of the baseline where the start is another network: with fewer a baseline whose seeds differ by 3 to 8
-)
-# points proves what is not so in 5 to 17 campaigns of 100 (simulated)
+# Trainings from which on each arm has two runs where the start is another network: without two nothing can be proven,
+# and such a start gains much more than a search of so few trainings, which a second run an arm costs .2 points.
+ENOUGH_FOR_TWO = 6
+# Runs of the baseline where the start is another network: with fewer, a baseline whose seeds differ by 3 to 8 points
+# proves what is not so in 5 to 17 of 100 campaigns (simulated).
+PILOTS = 5
 PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
 MOST_PILOTS = 8
 DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
@@ -73,7 +71,10 @@ def _by_time(study: Study, desk: Desk, start: StartingPoint) -> Division:
     pilots, finals = arms(trainings, is_other=start.name != BASELINE, cost=baseline / each, workers=workers)
     if baseline > PILOT_MOST * left:  # it was shortened, and of a shortened one nothing is proven
         pilots = before
-    return Division(trainings, max(pilots, before), finals, before)
+    pilots = max(pilots, before)
+    # pilots cost what they cost, and a search that fits has two trials at least
+    searches = max(2, math.floor(trainings - (pilots - before) * baseline / each - finals))
+    return Division(searches + (pilots - before) + finals, pilots, finals, before)
 
 
 def _finals_alone(study: Study, desk: Desk, start: StartingPoint, trainings_left: float) -> int:
@@ -120,8 +121,9 @@ def shortened(study: Study, desk: Desk) -> str:
     runs = baseline_runs(desk.ledger.trials("pilot"))
     if not runs or (runs[0].status == "finished" and runs[0].fidelity >= 1.0):
         return ""
-    run = runs[0]
-    whole, images = run.recipe.training.epochs, max(1.0, run.recipe.data.images * study.facts.training_images)
-    curve = run.outcome.curve if run.outcome else ()
-    passes = sum(images if epoch.images is None else epoch.images for epoch in curve if epoch.phase != "head") / images
-    return f"{passes:.1f} of its {whole} epochs" if passes < whole else ""
+    run, images = runs[0], max(1.0, runs[0].recipe.data.images * study.facts.training_images)
+    tuned = run.recipe.training.fine_tuning
+    whole, phase = (tuned.epochs, "fine-tune") if tuned else (run.recipe.training.epochs, "head")
+    counted = [epoch for epoch in (run.outcome.curve if run.outcome else ()) if epoch.phase in (phase, "train")]
+    passes = sum(images if epoch.images is None else epoch.images for epoch in counted) / images
+    return f"{min(passes, whole):.1f} of its {whole} epochs" + (" of fine-tuning" if tuned else "")

@@ -23,8 +23,10 @@ def probe_of_the_baseline(study: Study, desk: Desk) -> list[Plan]:
 
     Settled once: the fact "accused" says whether it is tried.
     """
+    if study.pool is not None or desk.ledger.recall(FACT) is not None:
+        return []
     accused = _accused(study, desk)
-    if study.pool is not None or accused is None:
+    if accused is None:
         return []
     tried = desk.ledger.recall("accused")
     if tried is None:

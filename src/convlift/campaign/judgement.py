@@ -23,6 +23,7 @@ from convlift.execute.desk import Desk
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import TrialRecord
 from convlift.outcome import START, Verdict
+from convlift.recipe import Recipe
 from convlift.study.candidates import priors
 
 Floats = NDArray[np.float64]
@@ -87,7 +88,7 @@ def judge_campaign(
         same_start=frozen.start.name == BASELINE, ships=place, lowest=metric.lowest,
     )  # fmt: skip
     # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample
-    sound = not arms.unlearned and not lost_runs(desk.ledger) and not arms.lucky
+    sound = not arms.unlearned and not lost_runs(desk.ledger, frozen.recipe) and not arms.lucky
     final = replace(final, proven=final.proven and sound)
     belief = _belief(study, frozen, runs, lost, (scores, unit))
     found: list[Verdict] = []
@@ -207,9 +208,12 @@ def _images_of(study: Study, records: Sequence[TrialRecord]) -> Floats:
     return np.array([study.image_points(r.outcome.validation_probabilities) for r in records if r.outcome])
 
 
-def final_runs(ledger: Ledger) -> list[TrialRecord]:
-    """The final runs that count: those that ended, else those that the deadline cut short, which is what would ship."""
-    records = ledger.trials("final")
+def final_runs(ledger: Ledger, recipe: Recipe | None = None) -> list[TrialRecord]:
+    """The final runs that count: those that ended, else those that the deadline cut short, which is what would ship.
+
+    recipe: whose; a campaign that went on may have frozen another one before. None for all.
+    """
+    records = [record for record in ledger.trials("final") if recipe is None or record.recipe == recipe]
     cut_short = [r for r in records if r.status == "stopped" and r.outcome is not None and r.outcome.curve]
     return _usable(records) or cut_short
 
@@ -221,9 +225,10 @@ def best_final(study: Study, finals: Sequence[TrialRecord]) -> TrialRecord:
     return max(complete, key=lambda record: np.nan_to_num(study.score_points(record), nan=-math.inf))
 
 
-def lost_runs(ledger: Ledger) -> list[TrialRecord]:
-    """The baseline's and the final runs that came to nothing by themselves."""
-    return [r for role in ("pilot", "final") for r in ledger.trials(role) if r.status in ("diverged", "failed")]
+def lost_runs(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:
+    """The baseline's runs, and the final runs of `recipe`, that came to nothing by themselves."""
+    finals = [record for record in ledger.trials("final") if record.recipe == recipe]
+    return [record for record in (*ledger.trials("pilot"), *finals) if record.status in ("diverged", "failed")]
 
 
 def _fates(desk: Desk) -> str:

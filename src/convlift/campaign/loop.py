@@ -18,7 +18,7 @@ from convlift.campaign.shipment import Shipment, is_nothing, runs_of_the_start, 
 from convlift.campaign.space import Frozen, switched, switches, within
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
-from convlift.errors import DataError, LedgerError
+from convlift.errors import LedgerError
 from convlift.evidence import posterior
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, TrialRecord
@@ -79,7 +79,8 @@ def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> Non
     plans = finals_to_come(study, desk, frozen, division)
     for first in range(0, len(plans), desk.executor.capacity):
         each = study.seconds(frozen.recipe, desk.ledger.trials())
-        ended = any(record.status == "finished" for record in desk.ledger.trials("final"))
+        finals = [record for record in desk.ledger.trials("final") if record.recipe == frozen.recipe]
+        ended = any(record.status == "finished" for record in finals)
         if _left(study, desk) < (each if ended else LEAST_OF_A_FINAL * each):
             return
         batch = plans[first : first + desk.executor.capacity]
@@ -144,8 +145,7 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
     """Draw and train: as many trials as the division has where trainings are counted, else until the time that the
     final runs need is all that is left. After a third of it the list of changes is revised once. Returns the space with
     what that added.
-
-    Raises DataError where trial after trial comes to nothing.
+    It ends where trial after trial comes to nothing.
     """
     belief, slower = believe(study, desk, space), 1.0
 
@@ -159,6 +159,8 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
         while desk.free and not full and _may_draw(study, desk, division):
             number = len(desk.ledger.trials("search"))
             seen = _seen(study, desk, number)
+            if full := is_hopeless(seen):
+                break
             if revision_is_due(study, desk, division, seen):
                 space = _revised(study, desk, space, seen)
                 belief = believe(study, desk, space)
@@ -169,7 +171,6 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
                 desk.begin(study.plan("search", drawn.recipe, number, drawn.names), latest)
         full = full or (bool(study.trainings) and len(desk.ledger.trials("search")) >= division.searches)
         if desk.running and desk.collect():
-            _check_hope(desk)
             belief = believe(study, desk, space)
             if best := most_promising(desk, space, belief):
                 desk.discard_weights(keep=[best, *runs_of_the_start(desk, space)])
@@ -210,14 +211,10 @@ def _revised(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord
     return Frozen(space.start, space.recipe, chosen, np.zeros(len(chosen), bool))
 
 
-def _check_hope(desk: Desk) -> None:
-    ended = [record for record in desk.ledger.trials("search") if record.outcome is not None]
-    last = ended[-1].outcome if ended else None
-    if last and len(ended) >= HOPELESS and all(record.status in ("failed", "diverged") for record in ended):
-        raise DataError(
-            f"the first {len(ended)} trials of the search all came to nothing; the last one: {last.reason}. "
-            "Mend that, and start anew in another folder."
-        )
+def is_hopeless(seen: Sequence[TrialRecord]) -> bool:
+    """Whether the first trials of the search all came to nothing: the fault lies elsewhere than in their changes."""
+    first = seen[:HOPELESS]
+    return len(first) == HOPELESS and all(record.status in ("failed", "diverged") for record in first)
 
 
 def _draw(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord], until: float) -> Frozen | None:

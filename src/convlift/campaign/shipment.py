@@ -21,6 +21,7 @@ from convlift.evidence.final import FEWEST_RUNS
 from convlift.execute.desk import Desk
 from convlift.ledger.records import TrialRecord
 
+NO_TIME = "no time"
 CLEAR = 5.0  # points: three standard errors of the difference of two networks on some 400 images, seeds included
 
 Ships = Literal["recipe", "start", "baseline"]
@@ -47,7 +48,7 @@ def settle_shipment(study: Study, desk: Desk, frozen: Frozen) -> Shipment:
     before, _ = baseline_arm(study, desk.ledger, frozen.start.name)
     finals = learned(study, finals_of(desk, frozen))
     bare = _bare_runs(study, desk, frozen, finals)
-    lost = _lost_finals(study, desk, finals)
+    lost = _lost_finals(desk, frozen, finals)
     arms: list[tuple[Ships, Sequence[TrialRecord]]] = [("recipe", finals), ("start", bare), ("baseline", before)]
     able = [(ships, runs) for ships, runs in arms if _networks(desk, runs)]
     if not able:
@@ -89,18 +90,19 @@ def learned(study: Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 def start_in_doubt(study: Study, desk: Desk, frozen: Frozen) -> bool:
     """Whether the bare start is above the final runs by fewer runs than can be judged: one more decides."""
-    if frozen.start.name == BASELINE or not frozen.names or not finals_of(desk, frozen):
+    ended_finals = [r for r in desk.ledger.trials("final") if r.recipe == frozen.recipe and r.outcome is not None]
+    if frozen.start.name == BASELINE or not frozen.names or not ended_finals:
         return False
     finals = learned(study, finals_of(desk, frozen))
     bare = [run for run in learned(study, runs_of_the_start(desk, frozen)) if run.role != "probe"]
     ended = sum(run.recipe == frozen.start.recipe and run.outcome is not None for run in desk.ledger.trials("final"))
-    is_above = not finals or not bare or score(study, bare) > score(study, finals)
+    is_above = bool(bare) and (not finals or score(study, bare) > score(study, finals))
     return is_above and len(bare) < FEWEST_RUNS and not ended
 
 
 def finals_of(desk: Desk, frozen: Frozen) -> list[TrialRecord]:
     """The final runs of the frozen recipe that count; of the bare start there may be others."""
-    return [run for run in final_runs(desk.ledger) if run.recipe == frozen.recipe]
+    return final_runs(desk.ledger, frozen.recipe)
 
 
 def runs_of_the_start(desk: Desk, space: Frozen) -> list[TrialRecord]:
@@ -124,6 +126,9 @@ def _bare_runs(study: Study, desk: Desk, frozen: Frozen, finals: Sequence[TrialR
     if frozen.start.name == BASELINE or (finals and frozen.recipe == frozen.start.recipe):
         return []
     runs = learned(study, runs_of_the_start(desk, frozen))
+    if not runs:  # of a start that was chosen by a run that the clock cut short, that run may still ship
+        probes = [run for run in desk.ledger.trials("probe") if run.recipe == frozen.start.recipe]
+        runs = [run for run in probes if run.status == "stopped" and run.outcome is not None and run.outcome.curve]
     return [run for run in runs if run.role != "probe"] or runs
 
 
@@ -148,9 +153,9 @@ def _networks(desk: Desk, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [run for run in runs if desk.weights_of(run).is_file()]
 
 
-def _lost_finals(study: Study, desk: Desk, kept: Sequence[TrialRecord]) -> str:
-    """Why final runs came to nothing, where all of them did."""
-    ended = [r for r in desk.ledger.trials("final") if r.outcome is not None]
+def _lost_finals(desk: Desk, frozen: Frozen, kept: Sequence[TrialRecord]) -> str:
+    """Why the frozen recipe's final runs came to nothing, where all of them did."""
+    ended = [r for r in desk.ledger.trials("final") if r.outcome is not None and r.recipe == frozen.recipe]
     if kept or not ended:
         return ""
     reasons = dict.fromkeys(r.outcome.reason or "they failed to learn" for r in ended if r.outcome is not None)
@@ -174,9 +179,11 @@ def _why(
         failed = [r.outcome for r in desk.ledger.trials("pilot") if r.status in ("failed", "diverged")]
         if failed and failed[0] is not None:
             return f"Not judged: the baseline could not be trained ({failed[0].reason})."
-        return "Not judged: no time for the baseline."
+        return f"Not judged: {NO_TIME} for the baseline."
+    if not after and lost:
+        return f"Not judged: the final runs failed to learn ({lost})."
     if not after:
-        return "Not judged: no time for the final runs."
+        return f"Not judged: {NO_TIME} for the final runs."
     if ships == "start":
         what = f"failed to learn ({lost})" if lost else "are below the bare start on the validation images"
         return f"The searched recipe's final runs {what}: the start ships without changes."

@@ -27,6 +27,7 @@ LONG_MOST = 0.3  # of the time: a fine-tuning probe that is shortened
 SHORTEST = 0.1  # a shorter training says nothing about the full one, and is none where there is a better one
 LIGHTEST = 2e-3  # seconds an image: no pretrained network of the usual ones extracts its features faster on a core
 MOST_TO_PREDICT = 0.7  # of a training's time: with more for its predictions it would learn nothing
+MANY = 100  # numbers of probes between one going on of a campaign and the next
 LEAST = 0.002  # of a training: the shortest that is planned
 ADVICE = 3.0  # times as long as predicted is what a budget that was too short is advised to leave
 
@@ -69,9 +70,17 @@ def _known(study: Study, desk: Desk, kept: list[str]) -> StartingPoint:
     )
 
 
-def _probe(study: Study, point: StartingPoint, fidelity: float = 1.0) -> Plan:
-    number = study.points.index(point)
-    return study.plan("probe", point.recipe, number, (point.name,), fidelity)
+def _probe(study: Study, desk: Desk, point: StartingPoint, fidelity: float = 1.0) -> Plan:
+    """The point's probe: the one that there is, or a new one where a campaign that goes on with more time has none that
+    was as long as this one shall be."""
+    plan = study.plan("probe", point.recipe, study.points.index(point), (point.name,), fidelity)
+    for again in range(1, 1 + sum(value is None for _, value in desk.ledger.history("start"))):
+        known = [r for r in desk.ledger.trials("probe") if r.seed == plan.seed and r.recipe == plan.recipe]
+        if not known or (known[0].status != "stopped" and known[0].fidelity >= fidelity):
+            break
+        number = study.points.index(point) + again * MANY
+        plan = study.plan("probe", point.recipe, number, (point.name,), fidelity)
+    return plan
 
 
 def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
@@ -91,13 +100,13 @@ def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
         is_alone = plan.role == "probe" or not may_fit
         return (ALONE_LATEST if is_alone else FIRST_LATEST) * _left(study, desk)
 
-    if may_fit and desk.executor.capacity > 1:
+    if may_fit and (desk.executor.capacity > 1 or study.trainings):  # counted, all workers claim in one order
         desk.start(pilot, seconds)
     if settled is None:
         fits = may_fit and study.seconds(cheapest.recipe, ()) <= FIRST_MOST * _left(study, desk) if cheapest else False
         settled = [fits, part]
         desk.ledger.record("first probes", settled)
-    probe = [_probe(study, cheapest)] if cheapest and settled[0] else []
+    probe = [_probe(study, desk, cheapest)] if cheapest and settled[0] else []
     return desk.complete([*probe, pilot], seconds)
 
 
@@ -129,7 +138,7 @@ def _second_probes(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -
         others = [point for point in study.starts if point.name not in tried]
         settled = {point.name: worth for point in others if (worth := _fidelity(study, desk, point, records))}
         desk.ledger.record("probes", settled)
-    return [_probe(study, point, settled[point.name]) for point in study.starts if point.name in settled]
+    return [_probe(study, desk, point, settled[point.name]) for point in study.starts if point.name in settled]
 
 
 def _pilots_beside(study: Study, desk: Desk, probes: list[Plan], records: tuple[TrialRecord, ...]) -> list[Plan]:
@@ -181,7 +190,7 @@ def _rank(study: Study, record: TrialRecord) -> float:
 def _nothing(study: Study, desk: Desk, records: Sequence[TrialRecord]) -> BudgetError | DataError:
     """Why there is no network at all: the time was too short, or every training failed."""
     ended = [record for record in records if record.outcome is not None]
-    if any(record.status == "stopped" for record in ended):
+    if not study.trainings and any(record.status == "stopped" for record in ended):
         needed = min(study.seconds(p.recipe, (), LEAST) + study.pace.evaluation_seconds(p.recipe) for p in study.points)
         used = desk.ledger.seconds_used()
         allow = math.ceil(max(2.0 * desk.budget_seconds, used + study.closing_seconds + ADVICE * (needed + used)))

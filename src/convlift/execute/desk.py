@@ -44,6 +44,7 @@ class Desk:
         self.heard: tuple[tuple[Job, EpochReport], ...] = ()
         self._jobs: dict[int, Job] = {}
         self._began: dict[int, float] = {}
+        self._phase_began: dict[int, float] = {}  # of the only or second phase: what comes before it tells nothing
         self._done: dict[int, float] = {}
         self._left_behind = {record.id: record for record in ledger.resume()}
 
@@ -138,13 +139,14 @@ class Desk:
         self._jobs[job.id] = job
         self._began[job.id] = time.monotonic()
         self._done.pop(job.id, None)
+        self._phase_began.pop(job.id, None)
         self.executor.submit(job)
 
     def slowdown(self, predict: Callable[[TrialRecord], float]) -> float:
         """How many times as long as predicted the running trials take, by the epochs that they have reported; at least
         1, and 1 where none has reported any. predict: seconds of a whole trial."""
         found = [
-            (time.monotonic() - self._began[id_]) / max(predict(self.ledger.trial(id_)) * self._done[id_], 1e-9)
+            (time.monotonic() - self._phase_began[id_]) / max(predict(self.ledger.trial(id_)) * self._done[id_], 1e-9)
             for id_ in self._jobs
             if self._done.get(id_, 0.0) >= LEAST_DONE
         ]
@@ -159,6 +161,7 @@ class Desk:
         self.heard = self.executor.progress()
         for job, epoch in self.heard:
             if epoch.phase != "head":  # of two phases the first is the shorter one, and no measure of the second
+                self._phase_began.setdefault(job.id, max(time.monotonic() - epoch.seconds, self._began[job.id]))
                 self._done[job.id] = (epoch.epoch + 1) / epoch.epochs
 
     def _end_what_hangs(self) -> None:
