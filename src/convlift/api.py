@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
@@ -119,7 +119,7 @@ class Training:
     score: Estimate
     images: int
     seconds: float
-    story: TrainingStory
+    story: TrainingStory = field(repr=False)
     metric: str = "accuracy"
 
     @cached_property

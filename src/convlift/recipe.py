@@ -70,6 +70,17 @@ def load_recipe(path: Path) -> Recipe:
     return parse_recipe(read_recipe_file(path), where=f"recipe {path}")
 
 
+def _keys_once(told: list[str]) -> list[str]:
+    """The same faults, with the valid keys of a section listed at the first of its unknown ones alone."""
+    listed: set[str] = set()
+    found = []
+    for fault in told:
+        before, start, keys = fault.partition(" (valid keys are ")
+        found.append(before if keys in listed else fault)
+        listed |= {keys} if start else set()
+    return found
+
+
 def parse_recipe(document: Any, where: str = "recipe") -> Recipe:
     """A recipe from plain data. Raises RecipeError: field path, value, rule, and the nearest valid key for a typo."""
     if not isinstance(document, dict):
@@ -80,7 +91,7 @@ def parse_recipe(document: Any, where: str = "recipe") -> Recipe:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        told = [_explain(fault) for fault in faults[:_MOST_FAULTS]]
+        told = _keys_once([_explain(fault) for fault in faults[:_MOST_FAULTS]])
         if len(faults) > _MOST_FAULTS:
             told.append(f"and {len(faults) - _MOST_FAULTS} faults more")
         raise RecipeError(f"{where}: {'; '.join(told)}.") from None

@@ -31,6 +31,9 @@ class Trained:
     dataset: Dataset
     images: NDArray[Any]
 
+    def __repr__(self) -> str:
+        return f"Trained in {self.folder}"  # hypothesis would print every pixel
+
     def held_out(self) -> NDArray[Any]:
         return self.images[self.dataset.splits.validation]
 
