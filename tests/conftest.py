@@ -1,6 +1,24 @@
 """One thread a test process: two processes that spin on two cores are slower than one, and numbers must not vary."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+
+@pytest.fixture(scope="session")
+def small_backbone(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """timm's name of a backbone that is a tenth of the packaged one, so that a probe of it takes a second, and a file
+    of random weights for it."""
+    from safetensors.torch import save_file
+
+    from convlift.model.backbone import create_backbone
+
+    name = "mobilenetv3_small_050"
+    network = create_backbone(name, "random").network
+    path = tmp_path_factory.mktemp("backbone") / "weights.safetensors"
+    save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, path)
+    return name, path

@@ -26,7 +26,6 @@ from convlift.request import Request, folder_for, study_of
 from convlift.trial.job import prepare
 
 TRAININGS = 8
-BACKBONE = "mobilenetv3_small_050"
 TENS = "^(.*?)[0-9]?$"  # ten images a group, by the number in their names
 PATIENCE = 240.0  # seconds that a busy machine is given before a test is called failed
 
@@ -69,29 +68,16 @@ def request_for(data: Path, tmp_path: Path) -> Request_:
     return make
 
 
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of a backbone that is a tenth of the packaged one, so that probes of it take a second, too."""
-    from safetensors.torch import save_file
-
-    from convlift.model.backbone import create_backbone
-
-    network = create_backbone(BACKBONE, "random").network
-    path = tmp_path_factory.mktemp("backbone") / "weights.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
-    return path
-
-
 class Improve:
     """`convlift improve` on the data, in a session of its own, as a terminal would start it."""
 
-    def __init__(self, data: Path, backbone: Path, folder: Path) -> None:
+    def __init__(self, data: Path, small_backbone: tuple[str, Path], folder: Path) -> None:
         self.run = folder / "run"
         self.errors = folder / "stderr.txt"
         self._folder = folder
         self._command = [sys.executable, "-c", "from convlift.cli import main; main()", "improve", str(data)]
         self._command += ["--trainings", str(TRAININGS), "--out", str(self.run), "--workers", "2"]
-        self._command += ["--backbone", BACKBONE, "--weights", str(backbone)]
+        self._command += ["--backbone", small_backbone[0], "--weights", str(small_backbone[1])]
 
     @contextmanager
     def started(self) -> Iterator["subprocess.Popen[bytes]"]:
@@ -157,8 +143,10 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wo
 
 
 @needs_proc
-def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, backbone: Path, tmp_path: Path) -> None:
-    improve, chance = Improve(data, backbone, tmp_path), random.Random()
+def test_killed_at_a_random_moment_the_same_command_finishes(
+    data: Path, small_backbone: tuple[str, Path], tmp_path: Path
+) -> None:
+    improve, chance = Improve(data, small_backbone, tmp_path), random.Random()
     with improve.started() as process:
         workers = improve.wait_for(process, chance.randint(1, 8))
         time.sleep(chance.random())
@@ -190,9 +178,9 @@ def test_killed_at_a_random_moment_the_same_command_finishes(data: Path, backbon
 
 @needs_proc
 def test_interrupted_it_leaves_a_model_and_the_same_command_continues(
-    data: Path, backbone: Path, tmp_path: Path
+    data: Path, small_backbone: tuple[str, Path], tmp_path: Path
 ) -> None:
-    improve = Improve(data, backbone, tmp_path)
+    improve = Improve(data, small_backbone, tmp_path)
     with improve.started() as process:
         workers = improve.wait_for(process, 1)
         os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the workers, too

@@ -9,8 +9,6 @@ from convlift import api
 from convlift.errors import BudgetError, LedgerError
 from convlift.ledger.ledger import read_ledger
 
-BACKBONE = "mobilenetv3_small_050"
-
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -27,25 +25,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of a small backbone, so that its trainings take a second."""
-    from safetensors.torch import save_file
-
-    from convlift.model.backbone import create_backbone
-
-    network = create_backbone(BACKBONE, "random").network
-    path = tmp_path_factory.mktemp("backbone") / "weights.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def campaign(photos: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Campaign:
-    place = tmp_path_factory.mktemp("place")
+def campaign(photos: Path, small_backbone: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> api.Campaign:
+    place, (name, weights) = tmp_path_factory.mktemp("place"), small_backbone
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLIFT_CACHE", str(place / "cache"))
         return api.improve(
-            photos, trainings=4, out=place / "run", workers=2, quiet=True, backbone=BACKBONE, weights=str(backbone)
+            photos, trainings=4, out=place / "run", workers=2, quiet=True, backbone=name, weights=str(weights)
         )
 
 
@@ -67,8 +52,11 @@ def test_its_trainings_are_as_many_as_were_asked_for(campaign: api.Campaign) -> 
     assert counted in ((4, 5) if shipment["ships"] != "baseline" else (3, 4))
 
 
-def test_the_same_command_reads_the_result(campaign: api.Campaign, photos: Path, backbone: Path) -> None:
-    options = {"out": campaign.folder, "workers": 1, "quiet": True, "backbone": BACKBONE, "weights": str(backbone)}
+def test_the_same_command_reads_the_result(
+    campaign: api.Campaign, photos: Path, small_backbone: tuple[str, Path]
+) -> None:
+    name, weights = small_backbone
+    options = {"out": campaign.folder, "workers": 1, "quiet": True, "backbone": name, "weights": str(weights)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLIFT_CACHE", str(campaign.folder.parent / "cache"))
         assert api.improve(photos, trainings=4, **options).result == campaign.result  # type: ignore[arg-type]

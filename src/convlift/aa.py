@@ -26,10 +26,9 @@ from convlift.ledger.ledger import read_ledger
 from convlift.ledger.records import Role
 from convlift.outcome import Estimate, Result
 from convlift.progress import Progress, clock_text
-from convlift.reading import open_data
 from convlift.recipes import recipe_from
 from convlift.report.aa import document
-from convlift.request import Request
+from convlift.request import Request, data_of
 from convlift.study.budget import format_duration
 from convlift.study.placebos import placebos
 
@@ -112,15 +111,7 @@ def _read(request: Request, run: Path, result: Result) -> NullCampaign:
     """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing:
     a gain of 0 points, in any case."""
     with Progress(quiet=True) as unheard:
-        dataset, sealed = open_data(
-            request.data,
-            request.root,
-            request.seed,
-            request.cache,
-            unheard,
-            group_from=request.group_from,
-            choices=request.choices,
-        )
+        dataset, sealed = data_of(request, unheard)
     gain = result.gain_points if result.judged else None
     return NullCampaign(
         seed=request.seed,
@@ -153,16 +144,7 @@ def _seed(seed: int, place: int) -> int:
 
 def _folder_for(request: Request, progress: Progress, stop: Callable[[], int]) -> Path:
     """The same question gets the same folder, so that the same command continues."""
-    dataset, _ = open_data(
-        request.data,
-        request.root,
-        request.seed,
-        request.cache,
-        progress,
-        stop,
-        group_from=request.group_from,
-        choices=request.choices,
-    )
+    dataset, _ = data_of(request, progress, stop)
     baseline = recipe_from(request.current).at(dataset.store.native_resolution)
     what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
     question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)

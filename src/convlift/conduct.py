@@ -30,10 +30,9 @@ from convlift.ledger.openings import register_opening
 from convlift.ledger.records import TrialRecord
 from convlift.outcome import EpochReport, Result
 from convlift.progress import Progress
-from convlift.reading import open_data
 from convlift.report.live import Moment, Opening, first_words, live_line
 from convlift.report.narration import result_of
-from convlift.request import Request, check_request, folder_for, identity_of, study_of
+from convlift.request import Request, check_request, data_of, folder_for, identity_of, study_of
 from convlift.study.budget import format_duration
 from convlift.training import refuse_training
 from convlift.trial.job import prepare, run_job
@@ -58,16 +57,7 @@ def conduct(
     """
     began = time.monotonic() - seconds_of_startup() if began is None else began
     check_request(request)
-    dataset, sealed = open_data(
-        request.data,
-        request.root,
-        request.seed,
-        request.cache,
-        progress,
-        stop,
-        group_from=request.group_from,
-        choices=request.choices,
-    )
+    dataset, sealed = data_of(request, progress, stop)
     return campaign(request, dataset, sealed, (progress, stop), began)
 
 
@@ -152,7 +142,7 @@ def _has_trained(folder: Path) -> bool:
     """Whether there is something to continue from, or to look into."""
     try:
         with read_ledger(folder) as ledger:
-            return any(record.outcome is not None and record.outcome.curve for record in ledger.trials())
+            return any(record.has_trained for record in ledger.trials())
     except LedgerError:
         return False
 
@@ -250,15 +240,13 @@ def _moment(study: Study, desk: Desk, epoch: EpochReport | None) -> Moment:
 
     def best(records: Iterable[TrialRecord]) -> float | None:
         # what was stopped before its first epoch has nothing but guesses
-        scores = [study.score_points(r) / 100.0 for r in records if r.outcome is not None and r.outcome.curve]
+        scores = [study.score_points(r) / 100.0 for r in records if r.has_trained]
         return max((score for score in scores if not math.isnan(score)), default=None)
 
     of_the_start = [r for r in ended if started and r.fingerprint == started[1] and r.role != "pilot"]
     running = [record for record in trials if record.outcome is None]
     return Moment(
         role=trials[-1].role if trials else "",
-        running=desk.running,
-        ended=len(ended),
         trying=running[-1].names if running and running[-1].role in ("search", "probe") else (),
         epoch=epoch if desk.running else None,
         metric=study.metric.title,
@@ -274,7 +262,7 @@ def _moment(study: Study, desk: Desk, epoch: EpochReport | None) -> Moment:
 
 def _first_words(request: Request, study: Study, dataset: Dataset, ledger: Ledger) -> tuple[str, ...]:
     splits = dataset.splits
-    counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+    counts = splits.counts
     return first_words(
         Opening(
             data=dataset.name,

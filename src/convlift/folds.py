@@ -340,7 +340,7 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
                     "command continues.",
                     interrupted.exit_code - 128,
                 ) from None
-            if record.outcome is not None and record.status in ("finished", "stopped") and record.outcome.curve:
+            if record.status in ("finished", "stopped") and record.has_trained:
                 left_some.append((frozen, record))
                 if nest.study.area(record) > HOPELESS_AREA:
                     return frozen, record

@@ -18,10 +18,9 @@ from convlift.data.dataset import Dataset
 from convlift.evidence.plan import expected_in_words
 from convlift.folds import cut_folds
 from convlift.progress import Progress
-from convlift.reading import open_data
 from convlift.recipe import Recipe
 from convlift.report.preview import Preview, StartPreview
-from convlift.request import Request, study_of
+from convlift.request import Request, data_of, study_of
 from convlift.study.candidates import candidates, limit_for
 from convlift.study.pace import Timed
 from convlift.study.starting_points import StartingPoint
@@ -35,16 +34,7 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
     """
     budget_seconds, more = request.budget_seconds, 1.0
     if folds is None:
-        dataset, _ = open_data(
-            request.data,
-            request.root,
-            request.seed,
-            request.cache,
-            progress,
-            stop,
-            group_from=request.group_from,
-            choices=request.choices,
-        )
+        dataset, _ = data_of(request, progress, stop)
         study = study_of(request, dataset)
         power = power_before(study, dataset)
     else:
@@ -66,7 +56,7 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
         data=dataset.name,
         classes=dataset.classes,
         images_per_class=tuple(np.bincount(seen, minlength=len(dataset.classes)).tolist()),
-        counts={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        counts=splits.counts,
         resolution=store.native_resolution,
         channels=dataset.channels,
         findings=store.findings,

@@ -1,6 +1,7 @@
 """What a campaign is asked for, and what follows from it before anything is trained: study, identity, run folder."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any, Literal
 from convlift.campaign.study import Study
 from convlift.data.choices import USUAL, Choices
 from convlift.data.dataset import Dataset
-from convlift.data.splits import Fold
+from convlift.data.splits import Fold, SealedLabels
 from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.model.config import Pretrained
+from convlift.progress import Progress
+from convlift.reading import open_data
 from convlift.recipe import Recipe
 from convlift.recipes import recipe_from
 from convlift.study.budget import Forward
@@ -69,6 +72,20 @@ def check_request(request: Request) -> None:
     metric_named(request.metric)
     if request.priors:
         load_expectations(request.priors)
+
+
+def data_of(request: Request, progress: Progress, stop: Callable[[], int] = lambda: 0) -> tuple[Dataset, SealedLabels]:
+    """The data set that is asked about, split, its test sealed; see `reading.open_data`."""
+    return open_data(
+        request.data,
+        request.root,
+        request.seed,
+        request.cache,
+        progress,
+        stop,
+        group_from=request.group_from,
+        choices=request.choices,
+    )
 
 
 def study_of(request: Request, dataset: Dataset) -> Study:

@@ -10,8 +10,6 @@ OPENING = Opening("digits", 10, COUNTS, "plain", 2, "runs/digits-1a2b3c4d", budg
 EPOCH = EpochReport("train", 3, 15, 0.2, 0.9, 0.3, 0.88, 1e-3, 2.0)
 MOMENT = Moment(
     "search",
-    2,
-    9,
     ("label smoothing 0.1", "horizontal flip", "cosine"),
     EPOCH,
     "accuracy",
@@ -42,8 +40,8 @@ def test_the_live_line_says_what_is_tried_how_far_and_how_good() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    assert live_line(Moment("pilot", 1, 0)) == "baseline"
-    assert live_line(Moment("", 0, 0, left_seconds=-3.0, budget_seconds=60.0)) == "preparing; 0.0 s of 1 min left"
+    assert live_line(Moment("pilot")) == "baseline"
+    assert live_line(Moment("", left_seconds=-3.0, budget_seconds=60.0)) == "preparing; 0.0 s of 1 min left"
     assert live_line(
         dataclasses.replace(MOMENT, baseline=float("nan"), start=None, best=None, trying=(), epoch=None)
     ) == ("search; 3 min 12 s of 5 min left")

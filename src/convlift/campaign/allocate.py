@@ -61,7 +61,7 @@ def _by_number(study: Study, start: StartingPoint) -> Division:
 def _by_time(study: Study, desk: Desk, start: StartingPoint) -> Division:
     records, workers = desk.ledger.trials(), desk.executor.capacity
     each = study.seconds(start.recipe, records)
-    left = max(0.0, desk.left() - study.closing_seconds)
+    left = study.left(desk)
     before = len(desk.ledger.trials("pilot"))  # some ran beside the probes
     baseline = study.seconds(study.baseline, records)
     if left < FEWEST * each:
@@ -113,7 +113,7 @@ def baseline_runs(records: tuple[TrialRecord, ...]) -> list[TrialRecord]:
     if ended:
         longest = max(r.fidelity for r in ended)
         return [r for r in ended if r.fidelity == longest]
-    return [r for r in records if r.status == "stopped" and r.outcome is not None and r.outcome.curve][:1]
+    return [r for r in records if r.status == "stopped" and r.has_trained][:1]
 
 
 def shortened(study: Study, desk: Desk) -> str:

@@ -31,7 +31,7 @@ def probe_of_the_baseline(study: Study, desk: Desk) -> list[Plan]:
     tried = desk.ledger.recall("accused")
     if tried is None:
         seconds = study.seconds(accused.probe, desk.ledger.trials())
-        left = max(0.0, desk.left() - study.closing_seconds)
+        left = study.left(desk)
         tried = bool(study.trainings) or seconds <= MOST_OF_BUDGET * left * desk.executor.capacity
         desk.ledger.record("accused", tried)
     return [study.plan("probe", accused.probe, _number(study), (accused.name,))] if tried else []
@@ -45,8 +45,8 @@ def examine_baseline(study: Study, desk: Desk) -> None:
     first = _first(desk)
     said: list[str] = []
     if first is not None and first.outcome is not None and study.pool is None:
-        for accusation in accuse(first.outcome, study.validation_labels, study.baseline, study.facts)[:1]:
-            said = _found(study, first, accusation, _undone(desk, accusation))
+        accused = _accused(study, desk)
+        said = _found(study, first, accused, _undone(desk, accused)) if accused else []
         found = diagnose(first.outcome, study.validation_labels, study.baseline, study.facts)
         desk.ledger.record(DIAGNOSIS, [each.sentence for each in found])
     desk.ledger.record(FACT, said)

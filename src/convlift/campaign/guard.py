@@ -134,7 +134,7 @@ def _ways(strengths: Strengths) -> Iterator[str]:
 
 def _settle(study: Study, desk: Desk, start: StartingPoint, candidates: tuple[Candidate, ...]) -> Fact:
     adding = [candidate for candidate in candidates if added(start.recipe, candidate.intervention.edit(start.recipe))]
-    allowed = min(SHARE * desk.budget_seconds, max(0.0, desk.left() - study.closing_seconds))
+    allowed = min(SHARE * desk.budget_seconds, study.left(desk))
     latest = desk.ledger.seconds_used() + allowed
     witness, note = _call(study, desk, start) if adding else (None, "")
     asked = []

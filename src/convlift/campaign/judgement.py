@@ -213,9 +213,14 @@ def final_runs(ledger: Ledger, recipe: Recipe | None = None) -> list[TrialRecord
 
     recipe: whose; a campaign that went on may have frozen another one before. None for all.
     """
-    records = [record for record in ledger.trials("final") if recipe is None or record.recipe == recipe]
-    cut_short = [r for r in records if r.status == "stopped" and r.outcome is not None and r.outcome.curve]
+    records = ledger.trials("final") if recipe is None else finals_with(ledger, recipe)
+    cut_short = [record for record in records if record.status == "stopped" and record.has_trained]
     return _usable(records) or cut_short
+
+
+def finals_with(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:
+    """Every final run of a recipe, however it ended."""
+    return [record for record in ledger.trials("final") if record.recipe == recipe]
 
 
 def best_final(study: Study, finals: Sequence[TrialRecord]) -> TrialRecord:
@@ -227,8 +232,8 @@ def best_final(study: Study, finals: Sequence[TrialRecord]) -> TrialRecord:
 
 def lost_runs(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:
     """The baseline's runs, and the final runs of `recipe`, that came to nothing by themselves."""
-    finals = [record for record in ledger.trials("final") if record.recipe == recipe]
-    return [record for record in (*ledger.trials("pilot"), *finals) if record.status in ("diverged", "failed")]
+    runs = (*ledger.trials("pilot"), *finals_with(ledger, recipe))
+    return [record for record in runs if record.status in ("diverged", "failed")]
 
 
 def _fates(desk: Desk) -> str:

@@ -12,9 +12,17 @@ import numpy as np
 from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL, PILOT_MOST, Division, baseline_runs, divide
 from convlift.campaign.examine import examine_baseline, probe_of_the_baseline
 from convlift.campaign.guard import guard
+from convlift.campaign.judgement import finals_with
 from convlift.campaign.plan import choose_candidates, revise_candidates, revised, revision_is_due, try_half
 from convlift.campaign.scout import scout, scouts_of
-from convlift.campaign.shipment import Shipment, is_nothing, runs_of_the_start, settle_shipment, start_in_doubt
+from convlift.campaign.shipment import (
+    Shipment,
+    bare_start,
+    is_nothing,
+    runs_of_the_start,
+    settle_shipment,
+    start_in_doubt,
+)
 from convlift.campaign.space import Frozen, switched, switches, within
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
@@ -43,7 +51,7 @@ def run_campaign(study: Study, desk: Desk) -> Shipment:
         probes = [] if desk.ledger.recall("freeze") else probe_of_the_baseline(study, desk)
         probes += [] if desk.ledger.recall("freeze") else try_half(study, desk, start, division.trainings)
         pilots = baseline_to_come(study, desk, division)
-        desk.complete(probes + pilots, lambda plan: MOST_OF_A_PILOT * _left(study, desk))
+        desk.complete(probes + pilots, lambda plan: MOST_OF_A_PILOT * study.left(desk))
         examine_baseline(study, desk)
     chosen = choose_candidates(study, desk, start, division)
     chosen = revised(desk.ledger, guard(study, desk, start, chosen))
@@ -63,10 +71,6 @@ def run_campaign(study: Study, desk: Desk) -> Shipment:
     return settle_shipment(study, desk, frozen)
 
 
-def _left(study: Study, desk: Desk) -> float:
-    return max(0.0, desk.left() - study.closing_seconds)
-
-
 def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> None:
     """The final runs, one round of the workers after the other, as many as the time has room for.
 
@@ -76,15 +80,14 @@ def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> Non
     """
     if is_nothing(frozen) or desk.ledger.recall("test opened") is not None:
         return
-    plans = finals_to_come(study, desk, frozen, division)
+    plans = finals_to_come(study, desk, frozen, division.finals)
     for first in range(0, len(plans), desk.executor.capacity):
         each = study.seconds(frozen.recipe, desk.ledger.trials())
-        finals = [record for record in desk.ledger.trials("final") if record.recipe == frozen.recipe]
-        ended = any(record.status == "finished" for record in finals)
-        if _left(study, desk) < (each if ended else LEAST_OF_A_FINAL * each):
+        ended = any(record.status == "finished" for record in finals_with(desk.ledger, frozen.recipe))
+        if study.left(desk) < (each if ended else LEAST_OF_A_FINAL * each):
             return
         batch = plans[first : first + desk.executor.capacity]
-        desk.complete(batch, lambda plan: _left(study, desk))
+        desk.complete(batch, lambda plan: study.left(desk))
 
 
 def confirm_start(study: Study, desk: Desk, frozen: Frozen) -> None:
@@ -93,17 +96,16 @@ def confirm_start(study: Study, desk: Desk, frozen: Frozen) -> None:
     if desk.ledger.recall("test opened") is not None or not start_in_doubt(study, desk, frozen):
         return
     recipe = frozen.start.recipe
-    if _left(study, desk) >= study.seconds(recipe, desk.ledger.trials()):
-        left_behind = [r.number - 1 for r in desk.ledger.trials("final") if r.recipe == recipe and r.outcome is None]
-        number = left_behind[0] if left_behind else len(desk.ledger.trials("final"))
-        desk.complete([study.plan("final", recipe, number)], lambda plan: _left(study, desk))
+    if study.left(desk) >= study.seconds(recipe, desk.ledger.trials()):
+        plans = finals_to_come(study, desk, bare_start(frozen), 1)
+        desk.complete(plans, lambda plan: study.left(desk))
 
 
 def baseline_to_come(study: Study, desk: Desk, division: Division) -> list[Plan]:
     """The runs of the baseline that are still to be made; of one that takes too long, none beside the part that was."""
     records = desk.ledger.trials("pilot")
     each = study.seconds(study.baseline, desk.ledger.trials())
-    if records and each > PILOT_MOST * _left(study, desk) and baseline_runs(records):
+    if records and each > PILOT_MOST * study.left(desk) and baseline_runs(records):
         records_open = [r for r in records if r.outcome is None]
         return [study.plan("pilot", study.baseline, r.number - 1, fidelity=r.fidelity) for r in records_open]
     return [
@@ -112,11 +114,10 @@ def baseline_to_come(study: Study, desk: Desk, division: Division) -> list[Plan]
     ]
 
 
-def finals_to_come(study: Study, desk: Desk, frozen: Frozen, division: Division) -> list[Plan]:
-    """The final runs that are still to be made."""
-    records = desk.ledger.trials("final")
-    of_it = [record for record in records if record.recipe == frozen.recipe]
-    numbers = _numbers_to_come(of_it, division.finals, len(records))
+def finals_to_come(study: Study, desk: Desk, frozen: Frozen, wanted: int) -> list[Plan]:
+    """The final runs of a recipe that are still to be made, of as many as are wanted."""
+    of_it = finals_with(desk.ledger, frozen.recipe)
+    numbers = _numbers_to_come(of_it, wanted, len(desk.ledger.trials("final")))
     return [study.plan("final", frozen.recipe, number, frozen.names) for number in numbers]
 
 
@@ -144,22 +145,21 @@ def _frozen(desk: Desk, space: Frozen) -> Frozen:
 def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Frozen:
     """Draw and train: as many trials as the division has where trainings are counted, else until the time that the
     final runs need is all that is left. After a third of it the list of changes is revised once. Returns the space with
-    what that added.
-    It ends where trial after trial comes to nothing.
+    what that added; it ends early where trial after trial comes to nothing.
     """
     belief, slower = believe(study, desk, space), 1.0
 
     def until() -> float:
         best = shipping(study, desk, space, division, belief)
-        return _left(study, desk) - slower * _finals_seconds(study, desk, best.recipe, division)
+        return study.left(desk) - slower * _finals_seconds(study, desk, best.recipe, division)
 
     desk.take_up("search", until())
     full = False
     while not full or desk.running:
-        while desk.free and not full and _may_draw(study, desk, division):
-            number = len(desk.ledger.trials("search"))
-            seen = _seen(study, desk, number)
-            if full := is_hopeless(seen):
+        while desk.free and not full and study.may_draw(trials := desk.ledger.trials("search")):
+            number, seen = len(trials), study.seen(trials)
+            full = is_hopeless(seen) or (bool(study.trainings) and number >= division.searches)
+            if full:
                 break
             if revision_is_due(study, desk, division, seen):
                 space = _revised(study, desk, space, seen)
@@ -169,7 +169,6 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
             full = drawn is None
             if drawn is not None:
                 desk.begin(study.plan("search", drawn.recipe, number, drawn.names), latest)
-        full = full or (bool(study.trainings) and len(desk.ledger.trials("search")) >= division.searches)
         if desk.running and desk.collect():
             belief = believe(study, desk, space)
             if best := most_promising(desk, space, belief):
@@ -179,23 +178,6 @@ def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Froze
             if slower > 1.0 and desk.running and until() < 0:
                 desk.cancel("search", "the machine became slower, and its time is needed for the final runs")
     return space
-
-
-def _may_draw(study: Study, desk: Desk, division: Division) -> bool:
-    """Whether the next recipe can be drawn now: where trainings are counted, once those that it is drawn from ended."""
-    if not study.trainings:
-        return True
-    trials = desk.ledger.trials("search")
-    return len(trials) < division.searches and all(
-        record.outcome is not None for record in _seen(study, desk, len(trials))
-    )
-
-
-def _seen(study: Study, desk: Desk, number: int) -> tuple[TrialRecord, ...]:
-    """The search trials that the recipe of trial `number` may be drawn from: where trainings are counted, those before
-    the last `Study.lag`, whichever of the others have ended by now."""
-    trials = desk.ledger.trials("search")
-    return trials[: max(0, number - study.lag)] if study.trainings else trials
 
 
 def _slowdown(study: Study, desk: Desk) -> float:
@@ -260,7 +242,7 @@ def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief
     """What would ship if the search ended now: changes that probably help, that fit together, and whose final runs fit
     into the time."""
     wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship)
-    allowed = min(_left(study, desk), MOST_FOR_FINALS * desk.budget_seconds)
+    allowed = min(study.left(desk), MOST_FOR_FINALS * desk.budget_seconds)
     return within(space, wanted, belief.mean, lambda recipe: _finals_seconds(study, desk, recipe, division) <= allowed)
 
 

@@ -41,7 +41,7 @@ def scout(study: Study, desk: Desk, space: Frozen) -> None:
     desk.take_up("scout", left())
     full, most = False, int(ends) if study.trainings else MOST
     while not full or desk.running:
-        while desk.free and not full and _may_draw(study, desk):
+        while desk.free and not full and study.may_draw(desk.ledger.trials("scout")):
             number = len(desk.ledger.trials("scout"))
             drawn = _draw(study, desk, tier, number)
             full = number >= most or SLACK * study.seconds(drawn.recipe, desk.ledger.trials()) > left()
@@ -91,22 +91,11 @@ def _ended(desk: Desk) -> list[TrialRecord]:
     return [record for record in desk.ledger.trials("scout") if record.is_evidence]
 
 
-def _seen(study: Study, desk: Desk, number: int) -> tuple[TrialRecord, ...]:
-    """As in the search (`loop.py`): where trainings are counted, those before the last `Study.lag`."""
-    trials = desk.ledger.trials("scout")
-    return trials[: max(0, number - study.lag)] if study.trainings else trials
-
-
-def _may_draw(study: Study, desk: Desk) -> bool:
-    number = len(desk.ledger.trials("scout"))
-    return not study.trainings or all(record.outcome is not None for record in _seen(study, desk, number))
-
-
 def _draw(study: Study, desk: Desk, tier: Frozen, number: int) -> Frozen:
     """The next scout's recipe, from the belief over the scouts alone; the first is the bare start."""
     if not number:
         return tier
-    ended = [record for record in _seen(study, desk, number) if record.is_evidence]
+    ended = [record for record in study.seen(desk.ledger.trials("scout")) if record.is_evidence]
     trials = study.trials(switches(tier, ended), ended)
     rng = np.random.default_rng([study.seed, 1, number])
     on, chain = posterior.draw(trials, priors(tier.candidates), groups(tier.candidates), rng)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from convlift.campaign.allocate import shortened
-from convlift.campaign.judgement import baseline_arm, best_final, final_runs
+from convlift.campaign.judgement import baseline_arm, best_final, final_runs, finals_with
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
@@ -90,14 +90,14 @@ def learned(study: Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 def start_in_doubt(study: Study, desk: Desk, frozen: Frozen) -> bool:
     """Whether the bare start is above the final runs by fewer runs than can be judged: one more decides."""
-    ended_finals = [r for r in desk.ledger.trials("final") if r.recipe == frozen.recipe and r.outcome is not None]
-    if frozen.start.name == BASELINE or not frozen.names or not ended_finals:
+    has_ended = any(run.outcome is not None for run in finals_with(desk.ledger, frozen.recipe))
+    if frozen.start.name == BASELINE or not frozen.names or not has_ended:
         return False
     finals = learned(study, finals_of(desk, frozen))
     bare = [run for run in learned(study, runs_of_the_start(desk, frozen)) if run.role != "probe"]
-    ended = sum(run.recipe == frozen.start.recipe and run.outcome is not None for run in desk.ledger.trials("final"))
+    is_decided = any(run.outcome is not None for run in finals_with(desk.ledger, frozen.start.recipe))
     is_above = bool(bare) and (not finals or score(study, bare) > score(study, finals))
-    return is_above and len(bare) < FEWEST_RUNS and not ended
+    return is_above and len(bare) < FEWEST_RUNS and not is_decided
 
 
 def finals_of(desk: Desk, frozen: Frozen) -> list[TrialRecord]:
@@ -128,7 +128,7 @@ def _bare_runs(study: Study, desk: Desk, frozen: Frozen, finals: Sequence[TrialR
     runs = learned(study, runs_of_the_start(desk, frozen))
     if not runs:  # of a start that was chosen by a run that the clock cut short, that run may still ship
         probes = [run for run in desk.ledger.trials("probe") if run.recipe == frozen.start.recipe]
-        runs = [run for run in probes if run.status == "stopped" and run.outcome is not None and run.outcome.curve]
+        runs = [run for run in probes if run.status == "stopped" and run.has_trained]
     return [run for run in runs if run.role != "probe"] or runs
 
 
@@ -155,11 +155,10 @@ def _networks(desk: Desk, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 def _lost_finals(desk: Desk, frozen: Frozen, kept: Sequence[TrialRecord]) -> str:
     """Why the frozen recipe's final runs came to nothing, where all of them did."""
-    ended = [r for r in desk.ledger.trials("final") if r.outcome is not None and r.recipe == frozen.recipe]
+    ended = [run.outcome for run in finals_with(desk.ledger, frozen.recipe) if run.outcome is not None]
     if kept or not ended:
         return ""
-    reasons = dict.fromkeys(r.outcome.reason or "they failed to learn" for r in ended if r.outcome is not None)
-    return "; ".join(reasons)
+    return "; ".join(dict.fromkeys(outcome.reason or "they failed to learn" for outcome in ended))
 
 
 def _why(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from convlift.campaign.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.campaign.allocate import MOST_PILOTS, PILOT_MOST
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
@@ -15,10 +16,7 @@ from convlift.study.starting_points import StartingPoint
 PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
 MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
 FEWEST = 5  # trainings that must fit for a fine-tuning start to get a probe of full length
-AFTER_EACH_OTHER = 3  # of them, one after the other
-FIRST_MOST = (
-    0.6  # of the time: what one pass of pretrained features may take, since it is the best that can be had early
-)
+FIRST_MOST = 0.6  # of the time: what one pass of pretrained features may take, the best that can be had early
 ALONE_MOST = 0.7  # of the time: a run of the baseline where nothing else fits
 FIRST_LATEST = 0.5  # of the time: when the first trainings end, whatever was predicted
 ALONE_LATEST = 0.8  # the same for the pretrained features, and for the baseline where they do not fit
@@ -45,17 +43,13 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     first = _first_trainings(study, desk)
     second = _second_probes(study, desk, first)
     beside = _pilots_beside(study, desk, second, first)
-    records = first + desk.complete(second + beside, lambda plan: FIRST_LATEST * _left(study, desk))
+    records = first + desk.complete(second + beside, lambda plan: FIRST_LATEST * study.left(desk))
     able = [record for record in records if _rank(study, record) > -math.inf]
     if not able:
         raise _nothing(study, desk, records)
     best = max(able, key=lambda record: _rank(study, record))
     desk.ledger.record("start", [best.names[0] if best.role == "probe" else BASELINE, best.fingerprint])
     return _known(study, desk, desk.ledger.recall("start"))
-
-
-def _left(study: Study, desk: Desk) -> float:
-    return max(0.0, desk.left() - study.closing_seconds)
 
 
 def _known(study: Study, desk: Desk, kept: list[str]) -> StartingPoint:
@@ -90,7 +84,7 @@ def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
     before the seconds that it takes to load a pretrained network and count its multiply-adds.
     """
     cheapest = next((point for point in study.starts if point.recipe.architecture.kind == "pretrained"), None)
-    may_fit = cheapest is not None and LIGHTEST * _images(study) <= FIRST_MOST * _left(study, desk)
+    may_fit = cheapest is not None and LIGHTEST * _images(study) <= FIRST_MOST * study.left(desk)
     settled = desk.ledger.recall("first probes")
     part = settled[1] if settled else _part_of_the_baseline(study, desk, may_fit)
     pilot = study.plan("pilot", study.baseline, 0, fidelity=part)
@@ -98,12 +92,12 @@ def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
     def seconds(plan: Plan) -> float:
         # features that are not complete are worth nothing, of a run of the baseline a part is
         is_alone = plan.role == "probe" or not may_fit
-        return (ALONE_LATEST if is_alone else FIRST_LATEST) * _left(study, desk)
+        return (ALONE_LATEST if is_alone else FIRST_LATEST) * study.left(desk)
 
     if may_fit and (desk.executor.capacity > 1 or study.trainings):  # counted, all workers claim in one order
         desk.start(pilot, seconds)
     if settled is None:
-        fits = may_fit and study.seconds(cheapest.recipe, ()) <= FIRST_MOST * _left(study, desk) if cheapest else False
+        fits = may_fit and study.seconds(cheapest.recipe, ()) <= FIRST_MOST * study.left(desk) if cheapest else False
         settled = [fits, part]
         desk.ledger.record("first probes", settled)
     probe = [_probe(study, desk, cheapest)] if cheapest and settled[0] else []
@@ -112,7 +106,7 @@ def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
 
 def _part_of_the_baseline(study: Study, desk: Desk, may_fit: bool) -> float:
     most = PILOT_MOST if may_fit else ALONE_MOST
-    return sized(study, study.baseline, most * _left(study, desk)) or LEAST
+    return sized(study, study.baseline, most * study.left(desk)) or LEAST
 
 
 def _images(study: Study) -> int:
@@ -163,7 +157,7 @@ def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[Tri
     """How much of a training its probe should be; 0 where it is none."""
     if study.trainings:
         return 1.0
-    left = _left(study, desk)
+    left = study.left(desk)
     is_alone = not any(r.role == "probe" and _rank(study, r) > -math.inf for r in records)
     if point.recipe.architecture.kind == "convnet":
         allowed = min(PROBE_SHARE * desk.executor.capacity, MOST_OF_BUDGET) * desk.budget_seconds
@@ -183,8 +177,7 @@ def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[Tri
 def _rank(study: Study, record: TrialRecord) -> float:
     """Its validation score, or minus infinity where it trained nothing."""
     score = study.score_points(record)
-    has_trained = record.outcome is not None and bool(record.outcome.curve)
-    return score if score == score and has_trained else -math.inf
+    return score if score == score and record.has_trained else -math.inf
 
 
 def _nothing(study: Study, desk: Desk, records: Sequence[TrialRecord]) -> BudgetError | DataError:

@@ -12,6 +12,7 @@ from convlift.campaign.space import floored
 from convlift.evidence import posterior
 from convlift.evidence.images import Groups, accuracy_variance, effective_number, run_variance
 from convlift.evidence.metrics import ACCURACY, AUROC, Metric
+from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, Role, TrialRecord
 from convlift.outcome import NO_PROBABILITIES, EpochReport
 from convlift.recipe import Recipe
@@ -57,6 +58,19 @@ class Study:
     trainings: int = 0
     _known: dict[bytes, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _areas: dict[bytes, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def left(self, desk: Desk) -> float:
+        """Seconds that trainings may still take: without those for judging and the report; never under 0."""
+        return max(0.0, desk.left() - self.closing_seconds)
+
+    def seen(self, trials: tuple[TrialRecord, ...]) -> tuple[TrialRecord, ...]:
+        """Of one role's trials those that the next recipe may be drawn from: where trainings are counted, those before
+        the last `lag`, whichever of the others have ended by now."""
+        return trials[: max(0, len(trials) - self.lag)] if self.trainings else trials
+
+    def may_draw(self, trials: tuple[TrialRecord, ...]) -> bool:
+        """Whether the next recipe can be drawn now: where trainings are counted, once what it is drawn from ended."""
+        return not self.trainings or all(record.outcome is not None for record in self.seen(trials))
 
     @property
     def lag(self) -> int:

@@ -28,6 +28,11 @@ class Splits:
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images in each part."""
+        return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+
 
 @dataclass(frozen=True)
 class Fold:

@@ -61,6 +61,11 @@ class TrialRecord:
         return self.outcome.status if self.outcome else "claimed"
 
     @property
+    def has_trained(self) -> bool:
+        """Whether it got through an epoch, or a part of one; what has not holds nothing but guesses."""
+        return self.outcome is not None and bool(self.outcome.curve)
+
+    @property
     def is_evidence(self) -> bool:
         """Whether it says something of its recipe: it ended by itself, well or badly, and not by the clock nor with the
         campaign's own process."""

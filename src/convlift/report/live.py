@@ -54,7 +54,7 @@ def first_words(opening: Opening) -> tuple[str, ...]:
 class Moment:
     """What is going on right now.
 
-    role: of the trials that run now, a key of PHASES, or "" while nothing runs; running, ended: how many trials;
+    role: of the trials that run now, a key of PHASES, or "" while nothing runs;
     trying: the changes that the youngest of those that run has on; epoch: its last report.
     metric: its title. baseline, start, best: the best validation score so far of the baseline, of the start (whose
     name is start_name) and of the search, in [0, 1], None where there is none.
@@ -62,8 +62,6 @@ class Moment:
     """
 
     role: str
-    running: int
-    ended: int
     trying: tuple[str, ...] = ()
     epoch: EpochReport | None = None
     metric: str = "accuracy"

@@ -246,7 +246,7 @@ def _confusions(runs: Iterable[LedgerRecord], seen: Seen, classes: int) -> Label
 
 
 def _id_with_curve(records: Iterable[LedgerRecord]) -> int | None:
-    return next((r.id for r in records if r.outcome is not None and r.outcome.curve), None)
+    return next((r.id for r in records if r.has_trained), None)
 
 
 def _recall(confusion: Labels) -> list[float | None]:
