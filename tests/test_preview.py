@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 
 from convlift import api
 from convlift.errors import BudgetError, ConvliftError, DataError, RecipeError
+from convlift.model.config import Pretrained
+from convlift.recipe import Recipe
 from convlift.report.preview import Preview, document, print_preview
 
 BACKBONE = "mobilenetv3_small_050"
@@ -33,9 +35,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def planned(place: Path, budget: str | None, **options: object) -> Preview:
-    """The plan for these digits."""
+def as_on_any_machine(
+    recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int
+) -> tuple[float, float]:
+    """What `calibrate` measures, as the same figures on an idle and on a busy machine."""
+    network, epochs = recipe.architecture, recipe.training.epochs
+    if isinstance(network, Pretrained):
+        tuned = recipe.training.fine_tuning is not None
+        return 0.003 * (images * (1 + recipe.data.views) + held_out), (0.02 if tuned else 0.002) * images
+    return 0.0, (1e-3 if network.residual else 4e-4) * images * epochs
+
+
+def planned(place: Path, budget: str | None, measured: bool = False, **options: object) -> Preview:
+    """The plan for these digits; not measured: with the seconds of a made-up machine, so that plans compare."""
     with pytest.MonkeyPatch.context() as patch:
+        if not measured:
+            patch.setattr("convlift.trial.calibration.calibrate", as_on_any_machine)
         patch.chdir(place)
         patch.setenv("CONVLIFT_CACHE", str(place / "cache"))
         weights = str(place / "weights.safetensors")
@@ -61,7 +76,9 @@ def test_it_says_what_the_data_are_and_where_a_campaign_may_start(plan: Preview)
     assert f"{plan.counts['test']} test images" in plan.detectable
 
 
-def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(plan: Preview) -> None:
+@pytest.mark.parametrize("measured", [False, True])
+def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(place: Path, measured: bool) -> None:
+    plan = planned(place, "5m", measured)
     for start in plan.starts:
         assert start.first_seconds >= start.seconds > 0
         assert start.trainings > start.pilots + start.finals
@@ -71,6 +88,9 @@ def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(pla
         assert all(each.reason for each in start.left_out)
         # no training can take less than nothing, nor all of them together more than the time there is
         assert start.trainings * start.seconds <= plan.budget_seconds * plan.workers
+
+
+def test_a_dearer_start_has_fewer_trainings(plan: Preview) -> None:
     baseline, residual = plan.starts[:2]
     assert residual.seconds > baseline.seconds
     assert residual.trainings < baseline.trainings
