@@ -41,9 +41,9 @@ SHOWN_EVERY = 1.0  # seconds
 LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
 # what a campaign decides on its way, and decides anew where it ended with its test sealed and is given more time
 SETTLED = (
-    "first probes", "probes", "pilots beside probes", "start", "division", "priors", "diagnosis", "candidates", "why",
-    "left out", "guard", "accused", "baseline probes", "baseline diagnosis", "scouted", "agreement", "revision",
-    "freeze", "shipment", "story", "result",
+    "first probes", "probes", "pilots beside probes", "baseline once more", "start", "division", "priors", "diagnosis",
+    "candidates", "why", "left out", "guard", "accused", "baseline probes", "baseline diagnosis", "scouted",
+    "agreement", "revision", "freeze", "shipment", "story", "result",
 )  # fmt: skip
 STARTUP_SECONDS = 30.0  # a process that is older did something else before: a notebook, a server
 

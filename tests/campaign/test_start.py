@@ -4,14 +4,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up import BASELINE, FACTS, HOUR, World, desk_in, diverges, forward, outline, residual, study_of
+from made_up import (
+    BASELINE,
+    FACTS,
+    HOUR,
+    World,
+    desk_in,
+    diverges,
+    forward,
+    ledger_in,
+    outline,
+    residual,
+    study_of,
+    train,
+)
+from timeline import Timeline
 
 from convlift.campaign.allocate import divide
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.start import choose_start
 from convlift.errors import BudgetError, DataError, LedgerError
-from convlift.execute.job import Job
+from convlift.execute.desk import Desk
+from convlift.execute.job import Job, Report, lost
+from convlift.outcome import Outcome
 from convlift.recipe import Recipe
 from convlift.recipes import built_in
 from convlift.study.pace import Pace
@@ -120,6 +136,11 @@ def test_however_short_the_time_there_is_a_network(tmp_path: Path, hours: float,
     assert shipment.judged or shipment.why
 
 
+def out_of_time(job: Job, world: World, report: Report) -> Outcome:
+    """As a training ends whose time was over before its first step."""
+    return lost(job, "stopped", "out of time", 0.04 * HOUR).outcome
+
+
 def test_what_too_little_time_asks_for_is_enough(tmp_path: Path) -> None:
     """On a machine of about the usual speed. Closing takes a tenth of a training, and all the time there is."""
     world = World(n=100, nt=100, seconds_noise=0.3)
@@ -129,8 +150,10 @@ def test_what_too_little_time_asks_for_is_enough(tmp_path: Path) -> None:
 
     study = replace(study_of(world), pace=Pace(FACTS, usual, 200))
     assert study.seconds(BASELINE, ()) == pytest.approx(HOUR, rel=0.3)
-    with desk_in(tmp_path / "short", world, 0.1) as desk, pytest.raises(BudgetError) as caught:
-        run_campaign(study, desk)
+    with ledger_in(tmp_path / "short", world) as ledger:
+        desk = Desk(ledger, Timeline(out_of_time, world, ledger), 0.1 * HOUR, stop=lambda: 0)
+        with pytest.raises(BudgetError) as caught:
+            run_campaign(study, desk)
     assert caught.value.needed_seconds is not None
     with desk_in(tmp_path / "run", world, caught.value.needed_seconds / HOUR) as desk:
         shipment = run_campaign(study, desk)
@@ -148,6 +171,40 @@ def test_a_baseline_that_does_not_fit_is_shortened_and_that_is_said(tmp_path: Pa
     assert shipment.shortened.endswith("of its 300 epochs")
     assert shipment.frozen.start.name == "residual"
     assert shipment.judged
+
+
+def test_a_baseline_that_was_shortened_by_too_much_is_trained_once_more(tmp_path: Path) -> None:
+    """It was taken to be five times as slow as it is. Nothing else fits, and the time is not left over."""
+    world = World(n=100, nt=100, seconds_noise=0.0)
+
+    def usual(recipe: Recipe, stages: int | None = None) -> float:
+        return 5 * 1500 * forward(recipe, stages)
+
+    study = replace(study_of(world), pace=Pace(FACTS, usual, 200))
+    with desk_in(tmp_path / "run", world, 0.9) as desk:
+        shipment = run_campaign(study, desk)
+        first, second = desk.ledger.trials("pilot")
+    assert first.fidelity < 0.3
+    assert first.fidelity * 1.3 < second.fidelity <= 0.6
+    assert shipment.network == second
+
+
+def test_where_the_clock_left_nothing_the_shortest_training_is_tried_again(tmp_path: Path) -> None:
+    """As on a machine that takes the whole time to load its workers."""
+    world = World(n=100, nt=100, seconds_noise=0.0)
+    begun = []
+
+    def train_late(job: Job, world: World, report: Report) -> Outcome:
+        begun.append(job)
+        return train(job, world, report) if len(begun) > 1 else out_of_time(job, world, report)
+
+    study = study_of(world)
+    with ledger_in(tmp_path / "run", world) as ledger:
+        desk = Desk(ledger, Timeline(train_late, world, ledger), 0.1 * HOUR, stop=lambda: 0)
+        shipment = run_campaign(study, desk)
+        assert desk.weights_of(shipment.network).is_file()
+        assert desk.left() > 0
+    assert len(begun) == 2
 
 
 def test_many_workers_do_not_stretch_the_wall_clock_of_a_probe(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from convlift.campaign.study import BASELINE, Study
 from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
 from convlift.ledger.records import TrialRecord
+from convlift.recipe import Recipe
 from convlift.study.starting_points import StartingPoint
 
 FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
@@ -23,6 +24,7 @@ DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the f
 PILOT_MOST = 0.3  # of the time that is left: what one run of the baseline may take; of a dearer one a part is trained
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
+LEAST_SAID = 0.1  # epochs
 LONGER = 1.3  # than the start's shortened probe: a final run that is less than that is not worth its time
 
 
@@ -116,14 +118,27 @@ def baseline_runs(records: tuple[TrialRecord, ...]) -> list[TrialRecord]:
     return [r for r in records if r.status == "stopped" and r.has_trained][:1]
 
 
+def part_trained(study: Study, run: TrialRecord) -> float:
+    """The share of its training's images that a run saw: of those of its fine-tuning, where there is one."""
+    if run.outcome is None:
+        return 0.0
+    images = max(1.0, run.recipe.data.images * study.facts.training_images)
+    whole, phase = _longest_phase(run.recipe)
+    counted = [epoch for epoch in run.outcome.curve if epoch.phase in (phase, "train")]
+    return min(1.0, sum(images if epoch.images is None else epoch.images for epoch in counted) / (images * whole))
+
+
+def _longest_phase(recipe: Recipe) -> tuple[int, str]:
+    tuned = recipe.training.fine_tuning
+    return (tuned.epochs, "fine-tune") if tuned else (recipe.training.epochs, "head")
+
+
 def shortened(study: Study, desk: Desk) -> str:
     """How much of its training the baseline had, in words; "" where it had all of it."""
     runs = baseline_runs(desk.ledger.trials("pilot"))
     if not runs or (runs[0].status == "finished" and runs[0].fidelity >= 1.0):
         return ""
-    run, images = runs[0], max(1.0, runs[0].recipe.data.images * study.facts.training_images)
-    tuned = run.recipe.training.fine_tuning
-    whole, phase = (tuned.epochs, "fine-tune") if tuned else (run.recipe.training.epochs, "head")
-    counted = [epoch for epoch in (run.outcome.curve if run.outcome else ()) if epoch.phase in (phase, "train")]
-    passes = sum(images if epoch.images is None else epoch.images for epoch in counted) / images
-    return f"{min(passes, whole):.1f} of its {whole} epochs" + (" of fine-tuning" if tuned else "")
+    whole, phase = _longest_phase(runs[0].recipe)
+    passes = whole * part_trained(study, runs[0])
+    said = f"{passes:.1f}" if passes >= LEAST_SAID else f"less than {LEAST_SAID}"
+    return f"{said} of its {whole} epochs" + (" of fine-tuning" if phase == "fine-tune" else "")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from convlift.campaign.allocate import FEWEST as AFTER_EACH_OTHER
-from convlift.campaign.allocate import MOST_PILOTS, PILOT_MOST
+from convlift.campaign.allocate import LONGER, MOST_PILOTS, PILOT_MOST, part_trained
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
@@ -27,6 +27,8 @@ LIGHTEST = 2e-3  # seconds an image: no pretrained network of the usual ones ext
 MOST_TO_PREDICT = 0.7  # of a training's time: with more for its predictions it would learn nothing
 MANY = 100  # numbers of probes between one going on of a campaign and the next
 LEAST = 0.002  # of a training: the shortest that is planned
+ONCE_MORE_MOST = 0.8  # of the time: a longer part of the baseline where a part of it is the best that there is
+LAST_RESORT = 0.5  # of the whole time, with that for the report: a training where there is none yet
 ADVICE = 3.0  # times as long as predicted is what a budget that was too short is advised to leave
 
 
@@ -44,6 +46,7 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     second = _second_probes(study, desk, first)
     beside = _pilots_beside(study, desk, second, first)
     records = first + desk.complete(second + beside, lambda plan: FIRST_LATEST * study.left(desk))
+    records += desk.complete(_baseline_once_more(study, desk, records), lambda plan: _last_seconds(study, desk))
     able = [record for record in records if _rank(study, record) > -math.inf]
     if not able:
         raise _nothing(study, desk, records)
@@ -151,6 +154,31 @@ def _idle_pilots(study: Study, desk: Desk, probes: list[Plan], records: tuple[Tr
     idle = desk.executor.capacity * longest - sum(seconds)
     each = study.seconds(study.baseline, records)
     return min(MOST_PILOTS - 1, int(idle / each)) if each <= longest else 0
+
+
+def _baseline_once_more(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -> list[Plan]:
+    """One longer part of the baseline where a part of it is the best that there is, or where the clock left nothing of
+    any training: the workers are loaded by now, and the machine's speed is known. Settled once."""
+    settled = desk.ledger.recall("baseline once more")
+    if settled is None:
+        settled = [_longer_part(study, desk, records), len(desk.ledger.trials("pilot"))]
+        desk.ledger.record("baseline once more", settled)
+    part, number = settled
+    return [study.plan("pilot", study.baseline, number, fidelity=part)] if part else []
+
+
+def _longer_part(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -> float:
+    """0 where none is worth its time."""
+    best = max(records, key=lambda record: _rank(study, record))
+    if _rank(study, best) == -math.inf:
+        part = sized(study, study.baseline, ONCE_MORE_MOST * _last_seconds(study, desk), desk.ledger.trials())
+        return max(part, LEAST) if any(record.status == "stopped" for record in records) else 0.0
+    part = sized(study, study.baseline, ONCE_MORE_MOST * study.left(desk), desk.ledger.trials())
+    return part if best.role == "pilot" and part >= LONGER * part_trained(study, best) else 0.0
+
+
+def _last_seconds(study: Study, desk: Desk) -> float:
+    return max(study.left(desk), LAST_RESORT * desk.left())
 
 
 def _fidelity(study: Study, desk: Desk, point: StartingPoint, records: tuple[TrialRecord, ...]) -> float:
