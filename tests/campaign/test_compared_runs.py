@@ -34,7 +34,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def ran(
     desk: Desk, role: Role, scores: Sequence[float], recipe: Recipe, names: tuple[str, ...] = (), *,
-    status: Status = "finished",
+    status: Status = "finished", fidelity: float = 1.0,
 ) -> list[TrialRecord]:  # fmt: skip
     """Trials whose networks name these shares of the images right; at .25 by chance alone."""
     rng, records, labels = np.random.default_rng(len(desk.ledger.trials())), [], WORLD.labels
@@ -43,7 +43,7 @@ def ran(
         right = np.concatenate([np.arange(k) < round(score * k) for k in (WORLD.n, WORLD.nt)])
         named = np.where(right, labels, wrong)
         said = (0.1 + 0.6 * np.eye(CLASSES, dtype=np.float32)[named]).astype(np.float32)
-        record = desk.ledger.claim(Plan(role, recipe, int(rng.integers(1 << 30)), names))
+        record = desk.ledger.claim(Plan(role, recipe, int(rng.integers(1 << 30)), names, fidelity))
         outcome = Outcome(status, said[: WORLD.n], said[WORLD.n :], seconds=1.0)
         records.append(desk.ledger.finish(record.id, outcome))
     return records
@@ -134,6 +134,23 @@ def test_the_final_that_validation_likes_best_ships(study: Study, desk: Desk) ->
     assert best_final(study, cut) is cut[0]
     assert judged(study, desk).final.shipped.value == pytest.approx(0.93, abs=0.002)
     assert judged(study, desk, ships=finals[0]).final.shipped.value == pytest.approx(0.6, abs=0.002)
+
+
+def test_the_start_is_not_proven_where_the_gain_cannot_be(study: Study, desk: Desk) -> None:
+    """Points ahead, but over half a training of the baseline, or by one training: both are reported, neither proven."""
+    ran(desk, "pilot", [0.6] * 3, BASELINE, fidelity=0.5)
+    ran(desk, "probe", [0.95], START.recipe, ("residual",))
+    first = ran(desk, "final", [0.95], START.recipe)
+    found = judged(study, desk)
+    assert found.final.gain_points.low > 20
+    assert not found.final.proven
+    assert found.verdicts[0].label == "likely"
+    ran(desk, "final", [0.95], START.recipe)
+    assert (judged(study, desk).final.proven, judged(study, desk).verdicts[0].label) == (False, "likely")
+    whole = ran(desk, "pilot", [0.6] * 3, BASELINE)
+    assert judged(study, desk, before=whole, after=first).verdicts[0].label == "likely"
+    found = judged(study, desk, before=whole)
+    assert (found.final.proven, found.verdicts[0].label) == (True, "proven")
 
 
 def test_the_runs_to_compare_can_be_named(study: Study, desk: Desk) -> None:

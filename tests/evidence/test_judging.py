@@ -48,7 +48,7 @@ def test_an_arms_variance_is_without_luck_on_single_images() -> None:
 
 def test_each_arm_has_its_own_variance() -> None:
     """By hand: own variance v of two runs that differ by 8 points, .85^2 as one run more; what ships has the search's
-    word as two runs more, within its limits, and no less than the baseline's up to 2 points."""
+    word as two runs more, within its limits, and no less than the baseline's up to 4 points."""
     size = 100.0 * np.sqrt(0.85 * 0.15)
     points = 85.0 + size * np.resize([1.0, -1.0], 1000)
     noisy, quiet = np.stack([points - 4, points + 4]), np.stack([points, points])
@@ -56,10 +56,13 @@ def test_each_arm_has_its_own_variance() -> None:
     stranger = seeds.of_a_stranger(noisy)
     assert stranger == seeds.Spread(pytest.approx(32.0), 2.0)
     assert seeds.of_a_stranger(quiet).variance == pytest.approx(0.85**2 / 2)
-    for word, told in ((0.0, 4.0), (9.0, 6.25), (5.0, 5.0)):
+    for word, told in ((0.0, 16.0), (9.0, 16.0)):
         after = seeds.of_the_searched(quiet, word, stranger, 1.0)
         assert after == seeds.Spread(pytest.approx(told), 3.0)
-    assert seeds.of_the_searched(noisy, 0.0, stranger, 1.0).variance == pytest.approx((2 * 4 + 32) / 3)
+    for word, told in ((0.0, 0.85**2), (9.0, 6.25), (5.0, 5.0)):
+        after = seeds.of_the_searched(quiet, word, seeds.of_a_stranger(quiet), 1.0)
+        assert after == seeds.Spread(pytest.approx(told), 3.0)
+    assert seeds.of_the_searched(noisy, 0.0, stranger, 1.0).variance == pytest.approx((2 * 16 + 32) / 3)
     assert seeds.of_both([noisy, quiet], 0.0, [None, None]).variance == pytest.approx((2 * 0.85**2 + 32) / 4)
 
 

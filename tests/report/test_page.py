@@ -128,10 +128,11 @@ def test_the_same_records_give_the_same_page(page: str) -> None:
     [
         ((0.9, -0.8, 2.6), "No reliable improvement", "From 0.712 to"),
         ((-2.3, -4.0, -0.6), "Keep the baseline", "From 0.712 to"),
+        ((2.3, 0.6, 4.0), "Better, but not proven", "No reliable improvement"),
     ],
 )
 def test_nothing_is_claimed_without_proof(gain: tuple[float, float, float], words: str, never: str) -> None:
-    result = make_result(make_verdicts(8)[5:], gain)
+    result = dataclasses.replace(make_result(make_verdicts(8)[5:], gain), proven=False)
     main = Reader(render(result, make_story(result, ("ants", "bees")))).text
     assert words in main
     assert never not in " ".join(main.split())

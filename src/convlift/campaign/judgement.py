@@ -66,7 +66,8 @@ def judge_campaign(
 
     before, after: the runs that are compared, of the baseline and of what ships; None for all pilots that ended (less
     the first, see `lost_a_close_choice`) and `final_runs`. ships: which of `after` does; None for `best_final`. A gain
-    is proven only where every run of both arms learned something and each arm has two.
+    is proven only where every run of both arms learned something, none of the baseline was shortened and each arm has
+    two; of the start it is where the same holds, with the search's runs beside the final ones.
     Raises LedgerError where an arm has no run.
     """
     arms = _arms(study, desk, frozen, before, after)
@@ -87,15 +88,16 @@ def judge_campaign(
         baseline, shipped, tests.seed_variance, groups,
         same_start=frozen.start.name == BASELINE, ships=place, lowest=metric.lowest,
     )  # fmt: skip
-    # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample
-    sound = not arms.unlearned and not lost_runs(desk.ledger, frozen.recipe) and not arms.lucky
+    # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample of whole trainings
+    whole = all(run.status == "finished" and run.fidelity >= 1.0 for run in arms.before)
+    sound = whole and not arms.unlearned and not lost_runs(desk.ledger, frozen.recipe) and not arms.lucky
     final = replace(final, proven=final.proven and sound)
     belief = _belief(study, frozen, runs, lost, (scores, unit))
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
         effect = start_effect(baseline, on, scores, groups, unit=unit)
-        start_points, provable = effect.value, sound and len(arms.before) >= FEWEST_RUNS
+        start_points, provable = effect.value, sound and min(len(arms.before), len(runs)) >= FEWEST_RUNS
         subject = _start_subject(frozen, runs + lost)
         found.append(start_verdict(subject, effect, len(runs + lost), provable=provable))
     split = shares(belief, frozen.on, final.gain_points.value, start_points, unit=unit)

@@ -71,8 +71,8 @@ def start_verdict(subject: Subject, effect: Estimate, trials: int, *, provable: 
     """The verdict on the starting point where it differs from the baseline.
 
     effect: `changes.start_effect`. Proven when its own 95% interval lies above zero: it is one contrast, fixed before
-    the search, so it needs no correction for having been picked. provable: whether it can be, from more than one run of
-    the baseline that all learned something.
+    the search, so it needs no correction for having been picked. provable: whether it can be, from more than one
+    run of the baseline that all learned something and more than one that started from it.
     """
     sd = max((effect.high - effect.low) / 3.92, 1e-9)
     chance = float(ndtr(effect.value / sd))
@@ -81,7 +81,8 @@ def start_verdict(subject: Subject, effect: Estimate, trials: int, *, provable: 
         meaning = "the interval lies above zero"
     else:
         meaning = _meaning(label, effect, chance)
-    reason = f"every one of the {trials} trials started from it; {_interval(effect)}; {meaning}"
+    started = "the one trial" if trials == 1 else f"every one of the {trials} trials"
+    reason = f"{started} started from it; {_interval(effect)}; {meaning}"
     return _verdict(subject, label, effect, chance, (trials, True), reason)
 
 
