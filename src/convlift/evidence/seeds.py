@@ -27,8 +27,8 @@ WORD_RUNS = 2.0  # what the search says of the seeds counts like this many runs;
 USUAL_RUNS = 1.0  # what is usual counts like this many, where no search says anything
 LIMITS = (0.85, 2.5)  # points at an accuracy of .85: the least and the most that the search's word may be. Without an
 # upper limit intervals are twice as wide where most changes harm
-# Points: as noisy as this what ships is believed to be where the baseline's runs are. At 2 instead of 4 a gain or a loss
-# of nothing is proven in .04 to .055 of simulated campaigns whose seeds differ by 4 points in both arms, or by 8 and 1
+# Points: as noisy as this what ships is believed to be where the baseline's runs are. With 2 instead of 4, gain or loss
+# of nothing is proven in .04 to .055 of simulated campaigns where seeds differ by 4 points in both arms, or by 8 and 1
 MOST_OF_THE_OTHER = 4.0
 FLOOR = 0.2
 USUAL_DEVIATION = 100.0 * math.sqrt(0.85 * 0.15)  # of one image's points, where the limits were measured
