@@ -11,7 +11,7 @@ Counted, all of which are to be 0:
 
 Command: python benchmarks/every_budget.py digits hymenoptera/ pneumonia.npz flowers/ cifar.npz
          [--budgets 30s 60s 150s] [--busy idle busy] [--json FILE]
-Last result: 20 campaigns, 1 without a model (50,000 images in 30 s on a busy machine), 0 late, 0 below the baseline.
+Last result: 30 campaigns from 30 s to 10 min, 0 without a model, 0 late, 0 below the baseline.
 """
 
 import argparse
