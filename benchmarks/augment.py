@@ -35,9 +35,9 @@ import torch
 from numpy.typing import NDArray
 
 from convlift.augment import colour, geometry
-from convlift.augment.config import Augmentation
 from convlift.augment.pipeline import augment
 from convlift.model.operators import declare_missing_operators
+from convlift.recipe.augmentation import Augmentation
 
 AUGMENTATION = Augmentation(
     horizontal_flip=0.5,

@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from convlift.console.duration import parse_duration
 from convlift.evidence.metrics import ACCURACY
 from convlift.ledger.ledger import read_ledger
-from convlift.study.budget import parse_duration
 
 RESULTS = Path(__file__).parent / "results"
 LATE_SHARE, LATE_SECONDS = 0.05, 20.0

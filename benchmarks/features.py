@@ -50,14 +50,14 @@ import torch
 from torch import Tensor, nn
 
 from convlift.augment.pipeline import normalize
+from convlift.features.cached import Stored, extract, rows
+from convlift.features.extraction import Extraction, Images
+from convlift.features.folding import fold
 from convlift.model.backbone import backbone_statistics
-from convlift.model.config import Pretrained
-from convlift.model.extraction import Extraction, Images
-from convlift.model.features import Stored, extract, rows
-from convlift.model.folding import fold
+from convlift.model.freezing import freeze, train_mode
 from convlift.model.memory import keep_freed_memory
 from convlift.model.pretrained import Classifier
-from convlift.model.transfer import freeze, train_mode
+from convlift.recipe.architecture import Pretrained
 
 TRAIN, EPOCHS, BATCH = 3000, 10, 32
 SETTINGS = tuple(itertools.product((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), (0.0, 0.2, 0.4, 0.6)))

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
+from convlift.console.progress import Progress
 from convlift.evidence.metrics import ACCURACY
 from convlift.ledger.ledger import read_ledger
-from convlift.progress import Progress
 from convlift.reading import open_data
 from convlift.report.narration import result_of
 

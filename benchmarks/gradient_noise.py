@@ -2,7 +2,7 @@
 
 The job of `small_budgets.py`: 3,000 images of CIFAR-10 (16 px) and of Fashion-MNIST (14 px), a small network, Adam, 5
 epochs. Each of 16 baselines (two learning rates, four batch sizes, two data sets) is trained with 3 seeds, and each
-training is diagnosed as a campaign would (`study/diagnose.py`). Then each of four changes is trained with the same
+training is diagnosed as a campaign would (`catalogue/diagnose.py`). Then each of four changes is trained with the same
 seeds; its effect is the difference of mean accuracy on the 10,000 official test images, in points, with a standard
 error of about .7.
 
@@ -32,11 +32,11 @@ import numpy as np
 from planted import BASELINE, TRAIN
 from small_budgets import OFFICIAL, RESOLUTION, RESULTS, opened, prepared
 
-from convlift.study.diagnose import LARGE_BATCHES, diagnose
-from convlift.study.intervention import Facts
-from convlift.study.symptoms import Symptom
-from convlift.trial.order import Order
-from convlift.trial.run import run_trial
+from convlift.catalogue.diagnose import LARGE_BATCHES, diagnose
+from convlift.catalogue.symptoms import Symptom
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.facts import Facts
+from convlift.trial.run_trial import run_trial
 
 LEARNING_RATES, BATCH_SIZES, SEEDS = (1e-3, 4e-3), (16, 64, 128, 256), 3
 FACTORS = {"batch size x0.5": (0.5, 1), "batch size x2": (2, 1), "rate x0.3": (1, 0.3), "rate x3": (1, 3)}
@@ -59,7 +59,7 @@ def trained(folder: Path, name: str, rate: float, batch: int, seed: int) -> tupl
     """Accuracy on the official test in points, the agreement, and whether batches are called large."""
     dataset, labels, _ = opened(folder, name)
     recipe = BASELINE.edit(data={"resolution": RESOLUTION[name]}, training={"learning_rate": rate, "batch_size": batch})
-    outcome = run_trial(Order(recipe, seed), dataset, folder)
+    outcome = run_trial(TrialSpec(recipe, seed), dataset, folder)
     right = outcome.test_probabilities.argmax(1) == labels
     facts = Facts(training_images=TRAIN, classes=10)
     found = diagnose(outcome, dataset.labels[dataset.splits.validation], recipe, facts)

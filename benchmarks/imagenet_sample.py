@@ -27,8 +27,8 @@ from torch import Tensor
 
 from convlift.augment.pipeline import normalize
 from convlift.data.decode import decode, square
+from convlift.features.folding import fold
 from convlift.model.backbone import backbone_statistics, create_backbone
-from convlift.model.folding import fold
 from convlift.model.pretrained import pool
 
 FLOOR = 0.85

@@ -26,13 +26,13 @@ from pathlib import Path
 
 import torch
 
-from convlift.progress import Progress
+from convlift.catalogue.accusations import accuse, confirmed, difference_error
+from convlift.console.progress import Progress
+from convlift.data.dataset import facts_of
 from convlift.reading import open_data
-from convlift.recipes import built_in
-from convlift.study.accusations import accuse, confirmed, difference_error
-from convlift.study.facts import facts_of
-from convlift.trial.order import Order
-from convlift.trial.run import run_trial
+from convlift.recipe.built_in import built_in
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.trial.run_trial import run_trial
 
 SOUND = built_in("plain")
 RECIPES = {
@@ -57,11 +57,11 @@ def measure(cache: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name, recipe in RECIPES.items():
         recipe = recipe.at(dataset.store.native_resolution)
-        own = run_trial(Order(recipe, 0), dataset, cache)
+        own = run_trial(TrialSpec(recipe, 0), dataset, cache)
         right = (own.validation_probabilities.argmax(axis=1) == labels).astype(float)
         row = {"recipe": name, "score": float(right.mean()), "accused": "", "without": None, "finding": False}
         for accusation in accuse(own, labels, recipe, facts)[:1]:
-            probe = run_trial(Order(accusation.probe, 1), dataset, cache)
+            probe = run_trial(TrialSpec(accusation.probe, 1), dataset, cache)
             other = (probe.validation_probabilities.argmax(axis=1) == labels).astype(float)
             said = confirmed(accusation, right.mean(), other.mean(), difference_error(right, other))
             row |= {"accused": accusation.fault, "without": float(other.mean()), "finding": said is not None}

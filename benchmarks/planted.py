@@ -77,14 +77,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset, seal
-from convlift.data.sources import open_source
+from convlift.data.readers.open import open_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
-from convlift.evidence import changes, final, plan, posterior
-from convlift.evidence.images import accuracy_variance
-from convlift.recipe import Recipe, parse_recipe
-from convlift.recipes import built_in
-from convlift.trial.order import Order
+from convlift.evidence import plan, posterior, single_changes, total_gain
+from convlift.evidence.image_variance import accuracy_variance
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe, parse_recipe
+from convlift.recipe.trial_spec import TrialSpec
 
 TRAIN, VALIDATION, SEALED = 3000, 1000, 1000
 DIGITS = 797, 300, 300  # of 1,797; the rest is the official test
@@ -209,8 +209,8 @@ def ours(job: Job, train: Train, seed: int) -> Shipped:
         on.append(shipped)
         runs.append(train(shipped, len(runs)))
     test = np.array([run.test for run in runs], np.float64)
-    tests = changes.test_changes(np.array(on), test, asked=shipped)
-    gain = final.judge(test[:pilots], test[-finals:], tests.seed_variance, same_start=True).gain_points
+    tests = single_changes.test_changes(np.array(on), test, asked=shipped)
+    gain = total_gain.judge(test[:pilots], test[-finals:], tests.seed_variance, same_start=True).gain_points
     return Shipped(tuple(shipped.tolist()), gain.value, gain.low, gain.high, tuple(tests.proven.tolist()))
 
 
@@ -356,7 +356,7 @@ def opened(folder: Path, name: str) -> tuple[Dataset, NDArray[np.int64], Kept]:
 
 def trained(folder: Path, name: str, recipe: Recipe, seed: int) -> Trained:
     """A training's result: kept from an earlier time, or run now."""
-    from convlift.trial.run import run_trial
+    from convlift.trial.run_trial import run_trial
 
     dataset, test_labels, kept = opened(folder, name)
     sealed = JOBS[name].sealed
@@ -364,7 +364,7 @@ def trained(folder: Path, name: str, recipe: Recipe, seed: int) -> Trained:
     if known is not None:
         return known
     began = time.process_time()
-    outcome = run_trial(Order(recipe, seed), dataset, folder)
+    outcome = run_trial(TrialSpec(recipe, seed), dataset, folder)
     assert outcome.status == "finished", outcome.reason
     validation = outcome.validation_probabilities.argmax(1) == dataset.labels[dataset.splits.validation]
     test = outcome.test_probabilities.argmax(1) == test_labels

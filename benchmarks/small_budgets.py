@@ -52,19 +52,19 @@ from planted import BASELINE as SMALL_NETWORK
 from planted import TRAIN, VALIDATION, write_images
 
 from convlift.campaign.space import Frozen, fitting
+from convlift.catalogue.candidates import Candidate, candidates, compose, groups, priors
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.cost.work import training_work
 from convlift.data.dataset import Dataset, seal
-from convlift.data.sources import open_source
+from convlift.data.readers.open import open_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.evidence import posterior
-from convlift.evidence.images import accuracy_variance
-from convlift.recipe import Recipe
+from convlift.evidence.image_variance import accuracy_variance
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.facts import Facts
 from convlift.request import _forward as forward_of
-from convlift.study.budget import training_work
-from convlift.study.candidates import Candidate, candidates, compose, groups, priors
-from convlift.study.intervention import Facts
-from convlift.study.starting_points import StartingPoint
-from convlift.trial.order import Order
 
 BUDGET = 10.0  # trainings of the baseline
 LIMIT = 20  # candidates
@@ -138,14 +138,14 @@ def opened(folder: Path, name: str) -> tuple[Dataset, NDArray[np.int64], sqlite3
 
 def trained(folder: Path, name: str, recipe: Recipe, seed: int, fidelity: float = 1.0) -> Trained:
     """A training's result: kept from an earlier time, or run now."""
-    from convlift.trial.run import run_trial
+    from convlift.trial.run_trial import run_trial
 
     dataset, labels, kept = opened(folder, name)
     key = (recipe.fingerprint(), seed, fidelity)
     select = "SELECT half, score, official FROM trainings WHERE recipe = ? AND seed = ? AND fidelity = ?"
     if (row := kept.execute(select, key).fetchone()) is not None:
         return Trained(*row)
-    outcome = run_trial(Order(recipe, seed, fidelity), dataset, folder)
+    outcome = run_trial(TrialSpec(recipe, seed, fidelity), dataset, folder)
     found = Trained(10.0, 10.0, 10.0)  # a guess, where it diverged
     if outcome.status == "finished":
         validation = dataset.labels[dataset.splits.validation]

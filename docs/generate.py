@@ -15,34 +15,34 @@ from typing import Any, Literal, get_args, get_origin
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
+from convlift.catalogue.candidates import CATALOGUE, MOST
+from convlift.catalogue.intervention import Intervention
+from convlift.catalogue.interventions.architecture import ARCHITECTURE
+from convlift.catalogue.interventions.augmentation import AUGMENTATION
+from convlift.catalogue.interventions.data import DATA
+from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
+from convlift.catalogue.interventions.head import HEAD
+from convlift.catalogue.interventions.joint import JOINT
+from convlift.catalogue.interventions.training import TRAINING
+from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.cli import app
-from convlift.recipe import Recipe
-from convlift.recipes import BUILT_IN
-from convlift.section import Lever, levers
-from convlift.study.candidates import CATALOGUE, MOST
-from convlift.study.intervention import Intervention
-from convlift.study.interventions.architecture import ARCHITECTURE
-from convlift.study.interventions.augmentation import AUGMENTATION
-from convlift.study.interventions.data import DATA
-from convlift.study.interventions.fine_tuning import FINE_TUNING
-from convlift.study.interventions.head import HEAD
-from convlift.study.interventions.joint import JOINT
-from convlift.study.interventions.training import TRAINING
-from convlift.study.interventions.weaker import WEAKER
+from convlift.recipe.built_in import BUILT_IN
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.section import Lever, levers
 
 REFERENCE = Path(__file__).parent / "reference"
 WORKED_OUT = re.compile(r" \(default: (.+?)\)")
 GENERATED = "<!-- Written by docs/generate.py; change the code, not this page. -->\n"
 
 CHAPTERS = (
-    ("Images before any chance: `study/interventions/data.py`", DATA),
-    ("Augmentation: `study/interventions/augmentation.py`", AUGMENTATION),
-    ("Less augmentation: `study/interventions/weaker.py`", WEAKER),
-    ("Body of a convnet: `study/interventions/architecture.py`", ARCHITECTURE),
-    ("Head: `study/interventions/head.py`", HEAD),
-    ("Training: `study/interventions/training.py`", TRAINING),
-    ("Fine-tuning: `study/interventions/fine_tuning.py`", FINE_TUNING),
-    ("Joint changes: `study/interventions/joint.py`", JOINT),
+    ("Images before any chance: `catalogue/interventions/data.py`", DATA),
+    ("Augmentation: `catalogue/interventions/augmentation.py`", AUGMENTATION),
+    ("Less augmentation: `catalogue/interventions/weaker.py`", WEAKER),
+    ("Body of a convnet: `catalogue/interventions/architecture.py`", ARCHITECTURE),
+    ("Head: `catalogue/interventions/head.py`", HEAD),
+    ("Training: `catalogue/interventions/training.py`", TRAINING),
+    ("Fine-tuning: `catalogue/interventions/fine_tuning.py`", FINE_TUNING),
+    ("Joint changes: `catalogue/interventions/joint.py`", JOINT),
 )
 
 

@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 
 from convlift.aa import SUMMARY, run_aa
+from convlift.console.progress import Progress
 from convlift.errors import BudgetError, Interrupted
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger, read_ledger
-from convlift.outcome import Estimate, Outcome, Result, Verdict
-from convlift.progress import Progress
 from convlift.reading import open_data
+from convlift.records.outcome import Outcome
+from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.aa import document, print_tally
 from convlift.request import Request, study_of
 

@@ -49,6 +49,21 @@ def test_only_the_command_line_prints():
     assert [call for call in calls if not call.startswith(("cli.py", "deploy/answers.py"))] == []
 
 
+def test_one_file_knows_the_names_of_the_ledgers_facts():
+    """`campaign/` and `report/` read and write typed decisions (ledger/decisions.py), never a key."""
+    calls = [
+        f"{named(path)}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("recall", "record", "history")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    assert [call for call in calls if not call.startswith("ledger/")] == []
+
+
 def test_timm_is_imported_in_one_place():
     places = [
         named(path)
@@ -62,7 +77,7 @@ def test_timm_is_imported_in_one_place():
 
 def test_what_only_reads_and_writes_is_light():
     light = [
-        path for path in FILES if named(path).split("/")[0] in ("cli.py", "ledger", "report", "study", "recipes.py")
+        path for path in FILES if named(path).split("/")[0] in ("cli.py", "ledger", "report", "catalogue", "recipe")
     ]
     modules = [".".join(("convlift", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in light]
     code = f"import sys, importlib\nfor module in {modules}: importlib.import_module(module)\n"

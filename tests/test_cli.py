@@ -14,9 +14,9 @@ from sklearn.datasets import load_digits
 from command_line import convlift
 from convlift import api
 from convlift.cli import app
-from convlift.recipe import Recipe, parse_recipe
-from convlift.recipes import BUILT_IN
-from convlift.section import levers
+from convlift.recipe.built_in import BUILT_IN
+from convlift.recipe.recipe import Recipe, parse_recipe
+from convlift.recipe.section import levers
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands]
 DIGITS = np.rint(load_digits().images[:60] * (255 / 16)).astype(np.uint8)

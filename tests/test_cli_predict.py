@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from command_line import convlift
 from convlift import api
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 
 DIGITS = np.rint(load_digits().images[:60] * (255 / 16)).astype(np.uint8)
 

@@ -16,14 +16,14 @@ import pytest
 
 from convlift.campaign.power import power_before
 from convlift.conduct import STARTUP_SECONDS, conduct, seconds_of_startup
+from convlift.console.progress import Progress
 from convlift.errors import BudgetError, ConvliftError, Interrupted, LedgerError
 from convlift.handover import REPORT
 from convlift.ledger.ledger import read_ledger
-from convlift.progress import Progress
 from convlift.reading import open_data
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 from convlift.request import Request, folder_for, study_of
-from convlift.trial.job import prepare
+from convlift.trial.worker_task import prepare
 
 TRAININGS = 8
 TENS = "^(.*?)[0-9]?$"  # ten images a group, by the number in their names

@@ -12,16 +12,18 @@ from typer.models import OptionInfo
 from typer.utils import get_params_from_function
 
 import convlift
-from convlift.campaign import allocate, guard, scout, space
+from convlift.audit import findings
+from convlift.campaign import allocate, low_fidelity, space
+from convlift.campaign import augmentation_guard as guard
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.catalogue.intervention import STEP
 from convlift.cli import app
-from convlift.data import findings, splits
-from convlift.evidence import caution, gibbs, posterior, verdicts
+from convlift.data import splits
+from convlift.evidence import changes_per_trial, gibbs, posterior, verdicts
 from convlift.evidence.plan import minimum_detectable_points, pilots_and_finals
-from convlift.recipe import Recipe, parse_recipe
-from convlift.recipes import BUILT_IN
-from convlift.section import levers
-from convlift.study.candidates import CATALOGUE
-from convlift.study.intervention import STEP
+from convlift.recipe.built_in import BUILT_IN
+from convlift.recipe.recipe import Recipe, parse_recipe
+from convlift.recipe.section import levers
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -137,16 +139,16 @@ def quoted() -> list[tuple[str, str]]:
         ("docs/decisions/0005-collapsed-runs.md", f"counts as {space.WORST_POINTS:g} points below the median"),
         ("docs/method.md", f"kappa ~ N({gibbs.KAPPA:g}, {gibbs.KAPPA_SD:g}^2)"),
         ("docs/method.md", f"v ~ scaled inverse chi^2({gibbs.SCOUT_DF:g}, {gibbs.SCOUT_SD:g}^2)"),
-        ("docs/decisions/0012-cheap-tier.md", f"by at most {scout.MOST} trainings"),
+        ("docs/decisions/0012-cheap-tier.md", f"by at most {low_fidelity.MOST} trainings"),
         ("docs/decisions/0006-pilots-and-finals.md", f"as many as {100 * allocate.PILOTS_SHARE:g}% of the trainings"),
         ("docs/decisions/0006-pilots-and-finals.md", f"pay for, at most {allocate.MOST_PILOTS}"),
         ("docs/decisions/0006-pilots-and-finals.md", f"at most {100 * allocate.DEAR_SHARE:g}% of the trainings"),
         ("docs/decisions/0007-lean-or-best.md", lean),
         ("docs/decisions/0009-optimizer-ratios.md", "| " + " | ".join(f"{ratio:g}" for ratio in STEP.values()) + " |"),
         ("docs/method.md", "| P, S | " + " | ".join(f"{p}, {s}" for p, s in arms) + " |"),
-        ("docs/method.md", f"{caution.MOST_ON} changes"),
-        ("docs/method.md", f"lose {caution.BEARABLE_POINTS:g} points at most"),
-        ("docs/method.md", f"a score to {caution.KNOWN_TO:g} points"),
+        ("docs/method.md", f"{changes_per_trial.MOST_ON} changes"),
+        ("docs/method.md", f"lose {changes_per_trial.BEARABLE_POINTS:g} points at most"),
+        ("docs/method.md", f"a score to {changes_per_trial.KNOWN_TO:g} points"),
         ("docs/method.md", f"m is {gibbs.SLAB_MEAN:g}, and 0 for lists of up to {gibbs.SHORT_LIST} changes"),
         (
             "docs/method.md",
@@ -155,9 +157,15 @@ def quoted() -> list[tuple[str, str]]:
         ("docs/method.md", f"worth {posterior.POINTS_PER_TRAINING:g} points"),
         ("docs/method.md", f"for the first {gibbs.WEIGHTED_AFTER} runs"),
         ("docs/method.md", f"s2 = {gibbs.RESHUFFLE_POINTS:g}^2 / n"),
-        ("docs/method.md", f"recognized is below {guard.RECOGNIZED:g}, the harm at least {guard.LEAST_POINTS:g} point"),
+        (
+            "docs/method.md",
+            f"recognized is below {guard.RECOGNIZED:g}, the harm at least {guard.LEAST_POINTS:g} point",
+        ),
         ("docs/method.md", f"p at most {guard.LARGEST_P:g}"),
-        ("docs/method.md", f"up to {guard.MOST_IMAGES} validation images, within {100 * guard.SHARE:g}% of the budget"),
+        (
+            "docs/method.md",
+            f"up to {guard.MOST_IMAGES} validation images, within {100 * guard.SHARE:g}% of the budget",
+        ),
         ("docs/method.md", f"above {verdicts.LIKELY:g}, below {verdicts.HARMFUL:g}"),
         *(("docs/method.md", "| " + " | ".join(f"{points:.1f}" for points in row) + " |") for row in least),
         ("docs/verdicts.md", f"probability above {verdicts.LIKELY:g}"),

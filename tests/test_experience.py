@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from convlift import api
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.catalogue.priors import CATALOGUE_SD, load_expectations
 from convlift.cli import main
+from convlift.console.progress import Progress
 from convlift.errors import ConvliftError, LedgerError
 from convlift.experience import gather
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger
-from convlift.outcome import START, Estimate, Result, Verdict
-from convlift.progress import Progress
 from convlift.reading import open_data
-from convlift.recipe import Recipe
-from convlift.recipes import built_in
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe
+from convlift.records.result import START, Estimate, Result, Verdict
 from convlift.report.narration import plain
-from convlift.study.candidates import CATALOGUE
-from convlift.study.priors import CATALOGUE_SD, load_expectations
 
 SCORE = Estimate(0.8, 0.7, 0.9)
 PRIORS = {each.name: each.prior for each in CATALOGUE}

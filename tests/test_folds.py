@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 
 from convlift import api
+from convlift.catalogue.candidates import CATALOGUE
 from convlift.cli import main
+from convlift.console.progress import Progress
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted
 from convlift.folds import conduct_folds
+from convlift.ledger.decisions import SearchNoise, Shipped, Shortlist, Start, note
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.options import with_folds
-from convlift.outcome import Estimate, Outcome, Result, Verdict
-from convlift.progress import Progress
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.outcome import Outcome
+from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.narration import environment, plain, tell
 from convlift.request import Request, identity_of, study_of
-from convlift.study.candidates import CATALOGUE
 
 PILOTS, FINALS = 2, 2
 CHANGE = "batch size x0.5"
@@ -101,15 +103,14 @@ class FakeCampaigns:
             for plan, rate in plans:
                 outcome = Outcome("finished", *(answers(each, rate) for each in (study.validation_labels, labels)))
                 ledger.finish(ledger.claim(plan).id, outcome)
-            ledger.record("start", ["baseline", study.baseline.fingerprint()])
-            ledger.record("candidates", [CHANGE])
+            note(ledger, Start("baseline", study.baseline.fingerprint()))
+            note(ledger, Shortlist((CHANGE,)))
             ledger.freeze(shipped, (CHANGE,))
             for number in range(FINALS):
                 plan = study.plan("final", shipped, number, (CHANGE,))
                 outcome = Outcome("finished", *(answers(each, 0.9) for each in (study.validation_labels, labels)))
                 ledger.finish(ledger.claim(plan).id, replace(outcome, seconds=0.5))
-            arms = {"before": [1, 2], "after": [3, 4]}
-            ledger.record("shipment", {"ships": "recipe", "network": 3, "judged": True, **arms})
+            note(ledger, Shipped("recipe", 3, True, before=(1, 2), after=(3, 4)))
             score = Estimate(0.8, 0.6, 0.9)
             change = Verdict(CHANGE, "training", "proven", 2.0, 1.0, 3.0, 0.9, 3, 1.0, True, "it is")
             result = Result(
@@ -120,7 +121,7 @@ class FakeCampaigns:
             )  # fmt: skip
             more = {"start_recipe": "", "minimum_detectable_points": 9.0, "environment": environment(0, 1)}
             ledger.record("story", tell(ledger, list(ledger.trials("final")), dataset, labels, more))
-            ledger.record("search seed variance", 0.5)
+            note(ledger, SearchNoise(0.5))
             ledger.record("result", plain(result))
         return request.out, result
 

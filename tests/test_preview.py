@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from convlift import api
 from convlift.errors import BudgetError, ConvliftError, DataError, RecipeError
-from convlift.model.config import Pretrained
-from convlift.recipe import Recipe
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.recipe import Recipe
 from convlift.report.preview import Preview, document, print_preview
 
 BACKBONE = "mobilenetv3_small_050"
@@ -50,7 +50,7 @@ def planned(place: Path, budget: str | None, measured: bool = False, **options: 
     """The plan for these digits; not measured: with the seconds of a made-up machine, so that plans compare."""
     with pytest.MonkeyPatch.context() as patch:
         if not measured:
-            patch.setattr("convlift.trial.calibration.calibrate", as_on_any_machine)
+            patch.setattr("convlift.trial.calibrate.calibrate", as_on_any_machine)
         patch.chdir(place)
         patch.setenv("CONVLIFT_CACHE", str(place / "cache"))
         weights = str(place / "weights.safetensors")

@@ -16,8 +16,8 @@ from convlift import api
 from convlift.disk import check_room
 from convlift.errors import ConvliftError, DiskError, LedgerError, RecipeError
 from convlift.ledger.ledger import LEDGER_FILE
-from convlift.outcome import Estimate
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.result import Estimate
 from convlift.training import RECORD, check_memory, folder_of, training_folder, write_record
 
 DIGITS = load_digits()
@@ -291,8 +291,8 @@ from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from convlift import api
 from convlift.cli import main
-from convlift.recipe import load_recipe
-import convlift.trial.run, convlift.deploy.predict
+from convlift.recipe.recipe import load_recipe
+import convlift.trial.run_trial, convlift.deploy.predict
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
 main(sys.argv[2:])
 """

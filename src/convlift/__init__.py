@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convlift.api import Campaign, improve, load, train
     from convlift.errors import ConvliftError
-    from convlift.recipe import Recipe, load_recipe, parse_recipe
-    from convlift.recipes import built_in
+    from convlift.recipe.built_in import built_in
+    from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Campaign": "convlift.api",
     "ConvliftError": "convlift.errors",
-    "Recipe": "convlift.recipe",
-    "built_in": "convlift.recipes",
+    "Recipe": "convlift.recipe.recipe",
+    "built_in": "convlift.recipe.built_in",
     "improve": "convlift.api",
     "load": "convlift.api",
-    "load_recipe": "convlift.recipe",
-    "parse_recipe": "convlift.recipe",
+    "load_recipe": "convlift.recipe.recipe",
+    "parse_recipe": "convlift.recipe.recipe",
     "train": "convlift.api",
 }
 

@@ -17,20 +17,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.catalogue.placebos import placebos
 from convlift.conduct import conduct
+from convlift.console.duration import format_duration
+from convlift.console.progress import Progress, clock_text
 from convlift.data.dataset import Dataset
 from convlift.errors import BudgetError, ConvliftError, Interrupted
-from convlift.evidence.false_claims import Naive, NullCampaign, Tally, keep_if_better, tally
 from convlift.evidence.metrics import Metric, metric_named
+from convlift.evidence.null_campaigns import Naive, NullCampaign, Tally, keep_if_better, tally
 from convlift.ledger.ledger import read_ledger
 from convlift.ledger.records import Role
-from convlift.outcome import Estimate, Result
-from convlift.progress import Progress, clock_text
-from convlift.recipes import recipe_from
+from convlift.recipe.built_in import recipe_from
+from convlift.records.result import Estimate, Result
 from convlift.report.aa import document
 from convlift.request import Request, data_of
-from convlift.study.budget import format_duration
-from convlift.study.placebos import placebos
 
 SUMMARY = "aa.json"
 MOST_TO_READ = 10.0  # five times the seconds in which a finished campaign is read

@@ -10,33 +10,35 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 from convlift.aa import AATest, run_aa
 from convlift.cache import cache_folder
 from convlift.campaign.allocate import FEWEST_COUNTED
+from convlift.catalogue.priors import Expectations
 from convlift.conduct import conduct
+from convlift.console.duration import parse_duration
+from convlift.console.interrupt import interruptible
+from convlift.console.progress import Progress, clock_text
 from convlift.data.choices import Choices
 from convlift.data.dataset import Dataset
 from convlift.data.decode import Alpha
-from convlift.data.layout import Layout
+from convlift.data.readers.layout import Layout
 from convlift.disk import writing_into
 from convlift.errors import BudgetError, ConvliftError, Diverged
-from convlift.evidence.final import one_network
 from convlift.evidence.metrics import metric_named
+from convlift.evidence.total_gain import one_network
 from convlift.experience import gather, write_expectations
 from convlift.folds import conduct_folds
 from convlift.handover import REPORT, in_words, write_model, write_report
-from convlift.interrupt import interruptible
 from convlift.ledger.ledger import read_ledger, understood
-from convlift.outcome import Estimate, Outcome, Result, Verdict
 from convlift.preview import preview as run_preview
-from convlift.progress import Progress, clock_text
 from convlift.reading import open_data
-from convlift.recipe import Recipe, load_recipe
-from convlift.recipes import recipe_from
+from convlift.recipe.built_in import recipe_from
+from convlift.recipe.recipe import Recipe, load_recipe
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.outcome import Outcome
+from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.narration import environment, result_of
 from convlift.report.preview import Preview
 from convlift.report.training import Trained, TrainingStory, tell_training, write_training
 from convlift.request import Request
 from convlift.resources import usable_cpus, usable_memory, usable_workers
-from convlift.study.budget import parse_duration
-from convlift.study.priors import Expectations
 from convlift.training import check_memory, check_space, folder_of, question_of, training_folder, write_record
 
 if TYPE_CHECKING:
@@ -273,10 +275,9 @@ def train(
 def _train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, cache: Path, progress: Progress) -> Outcome:
     """Train once, with the weights left beside the model. Raises Diverged."""
     # torch takes seconds to import, and errors of the data should not wait for it
-    from convlift.model.cost import cost
+    from convlift.cost.multiply_adds import cost
     from convlift.model.threads import keep_to
-    from convlift.trial.order import Order
-    from convlift.trial.run import run_trial
+    from convlift.trial.run_trial import run_trial
 
     keep_to(usable_cpus())
     side = recipe.data.resolution
@@ -285,13 +286,14 @@ def _train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, cache: Pat
     check_memory(size.parameters, usable_memory())
     check_space(folder, size.parameters)
     outcome = run_trial(
-        Order(recipe, seed, save_to=str(folder / ".trained.safetensors")),
+        TrialSpec(recipe, seed),
         dataset,
         cache,
         lambda epoch: progress.show(
             f"{epoch.phase} epoch {epoch.epoch + 1} of {epoch.epochs}: validation accuracy "
             f"{epoch.validation_accuracy:.4f}, {clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)} left"
         ),
+        Limits(save_to=str(folder / ".trained.safetensors")),
     )
     if outcome.status != "finished":
         raise Diverged(outcome.reason)

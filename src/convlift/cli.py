@@ -30,7 +30,7 @@ from convlift.options import (
     Workers,
     with_folds,
 )
-from convlift.outcome import Result
+from convlift.records.result import Result
 
 app = typer.Typer(
     name="convlift",
@@ -189,7 +189,7 @@ def train(
 ) -> None:
     """Train one recipe once: model, page and diagnosis. The score is the validation's; the test stays sealed."""
     from convlift import api
-    from convlift.recipes import recipe_from, with_backbone
+    from convlift.recipe.built_in import recipe_from, with_backbone
     from convlift.report.training import print_training, training_document
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
@@ -209,7 +209,7 @@ def recipes(
     as_json: AsJson = False,
 ) -> None:
     """List the built-in recipes and every lever of a recipe, with its range, default and source."""
-    from convlift.recipes import built_in
+    from convlift.recipe.built_in import built_in
     from convlift.report.recipes import document, print_recipes
 
     if show is not None:
@@ -288,8 +288,8 @@ def priors(
 ) -> None:
     """Learn from finished campaigns what to expect of each change, beside what its source says."""
     from convlift import api
+    from convlift.catalogue.priors import document
     from convlift.report.priors import print_expectations
-    from convlift.study.priors import document
 
     found = api.learn_priors(runs, out)
     if as_json:

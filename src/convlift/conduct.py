@@ -17,6 +17,8 @@ from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_before
 from convlift.campaign.study import BASELINE, Study
+from convlift.console.duration import format_duration
+from convlift.console.progress import Progress
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.disk import has_plenty
@@ -25,26 +27,20 @@ from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_
 from convlift.execute.desk import Desk
 from convlift.execute.processes import ProcessExecutor
 from convlift.handover import REPORT, Opened, hand_over, keep_best, write_report
+from convlift.ledger import decisions
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.openings import register_opening
 from convlift.ledger.records import TrialRecord
-from convlift.outcome import EpochReport, Result
-from convlift.progress import Progress
+from convlift.records.outcome import EpochReport
+from convlift.records.result import Result
 from convlift.report.live import Moment, Opening, first_words, live_line
 from convlift.report.narration import result_of
 from convlift.request import Request, check_request, data_of, folder_for, identity_of, study_of
-from convlift.study.budget import format_duration
 from convlift.training import refuse_training
-from convlift.trial.job import prepare, run_job
+from convlift.trial.worker_task import prepare, run_job
 
 SHOWN_EVERY = 1.0  # seconds
 LOADING_SECONDS = 6.0  # imports and worker processes: 4 to 8 s were measured
-# what a campaign decides on its way, and decides anew where it ended with its test sealed and is given more time
-SETTLED = (
-    "first probes", "probes", "pilots beside probes", "baseline once more", "start", "division", "priors", "diagnosis",
-    "candidates", "why", "left out", "guard", "accused", "baseline probes", "baseline diagnosis", "scouted",
-    "agreement", "revision", "freeze", "shipment", "story", "result",
-)  # fmt: skip
 STARTUP_SECONDS = 30.0  # a process that is older did something else before: a notebook, a server
 
 
@@ -76,10 +72,10 @@ def campaign(
             check_measure(folder, earlier, request)
             talk[0].keep_log(folder / "log.txt")
             ledger.add_seconds(time.monotonic() - began)
-            if ledger.recall("result") is not None and _goes_on(result_of(ledger), earlier, request):
-                ledger.unsettle(SETTLED)
-            ledger.record("settings", request.settings, replace=True)
-            if ledger.recall("result") is None:
+            if decisions.result(ledger) is not None and _goes_on(result_of(ledger), earlier, request):
+                decisions.unsettle(ledger)
+            ledger.note_settings(request.settings)
+            if decisions.result(ledger) is None:
                 _run(request, study, ledger, dataset, sealed, talk)
             else:
                 read_again(ledger, earlier, request, talk[0])
@@ -236,14 +232,14 @@ class Shown:
 def _moment(study: Study, desk: Desk, epoch: EpochReport | None) -> Moment:
     trials = desk.ledger.trials()
     ended = [record for record in trials if record.outcome is not None]
-    started = desk.ledger.recall("start")
+    started = decisions.decided(desk.ledger, decisions.Start)
 
     def best(records: Iterable[TrialRecord]) -> float | None:
         # what was stopped before its first epoch has nothing but guesses
         scores = [study.score_points(r) / 100.0 for r in records if r.has_trained]
         return max((score for score in scores if not math.isnan(score)), default=None)
 
-    of_the_start = [r for r in ended if started and r.fingerprint == started[1] and r.role != "pilot"]
+    of_the_start = [r for r in ended if started and r.fingerprint == started.fingerprint and r.role != "pilot"]
     running = [record for record in trials if record.outcome is None]
     return Moment(
         role=trials[-1].role if trials else "",
@@ -251,7 +247,7 @@ def _moment(study: Study, desk: Desk, epoch: EpochReport | None) -> Moment:
         epoch=epoch if desk.running else None,
         metric=study.metric.title,
         baseline=best(r for r in ended if r.role == "pilot"),
-        start_name=started[0] if started and started[0] != BASELINE else "",
+        start_name=started.name if started and started.name != BASELINE else "",
         start=best(of_the_start),
         left_seconds=desk.left(),
         budget_seconds=desk.budget_seconds,

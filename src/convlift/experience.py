@@ -5,13 +5,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.catalogue.priors import Expectations, Observation, Origin, document, learn
 from convlift.errors import ConvliftError, LedgerError
+from convlift.ledger import decisions
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, read_ledger
-from convlift.outcome import START
-from convlift.recipe import parse_recipe
+from convlift.recipe.recipe import parse_recipe
+from convlift.records.result import START
 from convlift.report.narration import result_of
-from convlift.study.candidates import CATALOGUE
-from convlift.study.priors import Expectations, Observation, Origin, document, learn
 
 METRICS = ("accuracy", "balanced-accuracy")  # the scores whose points are those of the catalogue
 WIDTH = 2 * 1.959964  # of a 95% interval, in standard errors
@@ -39,21 +40,21 @@ def gather(places: Sequence[Path]) -> Expectations:
 def _campaigns_in(folder: Path) -> list[Path]:
     """The folder itself, or those of the folds where it holds a nested cross-validation: each fold is a campaign."""
     with read_ledger(folder) as ledger:
-        result = ledger.recall("result")
+        result = decisions.result(ledger)
     folds = result.get("folds", 0) if isinstance(result, dict) else 0
     return [folder / f"fold-{number}" for number in range(1, folds + 1)] or [folder]
 
 
 def _found(ledger: Ledger) -> list[Observation]:
     """One observation for every change that at least one training had on. Raises LedgerError where unfinished."""
-    frozen = ledger.recall("freeze")
-    if ledger.recall("result") is None or frozen is None:
+    frozen = decisions.decided(ledger, decisions.Freeze)
+    if decisions.result(ledger) is None or frozen is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; finish it, or leave it out.")
     if (metric := ledger.identity.metric) not in METRICS:
         raise LedgerError(
             f"{ledger.folder} was judged by {metric}, and priors are points of {' or '.join(METRICS)}; leave it out."
         )
-    kind = parse_recipe(frozen["recipe"]).architecture.kind
+    kind = parse_recipe(frozen.recipe).architecture.kind
     known = {intervention.name for intervention in CATALOGUE}
     return [
         Observation(kind, verdict.name, verdict.points, max((verdict.high - verdict.low) / WIDTH, LEAST_ERROR))

@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,11 @@ from convlift.campaign.power import power_before
 from convlift.campaign.shipment import NO_TIME
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
+from convlift.catalogue.priors import document
 from convlift.conduct import LOADING_SECONDS, check_measure, read_again, seconds_of_startup
 from convlift.conduct import campaign as run_fold
+from convlift.console.duration import format_duration
+from convlift.console.progress import Progress, clock_text
 from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number
 from convlift.data.splits import Fold, SealedLabels, Splits, make_splits
@@ -29,18 +32,16 @@ from convlift.evidence.plan import expected_in_words
 from convlift.execute.desk import WEIGHTS, Desk
 from convlift.execute.processes import ProcessExecutor
 from convlift.handover import REPORT, write_report
+from convlift.ledger import decisions
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import TrialRecord
 from convlift.nesting import Shipped, hand_over, has_ended
-from convlift.outcome import Result
-from convlift.progress import Progress, clock_text
 from convlift.reading import read_images
+from convlift.records.result import Result
 from convlift.report.narration import result_of
 from convlift.request import CLOSING_SECONDS, Request, check_request, folder_for, identity_of, study_of
-from convlift.study.budget import format_duration
-from convlift.study.priors import document
-from convlift.trial.job import prepare, run_job
+from convlift.trial.worker_task import prepare, run_job
 
 FEWEST, MOST = 2, 10
 USUAL_FINAL = 0.15  # of a fold's budget: a long final run, whose like on all images is kept in reserve
@@ -123,10 +124,10 @@ def conduct_folds(
         with open_ledger(nest.folder, identity) as ledger:
             earlier = ledger.settings
             check_measure(nest.folder, earlier, request)
-            ledger.record("settings", request.settings, replace=True)
+            ledger.note_settings(request.settings)
             progress.keep_log(nest.folder / "log.txt")
             ledger.add_seconds(time.monotonic() - began)
-            if ledger.recall("result") is None:
+            if decisions.result(ledger) is None:
                 _run(nest, ledger, (progress, stop), campaign)
             else:
                 read_again(ledger, earlier, request, progress)
@@ -194,19 +195,15 @@ def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
 def _keep_procedure(nest: Nest, ledger: Ledger) -> None:
     """Refuse to go on in another way than the folds before: some of their tests are open. Raises LedgerError."""
     request, study = nest.request, nest.study
-    asked = {
-        "ship": request.ship,
-        "priors": fingerprint(document(study.expectations)) if study.expectations else "",
-        "backbone": request.backbone or "",
-        "weights": request.weights or "",
-    }
-    known = ledger.recall("procedure", asked)
-    if changed := differences(known, asked):
+    priors = fingerprint(document(study.expectations)) if study.expectations else ""
+    asked = decisions.Procedure(request.ship, priors, backbone=request.backbone or "", weights=request.weights or "")
+    known = decisions.decided(ledger, decisions.Procedure) or asked
+    if changed := differences(asdict(known), asdict(asked)):
         raise LedgerError(
             f"{ledger.folder} was begun another way ({'; '.join(changed)}), and all folds are judged as one procedure; "
             "run the command that began it, or name another folder with --out."
         )
-    ledger.record("procedure", asked)
+    decisions.note(ledger, asked)
 
 
 def _run_fold(nest: Nest, number: int, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
@@ -275,7 +272,7 @@ def _unfinished(nest: Nest) -> list[int]:
 def _finished(folder: Path) -> bool:
     try:
         with read_ledger(folder) as ledger:
-            return ledger.recall("result") is not None and has_ended(result_of(ledger))
+            return decisions.result(ledger) is not None and has_ended(result_of(ledger))
     except LedgerError:
         return False
 

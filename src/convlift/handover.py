@@ -15,18 +15,29 @@ from convlift.campaign.power import power_of
 from convlift.campaign.shipment import Shipment
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
-from convlift.deploy.folder import ModelConfig, write_model_folder
-from convlift.evidence.final import one_network
+from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.evidence.metrics import ACCURACY, title_of
 from convlift.evidence.plan import detectable_in_words, little_left_to_find
 from convlift.evidence.reuse import flattery
+from convlift.evidence.total_gain import one_network
 from convlift.execute.desk import WEIGHTS, Desk
 from convlift.ledger.attempts import deaths_in_words
+from convlift.ledger.decisions import (
+    Agreement,
+    GuardReport,
+    LowFidelity,
+    SearchNoise,
+    decided,
+    made,
+    note,
+    note_result,
+    note_story,
+)
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.openings import Openings, opened_in_words
 from convlift.ledger.records import TrialRecord
-from convlift.outcome import Estimate, Result
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.result import Estimate, Result
 from convlift.report.findings import write_findings
 from convlift.report.narration import class_scores, environment, plain, result_of, story_of, tell
 from convlift.report.page import render
@@ -73,7 +84,7 @@ def result_from(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, 
         why=shipment.why,
         shortened=shipment.shortened,
         trainings=study.trainings,
-        recipe_findings=tuple(found_of_the_baseline(desk)),
+        recipe_findings=found_of_the_baseline(desk),
         opened=opened.openings.number if opened and opened.openings else 1,
     )
 
@@ -84,7 +95,6 @@ def _scores(judged: Judgement, shipment: Shipment) -> dict[str, Any]:
         "baseline": judged.final.baseline,
         "final": judged.final.final,
         "gain_points": judged.final.gain_points,
-        # a gain over a part of the baseline's training is none over the baseline
         "proven": judged.final.proven,
         "verdicts": judged.verdicts,
         "unexplained_points": judged.unexplained_points,
@@ -135,13 +145,14 @@ def notes_of(study: Study, desk: Desk, shipment: Shipment, opened: Opened | None
     tried = len(shipment.frozen.candidates)
     if tried and little_left_to_find(sum(r.role == "search" for r in trials), tried):
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
-    if unasked := (desk.ledger.recall("guard") or {"not_asked": []})["not_asked"]:
+    if unasked := (decided(desk.ledger, GuardReport) or GuardReport()).not_asked:
         notes.append(
             f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images "
             f"what they are: {', '.join(unasked)}."
         )
     if scouts := sum(r.role == "scout" for r in trials):
-        notes.append(_scouts_in_words(scouts, len(desk.ledger.recall("scouted")[0]), desk.ledger.recall("agreement")))
+        asked, agreement = made(desk.ledger, LowFidelity), made(desk.ledger, Agreement)
+        notes.append(_scouts_in_words(scouts, len(asked.names), agreement.correlation))
     return notes
 
 
@@ -157,12 +168,12 @@ def hand_over(study: Study, desk: Desk, dataset: Dataset, shipment: Shipment, op
     shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
     # a kill between the two leaves a story alone, and the next process may have other workers to tell of
     told = tell(ledger, shown, dataset, test_labels, more) | ({"runs": list(judged.arms)} if judged else {})
-    ledger.record("story", told, replace=True)
+    note_story(ledger, told)
     result = replace(result_from(study, desk, dataset, shipment, opened), classes=class_scores(told))
     write_model(ledger.folder, desk.weights_of(network), network.recipe, dataset, scores_of(result))
     if judged is not None:
-        ledger.record("search seed variance", judged.search_seed_variance, replace=True)
-    ledger.record("result", plain(result), replace=True)
+        note(ledger, SearchNoise(judged.search_seed_variance), replace=True)
+    note_result(ledger, plain(result))
     if judged is not None or study.trainings:  # else a longer budget goes on with them
         shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
     write_findings(ledger.folder, dataset.store.findings)
@@ -203,7 +214,7 @@ def groups_in_words(groups: NDArray[np.int64]) -> str:
 
 def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:
     """The model folder of trained weights; recipe: with its resolution written down."""
-    from convlift.trial.run import saved_normalization  # torch comes with it
+    from convlift.trial.run_trial import saved_normalization  # torch comes with it
 
     assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
     mean, std = saved_normalization(weights)

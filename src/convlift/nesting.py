@@ -14,18 +14,19 @@ from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import LedgerError
-from convlift.evidence.images import Groups
+from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import Metric
-from convlift.evidence.nested import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
 from convlift.evidence.plan import Power, detectable_in_words
+from convlift.evidence.pooled_folds import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
 from convlift.evidence.reuse import flattery
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.execute.desk import WEIGHTS
 from convlift.handover import groups_in_words, in_words, metric_in_words, write_model, write_report
+from convlift.ledger import decisions
 from convlift.ledger.ledger import Ledger, read_ledger
 from convlift.ledger.openings import opened_in_words, register_opening
 from convlift.ledger.records import TrialRecord
-from convlift.outcome import Result
+from convlift.records.result import Result
 from convlift.report.folds import tell_folds
 from convlift.report.narration import environment, plain, result_of
 from convlift.report.sentences import found_in_words
@@ -72,18 +73,19 @@ def read_fold(end: End) -> FinishedFold:
     sides. Raises LedgerError where either side has no run."""
     folder, dataset, sealed = end
     with read_ledger(folder) as ledger:
-        result, shipment = result_of(ledger), ledger.recall("shipment")
-        pilots = [ledger.trial(run) for run in shipment["before"]]
-        finals = pilots if result.ships == "baseline" else [ledger.trial(run) for run in shipment["after"]]
+        result, compared = result_of(ledger), decisions.made(ledger, decisions.Shipped)
+        pilots = [ledger.trial(run) for run in compared.before]
+        finals = pilots if result.ships == "baseline" else [ledger.trial(run) for run in compared.after]
         if not pilots or not finals:
             raise LedgerError(
                 f"the fold in {folder} has no run of the baseline, or none of what ships: {result.why or 'no time'}. A "
                 "cross-validation compares them in every fold; take fewer folds, or allow more time."
             )
         arms = [[r.outcome.test_probabilities for r in runs if r.outcome is not None] for runs in (pilots, finals)]
-        groups, noise = dataset.groups_of(dataset.splits.test), ledger.recall("search seed variance", 0.0)
+        noise = decisions.decided(ledger, decisions.SearchNoise) or decisions.SearchNoise(0.0)
+        groups = dataset.groups_of(dataset.splits.test)
         cut_short = any(record.status == "stopped" for record in finals)
-        return FinishedFold(result, arms[0], arms[1], sealed.open(), groups, noise, cut_short)
+        return FinishedFold(result, arms[0], arms[1], sealed.open(), groups, noise.seed_variance, cut_short)
 
 
 def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> list[FoldRuns]:
@@ -121,8 +123,8 @@ def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End
     }
     open_ends = [(folder, dataset, fold.labels) for (folder, dataset, _), fold in zip(ends, folds, strict=True)]
     told = tell_folds(open_ends, whole, study.validation_labels)
-    ledger.record("story", {**told, **more}, replace=True)
-    ledger.record("result", plain(result))
+    decisions.note_story(ledger, {**told, **more})
+    decisions.note_result(ledger, plain(result), replace=False)
     write_report(ledger)
 
 

@@ -9,21 +9,21 @@ from collections.abc import Callable
 import numpy as np
 
 from convlift.campaign.allocate import FEWEST, FINAL_SLACK, arms
-from convlift.campaign.plan import DEAREST, REVISION_PART, SHARING
 from convlift.campaign.power import power_before
+from convlift.campaign.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.campaign.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
 from convlift.campaign.study import BASELINE, Study
+from convlift.catalogue.candidates import candidates, limit_for
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.conduct import LOADING_SECONDS
+from convlift.console.progress import Progress
+from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
 from convlift.evidence.plan import expected_in_words
 from convlift.folds import cut_folds
-from convlift.progress import Progress
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 from convlift.report.preview import Preview, StartPreview
 from convlift.request import Request, data_of, study_of
-from convlift.study.candidates import candidates, limit_for
-from convlift.study.pace import Timed
-from convlift.study.starting_points import StartingPoint
 
 
 def preview(request: Request, progress: Progress, stop: Callable[[], int], folds: int | None = None) -> Preview:
@@ -75,7 +75,7 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
 
 def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
     """One training of the point, as it would have been timed."""
-    from convlift.trial.calibration import calibrate  # torch comes with it
+    from convlift.trial.calibrate import calibrate  # torch comes with it
 
     splits = dataset.splits
     recipe = point.recipe.at(dataset.store.native_resolution)
@@ -90,7 +90,7 @@ def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
 
 
 def _start(study: Study, request: Request, point: StartingPoint, timed: dict[str, Timed]) -> StartPreview:
-    """The campaign from one point, divided as campaign/plan.py would after the probes of all points."""
+    """The campaign from one point, divided as `allocate.py` would after the probes of all points."""
     own, baseline = timed[point.name], timed[BASELINE].in_epochs
     is_other, workers = point.name != BASELINE, request.workers
     left = max(0.0, request.budget_seconds - _overhead(study, request, timed))

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.console.progress import Progress
 from convlift.data.choices import USUAL, Choices
 from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number, check_official, read_groups
-from convlift.data.sources import open_source
+from convlift.data.readers.open import open_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import Interrupted
-from convlift.progress import Progress
 from convlift.report.findings import findings_in_words
 
 

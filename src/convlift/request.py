@@ -8,23 +8,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convlift.campaign.study import Study
+from convlift.catalogue.candidates import Candidate
+from convlift.catalogue.priors import Expectations, document, load_expectations
+from convlift.catalogue.starting_points import starting_points
+from convlift.console.progress import Progress
+from convlift.cost.seconds import Pace
+from convlift.cost.work import Forward
 from convlift.data.choices import USUAL, Choices
-from convlift.data.dataset import Dataset
+from convlift.data.dataset import Dataset, facts_of
 from convlift.data.splits import Fold, SealedLabels
 from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
-from convlift.model.config import Pretrained
-from convlift.progress import Progress
 from convlift.reading import open_data
-from convlift.recipe import Recipe
-from convlift.recipes import recipe_from
-from convlift.study.budget import Forward
-from convlift.study.candidates import Candidate
-from convlift.study.facts import facts_of
-from convlift.study.pace import Pace
-from convlift.study.priors import Expectations, document, load_expectations
-from convlift.study.starting_points import starting_points
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.built_in import recipe_from
+from convlift.recipe.recipe import Recipe
 from convlift.trial.answer import Witness
 
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
@@ -120,7 +119,7 @@ def study_of(request: Request, dataset: Dataset) -> Study:
 
 def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> Witness:
     """A finished trial's network, to be asked about augmentations."""
-    from convlift.trial.guard import call_witness
+    from convlift.trial.label_preservation import call_witness
 
     return call_witness(dataset, seed, weights, recipe, one_thread=one_thread)
 
@@ -151,7 +150,7 @@ def _forward(dataset: Dataset) -> Forward:
     channels, classes, native = dataset.channels, len(dataset.classes), dataset.store.native_resolution
 
     def forward(recipe: Recipe, stages: int | None = None) -> float:
-        from convlift.model.cost import cost
+        from convlift.cost.multiply_adds import cost
 
         side = recipe.at(native).data.resolution or native
         found = cost(recipe.architecture, classes=classes, channels=channels, resolution=side, stages=stages)

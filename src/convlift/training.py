@@ -15,8 +15,8 @@ from convlift.errors import ConvliftError, RecipeError
 from convlift.ledger.fingerprint import differences, fingerprint, to_json
 from convlift.ledger.ledger import LEDGER_FILE
 from convlift.ledger.lock import acquire, release
-from convlift.outcome import Estimate
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.result import Estimate
 
 RECORD = "training.json"
 _MODEL = "model"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlift.augment.colour import DRAWS, YIQ_FROM_RGB, colour, draw_colours, normalized, recolour
-from convlift.augment.config import Augmentation
+from convlift.recipe.augmentation import Augmentation
 
 RGB = np.random.default_rng(0).random((50, 3))
 LUMA = YIQ_FROM_RGB[0]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from convlift.augment.config import Augmentation
 from convlift.augment.geometry import DRAWS, affine, draw_affines, draw_flips, flip, warp
+from convlift.recipe.augmentation import Augmentation
 
 SIDES = st.integers(1, 24)
 CHANNELS = st.sampled_from([1, 3])

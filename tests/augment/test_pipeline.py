@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convlift.augment.config import Augmentation
 from convlift.augment.pipeline import augment, normalize
+from convlift.recipe.augmentation import Augmentation
 
 STRENGTHS = {
     "horizontal_flip": 0.5,

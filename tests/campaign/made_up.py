@@ -16,18 +16,18 @@ from scipy.special import ndtr, ndtri
 from timeline import Timeline
 
 from convlift.campaign.study import Study
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.cost.seconds import Pace
+from convlift.cost.work import training_work
 from convlift.errors import Diverged
 from convlift.execute.desk import Desk
 from convlift.execute.job import Job, Report
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger
-from convlift.outcome import EpochReport, Outcome
-from convlift.recipe import Recipe
-from convlift.recipes import built_in
-from convlift.study.budget import training_work
-from convlift.study.intervention import Facts
-from convlift.study.pace import Pace
-from convlift.study.starting_points import StartingPoint
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
+from convlift.records.outcome import EpochReport, Outcome
 
 CLASSES = 4
 RHO = 0.8  # of the variance of an image's difficulty that all runs share: then E[p(1-p)] = .44 A(1-A)
@@ -96,8 +96,8 @@ class World:
 
     def says(self, job: Job) -> NDArray[np.float32]:
         """(n + nt, K): class probabilities."""
-        rng = self._draws(2, job.seed)
-        accuracy = self.points(job.recipe) - 5 * (1 - job.fidelity) + self.seed_points * rng.normal()
+        rng = self._draws(2, job.spec.seed)
+        accuracy = self.points(job.spec.recipe) - 5 * (1 - job.spec.fidelity) + self.seed_points * rng.normal()
         level = ndtri(np.clip(accuracy / 100, 0.02, 0.999))
         difficulty = self._draws(3).normal(size=self.n + self.nt)
         right = rng.random(self.n + self.nt) < ndtr((level + np.sqrt(RHO) * difficulty) / np.sqrt(1 - RHO))
@@ -106,9 +106,9 @@ class World:
 
     def seconds(self, job: Job) -> float:
         """How long the training takes."""
-        work = training_work(job.recipe, FACTS, forward) / training_work(BASELINE, FACTS, forward)
-        noise = np.exp(self.seconds_noise * self._draws(4, job.seed).normal())
-        return float(HOUR * work * job.fidelity * noise * self.slow(job))
+        work = training_work(job.spec.recipe, FACTS, forward) / training_work(BASELINE, FACTS, forward)
+        noise = np.exp(self.seconds_noise * self._draws(4, job.spec.seed).normal())
+        return float(HOUR * work * job.spec.fidelity * noise * self.slow(job))
 
     def _draws(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *stream])
@@ -127,17 +127,17 @@ def train(job: Job, world: World, report: Report) -> Outcome:
         raise error
     said = world.says(job)
     right = said.argmax(axis=1) == world.labels
-    epochs, seconds = max(1, round(job.recipe.training.epochs * job.fidelity)), world.seconds(job)
+    epochs, seconds = max(1, round(job.spec.recipe.training.epochs * job.spec.fidelity)), world.seconds(job)
     score = float(right[: world.n].mean())
     curve = tuple(
         EpochReport("train", e, epochs, 0.5, score, 0.6, score, 1e-3, seconds / epochs) for e in range(epochs)
     )
     for epoch in curve:
         report(epoch)
-    if job.save_to:
-        Path(job.save_to).parent.mkdir(parents=True, exist_ok=True)
-        Path(job.save_to).write_text(str(job.seed))
-    return Outcome("finished", said[: world.n], said[world.n :], curve, seconds, weights=job.save_to)
+    if job.limits.save_to:
+        Path(job.limits.save_to).parent.mkdir(parents=True, exist_ok=True)
+        Path(job.limits.save_to).write_text(str(job.spec.seed))
+    return Outcome("finished", said[: world.n], said[world.n :], curve, seconds, weights=job.limits.save_to)
 
 
 def diverges(job: Job) -> Exception:

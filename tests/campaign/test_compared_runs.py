@@ -10,12 +10,13 @@ from made_up import BASELINE, CLASSES, FACTS, World, desk_in, study_of
 from convlift.campaign.judgement import Judgement, best_final, judge_campaign, lost_a_close_choice
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
+from convlift.catalogue.starting_points import starting_points
 from convlift.errors import LedgerError
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, Role, TrialRecord
-from convlift.outcome import Outcome, Status
-from convlift.recipe import Recipe
-from convlift.study.starting_points import starting_points
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import Outcome, Status
 
 WORLD = World(n=300, nt=600)
 START = next(point for point in starting_points(FACTS) if point.name == "residual")
@@ -43,7 +44,7 @@ def ran(
         right = np.concatenate([np.arange(k) < round(score * k) for k in (WORLD.n, WORLD.nt)])
         named = np.where(right, labels, wrong)
         said = (0.1 + 0.6 * np.eye(CLASSES, dtype=np.float32)[named]).astype(np.float32)
-        record = desk.ledger.claim(Plan(role, recipe, int(rng.integers(1 << 30)), names, fidelity))
+        record = desk.ledger.claim(Plan(role, TrialSpec(recipe, int(rng.integers(1 << 30)), fidelity), names))
         outcome = Outcome(status, said[: WORLD.n], said[WORLD.n :], seconds=1.0)
         records.append(desk.ledger.finish(record.id, outcome))
     return records

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from convlift.campaign.augmentation_guard import weakened
 from convlift.campaign.consensus import Choice, consensus
-from convlift.campaign.guard import weakened
-from convlift.recipes import built_in
-from convlift.study.candidates import CATALOGUE, Candidate
-from convlift.study.starting_points import StartingPoint
+from convlift.catalogue.candidates import CATALOGUE, Candidate
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.recipe.built_in import built_in
 
 RESIDUAL = StartingPoint("residual", built_in("residual").at(32), "")
 PLAIN = StartingPoint("baseline", built_in("plain").at(32), "")

@@ -7,14 +7,15 @@ import pytest
 from made_up import FACTS, HOUR, World, desk_in, outline, residual, study_of, train
 from timeline import Timeline
 
-from convlift.campaign.allocate import Division, arms, divide
+from convlift.campaign.allocate import arms, divide
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.study import MOST_LAG, Study
+from convlift.catalogue.starting_points import starting_points
 from convlift.errors import Interrupted
 from convlift.execute.desk import Desk
 from convlift.execute.job import Job
+from convlift.ledger.decisions import Allocation, Freeze, Revision, Shipped, Shortlist, decided
 from convlift.ledger.ledger import Ledger
-from convlift.study.starting_points import starting_points
 
 STARTS = starting_points(FACTS)[:2]  # from scratch and pretrained
 
@@ -27,7 +28,7 @@ def counted(world: World, trainings: int) -> Study:
 def run(folder: Path, world: World, trainings: int, workers: int) -> tuple[list[tuple[object, ...]], object]:
     with desk_in(folder, world, float("inf"), workers=workers) as desk:
         run_campaign(counted(world, trainings), desk)
-        facts = {key: desk.ledger.recall(key) for key in ("candidates", "revision", "freeze", "shipment", "division")}
+        facts = [decided(desk.ledger, kind) for kind in (Shortlist, Revision, Freeze, Shipped, Allocation)]
         return outline(desk.ledger), facts
 
 
@@ -68,26 +69,26 @@ def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path) -> None:
     assert run(folder, world, 14, 2) == whole
 
 
-def test_no_trial_has_a_deadline(tmp_path: Path) -> None:
+def test_no_trial_has_a_limit(tmp_path: Path) -> None:
     world, asked = World(seed=1, n=60, nt=60), []
 
     class Listening(Timeline):
         def submit(self, job: Job) -> None:
-            asked.append(job.deadline)
+            asked.append(job.limits.seconds)
             super().submit(job)
 
     with desk_in(tmp_path / "run", world, float("inf")) as desk:
         executor = Listening(train, world, desk.ledger, 2)
         run_campaign(counted(world, 8), Desk(desk.ledger, executor, float("inf")))
         assert desk.ledger.seconds_used() > HOUR
-    assert set(asked) == {None}
+    assert set(asked) == {float("inf")}
 
 
 @pytest.mark.parametrize("trainings", range(4, 60))
 def test_every_number_leaves_a_search_and_arms_of_two_from_six_on(tmp_path: Path, trainings: int) -> None:
     for is_other in (False, True):
         pilots, finals = arms(trainings, is_other=is_other)
-        assert Division(trainings - 1, pilots, finals).searches >= min(2, trainings - 2)
+        assert Allocation(trainings - 1, pilots, finals).searches >= min(2, trainings - 2)
         assert min(pilots, finals) >= (2 if trainings >= (6 if is_other else 10) else 1)
         assert not is_other or trainings < 14 or pilots >= 5
 

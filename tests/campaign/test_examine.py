@@ -9,7 +9,7 @@ from made_up import BASELINE, HOUR, World, desk_in, study_of
 from convlift.campaign.examine import MOST_OF_BUDGET, examine_baseline, found_of_the_baseline, probe_of_the_baseline
 from convlift.campaign.loop import run_campaign
 from convlift.execute.desk import Desk
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 
 TURNED = BASELINE.edit(data={"augmentation": {"horizontal_flip": 0.5, "rotation": 0.2}})
 
@@ -21,7 +21,7 @@ def turned(recipe: Recipe) -> bool:
 OVER_AUGMENTED = {turned: -30.0}
 
 
-def examined(desk: Desk, world: World, hours: Callable[[Desk], float] = lambda desk: 100 * HOUR) -> list[str]:
+def examined(desk: Desk, world: World, hours: Callable[[Desk], float] = lambda desk: 100 * HOUR) -> tuple[str, ...]:
     study = study_of(world, baseline=TURNED)
     desk.complete([study.plan("pilot", TURNED, 0)], lambda plan: 100 * HOUR)
     desk.complete(probe_of_the_baseline(study, desk), lambda plan: 100 * HOUR)
@@ -42,7 +42,7 @@ def test_an_over_augmented_recipe_is_told_so_by_its_own_scores(tmp_path: Path) -
 def test_a_suspicion_that_its_probe_does_not_confirm_is_not_said(tmp_path: Path) -> None:
     world = World(seed=1, effects={}, accuracy=0.55, n=400)
     with desk_in(tmp_path / "run", world, 100, baseline=TURNED) as desk:
-        assert examined(desk, world) == []
+        assert examined(desk, world) == ()
         assert len(desk.ledger.trials("probe")) == 1
 
 
@@ -57,7 +57,7 @@ def test_where_the_probe_is_too_dear_a_suspicion_is_said_as_one(tmp_path: Path) 
 def test_a_recipe_that_learns_well_is_accused_of_nothing(tmp_path: Path) -> None:
     world = World(seed=1, effects={}, accuracy=0.97, n=400)
     with desk_in(tmp_path / "run", world, 100, baseline=TURNED) as desk:
-        assert examined(desk, world) == []
+        assert examined(desk, world) == ()
         assert desk.ledger.trials("probe") == ()
 
 

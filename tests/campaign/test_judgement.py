@@ -31,8 +31,8 @@ from convlift.campaign.judgement import Judgement, final_runs, judge_campaign, l
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.power import power_of
 from convlift.campaign.space import Frozen
-from convlift.data.arrays import array_source
 from convlift.data.dataset import SEALED, Dataset, seal
+from convlift.data.readers.arrays import array_source
 from convlift.data.splits import SealedLabels, make_splits
 from convlift.data.store import open_store
 from convlift.errors import LedgerError
@@ -41,7 +41,7 @@ from convlift.execute.desk import Desk
 from convlift.execute.job import Job, Report
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
-from convlift.outcome import Outcome
+from convlift.records.outcome import Outcome
 
 CAMPAIGNS = 20
 
@@ -236,12 +236,14 @@ def test_the_test_is_opened_once_and_its_labels_matter_then(pair: tuple[Blind, B
 
 def final_seeds(world: World) -> set[int]:
     study = study_of(world)
-    return {study.plan("final", study.baseline, number).seed for number in range(4)}
+    return {study.plan("final", study.baseline, number).spec.seed for number in range(4)}
 
 
 def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
     finals = final_seeds(World(seed=1))
-    world = World(seed=1, n=80, nt=80, fate=lambda job: RuntimeError("out of memory") if job.seed in finals else None)
+    world = World(
+        seed=1, n=80, nt=80, fate=lambda job: RuntimeError("out of memory") if job.spec.seed in finals else None
+    )
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
         frozen = run_campaign(study, desk).frozen
@@ -252,7 +254,7 @@ def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
 
 def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_path: Path) -> None:
     finals = final_seeds(World(seed=1))
-    world = World(seed=1, n=80, nt=80, slow=lambda job: 2.5 if job.seed in finals else 1.0)
+    world = World(seed=1, n=80, nt=80, slow=lambda job: 2.5 if job.spec.seed in finals else 1.0)
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
         frozen = run_campaign(study, desk).frozen
@@ -268,9 +270,9 @@ def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_pa
 def test_no_gain_is_proven_where_a_final_run_came_to_nothing(tmp_path: Path) -> None:
     """The others are scored, but a recipe that fails with one seed in two is worth less than they say."""
     study = study_of(World(seed=7))
-    lost = study.plan("final", study.baseline, 1).seed
+    lost = study.plan("final", study.baseline, 1).spec.seed
     for fate in (None, OSError("out of memory")):
-        world = World(seed=7, fate=lambda job, fate=fate: fate if job.seed == lost else None)  # type: ignore[misc]
+        world = World(seed=7, fate=lambda job, fate=fate: fate if job.spec.seed == lost else None)  # type: ignore[misc]
         with desk_in(tmp_path / str(fate), world, 24) as desk:
             frozen = run_campaign(study, desk).frozen
             judged = judge_campaign(study, desk, frozen, world.labels[world.n :])

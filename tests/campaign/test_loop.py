@@ -23,21 +23,22 @@ from made_up import (
 )
 from timeline import Timeline
 
-from convlift.campaign.allocate import Division
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import believe, run_campaign, seen_trials, shipping
-from convlift.campaign.plan import HALF, choose_candidates
+from convlift.campaign.shortlist import HALF, choose_candidates
 from convlift.campaign.space import Frozen, fitting, switched
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import Study
+from convlift.catalogue.candidates import candidates
 from convlift.errors import LedgerError
 from convlift.execute.desk import Desk
 from convlift.execute.inline import InlineExecutor
 from convlift.execute.job import Job, Report
+from convlift.ledger.decisions import Allocation, made
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Plan
-from convlift.outcome import Outcome
-from convlift.study.candidates import candidates
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import Outcome
 
 
 class Done(NamedTuple):
@@ -59,7 +60,8 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def test_phases_come_in_order_and_in_the_numbers_of_the_division(done: Done) -> None:
     trials = done.desk.ledger.trials()
-    _, pilots, finals, _ = done.desk.ledger.recall("division")
+    allocation = made(done.desk.ledger, Allocation)
+    pilots, finals = allocation.pilots, allocation.finals
     halves = [trial for trial in trials if trial.role == "probe"]
     trials = tuple(trial for trial in trials if trial not in halves)
     # with 30 trainings there is time to see what half of the images bring
@@ -84,7 +86,7 @@ def test_what_ships_is_what_was_frozen(done: Done) -> None:
     tried = {name for trial in done.desk.ledger.trials("search") for name in trial.names}
     assert set(done.frozen.names) <= tried
     with pytest.raises(LedgerError, match="after the shipped recipe was frozen"):
-        done.desk.ledger.claim(Plan("search", done.study.baseline, 1))
+        done.desk.ledger.claim(Plan("search", TrialSpec(done.study.baseline, 1)))
 
 
 def test_levels_of_one_factor_are_never_on_together(done: Done) -> None:
@@ -138,7 +140,7 @@ def test_runs_on_the_executor_of_the_calling_process(tmp_path: Path) -> None:
 def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
     tmp_path: Path, fate: Callable[[Job], Exception]
 ) -> None:
-    world = World(seed=3, fate=lambda job: fate(job) if zoomed(job.recipe) else None)
+    world = World(seed=3, fate=lambda job: fate(job) if zoomed(job.spec.recipe) else None)
     study = study_of(world)
     with desk_in(tmp_path / "run", world, 20) as desk:
         frozen = run_campaign(study, desk).frozen
@@ -161,7 +163,7 @@ def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
 
 def test_a_search_that_always_fails_stops_and_leaves_the_baseline(tmp_path: Path) -> None:
     study = study_of(World())
-    world = World(fate=lambda job: None if job.recipe == study.baseline else OSError("no space left on device"))
+    world = World(fate=lambda job: None if job.spec.recipe == study.baseline else OSError("no space left on device"))
     with desk_in(tmp_path / "run", world, 50) as desk:
         shipment = run_campaign(study, desk)
         assert len(desk.ledger.trials("search")) == 6
@@ -189,9 +191,9 @@ def test_a_crashed_worker_costs_time_and_counts_once(tmp_path: Path) -> None:
 def test_a_trial_that_always_takes_its_worker_down_fails(tmp_path: Path) -> None:
     world = World(seed=5)
     study = study_of(world)
-    poison = study.plan("search", study.baseline, 1).seed
+    poison = study.plan("search", study.baseline, 1).spec.seed
     with desk_in(tmp_path / "run", world, 9) as desk:
-        executor = Timeline(train, world, desk.ledger, 1, crashes=lambda job, number: job.seed == poison)
+        executor = Timeline(train, world, desk.ledger, 1, crashes=lambda job, number: job.spec.seed == poison)
         run_campaign(study, Desk(desk.ledger, executor, desk.budget_seconds))
         statuses = {trial.seed: trial.status for trial in desk.ledger.trials()}
     assert executor.begun[poison] == 3
@@ -208,16 +210,16 @@ def test_a_dear_change_ships_only_where_its_finals_leave_time_to_search(
     study = study_of(world)
     with desk_in(tmp_path / "run", world, hours) as desk:
         start = choose_start(study, desk)
-        chosen = choose_candidates(study, desk, start, Division(16, 1, 1))
+        chosen = choose_candidates(study, desk, start, Allocation(16, 1, 1))
         names = [candidate.name for candidate in chosen]
         off = np.zeros(len(chosen), bool)
         space = Frozen(start, start.recipe, chosen, off)
         both = switched(space, np.isin(names, ["epochs x3", "horizontal flip"]))
         desk.complete([study.plan("search", both.recipe, 0, both.names)], lambda plan: 9 * HOUR)
         belief = replace(believe(study, desk, space), mean=np.where(both.on, 1.0, -1.0), probability=both.on * 1.0)
-        shipped = shipping(study, desk, space, Division(8, 1, 1), belief)
+        shipped = shipping(study, desk, space, Allocation(8, 1, 1), belief)
         nothing_tried = replace(belief, mean=np.where(off, 0.0, 1.0), probability=np.where(off, 0.0, 1.0))
-        assert set(shipping(study, desk, space, Division(8, 1, 1), nothing_tried).names) <= set(both.names)
+        assert set(shipping(study, desk, space, Allocation(8, 1, 1), nothing_tried).names) <= set(both.names)
     assert shipped.names == (both.names if ships else ("horizontal flip",))
 
 

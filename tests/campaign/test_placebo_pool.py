@@ -8,7 +8,8 @@ from made_up import BASELINE, World, desk_in, study_of
 
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
-from convlift.study.placebos import placebos
+from convlift.catalogue.placebos import placebos
+from convlift.ledger.decisions import Shortlist, made
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -21,8 +22,7 @@ def test_whatever_is_drawn_every_training_is_of_the_baseline(tmp_path: Path, see
         runs = {"before": shipment.before, "after": shipment.after}
         judged = judge_campaign(study, desk, frozen, world.labels[world.n :], **runs) if shipment.judged else None
         trials = desk.ledger.trials()
-        assert desk.ledger.recall("candidates") == [each.name for each in placebos()]
-        assert desk.ledger.recall("diagnosis") == []
+        assert made(desk.ledger, Shortlist) == Shortlist(tuple(each.name for each in placebos()))
     assert frozen.recipe == BASELINE
     assert {trial.recipe for trial in trials} == {BASELINE}
     assert {trial.role for trial in trials} <= {"pilot", "scout", "search", "final"}

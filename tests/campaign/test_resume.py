@@ -13,10 +13,10 @@ from timeline import Timeline
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import Study
+from convlift.catalogue.starting_points import starting_points
 from convlift.errors import Interrupted
 from convlift.execute.desk import Desk
 from convlift.ledger.ledger import Ledger
-from convlift.study.starting_points import starting_points
 
 HOURS = 12.5
 

@@ -7,19 +7,16 @@ import numpy as np
 import pytest
 from made_up import HOUR, World, desk_in, study_of
 
-from convlift.campaign.allocate import Division, divide
-from convlift.campaign.plan import (
-    choose_candidates,
-    revise_candidates,
-    revised,
-    revision_is_due,
-)
+from convlift.campaign.allocate import divide
+from convlift.campaign.revise import revise_candidates, revised, revision_is_due
+from convlift.campaign.shortlist import choose_candidates
 from convlift.campaign.space import Frozen, switched
 from convlift.campaign.start import choose_start
+from convlift.catalogue.candidates import MOST, limit_for
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.execute.desk import Desk
-from convlift.outcome import EpochReport
-from convlift.study.candidates import MOST, limit_for
-from convlift.study.starting_points import StartingPoint
+from convlift.ledger.decisions import Allocation, AskedAbout, GuardReport, Revision, Shortlist, made, note
+from convlift.records.outcome import EpochReport
 
 WORLD = World(seed=3, seconds_noise=0.0)
 STUDY = study_of(WORLD)
@@ -42,7 +39,7 @@ def overfitting(desk: Desk, number: int) -> None:
 def _job(record):
     from convlift.execute.job import Job
 
-    return Job(record.id, record.recipe, record.seed, record.fidelity)
+    return Job(record.id, record.spec)
 
 
 def begun(desk: Desk):
@@ -62,7 +59,7 @@ def test_a_symptom_that_the_search_shows_brings_changes_that_answer_it(tmp_path:
         assert len(chosen) <= MOST - MOST // 8
         overfitting(desk, 0)
         more = revise(desk, start, chosen)
-        kept = desk.ledger.recall("revision")
+        kept = made(desk.ledger, Revision)
     assert more[: len(chosen)] == chosen, "nothing leaves the list"
     new = more[len(chosen) :]
     assert new
@@ -71,7 +68,7 @@ def test_a_symptom_that_the_search_shows_brings_changes_that_answer_it(tmp_path:
         assert "overfit" in each.why
         assert "against it" not in each.why
     assert {each.name for each in new}.isdisjoint(each.name for each in chosen)
-    assert kept["diagnosis"] == ["overfit: accuracy 0.990 in training, 0.700 in validation"]
+    assert kept.symptoms == ("overfit: accuracy 0.990 in training, 0.700 in validation",)
     everything_on = np.zeros(len(more), bool)
     everything_on[-1] = True
     assert switched(Frozen(start, start.recipe, more, everything_on), everything_on).names == (more[-1].name,)
@@ -90,9 +87,9 @@ def test_a_level_of_a_factor_that_is_probably_harmful_is_not_added(tmp_path: Pat
         start, _, chosen = begun(desk)
         overfitting(desk, 0)
         doubted = revise(desk, start, chosen, np.full(len(chosen), 0.05))[len(chosen) :]
-        kept = desk.ledger.recall("revision")
+        kept = made(desk.ledger, Revision)
     assert not {each.name for each in shared} & {each.name for each in doubted}
-    assert kept["doubted"] == [each.name for each in chosen]
+    assert kept.doubted == tuple(each.name for each in chosen)
 
 
 def test_a_resumed_campaign_gets_the_same_list_whatever_it_believes_by_then(tmp_path: Path) -> None:
@@ -114,14 +111,14 @@ def test_nothing_new_adds_nothing(tmp_path: Path) -> None:
         start, _, chosen = begun(desk)
         desk.complete([STUDY.plan("search", STUDY.baseline, 0)], lambda plan: 9 * HOUR)
         assert revise(desk, start, chosen) == chosen
-        assert desk.ledger.recall("revision")["added"] == []
+        assert made(desk.ledger, Revision).added == ()
 
 
 def test_what_the_guard_refused_is_not_added_in_another_shape(tmp_path: Path) -> None:
-    entry = {"name": "zoom 15%", "verdict": "left out", "instead": None, "answers": [{"strengths": {"zoom": 0.15}}]}
+    entry = AskedAbout("zoom 15%", "data", "left out", None, "", ({"strengths": {"zoom": 0.15}},), None)
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
         start, _, chosen = begun(desk)
-        desk.ledger.record("guard", {"note": "", "asked": [entry], "not_asked": []})
+        note(desk.ledger, GuardReport(asked=(entry,)))
         overfitting(desk, 0)
         new = revise(desk, start, chosen)[len(chosen) :]
     assert new
@@ -137,15 +134,15 @@ def test_a_shortened_probe_is_no_witness_for_too_little_training(tmp_path: Path)
         with desk_in(tmp_path / str(fidelity), WORLD, HOURS) as desk:
             probe = STUDY.plan("probe", whole.recipe, 1, (whole.name,), fidelity)
             desk.complete([STUDY.plan("pilot", STUDY.baseline, 0), probe], lambda plan: 9 * HOUR)
-            choose_candidates(STUDY, desk, whole, Division(30, 2, 2))
-            said = desk.ledger.recall("diagnosis")
+            choose_candidates(STUDY, desk, whole, Allocation(30, 2, 2))
+            said = made(desk.ledger, Shortlist).symptoms
         assert [sentence.partition(":")[0] for sentence in said] == found
 
 
 def test_it_is_due_once_after_a_third_of_the_search(tmp_path: Path) -> None:
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
         start, _, chosen = begun(desk)
-        division = Division(17, 3, 2, before=1)  # 13 search runs
+        division = Allocation(17, 3, 2, before=1)  # 13 search runs
         for number in range(5):
             assert not revision_is_due(STUDY, desk, division, desk.ledger.trials("search"))
             overfitting(desk, number)
@@ -159,7 +156,7 @@ def test_a_pool_of_its_own_is_never_revised(tmp_path: Path) -> None:
         _, _, chosen = begun(desk)
         for number in range(5):
             overfitting(desk, number)
-        assert revision_is_due(STUDY, desk, Division(17, 1, 2), desk.ledger.trials("search"))
+        assert revision_is_due(STUDY, desk, Allocation(17, 1, 2), desk.ledger.trials("search"))
         assert not revision_is_due(
-            replace(STUDY, pool=chosen[:5]), desk, Division(17, 1, 2), desk.ledger.trials("search")
+            replace(STUDY, pool=chosen[:5]), desk, Allocation(17, 1, 2), desk.ledger.trials("search")
         )

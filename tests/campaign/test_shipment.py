@@ -14,10 +14,10 @@ from convlift.campaign.shipment import Shipment, settle_shipment, start_in_doubt
 from convlift.campaign.space import Frozen, switched
 from convlift.campaign.study import BASELINE as NAME
 from convlift.campaign.study import Study
+from convlift.catalogue.candidates import candidates
+from convlift.catalogue.starting_points import StartingPoint, starting_points
 from convlift.execute.desk import Desk
 from convlift.execute.job import Job
-from convlift.study.candidates import candidates
-from convlift.study.starting_points import StartingPoint, starting_points
 
 BARE = StartingPoint(NAME, BASELINE, "the recipe to be improved")
 START = starting_points(FACTS)[0]
@@ -113,7 +113,7 @@ def test_after_a_close_choice_the_starts_probe_is_no_evidence(tmp_path: Path) ->
 def test_a_shipped_recipe_whose_final_runs_fail_to_learn_falls_back(
     tmp_path: Path, fate: Callable[[Job], Exception]
 ) -> None:
-    world = World(seed=1, effects={residual: 9.0}, fate=lambda job: fate(job) if flipped(job.recipe) else None)
+    world = World(seed=1, effects={residual: 9.0}, fate=lambda job: fate(job) if flipped(job.spec.recipe) else None)
     found = shipped(tmp_path / "start", world, frozen_with(START, "horizontal flip"))
     assert found.ships == "start"
     assert found.why.startswith("The searched recipe's final runs failed to learn (")

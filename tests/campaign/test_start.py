@@ -24,14 +24,14 @@ from convlift.campaign.allocate import divide
 from convlift.campaign.judgement import judge_campaign
 from convlift.campaign.loop import run_campaign
 from convlift.campaign.start import choose_start
+from convlift.catalogue.starting_points import StartingPoint, starting_points
+from convlift.cost.seconds import Pace
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
 from convlift.execute.job import Job, Report, lost
-from convlift.outcome import Outcome
-from convlift.recipe import Recipe
-from convlift.recipes import built_in
-from convlift.study.pace import Pace
-from convlift.study.starting_points import StartingPoint, starting_points
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe
+from convlift.records.outcome import Outcome
 
 STARTS = starting_points(FACTS)
 
@@ -41,7 +41,7 @@ def pretrained(recipe: Recipe) -> bool:
 
 
 def is_scratch(job: Job) -> bool:
-    return residual(job.recipe)
+    return residual(job.spec.recipe)
 
 
 def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_without_other_starts_the_baseline_is_searched_and_may_ship_unchanged(tm
 
 
 def test_failed_probes_leave_the_baseline(tmp_path: Path) -> None:
-    world = World(fate=lambda job: None if job.recipe == BASELINE else OSError("no weights here"))
+    world = World(fate=lambda job: None if job.spec.recipe == BASELINE else OSError("no weights here"))
     study = study_of(world, STARTS)
     with desk_in(tmp_path / "run", world, 60) as desk:
         assert choose_start(study, desk).name == "baseline"
@@ -113,7 +113,7 @@ def test_where_nothing_can_be_trained_that_is_said(tmp_path: Path, error: object
 
 
 def test_a_baseline_that_cannot_be_trained_costs_the_judgement_not_the_network(tmp_path: Path) -> None:
-    world = World(fate=lambda job: diverges(job) if job.recipe == BASELINE else None)
+    world = World(fate=lambda job: diverges(job) if job.spec.recipe == BASELINE else None)
     with desk_in(tmp_path / "run", world, 60) as desk:
         shipment = run_campaign(study_of(world, STARTS), desk)
     assert not shipment.judged

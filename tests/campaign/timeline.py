@@ -1,7 +1,5 @@
 """An executor on a simulated clock: nobody waits, and the ledger is told of the seconds that would have passed."""
 
-import math
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +8,7 @@ from typing import Any
 
 from convlift.execute.job import Ended, Job, Run, Running, attempt, lost
 from convlift.ledger.ledger import Ledger
-from convlift.outcome import EpochReport
+from convlift.records.outcome import EpochReport
 
 IMAGES = 1000  # for training, in the made-up world
 
@@ -34,17 +32,13 @@ class Timeline:
         self.begun: Counter[int] = Counter()
         self._run, self._context, self._ledger, self._crashes = run, context, ledger, crashes
         self._now = 0.0
-        self._deadlines: dict[tuple[int, float], float] = {}
         self._waiting: list[tuple[Job, float]] = []
         self._running: list[tuple[float, Ended]] = []
         self._cancelled: list[Ended] = []
 
     def submit(self, job: Job) -> None:
-        """See Executor. Deadlines lie on the real clock: each is carried over to this one when it is first seen."""
-        until = math.inf
-        if job.deadline is not None:
-            until = self._deadlines.setdefault((job.id, job.deadline), self._now + job.deadline - time.monotonic())
-        self._waiting.append((job, until))
+        """See Executor."""
+        self._waiting.append((job, self._now + job.limits.seconds))
         self._fill()
 
     def running(self) -> tuple[Running, ...]:
@@ -90,10 +84,10 @@ class Timeline:
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self.capacity:
             job, deadline = self._waiting.pop(0)
-            self.begun[job.seed] += 1
+            self.begun[job.spec.seed] += 1
             ended = attempt(self._run, job, self._context, lambda report: None)
             allowed = max(0.0, deadline - self._now)
-            if self._crashes(job, self.begun[job.seed]):
+            if self._crashes(job, self.begun[job.spec.seed]):
                 half = min(allowed, ended.outcome.seconds / 2)
                 ended = lost(job, "failed", "worker was killed by signal 9", half, crashed=True)
             elif ended.outcome.seconds > allowed:

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from convlift.data import arrays
 from convlift.data.decode import ALPHAS, decode, deep_maximum, is_deep
 from convlift.data.groups import read_groups
-from convlift.data.layout import LAYOUTS
-from convlift.data.sources import open_source
+from convlift.data.readers import arrays
+from convlift.data.readers.layout import LAYOUTS
+from convlift.data.readers.open import open_source
 from convlift.data.store import open_store
 from convlift.errors import ConvliftError, DataError
 

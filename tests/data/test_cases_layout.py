@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from convlift.data.layout import part_of
-from convlift.data.sources import Source, open_source
+from convlift.data.readers.layout import part_of
+from convlift.data.readers.open import Source, open_source
 from convlift.errors import ConvliftError, DataError
 
 MakeFolder = Callable[..., Path]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlift.data.sources import open_source
+from convlift.data.readers.open import open_source
 from convlift.data.store import open_store
 from convlift.data.traits import frame_of, quality_of
 from convlift.errors import DataError
-from convlift.outcome import Finding
+from convlift.records.finding import Finding
 from convlift.report.findings import write_findings
 
 Encode = Callable[..., bytes]

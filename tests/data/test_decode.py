@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from convlift.data.config import LETTERBOX_FILL
 from convlift.data.decode import decode, fit_channels, from_array, resize, sniff, square
 from convlift.errors import UnreadableImage
+from convlift.recipe.data import LETTERBOX_FILL
 
 Encode = Callable[..., bytes]
 GRADIENT = np.add.outer(np.arange(0, 160, 10), np.arange(0, 60, 5)).astype(np.uint8)  # (16, 12)

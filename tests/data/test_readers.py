@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convlift.data.builtin import FASHION_ROOT
-from convlift.data.sources import Source, open_source
+from convlift.data.readers.builtin import FASHION_ROOT
+from convlift.data.readers.open import Source, open_source
 from convlift.errors import ConvliftError, DataError
 
 

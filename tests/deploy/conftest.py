@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from convlift.data.arrays import array_source
 from convlift.data.dataset import Dataset
+from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.handover import write_model
-from convlift.outcome import Outcome
-from convlift.recipe import Recipe
-from convlift.trial.order import Order
-from convlift.trial.run import run_trial
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.outcome import Outcome
+from convlift.trial.run_trial import run_trial
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def train() -> Callable[..., Trained]:
         dataset = Dataset(store, make_splits(store, 0))
         recipe = Recipe().edit(**changes).at(store.native_resolution)
         weights = folder / "weights.safetensors"
-        outcome = run_trial(Order(recipe, 0, save_to=str(weights)), dataset, folder / "cache")
+        outcome = run_trial(TrialSpec(recipe, 0), dataset, folder / "cache", limits=Limits(save_to=str(weights)))
         write_model(folder / "run", weights, recipe, dataset, {"accuracy": "0.9"})
         return Trained(folder / "run", outcome, dataset, images)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from convlift.deploy.folder import read_model_folder, write_model_folder
+from convlift.deploy.model_folder import read_model_folder, write_model_folder
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, DiskError, RecipeError
 

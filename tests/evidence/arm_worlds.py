@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulated_campaigns import gains, play
 from worlds import FALL, Setting, World, make_world, other, run
 
-from convlift.evidence import changes, final, seeds
+from convlift.evidence import seeds, single_changes, total_gain
 
 Floats = NDArray[np.float64]
 
@@ -94,8 +94,8 @@ def _played(cell: Arms, part: int, seed: list[int]) -> Iterator[tuple[float, ...
         lucky = bool(cell.rivals) and _is_close(lead[c], arm[1 if len(arm) > 2 else 0 :, :n])
         if lucky and cell.leave_out and len(arm) > LEAST_LEFT:
             arm, lucky = arm[1:], False
-        tests = changes.test_changes(on[c], test[c], asked=played.shipped[c])
-        judged = final.judge(
+        tests = single_changes.test_changes(on[c], test[c], asked=played.shipped[c])
+        judged = total_gain.judge(
             arm[:, n:], played.test[c, -cell.finals :], tests.seed_variance, same_start=cell.same_start
         )
         gain, score = judged.gain_points, judged.final

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from convlift.evidence.final import FinalJudgement, judge
-from convlift.evidence.images import image_part
+from convlift.evidence.image_variance import image_part
 from convlift.evidence.metrics import METRICS, Metric
+from convlift.evidence.total_gain import FinalJudgement, judge
 
 Floats = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.evidence.metrics import METRICS
-from convlift.evidence.nested import FoldRuns, NestedJudgement, judge_folds, scores_of_folds
+from convlift.evidence.pooled_folds import FoldRuns, NestedJudgement, judge_folds, scores_of_folds
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

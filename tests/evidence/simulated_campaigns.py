@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from worlds import World, run
 
-from convlift.evidence import changes, final, plan, posterior, shares
-from convlift.evidence.images import accuracy_variance
-from convlift.outcome import Estimate
+from convlift.evidence import attribution, plan, posterior, single_changes, total_gain
+from convlift.evidence.image_variance import accuracy_variance
+from convlift.records.result import Estimate
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -113,14 +113,14 @@ def judge(world: World, played: Played, rng: np.random.Generator) -> Judged:
     true_gain, true_shares = gains(world, played.shipped), world.shares(played.shipped)
     finals, proven, covered = [], [], []
     for c in range(world.setting.campaigns):
-        tests = changes.test_changes(played.on[c], played.test[c], asked=played.shipped[c])
+        tests = single_changes.test_changes(played.on[c], played.test[c], asked=played.shipped[c])
         arms = played.test[c, : played.pilots], played.test[c, -played.finals :]
-        finals.append(final.judge(*arms, tests.seed_variance, same_start=True))
+        finals.append(total_gain.judge(*arms, tests.seed_variance, same_start=True))
         proven.append(tests.proven)
         one = posterior.Belief(
             belief.mean[c], belief.sd[c], belief.probability[c], belief.intercept[c], belief.noise[c], 0
         )
-        share = shares.shares(one, played.shipped[c], finals[-1].gain_points.value)
+        share = attribution.shares(one, played.shipped[c], finals[-1].gain_points.value)
         covered.append(((share.low <= true_shares[c]) & (true_shares[c] <= share.high))[played.shipped[c]])
     return Judged(
         np.array([_triple(j.gain_points) for j in finals]),

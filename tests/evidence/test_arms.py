@@ -12,7 +12,7 @@ from scipy import stats
 from simulated_campaigns import gains, keep_if_better, play
 from worlds import Setting, make_world
 
-from convlift.study.candidates import limit_for
+from convlift.catalogue.candidates import limit_for
 
 pytestmark = pytest.mark.simulated
 

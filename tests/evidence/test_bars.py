@@ -12,7 +12,7 @@ from scipy import stats
 from simulated_campaigns import Judged, Played, covers, gains, judge, keep_if_better, play
 from worlds import Setting, World, make_world, run
 
-from convlift.evidence import changes, final, posterior
+from convlift.evidence import posterior, single_changes, total_gain
 
 pytestmark = pytest.mark.simulated
 
@@ -219,7 +219,7 @@ def test_two_way_variance_keeps_its_level_where_mcnemar_does_not() -> None:
         world = make_world(Setting(kind="null", n=1, n_test=5000, s=1.0, K=1, campaigns=50), rng)
         arms = [run(world, np.full((50, 5, 1), on), rng, slice(1, None)) for on in (False, True)]
         for baseline, changed in zip(*arms, strict=True):
-            gain = final.judge(baseline, changed, 0.5**2, same_start=True).gain_points
+            gain = total_gain.judge(baseline, changed, 0.5**2, same_start=True).gain_points
             two_way += not gain.low <= 0 <= gain.high
             wins = int((changed[0] & ~baseline[0]).sum())
             losses = int((baseline[0] & ~changed[0]).sum())
@@ -240,6 +240,6 @@ def test_the_start_effect_covers(kind: str, bare_runs: int) -> None:
     held = 0
     for c in range(100):
         rows = slice(played.pilots - bare_runs, None)
-        effect = changes.start_effect(baselines[c], played.on[c, rows], played.test[c, rows])
+        effect = single_changes.start_effect(baselines[c], played.on[c, rows], played.test[c, rows])
         held += effect.low <= 3.0 <= effect.high
     assert held >= 92

@@ -8,24 +8,24 @@ from scipy import stats
 from worlds import Setting, make_world, run
 
 from convlift.errors import BudgetError
-from convlift.evidence import changes, final, plan, seeds, shares, verdicts
-from convlift.evidence.images import accuracy_variance
+from convlift.evidence import attribution, plan, seeds, single_changes, total_gain, verdicts
+from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.posterior import Belief
-from convlift.outcome import Estimate
+from convlift.records.result import Estimate
 
 
 def test_wilson_known_values() -> None:
     """Wilson (1927) for 8 of 10, and the edge 10 of 10."""
-    estimate = final.wilson(0.8, 10)
+    estimate = total_gain.wilson(0.8, 10)
     assert (estimate.low, estimate.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert final.wilson(1.0, 10).low == pytest.approx(0.7225, abs=1e-4)
-    assert final.wilson(1.0, 10).high == pytest.approx(1)
+    assert total_gain.wilson(1.0, 10).low == pytest.approx(0.7225, abs=1e-4)
+    assert total_gain.wilson(1.0, 10).high == pytest.approx(1)
 
 
 def test_the_final_by_hand() -> None:
     """One run an arm, 4 images, one start: g = .85^2 of the mean size; V = var/4 + 2 g; Satterthwaite, 3 and 2 df."""
     baseline, shipped = np.array([[0, 0, 1, 1.0]]), np.array([[1, 0, 1, 1.0]])
-    judged = final.judge(baseline, shipped, 0.0, same_start=True)
+    judged = total_gain.judge(baseline, shipped, 0.0, same_start=True)
     size = (0.25 + 0.75 * 0.25) / 2 / (0.85 * 0.15)
     images, seeds = np.var([100, 0, 0, 0], ddof=1) / 4, 2 * 0.85**2 * size
     df = (images + seeds) ** 2 / (images**2 / 3 + seeds**2 / 2)
@@ -77,23 +77,23 @@ def test_limits_know_the_accuracy() -> None:
 def test_with_one_run_an_arm_nothing_is_proven() -> None:
     rng = np.random.default_rng(3)
     baseline, shipped = rng.random((2, 2000)) < 0.5, rng.random((2, 2000)) < 0.9
-    assert final.judge(baseline, shipped, 0.5).proven
+    assert total_gain.judge(baseline, shipped, 0.5).proven
     for arms in ((baseline[:1], shipped), (baseline, shipped[:1])):
-        judged = final.judge(*arms, 0.5)
+        judged = total_gain.judge(*arms, 0.5)
         assert judged.gain_points.low > 0
         assert not judged.proven
 
 
 def test_the_network_that_ships_has_an_interval_of_its_own() -> None:
     arms = np.zeros((2, 40)), np.stack([np.zeros(40), np.ones(40)])
-    assert [final.judge(*arms, 0.5, ships=which).shipped.value for which in (0, 1)] == [0.0, 1.0]
+    assert [total_gain.judge(*arms, 0.5, ships=which).shipped.value for which in (0, 1)] == [0.0, 1.0]
 
 
 def test_scores_between_zero_and_one_and_perfect_arms_are_judged() -> None:
     rng = np.random.default_rng(1)
-    soft = final.judge(rng.random((2, 50)), np.minimum(rng.random((3, 50)) + 0.5, 1), 0.5)
+    soft = total_gain.judge(rng.random((2, 50)), np.minimum(rng.random((3, 50)) + 0.5, 1), 0.5)
     assert soft.proven
-    perfect = final.judge(np.ones((2, 30)), np.ones((2, 30)), 0.5)
+    perfect = total_gain.judge(np.ones((2, 30)), np.ones((2, 30)), 0.5)
     assert perfect.gain_points.value == 0
     assert perfect.final.high == 1
     assert 0.8 < perfect.final.low < 1
@@ -101,20 +101,20 @@ def test_scores_between_zero_and_one_and_perfect_arms_are_judged() -> None:
 
 def test_holm_by_hand() -> None:
     """Holm (1979): .01 x 4, .02 x 3, then the running maximum, at most 1."""
-    adjusted = changes.holm_adjusted(np.array([0.02, 0.01, 0.9, 0.021]))
+    adjusted = single_changes.holm_adjusted(np.array([0.02, 0.01, 0.9, 0.021]))
     assert adjusted == pytest.approx([0.06, 0.04, 0.9, 0.06])
-    assert changes.holm_adjusted(np.array([0.9, 0.8])).max() == 1
+    assert single_changes.holm_adjusted(np.array([0.9, 0.8])).max() == 1
 
 
 def test_the_ridge_solves_its_normal_equations() -> None:
     rng = np.random.default_rng(2)
     on, correct = rng.random((14, 6)) < 0.5, rng.random((14, 200)) < 0.8
-    design, score = changes._centred(on), 100.0 * correct.mean(axis=1)
-    ridge = changes._ridge(design, 100.0 * correct)
+    design, score = single_changes._centred(on), 100.0 * correct.mean(axis=1)
+    ridge = single_changes._ridge(design, 100.0 * correct)
     shrunk = ridge.map @ score
     left = score - score.mean() - design @ shrunk
-    assert design.T @ left == pytest.approx(ridge.noise / changes.EFFECT_VARIANCE * shrunk)
-    assert changes.test_changes(on, correct).points == pytest.approx(shrunk / np.diag(ridge.map @ design))
+    assert design.T @ left == pytest.approx(ridge.noise / single_changes.EFFECT_VARIANCE * shrunk)
+    assert single_changes.test_changes(on, correct).points == pytest.approx(shrunk / np.diag(ridge.map @ design))
 
 
 def test_a_great_change_is_proven_and_an_unseen_one_is_not() -> None:
@@ -122,7 +122,7 @@ def test_a_great_change_is_proven_and_an_unseen_one_is_not() -> None:
     on = rng.random((30, 3)) < 0.5
     on[:, 2] = False
     correct = rng.random((30, 800)) < 0.7 + 0.15 * on[:, :1]
-    found = changes.test_changes(on, correct)
+    found = single_changes.test_changes(on, correct)
     assert found.proven.tolist() == [True, False, False]
     assert found.p[2] == 1
     assert found.points[0] == pytest.approx(15, abs=2)
@@ -132,7 +132,7 @@ def test_the_start_against_the_baseline() -> None:
     """Bare runs only: the plain difference of means."""
     rng = np.random.default_rng(4)
     baseline, start = rng.random((2, 500)) < 0.6, rng.random((4, 500)) < 0.8
-    effect = changes.start_effect(baseline, np.zeros((4, 5), bool), start)
+    effect = single_changes.start_effect(baseline, np.zeros((4, 5), bool), start)
     assert effect.value == pytest.approx(100 * (start.mean() - baseline.mean()))
     assert effect.low > 10
 
@@ -142,11 +142,11 @@ def test_shares_add_up_to_the_total() -> None:
         np.array([2.0, 1.0, -0.5]), np.array([0.3, 0.4, 0.2]), np.ones(3), np.array(80.0), np.array(1.0), 600
     )
     shipped = np.array([True, True, False])
-    found = shares.shares(known, shipped, total=5.0, start=1.5)
+    found = attribution.shares(known, shipped, total=5.0, start=1.5)
     assert found.unexplained == pytest.approx(0.5)
     assert found.warning == ""
     assert found.high[0] == pytest.approx(2 + 1.96 * np.sqrt(0.09 + 0.25 + 0.36))
-    assert "not explained" in shares.shares(known, shipped, total=9.0).warning
+    assert "not explained" in attribution.shares(known, shipped, total=9.0).warning
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_what_is_said_to_be_provable_is(n: int) -> None:
         world = make_world(Setting(kind="null", n=1, n_test=n, s=0.85, K=8, campaigns=150), rng)
         world.effects[:, 0] = gain
         arms = [run(world, np.full((150, 2, 8), on), rng, slice(1, None)) for on in (False, True)]
-        proven = np.mean([final.judge(*both, 0.7, same_start=True).proven for both in zip(*arms, strict=True)])
+        proven = np.mean([total_gain.judge(*both, 0.7, same_start=True).proven for both in zip(*arms, strict=True)])
         assert abs(proven - rate) <= 0.05 + 2.58 * np.sqrt(rate * (1 - rate) / 150)
 
 
@@ -202,14 +202,14 @@ def test_verdicts_and_their_reasons() -> None:
     on[:14, :4] = True
     zeros = np.zeros(5)
     points = np.array([1.9, 0.9, 0.2, -1.4, 0.0])
-    tests = changes.ChangeTests(
+    tests = single_changes.ChangeTests(
         points, zeros, zeros, zeros, np.array([0.01, 0.2, 1, 1, 1]), np.arange(5) == 0, points > 0.5, 9.0, 0.3
     )
     found = verdicts.verdicts(
         subjects,
         on,
         points > 0.5,
-        shares.Shares(points, points - 1.0, points + 1.0, 0.0, ""),
+        attribution.Shares(points, points - 1.0, points + 1.0, 0.0, ""),
         tests,
         np.array([0.99, 0.85, 0.6, 0.1, 0.5]),
         np.zeros(5, bool),

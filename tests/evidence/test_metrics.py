@@ -13,7 +13,7 @@ from typer.utils import get_params_from_function
 
 from convlift.cli import improve, train
 from convlift.errors import ConvliftError
-from convlift.evidence.images import image_part
+from convlift.evidence.image_variance import image_part
 from convlift.evidence.metrics import (
     ACCURACY,
     LEAST_PROBABILITY,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convlift.evidence import gibbs, posterior
-from convlift.evidence.images import accuracy_variance
+from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.posterior import Belief, Trials
 
 NONE = np.full(8, -1)

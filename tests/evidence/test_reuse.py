@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convlift.evidence.reuse import expected_maximum, flattery
-from convlift.outcome import Estimate
+from convlift.records.result import Estimate
 
 
 @pytest.mark.parametrize(("k", "value"), [(1, 0.0), (2, 0.5642), (3, 0.8463), (5, 1.1630), (10, 1.5388)])

@@ -13,14 +13,15 @@ import numpy as np
 
 from convlift.errors import ConvliftError, DataError, Diverged
 from convlift.execute.job import Job, Report
-from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 
 FINE, RAISES, DIVERGES, KILLED, EXITS, HANGS, ABORTS, SEGFAULTS, FILLS, FULL, EATS = range(11)
 
 
 def job(number: int, kind: int = FINE, **fields: Any) -> Job:
-    return Job(number, Recipe(), seed=kind, **fields)
+    return Job(number, TrialSpec(Recipe(), seed=kind), Limits(**fields))
 
 
 def prepare(folder: str) -> dict[str, Any]:
@@ -41,27 +42,27 @@ def prepare_with_a_bug() -> None:
 def run(job: Job, context: dict[str, Any], report: Report) -> Outcome:
     assert context["pid"] == os.getpid()
     report(epoch(1))
-    if job.seed == RAISES:
+    if job.spec.seed == RAISES:
         raise ValueError("first line\nsecond line")
-    if job.seed == DIVERGES:
+    if job.spec.seed == DIVERGES:
         raise Diverged("loss is nan after 3 steps; lower the learning rate.")
-    if job.seed == KILLED:
+    if job.spec.seed == KILLED:
         os.kill(os.getpid(), signal.SIGKILL)
-    if job.seed in (ABORTS, SEGFAULTS):
-        os.kill(os.getpid(), signal.SIGABRT if job.seed == ABORTS else signal.SIGSEGV)
-    if job.seed in (FILLS, FULL):
-        write_to_a_full_disk(in_words=job.seed == FULL)
-    if job.seed == EATS:
+    if job.spec.seed in (ABORTS, SEGFAULTS):
+        os.kill(os.getpid(), signal.SIGABRT if job.spec.seed == ABORTS else signal.SIGSEGV)
+    if job.spec.seed in (FILLS, FULL):
+        write_to_a_full_disk(in_words=job.spec.seed == FULL)
+    if job.spec.seed == EATS:
         eaten = [bytearray(b"x") * 10_000_000 for _ in range(1000)]
         assert not eaten, "somebody should have ended this"
-    if job.seed == EXITS:
+    if job.spec.seed == EXITS:
         os._exit(3)
-    if job.seed == HANGS:
+    if job.spec.seed == HANGS:
         (Path(context["folder"]) / f"hangs-{os.getpid()}").touch()
         time.sleep(600)
     report(epoch(2))
     probabilities = np.full((2, 3), job.id, np.float32)
-    return Outcome("finished", probabilities, NO_PROBABILITIES, seconds=0.5, weights=job.save_to)
+    return Outcome("finished", probabilities, NO_PROBABILITIES, seconds=0.5, weights=job.limits.save_to)
 
 
 def write_to_a_full_disk(*, in_words: bool) -> None:

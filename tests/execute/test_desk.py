@@ -1,7 +1,6 @@
 """The desk joins ledger and executor: what is claimed, begun, begun again, written down, and cut off."""
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from convlift.execute.job import Ended, Job, Running, lost
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger
 from convlift.ledger.records import Plan, Role
-from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 
 HOUR = 3600.0
 
@@ -80,12 +80,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def plan(number: int, role: Role = "search", fidelity: float = 1.0) -> Plan:
-    return Plan(role, Recipe(), 100 + number, (), fidelity)
+    return Plan(role, TrialSpec(Recipe(), 100 + number, fidelity))
 
 
 def allowed(job: Job) -> float:
-    assert job.deadline is not None
-    return job.deadline - time.monotonic()
+    return job.limits.seconds
 
 
 def test_a_plan_is_claimed_run_and_written_down(ledger: Ledger) -> None:
@@ -100,8 +99,8 @@ def test_a_plan_is_claimed_run_and_written_down(ledger: Ledger) -> None:
     assert (record.id, record.status, record.seed) == (1, "finished", 101)
     assert (desk.running, desk.free) == (0, 2)
     (job,) = executor.submitted
-    assert (job.seed, job.fidelity) == (101, 1.0)
-    assert Path(job.save_to) == desk.weights_of(record)
+    assert (job.spec.seed, job.spec.fidelity) == (101, 1.0)
+    assert Path(job.limits.save_to) == desk.weights_of(record)
     assert 50.0 < allowed(job) <= 60.0
 
 
@@ -109,7 +108,7 @@ def test_complete_runs_what_is_missing_in_order_and_no_more_at_once_than_fit(led
     ran: list[int] = []
 
     def run(job: Job, context: object, report: object) -> Outcome:
-        ran.append(job.seed)
+        ran.append(job.spec.seed)
         assert len(ledger.trials()) == len(ran)  # claimed only when it can begin
         return Outcome("finished", NO_PROBABILITIES, NO_PROBABILITIES)
 
@@ -148,7 +147,7 @@ def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_
         assert (desk.running, executor.submitted) == (0, [])
         desk.take_up("search", 20.0)
         desk.take_up("search", 20.0)  # it has been taken up already
-        assert [(job.id, job.seed) for job in executor.submitted] == [(2, 102)]
+        assert [(job.id, job.spec.seed) for job in executor.submitted] == [(2, 102)]
         assert allowed(executor.submitted[0]) <= 20.0
         executor.prompt = True
         (record,) = desk.complete([plan(1, "pilot")], lambda plan: 30.0)
@@ -177,7 +176,9 @@ def test_a_crash_is_tried_again_by_the_same_deadline_and_three_are_a_failure(led
         assert desk.running == 1
         assert ledger.trial(1).attempt == attempt
     assert len(executor.submitted) == 3
-    assert len(set(executor.submitted)) == 1  # the same job: deadline, seed, place of the weights
+    assert len({(job.id, job.spec, job.limits.save_to) for job in executor.submitted}) == 1
+    first, second, third = (job.limits.seconds for job in executor.submitted)
+    assert first == 60.0 >= second >= third > 0.0
     executor.end(1, crashed=True)
     (record,) = desk.collect()
     assert (record.status, desk.running) == ("failed", 0)
@@ -236,7 +237,7 @@ def test_weights_of_ended_search_runs_and_probes_go_except_the_best(ledger: Ledg
 def test_real_failures_are_outcomes(ledger: Ledger, tmp_path: Path) -> None:
     with InlineExecutor(fakes.run, fakes.prepare_in(tmp_path)) as executor:
         desk = Desk(ledger, executor, HOUR)
-        plans = [Plan("search", Recipe(), kind) for kind in (fakes.FINE, fakes.RAISES, fakes.DIVERGES)]
+        plans = [Plan("search", TrialSpec(Recipe(), kind)) for kind in (fakes.FINE, fakes.RAISES, fakes.DIVERGES)]
         records = desk.complete(plans, lambda plan: 60.0)
     assert [record.status for record in records] == ["finished", "failed", "diverged"]
 
@@ -287,10 +288,10 @@ def test_the_trials_of_a_role_are_stopped_and_no_others(ledger: Ledger) -> None:
     assert desk.running == 1
 
 
-def test_where_the_budget_is_no_time_no_trial_has_a_deadline(ledger: Ledger) -> None:
+def test_where_the_budget_is_no_time_no_trial_has_a_limit(ledger: Ledger) -> None:
     executor = Telling()
     desk = Desk(ledger, executor, float("inf"))
     desk.begin(plan(1), float("inf"))
-    assert [job.deadline for job in executor.submitted] == [None]
+    assert [job.limits.seconds for job in executor.submitted] == [float("inf")]
     desk.collect()
     assert desk.left() == float("inf")

@@ -55,7 +55,7 @@ def test_runs_more_jobs_than_it_has_room_for(executor: Executor, folder: Path) -
     assert sorted(ended) == [each.id for each in jobs]
     for each in jobs:
         outcome = ended[each.id].outcome
-        assert (outcome.status, outcome.seconds, outcome.weights) == ("finished", 0.5, each.save_to)
+        assert (outcome.status, outcome.seconds, outcome.weights) == ("finished", 0.5, each.limits.save_to)
         assert outcome.validation_probabilities.tolist() == [[each.id] * 3] * 2
         assert not ended[each.id].crashed
     assert executor.running() == ()

@@ -21,8 +21,9 @@ from convlift.ledger.ledger import LEDGER_FILE, open_ledger, read_ledger
 from convlift.ledger.migrations import MIGRATIONS
 from convlift.ledger.records import Plan, pack, unpack
 from convlift.ledger.salvage import salvage
-from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 
 IDENTITY = Identity(data="d" * 64, baseline=Recipe(), seed=0, metric="accuracy")
 GROWTH = 1.4  # gigabytes that hostile contents may take
@@ -47,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("whole")
     with open_ledger(folder, IDENTITY, {"budget_seconds": 60.0}) as ledger:
         for trial in range(1, 6):
-            ledger.finish(ledger.claim(Plan("search", Recipe(), seed=trial)).id, outcome(trial))
+            ledger.finish(ledger.claim(Plan("search", TrialSpec(Recipe(), seed=trial))).id, outcome(trial))
         ledger.record("start", {"name": "residual"})
     return Contents((folder / LEDGER_FILE).read_bytes())
 

@@ -18,8 +18,9 @@ import numpy as np
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
 from convlift.ledger.records import Plan
-from convlift.outcome import Outcome
-from convlift.recipe import Recipe
+from convlift.records.outcome import Outcome
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
 
 folder, log = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1)
 
@@ -38,7 +39,7 @@ with open_ledger(folder, Identity("data", Recipe(), 0, "accuracy"), heartbeat=0.
     while (done := len(ledger.trials())) < {TRIALS}:
         # two claims in flight, as with two workers
         seeds = range(100 + done, 100 + min(done + 2, {TRIALS}))
-        for trial in [ledger.claim(Plan("search", Recipe(), seed)) for seed in seeds]:
+        for trial in [ledger.claim(Plan("search", TrialSpec(Recipe(), seed))) for seed in seeds]:
             run(ledger, trial)
 """
 

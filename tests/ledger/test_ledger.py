@@ -17,12 +17,13 @@ from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_in_words
 from convlift.ledger.fingerprint import Identity, differences, fingerprint
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.records import Plan, pack, unpack
-from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 
 IDENTITY = Identity(data="d" * 64, baseline=Recipe(), seed=0, metric="accuracy")
 SMOOTH = Recipe().edit(training={"label_smoothing": 0.1})
-PLAN = Plan("search", SMOOTH, seed=11, names=("label smoothing 0.1",), fidelity=0.5)
+PLAN = Plan("search", TrialSpec(SMOOTH, seed=11, fidelity=0.5), names=("label smoothing 0.1",))
 
 
 def finished(seconds: float = 1.5) -> Outcome:
@@ -44,7 +45,7 @@ def test_a_trial_comes_back_as_it_was(tmp_path: Path) -> None:
     with open_ledger(tmp_path / "run", IDENTITY) as ledger:
         claimed = ledger.claim(PLAN)
         assert (claimed.status, claimed.attempt, claimed.number, claimed.outcome) == ("claimed", 1, 1, None)
-        assert ledger.claim(Plan("pilot", Recipe(), seed=1)).number == 1
+        assert ledger.claim(Plan("pilot", TrialSpec(Recipe(), seed=1))).number == 1
         assert ledger.claim(PLAN).number == 2
         assert_same(ledger.finish(claimed.id, finished()).outcome, finished())
     with read_ledger(tmp_path / "run") as ledger:
@@ -92,7 +93,7 @@ def test_a_poison_trial_fails_after_three_attempts(tmp_path: Path) -> None:
         trial = ledger.claim(PLAN)
         for attempt in range(2, MAX_CRASHES + 1):
             trial = ledger.retry(trial.id, "worker was killed by signal 11")
-            assert (trial.attempt, trial.status, trial.seed) == (attempt, "claimed", PLAN.seed)
+            assert (trial.attempt, trial.status, trial.seed) == (attempt, "claimed", PLAN.spec.seed)
         trial = ledger.retry(trial.id, "worker was killed by signal 11")
         assert trial.outcome is not None
         assert trial.status == "failed"
@@ -160,7 +161,7 @@ def test_another_campaign_is_refused_in_words(tmp_path: Path) -> None:
         "data was dddddddddddd..., is eeeeeeeeeeee...",
         "baseline.training.label_smoothing was 0.0, is 0.1",
         "seed was 0, is 1",
-        "software was 0.1.0, is 9.9",
+        "software was 0.2.0, is 9.9",
         "--out",
     ):
         assert part in text
@@ -206,7 +207,7 @@ def test_the_test_is_opened_only_for_a_frozen_recipe(tmp_path: Path) -> None:
             ledger.freeze(Recipe(), ())
         with pytest.raises(LedgerError, match="a search trial was claimed after the shipped recipe was frozen"):
             ledger.claim(PLAN)
-        ledger.claim(Plan("final", SMOOTH, seed=5, names=PLAN.names))
+        ledger.claim(Plan("final", TrialSpec(SMOOTH, seed=5), names=PLAN.names))
         ledger.open_test()
     with open_ledger(tmp_path, IDENTITY) as ledger:
         ledger.open_test()

@@ -10,7 +10,7 @@ import pytest
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger
 from convlift.ledger.openings import FOLDER, SKETCH, Opening, Openings, opened_in_words, register_opening, shared
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 
 
 def hashes(first: int, last: int) -> list[str]:

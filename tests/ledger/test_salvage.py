@@ -11,8 +11,9 @@ from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger, read_ledger
 from convlift.ledger.records import Plan, TrialRecord
 from convlift.ledger.salvage import Salvaged, salvage
-from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 
 IDENTITY = Identity(data="d" * 64, baseline=Recipe(), seed=0, metric="accuracy")
 TRIALS = 30
@@ -29,9 +30,9 @@ def outcome(trial: int) -> Outcome:
 def run(tmp_path: Path) -> Path:
     with open_ledger(tmp_path / "run", IDENTITY, {"budget_seconds": 60.0}) as ledger:
         for trial in range(1, TRIALS + 1):
-            ledger.finish(ledger.claim(Plan("search", Recipe(), seed=trial)).id, outcome(trial))
+            ledger.finish(ledger.claim(Plan("search", TrialSpec(Recipe(), seed=trial))).id, outcome(trial))
             ledger.record(f"fact {trial}", "x" * 500)
-        ledger.claim(Plan("search", Recipe(), seed=TRIALS + 1))
+        ledger.claim(Plan("search", TrialSpec(Recipe(), seed=TRIALS + 1)))
         ledger.add_seconds(40.0)
     (tmp_path / "run" / "trials").mkdir()
     (tmp_path / "run" / "trials" / "7.safetensors").write_bytes(b"weights")
@@ -147,7 +148,7 @@ def test_any_page_may_be_lost(run: Path, tmp_path: Path) -> None:
 def test_where_the_frozen_recipe_is_lost_the_test_stays_as_it_is(run: Path, tmp_path: Path) -> None:
     with open_ledger(run, IDENTITY) as ledger:
         ledger.freeze(Recipe(), ())
-        ledger.finish(ledger.claim(Plan("final", Recipe(), seed=TRIALS + 2)).id, outcome(TRIALS + 2))
+        ledger.finish(ledger.claim(Plan("final", TrialSpec(Recipe(), seed=TRIALS + 2))).id, outcome(TRIALS + 2))
         rows = ledger._database.rows("SELECT value FROM facts WHERE key = 'freeze'")
         ledger._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     path = run / LEDGER_FILE
@@ -161,7 +162,7 @@ def test_where_the_frozen_recipe_is_lost_the_test_stays_as_it_is(run: Path, tmp_
         open_ledger(saved.folder, IDENTITY) as ledger,
         pytest.raises(LedgerError, match="after the sealed test was opened"),
     ):
-        ledger.claim(Plan("search", Recipe(), seed=1))
+        ledger.claim(Plan("search", TrialSpec(Recipe(), seed=1)))
 
 
 def test_what_cannot_be_saved_is_said(run: Path, tmp_path: Path) -> None:

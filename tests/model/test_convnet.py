@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
-from convlift.model.config import ConvNet
 from convlift.model.convnet import ResidualBlock
+from convlift.recipe.architecture import ConvNet
 
 
 def network(resolution: int = 8, channels: int = 1, **levers: object) -> nn.Module:

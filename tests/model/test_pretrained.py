@@ -3,8 +3,8 @@ import copy
 import pytest
 import torch
 
-from convlift.model.config import Pretrained
 from convlift.model.pretrained import Classifier, Tail
+from convlift.recipe.architecture import Pretrained
 
 TINY = Pretrained(backbone="resnet10t", weights="random", head_units=16, dropout=0.5)
 

@@ -10,19 +10,20 @@ LEDGER = """
 import sys, time
 from pathlib import Path
 import numpy as np
+from convlift.recipe.trial_spec import TrialSpec
 from convlift.errors import ConvliftError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.ledger.records import Plan
-from convlift.outcome import NO_PROBABILITIES, Outcome
-from convlift.recipe import Recipe
+from convlift.records.outcome import NO_PROBABILITIES, Outcome
+from convlift.recipe.recipe import Recipe
 
 IDENTITY = Identity("data", Recipe(), 0, "accuracy")
 ENDED = Outcome("finished", np.full((400, 10), 0.1, np.float32), NO_PROBABILITIES)
 
 
 def finish_one(ledger, seed):
-    return ledger.finish(ledger.claim(Plan("search", Recipe(), seed)).id, ENDED)
+    return ledger.finish(ledger.claim(Plan("search", TrialSpec(Recipe(), seed))).id, ENDED)
 """
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlift.data.folder import open_folder
+from convlift.data.readers.class_folders import open_folder
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
-from convlift.recipe import Recipe
-from convlift.trial.job import prepare
+from convlift.recipe.recipe import Recipe
+from convlift.trial.worker_task import prepare
 
 
 def photos(folder: Path, shift: int = 0) -> Path:

@@ -8,7 +8,7 @@ from real_processes import LEDGER, line_of, start, state_of, until
 from convlift.errors import LedgerError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger, read_ledger
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 
 IDENTITY = Identity("data", Recipe(), 0, "accuracy")
 

@@ -15,7 +15,7 @@ import convlift
 from convlift.data.atomic import temporary_beside
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger, read_ledger
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 
 IDENTITY = Identity("data", Recipe(), 0, "accuracy")
 
@@ -59,7 +59,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from convlift.trial.run import save_network
+from convlift.trial.run_trial import save_network
 
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 network = nn.Linear(size, size, bias=False)

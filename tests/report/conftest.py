@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlift.outcome import EpochReport, Estimate, Finding, Label, Result, Verdict
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.finding import Finding
+from convlift.records.outcome import EpochReport
+from convlift.records.result import Estimate, Label, Result, Verdict
 from convlift.report.story import HardImage, Role, Story, TrialRecord
 
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")

@@ -18,7 +18,7 @@ from conftest import (
     make_verdict,
     make_verdicts,
 )
-from convlift.outcome import Result
+from convlift.records.result import Result
 from convlift.report import charts
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from conftest import make_verdict
-from convlift.outcome import ClassScore, Estimate, Result
+from convlift.records.result import ClassScore, Estimate, Result
 from convlift.report.document import document
 
 

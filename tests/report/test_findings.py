@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convlift.outcome import Finding
+from convlift.records.finding import Finding
 from convlift.report.findings import findings_in_words, write_findings
 
 BROKEN = Finding("unreadable", "warning", "1 of 121 files cannot be read.", ("a/broken.png",), "Replace it.")

@@ -1,34 +1,29 @@
-"""Augmentations that were held back: from the ledger's fact to the page."""
+"""Augmentations that were held back: from the ledger to the page."""
 
 import base64
 from dataclasses import replace
 
 from conftest import make_picture, make_result, make_story, make_verdicts
+from convlift.ledger.decisions import AskedAbout, GuardReport
 from convlift.report.narration import held_back
 from convlift.report.page import render
 from convlift.report.story import HeldBack
 
-FACT = {
-    "note": "",
-    "not_asked": [],
-    "asked": [
-        {"name": "shift 1/8", "way": "as it is", "reason": "", "example": None},
-        {"name": "hue", "way": None, "reason": "It names 37% right.", "example": None},
-        {
-            "name": "zoom 30%",
-            "way": "at half strength",
-            "reason": "It names 55% right.",
-            "example": {
-                "before": base64.b64encode(make_picture(1)).decode(),
-                "after": base64.b64encode(make_picture(2)).decode(),
-                "true_class": "rose",
-                "taken_for": "<b>tulip</b>",
-                "confidence_before": 0.991,
-                "confidence_after": 0.873,
-            },
-        },
-    ],
+EXAMPLE = {
+    "before": base64.b64encode(make_picture(1)).decode(),
+    "after": base64.b64encode(make_picture(2)).decode(),
+    "true_class": "rose",
+    "taken_for": "<b>tulip</b>",
+    "confidence_before": 0.991,
+    "confidence_after": 0.873,
 }
+REPORT = GuardReport(
+    asked=(
+        AskedAbout("shift 1/8", "data", "kept", "as it is", "", (), None),
+        AskedAbout("hue", "data", "left out", None, "It names 37% right.", (), None),
+        AskedAbout("zoom 30%", "data", "weakened", "at half strength", "It names 55% right.", (), EXAMPLE),
+    )
+)
 
 
 def page_with(*held: HeldBack) -> str:
@@ -37,15 +32,15 @@ def page_with(*held: HeldBack) -> str:
 
 
 def test_only_what_was_held_back_is_told():
-    hue, zoom = held_back(FACT)
+    hue, zoom = held_back(REPORT)
     assert (hue.name, hue.became, hue.before, hue.after) == ("hue", "", b"", b"")
     assert (zoom.became, zoom.true_class, zoom.sure_after) == ("at half strength", "rose", 0.873)
     assert (zoom.before, zoom.after) == (make_picture(1), make_picture(2))
-    assert held_back(None) == ()
+    assert held_back(GuardReport()) == ()
 
 
 def test_the_page_shows_each_with_its_reason_and_its_pictures():
-    page = page_with(*held_back(FACT))
+    page = page_with(*held_back(REPORT))
     assert "Augmentations that were held back" in page
     section = page.split('<section id="held-back">')[1].split("</section>")[0]
     assert section.count("<img") == 2

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from convlift.outcome import EpochReport
+from convlift.records.outcome import EpochReport
 from convlift.report.live import Moment, Opening, first_words, live_line
 
 COUNTS = {"train": 1078, "validation": 359, "test": 360}

@@ -13,17 +13,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlift.data.arrays import array_source
 from convlift.data.dataset import Dataset
+from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.errors import LedgerError
 from convlift.handover import REPORT, in_words, scores_of, write_report
+from convlift.ledger.decisions import AddedChange, Examination, Revision, Shortlist, note
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import Plan, Role
-from convlift.outcome import NO_PROBABILITIES, EpochReport, Estimate, Outcome, Result
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
+from convlift.records.result import Estimate, Result
 from convlift.report.hard_images import HARD_IMAGES
 from convlift.report.narration import environment, plain, result_of, story_of, tell
 
@@ -40,13 +43,15 @@ class Told(NamedTuple):
 
 def test_the_reasons_for_the_changes_come_from_the_ledger(told: Told) -> None:
     told.ledger.record("story", told.story)
-    told.ledger.record("diagnosis", ["overfit: accuracy 0.98 in training, 0.70 in validation"])
-    told.ledger.record("why", {"horizontal flip": "for it: overfit"})
-    told.ledger.record("left out", {"epochs x3": "no room", "width x2": "no room"})
-    added = {"name": "epochs x3", "prior": 0.9, "cost": 3.0, "why": "for it: under-trained"}
-    told.ledger.record(
-        "revision", {"trial": 4, "diagnosis": ["under-trained: still falls"], "added": [added], "doubted": []}
+    shortlist = Shortlist(
+        names=("horizontal flip",),
+        symptoms=("overfit: accuracy 0.98 in training, 0.70 in validation",),
+        why={"horizontal flip": "for it: overfit"},
+        left_out={"epochs x3": "no room", "width x2": "no room"},
     )
+    note(told.ledger, shortlist)
+    added = AddedChange("epochs x3", prior=0.9, cost=3.0, why="for it: under-trained")
+    note(told.ledger, Revision(4, ("under-trained: still falls",), (added,)))
     choice = story_of(told.ledger).choice
     assert choice.symptoms == ("overfit: accuracy 0.98 in training, 0.70 in validation",)
     assert choice.tried == {"horizontal flip": "for it: overfit"}
@@ -77,7 +82,7 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
     with open_ledger(tmp_path / "run", Identity(store.fingerprint, Recipe(), 0, "accuracy")) as ledger:
 
         def trial(role: Role, recipe: Recipe, seed: int, ended: Outcome, names: tuple[str, ...] = ()) -> None:
-            ledger.finish(ledger.claim(Plan(role, recipe, seed, names)).id, ended)
+            ledger.finish(ledger.claim(Plan(role, TrialSpec(recipe, seed), names)).id, ended)
 
         trial("pilot", Recipe(), 1, outcome(dataset, labels, 9))
         trial("pilot", Recipe(), 2, outcome(dataset, labels, 7))
@@ -138,7 +143,7 @@ def test_a_campaign_without_any_training_to_show_is_told(told: Told) -> None:
 
 def test_what_the_baseline_showed_comes_back(told: Told, result: Result) -> None:
     said = ("Your recipe is over-augmented: 0.570 with its augmentation, 0.950 without.",)
-    told.ledger.record("baseline diagnosis", ["underfit: accuracy is 0.555 in training itself"])
+    note(told.ledger, Examination(symptoms=("underfit: accuracy is 0.555 in training itself",)))
     told.ledger.record("story", told.story)
     told.ledger.record("result", plain(replace(result, recipe_findings=said)))
     assert result_of(told.ledger).recipe_findings == said

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from conftest import make_picture, make_result, make_story, make_verdicts
-from convlift.outcome import Finding, Result
+from convlift.records.finding import Finding
+from convlift.records.result import Result
 from convlift.report.page import render
 from convlift.report.story import Choice, Story
 

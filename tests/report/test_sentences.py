@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import make_result, make_verdict
-from convlift.outcome import Estimate, Result
+from convlift.records.result import Estimate, Result
 from convlift.report.sentences import (
     conclusion,
     duration,

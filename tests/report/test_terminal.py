@@ -6,7 +6,7 @@ import io
 from rich.console import Console
 
 from conftest import make_result, make_verdicts
-from convlift.outcome import Result
+from convlift.records.result import Result
 from convlift.report.terminal import print_result
 
 

@@ -9,12 +9,14 @@ import pytest
 from rich.console import Console
 
 from conftest import make_curve
-from convlift.data.arrays import array_source
 from convlift.data.dataset import Dataset
+from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
-from convlift.outcome import NO_PROBABILITIES, Estimate, Finding, Outcome
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.finding import Finding
+from convlift.records.outcome import NO_PROBABILITIES, Outcome
+from convlift.records.result import Estimate
 from convlift.report.training import (
     Trained,
     print_training,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from convlift.errors import Diverged
-from convlift.outcome import EpochReport
+from convlift.records.outcome import EpochReport
 from convlift.train.early_stopping import stop_early
 
 

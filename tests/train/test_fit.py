@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from convlift.errors import Diverged
 from convlift.model.build import build_network
-from convlift.model.config import ConvNet
-from convlift.outcome import EpochReport
-from convlift.train.config import Training
+from convlift.recipe.architecture import ConvNet
+from convlift.recipe.training import Training
+from convlift.records.outcome import EpochReport
+from convlift.train.evaluate import Score, evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
 from convlift.train.objectives import CrossEntropy
 from convlift.train.optimizers import make_optimizer
-from convlift.train.predict import Score, evaluate, predict_probabilities
 from convlift.train.schedules import make_schedule
 
 BATCH = 32

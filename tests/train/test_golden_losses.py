@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from convlift.model.build import build_network
-from convlift.model.config import ConvNet
-from convlift.train.config import Training
+from convlift.recipe.architecture import ConvNet
+from convlift.recipe.training import Training
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy, Loss
 from convlift.train.optimizers import make_optimizer

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from convlift.model.build import build_network
-from convlift.model.config import ConvNet
-from convlift.train.config import Training
+from convlift.recipe.architecture import ConvNet
+from convlift.recipe.training import Training
 from convlift.train.optimizers import make_optimizer, parameter_groups
 
 

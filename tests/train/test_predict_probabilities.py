@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from convlift.train.predict import evaluate, predict_probabilities
+from convlift.train.evaluate import evaluate, predict_probabilities
 
 
 def test_probabilities_in_the_order_of_the_inputs() -> None:

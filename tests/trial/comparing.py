@@ -5,10 +5,10 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from convlift.trial.order import Watch
+from convlift.trial.trial_clock import TrialClock
 
 
-class Countdown(Watch):
+class Countdown(TrialClock):
     """Its time is over after so many questions."""
 
     def __init__(self, questions):

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 
-from convlift.data.arrays import array_source
 from convlift.data.dataset import Dataset
+from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import ImageStore, open_store
 from convlift.model.backbone import create_backbone
 from convlift.model.pretrained import as_colour
-from convlift.outcome import Outcome
-from convlift.recipe import Recipe
-from convlift.trial.order import Order
-from convlift.trial.run import run_trial
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.outcome import Outcome
+from convlift.trial.run_trial import run_trial
 
 Run = Callable[..., Outcome]
 
@@ -88,8 +88,13 @@ def run(digits: Dataset, features: Path) -> Run:
     """run(recipe, seed=0, on=digits, cache=..., fidelity=..., seconds=..., save_to=...) -> Outcome."""
 
     def run_order(
-        recipe: Recipe, seed: int = 0, on: Dataset | None = None, cache: Path | None = None, **order: Any
+        recipe: Recipe,
+        seed: int = 0,
+        on: Dataset | None = None,
+        cache: Path | None = None,
+        fidelity: float = 1.0,
+        **limits: Any,
     ) -> Outcome:
-        return run_trial(Order(recipe, seed, **order), on or digits, cache or features)
+        return run_trial(TrialSpec(recipe, seed, fidelity), on or digits, cache or features, limits=Limits(**limits))
 
     return run_order

@@ -6,7 +6,7 @@ import torch
 from comparing import Countdown
 from numpy.testing import assert_array_equal
 
-from convlift.train.config import Training
+from convlift.recipe.training import Training
 from convlift.train.schedules import make_schedule
 from convlift.trial.phase import Course, in_time, run_phase, training_chunks
 
@@ -52,7 +52,7 @@ def test_no_batch_of_one_image_where_batch_norm_would_fail(count, size):
 
 
 class Metronome:
-    """A watch on which every question takes as long as `steps_a_question` steps of one second."""
+    """A clock on which every question takes as long as `steps_a_question` steps of one second."""
 
     def __init__(self, seconds, every):
         self.seconds = self.to_train = seconds
@@ -66,16 +66,16 @@ class Metronome:
 @pytest.mark.parametrize("kind", ["constant", "cosine", "one_cycle"])
 def test_a_training_that_has_time_keeps_its_schedule_to_the_bit(kind):
     training = Training(schedule=kind, warmup=0.2)
-    watch = Metronome(1000.0, every=2)
-    planned, kept = make_schedule(kind, steps=100, warmup=0.2), in_time(training, 100, watch)
+    clock = Metronome(1000.0, every=2)
+    planned, kept = make_schedule(kind, steps=100, warmup=0.2), in_time(training, 100, clock)
     assert [kept(step) for step in range(100)] == [planned(step) for step in range(100)]
-    assert not watch.hurried
+    assert not clock.hurried
 
 
 def test_a_training_that_will_be_late_runs_through_its_schedule_in_the_time_it_has():
-    watch = Metronome(40.0, every=2)
-    schedule = in_time(Training(schedule="one_cycle", warmup=0.3), 100, watch)
+    clock = Metronome(40.0, every=2)
+    schedule = in_time(Training(schedule="one_cycle", warmup=0.3), 100, clock)
     rates = [schedule(step) for step in range(40)]
-    assert watch.hurried
+    assert clock.hurried
     assert max(rates) > 0.95
     assert rates[-1] < 0.01

@@ -11,23 +11,23 @@ from comparing import Countdown, assert_same, cross_entropy, differs, figures
 from numpy.testing import assert_array_equal
 from safetensors.torch import load_file
 
-from convlift.augment.config import Augmentation
 from convlift.augment.pipeline import normalize
 from convlift.data.dataset import SEALED, Dataset
 from convlift.data.normalization import statistics
 from convlift.data.splits import make_splits
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
-from convlift.outcome import EpochReport
-from convlift.recipe import Recipe
-from convlift.recipes import built_in
-from convlift.train.config import Training
-from convlift.train.predict import predict_probabilities
-from convlift.trial.job import prepare
-from convlift.trial.order import Order
+from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.training import Training
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.outcome import EpochReport
+from convlift.train.evaluate import predict_probabilities
+from convlift.trial.from_scratch import train_from_scratch
 from convlift.trial.phase import to_tensor
-from convlift.trial.run import run_trial, saved_normalization
-from convlift.trial.scratch import train_from_scratch
+from convlift.trial.run_trial import run_trial, saved_normalization
+from convlift.trial.worker_task import prepare
 
 TINY = Recipe().edit(
     data={"resolution": 8},
@@ -75,7 +75,7 @@ def test_an_outcome_holds_what_it_promises(run, digits):
 
 def test_every_epoch_is_reported_as_it_ends(digits, tmp_path):
     heard: list[EpochReport] = []
-    outcome = run_trial(Order(TINY.edit(training={"epochs": 3}), 0), digits, tmp_path, heard.append)
+    outcome = run_trial(TrialSpec(TINY.edit(training={"epochs": 3}), 0), digits, tmp_path, heard.append)
     assert tuple(heard) == outcome.curve
     assert [epoch.epoch for epoch in heard] == [0, 1, 2]
 
@@ -119,11 +119,11 @@ def test_the_deadline_is_asked_at_every_batch(digits):
     # six batches an epoch: one whole epoch, then one or two batches of the next
     curves, answers = [], []
     for questions in (7, 8):
-        watch = Countdown(questions)
+        clock = Countdown(questions)
         torch.manual_seed(0)
-        answers.append(train_from_scratch(Order(TINY.edit(training={"epochs": 9}), 0), digits, watch).validation)
-        assert watch.stopped
-        curves.append(figures(watch.curve))
+        answers.append(train_from_scratch(TrialSpec(TINY.edit(training={"epochs": 9}), 0), digits, clock).validation)
+        assert clock.stopped
+        curves.append(figures(clock.curve))
     assert [len(curve) for curve in curves] == [2, 2]
     assert curves[0][0] == curves[1][0]
     assert curves[0][1] != curves[1][1]
@@ -291,9 +291,9 @@ def test_a_curve_can_be_written_down(run):
 def test_a_training_that_learns_nothing_is_given_up_at_half_where_that_was_asked(digits, tmp_path):
     ruined = TINY.edit(training={"epochs": 6, "optimizer": "sgd", "learning_rate": 1.0, "weight_decay": 0.9})
     sound = TINY.edit(training={"epochs": 6})
-    given_up = run_trial(Order(ruined, 0, gives_up=True), digits, tmp_path)
+    given_up = run_trial(TrialSpec(ruined, 0), digits, tmp_path, limits=Limits(gives_up=True))
     assert given_up.status == "diverged"
     assert len(given_up.curve) == 3
     assert "after 3 of 6 epochs" in given_up.reason
-    assert len(run_trial(Order(ruined, 0), digits, tmp_path).curve) == 6
-    assert run_trial(Order(sound, 0, gives_up=True), digits, tmp_path).status == "finished"
+    assert len(run_trial(TrialSpec(ruined, 0), digits, tmp_path).curve) == 6
+    assert run_trial(TrialSpec(sound, 0), digits, tmp_path, limits=Limits(gives_up=True)).status == "finished"

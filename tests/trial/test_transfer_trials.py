@@ -13,12 +13,12 @@ from convlift.augment.pipeline import normalize
 from convlift.errors import RecipeError, WeightsError
 from convlift.model.backbone import create_backbone
 from convlift.model.build import build_network
-from convlift.recipe import Recipe
-from convlift.train.config import FineTuning
-from convlift.train.predict import predict_probabilities
-from convlift.trial.order import Order
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.training import FineTuning
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.train.evaluate import predict_probabilities
 from convlift.trial.phase import to_tensor
-from convlift.trial.run import saved_normalization
+from convlift.trial.run_trial import saved_normalization
 from convlift.trial.transfer import train_transfer
 
 BACKBONE = {"kind": "pretrained", "backbone": "mobilenetv3_small_050", "head_units": 16}
@@ -193,11 +193,11 @@ def test_views_of_unaugmented_images_are_no_views(run, tmp_path, frozen):
 )
 def test_a_deadline_anywhere_leaves_probabilities(digits, tmp_path, tuned, questions, phases):
     # it asks six times around the features, at twelve batches for the head, once between, at six batches more
-    watch = Countdown(questions)
+    clock = Countdown(questions)
     torch.manual_seed(0)
-    trained = train_transfer(Order(tuned, 0), digits, tmp_path, watch)
-    assert watch.stopped
-    assert [epoch.phase for epoch in watch.curve] == phases
+    trained = train_transfer(TrialSpec(tuned, 0), digits, tmp_path, clock)
+    assert clock.stopped
+    assert [epoch.phase for epoch in clock.curve] == phases
     for found, part in ((trained.validation, digits.splits.validation), (trained.test, digits.splits.test)):
         assert found.shape == (len(part), 10)
         assert found.sum(axis=1) == pytest.approx(np.ones(len(part)), abs=1e-5)

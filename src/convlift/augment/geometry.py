@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convlift.augment.config import Augmentation
+from convlift.recipe.augmentation import Augmentation
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

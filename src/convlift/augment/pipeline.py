@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from convlift.augment import colour, geometry
-from convlift.augment.config import Augmentation
+from convlift.recipe.augmentation import Augmentation
 
 Pixels = NDArray[np.uint8]
 Inputs = NDArray[np.float32]

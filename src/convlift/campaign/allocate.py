@@ -1,14 +1,14 @@
 """How a campaign's time, or its number of trainings, is divided: settled once, after the probes, kept in the ledger."""
 
 import math
-from dataclasses import dataclass
 
 from convlift.campaign.study import BASELINE, Study
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.evidence.plan import pilots_and_finals
 from convlift.execute.desk import Desk
+from convlift.ledger.decisions import Allocation, settle
 from convlift.ledger.records import TrialRecord
-from convlift.recipe import Recipe
-from convlift.study.starting_points import StartingPoint
+from convlift.recipe.recipe import Recipe
 
 FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
 FEWEST_COUNTED = 4  # trainings that can be asked for: a run of the baseline, a search of two, what ships
@@ -28,39 +28,20 @@ LEAST_SAID = 0.1  # epochs
 LONGER = 1.3  # than the start's shortened probe: a final run that is less than that is not worth its time
 
 
-@dataclass(frozen=True)
-class Division:
-    """trainings: how many of the start there are after the probes; pilots, finals: runs of the baseline and of what
-    ships; before: pilots that had ended by then."""
-
-    trainings: int
-    pilots: int
-    finals: int
-    before: int = 1
-
-    @property
-    def searches(self) -> int:
-        """How many trainings are left for the search."""
-        return self.trainings - (self.pilots - self.before) - self.finals
-
-
-def divide(study: Study, desk: Desk, start: StartingPoint) -> Division:
+def divide(study: Study, desk: Desk, start: StartingPoint) -> Allocation:
     """How much the budget buys, settled once. Where no search fits there is none, and what ships is the start."""
-    known = desk.ledger.recall("division")
-    if known is None:
-        found = _by_number(study, start) if study.trainings else _by_time(study, desk, start)
-        known = [found.trainings, found.pilots, found.finals, found.before]
-        desk.ledger.record("division", known)
-    return Division(*known)
+    return settle(
+        desk.ledger, Allocation, lambda: _by_number(study, start) if study.trainings else _by_time(study, desk, start)
+    )
 
 
-def _by_number(study: Study, start: StartingPoint) -> Division:
+def _by_number(study: Study, start: StartingPoint) -> Allocation:
     """Of --trainings: the runs of the baseline, the search and the final runs are so many together."""
     pilots, finals = arms(study.trainings, is_other=start.name != BASELINE)
-    return Division(study.trainings - 1, pilots, finals)
+    return Allocation(study.trainings - 1, pilots, finals)
 
 
-def _by_time(study: Study, desk: Desk, start: StartingPoint) -> Division:
+def _by_time(study: Study, desk: Desk, start: StartingPoint) -> Allocation:
     records, workers = desk.ledger.trials(), desk.executor.capacity
     each = study.seconds(start.recipe, records)
     left = study.left(desk)
@@ -68,7 +49,7 @@ def _by_time(study: Study, desk: Desk, start: StartingPoint) -> Division:
     baseline = study.seconds(study.baseline, records)
     if left < FEWEST * each:
         finals = 0 if start.name == BASELINE else _finals_alone(study, desk, start, left / each)
-        return Division(finals, before, finals, before)
+        return Allocation(finals, before, finals, before)
     trainings = math.floor(left * workers / each)
     pilots, finals = arms(trainings, is_other=start.name != BASELINE, cost=baseline / each, workers=workers)
     if baseline > PILOT_MOST * left:  # it was shortened, and of a shortened one nothing is proven
@@ -76,7 +57,7 @@ def _by_time(study: Study, desk: Desk, start: StartingPoint) -> Division:
     pilots = max(pilots, before)
     # pilots cost what they cost, and a search that fits has two trials at least
     searches = max(2, math.floor(trainings - (pilots - before) * baseline / each - finals))
-    return Division(searches + (pilots - before) + finals, pilots, finals, before)
+    return Allocation(searches + (pilots - before) + finals, pilots, finals, before)
 
 
 def _finals_alone(study: Study, desk: Desk, start: StartingPoint, trainings_left: float) -> int:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convlift.campaign.guard import guarded
-from convlift.campaign.plan import revised
+from convlift.campaign.augmentation_guard import guarded
+from convlift.campaign.revise import revised
 from convlift.campaign.space import Frozen, fitting, switched
 from convlift.campaign.study import BASELINE, Study
+from convlift.catalogue.candidates import CATALOGUE, Candidate
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import LedgerError
+from convlift.ledger.decisions import Freeze, GuardReport, Shipped, Shortlist, Start, decided, made
 from convlift.ledger.ledger import Ledger
-from convlift.study.candidates import CATALOGUE, Candidate
-from convlift.study.starting_points import StartingPoint
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,22 @@ class Choice:
 
 def choice_of(study: Study, ledger: Ledger) -> Choice:
     """The choice of a finished fold. study: the fold's. Raises LedgerError where its start is none of today's."""
-    shipment = ledger.recall("shipment")
-    name, fingerprint = ledger.recall("start")
-    if shipment["ships"] == "baseline":
-        name, fingerprint = BASELINE, study.baseline.fingerprint()
-    start = next((p for p in study.points if (p.name, p.recipe.fingerprint()) == (name, fingerprint)), None)
+    shipped, chosen = made(ledger, Shipped), made(ledger, Start)
+    if shipped.ships == "baseline":
+        chosen = Start(BASELINE, study.baseline.fingerprint())
+    start = next((p for p in study.points if Start(p.name, p.recipe.fingerprint()) == chosen), None)
     if start is None:
         raise LedgerError(
-            f"the fold in {ledger.folder} started from '{name}' as it is not offered now; run the command that began "
-            "it, with the same --backbone and --weights, or name another folder with --out."
+            f"the fold in {ledger.folder} started from '{chosen.name}' as it is not offered now; run the command that "
+            "began it, with the same --backbone and --weights, or name another folder with --out."
         )
     catalogue = {intervention.name: intervention for intervention in CATALOGUE}
-    listed = [Candidate(catalogue[each], catalogue[each].prior) for each in ledger.recall("candidates")]
-    kept = guarded(ledger.recall("guard", {"asked": [], "not_asked": []}), start.recipe, listed)
-    runs = shipment["before"] if shipment["ships"] == "baseline" else shipment["after"]
+    shortlist = decided(ledger, Shortlist) or Shortlist(())
+    listed = [Candidate(catalogue[each], catalogue[each].prior) for each in shortlist.names]
+    kept = guarded(decided(ledger, GuardReport) or GuardReport(), start.recipe, listed)
+    runs = shipped.before if shipped.ships == "baseline" else shipped.after
     believed = float(np.mean([study.score_points(ledger.trial(run)) for run in runs]))
-    names = tuple(ledger.recall("freeze")["names"]) if shipment["ships"] == "recipe" else ()
+    names = made(ledger, Freeze).names if shipped.ships == "recipe" else ()
     return Choice(start, revised(ledger, kept), names, believed)
 
 

@@ -4,58 +4,57 @@ Its trial is no evidence for anything that ships. Somebody asked how their recip
 +51 points" is no answer where one of its levers is at fault.
 """
 
-from typing import Any
-
 import numpy as np
 
 from convlift.campaign.study import Study
+from convlift.catalogue.accusations import Accusation, accuse, confirmed, difference_error
+from convlift.catalogue.diagnose import diagnose
 from convlift.execute.desk import Desk
+from convlift.ledger.decisions import Accused, Examination, decided, settle
 from convlift.ledger.records import Plan, TrialRecord
-from convlift.study.accusations import Accusation, accuse, confirmed, difference_error
-from convlift.study.diagnose import diagnose
 
-FACT, DIAGNOSIS = "baseline probes", "baseline diagnosis"
 MOST_OF_BUDGET = 0.12  # of the worker-seconds that are left: what undoing the accused lever may take
 
 
 def probe_of_the_baseline(study: Study, desk: Desk) -> list[Plan]:
     """The baseline with its most accused lever undone; nothing where it learned well, or where that is too dear.
 
-    Settled once: the fact "accused" says whether it is tried.
+    Settled once.
     """
-    if study.pool is not None or desk.ledger.recall(FACT) is not None:
+    if study.pool is not None or decided(desk.ledger, Examination) is not None:
         return []
     accused = _accused(study, desk)
     if accused is None:
         return []
-    tried = desk.ledger.recall("accused")
-    if tried is None:
-        seconds = study.seconds(accused.probe, desk.ledger.trials())
-        left = study.left(desk)
-        tried = bool(study.trainings) or seconds <= MOST_OF_BUDGET * left * desk.executor.capacity
-        desk.ledger.record("accused", tried)
-    return [study.plan("probe", accused.probe, _number(study), (accused.name,))] if tried else []
+    probe = accused.probe
+
+    def decide() -> Accused:
+        most = MOST_OF_BUDGET * study.left(desk) * desk.executor.capacity
+        return Accused(bool(study.trainings) or study.seconds(probe, desk.ledger.trials()) <= most)
+
+    tried = settle(desk.ledger, Accused, decide).undone
+    return [study.plan("probe", probe, _number(study), (accused.name,))] if tried else []
 
 
 def examine_baseline(study: Study, desk: Desk) -> None:
-    """Write down, as the fact FACT, what is wrong with the user's recipe, in sentences: what undoing a lever has
-    confirmed, else what its training makes one suspect."""
-    if desk.ledger.recall(FACT) is not None:
-        return
+    """Write down what is wrong with the user's recipe, in sentences: what undoing a lever has confirmed, else what its
+    training makes one suspect."""
+    settle(desk.ledger, Examination, lambda: _examination(study, desk))
+
+
+def _examination(study: Study, desk: Desk) -> Examination:
     first = _first(desk)
-    said: list[str] = []
-    if first is not None and first.outcome is not None and study.pool is None:
-        accused = _accused(study, desk)
-        said = _found(study, first, accused, _undone(desk, accused)) if accused else []
-        found = diagnose(first.outcome, study.validation_labels, study.baseline, study.facts)
-        desk.ledger.record(DIAGNOSIS, [each.sentence for each in found])
-    desk.ledger.record(FACT, said)
+    if first is None or first.outcome is None or study.pool is not None:
+        return Examination()
+    accused = _accused(study, desk)
+    said = _found(study, first, accused, _undone(desk, accused)) if accused else []
+    symptoms = diagnose(first.outcome, study.validation_labels, study.baseline, study.facts)
+    return Examination(tuple(said), tuple(each.sentence for each in symptoms))
 
 
-def found_of_the_baseline(desk: Desk) -> list[str]:
+def found_of_the_baseline(desk: Desk) -> tuple[str, ...]:
     """The sentences of `examine_baseline`."""
-    found: list[Any] = desk.ledger.recall(FACT, [])
-    return [str(sentence) for sentence in found]
+    return (decided(desk.ledger, Examination) or Examination()).found
 
 
 def _found(study: Study, first: TrialRecord, accusation: Accusation, undone: TrialRecord | None) -> list[str]:

@@ -40,7 +40,7 @@ def footprint(images: int, channels: int, sides: Sequence[int], parameters: Sequ
 
 def footprint_of(study: Study, images: int, channels: int) -> Footprint:
     """The campaign's own. images: of the data set; channels: of the images."""
-    from convlift.model.cost import cost
+    from convlift.cost.multiply_adds import cost
 
     native, classes = study.facts.native_resolution, study.facts.classes
     recipes = [point.recipe.at(native) for point in study.points]

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from convlift.campaign.allocate import baseline_runs
 from convlift.campaign.space import Frozen, floored, switches
 from convlift.campaign.study import BASELINE, Study
+from convlift.catalogue.candidates import priors
 from convlift.errors import LedgerError
 from convlift.evidence import posterior
-from convlift.evidence.changes import ChangeTests, start_effect, test_changes
-from convlift.evidence.collapse import suspect
-from convlift.evidence.final import FEWEST_RUNS, FinalJudgement, judge
-from convlift.evidence.images import effective_number, run_variance
+from convlift.evidence.attribution import Shares, shares
+from convlift.evidence.group_testing import suspect
+from convlift.evidence.image_variance import effective_number, run_variance
 from convlift.evidence.seeds import score_variance
-from convlift.evidence.shares import Shares, shares
+from convlift.evidence.single_changes import ChangeTests, start_effect, test_changes
+from convlift.evidence.total_gain import FEWEST_RUNS, FinalJudgement, judge
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.execute.desk import Desk
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import TrialRecord
-from convlift.outcome import START, Verdict
-from convlift.recipe import Recipe
-from convlift.study.candidates import priors
+from convlift.recipe.recipe import Recipe
+from convlift.records.result import START, Verdict
 
 Floats = NDArray[np.float64]
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL, PILOT_MOST, Division, baseline_runs, divide
+from convlift.campaign.allocate import FINAL_SLACK, LEAST_OF_A_FINAL, PILOT_MOST, baseline_runs, divide
+from convlift.campaign.augmentation_guard import guard
 from convlift.campaign.examine import examine_baseline, probe_of_the_baseline
-from convlift.campaign.guard import guard
 from convlift.campaign.judgement import finals_with
-from convlift.campaign.plan import choose_candidates, revise_candidates, revised, revision_is_due, try_half
-from convlift.campaign.scout import scout, scouts_of
+from convlift.campaign.low_fidelity import scout, scouts_of
+from convlift.campaign.revise import revise_candidates, revised, revision_is_due
 from convlift.campaign.shipment import (
     Shipment,
     bare_start,
@@ -23,15 +23,17 @@ from convlift.campaign.shipment import (
     settle_shipment,
     start_in_doubt,
 )
+from convlift.campaign.shortlist import choose_candidates, try_half
 from convlift.campaign.space import Frozen, switched, switches, within
 from convlift.campaign.start import choose_start
 from convlift.campaign.study import BASELINE, Study
+from convlift.catalogue.candidates import groups, priors
 from convlift.errors import LedgerError
 from convlift.evidence import posterior
 from convlift.execute.desk import Desk
+from convlift.ledger.decisions import Agreement, Allocation, Freeze, decided, made, note
 from convlift.ledger.records import Plan, TrialRecord
-from convlift.recipe import Recipe
-from convlift.study.candidates import groups, priors
+from convlift.recipe.recipe import Recipe
 
 MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
 MOST_OF_A_PILOT = 0.3  # of the time that is left, whatever was predicted
@@ -47,22 +49,23 @@ def run_campaign(study: Study, desk: Desk) -> Shipment:
     """
     start = choose_start(study, desk)
     division = divide(study, desk, start)
-    if desk.ledger.recall("test opened") is None:
-        probes = [] if desk.ledger.recall("freeze") else probe_of_the_baseline(study, desk)
-        probes += [] if desk.ledger.recall("freeze") else try_half(study, desk, start, division.trainings)
+    if not desk.ledger.test_is_open:
+        is_frozen = decided(desk.ledger, Freeze) is not None
+        probes = [] if is_frozen else probe_of_the_baseline(study, desk)
+        probes += [] if is_frozen else try_half(study, desk, start, division.trainings)
         pilots = baseline_to_come(study, desk, division)
         desk.complete(probes + pilots, lambda plan: MOST_OF_A_PILOT * study.left(desk))
         examine_baseline(study, desk)
     chosen = choose_candidates(study, desk, start, division)
     chosen = revised(desk.ledger, guard(study, desk, start, chosen))
     space = Frozen(start, start.recipe, chosen, np.zeros(len(chosen), bool))
-    if desk.ledger.recall("freeze") is None:
+    if decided(desk.ledger, Freeze) is None:
         if division.searches > 0:
             scout(study, desk, space)
             space = search(study, desk, space, division)
         belief = believe(study, desk, space)
         if desk.ledger.trials("scout"):
-            desk.ledger.record("agreement", round(float(belief.agreement), 2), replace=True)
+            note(desk.ledger, Agreement(round(float(belief.agreement), 2)), replace=True)
         shipped = shipping(study, desk, space, division, belief)
         desk.ledger.freeze(shipped.recipe, shipped.names)
     frozen = _frozen(desk, space)
@@ -71,14 +74,14 @@ def run_campaign(study: Study, desk: Desk) -> Shipment:
     return settle_shipment(study, desk, frozen)
 
 
-def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> None:
+def confirm(study: Study, desk: Desk, frozen: Frozen, division: Allocation) -> None:
     """The final runs, one round of the workers after the other, as many as the time has room for.
 
     The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
     where what was frozen is the baseline, which needs no second proof. A later round is run only in full. What the
     clock cut short is run again where a later call has more time.
     """
-    if is_nothing(frozen) or desk.ledger.recall("test opened") is not None:
+    if is_nothing(frozen) or desk.ledger.test_is_open:
         return
     plans = finals_to_come(study, desk, frozen, division.finals)
     for first in range(0, len(plans), desk.executor.capacity):
@@ -93,7 +96,7 @@ def confirm(study: Study, desk: Desk, frozen: Frozen, division: Division) -> Non
 def confirm_start(study: Study, desk: Desk, frozen: Frozen) -> None:
     """One more run of the bare start, where its only one is above the final runs and the time has room for it: of two
     runs an arm the lucky one decides less, and the start can be judged should it ship."""
-    if desk.ledger.recall("test opened") is not None or not start_in_doubt(study, desk, frozen):
+    if desk.ledger.test_is_open or not start_in_doubt(study, desk, frozen):
         return
     recipe = frozen.start.recipe
     if study.left(desk) >= study.seconds(recipe, desk.ledger.trials()):
@@ -101,7 +104,7 @@ def confirm_start(study: Study, desk: Desk, frozen: Frozen) -> None:
         desk.complete(plans, lambda plan: study.left(desk))
 
 
-def baseline_to_come(study: Study, desk: Desk, division: Division) -> list[Plan]:
+def baseline_to_come(study: Study, desk: Desk, division: Allocation) -> list[Plan]:
     """The runs of the baseline that are still to be made; of one that takes too long, none beside the part that was."""
     records = desk.ledger.trials("pilot")
     each = study.seconds(study.baseline, desk.ledger.trials())
@@ -132,9 +135,9 @@ def _numbers_to_come(records: Sequence[TrialRecord], wanted: int, first: int) ->
 
 def _frozen(desk: Desk, space: Frozen) -> Frozen:
     """The frozen recipe, made again from its changes. Raises LedgerError where that is not what was frozen."""
-    kept = desk.ledger.recall("freeze")
-    frozen = switched(space, np.array([candidate.name in kept["names"] for candidate in space.candidates], bool))
-    if frozen.recipe.fingerprint() != kept["sha256"]:
+    kept = made(desk.ledger, Freeze)
+    frozen = switched(space, np.array([candidate.name in kept.names for candidate in space.candidates], bool))
+    if frozen.recipe.fingerprint() != kept.sha256:
         raise LedgerError(
             f"the recipe frozen in {desk.ledger.folder} is not the one that its changes make now; "
             "continue with the version of convlift that began it, or start anew in another folder."
@@ -142,7 +145,7 @@ def _frozen(desk: Desk, space: Frozen) -> Frozen:
     return frozen
 
 
-def search(study: Study, desk: Desk, space: Frozen, division: Division) -> Frozen:
+def search(study: Study, desk: Desk, space: Frozen, division: Allocation) -> Frozen:
     """Draw and train: as many trials as the division has where trainings are counted, else until the time that the
     final runs need is all that is left. After a third of it the list of changes is revised once. Returns the space with
     what that added; it ends early where trial after trial comes to nothing.
@@ -238,7 +241,7 @@ def believe(study: Study, desk: Desk, space: Frozen, seen: Sequence[TrialRecord]
     return posterior.believe(trials, priors(space.candidates), np.random.default_rng([study.seed, len(trials.on)]))
 
 
-def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief: posterior.Belief) -> Frozen:
+def shipping(study: Study, desk: Desk, space: Frozen, division: Allocation, belief: posterior.Belief) -> Frozen:
     """What would ship if the search ended now: changes that probably help, that fit together, and whose final runs fit
     into the time."""
     wanted = posterior.ship(belief, groups(space.candidates), division.trainings, study.ship)
@@ -246,7 +249,7 @@ def shipping(study: Study, desk: Desk, space: Frozen, division: Division, belief
     return within(space, wanted, belief.mean, lambda recipe: _finals_seconds(study, desk, recipe, division) <= allowed)
 
 
-def _finals_seconds(study: Study, desk: Desk, recipe: Recipe, division: Division) -> float:
+def _finals_seconds(study: Study, desk: Desk, recipe: Recipe, division: Allocation) -> float:
     """What the final runs of a recipe are given, one round of the workers after the other."""
     rounds = math.ceil(division.finals / desk.executor.capacity)
     return rounds * FINAL_SLACK * study.seconds(recipe, desk.ledger.trials())

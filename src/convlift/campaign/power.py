@@ -5,7 +5,7 @@ import numpy as np
 from convlift.campaign.judgement import Judgement
 from convlift.campaign.study import Study
 from convlift.data.dataset import Dataset
-from convlift.evidence.images import Groups, assumed_design_effect, degrees_of_freedom, run_variance
+from convlift.evidence.image_variance import Groups, assumed_design_effect, degrees_of_freedom, run_variance
 from convlift.evidence.metrics import typical_run
 from convlift.evidence.plan import Power
 

@@ -8,7 +8,7 @@ is the best, it stays, and nothing is judged.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from convlift.campaign.judgement import baseline_arm, best_final, final_runs, fi
 from convlift.campaign.space import Frozen
 from convlift.campaign.study import BASELINE, Study
 from convlift.errors import LedgerError
-from convlift.evidence.final import FEWEST_RUNS
+from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.execute.desk import Desk
+from convlift.ledger.decisions import Shipped, note
 from convlift.ledger.records import TrialRecord
 
 NO_TIME = "no time"
@@ -63,14 +64,9 @@ def settle_shipment(study: Study, desk: Desk, frozen: Frozen) -> Shipment:
     judged = not stays and bool(before) and bool(after)
     why = _why(desk, (ships, stays, lost), before, after)
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(study, desk))
-    desk.ledger.record("shipment", _plain(found), replace=True)
+    before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
+    note(desk.ledger, Shipped(ships, network.id, judged, before_ids, after_ids), replace=True)
     return found
-
-
-def _plain(found: Shipment) -> dict[str, Any]:
-    """What the fact "shipment" holds: trials by their ids."""
-    arms = {"before": [run.id for run in found.before], "after": [run.id for run in found.after]}
-    return {"ships": found.ships, "network": found.network.id, "judged": found.judged, **arms}
 
 
 def is_nothing(frozen: Frozen) -> bool:

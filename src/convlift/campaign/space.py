@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.catalogue.candidates import Candidate, compose, valid
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.ledger.records import TrialRecord
-from convlift.recipe import Recipe
-from convlift.study.candidates import Candidate, compose, valid
-from convlift.study.starting_points import StartingPoint
+from convlift.recipe.recipe import Recipe
 
 WORST_POINTS = 10.0  # a run that collapsed, diverged or failed counts as this much below the median: the regression is
 # linear, and a run at chance, 60 points down, would say of everything else in it that it is ruinous

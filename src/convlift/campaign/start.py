@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from convlift.campaign.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.campaign.allocate import LONGER, MOST_PILOTS, PILOT_MOST, part_trained
 from convlift.campaign.study import BASELINE, Study
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.desk import Desk
+from convlift.ledger.decisions import (
+    BaselineBeside,
+    BaselineOnceMore,
+    FirstTrainings,
+    SecondProbes,
+    Start,
+    decided,
+    note,
+    settle,
+    times_unsettled,
+)
 from convlift.ledger.records import Plan, TrialRecord
-from convlift.recipe import Recipe
-from convlift.study.budget import format_duration
-from convlift.study.starting_points import StartingPoint
+from convlift.recipe.recipe import Recipe
 
 PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
 MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
@@ -39,7 +50,7 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     and what the start gains is measured on the sealed test like everything else.
     Raises BudgetError where nothing could be trained in the time, DataError where nothing could be trained at all.
     """
-    known = desk.ledger.recall("start")
+    known = decided(desk.ledger, Start)
     if known is not None:
         return _known(study, desk, known)
     first = _first_trainings(study, desk)
@@ -51,19 +62,18 @@ def choose_start(study: Study, desk: Desk) -> StartingPoint:
     if not able:
         raise _nothing(study, desk, records)
     best = max(able, key=lambda record: _rank(study, record))
-    desk.ledger.record("start", [best.names[0] if best.role == "probe" else BASELINE, best.fingerprint])
-    return _known(study, desk, desk.ledger.recall("start"))
+    name = best.names[0] if best.role == "probe" else BASELINE
+    return _known(study, desk, note(desk.ledger, Start(name, best.fingerprint)))
 
 
-def _known(study: Study, desk: Desk, kept: list[str]) -> StartingPoint:
+def _known(study: Study, desk: Desk, kept: Start) -> StartingPoint:
     """The start that was settled. Raises LedgerError where it is none of today's: another backbone was named."""
-    name, fingerprint = kept
     for point in study.points:
-        if point.name == name and point.recipe.fingerprint() == fingerprint:
+        if point.name == kept.name and point.recipe.fingerprint() == kept.fingerprint:
             return point
     raise LedgerError(
-        f"the campaign in {desk.ledger.folder} started from '{name}' as it is not offered now; run the command that "
-        "began it, with the same --backbone and --weights, or name another folder with --out."
+        f"the campaign in {desk.ledger.folder} started from '{kept.name}' as it is not offered now; run the command "
+        "that began it, with the same --backbone and --weights, or name another folder with --out."
     )
 
 
@@ -71,8 +81,8 @@ def _probe(study: Study, desk: Desk, point: StartingPoint, fidelity: float = 1.0
     """The point's probe: the one that there is, or a new one where a campaign that goes on with more time has none that
     was as long as this one shall be."""
     plan = study.plan("probe", point.recipe, study.points.index(point), (point.name,), fidelity)
-    for again in range(1, 1 + sum(value is None for _, value in desk.ledger.history("start"))):
-        known = [r for r in desk.ledger.trials("probe") if r.seed == plan.seed and r.recipe == plan.recipe]
+    for again in range(1, 1 + times_unsettled(desk.ledger, Start)):
+        known = [r for r in desk.ledger.trials("probe") if r.seed == plan.spec.seed and r.recipe == plan.spec.recipe]
         if not known or (known[0].status != "stopped" and known[0].fidelity >= fidelity):
             break
         number = study.points.index(point) + again * MANY
@@ -88,8 +98,8 @@ def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
     """
     cheapest = next((point for point in study.starts if point.recipe.architecture.kind == "pretrained"), None)
     may_fit = cheapest is not None and LIGHTEST * _images(study) <= FIRST_MOST * study.left(desk)
-    settled = desk.ledger.recall("first probes")
-    part = settled[1] if settled else _part_of_the_baseline(study, desk, may_fit)
+    settled = decided(desk.ledger, FirstTrainings)
+    part = settled.baseline_part if settled else _part_of_the_baseline(study, desk, may_fit)
     pilot = study.plan("pilot", study.baseline, 0, fidelity=part)
 
     def seconds(plan: Plan) -> float:
@@ -101,9 +111,8 @@ def _first_trainings(study: Study, desk: Desk) -> tuple[TrialRecord, ...]:
         desk.start(pilot, seconds)
     if settled is None:
         fits = may_fit and study.seconds(cheapest.recipe, ()) <= FIRST_MOST * study.left(desk) if cheapest else False
-        settled = [fits, part]
-        desk.ledger.record("first probes", settled)
-    probe = [_probe(study, desk, cheapest)] if cheapest and settled[0] else []
+        settled = note(desk.ledger, FirstTrainings(fits, part))
+    probe = [_probe(study, desk, cheapest)] if cheapest and settled.features_fit else []
     return desk.complete([*probe, pilot], seconds)
 
 
@@ -129,27 +138,30 @@ def sized(study: Study, recipe: Recipe, seconds: float, records: Sequence[TrialR
 
 def _second_probes(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -> list[Plan]:
     """The other probes, settled once: what is worth its time follows from how much of it is left."""
-    settled = desk.ledger.recall("probes")
-    if settled is None:
+
+    def decide() -> SecondProbes:
         tried = [record.names[0] for record in records if record.role == "probe"]
         others = [point for point in study.starts if point.name not in tried]
-        settled = {point.name: worth for point in others if (worth := _fidelity(study, desk, point, records))}
-        desk.ledger.record("probes", settled)
-    return [_probe(study, desk, point, settled[point.name]) for point in study.starts if point.name in settled]
+        found = {point.name: _fidelity(study, desk, point, records) for point in others}
+        return SecondProbes({name: part for name, part in found.items() if part})
+
+    parts = settle(desk.ledger, SecondProbes, decide).parts
+    return [_probe(study, desk, point, parts[point.name]) for point in study.starts if point.name in parts]
 
 
 def _pilots_beside(study: Study, desk: Desk, probes: list[Plan], records: tuple[TrialRecord, ...]) -> list[Plan]:
     """More pilots for the workers that would idle while the longest probe trains, settled once. They cost nothing, and
     every one narrows the gain's interval."""
-    number = desk.ledger.recall("pilots beside probes")
-    if number is None:
-        number = 0 if study.trainings else _idle_pilots(study, desk, probes, records)
-        desk.ledger.record("pilots beside probes", number)
+
+    def decide() -> BaselineBeside:
+        return BaselineBeside(0 if study.trainings else _idle_pilots(study, desk, probes, records))
+
+    number = settle(desk.ledger, BaselineBeside, decide).runs
     return [study.plan("pilot", study.baseline, 1 + beside) for beside in range(number)]
 
 
 def _idle_pilots(study: Study, desk: Desk, probes: list[Plan], records: tuple[TrialRecord, ...]) -> int:
-    seconds = [study.seconds(probe.recipe, records, probe.fidelity) for probe in probes]
+    seconds = [study.seconds(probe.spec.recipe, records, probe.spec.fidelity) for probe in probes]
     longest = max(seconds, default=0.0)
     idle = desk.executor.capacity * longest - sum(seconds)
     each = study.seconds(study.baseline, records)
@@ -159,12 +171,12 @@ def _idle_pilots(study: Study, desk: Desk, probes: list[Plan], records: tuple[Tr
 def _baseline_once_more(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -> list[Plan]:
     """One longer part of the baseline where a part of it is the best that there is, or where the clock left nothing of
     any training: the workers are loaded by now, and the machine's speed is known. Settled once."""
-    settled = desk.ledger.recall("baseline once more")
-    if settled is None:
-        settled = [_longer_part(study, desk, records), len(desk.ledger.trials("pilot"))]
-        desk.ledger.record("baseline once more", settled)
-    part, number = settled
-    return [study.plan("pilot", study.baseline, number, fidelity=part)] if part else []
+
+    def decide() -> BaselineOnceMore:
+        return BaselineOnceMore(_longer_part(study, desk, records), len(desk.ledger.trials("pilot")))
+
+    settled = settle(desk.ledger, BaselineOnceMore, decide)
+    return [study.plan("pilot", study.baseline, settled.number, fidelity=settled.part)] if settled.part else []
 
 
 def _longer_part(study: Study, desk: Desk, records: tuple[TrialRecord, ...]) -> float:

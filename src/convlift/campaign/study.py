@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.space import floored
+from convlift.catalogue.candidates import Candidate
+from convlift.catalogue.priors import Expectations
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.cost.seconds import Pace, Timed
 from convlift.evidence import posterior
-from convlift.evidence.images import Groups, accuracy_variance, effective_number, run_variance
+from convlift.evidence.image_variance import Groups, accuracy_variance, effective_number, run_variance
 from convlift.evidence.metrics import ACCURACY, AUROC, Metric
 from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, Role, TrialRecord
-from convlift.outcome import NO_PROBABILITIES, EpochReport
-from convlift.recipe import Recipe
-from convlift.study.candidates import Candidate
-from convlift.study.intervention import Facts
-from convlift.study.pace import Pace, Timed
-from convlift.study.priors import Expectations
-from convlift.study.starting_points import StartingPoint
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.facts import Facts
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport
 from convlift.trial.answer import Call
 
 BASELINE = "baseline"
@@ -87,7 +88,7 @@ class Study:
     def plan(self, role: Role, recipe: Recipe, number: int, names: tuple[str, ...] = (), fidelity: float = 1.0) -> Plan:
         """Trial number `number` of its role, with a seed that nothing else shares."""
         digest = hashlib.sha256(f"{self.seed} {role} {number}".encode()).digest()
-        return Plan(role, recipe, int.from_bytes(digest[:4], "big") >> 1, names, fidelity)
+        return Plan(role, TrialSpec(recipe, int.from_bytes(digest[:4], "big") >> 1, fidelity), names)
 
     def score_points(self, record: TrialRecord) -> float:
         """Validation score of a finished trial in points, 100 at best; NaN where it left none."""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from convlift.data.decode import Alpha
-from convlift.data.layout import Layout
+from convlift.data.readers.layout import Layout
 
 
 @dataclass(frozen=True)
 class Choices:
-    """layout: which folders are classes (`data/layout.py`); alpha: what becomes of transparency (`data/decode.py`);
+    """layout: which folders are classes (`readers/layout.py`); alpha: what becomes of transparency (`decode.py`);
     follow_links: whether links may lead out of the folder.
 
     All of them change the data set's fingerprint where they change what is read.

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from convlift.data.splits import SealedLabels, Splits
 from convlift.data.store import ImageStore
+from convlift.records.facts import Facts
 
 SEALED = -1
 _STREAM = 0xFE3  # sets the draw of fewer images apart from other draws
@@ -63,3 +64,19 @@ class Dataset:
 def seal(store: ImageStore, splits: Splits, groups: NDArray[np.int64] | None = None) -> tuple[Dataset, SealedLabels]:
     """The data set that trials may see, and the test labels, to be opened once."""
     return Dataset(store, splits, groups), SealedLabels(store.labels[splits.test])
+
+
+def facts_of(dataset: Dataset) -> Facts:
+    """The facts that interventions and diagnoses ask for, from the images and labels that are not sealed."""
+    splits, store = dataset.splits, dataset.store
+    per_class = np.bincount(dataset.labels[splits.train], minlength=len(dataset.classes))
+    sides = np.sort(store.shapes[:, :2], axis=1)
+    return Facts(
+        training_images=len(splits.train),
+        classes=len(dataset.classes),
+        channels=3 if dataset.channels == 3 else 1,
+        native_resolution=store.native_resolution,
+        imbalance=float(per_class.max() / max(1, per_class.min())),
+        aspect=float(np.median(sides[:, 1] / sides[:, 0])),
+        class_names=dataset.classes,
+    )

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from convlift.data.config import LETTERBOX_FILL, Resize
 from convlift.data.depth import Deep, deep_values, float_values, highest, is_unit, to_bytes
 from convlift.data.formats import FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
-from convlift.data.items import printable
+from convlift.data.readers.source import printable
 from convlift.data.traits import Traits, quality_of
 from convlift.errors import UnreadableImage
+from convlift.recipe.data import LETTERBOX_FILL, Resize
 
 MAX_PIXELS = 64_000_000  # read from the header; Pillow alone stops at 179 million
 SHORTER_SIDE, LONGER_SIDE = 256, 1024  # nothing larger is kept, in pixels

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from convlift.data.findings import duplicate_groups
+from convlift.audit.findings import duplicate_groups
 from convlift.data.store import ImageStore
 from convlift.errors import DataError
 

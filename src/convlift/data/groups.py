@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.items import printable
+from convlift.data.readers.source import printable
 from convlift.data.store import ImageStore
 from convlift.errors import ConvliftError, DataError
-from convlift.outcome import Finding
+from convlift.records.finding import Finding
 
 PATH_COLUMNS = ("path", "file")
 MAX_BYTES = 256 * 1024 * 1024  # of a table; it is held in memory

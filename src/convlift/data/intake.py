@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array, is_deep
 from convlift.data.depth import is_unit, range_of
-from convlift.data.items import Source
+from convlift.data.readers.source import Source
 from convlift.data.traits import Traits, frame_of
 from convlift.errors import DataError, UnreadableImage
 from convlift.resources import usable_cpus

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.config import Normalization
 from convlift.errors import RecipeError
+from convlift.recipe.data import Normalization
 
 Statistics = tuple[NDArray[np.float32], NDArray[np.float32]]
 

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from convlift.data.intake import Taken
 from convlift.data.traits import Traits
-from convlift.outcome import Finding
+from convlift.records.finding import Finding
 
 LEAST = 10  # images of a class, and of the rest: fewer prove nothing
 APART = 0.8  # by which a property's share in the class differs from that in the rest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.findings import duplicate_groups
+from convlift.audit.findings import duplicate_groups
 from convlift.data.group_deals import deal_groups, together
 from convlift.data.store import ImageStore
 from convlift.errors import DataError, LedgerError

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.audit.findings import check_classes, check_readable, label_findings, note_findings, range_findings
 from convlift.data.atomic import publish, sweep, temporary_beside, writing_to
-from convlift.data.config import Resize
 from convlift.data.decode import ALPHAS, Alpha, square
-from convlift.data.findings import check_classes, check_readable, label_findings, note_findings, range_findings
 from convlift.data.intake import Contents, Progress, in_order, sha256, survey, take_in
-from convlift.data.items import Source
+from convlift.data.readers.source import Source
 from convlift.data.shortcuts import shortcut_findings
 from convlift.errors import ConvliftError
-from convlift.outcome import Finding
+from convlift.recipe.data import Resize
+from convlift.records.finding import Finding
 
 _VERSION = 3  # goes up when decoding or the layout changes, so that old stores are not taken for new ones
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from convlift.data.items import printable
+from convlift.data.readers.source import printable
 from convlift.deploy.listing import list_images
 from convlift.deploy.predict import BATCH, Model, Prediction, Unreadable
 from convlift.errors import UnreadableImage

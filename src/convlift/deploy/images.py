@@ -15,8 +15,8 @@ from torch import Tensor
 
 from convlift.data.decode import FULL_RANGE, MAX_PIXELS, Alpha, Decoded, decode, from_array
 from convlift.data.depth import is_unit, to_bytes
-from convlift.data.folder import MAX_BYTES
-from convlift.data.items import printable
+from convlift.data.readers.class_folders import MAX_BYTES
+from convlift.data.readers.source import printable
 from convlift.errors import UnreadableImage
 
 Pixels = NDArray[np.uint8]

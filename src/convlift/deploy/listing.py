@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from convlift.data.formats import FORMATS
-from convlift.data.tree import Entry, Tree, entries
+from convlift.data.readers.tree import Entry, Tree, entries
 
 
 class Listed(NamedTuple):

@@ -15,18 +15,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from convlift.augment.pipeline import normalize
-from convlift.data.config import Resize
 from convlift.data.decode import square
-from convlift.deploy.folder import CONFIG, RECIPE, ModelConfig, read_model_folder
 from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
+from convlift.deploy.model_folder import CONFIG, RECIPE, ModelConfig, read_model_folder
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
-from convlift.model.config import ConvNet, Pretrained
 from convlift.model.memory import keep_freed_memory
 from convlift.model.threads import keep_to
-from convlift.recipe import Recipe
+from convlift.recipe.architecture import ConvNet, Pretrained
+from convlift.recipe.data import Resize
+from convlift.recipe.recipe import Recipe
 from convlift.resources import usable_cpus
-from convlift.trial.run import saved_padding
+from convlift.trial.run_trial import saved_padding
 
 BATCH = 64
 BACKBONE = "backbone.network."  # what the names of a pretrained network's own weights begin with

@@ -21,7 +21,7 @@ from scipy.special import softmax
 from scipy.stats import rankdata
 
 from convlift.errors import ConvliftError
-from convlift.evidence.images import LEAST_VARIANCE, Groups
+from convlift.evidence.image_variance import LEAST_VARIANCE, Groups
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

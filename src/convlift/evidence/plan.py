@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from scipy import stats
 
 from convlift.errors import BudgetError
-from convlift.evidence.final import FEWEST_RUNS
 from convlift.evidence.gibbs import WITHIN
-from convlift.evidence.images import accuracy_variance
-from convlift.evidence.nested import FOLD_SD, PRIOR_RUNS
+from convlift.evidence.image_variance import accuracy_variance
+from convlift.evidence.pooled_folds import FOLD_SD, PRIOR_RUNS
 from convlift.evidence.seeds import LIMITS, USUAL_DEVIATION, WORD_RUNS
+from convlift.evidence.total_gain import FEWEST_RUNS
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
 SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its price

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from convlift.evidence.caution import most_on
-from convlift.evidence.collapse import Suspicion, suspect, within_suspicion
+from convlift.evidence.changes_per_trial import most_on
 from convlift.evidence.gibbs import Chain, Conditionals, Design, Scouting, first_chain, sweep
+from convlift.evidence.group_testing import Suspicion, suspect, within_suspicion
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

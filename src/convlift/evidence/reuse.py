@@ -4,7 +4,7 @@ import math
 
 from scipy import integrate, stats
 
-from convlift.outcome import Estimate
+from convlift.records.result import Estimate
 
 
 def flattery(score: Estimate, openings: int) -> float:

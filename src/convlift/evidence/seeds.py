@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.evidence.gibbs import WITHIN
-from convlift.evidence.images import Groups, effective_number, image_part, run_variance
+from convlift.evidence.image_variance import Groups, effective_number, image_part, run_variance
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from convlift.evidence.changes import ChangeTests
-from convlift.evidence.shares import Shares
-from convlift.outcome import START, Area, Estimate, Label, Verdict
+from convlift.evidence.attribution import Shares
+from convlift.evidence.single_changes import ChangeTests
+from convlift.records.result import START, Area, Estimate, Label, Verdict
 
 # Of changes believed with more than .8 (after the test was opened) 80 to 100% truly help and 2% at most harm; of those
 # under .15, 88 to 100% truly harm. Between .7 and .8 only about 65% help. Strong antagonism is the worst case (.66 to

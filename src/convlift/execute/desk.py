@@ -1,15 +1,15 @@
 """Where plans become trials: claimed in the ledger, handed to the executor, and written down when they end."""
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from convlift.errors import Interrupted
-from convlift.execute.job import Ended, Executor, Job
+from convlift.execute.job import Ended, Executor, Job, after
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Plan, Role, TrialRecord
-from convlift.outcome import EpochReport
+from convlift.recipe.trial_spec import Limits
+from convlift.records.outcome import EpochReport
 
 WEIGHTS = "trials"  # folder of the trials' weights, inside the run folder
 LEAST_DONE = 0.5  # of a trial's epochs, before they tell how fast it is: at first the start of it counts too much
@@ -44,6 +44,7 @@ class Desk:
         self.heard: tuple[tuple[Job, EpochReport], ...] = ()
         self._jobs: dict[int, Job] = {}
         self._began: dict[int, float] = {}
+        self._handed: dict[int, float] = {}  # the same on the campaign's clock
         self._phase_began: dict[int, float] = {}  # of the only or second phase: what comes before it tells nothing
         self._done: dict[int, float] = {}
         self._left_behind = {record.id: record for record in ledger.resume()}
@@ -121,7 +122,7 @@ class Desk:
     def _find(self, plan: Plan) -> TrialRecord | None:
         """The plan's trial. Its fidelity may have been another one: it follows from a budget that may have changed."""
         for record in self.ledger.trials(plan.role):
-            if record.seed == plan.seed and record.recipe == plan.recipe:
+            if record.seed == plan.spec.seed and record.recipe == plan.spec.recipe:
                 return record
         return None
 
@@ -130,14 +131,14 @@ class Desk:
 
     def _submit(self, record: TrialRecord, seconds: float) -> None:
         self._left_behind.pop(record.id, None)
-        deadline = time.monotonic() + seconds if math.isfinite(seconds) else None
         save_to = "" if record.role == "scout" else str(self.weights_of(record))
-        gives_up = record.role in ("scout", "search")
-        self._hand_over(Job(record.id, record.recipe, record.seed, record.fidelity, deadline, save_to, gives_up))
+        limits = Limits(seconds, save_to, gives_up=record.role in ("scout", "search"))
+        self._hand_over(Job(record.id, record.spec, limits))
 
     def _hand_over(self, job: Job) -> None:
         self._jobs[job.id] = job
         self._began[job.id] = time.monotonic()
+        self._handed[job.id] = self.ledger.seconds_used()
         self._done.pop(job.id, None)
         self._phase_began.pop(job.id, None)
         self.executor.submit(job)
@@ -165,10 +166,10 @@ class Desk:
                 self._done[job.id] = (epoch.epoch + 1) / epoch.epochs
 
     def _end_what_hangs(self) -> None:
-        """The executor enforces no deadline, and a trial that hangs would hold the campaign for ever."""
+        """The executor enforces no limit, and a trial that hangs would hold the campaign for ever."""
         latest = time.monotonic() - max(GRACE_SECONDS, GRACE_SHARE * self.budget_seconds)
         for job in self._jobs.values():
-            if job.deadline is not None and job.deadline < latest:
+            if self._began[job.id] + job.limits.seconds < latest:
                 self.executor.cancel(job, "it went on long after its time was over")
 
     def _write_down(self, ended: Ended) -> TrialRecord | None:
@@ -177,6 +178,6 @@ class Desk:
             return self.ledger.finish(job.id, ended.outcome)
         again = self.ledger.retry(job.id, ended.outcome.reason, ended.cause)
         if again.outcome is None:
-            self._hand_over(job)  # by the same deadline: a crash gains no time
+            self._hand_over(after(job, self.ledger.seconds_used() - self._handed[job.id]))  # a crash gains no time
             return None
         return again

@@ -1,11 +1,12 @@
 """Trials in the calling process, one at a time: for debuggers, tests and machines where processes are unwelcome."""
 
+import time
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-from convlift.execute.job import Ended, Job, Prepare, Run, Running, attempt, lost
-from convlift.outcome import EpochReport
+from convlift.execute.job import Ended, Job, Prepare, Run, Running, after, attempt, lost
+from convlift.records.outcome import EpochReport
 
 
 class InlineExecutor:
@@ -19,12 +20,14 @@ class InlineExecutor:
         self._context: Any = None
         self._prepared = False
         self._waiting: list[Job] = []
+        self._submitted: dict[int, float] = {}
         self._cancelled: list[Ended] = []
         self._reports: list[tuple[Job, EpochReport]] = []
 
     def submit(self, job: Job) -> None:
         """See Executor."""
         self._waiting.append(job)
+        self._submitted[job.id] = time.monotonic()
 
     def running(self) -> tuple[Running, ...]:
         """See Executor; no job is observed while it runs, so all have 0 seconds."""
@@ -41,9 +44,10 @@ class InlineExecutor:
             if not self._prepared:
                 self._context, self._prepared = self._prepare(), True
             job = self._waiting[0]  # stays among the running ones when Ctrl-C interrupts it
-            ended = attempt(self._run, job, self._context, partial(self._report, job))
+            now = after(job, time.monotonic() - self._submitted[job.id])
+            ended = attempt(self._run, now, self._context, partial(self._report, job))
             self._waiting.remove(job)
-            return (ended,)
+            return (ended._replace(job=job),)
         cancelled, self._cancelled = self._cancelled, []
         return tuple(cancelled)
 

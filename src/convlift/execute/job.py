@@ -3,33 +3,25 @@
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
 from convlift.disk import refusal_behind
 from convlift.errors import ConvliftError, Diverged
 from convlift.ledger.records import Cause
-from convlift.outcome import NO_PROBABILITIES, EpochReport, Outcome, Status
-from convlift.recipe import Recipe
+from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome, Status
 
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to run. id: the ledger's; fidelity: fraction of the full training; save_to: path of the weights or "".
-
-    deadline: instant of time.monotonic(), which all processes of a machine share, by which the trial is to stop by
-    itself; the executor enforces nothing, its owner may `cancel`. gives_up: whether a training that has learned nothing
-    by half of its epochs ends there, as diverged.
-    """
+    """One trial to run. id: the ledger's; limits: kept by the trial itself; its owner may `cancel`, the executor
+    enforces nothing."""
 
     id: int
-    recipe: Recipe
-    seed: int
-    fidelity: float = 1.0
-    deadline: float | None = None
-    save_to: str = ""
-    gives_up: bool = False
+    spec: TrialSpec
+    limits: Limits = NO_LIMITS
 
 
 class Ended(NamedTuple):
@@ -67,7 +59,8 @@ class Executor(Protocol):
         """How many jobs run at the same time; fewer than at first where memory ran out."""
 
     def submit(self, job: Job) -> None:
-        """Hand a job over; beyond the capacity it waits for its turn. Ids are distinct among the running jobs."""
+        """Hand a job over; beyond the capacity it waits for its turn, and its time runs. Ids are distinct among the
+        running jobs."""
 
     def running(self) -> tuple[Running, ...]:
         """Every job that was submitted and that `wait` has not yet returned; empty exactly when all have come back."""
@@ -95,6 +88,11 @@ class Executor(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close; after an exception, kill."""
+
+
+def after(job: Job, seconds: float) -> Job:
+    """The job as it is so many seconds after it was handed over."""
+    return replace(job, limits=replace(job.limits, seconds=job.limits.seconds - seconds))
 
 
 def attempt(run: Run, job: Job, context: Any, report: Report) -> Ended:

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from convlift.console.interrupt import STOPPING
 from convlift.execute.job import Ended, Job, Prepare, Run, Running, lost
 from convlift.execute.worker import Began, Broken, Message, Task
-from convlift.interrupt import STOPPING
 from convlift.ledger.records import Cause
-from convlift.outcome import EpochReport
+from convlift.records.outcome import EpochReport
 from convlift.resources import oom_kills
 
 THREAD_VARIABLES = (
@@ -84,6 +84,7 @@ class ProcessExecutor:
         self._count_oom_kills, self._oom_kills = count_oom_kills, count_oom_kills()
         self._environment = _environment(threads_per_worker)
         self._waiting: list[Job] = []
+        self._submitted: dict[int, float] = {}
         self._ended: list[Ended] = []
         self._reports: list[tuple[Job, EpochReport]] = []
         self._broken: Broken | None = None
@@ -103,6 +104,7 @@ class ProcessExecutor:
     def submit(self, job: Job) -> None:
         """See Executor."""
         self._waiting.append(job)
+        self._submitted[job.id] = time.monotonic()
         self._assign()
 
     def running(self) -> tuple[Running, ...]:
@@ -174,7 +176,7 @@ class ProcessExecutor:
                 return
             worker = next((worker for worker in self._workers if worker.job is None), None) or self._start()
             try:
-                worker.connection.send(self._waiting[0])
+                worker.connection.send((self._waiting[0], self._submitted[self._waiting[0].id]))
             except OSError:  # it died while idle, and no job with it
                 self._remove(worker)
                 continue

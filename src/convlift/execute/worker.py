@@ -19,15 +19,16 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any
 
+from convlift.console.interrupt import STOPPING
 from convlift.errors import ConvliftError, DiskError
-from convlift.execute.job import Ended, Prepare, Run, attempt
-from convlift.interrupt import STOPPING
-from convlift.outcome import EpochReport
+from convlift.execute.job import Ended, Prepare, Run, after, attempt
+from convlift.records.outcome import EpochReport
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is for; the first message to it, every later one is a Job."""
+    """What a worker is for; the first message to it. Every later one is a Job with the instant of its submission, of
+    time.monotonic(), which all processes of a machine share."""
 
     run: Run
     prepare: Prepare
@@ -72,11 +73,12 @@ def main() -> None:
         connection.send(Broken(told, traceback.format_exc()))
         return
     while True:
-        job = pickle.loads(inbox.get())
+        job, submitted = pickle.loads(inbox.get())
         _limit_threads(task.threads)  # again: the last job may have imported a library
         connection.send(Began(monotonic()))
         try:
-            connection.send(attempt(task.run, job, context, connection.send))
+            ended = attempt(task.run, after(job, monotonic() - submitted), context, connection.send)
+            connection.send(ended._replace(job=job))
         except DiskError as error:  # the parent has nothing more for us
             connection.send(Broken(error, traceback.format_exc()))
             return

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convlift import __version__
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True)

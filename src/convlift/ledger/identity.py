@@ -7,7 +7,7 @@ from convlift.ledger.database import Database
 from convlift.ledger.fingerprint import Identity, differences, to_json
 from convlift.ledger.migrations import now
 from convlift.ledger.records import from_json
-from convlift.recipe import parse_recipe
+from convlift.recipe.recipe import parse_recipe
 
 
 def enter(database: Database, identity: Identity) -> None:

@@ -32,8 +32,8 @@ from convlift.ledger.records import (
     outcome_row,
     trial_record,
 )
-from convlift.outcome import NO_PROBABILITIES, Outcome, Status
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.outcome import NO_PROBABILITIES, Outcome, Status
 
 LEDGER_FILE = "ledger.sqlite"
 UNSETTLED = "null"  # the value of a fact that is open again
@@ -70,7 +70,7 @@ def open_ledger(
         raise
     ledger = Ledger(database, held, session)
     try:
-        ledger.record("settings", dict(settings or ledger.settings), replace=True)
+        ledger.note_settings(settings or ledger.settings)
     except BaseException:
         ledger.close()
         raise
@@ -121,16 +121,16 @@ class Ledger:
         """
         if plan.role not in ("final", "pilot") and self.recall("freeze") is not None:
             raise LedgerError(f"a {plan.role} trial was claimed after the shipped recipe was frozen.")
-        if self.recall("test opened") is not None:
+        if self.test_is_open:
             raise LedgerError(f"a {plan.role} trial was claimed after the sealed test was opened.")
         row = (
             plan.role,
             plan.role,
-            to_json(plan.recipe.model_dump()),
-            plan.recipe.fingerprint(),
+            to_json(plan.spec.recipe.model_dump()),
+            plan.spec.recipe.fingerprint(),
             to_json(plan.names),
-            plan.seed,
-            plan.fidelity,
+            plan.spec.seed,
+            plan.spec.fidelity,
             now(),
         )
         with self._database.write() as writer:
@@ -224,7 +224,7 @@ class Ledger:
 
         Raises LedgerError once the sealed test was opened: what was settled before is what it judged.
         """
-        if self.recall("test opened") is not None:
+        if self.test_is_open:
             raise LedgerError("nothing is settled anew once the sealed test was opened.")
         for key in keys:
             if self.recall(key) is not None:
@@ -255,6 +255,11 @@ class Ledger:
         self.record("test opened", frozen["sha256"])
 
     @property
+    def test_is_open(self) -> bool:
+        """Whether the sealed test was opened."""
+        return self.recall("test opened") is not None
+
+    @property
     def identity(self) -> Identity:
         """What the campaign compares: data, baseline, seed, metric, software."""
         return identity_in(self._database)
@@ -266,6 +271,10 @@ class Ledger:
         if not isinstance(found, dict):
             raise LedgerError(f"the settings of {self.folder} are damaged; see `convlift salvage`.")
         return dict(found)
+
+    def note_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write down the settings that are in force from now on."""
+        self.record("settings", dict(settings), replace=True)
 
     def seconds_used(self) -> float:
         """Wall-clock seconds of all processes that have worked on this campaign, this one up to now."""

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.fingerprint import to_json
-from convlift.outcome import EpochReport, Outcome, Status
-from convlift.recipe import Recipe, parse_recipe
+from convlift.recipe.recipe import Recipe, parse_recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.outcome import EpochReport, Outcome, Status
 
 MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
@@ -28,13 +29,11 @@ kernel for want of memory."""
 
 @dataclass(frozen=True)
 class Plan:
-    """A trial before it is claimed. names: the candidates that are on; fidelity: fraction of the full training."""
+    """A trial before it is claimed. names: the candidates that are on."""
 
     role: Role
-    recipe: Recipe
-    seed: int
+    spec: TrialSpec
     names: tuple[str, ...] = ()
-    fidelity: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,26 @@ class TrialRecord:
     id: int
     number: int
     role: Role
-    recipe: Recipe
+    spec: TrialSpec
     fingerprint: str
     names: tuple[str, ...]
-    seed: int
-    fidelity: float
     attempt: int
     outcome: Outcome | None
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it trains."""
+        return self.spec.recipe
+
+    @property
+    def seed(self) -> int:
+        """Of its spec."""
+        return self.spec.seed
+
+    @property
+    def fidelity(self) -> float:
+        """Of its spec."""
+        return self.spec.fidelity
 
     @property
     def status(self) -> Status | Literal["claimed"]:
@@ -91,11 +103,13 @@ def trial_record(row: sqlite3.Row) -> TrialRecord:
             id=row["id"],
             number=_integer(row["number"]),
             role=row["role"] if row["role"] in get_args(Role) else _no(row["role"], "role"),
-            recipe=parse_recipe(from_json(text), where=f"recipe of trial {row['id']}"),
+            spec=TrialSpec(
+                recipe=parse_recipe(from_json(text), where=f"recipe of trial {row['id']}"),
+                seed=_integer(row["seed"]),
+                fidelity=_number(row["fidelity"]),
+            ),
             fingerprint=row["fingerprint"],
             names=tuple(_text(name) for name in _list(from_json(row["names"]))),
-            seed=_integer(row["seed"]),
-            fidelity=_number(row["fidelity"]),
             attempt=_integer(row["attempt"]),
             outcome=_outcome(row) if row["status"] else None,
         )

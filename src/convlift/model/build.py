@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from convlift.model.config import Architecture, ConvNet
 from convlift.model.convnet import build_convnet
+from convlift.recipe.architecture import Architecture, ConvNet
 
 
 def build_network(architecture: Architecture, *, classes: int, channels: int, resolution: int) -> nn.Module:

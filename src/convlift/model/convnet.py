@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from convlift.errors import RecipeError
 from convlift.model.attention import SelfAttention, SqueezeExcitation
-from convlift.model.config import ConvNet
+from convlift.recipe.architecture import ConvNet
 
 CHANNELS_PER_GROUP = 8
 LARGEST_ATTENTION_SIDE = 32

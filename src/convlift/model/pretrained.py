@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from convlift.model.backbone import create_backbone, split_at
-from convlift.model.config import Pretrained
+from convlift.recipe.architecture import Pretrained
 
 BatchNormRule = Literal["frozen", "update"]
 

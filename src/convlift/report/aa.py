@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from convlift.evidence.false_claims import NullCampaign, Rate, Spread, Tally
+from convlift.evidence.null_campaigns import NullCampaign, Rate, Spread, Tally
 from convlift.report.document import SCHEMA_VERSION
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.outcome import EpochReport, Estimate, Result, Verdict
+from convlift.records.outcome import EpochReport
+from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.sentences import (
     conclusion,
     judged_images,

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from convlift.outcome import ClassScore, Estimate, Result, Verdict
+from convlift.records.result import ClassScore, Estimate, Result, Verdict
 from convlift.report.sentences import conclusion, headline, warnings_of
 
 SCHEMA_VERSION = 1

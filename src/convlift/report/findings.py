@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from convlift.outcome import Finding
+from convlift.records.finding import Finding
 from convlift.report.sentences import counted, printable
 
 FINDINGS = "findings.txt"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
+from convlift.ledger.decisions import Shipped, made, story
 from convlift.ledger.ledger import read_ledger
 from convlift.report.hard_images import HARD_IMAGES
 from convlift.report.narration import result_of, story_of, tell
@@ -24,9 +25,9 @@ def tell_folds(ends: Sequence[End], whole: Dataset, validation_labels: NDArray[n
     for folder, dataset, labels in ends:
         with read_ledger(folder) as ledger:
             results.append(result_of(ledger))
-            kept = ledger.recall("story")
+            kept = story(ledger) or {}
             if not results[-1].judged:  # its baseline ships, and its own page is of the validation images
-                runs = [ledger.trial(run) for run in ledger.recall("shipment")["before"]]
+                runs = [ledger.trial(run) for run in made(ledger, Shipped).before]
                 kept = tell(ledger, runs, dataset, labels, {})
             stories.append(kept)
     tested = np.array([story["class_counts"]["test"] for story in stories])

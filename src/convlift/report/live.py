@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from convlift.outcome import EpochReport
+from convlift.records.outcome import EpochReport
 from convlift.report.sentences import counted, duration, printable, shorten
 
 PHASES = {

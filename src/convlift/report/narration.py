@@ -13,26 +13,31 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from convlift.catalogue.differences import differences
 from convlift.data.dataset import Dataset
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
+from convlift.ledger.decisions import (
+    AskedAbout,
+    Examination,
+    Freeze,
+    GuardReport,
+    Revision,
+    Shipped,
+    Shortlist,
+    decided,
+    result,
+    story,
+)
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Role
 from convlift.ledger.records import TrialRecord as LedgerRecord
-from convlift.outcome import (
-    NO_PROBABILITIES,
-    START,
-    ClassScore,
-    EpochReport,
-    Estimate,
-    Finding,
-    Result,
-    Verdict,
-)
-from convlift.recipe import Recipe, parse_recipe
+from convlift.recipe.recipe import Recipe, parse_recipe
+from convlift.records.finding import Finding
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport
+from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
 from convlift.report.hard_images import hard_images
 from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
-from convlift.study.differences import differences
 
 Labels = NDArray[np.int64]
 Facts = dict[str, Any]  # plain data for the ledger
@@ -73,13 +78,13 @@ def tell(
 
 def story_of(ledger: Ledger) -> Story:
     """The story of a finished campaign. Raises LedgerError where it is not finished."""
-    told = ledger.recall("story")
-    frozen = ledger.recall("freeze")
+    told = story(ledger)
+    frozen = decided(ledger, Freeze)
     if told is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     labels, metric = np.array(told["validation_labels"]), metric_named(ledger.identity.metric)
     baseline, network = ledger.identity.baseline, _shipped(ledger)
-    kept = network.recipe if network else parse_recipe(frozen["recipe"]) if frozen else baseline
+    kept = network.recipe if network else parse_recipe(frozen.recipe) if frozen else baseline
     before, after = told.get("curves_of", [None, None])
     counted = told.get("runs", [0, 0])
     return Story(
@@ -98,23 +103,23 @@ def story_of(ledger: Ledger) -> Story:
             HardImage(base64.b64decode(i["png"]), i["true_class"], i["predicted_class"], i["confidence"])
             for i in told["hard_images"]
         ),
-        held_back=held_back(ledger.recall("guard")),
+        held_back=held_back(decided(ledger, GuardReport) or GuardReport()),
         choice=_choice(ledger),
         minimum_detectable_points=told["minimum_detectable_points"],
         folds=tuple(map(_fold, told.get("folds", []))),
         environment=told["environment"],
         baseline_runs=counted[0],
         final_runs=counted[1],
-        baseline_diagnosis=tuple(ledger.recall("baseline diagnosis", [])),
+        baseline_diagnosis=(decided(ledger, Examination) or Examination()).symptoms,
     )
 
 
 def result_of(ledger: Ledger) -> Result:
     """The result of a finished campaign. Raises LedgerError where it is not finished."""
-    kept = ledger.recall("result")
+    kept = result(ledger)
     if kept is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
-    told = ledger.recall("story", {})
+    told = story(ledger) or {}
     estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
     verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
     return Result(
@@ -171,26 +176,25 @@ def environment(seed: int, workers: int) -> dict[str, str]:
 
 
 def _choice(ledger: Ledger) -> Choice:
-    revision = ledger.recall("revision", {"diagnosis": [], "added": []})
-    added = {each["name"]: each["why"] for each in revision["added"]}
-    left_out = ledger.recall("left out", {})
+    revision, shortlist = decided(ledger, Revision) or Revision(), decided(ledger, Shortlist) or Shortlist(())
+    added = {each.name: each.why for each in revision.added}
     return Choice(
-        symptoms=tuple(ledger.recall("diagnosis", [])),
-        tried=ledger.recall("why", {}),
-        left_out={name: reason for name, reason in left_out.items() if name not in added},
-        seen=tuple(revision["diagnosis"]),
+        symptoms=shortlist.symptoms,
+        tried=shortlist.why,
+        left_out={name: reason for name, reason in shortlist.left_out.items() if name not in added},
+        seen=revision.symptoms,
         added=added,
     )
 
 
-def held_back(fact: dict[str, Any] | None) -> tuple[HeldBack, ...]:
-    """What the ledger's fact "guard" says of augmentations that were weakened or left out."""
-    entries = [] if fact is None else [entry for entry in fact["asked"] if entry["reason"]]
-    return tuple(HeldBack(entry["name"], entry["way"] or "", entry["reason"], **_example(entry)) for entry in entries)
+def held_back(report: GuardReport) -> tuple[HeldBack, ...]:
+    """The augmentations that the guard weakened or left out."""
+    entries = [entry for entry in report.asked if entry.reason]
+    return tuple(HeldBack(entry.name, entry.way or "", entry.reason, **_example(entry)) for entry in entries)
 
 
-def _example(entry: dict[str, Any]) -> dict[str, Any]:
-    shown = entry["example"]
+def _example(entry: AskedAbout) -> dict[str, Any]:
+    shown = entry.example
     if shown is None:
         return {}
     return {
@@ -219,8 +223,8 @@ class Seen(NamedTuple):
 
 def _shipped(ledger: Ledger) -> LedgerRecord | None:
     """The trial whose network ships, where the ledger says which."""
-    kept = ledger.recall("shipment")
-    return ledger.trial(kept["network"]) if kept else None
+    kept = decided(ledger, Shipped)
+    return ledger.trial(kept.network) if kept else None
 
 
 def _network(ledger: Ledger, runs: Sequence[LedgerRecord]) -> LedgerRecord | None:
@@ -229,9 +233,9 @@ def _network(ledger: Ledger, runs: Sequence[LedgerRecord]) -> LedgerRecord | Non
 
 def _baseline_runs(ledger: Ledger) -> list[LedgerRecord]:
     """The baseline's runs that were judged; where the ledger does not say which, those that ended."""
-    kept = ledger.recall("shipment")
+    kept = decided(ledger, Shipped)
     if kept:
-        return [ledger.trial(number) for number in kept["before"]]
+        return [ledger.trial(number) for number in kept.before]
     return [record for record in ledger.trials("pilot") if record.status == "finished"]
 
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from convlift.evidence.metrics import title_of
-from convlift.outcome import Estimate, Result
+from convlift.records.result import Estimate, Result
 from convlift.report import charts
 from convlift.report.document import document
 from convlift.report.sentences import (

@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from convlift.outcome import Area, Finding
-from convlift.recipe import Recipe
+from convlift.catalogue.candidates import Candidate, LeftOut
+from convlift.recipe.recipe import Recipe
+from convlift.records.finding import Finding
+from convlift.records.result import Area
 from convlift.report.document import SCHEMA_VERSION
 from convlift.report.findings import findings_in_words
 from convlift.report.sentences import counted, duration, printable, signed
-from convlift.study.candidates import Candidate, LeftOut
 
 NAMED = 10  # classes
 

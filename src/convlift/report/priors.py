@@ -5,9 +5,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.catalogue.priors import Expectations
 from convlift.report.sentences import counted, printable
-from convlift.study.candidates import CATALOGUE
-from convlift.study.priors import Expectations
 
 
 def print_expectations(expectations: Expectations, console: Console) -> None:

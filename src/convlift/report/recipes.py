@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from convlift.recipe import Recipe
-from convlift.recipes import BUILT_IN
-from convlift.section import levers
+from convlift.recipe.built_in import BUILT_IN
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.section import levers
 
 
 def document() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
-from convlift.outcome import START, ClassScore, Estimate, Result, Verdict
+from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
 
 Conclusion = Literal["better", "worse", "unclear", "open"]
 ALARMING = 3.0  # standard errors between validation and test that chance does not explain

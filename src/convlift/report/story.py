@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.outcome import EpochReport, Estimate, Status
+from convlift.records.outcome import EpochReport, Status
+from convlift.records.result import Estimate
 
 Role = Literal["pilot", "probe", "scout", "search", "final"]
 

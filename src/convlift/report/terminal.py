@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from convlift.outcome import Result
+from convlift.records.result import Result
 from convlift.report.findings import findings_in_words
 from convlift.report.sentences import (
     column_decimals,

@@ -12,10 +12,14 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from convlift.data.dataset import Dataset
+from convlift.catalogue.accusations import Accusation, accuse
+from convlift.catalogue.diagnose import diagnose
+from convlift.data.dataset import Dataset, facts_of
 from convlift.evidence.metrics import title_of
-from convlift.outcome import ClassScore, Estimate, Finding, Outcome
-from convlift.recipe import Recipe
+from convlift.recipe.recipe import Recipe
+from convlift.records.finding import Finding
+from convlift.records.outcome import Outcome
+from convlift.records.result import ClassScore, Estimate
 from convlift.report.document import SCHEMA_VERSION
 from convlift.report.findings import findings_in_words, write_findings
 from convlift.report.hard_images import hard_images
@@ -23,9 +27,6 @@ from convlift.report.page import model_parts, templates
 from convlift.report.sentences import counted, duration, printable, unpredicted
 from convlift.report.story import HardImage, Story
 from convlift.report.terminal import print_places
-from convlift.study.accusations import Accusation, accuse
-from convlift.study.diagnose import diagnose
-from convlift.study.facts import facts_of
 
 REPORT = "report.html"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from convlift.outcome import EpochReport
+from convlift.records.outcome import EpochReport
 
 
 def stop_early(reports: Iterator[EpochReport], network: nn.Module, patience: int | None) -> Iterator[EpochReport]:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from convlift.errors import Diverged
-from convlift.outcome import EpochReport
+from convlift.records.outcome import EpochReport
+from convlift.train.evaluate import UNSEEN, Score
 from convlift.train.gradients import Agreement
 from convlift.train.objectives import Loss
-from convlift.train.predict import UNSEEN, Score
 from convlift.train.schedules import Schedule, set_learning_rate
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from convlift.train.config import Training
+from convlift.recipe.training import Training
 
 
 def make_optimizer(network: nn.Module, training: Training) -> Optimizer:

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch.optim import Optimizer
 
-from convlift.train import config
+from convlift.recipe import training as config
 
 Schedule = Callable[[int], float]
 ONE_CYCLE_START = 1 / 25

@@ -1,49 +1,12 @@
-"""What a trained network says of an augmentation: plain records, so that who reads them need not import torch."""
+"""Who can be asked about an augmentation, apart from how it is done, so that who asks need not import torch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from convlift.augment.config import Augmentation
-from convlift.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Example:
-    """A validation image before and after, as PNG bytes: its class, what the network takes it for afterwards, and how
-    sure it is of either, in [0, 1]."""
-
-    before: bytes
-    after: bytes
-    true_class: str
-    taken_for: str
-    confidence_before: float
-    confidence_after: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One augmentation, asked of one network.
-
-    accuracy, augmented_accuracy: of the network as it is, in [0, 1], on the same validation images as they are and
-    augmented; loss_points: their difference in percentage points; standard_error: of it, paired over images.
-    recognized: what is left of the accuracy beyond chance, 1 where nothing is lost (affinity, Gontijo-Lopes et al.
-    2021, section 3, with chance taken off).
-    harm_points: how much worse untouched images are named when its last layer is fitted to augmented instead of
-    untouched ones, in points of accuracy; p_value: of that against "no worse", one-sided. confused: (true class, taken
-    for) of the most frequent new mistake, () where there is none.
-    """
-
-    accuracy: float
-    augmented_accuracy: float
-    loss_points: float
-    standard_error: float
-    recognized: float
-    harm_points: float
-    p_value: float
-    confused: tuple[str, ...]
-    example: Example | None
+from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.recipe import Recipe
+from convlift.records.label_check import Answer
 
 
 class Witness(Protocol):

@@ -11,19 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convlift.augment.config import Augmentation
 from convlift.augment.pipeline import augment, normalize
 from convlift.data.normalization import Statistics
 from convlift.errors import Diverged
-from convlift.outcome import EpochReport
-from convlift.train.config import Training
+from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.training import Training
+from convlift.records.outcome import EpochReport
 from convlift.train.early_stopping import stop_early
+from convlift.train.evaluate import Score, evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
 from convlift.train.objectives import CrossEntropy, class_weights
 from convlift.train.optimizers import make_optimizer
-from convlift.train.predict import Score, evaluate, predict_probabilities
 from convlift.train.schedules import Schedule, make_schedule, multiplier
-from convlift.trial.order import Watch
+from convlift.trial.trial_clock import TrialClock
 
 EVALUATION_BATCH = 256
 EVEN = 1.5  # largest class over the mean class, below which classes are even
@@ -51,20 +51,20 @@ class Course:
     test_images: int = 0
 
 
-def run_phase(network: nn.Module, course: Course, training: Training, seed: int, watch: Watch) -> None:
-    """Train `network` in place, every epoch reported to the watch, until the epochs, the patience or the time are over.
+def run_phase(network: nn.Module, course: Course, training: Training, seed: int, clock: TrialClock) -> None:
+    """Train `network` in place, every epoch reported to the clock, until the epochs, the patience or the time are over.
 
     The order of the images and all random changes follow from the seed, the phase and the epoch alone.
     """
     count = len(course.labels)
     steps = training.epochs * math.ceil(count / training.batch_size)
-    if math.isfinite(watch.seconds):
-        watch.kept = _evaluation_seconds(network, course)
+    if math.isfinite(clock.seconds):
+        clock.kept = _evaluation_seconds(network, course)
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng([seed, len(course.name), epoch])
         for chosen in training_chunks(rng.permutation(count), training.batch_size):
-            if watch.late():
+            if clock.late():
                 return
             yield course.draw(chosen, rng), course.labels[torch.from_numpy(chosen)]
 
@@ -76,15 +76,15 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
         batches,
         CrossEntropy(training.label_smoothing, class_weights(course.labels, training.class_balance, course.classes)),
         make_optimizer(network, training),
-        in_time(training, steps, watch),
+        in_time(training, steps, clock),
         epochs=training.epochs,
         phase=Phase(course.name, validate, course.train_mode),
     )
     chance = float(torch.bincount(course.labels).max()) / count
     # where classes are uneven, or weighted, a good network can name fewer images right than the largest class has
-    gives_up = watch.gives_up and chance * course.classes < EVEN and not training.class_balance
+    gives_up = clock.gives_up and chance * course.classes < EVEN and not training.class_balance
     for epoch in stop_early(reports, network, training.patience):
-        watch.note(epoch)
+        clock.note(epoch)
         if gives_up and _is_hopeless(epoch, chance, count, len(course.held_out_labels)):
             raise Diverged(
                 f"after {epoch.epoch + 1} of {epoch.epochs} epochs it names {epoch.train_accuracy:.3f} of the training "
@@ -117,23 +117,23 @@ def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, valida
     )
 
 
-def in_time(training: Training, steps: int, watch: Watch) -> Schedule:
+def in_time(training: Training, steps: int, clock: TrialClock) -> Schedule:
     """The recipe's schedule; where the time will be over before the steps are, it is run through in that time.
 
     A learning rate that is cut off on its way down costs more than the steps that are missing (Li et al. 2020,
     "Budgeted training", section 4). A trial that has time enough keeps its schedule to the bit.
     """
     planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
-    began, every = watch.elapsed(), max(1, steps // CHECKS)
+    began, every = clock.elapsed(), max(1, steps // CHECKS)
     position, pace = 0.0, 1.0
 
     def schedule(step: int) -> float:
         nonlocal position, pace
         if step and step % every == 0:
-            elapsed = watch.elapsed()
-            fit = TIMELY * (watch.to_train - elapsed) * step / max(elapsed - began, 1e-9)
+            elapsed = clock.elapsed()
+            fit = TIMELY * (clock.to_train - elapsed) * step / max(elapsed - began, 1e-9)
             pace = max(1.0, (steps - position) / max(fit, 1.0)) if fit < steps - step else 1.0
-            watch.hurried = watch.hurried or position - step > HURRIED * steps
+            clock.hurried = clock.hurried or position - step > HURRIED * steps
         now, position = position, min(position + pace, steps - 1.0)
         return planned(step) if now == step else multiplier(training.schedule, now, steps, training.warmup)
 
@@ -178,5 +178,5 @@ def split_labels(labels: Tensor) -> tuple[Tensor, ...]:
 
 
 def to_tensor(inputs_NHWC: NDArray[np.float32]) -> Tensor:
-    """The same memory as images_NCHW in channels-last order."""
+    """The same memory as images_NCHW in channels-last spec."""
     return torch.from_numpy(inputs_NHWC).permute(0, 3, 1, 2)

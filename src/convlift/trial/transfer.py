@@ -1,7 +1,7 @@
 """Transfer learning: a new head on stored features, then the backbone's last stages at a lower learning rate.
 
 What lies below the trained part gives the same result for the same image every time, so it is computed once and stored
-(`model/features.py`). With stored views, both phases draw among the clean image and its augmented copies. Images run
+(`features/cached.py`). With stored views, both phases draw among the clean image and its augmented copies. Images run
 through all of the backbone only where the recipe augments afresh (augmentation without views) or unfreezes all of it.
 """
 
@@ -14,20 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convlift.data.config import Normalization
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
+from convlift.features.cached import Stored, draw, extract, rows
+from convlift.features.extraction import Extraction, Images
 from convlift.model.backbone import backbone_statistics
 from convlift.model.build import build_network
-from convlift.model.config import Pretrained
-from convlift.model.extraction import Extraction, Images
-from convlift.model.features import Stored, draw, extract, rows
+from convlift.model.freezing import freeze, train_mode, unfreeze
 from convlift.model.pretrained import Classifier, Tail
-from convlift.model.transfer import freeze, train_mode, unfreeze
-from convlift.recipe import Recipe
-from convlift.train.config import FineTuning, Training
-from convlift.train.predict import predict_probabilities
-from convlift.trial.order import Order, Watch
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.data import Normalization
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.training import FineTuning, Training
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.train.evaluate import predict_probabilities
+from convlift.trial.from_scratch import Probabilities, Trained, guesses
 from convlift.trial.phase import (
     EVALUATION_BATCH,
     Course,
@@ -38,14 +39,14 @@ from convlift.trial.phase import (
     run_phase,
     scaled,
 )
-from convlift.trial.scratch import Probabilities, Trained, guesses
+from convlift.trial.trial_clock import TrialClock
 
 Pixels = NDArray[np.uint8]
 
 
-def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) -> Trained:
-    """Train the order's pretrained network; its resolution is written down."""
-    recipe, splits = order.recipe, dataset.splits
+def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialClock) -> Trained:
+    """Train the spec's pretrained network; its resolution is written down."""
+    recipe, splits = spec.recipe, dataset.splits
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
     assert isinstance(recipe.architecture, Pretrained), "run_trial() sends only these here"
     pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
@@ -59,21 +60,21 @@ def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) ->
     assert isinstance(network, Classifier), "build_network() makes one of every Pretrained"
     freeze(network)
     images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, splits.train)
-    cached = extract(_extraction(recipe, normal), network.backbone, images, cache / "features", stop=watch.late)
+    cached = extract(_extraction(recipe, normal), network.backbone, images, cache / "features", stop=clock.late)
     if cached is None:
         return Trained(network, normal, *guesses(dataset))
-    head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, order.fidelity)})
-    run_phase(network.head, _stored_course("head", cached.features, dataset), head, order.seed, watch)
+    head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})
+    run_phase(network.head, _stored_course("head", cached.features, dataset), head, spec.seed, clock)
     tuned = recipe.training.fine_tuning
-    if not watch.curve:
+    if not clock.curve:
         return Trained(network, normal, *guesses(dataset))
-    if tuned is None or watch.late():
+    if tuned is None or clock.late():
         return Trained(network, normal, *_answers(network.head, cached.features, dataset))
     unfreeze(network, tuned.stages, tuned.batch_norm)
-    training = _second_phase(recipe.training, tuned, order.fidelity)
+    training = _second_phase(recipe.training, tuned, spec.fidelity)
     if cached.activations is not None and tuned.stages is not None:
         tail = Tail(network, tuned.stages)
-        run_phase(tail, _stored_course("fine-tune", cached.activations, dataset), training, order.seed, watch)
+        run_phase(tail, _stored_course("fine-tune", cached.activations, dataset), training, spec.seed, clock)
         return Trained(network, normal, *_answers(tail, cached.activations, dataset))
     validation, test = (normalized(pixels, part, normal) for part in (splits.validation, splits.test))
     course = Course(
@@ -86,7 +87,7 @@ def train_transfer(order: Order, dataset: Dataset, cache: Path, watch: Watch) ->
         train_mode,
         len(splits.test),
     )
-    run_phase(network, course, training, order.seed, watch)
+    run_phase(network, course, training, spec.seed, clock)
     answers = (predict_probabilities(network, part()) for part in (validation, test))
     return Trained(network, normal, *answers)
 

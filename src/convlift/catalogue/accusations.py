@@ -1,0 +1,233 @@
+"""What the user's own recipe does wrong: which of its levers its first training accuses, and what undoing one shows.
+
+An accusation is cheap to check: the same recipe, trained once more with the lever undone. Only what that confirms is
+said as a finding; without it the accusation is a suspicion, and is worded as one.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.catalogue.diagnose import STILL_FALLING, Diagnosis, diagnose
+from convlift.catalogue.intervention import FEWEST_BATCHES, STEP
+from convlift.catalogue.symptoms import Symptom
+from convlift.errors import RecipeError
+from convlift.recipe.architecture import ConvNet
+from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
+from convlift.records.outcome import Outcome
+
+WORTH_SAYING = 0.02  # of the score: less is not worth a word about somebody's recipe
+CERTAIN = 2.0  # standard errors, below which a difference of two trainings may not be there
+# A step of Adam: 0.001 is Keras' default and that of Kingma and Ba 2015, section 2; ten times as much or a tenth of it
+# is where tutorials fail most (Bengio 2012, section 3.1.1: "a factor of 2 to 10 from diverging").
+HIGH_STEP, LOW_STEP = 3e-3, 2e-4
+TENFOLD = 10.0
+SHORTEST_CURVE = 4  # epochs, as diagnose.py needs for a trend
+# Srivastava et al. 2014, section A.4 keep 0.5 to 0.8 of the units of hidden layers and more of convolutions; Krogh and
+# Hertz 1992 and Loshchilov and Hutter 2019 decay by 0.0001 to 0.01 and 0.01 to 0.1; Szegedy et al. 2016 smooth by 0.1.
+MOST_DROPOUT, MOST_STAGE_DROPOUT, MOST_L2, MOST_DECAY, MOST_SMOOTHING = 0.6, 0.4, 0.005, 0.3, 0.3
+USUAL_BATCH = 32  # Masters and Luschi 2018
+LEARNS_TOO_LITTLE = {Symptom.UNDERFIT, Symptom.OVER_AUGMENTED, Symptom.UNDER_TRAINED}
+
+
+@dataclass(frozen=True)
+class Accusation:
+    """A lever of the recipe that its training accuses.
+
+    name: of the probe, as its trial is called; fault: what the recipe is, after "your recipe"; with_it, without_it: the
+    two trainings in a few words, which follow their scores; reason: what the training showed; probe: the same recipe
+    with the lever undone; cost: of the probe's training, in those of the recipe.
+    """
+
+    name: str
+    fault: str
+    with_it: str
+    without_it: str
+    reason: str
+    probe: Recipe
+    cost: float = 1.0
+
+    @property
+    def suspicion(self) -> str:
+        """As it is said while nobody has tried: one sentence."""
+        return f"Your recipe may be {self.fault}: {self.reason}. To find out, train it {self.without_it}."
+
+
+def accuse(outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts: Facts) -> tuple[Accusation, ...]:
+    """The levers of `recipe` that its own training accuses, the most suspected first; () where it learned well.
+
+    outcome: of that training; labels_n: the validation labels, in the order of the outcome's rows.
+    """
+    if not outcome.curve and outcome.status != "diverged":
+        return ()
+    found = {each.symptom: each for each in reversed(diagnose(outcome, labels_n, recipe, facts))}
+    accusers = (_augmentation, _high_rate, _low_rate, _regularization, _batches, _epochs)
+    return tuple(accusation for accuser in accusers for accusation in accuser(found, outcome, recipe, facts))
+
+
+def confirmed(accusation: Accusation, score_with: float, score_without: float, standard_error: float) -> str | None:
+    """The finding in one sentence, where undoing the lever helps; None where it does not, or not for certain.
+
+    Scores in [0, 1], 1 at best, of one training each; standard_error: of their difference. score_with: NaN where that
+    training diverged; the other is then finding enough.
+    """
+    if math.isnan(score_with) and math.isfinite(score_without):
+        return (
+            f"Your recipe is {accusation.fault}: {accusation.with_it} nothing is learned, "
+            f"{accusation.without_it} it scores {score_without:.3f} on the validation images."
+        )
+    gain = score_without - score_with
+    if not gain > max(WORTH_SAYING, CERTAIN * standard_error):
+        return None
+    return (
+        f"Your recipe is {accusation.fault}: {score_with:.3f} {accusation.with_it}, {score_without:.3f} "
+        f"{accusation.without_it}, on the validation images."
+    )
+
+
+def difference_error(with_it: NDArray[np.float64], without_it: NDArray[np.float64]) -> float:
+    """Standard error of the difference of two scores from those of the same images (n,) each, in their unit."""
+    each = np.asarray(without_it, float) - np.asarray(with_it, float)
+    return float(each.std() / math.sqrt(max(1, len(each))))
+
+
+Found = dict[Symptom, Diagnosis]
+
+
+def _augmentation(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
+    switched_on = {name: value for name, value in recipe.data.augmentation.model_dump().items() if value}
+    blamed = found.get(Symptom.OVER_AUGMENTED) or found.get(Symptom.UNDERFIT)
+    if switched_on and blamed:
+        levers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in switched_on.items())
+        yield Accusation(
+            "your recipe without its augmentation",
+            "over-augmented",
+            f"with its augmentation ({levers})",
+            "without its augmentation",
+            blamed.reason,
+            recipe.edit(data={"augmentation": Augmentation().model_dump()}),
+        )
+
+
+def _high_rate(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
+    blamed = found.get(Symptom.UNSTABLE) or _learned_nothing(found)
+    if blamed and _step(recipe) > HIGH_STEP:
+        yield from _at_rate(recipe, 1 / TENFOLD, "too high", blamed)
+
+
+def _low_rate(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
+    blamed = found.get(Symptom.UNDER_TRAINED) or found.get(Symptom.UNDERFIT) or _learned_nothing(found)
+    if blamed and _step(recipe) < LOW_STEP:
+        yield from _at_rate(recipe, TENFOLD, "too low", blamed)
+
+
+def _at_rate(recipe: Recipe, factor: float, fault: str, blamed: Diagnosis) -> Iterator[Accusation]:
+    rate = recipe.training.learning_rate
+    other = float(f"{rate * factor:.3g}")
+    yield Accusation(
+        f"your recipe at learning rate {other:g}",
+        f"trained with a learning rate that is {fault}",
+        f"at {rate:g}",
+        f"at {other:g}",
+        blamed.reason,
+        recipe.edit(training={"learning_rate": other}),
+    )
+
+
+def _regularization(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
+    network, training = recipe.architecture, recipe.training
+    stage_dropout = network.stage_dropout if isinstance(network, ConvNet) else 0.0
+    strong = {
+        f"dropout {network.dropout:g}": network.dropout > MOST_DROPOUT,
+        f"stage dropout {stage_dropout:g}": stage_dropout > MOST_STAGE_DROPOUT,
+        f"l2 {training.l2:g}": training.l2 > MOST_L2,
+        f"weight decay {training.weight_decay:g}": training.weight_decay > MOST_DECAY,
+        f"label smoothing {training.label_smoothing:g}": training.label_smoothing > MOST_SMOOTHING,
+    }
+    named = ", ".join(name for name, is_strong in strong.items() if is_strong)
+    reason = _too_little(found, outcome)
+    if not named or not reason:
+        return
+    dropouts = {"dropout": 0.0, **({"stage_dropout": 0.0} if isinstance(network, ConvNet) else {})}
+    yield Accusation(
+        "your recipe without its regularization",
+        "regularized too strongly",
+        f"with its {named}",
+        "without regularization",
+        reason,
+        recipe.edit(architecture=dropouts, training={"l2": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}),
+    )
+
+
+def _batches(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
+    size = recipe.training.batch_size
+    if size > USUAL_BATCH and facts.training_images < FEWEST_BATCHES * size and (reason := _too_little(found, outcome)):
+        yield Accusation(
+            f"your recipe in batches of {USUAL_BATCH}",
+            "trained in batches that are too large for so few images",
+            f"in batches of {size}",
+            f"in batches of {USUAL_BATCH}",
+            reason,
+            recipe.edit(training={"batch_size": USUAL_BATCH}),
+        )
+
+
+def _epochs(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
+    """Longer is no fault of the rest, so it is the last to be accused, and the dearest to try."""
+    epochs = recipe.training.epochs
+    blamed = found.get(Symptom.UNDER_TRAINED)
+    reason = blamed.reason if blamed else _too_short(outcome, epochs)
+    if not reason or recipe.training.fine_tuning is not None:
+        return
+    more = (2 if epochs >= SHORTEST_CURVE else 4) * epochs
+    try:
+        probe = recipe.edit(training={"epochs": more})
+    except RecipeError:  # there is a largest number
+        return
+    yield Accusation(
+        f"your recipe for {more} epochs",
+        "trained for too few epochs",
+        f"after {epochs}",
+        f"after {more}",
+        reason,
+        probe,
+        cost=more / epochs,
+    )
+
+
+def _too_short(outcome: Outcome, epochs: int) -> str:
+    """Why a training too short for a curve may have ended too early; "" where it did not."""
+    losses = [report.validation_loss for report in outcome.curve]
+    if epochs >= SHORTEST_CURVE or not losses:
+        return ""
+    if len(losses) == 1:
+        return "one epoch is no curve that could show that it is enough"
+    falls = losses[-1] < (1 - STILL_FALLING) * losses[-2]
+    return f"validation loss falls from {losses[-2]:.3f} to {losses[-1]:.3f} in the last epoch" if falls else ""
+
+
+def _learned_nothing(found: Found) -> Diagnosis | None:
+    """The diagnosis of a training that never left guessing."""
+    return next((each for each in found.values() if each.reason.startswith("next to nothing is learned")), None)
+
+
+def _too_little(found: Found, outcome: Outcome) -> str:
+    """What says that too little is learned in training itself; "" where nothing does."""
+    for symptom, diagnosis in found.items():
+        if symptom in LEARNS_TOO_LITTLE:
+            return diagnosis.reason
+    last = outcome.curve[-1] if outcome.curve else None
+    # dropout is on in training alone: it shows as a training that does worse than validation
+    if last is not None and last.validation_accuracy - last.train_accuracy > 0.1:
+        return f"accuracy {last.train_accuracy:.3f} in training, {last.validation_accuracy:.3f} in validation"
+    return ""
+
+
+def _step(recipe: Recipe) -> float:
+    """How far a step goes, as a learning rate of Adam's."""
+    return recipe.training.learning_rate / STEP[recipe.training.optimizer]

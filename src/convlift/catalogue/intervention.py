@@ -1,0 +1,133 @@
+"""An intervention: one named edit of a recipe in one area, with a claim, a source and the symptoms that call for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from convlift.catalogue.symptoms import Symptom
+from convlift.errors import RecipeError
+from convlift.recipe.architecture import ConvNet, Pretrained
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.training import Optimizer
+from convlift.records.facts import Facts
+from convlift.records.result import Area
+
+Kind = Literal["convnet", "pretrained"]
+Edit = Callable[[Recipe], Recipe]
+
+
+LARGEST_ATTENTION_SIDE = 32  # as in model/convnet.py, which this room does not import for torch's sake
+
+FEWEST_BATCHES = 10  # an epoch: with fewer a schedule has next to no steps to fall by
+
+# How large a step each optimizer's learning rate must name to move as Adam does at 1: SGD's 0.01 for fine-tuning
+# (Kornblith et al. 2019, section 4) stands beside Adam's 0.001, since at 0.05 a new head on pretrained features
+# collapsed to chance on digits; RMSprop with momentum 0.9 adds up about ten steps. A change of optimizer converts by
+# these ratios, so that it commutes with changes of the learning rate and keeps learning rate x decay, the shrinkage a
+# step.
+STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 10.0}
+
+
+Predicate = Callable[[Recipe, Facts], str]
+
+
+def fits_always(recipe: Recipe, facts: Facts) -> str:
+    """No condition beyond the kind of network."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A claim that can be tested by one edit.
+
+    helps, hurts: the symptoms that call for it, and those that speak against it.
+    prior: gain in percentage points that its source leads one to expect, on the careful side.
+    group: levels of one factor share a group and are never on together; "" for a factor of its own.
+    networks: the kinds of network it is meant for.
+    unfit: why it is no candidate for a recipe on given data, in words; "" where it fits.
+    repeats: whether the edit applied twice goes further (doubling) rather than changing nothing (setting).
+    parts: the other factors that a joint change moves; it is never on together with a change of one of them.
+    reported: the gain that was published, and on what, in points; "" where no figure was found, so that `prior` is a
+    default.
+    """
+
+    name: str
+    area: Area
+    claim: str
+    source: str
+    helps: tuple[Symptom, ...]
+    edit: Edit
+    prior: float
+    group: str = ""
+    networks: tuple[Kind, ...] = ("convnet", "pretrained")
+    unfit: Predicate = fits_always
+    repeats: bool = False
+    hurts: tuple[Symptom, ...] = ()
+    parts: tuple[str, ...] = ()
+    reported: str = ""
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The factors that it moves, where they have names."""
+        return tuple(filter(None, (self.group, *self.parts)))
+
+
+def sets(area: Area, **fields: Any) -> Edit:
+    """The edit that writes fixed values into one section."""
+    return lambda recipe: recipe.edit(**{area: fields})
+
+
+def multiplied(value: float, factor: float) -> float:
+    """value * factor, cut to ten digits: products of short decimals come out equal in whatever order they are taken."""
+    return float(f"{value * factor:.10g}")
+
+
+def cached_features(recipe: Recipe) -> bool:
+    """Whether the lower stages of the recipe's backbone never change, so that their features can be cached."""
+    tuned = recipe.training.fine_tuning
+    return isinstance(recipe.architecture, Pretrained) and (tuned is None or tuned.stages is not None)
+
+
+def misfit(recipe: Recipe) -> str:
+    """Why the network cannot be built for its images, in words; "" where it can, or the resolution is still open.
+
+    Every halving needs two pixels to start from, and self-attention a last map of at most 32 pixels a side.
+    """
+    network, side = recipe.architecture, recipe.data.resolution
+    if side is None or not isinstance(network, ConvNet):
+        return ""
+    halvings = network.stages + (2 if network.stem == "large" else 0)
+    last = side // 2**halvings
+    if last < 1:
+        return f"{side} pixels cannot be halved {halvings} times"
+    if network.self_attention and last > LARGEST_ATTENTION_SIDE:
+        return f"self-attention over a map of {last} x {last} is too dear"
+    return ""
+
+
+def head_only(recipe: Recipe) -> Recipe:
+    """The frozen counterpart of a transfer recipe: without the second phase, the head alone is trained."""
+    return recipe.edit(training={"fine_tuning": None})
+
+
+def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> str:
+    """Why the intervention is no candidate for this recipe on this data; "" where it is one."""
+    if recipe.architecture.kind not in intervention.networks:
+        return f"meant for a {' or '.join(intervention.networks)} network"
+    reason = intervention.unfit(recipe, facts)
+    if reason:
+        return reason
+    try:
+        edited = intervention.edit(recipe)
+    except RecipeError as error:
+        return str(error)
+    if edited == recipe:
+        return "it would change nothing in this recipe"
+    return misfit(edited)
+
+
+def room_for_batches(size: int, facts: Facts) -> str:
+    """Why batches of so many images are too large for these data; "" where they are not."""
+    if facts.training_images < FEWEST_BATCHES * size:
+        return f"{facts.training_images} images would leave fewer than {FEWEST_BATCHES} batches an epoch"
+    return ""

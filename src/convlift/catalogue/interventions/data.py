@@ -1,0 +1,135 @@
+"""Changes to the images before any chance comes in: normalization, resizing, resolution."""
+
+from convlift.catalogue.intervention import Edit, Intervention, sets
+from convlift.catalogue.symptoms import Symptom
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
+
+
+def _colour(recipe: Recipe, facts: Facts) -> str:
+    return "ImageNet's statistics are those of colour images" if facts.channels == 1 else ""
+
+
+def _oblong(recipe: Recipe, facts: Facts) -> str:
+    square = facts.aspect is not None and facts.aspect < 1.05
+    return "the images are square already" if square else ""
+
+
+def has_detail(recipe: Recipe, facts: Facts) -> str:
+    """Whether larger images would show more, as a reason against them where not."""
+    # pretrained features gain from enlarged images up to the size they were made for; fresh ones find nothing new there
+    side = recipe.data.resolution
+    pretrained = isinstance(recipe.architecture, Pretrained)
+    if side is None:
+        return "the resolution is not settled yet"
+    if side * 1.25 > (max(224, facts.native_resolution) if pretrained else facts.native_resolution):
+        return f"the images hold no detail beyond {side} pixels"
+    return ""
+
+
+def _can_shrink(recipe: Recipe, facts: Facts) -> str:
+    side = recipe.data.resolution
+    if side is None:
+        return "the resolution is not settled yet"
+    smallest = 96 if isinstance(recipe.architecture, Pretrained) else 24
+    return f"{side} pixels are few already" if side * 0.75 < smallest else ""
+
+
+def resized(factor: float) -> Edit:
+    """The edit that multiplies the resolution."""
+
+    # multiples of 8 divide evenly through three halvings
+    def edit(recipe: Recipe) -> Recipe:
+        side = recipe.data.resolution
+        return recipe if side is None else recipe.edit(data={"resolution": round(side * factor / 8) * 8})
+
+    return edit
+
+
+DATA: tuple[Intervention, ...] = (
+    Intervention(
+        "standardize",
+        "data",
+        "Inputs of mean 0 and variance 1 make every direction equally easy to learn.",
+        "LeCun et al. 1998, Efficient BackProp, section 4.3",
+        (Symptom.UNDERFIT, Symptom.UNDER_TRAINED),
+        sets("data", normalization="standardize"),
+        0.2,
+        group="normalization",
+        networks=("convnet",),
+    ),
+    Intervention(
+        "ImageNet statistics",
+        "data",
+        "Fixed mean and deviation of natural photos, whatever this sample holds.",
+        "He et al. 2019, section 2.1",
+        (Symptom.UNDERFIT,),
+        sets("data", normalization="imagenet"),
+        0.1,
+        group="normalization",
+        networks=("convnet",),
+        unfit=_colour,
+    ),
+    Intervention(
+        "the backbone's own statistics",
+        "data",
+        "Pretrained features are right only for inputs scaled as in training.",
+        "Corley et al. 2023, on resizing and normalization",
+        (Symptom.UNDERFIT,),
+        sets("data", normalization="pretrained"),
+        1.0,
+        group="normalization",
+        networks=("pretrained",),
+        reported="+11 (EuroSAT) to +32 (So2Sat), together with the right size (Corley et al. 2023)",
+    ),
+    Intervention(
+        "centre crop",
+        "data",
+        "Cropping the centre keeps proportions true and drops the margin.",
+        "Krizhevsky et al. 2012, section 2",
+        (Symptom.UNDERFIT,),
+        sets("data", resize="crop"),
+        0.1,
+        group="resize",
+        unfit=_oblong,
+    ),
+    Intervention(
+        "letterbox",
+        "data",
+        "Padding keeps proportions true and the whole object in sight.",
+        "Hashemi 2019, J. Big Data 6:98 (no loss against interpolation)",
+        (Symptom.UNDERFIT,),
+        sets("data", resize="letterbox"),
+        0.0,
+        group="resize",
+        unfit=_oblong,
+        reported="0: no difference from interpolation",
+    ),
+    Intervention(
+        "higher resolution",
+        "data",
+        "More pixels show finer detail, at a cost that grows with their number.",
+        "Tan and Le 2019, section 3.2; Cui et al. 2018, section 3 (rare and similar classes)",
+        (Symptom.UNDERFIT, Symptom.WEAK_CLASS),
+        resized(1.25),
+        0.5,
+        group="resolution",
+        unfit=has_detail,
+        repeats=True,
+        hurts=(Symptom.DATA_LIMITED,),
+    ),
+    Intervention(
+        "lower resolution",
+        "data",
+        "Objects look as large as the network expects, and each step is cheaper.",
+        "Touvron et al. 2019, section 3",
+        (Symptom.OVERFIT, Symptom.DATA_LIMITED),
+        resized(0.75),
+        -0.5,
+        group="resolution",
+        unfit=_can_shrink,
+        repeats=True,
+        hurts=(Symptom.UNDERFIT, Symptom.WEAK_CLASS),
+    ),
+)

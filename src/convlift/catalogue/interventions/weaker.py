@@ -1,0 +1,106 @@
+"""Less augmentation, for recipes that came with too much of it: the training images then look unlike the others.
+
+Gontijo-Lopes et al. 2021 (Tradeoffs in data augmentation, section 4): an augmentation that moves images out of the
+distribution costs accuracy, however diverse it makes them.
+"""
+
+from convlift.catalogue.intervention import Edit, Intervention, cached_features, multiplied
+from convlift.catalogue.symptoms import Symptom
+from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
+
+_TOO_MUCH = (Symptom.OVER_AUGMENTED, Symptom.UNDERFIT)
+_TOO_LITTLE = (Symptom.OVERFIT, Symptom.DATA_LIMITED)
+_SOURCE = "Gontijo-Lopes et al. 2021, section 4"
+
+# strength -> its factor in augmentation.py
+FACTORS = {
+    "horizontal_flip": "horizontal flip",
+    "vertical_flip": "vertical flip",
+    "rotation": "rotation",
+    "zoom": "zoom",
+    "translation": "shift",
+    "brightness": "brightness",
+    "contrast": "contrast",
+    "saturation": "saturation",
+    "hue": "hue",
+    "noise": "noise",
+}
+_COLOURS = ("brightness", "contrast", "saturation", "hue")
+
+
+def _times(factor: float, *strengths: str) -> Edit:
+    def edit(recipe: Recipe) -> Recipe:
+        old = recipe.data.augmentation.model_dump()
+        return recipe.edit(data={"augmentation": {name: multiplied(old[name], factor) for name in strengths}})
+
+    return edit
+
+
+def _no_augmentation(recipe: Recipe) -> Recipe:
+    return recipe.edit(data={"augmentation": Augmentation().model_dump(), "views": 0})
+
+
+def _augmented(recipe: Recipe, facts: Facts) -> str:
+    seen = recipe.data.augmentation.active and (recipe.data.views or not cached_features(recipe))
+    return "" if seen else "the recipe does not augment"
+
+
+def _augmented_afresh(recipe: Recipe, facts: Facts) -> str:
+    return "features are cached: all strengths change together" if cached_features(recipe) else ""
+
+
+def _weaker(name: str, claim: str, factor: float, *strengths: str, prior: float = 0.0) -> Intervention:
+    factors = tuple(FACTORS[strength] for strength in strengths)
+    return Intervention(
+        name,
+        "data",
+        claim,
+        _SOURCE,
+        _TOO_MUCH,
+        _times(factor, *strengths),
+        prior,
+        group=factors[0] if len(factors) == 1 else "",
+        unfit=_augmented_afresh,
+        repeats=factor > 0,
+        hurts=_TOO_LITTLE,
+        parts=factors if len(factors) > 1 else (),
+    )
+
+
+WEAKER: tuple[Intervention, ...] = (
+    _weaker("no vertical flip", "Most photos have an up and a down.", 0.0, "vertical_flip", prior=0.1),
+    _weaker("half the rotation", "Smaller turns leave the images as they will be met.", 0.5, "rotation"),
+    _weaker("half the zoom", "Objects at more alike sizes.", 0.5, "zoom"),
+    _weaker("half the shift", "Objects nearer to where they will be met.", 0.5, "translation"),
+    _weaker("half the colour changes", "Light and colour nearer to those of the images.", 0.5, *_COLOURS),
+    _weaker("half the pixel noise", "Clearer images to learn from.", 0.5, "noise"),
+    Intervention(
+        "all augmentation at half strength",
+        "data",
+        "A network that is wrong about its augmented images still learns what the plain ones would teach it at once.",
+        _SOURCE,
+        _TOO_MUCH,
+        _times(0.5, *FACTORS),
+        0.0,
+        group="augmentation strength",
+        unfit=_augmented,
+        repeats=True,
+        hurts=_TOO_LITTLE,
+        parts=(*FACTORS.values(), "views"),
+    ),
+    Intervention(
+        "no augmentation",
+        "data",
+        "Where the budget is short, plain images are learned soonest.",
+        _SOURCE,
+        _TOO_MUCH,
+        _no_augmentation,
+        -0.3,
+        group="augmentation strength",
+        unfit=_augmented,
+        hurts=_TOO_LITTLE,
+        parts=(*FACTORS.values(), "views"),
+    ),
+)

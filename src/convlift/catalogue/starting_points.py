@@ -1,0 +1,50 @@
+"""Which networks are probed before the search: from scratch, and pretrained."""
+
+from dataclasses import dataclass
+
+from convlift.recipe.built_in import built_in, with_backbone
+from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """A recipe to probe, its name in the report, and why it is worth a probe."""
+
+    name: str
+    recipe: Recipe
+    reason: str
+
+
+def residual_start(facts: Facts) -> Recipe:
+    """The residual network that fits the images: three halvings from 16 pixels on, the form for photos from 64 on."""
+    name = "residual-photos" if facts.native_resolution >= 64 else "residual"
+    recipe = built_in(name).at(facts.native_resolution)
+    return recipe if facts.native_resolution < 16 else recipe.edit(architecture={"stages": 3})
+
+
+def starting_points(
+    facts: Facts, *, pretrained: bool = True, backbone: str | None = None, weights: str | None = None
+) -> tuple[StartingPoint, ...]:
+    """The starting points to probe. Other resolutions are for the search, where they are changes like any other.
+
+    pretrained: whether weights are at hand; backbone, weights: what the user named instead of the built-in ones.
+    """
+    scratch = residual_start(facts)
+    points = [
+        StartingPoint(
+            "residual",
+            scratch,
+            f"a residual network from scratch at {scratch.data.resolution} pixels needs no pretraining "
+            "and can be right for images unlike photos",
+        )
+    ]
+    if not pretrained:
+        return tuple(points)
+    for name, reason in (
+        ("frozen", "pretrained features at {} pixels: extracted once, then every trial costs seconds"),
+        ("transfer", "the same features at {} pixels, with the last stages fitted to these images"),
+    ):
+        recipe = with_backbone(built_in(name), backbone, weights).at(facts.native_resolution)
+        points.append(StartingPoint(name, recipe, reason.format(recipe.data.resolution)))
+    return tuple(points)

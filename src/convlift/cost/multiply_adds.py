@@ -1,0 +1,76 @@
+"""What a network costs, before a single image is seen: parameters and multiply-adds."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convlift.model.attention import SelfAttention
+from convlift.model.build import build_network
+from convlift.recipe.architecture import Architecture, ConvNet
+
+
+class Cost(NamedTuple):
+    """parameters: how many numbers are learned; multiply_adds: of one forward pass of one image."""
+
+    parameters: int
+    multiply_adds: int
+
+
+@lru_cache(maxsize=4096)
+def cost(
+    architecture: Architecture, *, classes: int, channels: int, resolution: int, stages: int | None = None
+) -> Cost:
+    """The cost of the network that `build_network` would give; no pretrained weights are read, no image is computed.
+
+    stages: count only the last `stages` stages of a pretrained backbone, and the head.
+
+    The forward pass runs on torch's meta device, where tensors have shapes and no contents. The global random
+    generator is left as it was. Raises RecipeError where the architecture does not fit the resolution.
+    """
+    shape = (1, channels, resolution, resolution)
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(architecture, ConvNet):
+            with torch.device("meta"):
+                network = build_network(architecture, classes=classes, channels=channels, resolution=resolution)
+        else:
+            # backbones are told apart into stages by what they compute, so they are built for real and then emptied
+            random = architecture.model_copy(update={"weights": "random"})
+            network = build_network(random, classes=classes, channels=channels, resolution=resolution)
+    counted = network
+    if stages is not None:
+        from convlift.model.pretrained import Classifier, Tail
+
+        assert isinstance(network, Classifier), "only a pretrained network has stages that are trained alone"
+        counted = Tail(network, stages)
+    return measure(network.to("meta"), torch.empty(shape, device="meta"), counted)
+
+
+def measure(network: nn.Module, images_NCHW: Tensor, counted: nn.Module | None = None) -> Cost:
+    """The cost of a network by one forward pass, per image; what is neither convolution, product nor attention is free.
+
+    counted: a part of the network, to count that part alone.
+
+    The network is left in evaluation mode.
+    """
+    multiply_adds = 0
+
+    def count(module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        nonlocal multiply_adds
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            # a kernel's numbers, less those that choose the output: the inputs that one output number sums over
+            multiply_adds += output.numel() * module.weight[0].numel()
+        elif isinstance(module, SelfAttention):
+            multiply_adds += module.multiply_adds() * len(output)
+
+    counted = network if counted is None else counted
+    hooks = [module.register_forward_hook(count) for module in counted.modules()]
+    try:
+        with torch.no_grad():
+            network.eval()(images_NCHW)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    parameters = sum(parameter.numel() for parameter in counted.parameters())
+    return Cost(parameters, multiply_adds // len(images_NCHW))

@@ -1,0 +1,154 @@
+"""How long a training will take, from how long others took: work by arithmetic, seconds per work by measurement."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from convlift.cost.work import Forward, extraction_key, extraction_work, training_work, tuning_work
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
+
+NEAREST = 5  # trainings that count: those whose work is most alike, since small networks waste more of each second
+
+
+MADE_HERE = 0.05  # of a head's seconds for a multiply-add: an extraction that took less was read from the disk
+LEAST_DONE = 0.005  # of a phase: what was stopped before tells no speed
+
+# Seconds for a multiply-add on one core of an AVX-512 processor, measured on digits, CIFAR-10, flowers and chest X-rays
+# at 8 to 128 px: within a third of these in all of them. A single convolution over few channels waits for memory.
+SINGLE, DENSE, HEAD, TUNING, EXTRACTION = 65e-12, 27e-12, 31e-12, 45e-12, 40e-12
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A training that ended: what it was, and its wall-clock seconds; in_epochs: those of them that its epochs took,
+    in_tuning: those that the epochs of a second phase did, 0 where that was not told apart. first_done, second_done:
+    shares of the two phases that it got through, less than 1 where the clock stopped it."""
+
+    recipe: Recipe
+    fidelity: float
+    seconds: float
+    in_epochs: float
+    in_tuning: float = 0.0
+    first_done: float = 1.0
+    second_done: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """A first number for the only or first phase, a second one for the second."""
+
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Predicts seconds. facts, forward: see `budget.training_work`; held_out_images: validation and test together.
+
+    nominal: predict from multiply-adds alone, whatever trainings took: the same on every machine, busy or idle.
+    """
+
+    facts: Facts
+    forward: Forward
+    held_out_images: int
+    nominal: bool = False
+
+    def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0, *, again: bool = False) -> float:
+        """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
+        Without any, what it takes on a usual core (`SINGLE` and the others).
+
+        again: as if its features were stored already.
+
+        The phases of a training and the extraction of features are timed apart: a multiply-add takes three times as
+        long in a small head as in a large backbone, and a process is slow to start its first training. The speed of a
+        phase is the median over the most similar trainings: of the same kind of network where there are any, because
+        depthwise convolutions take longer for a multiply-add than dense ones, and of those the nearest in work. Where
+        nothing was fine-tuned yet, a backbone trains at the speed at which it extracts. An extraction counts for the
+        first training that needs it.
+        """
+        timed = [each for each in timed if each.first_done >= LEAST_DONE]
+        if self.nominal or not timed:
+            return self._usual(recipe, fidelity, again=again)
+        wanted = self._work(recipe, fidelity)
+        kind = recipe.architecture.kind
+        same = [each for each in timed if each.recipe.architecture.kind == kind] or list(timed)
+        speed = self._speed([(self._done(each).first, self._spent(each).first) for each in same], wanted.first)
+        extraction = max(self._extraction_speeds(timed), default=0.0)
+        extraction = extraction if extraction > MADE_HERE * speed else speed
+        predicted = wanted.first * speed
+        if wanted.second:
+            tuned = [
+                (self._done(each).second, self._spent(each).second) for each in same if each.second_done >= LEAST_DONE
+            ]
+            tuned = [(work, spent) for work, spent in tuned if work]
+            predicted += wanted.second * (self._speed(tuned, wanted.second) if tuned else extraction)
+        if again or extraction_key(recipe) in {(), *(extraction_key(each.recipe) for each in timed)}:
+            return predicted
+        return predicted + self._extraction_work(recipe) * extraction
+
+    def evaluation_seconds(self, recipe: Recipe) -> float:
+        """What predicting validation and test images takes on a usual core, where that needs the whole network."""
+        network = recipe.architecture
+        if isinstance(network, Pretrained) and (recipe.training.fine_tuning is None or not _afresh(recipe)):
+            return 0.0
+        return self.forward(recipe) * self.held_out_images * _usual_speed(recipe)
+
+    def _usual(self, recipe: Recipe, fidelity: float, *, again: bool) -> float:
+        work = self._work(recipe, fidelity)
+        if not isinstance(recipe.architecture, Pretrained):
+            # each epoch ends with the validation images, about half of those held out, in one forward pass
+            held_out = self.forward(recipe) * self.held_out_images / 2 * recipe.training.epochs * fidelity
+            return (work.first + held_out) * _usual_speed(recipe)
+        extraction = 0.0 if again else self._extraction_work(recipe) * EXTRACTION
+        return work.first * HEAD + work.second * TUNING + extraction
+
+    def _work(self, recipe: Recipe, fidelity: float) -> _Phases:
+        second = tuning_work(recipe, self.facts, self.forward)
+        return _Phases((training_work(recipe, self.facts, self.forward) - second) * fidelity, second * fidelity)
+
+    def _done(self, each: Timed) -> _Phases:
+        work = self._work(each.recipe, each.fidelity)
+        return _Phases(work.first * each.first_done, work.second * each.second_done)
+
+    def _spent(self, each: Timed) -> _Phases:
+        """Seconds of its epochs by phase, shared out by work where that is not known."""
+        work = self._done(each)
+        second = each.in_tuning or each.in_epochs * work.second / (work.first + work.second)
+        return _Phases(each.in_epochs - second, second)
+
+    def _speed(self, works_and_seconds: Sequence[tuple[float, float]], wanted: float) -> float:
+        """Seconds for a multiply-add: the median over the NEAREST in work."""
+        # sorting is stable: of equally near ones the later counts, as the machine's speed drifts
+        later_first = reversed(works_and_seconds)
+        nearest = sorted(later_first, key=lambda each: abs(math.log(each[0] / wanted)))[:NEAREST]
+        return median(seconds / work for work, seconds in nearest)
+
+    def _extraction_speeds(self, timed: Sequence[Timed]) -> list[float]:
+        """Seconds for a multiply-add of every extraction, one that an earlier campaign had stored among them."""
+        seen: set[object] = {()}
+        speeds: list[float] = []
+        for each in timed:
+            if (key := extraction_key(each.recipe)) not in seen:
+                seen.add(key)
+                speeds.append((each.seconds - each.in_epochs) / self._extraction_work(each.recipe))
+        return speeds
+
+    def _extraction_work(self, recipe: Recipe) -> float:
+        return extraction_work(recipe, self.facts, self.forward, self.held_out_images)
+
+
+def _usual_speed(recipe: Recipe) -> float:
+    """Seconds for a multiply-add of a whole network."""
+    network = recipe.architecture
+    if isinstance(network, Pretrained):
+        return EXTRACTION
+    return SINGLE if network.stages * network.blocks == 1 else DENSE
+
+
+def _afresh(recipe: Recipe) -> bool:
+    """Whether images run through the whole backbone in every epoch of its second phase."""
+    tuned = recipe.training.fine_tuning
+    return tuned is not None and (tuned.stages is None or (recipe.data.augmentation.active and not recipe.data.views))

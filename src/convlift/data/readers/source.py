@@ -1,0 +1,59 @@
+"""What every reader of images gives: a list of labelled items, and the raw content of each."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.records.finding import Finding
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One labelled image. key: its printable name; label: index into the classes; split: the official one, or None."""
+
+    key: str
+    label: int
+    split: Split | None
+
+
+class Source(Protocol):
+    """A data set that can be read image by image. Every reader passes the same contract suite."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def items(self) -> tuple[Item, ...]: ...
+    @property
+    def findings(self) -> tuple[Finding, ...]: ...
+    @property
+    def value_range(self) -> float | None:
+        """The value that became 255, where the reader scaled deeper values itself; None where files are as they are."""
+        ...
+
+    def read(self, index: int) -> bytes | NDArray[np.uint8]:
+        """The file's bytes, or the uint8 pixels (H, W) or (H, W, C). Raises OSError where a file has vanished."""
+        ...
+
+
+def printable(name: str) -> str:
+    """The name on one line: control characters, line breaks and undecodable bytes are written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def validation_as_test(splits: set[Any], where: str) -> Finding | None:
+    """What is said where a data set has train and validation parts but no test part: validation seals the test."""
+    if "validation" not in splits or "test" in splits:
+        return None
+    return Finding(
+        kind="validation as test",
+        severity="note",
+        message=f"{where} has a validation part but no test part, so the validation part is the sealed test; "
+        "models are selected on images taken from the training part.",
+        remedy="Add a test part if you have one.",
+    )

@@ -1,0 +1,218 @@
+"""The model folder that a campaign or a training hands over: weights, recipe, config and model card, no pickle."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from convlift.data.decode import Alpha
+from convlift.data.readers.source import printable
+from convlift.disk import writing_into
+from convlift.errors import ConvliftError
+from convlift.recipe.data import Resize
+from convlift.recipe.recipe import Recipe, load_recipe
+
+WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
+    "model.safetensors",
+    "recipe.yaml",
+    "config.json",
+    "README.md",
+    "SHA256SUMS",
+)
+DECIDING = (WEIGHTS, RECIPE, CONFIG)
+SCHEMA_VERSION = 1
+# the most that is read, in bytes; the largest convolutional network of timm has 3.4 GB
+_MOST = {WEIGHTS: 8 * 2**30, RECIPE: 2**20, CONFIG: 16 * 2**20, SUMS: 2**16}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a network needs beside its weights.
+
+    mean and std are per channel, of pixels in [0, 1]; value_range: what stands for white in images of more than 8 bits,
+    None where training saw none; alpha: what becomes of transparency.
+    """
+
+    classes: tuple[str, ...]
+    channels: int
+    resolution: int
+    resize: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scores: dict[str, Any]
+    value_range: float | None = None
+    alpha: Alpha = "white"
+
+
+_TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
+
+
+class _Preprocessing(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    channels: int
+    resolution: int = Field(ge=1, le=4096)
+    resize: Resize
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    value_range: float | None = Field(None, gt=0)
+    transparency: Literal["on white", "on black", "ignored"] = "on white"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.channels not in (1, 3):
+            raise ValueError("channels are 1 or 3")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need {self.channels} numbers each")
+        return self
+
+
+class _Document(BaseModel):
+    """What a config.json must hold; further keys, such as notes of its owner, are passed over."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    schema_version: int
+    classes: tuple[str, ...] = Field(min_length=1)
+    preprocessing: _Preprocessing
+    scores: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _names_each_class_once(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("a class is named twice")
+        return self
+
+
+def write_model_folder(folder: Path, weights: Path, recipe: Recipe, config: ModelConfig) -> None:
+    """Write the folder whole: every file beside its place first, then all renamed, the checksums last.
+
+    Raises ConvliftError where it cannot be written, with what lay there before untouched.
+    """
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "classes": config.classes,
+        "preprocessing": {
+            "channels": config.channels,
+            "resolution": config.resolution,
+            "resize": config.resize,
+            "mean": config.mean,
+            "std": config.std,
+            "orientation": "EXIF applied",
+            "transparency": _TRANSPARENCY[config.alpha],
+            "value_range": config.value_range,
+        },
+        "scores": config.scores,
+    }
+    texts = {
+        RECIPE: recipe.to_yaml(),
+        CONFIG: json.dumps(document, indent=2, ensure_ascii=False),
+        CARD: _card(recipe, config),
+    }
+    with writing_into(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        contents = {WEIGHTS: weights.read_bytes(), **{name: text.encode() for name, text in texts.items()}}
+        sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
+        _write_together(folder, {**contents, SUMS: sums.encode()})
+
+
+def _write_together(folder: Path, contents: dict[str, bytes]) -> None:
+    """Every file beside its place, on disk for good, before the first is renamed: a full disk changes nothing."""
+    beside = {name: folder / f".{name}.part" for name in contents}
+    try:
+        for name, content in contents.items():
+            with beside[name].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for name, path in beside.items():
+            os.replace(path, folder / name)
+    finally:
+        for path in beside.values():
+            path.unlink(missing_ok=True)
+
+
+def read_model_folder(path: Path) -> tuple[Path, Recipe, ModelConfig]:
+    """Weights, recipe and config of a model folder, or of the run folder that holds one.
+
+    Raises ConvliftError where a file is missing, damaged or does not match its checksum.
+    """
+    try:
+        return _read_model_folder(path / "model" if (path / "model").is_dir() else path)
+    except OSError as error:
+        raise ConvliftError(
+            f"{printable(str(path))[:200]} cannot be read ({error.strerror or error}); give a run folder or its model "
+            "folder."
+        ) from error
+
+
+def _read_model_folder(folder: Path) -> tuple[Path, Recipe, ModelConfig]:
+    missing = [name for name in (*DECIDING, SUMS) if not (folder / name).is_file()]
+    if missing:
+        raise ConvliftError(
+            f"{folder} holds no model ({missing[0]} is missing); give a run folder or its model folder."
+        )
+    for name, most in _MOST.items():
+        if (size := (folder / name).stat().st_size) > most:
+            raise ConvliftError(
+                f"{folder / name} has {size} bytes, which no file of convlift has (at most {most}); copy the folder "
+                "again."
+            )
+    _check_sums(folder)
+    return folder / WEIGHTS, load_recipe(folder / RECIPE), _read_config(folder / CONFIG)
+
+
+def _read_config(path: Path) -> ModelConfig:
+    content = path.read_bytes()
+    try:
+        found = _Document.model_validate_json(content)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        reason = f"{where}: {fault['msg']}" if where else fault["msg"]
+        raise ConvliftError(f"{path} is damaged ({' '.join(reason.split())}); copy the folder again.") from None
+    if found.schema_version > SCHEMA_VERSION:
+        raise ConvliftError(
+            f"{path} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; update it."
+        )
+    steps = found.preprocessing.model_dump(exclude={"transparency"})
+    alpha = next(alpha for alpha, words in _TRANSPARENCY.items() if words == found.preprocessing.transparency)
+    return ModelConfig(classes=found.classes, scores=found.scores, alpha=alpha, **steps)
+
+
+def _check_sums(folder: Path) -> None:
+    """Compare the files that decide what the model says; the card may be edited by anyone."""
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in DECIDING:
+        with (folder / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected.get(name):
+            raise ConvliftError(f"{folder / name} does not match its checksum in {SUMS}; copy the folder again.")
+
+
+def _card(recipe: Recipe, config: ModelConfig) -> str:
+    network = recipe.architecture
+    kind = f"pretrained {network.backbone}" if network.kind == "pretrained" else "convolutional network from scratch"
+    scores = "\n".join(f"| {name} | {value} |" for name, value in config.scores.items())
+    return f"""# Image classifier
+
+Made by convlift. It sorts an image into one of {len(config.classes)} classes: {", ".join(config.classes[:20])}{
+        ", ..." if len(config.classes) > 20 else ""
+    }.
+
+- Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {config.resize}.
+- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {list(config.mean)}, std {list(config.std)}.
+- How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
+
+| figure | value |
+|---|---|
+{scores}
+
+Use it: `convlift predict THIS_FOLDER photo.jpg`, or `convlift.load("THIS_FOLDER").predict("photo.jpg")`.
+It has been judged only on images like those it was trained with.
+"""

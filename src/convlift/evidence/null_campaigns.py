@@ -1,0 +1,117 @@
+"""What campaigns claim where nothing can be gained (A/A tests), beside what keeping the better run would claim there.
+
+Gains are in percentage points.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from convlift.records.result import Estimate
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NullCampaign:
+    """One campaign whose changes all do nothing, so that its true gain is zero.
+
+    changes_proven: how many it called proven; total_proven: whether it called the total gain proven; optimism_points:
+    validation less test score of what it shipped. naive: what keep-if-better says of the same runs.
+    """
+
+    seed: int
+    trials: int
+    changes_proven: int
+    gain_points: Estimate
+    total_proven: bool
+    optimism_points: float
+    naive: "Naive"
+
+
+@dataclass(frozen=True)
+class Naive:
+    """claimed_points: best validation score less that of the first baseline run; worth_points: test score of that same
+    run less the mean of all baseline runs."""
+
+    claimed_points: float
+    worth_points: float
+
+
+@dataclass(frozen=True)
+class Rate:
+    """hits out of n, with the exact 95% interval (Clopper and Pearson 1934)."""
+
+    hits: int
+    n: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The share, in [0, 1]."""
+        return self.hits / self.n
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation over campaigns, in points; the deviation of a single one is NaN."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The campaigns together. covers_zero: 95% intervals of the gain that hold its true value, zero; naive_claims: how
+    often keep-if-better claims any gain."""
+
+    any_change_proven: Rate
+    total_proven: Rate
+    covers_zero: Rate
+    claimed: Spread
+    optimism: Spread
+    naive_claims: Rate
+    naive_claimed: Spread
+    naive_worth: Spread
+
+
+def keep_if_better(baselines: tuple[Floats, Floats], searched: tuple[Floats, Floats]) -> Naive:
+    """The usual search on runs that were made anyway: in their order, keep what scored higher than the best so far.
+
+    baselines (P,), searched (R,): (validation, test) scores of the runs in points, test only looked at for the worth.
+    """
+    validation = np.concatenate([baselines[0][:1], searched[0]])
+    test = np.concatenate([baselines[1][:1], searched[1]])
+    best = int(validation.argmax())  # the first of equals, as a walk that wants more than the best so far ends there
+    return Naive(float(validation[best] - validation[0]), float(test[best] - baselines[1].mean()))
+
+
+def rate(hits: int, n: int) -> Rate:
+    """The rate with its interval; n at least 1."""
+    low = float(stats.beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
+    high = float(stats.beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
+    return Rate(hits, n, low, high)
+
+
+def tally(campaigns: Sequence[NullCampaign]) -> Tally:
+    """All campaigns together; at least one."""
+    n = len(campaigns)
+    gains = [campaign.gain_points for campaign in campaigns]
+    return Tally(
+        any_change_proven=rate(sum(campaign.changes_proven > 0 for campaign in campaigns), n),
+        total_proven=rate(sum(campaign.total_proven for campaign in campaigns), n),
+        covers_zero=rate(sum(gain.low <= 0.0 <= gain.high for gain in gains), n),
+        claimed=_spread([gain.value for gain in gains]),
+        optimism=_spread([campaign.optimism_points for campaign in campaigns]),
+        naive_claims=rate(sum(campaign.naive.claimed_points > 0 for campaign in campaigns), n),
+        naive_claimed=_spread([campaign.naive.claimed_points for campaign in campaigns]),
+        naive_worth=_spread([campaign.naive.worth_points for campaign in campaigns]),
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"))

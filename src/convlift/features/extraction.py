@@ -1,0 +1,169 @@
+"""Running images through a frozen backbone and writing down what comes out: one job per view."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from convlift.features.files import FeatureWriter, open_features
+from convlift.features.folding import fold
+from convlift.model.backbone import Backbone, split_at
+from convlift.model.pretrained import as_colour, pool
+from convlift.recipe.augmentation import Augmentation
+
+BATCH = 64
+VIEW_SEED = 20_190_613
+# part of every key: raise it when the numbers that an extraction gives change
+VERSION = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of a store at the network's resolution.
+
+    pixels: (N, R, R, C) uint8, all images; fingerprint: the store's; resize: how the pixels were made; train: row
+    numbers of the training images, which alone get augmented views.
+    """
+
+    pixels: NDArray[np.uint8]
+    fingerprint: str
+    resize: str
+    train: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What is computed of them.
+
+    mean, std: per channel, of pixels in [0, 1]; views: augmented copies of each training image (none where the
+    augmentation changes nothing); stages: also keep the activations below the last `stages` stages.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    views: int = 0
+    stages: int | None = None
+
+    @property
+    def distinct_views(self) -> int:
+        """The views that differ from the clean images."""
+        return self.views if self.augmentation.active else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One view of the images (0: clean, all of them; else augmented, the training images) and where it goes."""
+
+    view: int
+    rows: NDArray[np.int64]
+    features: Path
+    activations: Path | None
+    lock: Path
+
+    def missing(self) -> list[Path]:
+        """The files that are not there whole."""
+        paths = [path for path in (self.features, self.activations) if path]
+        return [path for path in paths if (array := open_features(path)) is None or len(array) != len(self.rows)]
+
+
+def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder: Path) -> list[Job]:
+    """The clean images, then each view; file names are hashes of everything that decides the numbers inside."""
+    clean = {
+        "version": VERSION,
+        "network": network_fingerprint(backbone),
+        "images": [images.fingerprint, images.resize, *images.pixels.shape],
+        "normalization": [extraction.mean, extraction.std],
+    }
+    train = hashlib.sha256(np.ascontiguousarray(images.train, np.int64).data).hexdigest()
+    change = [VIEW_SEED, extraction.augmentation.model_dump(), train]
+    jobs = []
+    for view in range(extraction.distinct_views + 1):
+        identity = {**clean, "view": [view, *change]} if view else clean
+        key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+        jobs.append(
+            Job(
+                view,
+                images.train if view else np.arange(len(images.pixels)),
+                folder / f"{key}.features.npy",
+                folder / f"{key}.last{extraction.stages}.npy" if extraction.stages else None,
+                folder / f"{key}.lock",
+            )
+        )
+    return jobs
+
+
+def network_fingerprint(network: nn.Module) -> str:
+    """SHA-256 of a network's structure and of every number in it."""
+    digest = hashlib.sha256(repr(network).encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def run_job(
+    job: Job, batches: Iterator[Tensor], halves: tuple[nn.Module, nn.Module], go_on: Callable[[int], bool]
+) -> bool:
+    """Write the missing files of a job; False, with nothing written, where `go_on` said no.
+
+    batches: inputs (b, 3, R, R) of job.rows in order; halves: the network below and above the cut; go_on: asked before
+    every batch with the number of images done.
+    """
+    lower, upper = halves
+    device = _device(lower)
+    missing = job.missing()
+    done = 0
+    with ExitStack() as stack, torch.inference_mode():
+        writers = {path: stack.enter_context(FeatureWriter(path, len(job.rows))) for path in missing}
+        for inputs in batches if missing else ():
+            if not go_on(done):
+                return False
+            middle = lower(inputs.to(device))
+            if job.features in writers:
+                writers[job.features].append(pool(upper(middle)).cpu().numpy())
+            if job.activations in writers:
+                writers[job.activations].append(middle.permute(0, 2, 3, 1).half().cpu().numpy())
+            done += len(inputs)
+    return True
+
+
+def inputs(extraction: Extraction, images: Images, job: Job) -> Iterator[Tensor]:
+    """A job's images as the network reads them: (BATCH or fewer, 3, R, R) float32 in channels-last memory."""
+    from convlift.augment.pipeline import augment, normalize
+
+    mean, std = np.array(extraction.mean, np.float32), np.array(extraction.std, np.float32)
+    rng = np.random.default_rng((VIEW_SEED, job.view))
+    for first in range(0, len(job.rows), BATCH):
+        pixels = np.ascontiguousarray(images.pixels[job.rows[first : first + BATCH]])
+        if job.view:
+            batch = augment(pixels, extraction.augmentation, mean, std, rng)
+        else:
+            batch = normalize(pixels, mean, std)
+        yield as_colour(torch.from_numpy(batch).permute(0, 3, 1, 2))
+
+
+def folded_halves(backbone: Backbone, stages: int | None, sample_NCHW: Tensor) -> tuple[nn.Module, nn.Module]:
+    """Copies of the backbone below and above the cut, batch norms folded; all of it is below where there is no cut.
+
+    sample_NCHW: a few images, which the folding is checked on. Raises RecipeError where there are not so many stages.
+    """
+    sample_NCHW = sample_NCHW.to(_device(backbone))
+    if stages is None:
+        return fold(backbone, sample_NCHW), nn.Identity()
+    lower, upper = split_at(backbone, stages)
+    below = fold(lower, sample_NCHW)
+    with torch.inference_mode():
+        middle = below(sample_NCHW)
+    return below, fold(upper, middle)
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device

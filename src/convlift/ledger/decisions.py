@@ -1,0 +1,317 @@
+"""Every settled choice of a campaign as a typed record; the only file that knows under which key the ledger keeps it.
+
+A campaign that goes on decides what it decided before: whatever follows from the clock, from chance or from what has
+ended by then is settled once.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from convlift.errors import LedgerError
+from convlift.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What every record here is; key: of its fact in the ledger."""
+
+    key: ClassVar[str]
+
+
+D = TypeVar("D", bound=Decision)
+
+
+@dataclass(frozen=True)
+class FirstTrainings(Decision):
+    """features_fit: whether one pass of pretrained features fits; baseline_part: of a training of the baseline."""
+
+    key = "first trainings"
+
+    features_fit: bool
+    baseline_part: float
+
+
+@dataclass(frozen=True)
+class SecondProbes(Decision):
+    """parts: of a training, by the name of the starting point; none where a probe is not worth its time."""
+
+    key = "second probes"
+
+    parts: dict[str, float]
+
+
+@dataclass(frozen=True)
+class BaselineBeside(Decision):
+    """runs: of the baseline, for the workers that would idle while the longest probe trains."""
+
+    key = "baseline beside probes"
+
+    runs: int
+
+
+@dataclass(frozen=True)
+class BaselineOnceMore(Decision):
+    """part: of a training, 0 for none; number: of the run among the baseline's."""
+
+    key = "baseline once more"
+
+    part: float
+    number: int
+
+
+@dataclass(frozen=True)
+class Start(Decision):
+    """The starting point: its name and its recipe's fingerprint."""
+
+    key = "start"
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Allocation(Decision):
+    """trainings: how many of the start there are after the probes; pilots, finals: runs of the baseline and of what
+    ships; before: pilots that had ended by then."""
+
+    key = "allocation"
+
+    trainings: int
+    pilots: int
+    finals: int
+    before: int = 1
+
+    @property
+    def searches(self) -> int:
+        """How many trainings are left for the search."""
+        return self.trainings - (self.pilots - self.before) - self.finals
+
+
+@dataclass(frozen=True)
+class Shortlist(Decision):
+    """The changes that are tried. symptoms: sentences on the start's own training; why: by the name of a change; left
+    out: why others are not tried, by name; priors: fingerprint of the expectations, "" where none were asked."""
+
+    key = "shortlist"
+
+    names: tuple[str, ...]
+    symptoms: tuple[str, ...] = ()
+    why: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    priors: str = ""
+
+
+@dataclass(frozen=True)
+class AskedAbout:
+    """One augmentation that the guard asked about. way: AS_IT_IS, one of WEAKER, or None where it is left out; answers:
+    to every question about it, with the strengths asked about; example: an image before and after, as base64."""
+
+    name: str
+    area: str
+    verdict: Literal["kept", "weakened", "left out"]
+    way: str | None
+    reason: str
+    answers: tuple[dict[str, Any], ...]
+    example: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class GuardReport(Decision):
+    """note: why not all was asked; not_asked: names of changes, left out for that."""
+
+    key = "guard"
+
+    note: str = ""
+    asked: tuple[AskedAbout, ...] = ()
+    not_asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Accused(Decision):
+    """undone: whether the baseline's most accused lever is undone once."""
+
+    key = "accused"
+
+    undone: bool
+
+
+@dataclass(frozen=True)
+class Examination(Decision):
+    """What is wrong with the user's own recipe; symptoms: what its first training showed. Sentences."""
+
+    key = "examination"
+
+    found: tuple[str, ...] = ()
+    symptoms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LowFidelity(Decision):
+    """names: the changes that are asked on stored features; ends: the second of the campaign at which that ends, or,
+    where trainings are counted, the number of such runs."""
+
+    key = "low fidelity"
+
+    names: tuple[str, ...]
+    ends: float
+
+
+@dataclass(frozen=True)
+class Agreement(Decision):
+    """correlation: of what a change adds on stored features with what it adds in full trainings, as believed."""
+
+    key = "agreement"
+
+    correlation: float
+
+
+@dataclass(frozen=True)
+class AddedChange:
+    """A change that the revision put on the list."""
+
+    name: str
+    prior: float
+    cost: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Revision(Decision):
+    """trial: the run that was believed to be the best; symptoms: of it and not of the start, in sentences; doubted:
+    changes that probably harm."""
+
+    key = "revision"
+
+    trial: int | None = None
+    symptoms: tuple[str, ...] = ()
+    added: tuple[AddedChange, ...] = ()
+    doubted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Freeze(Decision):
+    """The recipe that the search ended with: SHA-256, the recipe as plain data, the names of its changes. Written by
+    `Ledger.freeze`."""
+
+    key = "freeze"
+
+    sha256: str
+    recipe: dict[str, Any]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shipped(Decision):
+    """ships: whose network does; network: its trial; before, after: the trials that are compared, of the baseline and
+    of what ships."""
+
+    key = "shipment"
+
+    ships: Literal["recipe", "start", "baseline"]
+    network: int
+    judged: bool
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SearchNoise(Decision):
+    """seed_variance: of one run's true score over seeds, as the search's runs say, points squared."""
+
+    key = "search noise"
+
+    seed_variance: float
+
+
+@dataclass(frozen=True)
+class Procedure(Decision):
+    """What all folds of a cross-validation have in common; priors: their fingerprint, "" for those that are shipped."""
+
+    key = "procedure"
+
+    ship: str
+    priors: str
+    backbone: str
+    weights: str
+
+
+# what is decided anew where a campaign ended with its test sealed and is given more time
+SETTLED: tuple[type[Decision], ...] = (
+    FirstTrainings, SecondProbes, BaselineBeside, BaselineOnceMore, Start, Allocation, Shortlist, GuardReport, Accused,
+    Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
+)  # fmt: skip
+STORY, RESULT = "story", "result"  # plain data, whose shape report/ knows
+
+
+def settle(ledger: Ledger, kind: type[D], decide: Callable[[], D]) -> D:
+    """This campaign's decision of that kind, made now where it was not made before: a resumed campaign decides the
+    same."""
+    known = decided(ledger, kind)
+    return known if known is not None else note(ledger, decide())
+
+
+def decided(ledger: Ledger, kind: type[D]) -> D | None:
+    """The decision of that kind, None where it was not made. Raises ValueError where the ledger holds nonsense."""
+    value = ledger.recall(kind.key)
+    return None if value is None else _adapter(kind).validate_python(value)
+
+
+def made(ledger: Ledger, kind: type[D]) -> D:
+    """The decision of that kind. Raises LedgerError where it was not made: the campaign is not that far."""
+    found = decided(ledger, kind)
+    if found is None:
+        raise LedgerError(f"the campaign in {ledger.folder} has not settled its {kind.key} yet; run it to its end.")
+    return found
+
+
+def note(ledger: Ledger, decision: D, *, replace: bool = False) -> D:
+    """Write a decision down; replace: also over another one of its kind.
+
+    Raises LedgerError where another one is there.
+    """
+    ledger.record(decision.key, asdict(decision), replace=replace)
+    return decision
+
+
+def unsettle(ledger: Ledger) -> None:
+    """Forget what was settled, since there is more time. Raises LedgerError once the sealed test was opened."""
+    ledger.unsettle([*(kind.key for kind in SETTLED), STORY, RESULT])
+
+
+def times_unsettled(ledger: Ledger, kind: type[Decision]) -> int:
+    """How often a decision of that kind was forgotten."""
+    return sum(value is None for _, value in ledger.history(kind.key))
+
+
+def story(ledger: Ledger) -> dict[str, Any] | None:
+    """What the page needs and the trials do not hold; None where nothing was judged or handed over yet."""
+    found: dict[str, Any] | None = ledger.recall(STORY)
+    return found
+
+
+def note_story(ledger: Ledger, told: dict[str, Any]) -> None:
+    """Write the story down, also over another one."""
+    ledger.record(STORY, told, replace=True)
+
+
+def result(ledger: Ledger) -> dict[str, Any] | None:
+    """The result of a finished campaign; None of one that is not."""
+    found: dict[str, Any] | None = ledger.recall(RESULT)
+    return found
+
+
+def note_result(ledger: Ledger, found: dict[str, Any], *, replace: bool = True) -> None:
+    """Write the result down. Raises LedgerError where another one is there that is not to be replaced."""
+    ledger.record(RESULT, found, replace=replace)
+
+
+_ADAPTERS: dict[type[Decision], TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[D]) -> TypeAdapter[D]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)  # takes milliseconds, which commands that decide nothing need not wait for
+    return _ADAPTERS[kind]

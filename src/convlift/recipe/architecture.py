@@ -1,0 +1,77 @@
+"""The networks: a convolutional family of our own, and pretrained backbones."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from convlift.recipe.section import Section, lever
+
+Pooling = Literal["max", "average", "strided"]
+Norm = Literal["none", "batch", "group"]
+Activation = Literal["relu", "leaky_relu", "gelu", "silu"]
+
+
+class ConvNet(Section):
+    """Stages of convolutions, each followed by a halving of the image; width doubles from stage to stage."""
+
+    kind: Literal["convnet"] = "convnet"
+    stem: Literal["small", "large"] = lever(
+        "small",
+        "small: first convolution keeps the size; large: 7x7 with stride 2, then pooling",
+        "He et al. 2016, sections 3.4, 4.2",
+    )
+    stages: int = lever(1, "how often the image is halved", "Simonyan and Zisserman 2015", ge=1, le=5)
+    blocks: int = lever(
+        1,
+        "depth: blocks per stage (a residual block has two convolutions)",
+        "Simonyan and Zisserman 2015",
+        ge=1,
+        le=6,
+    )
+    width: int = lever(32, "channels of the first stage", "Zagoruyko and Komodakis 2016", ge=8, le=512, multiple_of=8)
+    kernel_size: Literal[1, 3, 5, 7] = lever(
+        3, "side of the convolution kernels", "Simonyan and Zisserman 2015, section 2.3"
+    )
+    pooling: Pooling = lever("max", "how a stage halves the image", "Springenberg et al. 2015")
+    normalization: Norm = lever("none", "after each convolution", "Ioffe and Szegedy 2015; Wu and He 2018")
+    activation: Activation = lever(
+        "relu", "after each normalization", "Nair and Hinton 2010; Hendrycks and Gimpel 2016"
+    )
+    residual: bool = lever(False, "identity shortcuts around blocks", "He et al. 2016")
+    squeeze_excitation: bool = lever(False, "channel attention in each block", "Hu et al. 2018")
+    self_attention: bool = lever(False, "self-attention over the last feature map", "Bello et al. 2019")
+    summary: Literal["flatten", "average"] = lever(
+        "flatten", "how the last feature map becomes a vector", "Lin et al. 2014, section 3.2"
+    )
+    head_units: int = lever(
+        128, "units of the hidden dense layer; 0 leaves it out", "Krizhevsky et al. 2012", ge=0, le=4096
+    )
+    stage_dropout: float = lever(0.0, "dropout after each stage", "Srivastava et al. 2014", ge=0, lt=1)
+    dropout: float = lever(0.0, "dropout before the last layer", "Srivastava et al. 2014", ge=0, lt=1)
+
+
+class Pretrained(Section):
+    """A backbone by its timm name, under a new head: average pooling, Dense(head_units, relu), dropout, Dense."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    backbone: str = lever(
+        "tf_efficientnet_lite0", "any timm network with convolutional features", "Yosinski et al. 2014"
+    )
+    weights: str = lever(
+        "auto",
+        "auto: from the installed package, else timm's hub; random: none; else a .safetensors, .pt or .pth file",
+        "Kornblith et al. 2019",
+    )
+    head_units: int = lever(
+        1024, "units of the head's hidden layer; 0 leaves it out", "Chollet 2018, section 5.3", ge=0, le=4096
+    )
+    dropout: float = lever(
+        0.2,
+        "dropout before the last layer",
+        "Srivastava et al. 2014; Tan and Le 2019, section 5.2",
+        ge=0,
+        lt=1,
+    )
+
+
+Architecture = Annotated[ConvNet | Pretrained, Field(discriminator="kind")]

@@ -1,0 +1,54 @@
+"""How an image on disk becomes the array that a network sees."""
+
+from typing import Literal
+
+from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.section import Section, lever
+
+Resize = Literal["squash", "crop", "letterbox"]
+Normalization = Literal["unit", "standardize", "imagenet", "pretrained"]
+
+# what letterbox pads with, by number of channels: a mid grey, and ImageNet's mean colour.
+# Fixed, so that the same image gives the same pixels in every run
+LETTERBOX_FILL: dict[int, tuple[int, ...]] = {1: (118,), 3: (124, 116, 104)}
+
+
+class Data(Section):
+    """Preprocessing and augmentation."""
+
+    resolution: int | None = lever(
+        None,
+        "side of the square image the network sees, in pixels; null: the images' own (median shorter side), "
+        "at most 64 for a network trained from scratch, 96 to 224 for a pretrained one",
+        "Touvron et al. 2019",
+        ge=8,
+        le=512,
+    )
+    resize: Resize = lever(
+        "squash",
+        "squash: both sides to the resolution; crop: shorter side to resolution / 0.875, then the centre; "
+        "letterbox: longer side to the resolution, the rest filled",
+        "He et al. 2016, section 3.4 (crop)",
+    )
+    normalization: Normalization = lever(
+        "unit",
+        "unit: [0, 1]; standardize: the training set's own mean and deviation per channel; "
+        "imagenet: ImageNet's; pretrained: those the backbone was trained with",
+        "LeCun et al. 1998, section 4.3",
+    )
+    augmentation: Augmentation = Augmentation()
+    images: float = lever(
+        1.0,
+        "share of each class's training images that is used, always the same ones; less than 1 shows what more images "
+        "would bring",
+        "Cortes et al. 1994 (learning curves)",
+        gt=0,
+        le=1,
+    )
+    views: int = lever(
+        0,
+        "augmented copies of each training image whose features are cached while backbone stages are frozen",
+        "Chollet 2018, section 5.3",
+        ge=0,
+        le=16,
+    )

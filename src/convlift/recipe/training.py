@@ -1,0 +1,103 @@
+"""How the weights are found."""
+
+from typing import Literal
+
+from convlift.recipe.section import Section, lever
+
+Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
+Schedule = Literal["constant", "cosine", "one_cycle"]
+
+
+class FineTuning(Section):
+    """The second phase of transfer learning: the backbone, or its last stages, trained at a lower learning rate."""
+
+    epochs: int = lever(4, "passes over the training images", "Howard and Ruder 2018", ge=1, le=1000)
+    stages: int | None = lever(
+        None,
+        "how many of the backbone's last stages are trained; null: all",
+        "Yosinski et al. 2014",
+        ge=1,
+        le=16,
+    )
+    learning_rate: float = lever(3e-4, "largest step size of this phase", "Howard and Ruder 2018", gt=0, le=10)
+    schedule: Schedule = lever("one_cycle", "how the learning rate moves", "Smith and Topin 2019")
+    warmup: float = lever(
+        0.1,
+        "fraction of the steps in which the learning rate rises",
+        "Goyal et al. 2017, section 2.2",
+        ge=0,
+        le=0.9,
+    )
+    batch_size: int = lever(32, "images per step", "Masters and Luschi 2018", ge=1, le=4096)
+    batch_norm: Literal["frozen", "update"] = lever(
+        "frozen",
+        "frozen: unfrozen stages keep the pretrained running statistics; update: they follow the batches",
+        "Chollet 2020, Keras guide to transfer learning; Ioffe and Szegedy 2015",
+    )
+
+
+class Training(Section):
+    """Optimization and regularization; for a pretrained backbone, those of the head's phase."""
+
+    epochs: int = lever(10, "passes over the training images", "Goodfellow et al. 2016, section 7.8", ge=1, le=10_000)
+    batch_size: int = lever(32, "images per step", "Masters and Luschi 2018", ge=1, le=65_536)
+    optimizer: Optimizer = lever(
+        "adam",
+        "the rule that turns gradients into steps",
+        "Kingma and Ba 2015; Loshchilov and Hutter 2019; Sutskever et al. 2013",
+    )
+    learning_rate: float = lever(1e-3, "largest step size", "Bengio 2012", gt=0, le=10)
+    momentum: float = lever(0.9, "sgd and rmsprop", "Sutskever et al. 2013", ge=0, lt=1)
+    nesterov: bool = lever(False, "sgd: Nesterov's momentum", "Sutskever et al. 2013")
+    schedule: Schedule = lever(
+        "constant", "how the learning rate moves", "Loshchilov and Hutter 2017; Smith and Topin 2019"
+    )
+    warmup: float = lever(
+        0.0,
+        "fraction of the steps in which the learning rate rises",
+        "Goyal et al. 2017, section 2.2",
+        ge=0,
+        le=0.9,
+    )
+    l2: float = lever(
+        0.0,
+        "adds l2 * sum(w^2) to the loss, as Keras' l2() does: without the factor 1/2, so the gradient is 2 * l2 * w",
+        "Krogh and Hertz 1992",
+        ge=0,
+        le=1,
+    )
+    l2_layers: Literal["all", "convolution"] = lever("all", "whose weights `l2` holds for", "Krogh and Hertz 1992")
+    weight_decay: float = lever(
+        0.0,
+        "decoupled: w shrinks by learning_rate * weight_decay * w each step",
+        "Loshchilov and Hutter 2019",
+        ge=0,
+        le=1,
+    )
+    decay_norms_and_biases: bool = lever(
+        False,
+        "whether decay and l2 reach biases and normalization weights too",
+        "He et al. 2019, section 3.1",
+    )
+    label_smoothing: float = lever(
+        0.0,
+        "probability moved from the label to all classes alike",
+        "Szegedy et al. 2016, section 7",
+        ge=0,
+        lt=1,
+    )
+    class_balance: float = lever(
+        0.0,
+        "weight of an image in the loss: its class has n_k images, n_k^-class_balance; 1: every class counts alike",
+        "King and Zeng 2001, section 4.2; Cui et al. 2019",
+        ge=0,
+        le=1,
+    )
+    patience: int | None = lever(
+        None,
+        "early stopping: epochs without a lower validation loss before training ends, and the best epoch's weights are "
+        "restored; null: train to the end",
+        "Prechelt 1998",
+        ge=1,
+    )
+    fine_tuning: FineTuning | None = None

@@ -1,0 +1,22 @@
+"""What is known of a data set before any training."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the data before any training.
+
+    native_resolution: median shorter side in pixels; imbalance: images of the largest class over those of the smallest;
+    aspect: median of longer over shorter side, None where nobody measured it; class_names: as they are shown, () where
+    only numbers are known.
+    """
+
+    training_images: int
+    classes: int
+    channels: Literal[1, 3] = 3
+    native_resolution: int = 32
+    imbalance: float = 1.0
+    aspect: float | None = None
+    class_names: tuple[str, ...] = ()

@@ -1,0 +1,54 @@
+"""What a training leaves behind."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Status = Literal["finished", "diverged", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch of one phase. Losses are mean cross-entropies in nats, accuracies in [0, 1].
+
+    gradient_agreement: of two batches, one after the other, in the second half of the epochs so far, with its standard
+    error, see `train/gradients.py`; None where it was not measured. images: training images seen in it, fewer than
+    all where the clock ended it.
+    """
+
+    phase: Literal["train", "head", "fine-tune"]
+    epoch: int
+    epochs: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float
+    gradient_agreement: float | None = None
+    gradient_error: float | None = None
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one trial leaves.
+
+    validation_probabilities (n, K) and test_probabilities (nt, K): float32, rows in the order of the split's
+    indices; empty (0, 0) where the trial did not get so far. `seconds` is wall clock; `weights` the path of the
+    saved network, or "".
+    status: finished; diverged (loss not finite); stopped (by the deadline: trained less than its recipe says); failed.
+    """
+
+    status: Status
+    validation_probabilities: NDArray[np.float32]
+    test_probabilities: NDArray[np.float32]
+    curve: tuple[EpochReport, ...] = ()
+    seconds: float = 0.0
+    reason: str = ""
+    weights: str = ""
+
+
+NO_PROBABILITIES: NDArray[np.float32] = np.zeros((0, 0), np.float32)

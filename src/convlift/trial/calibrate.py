@@ -1,0 +1,132 @@
+"""How long a training would take, from some steps of it on random images: nothing is trained, nothing is kept."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlift.model.backbone import split_at
+from convlift.model.build import build_network
+from convlift.model.memory import keep_freed_memory
+from convlift.model.pretrained import Classifier, Tail, as_colour
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.training import Training
+from convlift.train.fit import fit
+from convlift.train.objectives import CrossEntropy
+from convlift.train.optimizers import make_optimizer
+from convlift.trial.phase import image_draw
+
+SECONDS = 0.5  # of each measurement; at least LEAST repetitions
+LEAST, WARM_UP = 3, 2
+BATCH = 64  # images of a forward pass when features are extracted
+
+
+def calibrate(recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int) -> tuple[float, float]:
+    """(seconds of the extraction of features, seconds of the epochs) of one training on one core.
+
+    recipe: with its resolution written down; images: for training; held_out: validation and test images together, of
+    which validation is taken to be half. A few seconds; torch's threads and random generator are left as they were.
+    """
+    keep_freed_memory()
+    with threads(1), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        side = recipe.data.resolution
+        assert side is not None, "Recipe.at() wrote the resolution down"
+        pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
+        network = recipe.architecture
+        if isinstance(network, Pretrained):
+            random = recipe.edit(architecture={"weights": "random"})
+            return _transfer(random, pixels, images, held_out, classes)
+        built = build_network(network, classes=classes, channels=channels, resolution=side)
+        draw = _draws(recipe, pixels, recipe.training.batch_size)
+        step = _seconds_a_step(built, draw, classes, recipe.training)
+        return 0.0, _epochs(recipe.training.epochs, recipe.training.batch_size, step, images, held_out)
+
+
+def _transfer(recipe: Recipe, pixels: np.ndarray, images: int, held_out: int, classes: int) -> tuple[float, float]:
+    training, tuned = recipe.training, recipe.training.fine_tuning
+    network = build_network(recipe.architecture, classes=classes, channels=pixels.shape[3], resolution=pixels.shape[1])
+    assert isinstance(network, Classifier)
+    network.eval()
+    inputs = as_colour(_draws(recipe, pixels, BATCH)())
+    with torch.inference_mode():
+        forward = _repeated(lambda: network.backbone(inputs)) / len(inputs)
+    extraction = forward * (images * (1 + recipe.data.views) + held_out)
+    features = torch.randn(training.batch_size, network.backbone.channels)
+    step = _seconds_a_step(network.head, lambda: features, classes, training)
+    epochs = _epochs(training.epochs, training.batch_size, step, images, held_out)
+    if tuned is None:
+        return extraction, epochs
+    lower, tail = (nn.Identity(), network) if tuned.stages is None else _cut(network, tuned.stages)
+    drawn = as_colour(_draws(recipe, pixels, tuned.batch_size)())
+    with torch.no_grad():
+        activations = lower(drawn)
+    settings = training.model_copy(update={"learning_rate": tuned.learning_rate})
+    step = _seconds_a_step(tail, lambda: activations, classes, settings)
+    afresh = forward * images if recipe.data.augmentation.active and not recipe.data.views else 0.0
+    return extraction, epochs + _epochs(tuned.epochs, tuned.batch_size, step, images, held_out) + tuned.epochs * afresh
+
+
+def _cut(network: Classifier, stages: int) -> tuple[nn.Module, nn.Module]:
+    lower, _ = split_at(network.backbone, stages)
+    return lower, Tail(network, stages)
+
+
+def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: int) -> float:
+    """A validation image costs a forward pass, a third of a training image's share of a step."""
+    return epochs * step * (math.ceil(images / batch_size) + held_out / 2 / 3 / batch_size)
+
+
+def _draws(recipe: Recipe, pixels: np.ndarray, count: int) -> Callable[[], Tensor]:
+    """Gives a batch of `count` images, augmented as the recipe says."""
+    normal = (np.full(pixels.shape[3], 0.5, np.float32), np.full(pixels.shape[3], 0.25, np.float32))
+    draw, rng = image_draw(pixels, recipe.data.augmentation, normal), np.random.default_rng(0)
+    return lambda: draw(rng.integers(0, len(pixels), count), rng)
+
+
+def _seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training) -> float:
+    """One step of the loop that trains, as the mean of those that half a second has room for."""
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    steps = 0
+
+    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        nonlocal steps
+        began, steps = time.perf_counter(), 0
+        while steps < (LEAST if epoch else WARM_UP) or (epoch and time.perf_counter() - began < SECONDS):
+            inputs = draw()
+            steps += 1
+            yield inputs, torch.randint(0, classes, (len(inputs),))
+
+    objective, optimizer = CrossEntropy(training.label_smoothing), make_optimizer(network, training)
+    *_, last = fit(network, batches, objective, optimizer, lambda step: 1e-3, epochs=2)
+    return last.seconds / steps
+
+
+def _repeated(action: Callable[[], object]) -> float:
+    """Median seconds of one call."""
+    for _ in range(WARM_UP):
+        action()
+    taken: list[float] = []
+    while len(taken) < LEAST or sum(taken) < SECONDS:
+        began = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """So many threads of torch's, as a worker process has 1; the caller's number is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

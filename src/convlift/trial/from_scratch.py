@@ -1,0 +1,73 @@
+"""Training a network of our own from its first weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from convlift.data.dataset import Dataset
+from convlift.data.normalization import Statistics, statistics
+from convlift.model.build import build_network
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.train.evaluate import predict_probabilities
+from convlift.trial.phase import Course, image_draw, normalized, run_phase, scaled
+from convlift.trial.trial_clock import TrialClock
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network, the normalization it needs, and what it says of validation (n, K) and test images (nt, K)."""
+
+    network: nn.Module
+    normal: Statistics
+    validation: Probabilities
+    test: Probabilities
+
+
+def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> Trained:
+    """Train the spec's convnet; its resolution is written down. Images are read from the memory map, never a file."""
+    recipe, splits = spec.recipe, dataset.splits
+    assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
+    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
+    images = np.ascontiguousarray(pixels[splits.train])
+    normal = statistics(recipe.data.normalization, images)
+    network = build_network(
+        recipe.architecture,
+        classes=len(dataset.classes),
+        channels=dataset.channels,
+        resolution=recipe.data.resolution,
+    )
+    validation, test = (normalized(pixels, part, normal) for part in (splits.validation, splits.test))
+    course = Course(
+        "train",
+        image_draw(images, recipe.data.augmentation, normal),
+        torch.from_numpy(dataset.labels[splits.train]),
+        validation,
+        torch.from_numpy(dataset.labels[splits.validation]),
+        len(dataset.classes),
+        test_images=len(splits.test),
+    )
+    training = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})
+    run_phase(network, course, training, spec.seed, clock)
+    if not clock.curve:  # it has learned nothing, and predictions take their time
+        return Trained(network, normal, *guesses(dataset))
+    return Trained(
+        network,
+        normal,
+        predict_probabilities(network, validation()),
+        predict_probabilities(network, test()),
+    )
+
+
+def guesses(dataset: Dataset) -> tuple[Probabilities, Probabilities]:
+    """What an untrained network can say: every class alike."""
+    classes = len(dataset.classes)
+    validation, test = (
+        np.full((len(part), classes), 1 / classes, np.float32)
+        for part in (dataset.splits.validation, dataset.splits.test)
+    )
+    return validation, test

@@ -1,0 +1,47 @@
+"""What a worker process does: open the data once, then run one job after another."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.dataset import Dataset
+from convlift.data.splits import Fold, make_splits
+from convlift.data.store import reopen_store
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.outcome import Outcome
+from convlift.trial.trial_clock import Report
+
+
+class Context(NamedTuple):
+    """What all jobs of a worker share. cache: where features of frozen backbones are kept."""
+
+    dataset: Dataset
+    cache: Path
+
+
+class Job(Protocol):
+    """What a worker is given."""
+
+    @property
+    def spec(self) -> TrialSpec: ...
+    @property
+    def limits(self) -> Limits: ...
+
+
+def prepare(
+    store: Path, seed: int, cache: Path, groups: NDArray[np.int64] | None = None, fold: Fold | None = None
+) -> Context:
+    """Open the image store and make its splits again; test labels are masked from then on. groups: see `Dataset`;
+    fold: see `make_splits`."""
+    whole = reopen_store(store)
+    return Context(Dataset(whole, make_splits(whole, seed, groups, fold), groups), cache)
+
+
+def run_job(job: Job, context: Context, report: Report) -> Outcome:
+    """Run one job in this process."""
+    # torch takes seconds to import, and the process that only names this function need not wait for it
+    from convlift.trial.run_trial import run_trial
+
+    return run_trial(job.spec, context.dataset, context.cache, report, job.limits)

@@ -1,0 +1,162 @@
+"""The contract that every intervention passes."""
+
+import itertools
+
+import pytest
+
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.catalogue.intervention import misfit, why_unfit
+from convlift.errors import RecipeError
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe
+from starts import DIGITS, FLOWERS, PHOTOS, STARTS, XRAYS, start
+
+WORLDS = (FLOWERS, PHOTOS, DIGITS, XRAYS)
+RARE = {
+    "no horizontal flip",
+    "no vertical flip",
+    "no rotation",
+    "half the zoom",
+    "half the shift",
+    "half the colour changes",
+    "half the pixel noise",
+    "small stem",
+    "large stem",
+    "no hidden dense layer",
+}
+AREAS = ("data", "architecture", "training")
+
+
+def fitting(recipe: Recipe, facts):
+    return [each for each in CATALOGUE if not why_unfit(each, recipe, facts)]
+
+
+def test_the_catalogue_is_broad_enough():
+    assert len({each.name for each in CATALOGUE}) == len(CATALOGUE) >= 40
+    for area in AREAS:
+        assert sum(each.area == area for each in CATALOGUE) >= 10
+
+
+@pytest.mark.parametrize("intervention", CATALOGUE, ids=lambda each: each.name)
+def test_every_intervention_keeps_its_contract(intervention):
+    assert intervention.claim.endswith(".")
+    assert any(character.isdigit() for character in intervention.source)
+    assert intervention.helps
+    assert intervention.networks
+    assert -1 <= intervention.prior <= 3
+    tried = 0
+    for name, facts in itertools.product(STARTS, WORLDS):
+        recipe = start(name, facts)
+        if why_unfit(intervention, recipe, facts):
+            continue
+        tried += 1
+        edited = intervention.edit(recipe)
+        assert edited != recipe
+        touched = [area for area in AREAS if getattr(edited, area) != getattr(recipe, area)]
+        assert intervention.area in touched
+        assert touched == [intervention.area] or intervention.parts, "a change of several areas names its parts"
+        if not intervention.repeats:
+            assert intervention.edit(edited) == edited
+    assert tried or intervention.name in RARE, "fits nothing that a user may bring"
+
+
+def test_the_rare_interventions_fit_recipes_made_for_them():
+    augmented = start("residual", FLOWERS).edit(
+        data={
+            "augmentation": {
+                "horizontal_flip": 0.5,
+                "vertical_flip": 0.5,
+                "rotation": 0.1,
+                "zoom": 0.6,
+                "translation": 0.4,
+                "hue": 0.2,
+                "noise": 0.2,
+            }
+        },
+        architecture={"stem": "large", "head_units": 128},
+    )
+    large = start("plain", FLOWERS).edit(data={"resolution": 128})
+    assert {each.name for each in fitting(augmented, FLOWERS) + fitting(large, FLOWERS)} >= RARE
+
+
+@pytest.mark.parametrize("facts", [PHOTOS, DIGITS], ids=["photos", "digits"])
+@pytest.mark.parametrize("name", STARTS)
+def test_edits_of_different_factors_commute(name, facts):
+    recipe = start(name, facts)
+    for one, other in itertools.combinations(fitting(recipe, facts), 2):
+        if set(one.factors) & set(other.factors):
+            continue
+        try:
+            there = other.edit(one.edit(recipe))
+        except RecipeError:
+            with pytest.raises(RecipeError):
+                one.edit(other.edit(recipe))
+            continue
+        assert there == one.edit(other.edit(recipe)), f"{one.name} and {other.name} depend on their order"
+
+
+def test_the_batches_of_the_last_phase_are_candidates():
+    """A start that fine-tunes is diagnosed by its second phase, whose batches answer its symptom."""
+
+    def fit(recipe):
+        return {each.name for each in fitting(built_in(recipe), FLOWERS) if "batch size" in each.name}
+
+    assert fit("plain") == {"batch size x2", "batch size x0.5"}
+    assert fit("transfer") == {"fine-tuning batch size x2", "fine-tuning batch size x0.5"}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_levels_of_one_factor_differ(name):
+    recipe = start(name, PHOTOS)
+    by_group = {}
+    for each in fitting(recipe, PHOTOS):
+        if each.group:
+            by_group.setdefault(each.group, []).append(each.edit(recipe))
+    for group, recipes in by_group.items():
+        assert len({each.fingerprint() for each in recipes}) == len(recipes), group
+
+
+def test_an_optimizer_brings_its_own_learning_rate_and_keeps_the_decay_of_a_step():
+    sgd = next(each for each in CATALOGUE if each.name == "SGD with Nesterov momentum")
+    before = start("transfer", FLOWERS)
+    after = sgd.edit(before)
+    assert after.training.learning_rate == pytest.approx(0.02)
+    assert after.training.learning_rate * after.training.weight_decay == pytest.approx(
+        before.training.learning_rate * before.training.weight_decay
+    )
+    assert after.training.fine_tuning.learning_rate == pytest.approx(0.01)
+
+
+def test_cached_features_are_augmented_through_views_alone():
+    for name in ("frozen", "transfer"):
+        names = {each.name for each in fitting(start(name, PHOTOS), PHOTOS)}
+        assert "mirrored, zoomed and shifted views" in names
+        assert "horizontal flip" not in names
+    for name in ("plain", "residual", "full"):
+        names = {each.name for each in fitting(start(name, PHOTOS), PHOTOS)}
+        assert "horizontal flip" in names
+        assert not any("views" in each for each in names)
+
+
+def test_every_convnet_that_fits_can_be_built():
+    from convlift.cost.multiply_adds import cost
+
+    for name in ("plain", "residual", "custom"):
+        recipe = start(name, DIGITS)
+        for each in fitting(recipe, DIGITS):
+            edited = each.edit(recipe)
+            assert not misfit(edited)
+            cost(edited.architecture, classes=5, channels=1, resolution=edited.data.resolution)
+
+
+@pytest.mark.parametrize(
+    ("side", "change"),
+    [(8, {"stages": 4}), (64, {"stages": 5, "stem": "large"}), (66, {"stages": 1, "self_attention": True})],
+)
+def test_what_the_network_refuses_is_a_misfit(side, change):
+    from convlift.cost.multiply_adds import cost
+
+    recipe = start("plain", FLOWERS).edit(data={"resolution": side}, architecture=change)
+    assert misfit(recipe)
+    with pytest.raises(RecipeError):
+        cost(recipe.architecture, classes=5, channels=3, resolution=side)

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+
+from convlift.catalogue.intervention import misfit
+from convlift.catalogue.starting_points import residual_start, starting_points
+from convlift.records.facts import Facts
+from starts import DIGITS, FLOWERS
+
+
+@pytest.mark.parametrize("side", [8, 9, 12, 16, 28, 32, 48, 64, 128, 500])
+def test_the_residual_start_fits_every_image_size(side):
+    recipe = residual_start(Facts(1000, 10, native_resolution=side))
+    assert recipe.data.resolution == min(side, 64)
+    assert not misfit(recipe)
+    halvings = recipe.architecture.stages + 2 * (recipe.architecture.stem == "large")
+    assert recipe.data.resolution // 2**halvings >= 2
+
+
+def test_digits_are_trained_at_their_own_eight_pixels():
+    scratch = starting_points(DIGITS)[0].recipe
+    assert (scratch.data.resolution, scratch.architecture.stages) == (8, 2)
+
+
+def test_the_starting_points_of_flowers():
+    points = starting_points(FLOWERS, backbone="resnet50", weights="resnet50.safetensors")
+    assert [point.name for point in points] == [
+        "residual",
+        "frozen",
+        "transfer",
+    ]
+    assert all(point.reason and point.recipe.data.resolution for point in points)
+    assert {point.recipe.architecture.backbone for point in points[1:]} == {"resnet50"}
+
+
+def test_without_weights_only_networks_from_scratch_are_probed():
+    assert [point.name for point in starting_points(FLOWERS, pretrained=False)] == ["residual"]
+
+
+def test_the_room_imports_nothing_heavy():
+    code = (
+        "import sys, convlift.catalogue.candidates, convlift.catalogue.diagnose, convlift.cost.work, "
+        "convlift.catalogue.starting_points; "
+        "print([name for name in ('torch', 'timm', 'sklearn', 'cv2', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

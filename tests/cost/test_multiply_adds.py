@@ -1,0 +1,40 @@
+"""Parameters and multiply-adds, against counts made by hand and in the literature."""
+
+import torch
+
+from convlift.cost.multiply_adds import Cost, cost, measure
+from convlift.model.build import build_network
+from convlift.recipe.architecture import ConvNet, Pretrained
+
+
+def test_tutorial_network_by_hand() -> None:
+    convolution, hidden, last = 28 * 28 * 32 * 9, 14 * 14 * 32 * 128, 128 * 10
+    parameters = 32 * (9 + 1) + 128 * (14 * 14 * 32 + 1) + 10 * (128 + 1)
+    expected = Cost(parameters, convolution + hidden + last)
+    assert cost(ConvNet(), classes=10, channels=1, resolution=28) == expected
+
+
+def test_attention_counts_the_products_between_positions() -> None:
+    plain = cost(ConvNet(), classes=10, channels=1, resolution=16)
+    attended = cost(ConvNet(self_attention=True), classes=10, channels=1, resolution=16)
+    positions, width = 64, 32
+    linear = positions * width * 4 * width
+    assert attended.multiply_adds - plain.multiply_adds == linear + 2 * positions**2 * width
+
+
+def test_it_is_per_image() -> None:
+    network = build_network(ConvNet(self_attention=True), classes=3, channels=3, resolution=8)
+    assert measure(network, torch.zeros(1, 3, 8, 8)) == measure(network, torch.zeros(5, 3, 8, 8))
+
+
+def test_pretrained_backbone_matches_the_published_size_without_weights() -> None:
+    """EfficientNet-Lite0: 4.65 million parameters, about 0.4 billion multiply-adds at 224 pixels."""
+    found = cost(Pretrained(head_units=0), classes=1000, channels=3, resolution=224)
+    assert found.parameters == 4_652_008
+    assert 0.38e9 < found.multiply_adds < 0.42e9
+
+
+def test_random_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    cost.__wrapped__(ConvNet(residual=True), classes=4, channels=3, resolution=24)
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,97 @@
+"""A recipe means exactly what it says: round trips, edits, and errors that name value, rule and remedy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convlift.errors import RecipeError
+from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
+from convlift.recipe.section import levers
+
+
+def test_a_recipe_survives_its_file(tmp_path: Path) -> None:
+    recipe = Recipe().edit(architecture={"kind": "pretrained", "dropout": 0.4}, training={"fine_tuning": {"stages": 2}})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe.to_yaml())
+    assert load_recipe(path) == recipe
+    assert load_recipe(path).fingerprint() == recipe.fingerprint()
+
+
+@given(st.floats(0, 0.99), st.integers(1, 500), st.sampled_from(["sgd", "adam", "adamw", "rmsprop"]))
+def test_every_edit_is_kept_and_nothing_else_moves(smoothing: float, epochs: int, optimizer: str) -> None:
+    edited = Recipe().edit(training={"label_smoothing": smoothing, "epochs": epochs, "optimizer": optimizer})
+    back = edited.edit(training={"label_smoothing": 0.0, "epochs": 10, "optimizer": "adam"})
+    assert back == Recipe()
+    assert parse_recipe(yaml.safe_load(edited.to_yaml())) == edited
+
+
+def test_an_edit_may_switch_fine_tuning_on() -> None:
+    tuned = Recipe().edit(training={"fine_tuning": {"epochs": 3}}).training.fine_tuning
+    assert tuned is not None
+    assert tuned.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"traning": {}}, ["'traning'", "did you mean 'training'?"]),
+        ({"convnet": None}, ["unknown key 'convnet'"]),  # as the part of the architecture that is in no file
+        ({"architecture": {"convnet": 1}}, ["'architecture.kind' is missing"]),
+        ({"training": {"labelsmoothing": 0.1}}, ["training.labelsmoothing", "label_smoothing"]),
+        ({"architecture": {"kind": "pretrained", "bakbone": "x"}}, ["architecture.bakbone", "'backbone'"]),
+        ({"architecture": {"kind": "transformer"}}, ["'transformer'", "'convnet', 'pretrained'"]),
+        ({"data": {"augmentation": {"flip": 1}}}, ["data.augmentation.flip", "horizontal_flip"]),
+        ({"training": {"epochs": "many"}}, ["training.epochs", "'many'", "integer"]),
+        ({"training": {"learning_rate": float("nan")}}, ["training.learning_rate", "nan", "finite"]),
+        ({"data": {"resolution": 4}}, ["data.resolution", "4", "greater than or equal to 8"]),
+        (["data"], ["list", "mapping"]),
+    ],
+)
+def test_a_fault_is_named_with_its_remedy(document: object, words: list[str]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(document)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe({"training": {"epochs": 0, "optimiser": "adam"}})
+    assert "training.epochs" in str(caught.value)
+    assert "did you mean 'optimizer'?" in str(caught.value)
+
+
+def test_a_broken_file_is_an_error_with_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("data: [")
+    with pytest.raises(RecipeError, match=r"broken\.yaml is not valid YAML"):
+        load_recipe(path)
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("kind", "native", "expected"),
+    [("convnet", 8, 8), ("convnet", 128, 64), ("pretrained", 8, 96), ("pretrained", 900, 224)],
+)
+def test_the_images_own_resolution(kind: str, native: int, expected: int) -> None:
+    recipe = parse_recipe({"architecture": {"kind": kind}})
+    assert recipe.at(native).data.resolution == expected
+    assert recipe.edit(data={"resolution": 40}).at(native).data.resolution == 40
+
+
+def test_every_lever_says_its_range_and_source() -> None:
+    rows = list(levers(Recipe))
+    assert len(rows) > 45
+    assert all(row.range and row.description and row.source for row in rows)
+    assert len({row.name for row in rows}) == len(rows) - 2  # head_units and dropout stand in both architectures
+
+
+def test_recipes_need_neither_torch_nor_timm() -> None:
+    code = "import sys, convlift.recipe; sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'sklearn', 'cv2')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
