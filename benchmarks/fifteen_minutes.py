@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from convlift.campaign.open_data import open_data
 from convlift.console.progress import Progress
 from convlift.evidence.metrics import ACCURACY
 from convlift.ledger.ledger import read_ledger
-from convlift.reading import open_data
 from convlift.report.narration import result_of
 
 RESULTS = Path(__file__).parent / "results" / "fifteen-minutes.json"

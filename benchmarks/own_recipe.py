@@ -26,10 +26,10 @@ from pathlib import Path
 
 import torch
 
+from convlift.campaign.open_data import open_data
 from convlift.catalogue.accusations import accuse, confirmed, difference_error
 from convlift.console.progress import Progress
 from convlift.data.dataset import facts_of
-from convlift.reading import open_data
 from convlift.recipe.built_in import built_in
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.trial.run_trial import run_trial

@@ -51,7 +51,7 @@ from numpy.typing import NDArray
 from planted import BASELINE as SMALL_NETWORK
 from planted import TRAIN, VALIDATION, write_images
 
-from convlift.campaign.space import Frozen, fitting
+from convlift.campaign.request import _forward as forward_of
 from convlift.catalogue.candidates import Candidate, candidates, compose, groups, priors
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.work import training_work
@@ -64,7 +64,7 @@ from convlift.evidence.image_variance import accuracy_variance
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.facts import Facts
-from convlift.request import _forward as forward_of
+from convlift.search.space import Frozen, fitting
 
 BUDGET = 10.0  # trainings of the baseline
 LIMIT = 20  # candidates

@@ -13,8 +13,6 @@ from typer.utils import get_params_from_function
 
 import convlift
 from convlift.audit import findings
-from convlift.campaign import allocate, low_fidelity, space
-from convlift.campaign import augmentation_guard as guard
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.intervention import STEP
 from convlift.cli import app
@@ -24,6 +22,8 @@ from convlift.evidence.plan import minimum_detectable_points, pilots_and_finals
 from convlift.recipe.built_in import BUILT_IN
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.section import levers
+from convlift.search import allocate, low_fidelity, space
+from convlift.search import augmentation_guard as guard
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -7,28 +7,37 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
-from convlift.aa import AATest, run_aa
-from convlift.cache import cache_folder
-from convlift.campaign.allocate import FEWEST_COUNTED
+from convlift.campaign.artifacts import REPORT, in_words, write_model, write_report
+from convlift.campaign.learn_priors import gather, write_expectations
+from convlift.campaign.one_training import (
+    check_memory,
+    check_space,
+    folder_of,
+    question_of,
+    training_folder,
+    write_record,
+)
+from convlift.campaign.open_data import open_data
+from convlift.campaign.request import Request
+from convlift.campaign.run import conduct
 from convlift.catalogue.priors import Expectations
-from convlift.conduct import conduct
+from convlift.console.cache_folder import cache_folder
+from convlift.console.disk import writing_into
 from convlift.console.duration import parse_duration
 from convlift.console.interrupt import interruptible
 from convlift.console.progress import Progress, clock_text
+from convlift.console.resources import usable_cpus, usable_memory, usable_workers
 from convlift.data.choices import Choices
 from convlift.data.dataset import Dataset
 from convlift.data.decode import Alpha
 from convlift.data.readers.layout import Layout
-from convlift.disk import writing_into
 from convlift.errors import BudgetError, ConvliftError, Diverged
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.total_gain import one_network
-from convlift.experience import gather, write_expectations
-from convlift.folds import conduct_folds
-from convlift.handover import REPORT, in_words, write_model, write_report
 from convlift.ledger.ledger import read_ledger, understood
-from convlift.preview import preview as run_preview
-from convlift.reading import open_data
+from convlift.protocols.aa_test import AATest, run_aa
+from convlift.protocols.cross_validation import conduct_folds
+from convlift.protocols.dry_run import preview as run_preview
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe, load_recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
@@ -37,9 +46,7 @@ from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.narration import environment, result_of
 from convlift.report.preview import Preview
 from convlift.report.training import Trained, TrainingStory, tell_training, write_training
-from convlift.request import Request
-from convlift.resources import usable_cpus, usable_memory, usable_workers
-from convlift.training import check_memory, check_space, folder_of, question_of, training_folder, write_record
+from convlift.search.allocate import FEWEST_COUNTED
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from convlift import __version__
-from convlift.disk import refusal_behind
+from convlift.console.disk import refusal_behind
 from convlift.errors import ConvliftError
 from convlift.options import (
     AlphaName,

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import BASELINE, CLASSES, FACTS, World, desk_in, study_of
 
-from convlift.campaign.judgement import Judgement, best_final, judge_campaign, lost_a_close_choice
-from convlift.campaign.space import Frozen
-from convlift.campaign.study import Study
+from convlift.campaign.judge import Judgement, judge_campaign
 from convlift.catalogue.starting_points import starting_points
 from convlift.errors import LedgerError
-from convlift.execute.desk import Desk
 from convlift.ledger.records import Plan, Role, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import Outcome, Status
+from convlift.search.compared_runs import best_final, lost_a_close_choice
+from convlift.search.dispatcher import Dispatcher
+from convlift.search.space import Frozen
+from convlift.search.study import Study
+from made_up import BASELINE, CLASSES, FACTS, World, desk_in, study_of
 
 WORLD = World(n=300, nt=600)
 START = next(point for point in starting_points(FACTS) if point.name == "residual")
@@ -28,13 +29,13 @@ def study() -> Study:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[Dispatcher]:
     with desk_in(tmp_path / "run", WORLD, 20) as opened:
         yield opened
 
 
 def ran(
-    desk: Desk, role: Role, scores: Sequence[float], recipe: Recipe, names: tuple[str, ...] = (), *,
+    desk: Dispatcher, role: Role, scores: Sequence[float], recipe: Recipe, names: tuple[str, ...] = (), *,
     status: Status = "finished", fidelity: float = 1.0,
 ) -> list[TrialRecord]:  # fmt: skip
     """Trials whose networks name these shares of the images right; at .25 by chance alone."""
@@ -50,12 +51,12 @@ def ran(
     return records
 
 
-def judged(study: Study, desk: Desk, **given: object) -> Judgement:
+def judged(study: Study, desk: Dispatcher, **given: object) -> Judgement:
     frozen = Frozen(START, START.recipe, (), np.zeros(0, bool))
     return judge_campaign(study, desk, frozen, WORLD.labels[WORLD.n :], **given)  # type: ignore[arg-type]
 
 
-def campaign(desk: Desk, pilots: Sequence[float], probe: float, finals: Sequence[float]) -> None:
+def campaign(desk: Dispatcher, pilots: Sequence[float], probe: float, finals: Sequence[float]) -> None:
     ran(desk, "pilot", pilots, BASELINE)
     ran(desk, "probe", [probe], START.recipe, ("residual",))
     ran(desk, "search", [0.9, 0.9, 0.91], START.recipe)
@@ -71,7 +72,7 @@ def campaign(desk: Desk, pilots: Sequence[float], probe: float, finals: Sequence
     ],
 )
 def test_the_run_that_lost_a_close_choice_is_left_out(
-    study: Study, desk: Desk, pilots: list[float], probe: float, close: bool
+    study: Study, desk: Dispatcher, pilots: list[float], probe: float, close: bool
 ) -> None:
     campaign(desk, pilots, probe, [0.9, 0.9])
     assert lost_a_close_choice(study, desk.ledger, "residual", desk.ledger.trials("pilot")) == close
@@ -82,7 +83,7 @@ def test_the_run_that_lost_a_close_choice_is_left_out(
     assert any("is left out of its score" in note for note in found.notes) == close
 
 
-def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(study: Study, desk: Desk) -> None:
+def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(study: Study, desk: Dispatcher) -> None:
     campaign(desk, [0.70, 0.72], 0.75, [0.95, 0.95])
     found = judged(study, desk)
     assert found.arms == (2, 2)
@@ -92,7 +93,7 @@ def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(study: Study, de
     assert not any(verdict.label == "proven" for verdict in found.verdicts)
 
 
-def test_of_the_baseline_as_start_no_run_lost_a_choice(study: Study, desk: Desk) -> None:
+def test_of_the_baseline_as_start_no_run_lost_a_choice(study: Study, desk: Dispatcher) -> None:
     (*pilots,) = ran(desk, "pilot", [0.8, 0.8, 0.8, 0.8], BASELINE)
     assert not lost_a_close_choice(study, desk.ledger, "baseline", pilots)
     assert not lost_a_close_choice(study, desk.ledger, "residual", pilots)  # no probe of it was made
@@ -106,7 +107,7 @@ def test_of_the_baseline_as_start_no_run_lost_a_choice(study: Study, desk: Desk)
     ],
 )
 def test_runs_that_learned_nothing_count_and_nothing_is_proven(
-    study: Study, desk: Desk, pilots: list[float], finals: list[float], who: str
+    study: Study, desk: Dispatcher, pilots: list[float], finals: list[float], who: str
 ) -> None:
     """Left out of the scores they would flatter the arm that they belong to."""
     campaign(desk, pilots, 0.92, finals)
@@ -118,7 +119,7 @@ def test_runs_that_learned_nothing_count_and_nothing_is_proven(
     assert "learned next to nothing" in found.notes[0]
 
 
-def test_a_weak_baseline_has_learned_what_its_kind_learns(study: Study, desk: Desk) -> None:
+def test_a_weak_baseline_has_learned_what_its_kind_learns(study: Study, desk: Dispatcher) -> None:
     """Its runs are measured by each other, not by a network that names three times as many images right."""
     campaign(desk, [0.40, 0.41, 0.40, 0.42], 0.92, [0.95, 0.95])
     found = judged(study, desk)
@@ -126,7 +127,7 @@ def test_a_weak_baseline_has_learned_what_its_kind_learns(study: Study, desk: De
     assert found.notes == ()
 
 
-def test_the_final_that_validation_likes_best_ships(study: Study, desk: Desk) -> None:
+def test_the_final_that_validation_likes_best_ships(study: Study, desk: Dispatcher) -> None:
     campaign(desk, [0.7] * 4, 0.92, [0.6, 0.93, 0.90])
     finals = list(desk.ledger.trials("final"))
     cut = ran(desk, "final", [0.97], START.recipe, status="stopped")
@@ -137,7 +138,7 @@ def test_the_final_that_validation_likes_best_ships(study: Study, desk: Desk) ->
     assert judged(study, desk, ships=finals[0]).final.shipped.value == pytest.approx(0.6, abs=0.002)
 
 
-def test_the_start_is_not_proven_where_the_gain_cannot_be(study: Study, desk: Desk) -> None:
+def test_the_start_is_not_proven_where_the_gain_cannot_be(study: Study, desk: Dispatcher) -> None:
     """Points ahead, but over half a training of the baseline, or by one training: both are reported, neither proven."""
     ran(desk, "pilot", [0.6] * 3, BASELINE, fidelity=0.5)
     ran(desk, "probe", [0.95], START.recipe, ("residual",))
@@ -154,7 +155,7 @@ def test_the_start_is_not_proven_where_the_gain_cannot_be(study: Study, desk: De
     assert (found.final.proven, found.verdicts[0].label) == (True, "proven")
 
 
-def test_the_runs_to_compare_can_be_named(study: Study, desk: Desk) -> None:
+def test_the_runs_to_compare_can_be_named(study: Study, desk: Dispatcher) -> None:
     """The bare start ships, for instance, or the baseline was shortened: one run an arm is judged, proves nothing."""
     campaign(desk, [0.7] * 4, 0.92, [0.95, 0.95])
     pilots, starts = desk.ledger.trials("pilot"), desk.ledger.trials("search")[:1]

@@ -7,6 +7,24 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from convlift.campaign.judge import Judgement, judge_campaign
+from convlift.campaign.power import power_of
+from convlift.data.dataset import SEALED, Dataset, seal
+from convlift.data.readers.arrays import array_source
+from convlift.data.splits import SealedLabels, make_splits
+from convlift.data.store import open_store
+from convlift.errors import LedgerError
+from convlift.evidence.metrics import metric_named
+from convlift.execute.job import Job, Report
+from convlift.ledger.fingerprint import Identity
+from convlift.ledger.ledger import open_ledger
+from convlift.records.outcome import Outcome
+from convlift.search.compared_runs import final_runs, lost_runs
+from convlift.search.dispatcher import Dispatcher
+from convlift.search.loop import run_campaign
+from convlift.search.space import Frozen
 from made_up import (
     CLASSES,
     HARMS,
@@ -24,24 +42,7 @@ from made_up import (
     train,
     zoomed,
 )
-from numpy.typing import NDArray
 from timeline import Timeline
-
-from convlift.campaign.judgement import Judgement, final_runs, judge_campaign, lost_runs
-from convlift.campaign.loop import run_campaign
-from convlift.campaign.power import power_of
-from convlift.campaign.space import Frozen
-from convlift.data.dataset import SEALED, Dataset, seal
-from convlift.data.readers.arrays import array_source
-from convlift.data.splits import SealedLabels, make_splits
-from convlift.data.store import open_store
-from convlift.errors import LedgerError
-from convlift.evidence.metrics import metric_named
-from convlift.execute.desk import Desk
-from convlift.execute.job import Job, Report
-from convlift.ledger.fingerprint import Identity
-from convlift.ledger.ledger import open_ledger
-from convlift.records.outcome import Outcome
 
 CAMPAIGNS = 20
 
@@ -147,7 +148,7 @@ def learn(job: Job, context: Learner, report: Report) -> Outcome:
     return train(job, context.world, report)
 
 
-def sealed_campaign(folder: Path, shuffled: bool, metric: str = "accuracy") -> tuple[Desk, Frozen, SealedLabels]:
+def sealed_campaign(folder: Path, shuffled: bool, metric: str = "accuracy") -> tuple[Dispatcher, Frozen, SealedLabels]:
     world = World(seed=8, n=120, nt=160)
     images = np.random.default_rng(0).integers(0, 256, (40 + 120 + 160, 8, 8), np.uint8)
     test = world.labels[world.n :]
@@ -161,12 +162,12 @@ def sealed_campaign(folder: Path, shuffled: bool, metric: str = "accuracy") -> t
     study = replace(study_of(world), metric=metric_named(metric))
     # the data's fingerprint differs, as it must; everything else of the two campaigns may not
     ledger = open_ledger(folder / "run", Identity(store.fingerprint, study.baseline, 0, metric), heartbeat=600.0)
-    desk = Desk(ledger, Timeline(learn, Learner(dataset, world), ledger), 9 * HOUR)
+    desk = Dispatcher(ledger, Timeline(learn, Learner(dataset, world), ledger), 9 * HOUR)
     return desk, run_campaign(study, desk).frozen, sealed
 
 
 class Blind(NamedTuple):
-    desk: Desk
+    desk: Dispatcher
     frozen: Frozen
     sealed: SealedLabels
 

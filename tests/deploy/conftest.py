@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from convlift.campaign.artifacts import write_model
 from convlift.data.dataset import Dataset
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
-from convlift.handover import write_model
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.outcome import Outcome

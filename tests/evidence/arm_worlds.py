@@ -17,7 +17,7 @@ from convlift.evidence import seeds, single_changes, total_gain
 
 Floats = NDArray[np.float64]
 
-CLOSE, LEAST_LEFT = 3.0, 3  # campaign/judgement.py
+CLOSE, LEAST_LEFT = 3.0, 3  # campaign/judge.py
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ Path(sys.argv[3]).write_text("0")  # this process and its workers enter the grou
 sys.path.insert(0, sys.argv[2])
 import executor_fakes as fakes
 from convlift.execute.processes import ProcessExecutor
-from convlift.resources import usable_memory
+from convlift.console.resources import usable_memory
 
 print(usable_memory())
 with ProcessExecutor(fakes.run, fakes.prepare_in(Path(sys.argv[1])), workers=2) as executor:

@@ -4,10 +4,10 @@ import base64
 from dataclasses import replace
 
 from conftest import make_picture, make_result, make_story, make_verdicts
-from convlift.ledger.decisions import AskedAbout, GuardReport
 from convlift.report.narration import held_back
 from convlift.report.page import render
 from convlift.report.story import HeldBack
+from convlift.search.decisions import AskedAbout, GuardReport
 
 EXAMPLE = {
     "before": base64.b64encode(make_picture(1)).decode(),

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convlift.campaign.artifacts import REPORT, in_words, scores_of, write_report
 from convlift.data.dataset import Dataset
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.errors import LedgerError
-from convlift.handover import REPORT, in_words, scores_of, write_report
-from convlift.ledger.decisions import AddedChange, Examination, Revision, Shortlist, note
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import Plan, Role
@@ -29,6 +28,7 @@ from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.records.result import Estimate, Result
 from convlift.report.hard_images import HARD_IMAGES
 from convlift.report.narration import environment, plain, result_of, story_of, tell
+from convlift.search.decisions import AddedChange, Examination, Revision, Shortlist, note
 
 N, CLASSES = 60, 3
 SHIPPED = Recipe().edit(training={"label_smoothing": 0.1}, data={"resolution": 8})

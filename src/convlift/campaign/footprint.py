@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from convlift.campaign.study import Study
-from convlift.disk import check_room, room_in_words
+from convlift.console.disk import check_room, room_in_words
+from convlift.search.study import Study
 
 SQUARES = 5
 """Copies of all pixels, for resolutions and fits that the search comes to; 4.2 were measured on hymenoptera in 4

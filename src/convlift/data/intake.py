@@ -11,12 +11,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.console.resources import usable_cpus
 from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array, is_deep
 from convlift.data.depth import is_unit, range_of
 from convlift.data.readers.source import Source
 from convlift.data.traits import Traits, frame_of
 from convlift.errors import DataError, UnreadableImage
-from convlift.resources import usable_cpus
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")

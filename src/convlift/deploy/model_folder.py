@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from convlift.console.disk import writing_into
 from convlift.data.decode import Alpha
 from convlift.data.readers.source import printable
-from convlift.disk import writing_into
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe, load_recipe

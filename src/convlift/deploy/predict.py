@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from convlift.augment.pipeline import normalize
+from convlift.console.resources import usable_cpus
 from convlift.data.decode import square
 from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
 from convlift.deploy.model_folder import CONFIG, RECIPE, ModelConfig, read_model_folder
@@ -25,7 +26,6 @@ from convlift.model.threads import keep_to
 from convlift.recipe.architecture import ConvNet, Pretrained
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
-from convlift.resources import usable_cpus
 from convlift.trial.run_trial import saved_padding
 
 BATCH = 64

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
-from convlift.disk import refusal_behind
+from convlift.console.disk import refusal_behind
 from convlift.errors import ConvliftError, Diverged
 from convlift.ledger.records import Cause
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec

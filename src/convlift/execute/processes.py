@@ -20,11 +20,11 @@ from types import TracebackType
 from typing import Any
 
 from convlift.console.interrupt import STOPPING
+from convlift.console.resources import oom_kills
 from convlift.execute.job import Ended, Job, Prepare, Run, Running, lost
 from convlift.execute.worker import Began, Broken, Message, Task
 from convlift.ledger.records import Cause
 from convlift.records.outcome import EpochReport
-from convlift.resources import oom_kills
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -17,7 +17,16 @@ from convlift.catalogue.differences import differences
 from convlift.data.dataset import Dataset
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
-from convlift.ledger.decisions import (
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.records import Role
+from convlift.ledger.records import TrialRecord as LedgerRecord
+from convlift.recipe.recipe import Recipe, parse_recipe
+from convlift.records.finding import Finding
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport
+from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
+from convlift.report.hard_images import hard_images
+from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
+from convlift.search.decisions import (
     AskedAbout,
     Examination,
     Freeze,
@@ -29,15 +38,6 @@ from convlift.ledger.decisions import (
     result,
     story,
 )
-from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import Role
-from convlift.ledger.records import TrialRecord as LedgerRecord
-from convlift.recipe.recipe import Recipe, parse_recipe
-from convlift.records.finding import Finding
-from convlift.records.outcome import NO_PROBABILITIES, EpochReport
-from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
-from convlift.report.hard_images import hard_images
-from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
 
 Labels = NDArray[np.int64]
 Facts = dict[str, Any]  # plain data for the ledger
@@ -273,7 +273,7 @@ def _curve(ledger: Ledger, number: int | None, role: Role) -> tuple[EpochReport,
 
 
 def _trials(ledger: Ledger, before: list[Any], scored: tuple[Labels, Metric]) -> tuple[TrialRecord, ...]:
-    """The ledger's trials; before: rows of those in the folds' own ledgers (report/folds.py), which come first."""
+    """The ledger's trials; before: rows of those in the folds' own ledgers (`fold_tables.py`), which come first."""
     found = [
         TrialRecord(number, role, tuple(changes), _nan(score), status, seconds)
         for number, (role, changes, score, status, seconds) in enumerate(before, 1)

@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from convlift.console.disk import writing_into
 from convlift.data.atomic import flush, temporary_beside
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
-from convlift.disk import writing_into
 from convlift.errors import Diverged
 from convlift.model.memory import keep_freed_memory
 from convlift.model.weights import find_local_weights

@@ -1,0 +1,241 @@
+"""The sealed test is opened, once: the total gain, the share and verdict of every change, the result to show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.catalogue.candidates import priors
+from convlift.errors import LedgerError
+from convlift.evidence import posterior
+from convlift.evidence.attribution import Shares, shares
+from convlift.evidence.group_testing import suspect
+from convlift.evidence.image_variance import effective_number, run_variance
+from convlift.evidence.single_changes import ChangeTests, start_effect, test_changes
+from convlift.evidence.total_gain import FEWEST_RUNS, FinalJudgement, judge
+from convlift.evidence.verdicts import Subject, start_verdict, verdicts
+from convlift.ledger.records import TrialRecord
+from convlift.records.result import START, Verdict
+from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
+from convlift.search.dispatcher import Dispatcher
+from convlift.search.space import Frozen, floored, switches
+from convlift.search.study import BASELINE, Study
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the sealed test said. optimism_points: validation minus test score of the shipped recipe's runs; unit: how
+    many points of the metric a point of accuracy is worth (`metrics.Metric.unit`); search_seed_variance: what the
+    search's runs say of the seeds (`changes.ChangeTests.seed_variance`); notes: what a reader must know of the runs
+    that were compared; arms: how many they were, of the baseline and of what ships. `final.shipped` is the score of the
+    network that ships."""
+
+    final: FinalJudgement
+    verdicts: tuple[Verdict, ...]
+    unexplained_points: float
+    warning: str
+    optimism_points: float
+    unit: float = 1.0
+    search_seed_variance: float = 0.0
+    notes: tuple[str, ...] = ()
+    arms: tuple[int, int] = (0, 0)
+
+
+def judge_campaign(
+    study: Study,
+    desk: Dispatcher,
+    frozen: Frozen,
+    test_labels: NDArray[np.int64],
+    *,
+    before: Sequence[TrialRecord] | None = None,
+    after: Sequence[TrialRecord] | None = None,
+    ships: TrialRecord | None = None,
+) -> Judgement:
+    """Score every run on the test whose labels were just opened.
+
+    before, after: the runs that are compared, of the baseline and of what ships; None for all pilots that ended (less
+    the first, see `lost_a_close_choice`) and `final_runs`. ships: which of `after` does; None for `best_final`. A gain
+    is proven only where every run of both arms learned something, none of the baseline was shortened and each arm has
+    two; of the start it is where the same holds, with the search's runs beside the final ones.
+    Raises LedgerError where an arm has no run.
+    """
+    arms = _arms(study, desk, frozen, before, after)
+    ended, fell = _searched(study, desk)
+    # decided on validation images, which the test does not share; a run at chance, 60 points down, would drown the rest
+    lost = [record for record, collapsed in zip(ended, fell, strict=True) if collapsed]
+    nothing = {record.id for record in lost} | arms.unlearned
+    from_start = [*arms.before, *ended] if frozen.start.name == BASELINE else ended
+    once = {record.id: record for record in [*from_start, *arms.after]}  # a run of the search may ship
+    runs = [record for record in once.values() if record.id not in nothing]
+    metric, groups = study.metric, study.test_groups
+    unit = metric.unit([run.outcome.test_probabilities for run in runs if run.outcome], test_labels)
+    on = switches(frozen, runs)
+    baseline, shipped, scores = (_matrix(study, each, test_labels) for each in (arms.before, arms.after, runs))
+    tests = test_changes(on, scores, groups, asked=frozen.on, unit=unit)
+    place = [record.id for record in arms.after].index((ships or best_final(study, arms.after)).id)
+    final = judge(
+        baseline, shipped, tests.seed_variance, groups,
+        same_start=frozen.start.name == BASELINE, ships=place, lowest=metric.lowest,
+    )  # fmt: skip
+    # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample of whole trainings
+    whole = all(run.status == "finished" and run.fidelity >= 1.0 for run in arms.before)
+    sound = whole and not arms.unlearned and not lost_runs(desk.ledger, frozen.recipe) and not arms.lucky
+    final = replace(final, proven=final.proven and sound)
+    belief = _belief(study, frozen, runs, lost, (scores, unit))
+    found: list[Verdict] = []
+    start_points = 0.0
+    if frozen.start.name != BASELINE:
+        effect = start_effect(baseline, on, scores, groups, unit=unit)
+        start_points, provable = effect.value, sound and min(len(arms.before), len(runs)) >= FEWEST_RUNS
+        subject = _start_subject(frozen, runs + lost)
+        found.append(start_verdict(subject, effect, len(runs + lost), provable=provable))
+    split = shares(belief, frozen.on, final.gain_points.value, start_points, unit=unit)
+    ruinous = suspect(switches(frozen, ended), fell).culprits
+    found += _changes(frozen, runs + lost, split, tests, (belief.probability, ruinous))
+    optimism = float(np.mean([study.score_points(run) for run in arms.after])) - 100.0 * final.final.value
+    return Judgement(
+        final, tuple(found), split.unexplained, split.warning, optimism, unit, tests.seed_variance,
+        _arms_in_words(arms), (len(arms.before), len(arms.after)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Arms:
+    """The runs that are compared. unlearned: the ids of those among them that ended, and learned nothing; lucky:
+    whether the baseline's run that lost a close choice of the start is among them, or left_out."""
+
+    before: list[TrialRecord]
+    after: list[TrialRecord]
+    unlearned: set[int]
+    lucky: bool = False
+    left_out: bool = False
+
+
+def _arms(
+    study: Study,
+    desk: Dispatcher,
+    frozen: Frozen,
+    before: Sequence[TrialRecord] | None,
+    after: Sequence[TrialRecord] | None,
+) -> _Arms:
+    left_out = False
+    if before is None:
+        before, left_out = baseline_arm(study, desk.ledger, frozen.start.name)
+    finals = final_runs(desk.ledger) if after is None else list(after)
+    if not finals:
+        raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
+    if not before:
+        raise LedgerError("no run of the baseline left a network, so there is nothing to compare with; start anew.")
+    lucky = lost_a_close_choice(study, desk.ledger, frozen.start.name, before)
+    beside = _searched(study, desk)[0]
+    same = frozen.start.name == BASELINE
+    unlearned = _unlearned(study, before, [*beside, *finals] if same else [])
+    unlearned |= _unlearned(study, finals, [*beside, *before] if same else beside)
+    return _Arms(list(before), finals, unlearned, lucky, left_out)
+
+
+def _unlearned(study: Study, arm: Sequence[TrialRecord], beside: Sequence[TrialRecord]) -> set[int]:
+    """The ids of an arm's runs that learned nothing, by the measure of their own kind."""
+    fell = study.collapsed([*arm, *beside])[: len(arm)]
+    return {record.id for record, collapsed in zip(arm, fell, strict=True) if collapsed}
+
+
+def _searched(study: Study, desk: Dispatcher) -> tuple[list[TrialRecord], NDArray[np.bool_]]:
+    """The search runs that say something, and which of them came to nothing."""
+    ended = [record for record in desk.ledger.trials("search") if record.is_evidence]
+    return ended, study.collapsed(ended)
+
+
+def _arms_in_words(arms: _Arms) -> tuple[str, ...]:
+    said = []
+    for who, runs in (("the baseline", arms.before), ("what ships", arms.after)):
+        if fell := sum(record.id in arms.unlearned for record in runs):
+            said.append(
+                f"{fell} of {len(runs)} runs of {who} learned next to nothing, by the validation images. They count in "
+                "the scores, and no gain is called proven."
+            )
+        elif len(runs) < FEWEST_RUNS:
+            said.append(f"There is one run of {who}: what another seed changes is not known, and nothing is proven.")
+    if arms.lucky or arms.left_out:
+        alone = "there are too few others to leave it out; nothing is proven"
+        said.append(
+            "The start was chosen over the baseline by a small lead. The baseline's run that lost that choice may have "
+            f"had bad luck, and {'is left out of its score' if arms.left_out else alone}."
+        )
+    return tuple(said)
+
+
+def _fates(desk: Dispatcher) -> str:
+    ended = [record.outcome for record in desk.ledger.trials("final") if record.outcome is not None]
+    return "; ".join(dict.fromkeys(f"{outcome.status}: {outcome.reason}" for outcome in ended))
+
+
+def _matrix(study: Study, records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:
+    """(R, nt): every trial's score on every test image, 1 at best; right or wrong where the metric is accuracy."""
+    said = [record.outcome.test_probabilities for record in records if record.outcome is not None]
+    return study.metric.matrix(said, labels, study.test_groups) / 100.0
+
+
+def _belief(
+    study: Study,
+    frozen: Frozen,
+    runs: Sequence[TrialRecord],
+    lost: Sequence[TrialRecord],
+    tested: tuple[Floats, float],
+) -> posterior.Belief:
+    """The regression again, on validation and test images of all runs together; `lost` ones came to nothing.
+
+    tested: what `_matrix` has of the runs, and the metric's unit. The model thinks in points of accuracy's size.
+    """
+    correct, unit = tested
+    validation = [study.image_points(run.outcome.validation_probabilities) for run in runs if run.outcome]
+    images = np.concatenate([np.array(validation), 100.0 * correct], axis=1) / unit
+    n = len(study.validation_labels)
+    effective = effective_number(images[:, :n], study.validation_groups)
+    effective += effective_number(images[:, n:], study.test_groups)
+    seen = [*runs, *lost]
+    collapsed = np.arange(len(seen)) >= len(runs)
+    scores = floored(np.concatenate([images.mean(axis=1), np.full(len(lost), np.nan)]), collapsed)
+    trials = posterior.Trials(
+        switches(frozen, seen), scores, round(effective), run_variance(images), collapsed=collapsed
+    )
+    rng = np.random.default_rng([study.seed, len(scores)])
+    belief = posterior.believe(trials, priors(frozen.candidates), rng, sweeps=400)
+    return replace(belief, mean=unit * belief.mean, sd=unit * belief.sd)
+
+
+def _changes(
+    frozen: Frozen,
+    runs: Sequence[TrialRecord],
+    split: Shares,
+    tests: ChangeTests,
+    believed: tuple[Floats, NDArray[np.bool_]],
+) -> tuple[Verdict, ...]:
+    """believed (K,) each: the chance of helping, and whether trainings with it come to nothing."""
+    on = switches(frozen, runs)
+    seconds = np.array([run.outcome.seconds if run.outcome else 0.0 for run in runs])
+    subjects = [
+        Subject(
+            candidate.name,
+            candidate.area,
+            float(seconds[on[:, k]].sum()),
+            candidate.intervention.claim,
+            candidate.intervention.source,
+        )
+        for k, candidate in enumerate(frozen.candidates)
+    ]
+    return verdicts(subjects, on, frozen.on, split, tests, *believed)
+
+
+def _start_subject(frozen: Frozen, runs: Sequence[TrialRecord]) -> Subject:
+    seconds = sum(run.outcome.seconds for run in runs if run.outcome)
+    return Subject(
+        f"{START}{frozen.start.name}",
+        "architecture",
+        seconds,
+        frozen.start.reason,
+        "probed before the search",
+    )

@@ -1,0 +1,161 @@
+"""The A/A test: whole campaigns whose changes all do nothing, so that everything they claim is false.
+
+Each goes the way of `improve`, through the same code, with placebos in place of the catalogue and the baseline as its
+only start. They are as many independent answers to the question how often a campaign cries wolf on these images.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.campaign.request import Request, data_of
+from convlift.campaign.run import conduct
+from convlift.catalogue.placebos import placebos
+from convlift.console.duration import format_duration
+from convlift.console.progress import Progress, clock_text
+from convlift.data.dataset import Dataset
+from convlift.errors import BudgetError, ConvliftError, Interrupted
+from convlift.evidence.metrics import Metric, metric_named
+from convlift.evidence.null_campaigns import Naive, NullCampaign, Tally, keep_if_better, tally
+from convlift.ledger.ledger import read_ledger
+from convlift.ledger.records import Role
+from convlift.recipe.built_in import recipe_from
+from convlift.records.result import Estimate, Result
+from convlift.report.aa import document
+
+SUMMARY = "aa.json"
+MOST_TO_READ = 10.0  # five times the seconds in which a finished campaign is read
+
+Campaign = Callable[[Request, Progress, Callable[[], int], float], tuple[Path, Result]]
+
+
+@dataclass(frozen=True)
+class AATest:
+    """All campaigns and what they add up to; folder: holds one run folder each, and `aa.json`."""
+
+    folder: Path
+    campaigns: tuple[NullCampaign, ...]
+    tally: Tally
+
+
+def run_aa(
+    request: Request, number: int, progress: Progress, stop: Callable[[], int], campaign: Campaign = conduct
+) -> AATest:
+    """Run `number` campaigns, or those of them that are not finished; request.out: the folder of them all.
+
+    Raises what `conduct` raises; Interrupted keeps what is finished, and the half of the campaign it was in.
+    """
+    folder = request.out or _folder_for(request, progress, stop)
+    done: list[NullCampaign] = []
+    try:
+        for run, result, asked in _campaigns(replace(request, out=folder), number, progress, (stop, campaign)):
+            if result.baseline is None:
+                progress.say(f"a campaign is left out, since no baseline was trained: {result.why}")
+                continue
+            one = _read(asked, run, result)
+            done.append(one)
+            claims = f"{one.changes_proven} changes proven, total {'proven' if one.total_proven else 'not proven'}"
+            progress.say(f"campaign {len(done)} of {number}: {one.gain_points.value:+.1f} points, {claims}")
+            _write(folder, AATest(folder, tuple(done), tally(done)), number)
+    except ConvliftError:
+        with suppress(OSError):  # a campaign that could not begin has left it empty
+            folder.rmdir()
+        raise
+    if not done:
+        raise BudgetError(
+            f"budget {format_duration(request.budget_seconds)} is too short: not one campaign had time to train the "
+            "baseline. Allow several times as much."
+        )
+    return AATest(folder, tuple(done), tally(done))
+
+
+def _campaigns(
+    request: Request, number: int, progress: Progress, talk: tuple[Callable[[], int], Campaign]
+) -> Iterator[tuple[Path, Result, Request]]:
+    """(run folder, result, what was asked) of one campaign after the other."""
+    folder, (stop, campaign) = request.out, talk
+    assert folder is not None, "the folder of all campaigns is settled"
+    lasted: list[float] = []
+    for place in range(number):
+        seed = _seed(request.seed, place)
+        one = replace(request, out=folder / f"campaign-{place + 1:03}", seed=seed, pool=placebos())
+        each = float(np.mean(lasted)) if lasted else request.budget_seconds
+        left = f": about {clock_text(each * (number - place))} left" if math.isfinite(each) else ""
+        progress.show(f"campaign {place + 1} of {number}{left}")
+        began = time.monotonic()
+        try:
+            with Progress(quiet=True) as unheard:
+                run, result = campaign(one, unheard, stop, began)
+        except Interrupted as interrupted:
+            raise Interrupted(
+                f"stopped in campaign {place + 1} of {number}; the finished ones are in {folder}, and the same "
+                "command continues.",
+                interrupted.exit_code - 128,
+            ) from None
+        usual = request.budget_seconds if math.isfinite(request.budget_seconds) else MOST_TO_READ
+        if time.monotonic() - began > 0.2 * usual:  # else it was finished before and only read
+            lasted.append(time.monotonic() - began)
+        yield run, result, one
+
+
+def _read(request: Request, run: Path, result: Result) -> NullCampaign:
+    """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing:
+    a gain of 0 points, in any case."""
+    with Progress(quiet=True) as unheard:
+        dataset, sealed = data_of(request, unheard)
+    gain = result.gain_points if result.judged else None
+    return NullCampaign(
+        seed=request.seed,
+        trials=result.trials,
+        changes_proven=sum(verdict.label == "proven" for verdict in result.verdicts),
+        gain_points=gain or Estimate(0.0, 0.0, 0.0),
+        total_proven=result.proven,
+        optimism_points=result.optimism_points,
+        naive=_naive(run, metric_named(request.metric), dataset, sealed.open()),
+    )
+
+
+def _naive(run: Path, metric: Metric, dataset: Dataset, test_labels: NDArray[np.int64]) -> Naive:
+    validation_labels = dataset.labels[dataset.splits.validation]
+
+    def scores(role: Role) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        with read_ledger(run) as ledger:
+            outcomes = [r.outcome for r in ledger.trials(role) if r.outcome is not None and r.status == "finished"]
+        on_validation = [metric.score(outcome.validation_probabilities, validation_labels) for outcome in outcomes]
+        on_test = [metric.score(outcome.test_probabilities, test_labels) for outcome in outcomes]
+        return 100.0 * np.array(on_validation), 100.0 * np.array(on_test)
+
+    return keep_if_better(scores("pilot"), scores("search"))
+
+
+def _seed(seed: int, place: int) -> int:
+    """Of one campaign: of its split, its trainings and its search."""
+    return int.from_bytes(hashlib.sha256(f"{seed} aa {place}".encode()).digest()[:4], "big") >> 1
+
+
+def _folder_for(request: Request, progress: Progress, stop: Callable[[], int]) -> Path:
+    """The same question gets the same folder, so that the same command continues."""
+    dataset, _ = data_of(request, progress, stop)
+    baseline = recipe_from(request.current).at(dataset.store.native_resolution)
+    what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
+    question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)
+    if request.group_from:
+        question += (request.group_from,)
+    return Path("runs") / f"{dataset.name}-aa-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
+
+
+def _write(folder: Path, found: AATest, number: int) -> None:
+    """The summary of what is finished, whole or not at all."""
+    path = folder / SUMMARY
+    beside = path.with_name(f".{SUMMARY}.part")
+    beside.write_text(json.dumps(document(found.campaigns, found.tally, number), indent=1) + "\n", encoding="utf-8")
+    os.replace(beside, path)

@@ -1,0 +1,84 @@
+"""The story of a nested cross-validation, from those of its folds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.data.dataset import Dataset
+from convlift.ledger.ledger import read_ledger
+from convlift.report.hard_images import HARD_IMAGES
+from convlift.report.narration import result_of, story_of, tell
+from convlift.search.decisions import Shipped, made, story
+
+End = tuple[Path, Dataset, NDArray[np.int64]]
+
+
+def tell_folds(ends: Sequence[End], whole: Dataset, validation_labels: NDArray[np.int64]) -> dict[str, Any]:
+    """What the page needs, as plain data for the ledger: tables over the test images of all folds, which are all
+    images; every fold's trials and figures. ends: of every fold its run folder, data set and test labels, which are
+    open by now; validation_labels: of what ships."""
+    folders = [folder for folder, _, _ in ends]
+    stories, results = [], []
+    for folder, dataset, labels in ends:
+        with read_ledger(folder) as ledger:
+            results.append(result_of(ledger))
+            kept = story(ledger) or {}
+            if not results[-1].judged:  # its baseline ships, and its own page is of the validation images
+                runs = [ledger.trial(run) for run in made(ledger, Shipped).before]
+                kept = tell(ledger, runs, dataset, labels, {})
+            stories.append(kept)
+    tested = np.array([story["class_counts"]["test"] for story in stories])
+    confusions = [np.array(story["confusion"], float) for story in stories]
+    # a fold with more final runs counts no more than the others
+    confusion = sum(each * (counts.sum() / each.sum()) for each, counts in zip(confusions, tested, strict=True))
+    images = [image for story in stories for image in story["hard_images"]]
+    train, classes = whole.splits.train, len(whole.classes)
+    return {
+        "classes": list(whole.classes),
+        "confusion": np.rint(confusion).astype(int).tolist(),
+        "baseline_recall": _over_folds([story["baseline_recall"] for story in stories], tested),
+        "predicted": np.rint(confusion.sum(axis=0)).astype(int).tolist(),
+        "final_recall": _over_folds([story["final_recall"] for story in stories], tested),
+        "class_counts": {
+            "train": np.bincount(whole.labels[train], minlength=classes).tolist(),
+            "validation": np.bincount(validation_labels, minlength=classes).tolist(),
+            "test": tested.sum(axis=0).tolist(),
+        },
+        "hard_images": sorted(images, key=lambda image: -image["confidence"])[:HARD_IMAGES],
+        "validation_labels": validation_labels.tolist(),
+        "trials": [row for folder in folders for row in _trials(folder)],
+        "folds": [
+            {
+                "start": result.start_name,
+                "images": result.counts["test"],
+                "shipped": [verdict.name for verdict in result.verdicts if verdict.shipped],
+                "baseline": result.baseline.value if result.baseline else None,
+                "final": result.final.value,
+                "gain": vars(result.gain_points) if result.gain_points else None,
+            }
+            for result in results
+        ],
+    }
+
+
+def _over_folds(recalls: list[list[float | None]], tested: NDArray[np.int64]) -> list[float | None]:
+    """Recall of each class over all folds' images of it, from those of the folds; None where there are none."""
+    found: list[float | None] = []
+    for label in range(tested.shape[1]):
+        parts = [(fold[label], count) for fold, count in zip(recalls, tested[:, label], strict=True)]
+        known = [(recall, count) for recall, count in parts if recall is not None and count]
+        total = sum(count for _, count in known)
+        found.append(float(sum(recall * count for recall, count in known) / total) if total else None)
+    return found
+
+
+def _trials(folder: Path) -> list[list[Any]]:
+    """A fold's trials as rows: role, changes, score, status, seconds."""
+    with read_ledger(folder) as ledger:
+        return [
+            [t.role, list(t.changes), t.score if t.score == t.score else None, t.status, t.seconds]
+            for t in story_of(ledger).trials
+        ]

@@ -1,0 +1,125 @@
+"""How a campaign's time, or its number of trainings, is divided: settled once, after the probes, kept in the ledger."""
+
+import math
+
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.evidence.plan import pilots_and_finals
+from convlift.ledger.records import TrialRecord
+from convlift.recipe.recipe import Recipe
+from convlift.search.decisions import Allocation, settle
+from convlift.search.dispatcher import Dispatcher
+from convlift.search.study import BASELINE, Study
+
+FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
+FEWEST_COUNTED = 4  # trainings that can be asked for: a run of the baseline, a search of two, what ships
+# Trainings from which on each arm has two runs where the start is another network: without two nothing can be proven,
+# and such a start gains much more than a search of so few trainings, which a second run an arm costs .2 points.
+ENOUGH_FOR_TWO = 6
+# Runs of the baseline where the start is another network: with fewer, a baseline whose seeds differ by 3 to 8 points
+# proves what is not so in 5 to 17 of 100 campaigns (simulated).
+PILOTS = 5
+PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
+MOST_PILOTS = 8
+DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
+PILOT_MOST = 0.3  # of the time that is left: what one run of the baseline may take; of a dearer one a part is trained
+FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
+LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
+LEAST_SAID = 0.1  # epochs
+LONGER = 1.3  # than the start's shortened probe: a final run that is less than that is not worth its time
+
+
+def divide(study: Study, desk: Dispatcher, start: StartingPoint) -> Allocation:
+    """How much the budget buys, settled once. Where no search fits there is none, and what ships is the start."""
+    return settle(
+        desk.ledger, Allocation, lambda: _by_number(study, start) if study.trainings else _by_time(study, desk, start)
+    )
+
+
+def _by_number(study: Study, start: StartingPoint) -> Allocation:
+    """Of --trainings: the runs of the baseline, the search and the final runs are so many together."""
+    pilots, finals = arms(study.trainings, is_other=start.name != BASELINE)
+    return Allocation(study.trainings - 1, pilots, finals)
+
+
+def _by_time(study: Study, desk: Dispatcher, start: StartingPoint) -> Allocation:
+    records, workers = desk.ledger.trials(), desk.executor.capacity
+    each = study.seconds(start.recipe, records)
+    left = study.left(desk)
+    before = len(desk.ledger.trials("pilot"))  # some ran beside the probes
+    baseline = study.seconds(study.baseline, records)
+    if left < FEWEST * each:
+        finals = 0 if start.name == BASELINE else _finals_alone(study, desk, start, left / each)
+        return Allocation(finals, before, finals, before)
+    trainings = math.floor(left * workers / each)
+    pilots, finals = arms(trainings, is_other=start.name != BASELINE, cost=baseline / each, workers=workers)
+    if baseline > PILOT_MOST * left:  # it was shortened, and of a shortened one nothing is proven
+        pilots = before
+    pilots = max(pilots, before)
+    # pilots cost what they cost, and a search that fits has two trials at least
+    searches = max(2, math.floor(trainings - (pilots - before) * baseline / each - finals))
+    return Allocation(searches + (pilots - before) + finals, pilots, finals, before)
+
+
+def _finals_alone(study: Study, desk: Dispatcher, start: StartingPoint, trainings_left: float) -> int:
+    """How many runs of the start fit where no search does; one that the clock cuts short where that is still longer
+    than its probe was."""
+    if trainings_left >= FINAL_SLACK:
+        return min(2, desk.executor.capacity * math.floor(trainings_left / FINAL_SLACK))
+    probes = [r for r in desk.ledger.trials("probe") if r.recipe == start.recipe]
+    trained = max((r.fidelity if r.status == "finished" else 0.0 for r in probes), default=0.0)
+    return int(trained < 1.0 and trainings_left >= max(LONGER * trained, LEAST_OF_A_FINAL))
+
+
+def arms(trainings: int, *, is_other: bool, cost: float | None = None, workers: int = 1) -> tuple[int, int]:
+    """Pilots and final runs: the table's; where the start is another network two each from ENOUGH_FOR_TWO trainings on,
+    and PILOTS pilots.
+
+    cost: of a pilot in trainings; None where trainings are counted, whatever they cost. With a cost, no worker idles in
+    the last round of finals; pilots that cost a fraction of a training are as many as PILOTS_SHARE of the trainings pay
+    for, since the gain's variance falls with both; dear ones leave most of the time to the search.
+    """
+    pilots, finals = pilots_and_finals(max(FEWEST, trainings))
+    if is_other and trainings >= ENOUGH_FOR_TWO:
+        pilots, finals = max(pilots, 2), max(finals, 2)
+    if cost is None:
+        return (max(pilots, min(PILOTS, trainings // 2 - 2)) if is_other else pilots), finals
+    finals = max(min(math.ceil(finals / workers) * workers, max(1, trainings // 3)), min(finals, trainings // 3))
+    wanted = max(pilots, PILOTS) if is_other else pilots
+    wanted = max(wanted, min(MOST_PILOTS, int(PILOTS_SHARE * trainings / cost)))
+    return min(wanted, 1 + int(DEAR_SHARE * trainings / cost)), finals
+
+
+def baseline_runs(records: tuple[TrialRecord, ...]) -> list[TrialRecord]:
+    """The baseline's runs that count: those of its full length where there are any, else the longest of those that were
+    shortened, else what the clock cut short."""
+    ended = [r for r in records if r.status == "finished"]
+    if ended:
+        longest = max(r.fidelity for r in ended)
+        return [r for r in ended if r.fidelity == longest]
+    return [r for r in records if r.status == "stopped" and r.has_trained][:1]
+
+
+def part_trained(study: Study, run: TrialRecord) -> float:
+    """The share of its training's images that a run saw: of those of its fine-tuning, where there is one."""
+    if run.outcome is None:
+        return 0.0
+    images = max(1.0, run.recipe.data.images * study.facts.training_images)
+    whole, phase = _longest_phase(run.recipe)
+    counted = [epoch for epoch in run.outcome.curve if epoch.phase in (phase, "train")]
+    return min(1.0, sum(images if epoch.images is None else epoch.images for epoch in counted) / (images * whole))
+
+
+def _longest_phase(recipe: Recipe) -> tuple[int, str]:
+    tuned = recipe.training.fine_tuning
+    return (tuned.epochs, "fine-tune") if tuned else (recipe.training.epochs, "head")
+
+
+def shortened(study: Study, desk: Dispatcher) -> str:
+    """How much of its training the baseline had, in words; "" where it had all of it."""
+    runs = baseline_runs(desk.ledger.trials("pilot"))
+    if not runs or (runs[0].status == "finished" and runs[0].fidelity >= 1.0):
+        return ""
+    whole, phase = _longest_phase(runs[0].recipe)
+    passes = whole * part_trained(study, runs[0])
+    said = f"{passes:.1f}" if passes >= LEAST_SAID else f"less than {LEAST_SAID}"
+    return f"{said} of its {whole} epochs" + (" of fine-tuning" if phase == "fine-tune" else "")

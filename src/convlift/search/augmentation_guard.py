@@ -1,0 +1,211 @@
+"""The guard against augmentations that do not keep images what they are: the start's own network is asked about each,
+before any trial is spent on it.
+
+An augmentation is refused where the network recognizes fewer than RECOGNIZED of its images, and learning them costs
+untouched validation images at least LEAST_POINTS of accuracy, which chance alone would with a probability of at most
+LARGEST_P; `trial/label_preservation.py` says how that is measured. What is refused is tried without mirror images, then
+at half and at a quarter of its strength: the first that passes is what the search gets, and where none does the
+candidate is left out. So is what could not be asked about: the guard fails closed, and what destroys most is asked
+about first.
+"""
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any
+
+from convlift.catalogue.candidates import Candidate
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.errors import WeightsError
+from convlift.recipe.augmentation import MIRRORS, Augmentation
+from convlift.recipe.recipe import Recipe
+from convlift.records.label_check import Answer, Example
+from convlift.search.decisions import AskedAbout, GuardReport, decided, settle
+from convlift.search.dispatcher import Dispatcher
+from convlift.search.study import Study
+from convlift.trial.answer import LOOKS, Witness
+
+SHARE = 0.04  # of the budget's wall clock, for all questions together
+LEAST_IMAGES, MOST_IMAGES = 150, 800  # validation images asked about: with fewer, hardly any harm is beyond chance
+AGAIN = 0.5  # of the questions are followed by one about something weaker
+# Chosen on digits, Fashion-MNIST, CIFAR-10 and chest X-rays against real trainings: docs/method.md has the figures
+RECOGNIZED = 0.6
+LARGEST_P = 0.1
+LEAST_POINTS = 1.0
+
+GEOMETRY = ("rotation", "zoom", "translation")
+AS_IT_IS = "as it is"
+WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}
+
+Strengths = dict[str, float]
+Ask = Callable[[Augmentation], Answer]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a candidate. way: AS_IT_IS, one of WEAKER, or None where it is left out; answers: to the
+    questions about it, with the strengths asked about."""
+
+    way: str | None
+    answers: tuple[tuple[Strengths, Answer], ...]
+
+
+def guard(
+    study: Study, desk: Dispatcher, start: StartingPoint, candidates: tuple[Candidate, ...]
+) -> tuple[Candidate, ...]:
+    """The candidates, those augmentations weakened or left out that do not keep images what they are.
+
+    Settled once: the ledger keeps what was asked, answered and decided, and a resumed campaign makes the same
+    candidates from it. A pool that somebody asked for is not guarded, and nothing is where there is no search.
+    """
+    if study.pool is not None or not candidates:
+        return candidates
+    if study.ask is None and decided(desk.ledger, GuardReport) is None:
+        return candidates
+    settled = settle(desk.ledger, GuardReport, lambda: _report(study, desk, start, candidates))
+    return guarded(settled, start.recipe, candidates)
+
+
+def guarded(settled: GuardReport, start: Recipe, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates as the guard left them."""
+    ways = {entry.name: entry.way for entry in settled.asked} | dict.fromkeys(settled.not_asked)
+    return tuple(
+        weakened(candidate, start, way)
+        for candidate in candidates
+        if (way := ways.get(candidate.name, AS_IT_IS)) is not None
+    )
+
+
+def added(start: Recipe, edited: Recipe) -> Strengths:
+    """What an edit adds to a recipe's augmentation: the strengths that it raises."""
+    old, new = start.data.augmentation.model_dump(), edited.data.augmentation.model_dump()
+    return {name: value for name, value in new.items() if value > old[name]}
+
+
+def weakened(candidate: Candidate, start: Recipe, way: str) -> Candidate:
+    """The candidate in one of the WEAKER ways; whatever else it changes stays."""
+    if way == AS_IT_IS:
+        return candidate
+    intervention, old = candidate.intervention, start.data.augmentation.model_dump()
+    strengths = {
+        name: old[name] if name in MIRRORS else max(old[name], float(f"{value * WEAKER[way]:.10g}"))
+        for name, value in added(start, intervention.edit(start)).items()
+    }
+
+    def edit(recipe: Recipe) -> Recipe:
+        return intervention.edit(recipe).edit(data={"augmentation": strengths})
+
+    return replace(candidate, intervention=replace(intervention, name=f"{intervention.name}, {way}", edit=edit))
+
+
+def decide(ask: Ask, start: Recipe, candidate: Candidate, others: Sequence[Candidate]) -> Decision:
+    """Ask about the candidate, then about its weaker ways until one passes. One that leaves the start as it is, or
+    makes it what another candidate makes it, is nothing to try."""
+    taken = [start, *(other.intervention.edit(start) for other in others if other is not candidate)]
+    answers: list[tuple[Strengths, Answer]] = []
+    for way in _ways(added(start, candidate.intervention.edit(start))):
+        weaker = weakened(candidate, start, way)
+        if way != AS_IT_IS and weaker.intervention.edit(start) in taken:
+            continue
+        strengths = added(start, weaker.intervention.edit(start))
+        if not strengths:
+            return Decision(way, tuple(answers))  # the rest of a bundle
+        answer = ask(Augmentation(**strengths))
+        answers.append((strengths, answer))
+        if not refused(answer):
+            return Decision(way, tuple(answers))
+    return Decision(None, tuple(answers))
+
+
+def refused(answer: Answer) -> bool:
+    """Whether an augmentation makes other images of the images, and not merely unfamiliar ones."""
+    return answer.recognized < RECOGNIZED and answer.harm_points >= LEAST_POINTS and answer.p_value <= LARGEST_P
+
+
+def _ways(strengths: Strengths) -> Iterator[str]:
+    yield AS_IT_IS
+    mirrors = strengths.keys() & set(MIRRORS)
+    for way in WEAKER:
+        # an image is mirrored or it is not: only the other strengths can be halved
+        if mirrors if way == "without mirror images" else strengths.keys() - mirrors:
+            yield way
+
+
+def _report(study: Study, desk: Dispatcher, start: StartingPoint, candidates: tuple[Candidate, ...]) -> GuardReport:
+    adding = [candidate for candidate in candidates if added(start.recipe, candidate.intervention.edit(start.recipe))]
+    allowed = min(SHARE * desk.budget_seconds, study.left(desk))
+    latest = desk.ledger.seconds_used() + allowed
+    witness, note = _call(study, desk, start) if adding else (None, "")
+    asked = []
+    if witness is not None:
+        left, questions = latest - desk.ledger.seconds_used(), (1 + AGAIN) * len(adding) + 1
+        images = left / questions / max(LOOKS * witness.seconds_per_image, 1e-9)
+        looked_at = witness.look_at(int(min(max(images, LEAST_IMAGES), MOST_IMAGES)))
+        seconds = LOOKS * witness.seconds_per_image * looked_at
+        ask = cache(witness.answer)  # bundles of changes often hold the same augmentation
+        for candidate in sorted(adding, key=lambda candidate: _destruction(start.recipe, candidate), reverse=True):
+            if latest - desk.ledger.seconds_used() < seconds:
+                note = "the time for questions was over, and what was not asked about is not tried"
+                break
+            asked.append(_entry(candidate, decide(ask, start.recipe, candidate, candidates)))
+    names = {entry.name for entry in asked}
+    return GuardReport(note, tuple(asked), tuple(each.name for each in adding if each.name not in names))
+
+
+def _destruction(start: Recipe, candidate: Candidate) -> tuple[int, float]:
+    """How much an augmentation may turn images into others: mirrors first, then geometry, then colour, each by its
+    strength."""
+    strengths = added(start, candidate.intervention.edit(start))
+    if mirrors := [value for name, value in strengths.items() if name in MIRRORS]:
+        return 2, sum(mirrors)
+    moved = [value for name, value in strengths.items() if name in GEOMETRY]
+    return (1, sum(moved)) if moved else (0, sum(strengths.values()))
+
+
+def _call(study: Study, desk: Dispatcher, start: StartingPoint) -> tuple[Witness | None, str]:
+    """The start's own network, or None and why there is none to ask."""
+    saved = [
+        desk.weights_of(record)
+        for role in ("probe", "pilot")
+        for record in desk.ledger.trials(role)
+        if record.recipe == start.recipe and record.status == "finished" and desk.weights_of(record).is_file()
+    ]
+    if study.ask is None or not saved:
+        return None, "no network of the start was there to be asked"
+    try:
+        return study.ask(saved[0], start.recipe), ""
+    except WeightsError as error:
+        return None, str(error)
+
+
+def _entry(candidate: Candidate, decision: Decision) -> AskedAbout:
+    first = decision.answers[0][1]
+    is_kept = decision.way == AS_IT_IS
+    return AskedAbout(
+        name=candidate.name,
+        area=candidate.area,
+        verdict="kept" if is_kept else "weakened" if decision.way else "left out",
+        way=decision.way,
+        reason="" if is_kept else _reason(first),
+        answers=tuple(
+            {"strengths": strengths, **{key: value for key, value in asdict(answer).items() if key != "example"}}
+            for strengths, answer in decision.answers
+        ),
+        example=None if is_kept or first.example is None else _plain(first.example),
+    )
+
+
+def _reason(answer: Answer) -> str:
+    chance = "under 0.001" if answer.p_value < 0.001 else f"{answer.p_value:.2g}"
+    mistake = f", most often {answer.confused[0]} for {answer.confused[1]}" if answer.confused else ""
+    return (
+        f"The starting network names {100 * answer.augmented_accuracy:.0f}% of such images right, against "
+        f"{100 * answer.accuracy:.0f}% as they are; with its last layer fitted to them it gets "
+        f"{answer.harm_points:.1f} more of 100 untouched images wrong{mistake} (probability by chance alone: {chance})."
+    )
+
+
+def _plain(example: Example) -> dict[str, Any]:
+    pictures = {"before": example.before, "after": example.after}
+    return {**asdict(example), **{name: base64.b64encode(png).decode() for name, png in pictures.items()}}

@@ -1,0 +1,87 @@
+"""Which runs are compared at the end: of the baseline, of what ships, and the one whose network does."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.evidence.seeds import score_variance
+from convlift.evidence.total_gain import FEWEST_RUNS
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.records import TrialRecord
+from convlift.recipe.recipe import Recipe
+from convlift.search.allocate import baseline_runs
+from convlift.search.study import BASELINE, Study
+
+Floats = NDArray[np.float64]
+
+LEAST_LEFT = 3  # runs of the baseline that must be left where one is left out: fewer say too little of how they differ
+CLOSE = 3.0  # standard errors: a lead of the start over the baseline's run that is less may be that run's bad luck
+
+
+def baseline_arm(study: Study, ledger: Ledger, start: str) -> tuple[list[TrialRecord], bool]:
+    """The baseline's runs that count, and whether the first was left out, for it lost a close choice of the start.
+
+    It stays where fewer than three others would be left, which say too little of how such runs differ; then nothing is
+    proven.
+    """
+    pilots = baseline_runs(ledger.trials("pilot"))
+    left_out = len(pilots) > LEAST_LEFT and lost_a_close_choice(study, ledger, start, pilots)
+    return pilots[left_out:], left_out
+
+
+def lost_a_close_choice(study: Study, ledger: Ledger, start: str, pilots: Sequence[TrialRecord]) -> bool:
+    """Whether the first of these runs of the baseline took part in a close choice of the start, and lost it.
+
+    Whenever another start wins by luck, that run had bad luck (with two runs of the baseline and four equal networks
+    the gain is too good by .4 to 1.1 points, simulated). Close is a lead of under three standard errors of the
+    difference of two runs. Where the start wins clearly, the run tells as much as any.
+    """
+    probe = next((r for r in _usable(ledger.trials("probe")) if r.names == (start,)), None)
+    if start == BASELINE or probe is None or not pilots or (pilots[0].role, pilots[0].number) != ("pilot", 1):
+        return False
+    sound = [pilot for pilot, fell in zip(pilots, study.collapsed(pilots), strict=True) if not fell]
+    others = [pilot for pilot in sound if pilot.id != pilots[0].id]
+    others = others if len(others) >= FEWEST_RUNS else sound  # one alone says nothing of how such runs differ
+    scores = np.array([study.score_points(pilot) for pilot in others])
+    lead = study.score_points(probe) - study.score_points(pilots[0])
+    error = math.sqrt(2.0 * score_variance(scores, _images_of(study, others), study.validation_groups))
+    return bool(lead < CLOSE * error)
+
+
+def _images_of(study: Study, records: Sequence[TrialRecord]) -> Floats:
+    return np.array([study.image_points(r.outcome.validation_probabilities) for r in records if r.outcome])
+
+
+def final_runs(ledger: Ledger, recipe: Recipe | None = None) -> list[TrialRecord]:
+    """The final runs that count: those that ended, else those that the deadline cut short, which is what would ship.
+
+    recipe: whose; a campaign that went on may have frozen another one before. None for all.
+    """
+    records = ledger.trials("final") if recipe is None else finals_with(ledger, recipe)
+    cut_short = [record for record in records if record.status == "stopped" and record.has_trained]
+    return _usable(records) or cut_short
+
+
+def finals_with(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:
+    """Every final run of a recipe, however it ended."""
+    return [record for record in ledger.trials("final") if record.recipe == recipe]
+
+
+def best_final(study: Study, finals: Sequence[TrialRecord]) -> TrialRecord:
+    """The run whose network ships: of those that ended by themselves, else of all, the one that the validation images
+    like best; of equals the first. At least one run."""
+    complete = _usable(finals) or list(finals)
+    return max(complete, key=lambda record: np.nan_to_num(study.score_points(record), nan=-math.inf))
+
+
+def lost_runs(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:
+    """The baseline's runs, and the final runs of `recipe`, that came to nothing by themselves."""
+    runs = (*ledger.trials("pilot"), *finals_with(ledger, recipe))
+    return [record for record in runs if record.status in ("diverged", "failed")]
+
+
+def _usable(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials that ran to their end."""
+    return [record for record in records if record.status == "finished"]

@@ -1,0 +1,120 @@
+"""The list of changes, revised once after a third of the search."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.catalogue.candidates import CATALOGUE, SHORT, Candidate, limit_for
+from convlift.catalogue.diagnose import diagnose
+from convlift.catalogue.interventions.joint import JOINT
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.records import TrialRecord
+from convlift.recipe.recipe import Recipe
+from convlift.search.augmentation_guard import added
+from convlift.search.decisions import AddedChange, Allocation, GuardReport, Revision, decided, made, settle
+from convlift.search.dispatcher import Dispatcher
+from convlift.search.shortlist import fitting_the_start, symptoms_of_the_start
+from convlift.search.study import Study
+
+LEAST_BEFORE_REVISION = 4  # search runs: with fewer, which of them is the best is chance
+DOUBTED = 0.15  # probability of helping, below which the report calls a change harmful (evidence/verdicts.py)
+
+
+def revision_is_due(study: Study, desk: Dispatcher, division: Allocation, seen: Sequence[TrialRecord]) -> bool:
+    """Whether the first third of the search has ended and the list of changes was not revised yet; a pool never is.
+
+    seen: the trials of the search that may be looked at.
+    """
+    ended = sum(record.outcome is not None for record in seen)
+    third = max(LEAST_BEFORE_REVISION, division.searches / 3)
+    return study.pool is None and ended >= third and decided(desk.ledger, Revision) is None
+
+
+def revise_candidates(
+    study: Study,
+    desk: Dispatcher,
+    start: StartingPoint,
+    chosen: tuple[Candidate, ...],
+    believed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    seen: Sequence[TrialRecord],
+) -> tuple[Candidate, ...]:
+    """The list of changes, once revised: what the symptoms of the search call for is added at its end.
+
+    believed (K,) each: mean effect and probability of helping of the chosen changes, from validation images alone;
+    seen: the trials of the search that may be looked at. Nothing is taken off the
+    list: what probably harms is hardly drawn any more, and stays declared, so that the correction for the number of
+    changes counts it. The ledger keeps the reasons, and gives a resumed campaign the same list.
+    """
+    settle(desk.ledger, Revision, lambda: _revision(study, desk, start, chosen, believed, seen))
+    return revised(desk.ledger, chosen)
+
+
+def revised(ledger: Ledger, chosen: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """The list with what the revision added; as it is where there was none so far."""
+    kept = decided(ledger, Revision) or Revision()
+    catalogue = {intervention.name: intervention for intervention in CATALOGUE}
+    return chosen + tuple(Candidate(catalogue[each.name], each.prior, each.cost, each.why) for each in kept.added)
+
+
+def _revision(
+    study: Study,
+    desk: Dispatcher,
+    start: StartingPoint,
+    chosen: tuple[Candidate, ...],
+    believed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    seen: Sequence[TrialRecord],
+) -> Revision:
+    """The revision. added: what answers a symptom that the run believed to be the best shows and the
+    start did not, where no symptom speaks against it, the guard has no objection, and no level of its factor is
+    probably harmful: the most promising of each factor, as many as the list has room for."""
+    belief_mean, belief_probability = believed
+    ended = [r for r in seen if r.status == "finished"]
+    worth = dict(zip((candidate.name for candidate in chosen), belief_mean, strict=True))
+    best = max(ended, key=lambda record: sum(worth[name] for name in record.names), default=None)
+    if best is None or best.outcome is None:
+        return Revision()
+    now = diagnose(best.outcome, study.validation_labels, best.recipe, study.facts)
+    symptoms = {diagnosis.symptom for diagnosis in now}
+    new = symptoms - {diagnosis.symptom for diagnosis in symptoms_of_the_start(study, desk, start)}
+    doubted = [c for c, p in zip(chosen, belief_probability, strict=True) if p < DOUBTED]
+    spoiled = {factor for candidate in doubted for factor in candidate.intervention.factors}
+    trainings = made(desk.ledger, Allocation).trainings
+    wanted = [
+        candidate
+        for candidate in fitting_the_start(study, desk, start, now, len(CATALOGUE), trainings)[0]
+        # the guard names what it weakened after what it was
+        if not any(each.name == candidate.name or each.name.startswith(f"{candidate.name}, ") for each in chosen)
+        and new & set(candidate.intervention.helps)
+        and not symptoms & set(candidate.intervention.hurts)
+        and not spoiled & set(candidate.intervention.factors)
+        and _is_guarded(desk, start.recipe, candidate)
+        and (candidate.intervention not in JOINT or limit_for(trainings) >= SHORT)
+    ]
+    promising: list[Candidate] = []
+    for candidate in sorted(wanted, key=lambda candidate: -candidate.promise):
+        taken = {factor for each in promising for factor in each.intervention.factors}
+        if len(chosen) + len(promising) < limit_for(trainings) and not taken & set(candidate.intervention.factors):
+            promising.append(candidate)
+    return Revision(
+        trial=best.id,
+        symptoms=tuple(diagnosis.sentence for diagnosis in now if diagnosis.symptom in new),
+        added=tuple(AddedChange(c.name, c.prior, c.cost, c.why) for c in promising),
+        doubted=tuple(candidate.name for candidate in doubted),
+    )
+
+
+def _is_guarded(desk: Dispatcher, start: Recipe, candidate: Candidate) -> bool:
+    """Whether every augmentation that it adds has passed the guard at that strength; so too where nobody guards."""
+    settled = decided(desk.ledger, GuardReport)
+    if settled is None:
+        return True
+    passed = [
+        entry.answers[-1]["strengths"]
+        for entry in settled.asked
+        # what is weakened to the rest of a bundle was not asked about again
+        if entry.verdict == "kept" or (entry.verdict == "weakened" and len(entry.answers) > 1)
+    ]
+    raised = added(start, candidate.intervention.edit(start))
+    return all(any(each.get(name, 0.0) >= most for each in passed) for name, most in raised.items())

@@ -1,0 +1,185 @@
+"""What ships, settled on validation images before the sealed test is opened: never what is worse there.
+
+The shipped recipe's final runs are compared with the runs of the bare start and of the baseline, mean against mean, so
+that an arm of many runs is no luckier than one of few. Where they are below, the better one ships; where the baseline
+is the best, it stays, and nothing is judged.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from convlift.errors import LedgerError
+from convlift.evidence.total_gain import FEWEST_RUNS
+from convlift.ledger.records import TrialRecord
+from convlift.search.allocate import shortened
+from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with
+from convlift.search.decisions import Shipped, note
+from convlift.search.dispatcher import Dispatcher
+from convlift.search.space import Frozen
+from convlift.search.study import BASELINE, Study
+
+NO_TIME = "no time"
+CLEAR = 5.0  # points: three standard errors of the difference of two networks on some 400 images, seeds included
+
+Ships = Literal["recipe", "start", "baseline"]
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What ships. frozen: the recipe that the search ended with, or, where the start ships, that of the start; network:
+    the trial whose network it is; before, after: the baseline's and the shipping recipe's runs, to be judged; why: not
+    judged, or why not the searched recipe ships, in one sentence; shortened: see `outcome.Result`."""
+
+    frozen: Frozen
+    ships: Ships
+    network: TrialRecord
+    before: tuple[TrialRecord, ...]
+    after: tuple[TrialRecord, ...]
+    judged: bool
+    why: str = ""
+    shortened: str = ""
+
+
+def settle_shipment(study: Study, desk: Dispatcher, frozen: Frozen) -> Shipment:
+    """Decide what ships. Raises LedgerError where no network is left."""
+    before, _ = baseline_arm(study, desk.ledger, frozen.start.name)
+    finals = learned(study, finals_of(desk, frozen))
+    bare = _bare_runs(study, desk, frozen, finals)
+    lost = _lost_finals(desk, frozen, finals)
+    arms: list[tuple[Ships, Sequence[TrialRecord]]] = [("recipe", finals), ("start", bare), ("baseline", before)]
+    able = [(ships, runs) for ships, runs in arms if _networks(desk, runs)]
+    if not able:
+        raise LedgerError(f"no training left a network in {desk.ledger.folder}; start anew in another folder.")
+    # the first of equals: the recipe before the start, that before the baseline
+    ships, runs = max(able, key=lambda arm: round(score(study, arm[1]), 6))
+    chosen = frozen if ships != "start" else bare_start(frozen)
+    network = best_final(study, _networks(desk, runs))
+    # a final run that failed to learn does not ship, but it counts
+    after = tuple(finals_of(desk, frozen) if ships == "recipe" else _to_judge(study, desk, runs))
+    stays = ships == "baseline" or is_nothing(chosen)
+    judged = not stays and bool(before) and bool(after)
+    why = _why(desk, (ships, stays, lost), before, after)
+    found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(study, desk))
+    before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
+    note(desk.ledger, Shipped(ships, network.id, judged, before_ids, after_ids), replace=True)
+    return found
+
+
+def is_nothing(frozen: Frozen) -> bool:
+    """Whether no change is left: what would ship is the baseline."""
+    return not frozen.names and frozen.start.name == BASELINE
+
+
+def score(study: Study, runs: Sequence[TrialRecord]) -> float:
+    """Mean validation score of some runs in points."""
+    return float(np.mean([study.score_points(run) for run in runs]))
+
+
+def learned(study: Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Those of the records that did not come to nothing, beside each other."""
+    return [r for r, lost in zip(records, study.collapsed(records), strict=True) if not lost]
+
+
+def start_in_doubt(study: Study, desk: Dispatcher, frozen: Frozen) -> bool:
+    """Whether the bare start is above the final runs by fewer runs than can be judged: one more decides."""
+    has_ended = any(run.outcome is not None for run in finals_with(desk.ledger, frozen.recipe))
+    if frozen.start.name == BASELINE or not frozen.names or not has_ended:
+        return False
+    finals = learned(study, finals_of(desk, frozen))
+    bare = [run for run in learned(study, runs_of_the_start(desk, frozen)) if run.role != "probe"]
+    is_decided = any(run.outcome is not None for run in finals_with(desk.ledger, frozen.start.recipe))
+    is_above = bool(bare) and (not finals or score(study, bare) > score(study, finals))
+    return is_above and len(bare) < FEWEST_RUNS and not is_decided
+
+
+def finals_of(desk: Dispatcher, frozen: Frozen) -> list[TrialRecord]:
+    """The final runs of the frozen recipe that count; of the bare start there may be others."""
+    return final_runs(desk.ledger, frozen.recipe)
+
+
+def runs_of_the_start(desk: Dispatcher, space: Frozen) -> list[TrialRecord]:
+    """The bare start's finished runs, its probe last."""
+    return [
+        record
+        for role in ("final", "search", "probe")
+        for record in desk.ledger.trials(role)
+        if record.recipe == space.start.recipe and record.status == "finished"
+    ]
+
+
+def bare_start(frozen: Frozen) -> Frozen:
+    """The start with no change switched on."""
+    return Frozen(frozen.start, frozen.start.recipe, frozen.candidates, np.zeros(len(frozen.candidates), bool))
+
+
+def _bare_runs(study: Study, desk: Dispatcher, frozen: Frozen, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The runs of the bare start that the final runs are compared with: none where it is the baseline, or what the
+    final runs are of; the probe, which was chosen for its score, only where there is no other."""
+    if frozen.start.name == BASELINE or (finals and frozen.recipe == frozen.start.recipe):
+        return []
+    runs = learned(study, runs_of_the_start(desk, frozen))
+    if not runs:  # of a start that was chosen by a run that the clock cut short, that run may still ship
+        probes = [run for run in desk.ledger.trials("probe") if run.recipe == frozen.start.recipe]
+        runs = [run for run in probes if run.status == "stopped" and run.has_trained]
+    return [run for run in runs if run.role != "probe"] or runs
+
+
+def _to_judge(study: Study, desk: Dispatcher, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The runs of the bare start that can be judged; its probe among them only where it won by so much that its luck
+    decided nothing."""
+    if any(run.role == "probe" for run in runs):
+        return []
+    probes = [r for r in desk.ledger.trials("probe") if r.recipe == runs[0].recipe and r.status == "finished"]
+    return [*runs, *(probes if won_clearly(study, desk, probes) else [])]
+
+
+def won_clearly(study: Study, desk: Dispatcher, probes: Sequence[TrialRecord]) -> bool:
+    """Whether the start's probe beat every other first run by more than CLEAR points of accuracy's size."""
+    others = [*desk.ledger.trials("pilot")[:1], *desk.ledger.trials("probe")]
+    scores = [study.score_points(r) for r in others if r.recipe not in [probe.recipe for probe in probes]]
+    known = [each for each in scores if not math.isnan(each)]
+    return bool(probes and known) and study.score_points(probes[0]) > max(known) + CLEAR
+
+
+def _networks(desk: Dispatcher, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [run for run in runs if desk.weights_of(run).is_file()]
+
+
+def _lost_finals(desk: Dispatcher, frozen: Frozen, kept: Sequence[TrialRecord]) -> str:
+    """Why the frozen recipe's final runs came to nothing, where all of them did."""
+    ended = [run.outcome for run in finals_with(desk.ledger, frozen.recipe) if run.outcome is not None]
+    if kept or not ended:
+        return ""
+    return "; ".join(dict.fromkeys(outcome.reason or "they failed to learn" for outcome in ended))
+
+
+def _why(
+    desk: Dispatcher, decided: tuple[Ships, bool, str], before: Sequence[TrialRecord], after: Sequence[TrialRecord]
+) -> str:
+    """Why the searched recipe does not ship, or is not judged, in one sentence; "" where it is and does."""
+    ships, stays, lost = decided
+    if stays:
+        if lost:
+            return f"The final runs failed to learn ({lost}): keep your baseline."
+        if desk.ledger.trials("final"):
+            return "The searched recipe is below the baseline on the validation images: keep your baseline."
+        if desk.ledger.trials("search"):
+            return "The search found no change that probably helps: keep your baseline."
+        return "There was no time to search: keep your baseline."
+    if not before:
+        failed = [r.outcome for r in desk.ledger.trials("pilot") if r.status in ("failed", "diverged")]
+        if failed and failed[0] is not None:
+            return f"Not judged: the baseline could not be trained ({failed[0].reason})."
+        return f"Not judged: {NO_TIME} for the baseline."
+    if not after and lost:
+        return f"Not judged: the final runs failed to learn ({lost})."
+    if not after:
+        return f"Not judged: {NO_TIME} for the final runs."
+    if ships == "start":
+        what = f"failed to learn ({lost})" if lost else "are below the bare start on the validation images"
+        return f"The searched recipe's final runs {what}: the start ships without changes."
+    return ""

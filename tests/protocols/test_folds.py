@@ -1,0 +1,289 @@
+"""`improve --cv`: campaigns made up, ledgers, last training and report real."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convlift import api
+from convlift.campaign.request import Request, identity_of, study_of
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.cli import main
+from convlift.console.progress import Progress
+from convlift.data.dataset import Dataset
+from convlift.data.splits import SealedLabels
+from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted
+from convlift.ledger.ledger import open_ledger, read_ledger
+from convlift.options import with_folds
+from convlift.protocols.cross_validation import conduct_folds
+from convlift.recipe.recipe import Recipe
+from convlift.records.outcome import Outcome
+from convlift.records.result import Estimate, Result, Verdict
+from convlift.report.narration import environment, plain, tell
+from convlift.search.decisions import SearchNoise, Shipped, Shortlist, Start, note
+
+PILOTS, FINALS = 2, 2
+CHANGE = "batch size x0.5"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 real digits without official parts, in class folders."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images[:150] * (255 / 16)).astype(np.uint8)
+    root = tmp_path_factory.mktemp("data") / "digits"
+    for number, (image, label) in enumerate(zip(images, digits.target[:150], strict=True)):
+        (root / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(root / str(label) / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def request_(data: Path, tmp_path: Path) -> Request:
+    return Request(
+        data=str(data),
+        budget_seconds=600.0,
+        current="plain",
+        out=tmp_path / "run",
+        backbone=None,
+        weights=None,
+        root=None,
+        seed=0,
+        ship="auto",
+        workers=1,
+        cache=tmp_path / "cache",
+    )
+
+
+class FakeCampaigns:
+    """Finished folds without a training: final networks are right on 9 of 10 images, baselines on 7.
+
+    interrupted: the fold at which somebody presses Ctrl-C, once.
+    """
+
+    def __init__(self, interrupted: int = 0) -> None:
+        self.asked: list[Request] = []
+        self.tested: list[int] = []
+        self._interrupted = interrupted
+
+    def __call__(
+        self,
+        request: Request,
+        dataset: Dataset,
+        sealed: SealedLabels,
+        talk: tuple[Progress, Callable[[], int]],
+        began: float,
+    ) -> tuple[Path, Result]:
+        assert request.out is not None
+        assert request.fold is not None
+        if request.fold.number == self._interrupted:
+            self._interrupted = 0
+            raise Interrupted("stopped on request", 2)
+        self.asked.append(request)
+        self.tested += dataset.splits.test.tolist()
+        assert (dataset.labels[dataset.splits.test] == -1).all()
+        study, labels = study_of(request, dataset), sealed.open()
+        rng, classes = np.random.default_rng(request.fold.number), len(dataset.classes)
+
+        def answers(truth: np.ndarray, rate: float) -> np.ndarray:
+            named = np.where(rng.random(len(truth)) < rate, truth, rng.integers(0, classes, len(truth)))
+            return np.asarray(0.9 * np.eye(classes)[named] + 0.01, np.float32)
+
+        with open_ledger(request.out, identity_of(request, dataset, study)) as ledger:
+            talk[0].keep_log(request.out / "log.txt")
+            talk[0].say("begun")
+            shipped = _half(study.baseline)
+            plans = [(study.plan("pilot", study.baseline, number), 0.7) for number in range(PILOTS)]
+            for plan, rate in plans:
+                outcome = Outcome("finished", *(answers(each, rate) for each in (study.validation_labels, labels)))
+                ledger.finish(ledger.claim(plan).id, outcome)
+            note(ledger, Start("baseline", study.baseline.fingerprint()))
+            note(ledger, Shortlist((CHANGE,)))
+            ledger.freeze(shipped, (CHANGE,))
+            for number in range(FINALS):
+                plan = study.plan("final", shipped, number, (CHANGE,))
+                outcome = Outcome("finished", *(answers(each, 0.9) for each in (study.validation_labels, labels)))
+                ledger.finish(ledger.claim(plan).id, replace(outcome, seconds=0.5))
+            note(ledger, Shipped("recipe", 3, True, before=(1, 2), after=(3, 4)))
+            score = Estimate(0.8, 0.6, 0.9)
+            change = Verdict(CHANGE, "training", "proven", 2.0, 1.0, 3.0, 0.9, 3, 1.0, True, "it is")
+            result = Result(
+                run=str(request.out), metric="accuracy", data="digits", baseline_name="plain", start_name="baseline",
+                baseline=score, final=score, gain_points=Estimate(20.0, 9.0, 31.0), proven=True, verdicts=(change,),
+                unexplained_points=0.0, trials=4, seconds=1.0, budget_seconds=30.0, optimism_points=0.5,
+                counts={name: len(getattr(dataset.splits, name)) for name in ("train", "validation", "test")},
+            )  # fmt: skip
+            more = {"start_recipe": "", "minimum_detectable_points": 9.0, "environment": environment(0, 1)}
+            ledger.record("story", tell(ledger, list(ledger.trials("final")), dataset, labels, more))
+            note(ledger, SearchNoise(0.5))
+            ledger.record("result", plain(result))
+        return request.out, result
+
+
+def _half(recipe: Recipe) -> Recipe:
+    """The recipe with the change."""
+    return next(each for each in CATALOGUE if each.name == CHANGE).edit(recipe)
+
+
+def never() -> int:
+    return 0
+
+
+def test_folds_are_judged_together_and_what_they_agree_on_ships(
+    request_: Request, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaigns, run = FakeCampaigns(interrupted=2), request_.out
+    assert run is not None
+    stopped = r"fold 2 of 3.*the same command continues"
+    with Progress() as progress, pytest.raises(Interrupted, match=stopped) as caught:
+        conduct_folds(request_, 3, progress, never, time.monotonic(), campaigns)
+    assert caught.value.exit_code == 130
+    assert [request.out for request in campaigns.asked] == [run / "fold-1"]
+    with Progress() as progress:
+        folder, result = conduct_folds(request_, 3, progress, never, time.monotonic(), campaigns)
+    assert folder == run
+    assert len(campaigns.asked) == 3
+    assert sorted(campaigns.tested) == list(range(150))
+    assert len({study_seed(request) for request in campaigns.asked}) == 3
+    # made-up folds take no time, but all are judged as one procedure, and get the same
+    given = [request.budget_seconds for request in campaigns.asked]
+    assert max(given) - min(given) < 5.0
+    assert 150 < given[0] < 200
+
+    assert (result.folds, result.counts["test"], result.trials) == (3, 150, 13)
+    assert result.counts["train"] + result.counts["validation"] == 150
+    assert 10 < result.gain_points.value < 30
+    assert result.proven
+    (verdict,) = result.verdicts
+    assert (verdict.name, verdict.label, verdict.shipped, verdict.points) == (CHANGE, "likely", True, 2.0)
+    assert any("no image was left to test it" in note for note in result.notes)
+    assert any("With 150 test images in 3 folds" in note for note in result.notes)
+
+    with read_ledger(run) as ledger:
+        frozen, (shipped,) = ledger.recall("freeze"), ledger.trials()
+    assert frozen["names"] == [CHANGE]
+    assert shipped.fingerprint == frozen["sha256"]
+    assert shipped.outcome is not None
+    assert shipped.outcome.test_probabilities.size == 0
+    assert not (run / "trials").exists()
+    assert "this network itself was not tested" in (run / "model" / "README.md").read_text()
+    page = (run / "report.html").read_text()
+    assert "proven on all 150 images in 3 folds" in page
+    assert "Every image tested once." in page
+    assert page.count('<td class="number secondary">50</td>') == 3
+    assert "fold 2 of 3: begun" in capsys.readouterr().err
+    assert "begun" in (run / "fold-2" / "log.txt").read_text()
+
+    before = page.encode()
+    with Progress(quiet=True) as progress:
+        again = conduct_folds(request_, 3, progress, never, time.monotonic(), campaigns)[1]
+    assert len(campaigns.asked) == 3
+    assert again == result
+    assert api.report(run).result == result
+    assert (run / "report.html").read_bytes() == before
+    with Progress(quiet=True) as progress, pytest.raises(ConvliftError, match="belongs to another campaign"):
+        conduct_folds(request_, 4, progress, never, campaign=campaigns)
+
+
+def study_seed(request: Request) -> int:
+    from convlift.campaign.request import seed_of
+
+    return seed_of(request)
+
+
+def test_a_budget_too_short_for_a_fold_is_said_for_the_whole(request_: Request) -> None:
+    def too_short(request: Request, *rest: object) -> tuple[Path, Result]:
+        raise BudgetError("budget 4s is too short: allow at least 5m.", 300.0)
+
+    with (
+        Progress(quiet=True) as progress,
+        pytest.raises(
+            BudgetError,
+            match=r"budget 10m is too short: fold 1 of 5 has 1m\d+s of it and needs 5m; .* --budget 2\dm\d*s does",
+        ),
+    ):
+        conduct_folds(request_, 5, progress, never, time.monotonic(), too_short)
+    assert request_.out is not None
+    assert not request_.out.exists()
+
+
+def test_what_no_cross_validation_can_be_made_of_is_refused_first(request_: Request, tmp_path: Path) -> None:
+    official = tmp_path / "official.npz"
+    images, labels = np.random.default_rng(0).integers(0, 255, (40, 8, 8), np.uint8), np.arange(40) % 2
+    np.savez(
+        official, train_images=images[:30], train_labels=labels[:30], test_images=images[30:], test_labels=labels[30:]
+    )
+    with Progress(quiet=True) as progress:
+        with pytest.raises(ConvliftError, match=r"brings its own test or validation part.*leave out --cv") as refused:
+            conduct_folds(replace(request_, data=str(official)), 3, progress, never, campaign=FakeCampaigns())
+        assert refused.value.exit_code == 2
+        with pytest.raises(ConvliftError, match="give 2 to 10 folds"):
+            conduct_folds(request_, 1, progress, never, campaign=FakeCampaigns())
+        scarce = replace(request_, data=str(_scarce(tmp_path)))
+        with pytest.raises(DataError, match="class 'b' of scarce has 4 distinct images; 5 folds need at least 5"):
+            conduct_folds(scarce, 5, progress, never, campaign=FakeCampaigns())
+    assert request_.out is not None
+    assert not request_.out.exists()
+
+
+def _scarce(folder: Path) -> Path:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, count in (("a", 20), ("b", 4)):
+        (folder / "scarce" / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 255, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(folder / "scarce" / name / f"{number}.png")
+    return folder / "scarce"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["improve", "d", "--cv"], ["improve", "d", "--cv", "5"]),
+        (["improve", "d", "--cv", "--json"], ["improve", "d", "--cv", "5", "--json"]),
+        (["improve", "d", "--cv", "3"], ["improve", "d", "--cv", "3"]),
+        (["improve", "--cv", "d"], ["improve", "--cv", "5", "d"]),
+        (["improve", "d"], ["improve", "d"]),
+    ],
+)
+def test_a_bare_cv_means_five_folds(given: list[str], read: list[str]) -> None:
+    assert with_folds(given) == read
+
+
+def test_the_command_passes_the_folds_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["improve", "nothing-here", "--cv", "11"])
+    assert ended.value.code == 2
+    assert "10" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["improve", "nothing-here", "--cv", "--dry-run"])
+    assert ended.value.code == 2
+    assert "nothing-here" in capsys.readouterr().err
+
+
+def test_real_campaigns_in_two_folds(data: Path, tmp_path: Path) -> None:
+    """Nothing made up: 150 digits, two campaigns of six trainings each, and the training of what ships."""
+    run = tmp_path / "run"
+    campaign = api.improve(data, trainings=6, cv=2, out=run, workers=2, quiet=True)
+    result = campaign.result
+    assert (result.folds, result.counts["test"]) == (2, 150)
+    assert result.trainings == 6
+    assert result.baseline.value > 0.5
+    assert result.final.value > 0.5
+    folds = [api.report(run / f"fold-{number}").result for number in (1, 2)]
+    assert sum(fold.counts["test"] for fold in folds) == 150
+    if all(fold.judged for fold in folds):
+        scores = [fold.final.value * fold.counts["test"] for fold in folds]
+        assert result.final.value == pytest.approx(sum(scores) / 150)
+    assert result.trials == sum(fold.trials for fold in folds) + 1
+    assert len(campaign.model.predict([np.zeros((8, 8), np.uint8)])) == 1
+    assert all((each / "report.html").is_file() for each in (run, run / "fold-1", run / "fold-2"))
+    assert not list(run.rglob("trials"))

@@ -1,0 +1,178 @@
+"""The guard in a campaign: what it asks, what it decides, and that a resumed campaign decides the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from convlift.catalogue.candidates import Candidate
+from convlift.catalogue.intervention import Intervention, sets
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.errors import WeightsError
+from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.recipe import Recipe
+from convlift.records.label_check import Answer, Example
+from convlift.search.augmentation_guard import added, decide, guard, refused, weakened
+from convlift.search.decisions import GuardReport, decided
+from convlift.search.start import choose_start
+from convlift.search.study import BASELINE as START
+from made_up import BASELINE, World, desk_in, study_of
+
+POINT = StartingPoint(START, BASELINE, "the recipe to be improved")
+FINE = Answer(0.9, 0.9, 0.0, 0.0, 1.0, 0.0, 1.0, (), None)
+BAD = Answer(0.9, 0.3, 60.0, 2.0, 0.25, 4.0, 0.001, ("6", "9"), Example(b"a", b"b", "6", "9", 0.99, 0.97))
+
+
+def made(name: str, prior: float = 0.0, **strengths: float) -> Candidate:
+    edit = sets("data", augmentation=strengths)
+    return Candidate(Intervention(name, "data", "a claim", "a source", (), edit, prior), prior)
+
+
+FLIP = made("flip", 0.5, horizontal_flip=0.5)
+TURN = made("turn", 0.1, rotation=0.4)
+BOTH = made("both", 0.3, horizontal_flip=0.5, zoom=0.3)
+LONGER = Candidate(Intervention("longer", "training", "a claim", "a source", (), sets("training", epochs=30), 0.2), 0.2)
+
+
+class Judge:
+    """A witness that finds mirror images, and turns beyond a tenth, to be bad."""
+
+    def __init__(self, seconds_per_image: float = 1e-6) -> None:
+        self.seconds_per_image = seconds_per_image
+        self.asked: list[Augmentation] = []
+
+    def look_at(self, images: int) -> int:
+        self.images = images
+        return images
+
+    def answer(self, augmentation: Augmentation) -> Answer:
+        self.asked.append(augmentation)
+        return BAD if augmentation.horizontal_flip or augmentation.rotation > 0.11 else FINE
+
+
+def study_with(judge: object, **changes: object):
+    return replace(study_of(World()), ask=lambda weights, recipe: judge, **changes)
+
+
+@pytest.fixture
+def desk(tmp_path: Path):
+    with desk_in(tmp_path / "run", World(), 20) as desk:
+        choose_start(study_of(World()), desk)
+        yield desk
+
+
+def test_only_what_loses_images_and_harms_others_is_refused():
+    assert refused(BAD)
+    assert not refused(FINE)
+    assert not refused(replace(BAD, recognized=0.7))
+    assert not refused(replace(BAD, p_value=0.2))
+    assert not refused(replace(BAD, harm_points=0.5))
+
+
+def test_candidates_are_kept_weakened_or_left_out(desk):
+    judge = Judge()
+    kept = guard(study_with(judge), desk, POINT, (FLIP, TURN, LONGER, BOTH))
+    assert [each.name for each in kept] == [
+        "turn, at a quarter of its strength",
+        "longer",
+        "both, without mirror images",
+    ]
+    turned, longer, both = (each.intervention.edit(BASELINE).data.augmentation for each in kept)
+    assert turned == Augmentation(rotation=0.1)
+    assert longer == BASELINE.data.augmentation
+    assert both == Augmentation(zoom=0.3)
+    report = decided(desk.ledger, GuardReport)
+    assert [entry.name for entry in report.asked] == ["flip", "both", "turn"]  # the most destructive first
+    assert report.not_asked == ()
+    assert report.note == ""
+    flip = report.asked[0]
+    assert [entry.verdict for entry in report.asked] == ["left out", "weakened", "weakened"]
+    assert flip.way is None
+    assert "4.0 more of 100 untouched images wrong, most often 6 for 9" in flip.reason
+    assert flip.example["taken_for"] == "9"
+    assert [answer["strengths"] for answer in report.asked[-1].answers] == [
+        {"rotation": 0.4},
+        {"rotation": 0.2},
+        {"rotation": 0.1},
+    ]
+
+
+def test_a_resumed_campaign_decides_the_same_and_asks_nobody(desk):
+    candidates = (FLIP, TURN, LONGER, BOTH)
+    first = guard(study_with(Judge()), desk, POINT, candidates)
+    again = guard(replace(study_of(World()), ask=None), desk, POINT, candidates)
+    assert [each.name for each in again] == [each.name for each in first]
+    for one, other in zip(first, again, strict=True):
+        assert one.intervention.edit(BASELINE) == other.intervention.edit(BASELINE)
+        assert (one.prior, one.cost, one.area) == (other.prior, other.cost, other.area)
+
+
+def test_what_makes_no_images_stronger_is_not_asked_about(desk):
+    judge = Judge()
+    start = replace(POINT, recipe=BASELINE.edit(data={"augmentation": {"horizontal_flip": 0.5}}))
+    none = made("no flip", horizontal_flip=0.0)
+    for candidate in (none, LONGER, FLIP):
+        assert added(start.recipe, candidate.intervention.edit(start.recipe)) == {}
+    assert guard(study_with(judge), desk, start, (none, LONGER)) == (none, LONGER)
+    assert not judge.asked
+
+
+def test_a_weaker_way_that_is_there_already_is_not_tried_twice():
+    judge = Judge()
+    tilt = made("tilt", rotation=0.1)
+    assert decide(judge.answer, BASELINE, TURN, (TURN, tilt)).way is None
+    assert decide(judge.answer, BASELINE, BOTH, (BOTH, made("zoom", zoom=0.3))).way == "at half strength"
+
+
+def test_a_bundle_loses_its_mirror_images_and_keeps_the_rest():
+    edit = sets("data", views=2, augmentation={"horizontal_flip": 0.5})
+    bundle = Candidate(Intervention("mirrored views", "data", "", "", (), edit, 0.0), 0.0)
+    decision = decide(Judge().answer, BASELINE, bundle, (bundle, FLIP))
+    assert decision.way == "without mirror images"
+    assert weakened(bundle, BASELINE, decision.way).intervention.edit(BASELINE) == BASELINE.edit(data={"views": 2})
+    assert decide(Judge().answer, BASELINE, FLIP, (bundle, FLIP)).way is None
+
+
+def test_weakening_leaves_the_rest_of_an_edit_and_of_a_recipe_alone():
+    views = Candidate(
+        Intervention("views", "data", "", "", (), sets("data", views=3, augmentation={"zoom": 0.3, "hue": 0.0}), 0.0),
+        0.0,
+    )
+    other = BASELINE.edit(data={"augmentation": {"noise": 0.1}})
+    made_of = weakened(views, BASELINE, "at half strength").intervention.edit(other)
+    assert made_of == other.edit(data={"views": 3, "augmentation": {"zoom": 0.15}})
+
+
+def test_a_question_is_asked_once_however_many_candidates_it_concerns(desk):
+    judge = Judge()
+    zoomed, longer = made("zoomed", zoom=0.2), made("zoomed for longer", zoom=0.2)
+    assert guard(study_with(judge), desk, POINT, (zoomed, longer)) == (zoomed, longer)
+    assert judge.asked == [Augmentation(zoom=0.2)]
+
+
+def test_what_the_time_leaves_unasked_is_not_tried(desk):
+    dear = Judge(seconds_per_image=0.9 * 0.04 * desk.budget_seconds / 2 / 150)
+    slow = study_with(dear)
+    began = desk.ledger.seconds_used()
+    dear.answer = lambda augmentation: (desk.ledger.add_seconds(dear.seconds_per_image * 300), FINE)[1]
+    assert guard(slow, desk, POINT, (FLIP, TURN, LONGER)) == (FLIP, LONGER)
+    report = decided(desk.ledger, GuardReport)
+    assert [entry.name for entry in report.asked] == ["flip"]
+    assert report.not_asked == ("turn",)
+    assert "time" in report.note
+    assert desk.ledger.seconds_used() - began < 0.041 * desk.budget_seconds
+
+
+def test_without_a_network_to_ask_no_augmentation_is_tried(desk, tmp_path):
+    def gone(weights: Path, recipe: Recipe) -> Judge:
+        raise WeightsError("the weights are gone.")
+
+    study = replace(study_of(World()), ask=gone)
+    assert guard(study, desk, POINT, (FLIP, LONGER)) == (LONGER,)
+    assert decided(desk.ledger, GuardReport) == GuardReport("the weights are gone.", not_asked=("flip",))
+
+
+def test_a_pool_of_ones_own_is_not_guarded(desk):
+    judge = Judge()
+    assert guard(study_with(judge, pool=(FLIP,)), desk, POINT, (FLIP,)) == (FLIP,)
+    assert not judge.asked
