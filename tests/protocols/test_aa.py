@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asked import asked
 from rich.console import Console
 
 from convlift.campaign.open_data import open_data
@@ -41,19 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def request_(data: Path, tmp_path: Path) -> Request:
-    return Request(
-        data=str(data),
-        budget_seconds=30.0,
-        current="plain",
-        out=tmp_path / "aa",
-        backbone=None,
-        weights=None,
-        root=None,
-        seed=0,
-        ship="auto",
-        workers=1,
-        cache=tmp_path / "cache",
-    )
+    return asked(data, tmp_path, "aa", 30.0)
 
 
 class FakeCampaigns:

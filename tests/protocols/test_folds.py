@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asked import asked
 
 from convlift import api
 from convlift.campaign.request import Request, identity_of, study_of
@@ -46,19 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def request_(data: Path, tmp_path: Path) -> Request:
-    return Request(
-        data=str(data),
-        budget_seconds=600.0,
-        current="plain",
-        out=tmp_path / "run",
-        backbone=None,
-        weights=None,
-        root=None,
-        seed=0,
-        ship="auto",
-        workers=1,
-        cache=tmp_path / "cache",
-    )
+    return asked(data, tmp_path, "run", 600.0)
 
 
 class FakeCampaigns:

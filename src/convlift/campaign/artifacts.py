@@ -75,7 +75,7 @@ def result_from(
         data=dataset.name,
         baseline_name=study.baseline_name,
         start_name=shipment.frozen.start.name,
-        **(_scores(opened.judged, shipment) if opened else _validation_scores(study, shipment)),
+        **(_scores(opened.judged) if opened else _validation_scores(study, shipment)),
         trials=sum(record.role != "scout" for record in trials),
         seconds=desk.ledger.seconds_used(),
         budget_seconds=0.0 if study.trainings else desk.budget_seconds,
@@ -92,7 +92,7 @@ def result_from(
     )
 
 
-def _scores(judged: Judgement, shipment: Shipment) -> dict[str, Any]:
+def _scores(judged: Judgement) -> dict[str, Any]:
     return {
         "shipped": judged.final.shipped,
         "baseline": judged.final.baseline,

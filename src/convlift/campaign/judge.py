@@ -29,9 +29,9 @@ Floats = NDArray[np.float64]
 class Judgement:
     """What the sealed test said. optimism_points: validation minus test score of the shipped recipe's runs; unit: how
     many points of the metric a point of accuracy is worth (`metrics.Metric.unit`); search_seed_variance: what the
-    search's runs say of the seeds (`changes.ChangeTests.seed_variance`); notes: what a reader must know of the runs
-    that were compared; arms: how many they were, of the baseline and of what ships. `final.shipped` is the score of the
-    network that ships."""
+    search's runs say of the seeds (`single_changes.ChangeTests.seed_variance`); notes: what a reader must know of the
+    runs that were compared; arms: how many they were, of the baseline and of what ships. `final.shipped` is the score
+    of the network that ships."""
 
     final: FinalJudgement
     verdicts: tuple[Verdict, ...]
@@ -81,7 +81,7 @@ def judge_campaign(
         same_start=frozen.start.name == BASELINE, ships=place, lowest=metric.lowest,
     )  # fmt: skip
     # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample of whole trainings
-    whole = all(run.status == "finished" and run.fidelity >= 1.0 for run in arms.before)
+    whole = all(run.is_whole for run in arms.before)
     sound = whole and not arms.unlearned and not lost_runs(desk.ledger, frozen.recipe) and not arms.lucky
     final = replace(final, proven=final.proven and sound)
     belief = _belief(study, frozen, runs, lost, (scores, unit))

@@ -36,7 +36,7 @@ class Request:
 
     trainings: how long the campaign is, instead of a time, and then budget_seconds is infinite; 0: by time. choices: of
     how a folder is read. pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a
-    file of them. fold: the campaign is this part of a nested cross-validation (folds.py).
+    file of them. fold: the campaign is this part of a nested cross-validation.
     """
 
     data: str
@@ -74,7 +74,7 @@ def check_request(request: Request) -> None:
 
 
 def data_of(request: Request, progress: Progress, stop: Callable[[], int] = lambda: 0) -> tuple[Dataset, SealedLabels]:
-    """The data set that is asked about, split, its test sealed; see `reading.open_data`."""
+    """The data set that is asked about, split, its test sealed; see `open_data.open_data`."""
     return open_data(
         request.data,
         request.root,

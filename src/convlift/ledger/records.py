@@ -73,6 +73,11 @@ class TrialRecord:
         return self.outcome.status if self.outcome else "claimed"
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it had all of its training: no part of it was planned, and the clock cut nothing off."""
+        return self.status == "finished" and self.fidelity >= 1.0
+
+    @property
     def has_trained(self) -> bool:
         """Whether it got through an epoch, or a part of one; what has not holds nothing but guesses."""
         return self.outcome is not None and bool(self.outcome.curve)

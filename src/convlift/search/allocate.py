@@ -117,7 +117,7 @@ def _longest_phase(recipe: Recipe) -> tuple[int, str]:
 def shortened(study: Study, desk: Dispatcher) -> str:
     """How much of its training the baseline had, in words; "" where it had all of it."""
     runs = baseline_runs(desk.ledger.trials("pilot"))
-    if not runs or (runs[0].status == "finished" and runs[0].fidelity >= 1.0):
+    if not runs or runs[0].is_whole:
         return ""
     whole, phase = _longest_phase(runs[0].recipe)
     passes = whole * part_trained(study, runs[0])

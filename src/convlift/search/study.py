@@ -130,7 +130,7 @@ class Study:
         """Runs as the model wants them: in points of accuracy's size, on as many images as are independent.
 
         on (R, K): what each of `records` had on. The noise is judged by those that did not collapse; see `Metric.unit`
-        and `images.effective_number`.
+        and `image_variance.effective_number`.
         """
         collapsed = self.collapsed(records)
         sound = [record for record, lost in zip(records, collapsed, strict=True) if not lost]
