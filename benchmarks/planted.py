@@ -16,7 +16,7 @@ Every training is kept in a file, so that an interrupted run goes on where it wa
 
 A second job has nothing harmful on purpose: scikit-learn's digits (797 train, 300 validate, 300 sealed, 400 official),
 the recipe `plain`, and 12 changes of which most help a little and several only together. There flipping four at once
-was as good as ours in the study that chose the procedure.
+was as good as ours in the problem that chose the procedure.
 
 Command: OMP_NUM_THREADS=1 python benchmarks/planted.py [--job digits] [--methods ours,evo4] [--campaigns 10]
 [--workers 2]
@@ -259,16 +259,16 @@ def tpe(job: Job, train: Train, seed: int) -> Shipped:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.enqueue_trial(dict.fromkeys(job.changes, False))
+    problem = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    problem.enqueue_trial(dict.fromkeys(job.changes, False))
 
     def objective(trial: Any) -> float:
         on = np.array([trial.suggest_categorical(name, [False, True]) for name in job.changes])
         return score(train(on, trial.number))
 
-    study.optimize(objective, n_trials=job.budget)
-    on = tuple(bool(study.best_params[name]) for name in job.changes)
-    return Shipped(on, float(study.best_value - study.trials[0].value))
+    problem.optimize(objective, n_trials=job.budget)
+    on = tuple(bool(problem.best_params[name]) for name in job.changes)
+    return Shipped(on, float(problem.best_value - problem.trials[0].value))
 
 
 METHODS: dict[str, Callable[[Job, Train, int], Shipped]] = {

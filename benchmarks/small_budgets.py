@@ -64,7 +64,7 @@ from convlift.evidence.image_variance import accuracy_variance
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.facts import Facts
-from convlift.search.space import Frozen, fitting
+from convlift.search.space import Configuration, SearchSpace, fitting
 
 BUDGET = 10.0  # trainings of the baseline
 LIMIT = 20  # candidates
@@ -178,7 +178,7 @@ class Job:
     def fitting(self, on: Bools, worth: NDArray[np.float64]) -> Bools:
         """Of `on`, from the worthiest down, what fits together."""
         start = StartingPoint("baseline", self.baseline, "")
-        return fitting(Frozen(start, self.baseline, self.candidates, on), on, worth)
+        return fitting(Configuration(SearchSpace(start, self.candidates), self.baseline, on), on, worth)
 
     def recipe(self, on: Bools) -> Recipe:
         """The baseline with the changes that are on."""

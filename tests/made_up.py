@@ -26,7 +26,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from convlift.records.outcome import EpochReport, Outcome
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.study import Study
+from convlift.search.problem import Problem
 from timeline import Timeline
 
 CLASSES = 4
@@ -144,8 +144,8 @@ def diverges(job: Job) -> Exception:
     return Diverged("the training loss became nan at a learning rate of 0.1; it must stay finite.")
 
 
-def study_of(world: World, starts: tuple[StartingPoint, ...] = (), baseline: Recipe = BASELINE) -> Study:
-    return Study(
+def problem_of(world: World, starts: tuple[StartingPoint, ...] = (), baseline: Recipe = BASELINE) -> Problem:
+    return Problem(
         baseline=baseline,
         baseline_name="plain",
         starts=starts,

@@ -14,18 +14,19 @@ from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import Outcome, Status
 from convlift.search.compared_runs import best_final, lost_a_close_choice
+from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.space import Frozen
-from convlift.search.study import Study
-from made_up import BASELINE, CLASSES, FACTS, World, desk_in, study_of
+from convlift.search.problem import Problem
+from convlift.search.space import Configuration, SearchSpace
+from made_up import BASELINE, CLASSES, FACTS, World, desk_in, problem_of
 
 WORLD = World(n=300, nt=600)
 START = next(point for point in starting_points(FACTS) if point.name == "residual")
 
 
 @pytest.fixture
-def study() -> Study:
-    return study_of(WORLD, (START,))
+def problem() -> Problem:
+    return problem_of(WORLD, (START,))
 
 
 @pytest.fixture
@@ -51,9 +52,9 @@ def ran(
     return records
 
 
-def judged(study: Study, desk: Dispatcher, **given: object) -> Judgement:
-    frozen = Frozen(START, START.recipe, (), np.zeros(0, bool))
-    return judge_campaign(study, desk, frozen, WORLD.labels[WORLD.n :], **given)  # type: ignore[arg-type]
+def judged(search: Search, **given: object) -> Judgement:
+    frozen = Configuration(SearchSpace(START, ()), START.recipe, np.zeros(0, bool))
+    return judge_campaign(search, frozen, WORLD.labels[WORLD.n :], **given)  # type: ignore[arg-type]
 
 
 def campaign(desk: Dispatcher, pilots: Sequence[float], probe: float, finals: Sequence[float]) -> None:
@@ -72,20 +73,20 @@ def campaign(desk: Dispatcher, pilots: Sequence[float], probe: float, finals: Se
     ],
 )
 def test_the_run_that_lost_a_close_choice_is_left_out(
-    study: Study, desk: Dispatcher, pilots: list[float], probe: float, close: bool
+    problem: Problem, desk: Dispatcher, pilots: list[float], probe: float, close: bool
 ) -> None:
     campaign(desk, pilots, probe, [0.9, 0.9])
-    assert lost_a_close_choice(study, desk.ledger, "residual", desk.ledger.trials("pilot")) == close
-    found = judged(study, desk)
+    assert lost_a_close_choice(Search(problem, desk), "residual", desk.ledger.trials("pilot")) == close
+    found = judged(Search(problem, desk))
     counted = pilots[1:] if close else pilots
     assert found.arms == (len(counted), 2)
     assert found.final.baseline.value == pytest.approx(np.mean(counted), abs=0.002)
     assert any("is left out of its score" in note for note in found.notes) == close
 
 
-def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(study: Study, desk: Dispatcher) -> None:
+def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(problem: Problem, desk: Dispatcher) -> None:
     campaign(desk, [0.70, 0.72], 0.75, [0.95, 0.95])
-    found = judged(study, desk)
+    found = judged(Search(problem, desk))
     assert found.arms == (2, 2)
     assert found.final.gain_points.low > 0
     assert not found.final.proven
@@ -93,10 +94,10 @@ def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(study: Study, de
     assert not any(verdict.label == "proven" for verdict in found.verdicts)
 
 
-def test_of_the_baseline_as_start_no_run_lost_a_choice(study: Study, desk: Dispatcher) -> None:
+def test_of_the_baseline_as_start_no_run_lost_a_choice(problem: Problem, desk: Dispatcher) -> None:
     (*pilots,) = ran(desk, "pilot", [0.8, 0.8, 0.8, 0.8], BASELINE)
-    assert not lost_a_close_choice(study, desk.ledger, "baseline", pilots)
-    assert not lost_a_close_choice(study, desk.ledger, "residual", pilots)  # no probe of it was made
+    assert not lost_a_close_choice(Search(problem, desk), "baseline", pilots)
+    assert not lost_a_close_choice(Search(problem, desk), "residual", pilots)  # no probe of it was made
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,11 @@ def test_of_the_baseline_as_start_no_run_lost_a_choice(study: Study, desk: Dispa
     ],
 )
 def test_runs_that_learned_nothing_count_and_nothing_is_proven(
-    study: Study, desk: Dispatcher, pilots: list[float], finals: list[float], who: str
+    problem: Problem, desk: Dispatcher, pilots: list[float], finals: list[float], who: str
 ) -> None:
     """Left out of the scores they would flatter the arm that they belong to."""
     campaign(desk, pilots, 0.92, finals)
-    found = judged(study, desk)
+    found = judged(Search(problem, desk))
     assert found.final.final.value == pytest.approx(np.mean(finals), abs=0.002)
     assert found.final.baseline.value == pytest.approx(np.mean(pilots), abs=0.002)
     assert not found.final.proven
@@ -119,47 +120,50 @@ def test_runs_that_learned_nothing_count_and_nothing_is_proven(
     assert "learned next to nothing" in found.notes[0]
 
 
-def test_a_weak_baseline_has_learned_what_its_kind_learns(study: Study, desk: Dispatcher) -> None:
+def test_a_weak_baseline_has_learned_what_its_kind_learns(problem: Problem, desk: Dispatcher) -> None:
     """Its runs are measured by each other, not by a network that names three times as many images right."""
     campaign(desk, [0.40, 0.41, 0.40, 0.42], 0.92, [0.95, 0.95])
-    found = judged(study, desk)
+    found = judged(Search(problem, desk))
     assert found.final.proven
     assert found.notes == ()
 
 
-def test_the_final_that_validation_likes_best_ships(study: Study, desk: Dispatcher) -> None:
+def test_the_final_that_validation_likes_best_ships(problem: Problem, desk: Dispatcher) -> None:
     campaign(desk, [0.7] * 4, 0.92, [0.6, 0.93, 0.90])
     finals = list(desk.ledger.trials("final"))
     cut = ran(desk, "final", [0.97], START.recipe, status="stopped")
-    assert best_final(study, finals) is finals[1]
-    assert best_final(study, [*finals, *cut]) is finals[1]
-    assert best_final(study, cut) is cut[0]
-    assert judged(study, desk).final.shipped.value == pytest.approx(0.93, abs=0.002)
-    assert judged(study, desk, ships=finals[0]).final.shipped.value == pytest.approx(0.6, abs=0.002)
+    assert best_final(Search(problem, desk), finals) is finals[1]
+    assert best_final(Search(problem, desk), [*finals, *cut]) is finals[1]
+    assert best_final(Search(problem, desk), cut) is cut[0]
+    assert judged(Search(problem, desk)).final.shipped.value == pytest.approx(0.93, abs=0.002)
+    assert judged(Search(problem, desk), ships=finals[0]).final.shipped.value == pytest.approx(0.6, abs=0.002)
 
 
-def test_the_start_is_not_proven_where_the_gain_cannot_be(study: Study, desk: Dispatcher) -> None:
+def test_the_start_is_not_proven_where_the_gain_cannot_be(problem: Problem, desk: Dispatcher) -> None:
     """Points ahead, but over half a training of the baseline, or by one training: both are reported, neither proven."""
     ran(desk, "pilot", [0.6] * 3, BASELINE, fidelity=0.5)
     ran(desk, "probe", [0.95], START.recipe, ("residual",))
     first = ran(desk, "final", [0.95], START.recipe)
-    found = judged(study, desk)
+    found = judged(Search(problem, desk))
     assert found.final.gain_points.low > 20
     assert not found.final.proven
     assert found.verdicts[0].label == "likely"
     ran(desk, "final", [0.95], START.recipe)
-    assert (judged(study, desk).final.proven, judged(study, desk).verdicts[0].label) == (False, "likely")
+    assert (judged(Search(problem, desk)).final.proven, judged(Search(problem, desk)).verdicts[0].label) == (
+        False,
+        "likely",
+    )
     whole = ran(desk, "pilot", [0.6] * 3, BASELINE)
-    assert judged(study, desk, before=whole, after=first).verdicts[0].label == "likely"
-    found = judged(study, desk, before=whole)
+    assert judged(Search(problem, desk), before=whole, after=first).verdicts[0].label == "likely"
+    found = judged(Search(problem, desk), before=whole)
     assert (found.final.proven, found.verdicts[0].label) == (True, "proven")
 
 
-def test_the_runs_to_compare_can_be_named(study: Study, desk: Dispatcher) -> None:
+def test_the_runs_to_compare_can_be_named(problem: Problem, desk: Dispatcher) -> None:
     """The bare start ships, for instance, or the baseline was shortened: one run an arm is judged, proves nothing."""
     campaign(desk, [0.7] * 4, 0.92, [0.95, 0.95])
     pilots, starts = desk.ledger.trials("pilot"), desk.ledger.trials("search")[:1]
-    found = judged(study, desk, before=pilots[1:2], after=starts, ships=starts[0])
+    found = judged(Search(problem, desk), before=pilots[1:2], after=starts, ships=starts[0])
     assert found.arms == (1, 1)
     assert found.final.final.value == found.final.shipped.value == pytest.approx(0.9, abs=0.002)
     assert not found.final.proven
@@ -168,4 +172,4 @@ def test_the_runs_to_compare_can_be_named(study: Study, desk: Dispatcher) -> Non
         "There is one run of what ships",
     ]
     with pytest.raises(LedgerError, match="no run of the baseline left a network"):
-        judged(study, desk, before=[])
+        judged(Search(problem, desk), before=[])

@@ -17,7 +17,8 @@ import pytest
 from convlift.campaign.artifacts import REPORT
 from convlift.campaign.open_data import open_data
 from convlift.campaign.power import power_before
-from convlift.campaign.request import Request, folder_for, study_of
+from convlift.campaign.prepare import problem_of
+from convlift.campaign.request import Request, folder_for
 from convlift.campaign.run import STARTUP_SECONDS, conduct, seconds_of_startup
 from convlift.console.progress import Progress
 from convlift.errors import BudgetError, ConvliftError, Interrupted, LedgerError
@@ -229,11 +230,11 @@ def test_a_request_to_stop_is_heard_while_images_are_decoded(data: Path, tmp_pat
 def test_a_start_equal_to_the_baseline_is_not_tried_twice(request_for: Request_, tmp_path: Path) -> None:
     with Progress(quiet=True) as progress:
         dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", progress)
-    plain = study_of(request_for(), dataset)
+    plain = problem_of(request_for(), dataset)
     for point in plain.starts:
-        study = study_of(request_for(current=point.recipe), dataset)
-        assert [other.name for other in study.starts] == [p.name for p in plain.starts if p.name != point.name]
-        assert study.baseline_name == "your recipe"
+        problem = problem_of(request_for(current=point.recipe), dataset)
+        assert [other.name for other in problem.starts] == [p.name for p in plain.starts if p.name != point.name]
+        assert problem.baseline_name == "your recipe"
 
 
 def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: Request_, tmp_path: Path) -> None:
@@ -242,7 +243,7 @@ def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: 
 
     def folder(**changes: object) -> Path:
         request = request_for(**changes)
-        return folder_for(request, dataset, study_of(request, dataset))
+        return folder_for(request, dataset, problem_of(request, dataset))
 
     usual = folder()
     assert usual.parent == Path("runs")
@@ -259,7 +260,7 @@ def test_metric_and_groups_are_part_of_the_question(request_for: Request_, tmp_p
         request = request_for(**changes)
         with Progress(quiet=True) as progress:
             dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", progress, group_from=request.group_from)
-        folders.add(folder_for(request, dataset, study_of(request, dataset)))
+        folders.add(folder_for(request, dataset, problem_of(request, dataset)))
     assert len(folders) == 4
 
 
@@ -267,16 +268,16 @@ def test_groups_reach_the_splits_of_the_workers_and_the_study(request_for: Reque
     request = request_for(group_from=TENS)
     with Progress(quiet=True) as progress:
         dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", progress, group_from=TENS)
-    study = study_of(request, dataset)
-    assert study.test_groups is not None
-    assert len(np.unique(study.test_groups)) == 11
+    problem = problem_of(request, dataset)
+    assert problem.test_groups is not None
+    assert len(np.unique(problem.test_groups)) == 11
     worker = prepare(dataset.store.folder, 0, tmp_path / "cache", dataset.groups).dataset
     assert np.array_equal(worker.splits.train, dataset.splits.train)
     assert not set(dataset.groups[worker.splits.train]) & set(dataset.groups[worker.splits.validation])  # type: ignore[index]
-    power = power_before(study, dataset)
+    power = power_before(problem, dataset)
     assert power.groups == pytest.approx(11, abs=0.1)
     assert power.n_test == pytest.approx(110 / (1 + 9 * 0.2), rel=0.02)
-    assert power.points > power_before(study, replace(dataset, groups=None)).points
+    assert power.points > power_before(problem, replace(dataset, groups=None)).points
 
 
 def test_an_unknown_metric_is_refused_before_anything_is_read(request_for: Request_, tmp_path: Path) -> None:

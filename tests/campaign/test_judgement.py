@@ -22,9 +22,11 @@ from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
 from convlift.records.outcome import Outcome
 from convlift.search.compared_runs import final_runs, lost_runs
+from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.loop import run_campaign
-from convlift.search.space import Frozen
+from convlift.search.loop import run_search
+from convlift.search.scores import Scores
+from convlift.search.space import Configuration
 from made_up import (
     CLASSES,
     HARMS,
@@ -36,9 +38,9 @@ from made_up import (
     flipped,
     normalized,
     outline,
+    problem_of,
     scheduled,
     shifted,
-    study_of,
     train,
     zoomed,
 )
@@ -49,7 +51,7 @@ CAMPAIGNS = 20
 
 class Campaign(NamedTuple):
     world: World
-    frozen: Frozen
+    frozen: Configuration
     judged: Judgement
     true_gain: float
     luck: float  # validation minus test score of the baseline's runs, in points: what the images alone do
@@ -62,22 +64,22 @@ def campaigns(tmp_path_factory: pytest.TempPathFactory) -> list[Campaign]:
 
 
 def campaign(world: World, folder: Path, trainings: float = 14) -> Campaign:
-    study = study_of(world)
+    problem = problem_of(world)
     with desk_in(folder, world, trainings) as desk:
-        frozen = run_campaign(study, desk).frozen
+        frozen = run_search(Search(problem, desk)).frozen
         desk.ledger.open_test()
-        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+        judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
         pilots = [pilot.outcome for pilot in desk.ledger.trials("pilot") if pilot.outcome]
     said = np.array([np.concatenate([p.validation_probabilities, p.test_probabilities]).argmax(1) for p in pilots])
     right = 100.0 * (said == world.labels)
     luck = float(right[:, : world.n].mean() - right[:, world.n :].mean())
-    return Campaign(world, frozen, judged, world.points(frozen.recipe) - world.points(study.baseline), luck)
+    return Campaign(world, frozen, judged, world.points(frozen.recipe) - world.points(problem.baseline), luck)
 
 
 def shipped(campaigns: list[Campaign], holds: Holds) -> float:
     """Among the campaigns that could, the share that ships a change with this property."""
 
-    def offers(frozen: Frozen) -> bool:
+    def offers(frozen: Configuration) -> bool:
         return any(holds(each.intervention.edit(frozen.start.recipe)) for each in frozen.candidates)
 
     could = [each for each in campaigns if offers(each.frozen)]
@@ -148,7 +150,9 @@ def learn(job: Job, context: Learner, report: Report) -> Outcome:
     return train(job, context.world, report)
 
 
-def sealed_campaign(folder: Path, shuffled: bool, metric: str = "accuracy") -> tuple[Dispatcher, Frozen, SealedLabels]:
+def sealed_campaign(
+    folder: Path, shuffled: bool, metric: str = "accuracy"
+) -> tuple[Dispatcher, Configuration, SealedLabels]:
     world = World(seed=8, n=120, nt=160)
     images = np.random.default_rng(0).integers(0, 256, (40 + 120 + 160, 8, 8), np.uint8)
     test = world.labels[world.n :]
@@ -159,16 +163,16 @@ def sealed_campaign(folder: Path, shuffled: bool, metric: str = "accuracy") -> t
     }
     store = open_store(array_source("noise", parts, None), folder / "cache")  # type: ignore[arg-type]
     dataset, sealed = seal(store, make_splits(store, 0))
-    study = replace(study_of(world), metric=metric_named(metric))
+    problem = replace(problem_of(world), metric=metric_named(metric))
     # the data's fingerprint differs, as it must; everything else of the two campaigns may not
-    ledger = open_ledger(folder / "run", Identity(store.fingerprint, study.baseline, 0, metric), heartbeat=600.0)
+    ledger = open_ledger(folder / "run", Identity(store.fingerprint, problem.baseline, 0, metric), heartbeat=600.0)
     desk = Dispatcher(ledger, Timeline(learn, Learner(dataset, world), ledger), 9 * HOUR)
-    return desk, run_campaign(study, desk).frozen, sealed
+    return desk, run_search(Search(problem, desk)).frozen, sealed
 
 
 class Blind(NamedTuple):
     desk: Dispatcher
-    frozen: Frozen
+    frozen: Configuration
     sealed: SealedLabels
 
 
@@ -201,17 +205,17 @@ def test_other_metrics_and_groups_are_judged_by(tmp_path: Path, metric: str) -> 
     """The same campaign by another metric, its images in groups of five: the gain in its own points, more doubt."""
     world = World(seed=3)
     groups = np.arange(300) // 5
-    study = replace(study_of(world), metric=metric_named(metric), validation_groups=groups, test_groups=groups)
+    problem = replace(problem_of(world), metric=metric_named(metric), validation_groups=groups, test_groups=groups)
     with desk_in(tmp_path / "run", world, 10) as desk:
-        frozen = run_campaign(study, desk).frozen
-        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
-        alone = judge_campaign(replace(study, test_groups=None), desk, frozen, world.labels[world.n :])
+        frozen = run_search(Search(problem, desk)).frozen
+        judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
+        alone = judge_campaign(Search(replace(problem, test_groups=None), desk), frozen, world.labels[world.n :])
         finals = [run.outcome.test_probabilities for run in final_runs(desk.ledger) if run.outcome]
-        power = power_of(study, judged)
+        power = power_of(problem, judged)
     score = np.mean([metric_named(metric).score(said, world.labels[world.n :]) for said in finals])
     assert judged.final.final.value == pytest.approx(score)
     assert judged.final.gain_points.value == pytest.approx(alone.final.gain_points.value)
-    truth = world.points(frozen.recipe) - world.points(study.baseline)
+    truth = world.points(frozen.recipe) - world.points(problem.baseline)
     true_gain = truth * {"balanced-accuracy": 1.0, "kappa": 4 / 3, "log-loss": np.log(7) / np.log(4)}[metric]
     assert judged.final.gain_points.low <= true_gain <= judged.final.gain_points.high
     assert {v.name for v in judged.verdicts} == {candidate.name for candidate in frozen.candidates}
@@ -221,14 +225,14 @@ def test_other_metrics_and_groups_are_judged_by(tmp_path: Path, metric: str) -> 
 
 
 def test_the_test_is_opened_once_and_its_labels_matter_then(pair: tuple[Blind, Blind]) -> None:
-    study = study_of(World(seed=8, n=120, nt=160))
+    problem = problem_of(World(seed=8, n=120, nt=160))
     gains = []
     for each in pair:
         each.desk.ledger.open_test()
         labels: NDArray[np.int64] = each.sealed.open()
         with pytest.raises(LedgerError, match="opened already"):
             each.sealed.open()
-        judged = judge_campaign(study, each.desk, each.frozen, labels)
+        judged = judge_campaign(Search(problem, each.desk), each.frozen, labels)
         gains.append(judged.final)
         assert each.desk.ledger.recall("test opened") == each.desk.ledger.recall("freeze")["sha256"]
     assert gains[0].final.value > 0.7
@@ -236,8 +240,8 @@ def test_the_test_is_opened_once_and_its_labels_matter_then(pair: tuple[Blind, B
 
 
 def final_seeds(world: World) -> set[int]:
-    study = study_of(world)
-    return {study.plan("final", study.baseline, number).spec.seed for number in range(4)}
+    problem = problem_of(world)
+    return {problem.plan("final", problem.baseline, number).spec.seed for number in range(4)}
 
 
 def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
@@ -245,22 +249,22 @@ def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
     world = World(
         seed=1, n=80, nt=80, fate=lambda job: RuntimeError("out of memory") if job.spec.seed in finals else None
     )
-    study = study_of(world)
+    problem = problem_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
-        frozen = run_campaign(study, desk).frozen
+        frozen = run_search(Search(problem, desk)).frozen
         assert final_runs(desk.ledger) == []
         with pytest.raises(LedgerError, match=r"no final run left a network .failed: RuntimeError: out of memory"):
-            judge_campaign(study, desk, frozen, world.labels[world.n :])
+            judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
 
 
 def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_path: Path) -> None:
     finals = final_seeds(World(seed=1))
     world = World(seed=1, n=80, nt=80, slow=lambda job: 2.5 if job.spec.seed in finals else 1.0)
-    study = study_of(world)
+    problem = problem_of(world)
     with desk_in(tmp_path / "run", world, 6) as desk:
-        frozen = run_campaign(study, desk).frozen
+        frozen = run_search(Search(problem, desk)).frozen
         (ran,) = final_runs(desk.ledger)
-        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+        judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
         assert desk.ledger.seconds_used() <= desk.budget_seconds
     assert ran.status == "stopped"
     assert ran.outcome is not None
@@ -270,13 +274,13 @@ def test_finals_that_the_deadline_cut_short_count_where_no_other_is_there(tmp_pa
 
 def test_no_gain_is_proven_where_a_final_run_came_to_nothing(tmp_path: Path) -> None:
     """The others are scored, but a recipe that fails with one seed in two is worth less than they say."""
-    study = study_of(World(seed=7))
-    lost = study.plan("final", study.baseline, 1).spec.seed
+    problem = problem_of(World(seed=7))
+    lost = problem.plan("final", problem.baseline, 1).spec.seed
     for fate in (None, OSError("out of memory")):
         world = World(seed=7, fate=lambda job, fate=fate: fate if job.spec.seed == lost else None)  # type: ignore[misc]
         with desk_in(tmp_path / str(fate), world, 24) as desk:
-            frozen = run_campaign(study, desk).frozen
-            judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+            frozen = run_search(Search(problem, desk)).frozen
+            judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
             assert len(final_runs(desk.ledger)) == (2 if fate is None else 1)
             assert judged.final.gain_points.low > 0
             assert judged.final.proven == (fate is None)
@@ -286,7 +290,7 @@ def test_no_gain_is_proven_where_a_final_run_came_to_nothing(tmp_path: Path) -> 
 def test_a_network_that_names_few_images_of_a_rare_class_has_not_come_to_nothing(tmp_path: Path) -> None:
     """2% are of class 1. What never names it, but ranks it well, learned; what says the same of every image did not."""
     labels = (np.arange(500) % 50 == 0).astype(np.int64)
-    study = replace(study_of(World()), validation_labels=labels)
+    problem = replace(problem_of(World()), validation_labels=labels)
     rng = np.random.default_rng(0)
     ranks = np.clip(0.05 + 0.1 * labels + 0.02 * rng.normal(size=500), 0.01, 0.4)
     weighted = np.clip(0.5 + 0.3 * (2 * labels - 1) + 0.2 * rng.normal(size=500), 0.01, 0.99)
@@ -295,6 +299,6 @@ def test_a_network_that_names_few_images_of_a_rare_class_has_not_come_to_nothing
         records = []
         for number, chance in enumerate((ranks, weighted, constant)):
             said = np.stack([1 - chance, chance], axis=1).astype(np.float32)
-            record = desk.ledger.claim(study.plan("search", study.baseline, number))
+            record = desk.ledger.claim(problem.plan("search", problem.baseline, number))
             records.append(desk.ledger.finish(record.id, Outcome("finished", said, said)))
-        assert study.collapsed(records).tolist() == [False, False, True]
+        assert Scores(problem).collapsed(records).tolist() == [False, False, True]

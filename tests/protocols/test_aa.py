@@ -12,7 +12,8 @@ from asked import asked
 from rich.console import Console
 
 from convlift.campaign.open_data import open_data
-from convlift.campaign.request import Request, study_of
+from convlift.campaign.prepare import problem_of
+from convlift.campaign.request import Request
 from convlift.console.progress import Progress
 from convlift.errors import BudgetError, Interrupted
 from convlift.ledger.fingerprint import Identity
@@ -66,14 +67,14 @@ class FakeCampaigns:
             self._interrupted = None
             raise Interrupted("stopped on request", 2)
         dataset, _ = open_data(request.data, None, request.seed, request.cache, progress)
-        study = study_of(request, dataset)
-        assert not study.starts
+        problem = problem_of(request, dataset)
+        assert not problem.starts
         with open_ledger(
-            request.out, Identity(dataset.store.fingerprint, study.baseline, request.seed, "accuracy")
+            request.out, Identity(dataset.store.fingerprint, problem.baseline, request.seed, "accuracy")
         ) as ledger:
             rng, sizes = np.random.default_rng(request.seed), (len(dataset.splits.validation), len(dataset.splits.test))
-            plans = [study.plan("pilot", study.baseline, number) for number in range(PILOTS)]
-            plans += [study.plan("search", study.baseline, number) for number in range(SEARCHED)]
+            plans = [problem.plan("pilot", problem.baseline, number) for number in range(PILOTS)]
+            plans += [problem.plan("search", problem.baseline, number) for number in range(SEARCHED)]
             if not ledger.trials():
                 self.trained += 1
                 for plan in plans:

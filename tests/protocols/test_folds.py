@@ -10,7 +10,8 @@ import pytest
 from asked import asked
 
 from convlift import api
-from convlift.campaign.request import Request, identity_of, study_of
+from convlift.campaign.prepare import problem_of
+from convlift.campaign.request import Request, identity_of
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.cli import main
 from convlift.console.progress import Progress
@@ -77,27 +78,27 @@ class FakeCampaigns:
         self.asked.append(request)
         self.tested += dataset.splits.test.tolist()
         assert (dataset.labels[dataset.splits.test] == -1).all()
-        study, labels = study_of(request, dataset), sealed.open()
+        problem, labels = problem_of(request, dataset), sealed.open()
         rng, classes = np.random.default_rng(request.fold.number), len(dataset.classes)
 
         def answers(truth: np.ndarray, rate: float) -> np.ndarray:
             named = np.where(rng.random(len(truth)) < rate, truth, rng.integers(0, classes, len(truth)))
             return np.asarray(0.9 * np.eye(classes)[named] + 0.01, np.float32)
 
-        with open_ledger(request.out, identity_of(request, dataset, study)) as ledger:
+        with open_ledger(request.out, identity_of(request, dataset, problem)) as ledger:
             talk[0].keep_log(request.out / "log.txt")
             talk[0].say("begun")
-            shipped = _half(study.baseline)
-            plans = [(study.plan("pilot", study.baseline, number), 0.7) for number in range(PILOTS)]
+            shipped = _half(problem.baseline)
+            plans = [(problem.plan("pilot", problem.baseline, number), 0.7) for number in range(PILOTS)]
             for plan, rate in plans:
-                outcome = Outcome("finished", *(answers(each, rate) for each in (study.validation_labels, labels)))
+                outcome = Outcome("finished", *(answers(each, rate) for each in (problem.validation_labels, labels)))
                 ledger.finish(ledger.claim(plan).id, outcome)
-            note(ledger, Start("baseline", study.baseline.fingerprint()))
+            note(ledger, Start("baseline", problem.baseline.fingerprint()))
             note(ledger, Shortlist((CHANGE,)))
             ledger.freeze(shipped, (CHANGE,))
             for number in range(FINALS):
-                plan = study.plan("final", shipped, number, (CHANGE,))
-                outcome = Outcome("finished", *(answers(each, 0.9) for each in (study.validation_labels, labels)))
+                plan = problem.plan("final", shipped, number, (CHANGE,))
+                outcome = Outcome("finished", *(answers(each, 0.9) for each in (problem.validation_labels, labels)))
                 ledger.finish(ledger.claim(plan).id, replace(outcome, seconds=0.5))
             note(ledger, Shipped("recipe", 3, True, before=(1, 2), after=(3, 4)))
             score = Estimate(0.8, 0.6, 0.9)
@@ -139,7 +140,7 @@ def test_folds_are_judged_together_and_what_they_agree_on_ships(
     assert folder == run
     assert len(campaigns.asked) == 3
     assert sorted(campaigns.tested) == list(range(150))
-    assert len({study_seed(request) for request in campaigns.asked}) == 3
+    assert len({seed_of_its(request) for request in campaigns.asked}) == 3
     # made-up folds take no time, but all are judged as one procedure, and get the same
     given = [request.budget_seconds for request in campaigns.asked]
     assert max(given) - min(given) < 5.0
@@ -180,7 +181,7 @@ def test_folds_are_judged_together_and_what_they_agree_on_ships(
         conduct_folds(request_, 4, progress, never, campaign=campaigns)
 
 
-def study_seed(request: Request) -> int:
+def seed_of_its(request: Request) -> int:
     from convlift.campaign.request import seed_of
 
     return seed_of(request)

@@ -13,10 +13,11 @@ from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Answer, Example
 from convlift.search.augmentation_guard import added, decide, guard, refused, weakened
+from convlift.search.context import Search
 from convlift.search.decisions import GuardReport, decided
+from convlift.search.problem import BASELINE as START
 from convlift.search.start import choose_start
-from convlift.search.study import BASELINE as START
-from made_up import BASELINE, World, desk_in, study_of
+from made_up import BASELINE, World, desk_in, problem_of
 
 POINT = StartingPoint(START, BASELINE, "the recipe to be improved")
 FINE = Answer(0.9, 0.9, 0.0, 0.0, 1.0, 0.0, 1.0, (), None)
@@ -50,14 +51,14 @@ class Judge:
         return BAD if augmentation.horizontal_flip or augmentation.rotation > 0.11 else FINE
 
 
-def study_with(judge: object, **changes: object):
-    return replace(study_of(World()), ask=lambda weights, recipe: judge, **changes)
+def problem_with(judge: object, **changes: object):
+    return replace(problem_of(World()), ask=lambda weights, recipe: judge, **changes)
 
 
 @pytest.fixture
 def desk(tmp_path: Path):
     with desk_in(tmp_path / "run", World(), 20) as desk:
-        choose_start(study_of(World()), desk)
+        choose_start(Search(problem_of(World()), desk))
         yield desk
 
 
@@ -71,7 +72,7 @@ def test_only_what_loses_images_and_harms_others_is_refused():
 
 def test_candidates_are_kept_weakened_or_left_out(desk):
     judge = Judge()
-    kept = guard(study_with(judge), desk, POINT, (FLIP, TURN, LONGER, BOTH))
+    kept = guard(Search(problem_with(judge), desk), POINT, (FLIP, TURN, LONGER, BOTH))
     assert [each.name for each in kept] == [
         "turn, at a quarter of its strength",
         "longer",
@@ -99,8 +100,8 @@ def test_candidates_are_kept_weakened_or_left_out(desk):
 
 def test_a_resumed_campaign_decides_the_same_and_asks_nobody(desk):
     candidates = (FLIP, TURN, LONGER, BOTH)
-    first = guard(study_with(Judge()), desk, POINT, candidates)
-    again = guard(replace(study_of(World()), ask=None), desk, POINT, candidates)
+    first = guard(Search(problem_with(Judge()), desk), POINT, candidates)
+    again = guard(Search(replace(problem_of(World()), ask=None), desk), POINT, candidates)
     assert [each.name for each in again] == [each.name for each in first]
     for one, other in zip(first, again, strict=True):
         assert one.intervention.edit(BASELINE) == other.intervention.edit(BASELINE)
@@ -113,7 +114,7 @@ def test_what_makes_no_images_stronger_is_not_asked_about(desk):
     none = made("no flip", horizontal_flip=0.0)
     for candidate in (none, LONGER, FLIP):
         assert added(start.recipe, candidate.intervention.edit(start.recipe)) == {}
-    assert guard(study_with(judge), desk, start, (none, LONGER)) == (none, LONGER)
+    assert guard(Search(problem_with(judge), desk), start, (none, LONGER)) == (none, LONGER)
     assert not judge.asked
 
 
@@ -146,16 +147,16 @@ def test_weakening_leaves_the_rest_of_an_edit_and_of_a_recipe_alone():
 def test_a_question_is_asked_once_however_many_candidates_it_concerns(desk):
     judge = Judge()
     zoomed, longer = made("zoomed", zoom=0.2), made("zoomed for longer", zoom=0.2)
-    assert guard(study_with(judge), desk, POINT, (zoomed, longer)) == (zoomed, longer)
+    assert guard(Search(problem_with(judge), desk), POINT, (zoomed, longer)) == (zoomed, longer)
     assert judge.asked == [Augmentation(zoom=0.2)]
 
 
 def test_what_the_time_leaves_unasked_is_not_tried(desk):
     dear = Judge(seconds_per_image=0.9 * 0.04 * desk.budget_seconds / 2 / 150)
-    slow = study_with(dear)
+    slow = problem_with(dear)
     began = desk.ledger.seconds_used()
     dear.answer = lambda augmentation: (desk.ledger.add_seconds(dear.seconds_per_image * 300), FINE)[1]
-    assert guard(slow, desk, POINT, (FLIP, TURN, LONGER)) == (FLIP, LONGER)
+    assert guard(Search(slow, desk), POINT, (FLIP, TURN, LONGER)) == (FLIP, LONGER)
     report = decided(desk.ledger, GuardReport)
     assert [entry.name for entry in report.asked] == ["flip"]
     assert report.not_asked == ("turn",)
@@ -167,12 +168,12 @@ def test_without_a_network_to_ask_no_augmentation_is_tried(desk, tmp_path):
     def gone(weights: Path, recipe: Recipe) -> Judge:
         raise WeightsError("the weights are gone.")
 
-    study = replace(study_of(World()), ask=gone)
-    assert guard(study, desk, POINT, (FLIP, LONGER)) == (LONGER,)
+    problem = replace(problem_of(World()), ask=gone)
+    assert guard(Search(problem, desk), POINT, (FLIP, LONGER)) == (LONGER,)
     assert decided(desk.ledger, GuardReport) == GuardReport("the weights are gone.", not_asked=("flip",))
 
 
 def test_a_pool_of_ones_own_is_not_guarded(desk):
     judge = Judge()
-    assert guard(study_with(judge, pool=(FLIP,)), desk, POINT, (FLIP,)) == (FLIP,)
+    assert guard(Search(problem_with(judge, pool=(FLIP,)), desk), POINT, (FLIP,)) == (FLIP,)
     assert not judge.asked

@@ -10,24 +10,25 @@ from convlift.errors import Interrupted
 from convlift.execute.job import Job
 from convlift.ledger.ledger import Ledger
 from convlift.search.allocate import arms, divide
+from convlift.search.context import MOST_LAG, Search
 from convlift.search.decisions import Allocation, Freeze, Revision, Shipped, Shortlist, decided
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.loop import run_campaign
-from convlift.search.study import MOST_LAG, Study
-from made_up import FACTS, HOUR, World, desk_in, outline, residual, study_of, train
+from convlift.search.loop import run_search
+from convlift.search.problem import Problem
+from made_up import FACTS, HOUR, World, desk_in, outline, problem_of, residual, train
 from timeline import Timeline
 
 STARTS = starting_points(FACTS)[:2]  # from scratch and pretrained
 
 
-def counted(world: World, trainings: int) -> Study:
-    study = study_of(world, STARTS)
-    return replace(study, trainings=trainings, pace=replace(study.pace, nominal=True))
+def counted(world: World, trainings: int) -> Problem:
+    problem = problem_of(world, STARTS)
+    return replace(problem, trainings=trainings, pace=replace(problem.pace, nominal=True))
 
 
 def run(folder: Path, world: World, trainings: int, workers: int) -> tuple[list[tuple[object, ...]], object]:
     with desk_in(folder, world, float("inf"), workers=workers) as desk:
-        run_campaign(counted(world, trainings), desk)
+        run_search(Search(counted(world, trainings), desk))
         facts = [decided(desk.ledger, kind) for kind in (Shortlist, Revision, Freeze, Shipped, Allocation)]
         return outline(desk.ledger), facts
 
@@ -45,7 +46,7 @@ def test_workers_and_speed_change_nothing(tmp_path: Path, trainings: int) -> Non
 def test_baseline_search_and_shipped_recipe_make_up_the_number(tmp_path: Path) -> None:
     world = World(seed=6, effects={residual: 6.0}, n=120, nt=120)
     with desk_in(tmp_path / "run", world, float("inf"), workers=2) as desk:
-        run_campaign(counted(world, 20), desk)
+        run_search(Search(counted(world, 20), desk))
         roles = [trial.role for trial in desk.ledger.trials()]
     assert (roles.count("pilot"), roles.count("final")) == (5, 2)
     assert roles.count("pilot") + roles.count("search") + roles.count("final") == 20
@@ -62,7 +63,7 @@ def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path) -> None:
 
         with desk_in(folder, world, float("inf"), workers=2, stop=stop) as desk:
             try:
-                run_campaign(counted(world, 14), desk)
+                run_search(Search(counted(world, 14), desk))
                 break
             except Interrupted:
                 ended = sum(trial.outcome is not None for trial in desk.ledger.trials())
@@ -79,7 +80,7 @@ def test_no_trial_has_a_limit(tmp_path: Path) -> None:
 
     with desk_in(tmp_path / "run", world, float("inf")) as desk:
         executor = Listening(train, world, desk.ledger, 2)
-        run_campaign(counted(world, 8), Dispatcher(desk.ledger, executor, float("inf")))
+        run_search(Search(counted(world, 8), Dispatcher(desk.ledger, executor, float("inf"))))
         assert desk.ledger.seconds_used() > HOUR
     assert set(asked) == {float("inf")}
 
@@ -93,14 +94,15 @@ def test_every_number_leaves_a_search_and_arms_of_two_from_six_on(tmp_path: Path
         assert not is_other or trainings < 14 or pilots >= 5
 
 
-def test_recipes_are_drawn_from_what_all_machines_have_seen() -> None:
+def test_recipes_are_drawn_from_what_all_machines_have_seen(tmp_path: Path) -> None:
     world = World()
-    lags = [counted(world, trainings).lag for trainings in (4, 8, 24, 56, 400)]
+    with desk_in(tmp_path / "run", world, float("inf")) as desk:
+        lags = [Search(counted(world, trainings), desk).lag for trainings in (4, 8, 24, 56, 400)]
     assert lags == [1, 1, 3, 7, MOST_LAG]
 
 
 def test_the_division_is_the_number_not_the_time(tmp_path: Path) -> None:
     world = World(seed=2, n=60, nt=60)
     with desk_in(tmp_path / "run", world, float("inf")) as desk:
-        division = divide(counted(world, 24), desk, STARTS[0])
+        division = divide(Search(counted(world, 24), desk), STARTS[0])
     assert (division.pilots, division.finals, division.searches) == (5, 2, 17)

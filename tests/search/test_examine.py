@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from convlift.recipe.recipe import Recipe
+from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.examine import MOST_OF_BUDGET, examine_baseline, found_of_the_baseline, probe_of_the_baseline
-from convlift.search.loop import run_campaign
-from made_up import BASELINE, HOUR, World, desk_in, study_of
+from convlift.search.loop import run_search
+from made_up import BASELINE, HOUR, World, desk_in, problem_of
 
 TURNED = BASELINE.edit(data={"augmentation": {"horizontal_flip": 0.5, "rotation": 0.2}})
 
@@ -24,10 +25,10 @@ OVER_AUGMENTED = {turned: -30.0}
 def examined(
     desk: Dispatcher, world: World, hours: Callable[[Dispatcher], float] = lambda desk: 100 * HOUR
 ) -> tuple[str, ...]:
-    study = study_of(world, baseline=TURNED)
-    desk.complete([study.plan("pilot", TURNED, 0)], lambda plan: 100 * HOUR)
-    desk.complete(probe_of_the_baseline(study, desk), lambda plan: 100 * HOUR)
-    examine_baseline(study, desk)
+    problem = problem_of(world, baseline=TURNED)
+    desk.complete([problem.plan("pilot", TURNED, 0)], lambda plan: 100 * HOUR)
+    desk.complete(probe_of_the_baseline(Search(problem, desk)), lambda plan: 100 * HOUR)
+    examine_baseline(Search(problem, desk))
     return found_of_the_baseline(desk)
 
 
@@ -66,9 +67,9 @@ def test_a_recipe_that_learns_well_is_accused_of_nothing(tmp_path: Path) -> None
 @pytest.mark.parametrize("workers", [1, 2])
 def test_its_trial_is_part_of_a_campaign_and_no_evidence(tmp_path: Path, workers: int) -> None:
     world = World(seed=1, effects=OVER_AUGMENTED, n=200)
-    study = study_of(world, baseline=TURNED)
+    problem = problem_of(world, baseline=TURNED)
     with desk_in(tmp_path / "run", world, 60, workers=workers, baseline=TURNED) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         probes = [
             trial for trial in desk.ledger.trials("probe") if trial.names == ("your recipe without its augmentation",)
         ]

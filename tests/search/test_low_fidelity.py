@@ -9,10 +9,11 @@ from convlift.catalogue.starting_points import starting_points
 from convlift.errors import Interrupted
 from convlift.ledger.ledger import Ledger
 from convlift.recipe.recipe import Recipe
+from convlift.search.context import Search
 from convlift.search.decisions import LowFidelity, made
-from convlift.search.loop import believe, run_campaign, seen_trials
+from convlift.search.loop import believe, run_search, seen_trials
 from convlift.search.low_fidelity import MOST
-from made_up import FACTS, World, desk_in, outline, study_of
+from made_up import FACTS, World, desk_in, outline, problem_of
 
 TRANSFER = next(point.recipe for point in starting_points(FACTS) if point.name == "transfer")
 TRAININGS = 15 * 12.3  # a training of TRANSFER is 12.3 of the made-up baseline's
@@ -30,15 +31,15 @@ TRUE = World(seed=4, effects={smoothed: 3.0, dropping_less: -3.0}, n=400, nt=400
 
 
 def test_scouts_come_first_in_one_phase_and_only_point_the_way(tmp_path: Path) -> None:
-    study = study_of(TRUE, baseline=TRANSFER)
+    problem = problem_of(TRUE, baseline=TRANSFER)
     with desk_in(tmp_path / "run", TRUE, TRAININGS, baseline=TRANSFER) as desk:
-        frozen = run_campaign(study, desk).frozen
-        judged = judge_campaign(study, desk, frozen, TRUE.labels[TRUE.n :])
+        frozen = run_search(Search(problem, desk)).frozen
+        judged = judge_campaign(Search(problem, desk), frozen, TRUE.labels[TRUE.n :])
         scouts, searched = desk.ledger.trials("scout"), desk.ledger.trials("search")
         asked = set(made(desk.ledger, LowFidelity).names)
         saved = [desk.weights_of(trial).exists() for trial in scouts]
-        seen = seen_trials(study, desk, frozen)
-        belief = believe(study, desk, frozen)
+        seen = seen_trials(Search(problem, desk), frozen)
+        belief = believe(Search(problem, desk), frozen)
         used = sum(trial.outcome.seconds for trial in scouts if trial.outcome)
         budget = desk.budget_seconds
         counted = judged.verdicts[0].reason
@@ -69,15 +70,15 @@ def test_a_campaign_stopped_among_its_scouts_continues_as_if_it_had_not_been(tmp
     def stopped(ledger: Ledger) -> int:
         return 2 if len([t for t in ledger.trials("scout") if t.outcome]) >= 5 else 0
 
-    study = study_of(TRUE, baseline=TRANSFER)
+    problem = problem_of(TRUE, baseline=TRANSFER)
     with desk_in(tmp_path / "whole", TRUE, TRAININGS, baseline=TRANSFER) as desk:
-        run_campaign(study, desk)
+        run_search(Search(problem, desk))
         whole = outline(desk.ledger)
     broken = desk_in(tmp_path / "broken", TRUE, TRAININGS, baseline=TRANSFER, stop=stopped)
     with broken as desk, pytest.raises(Interrupted):
-        run_campaign(study, desk)
+        run_search(Search(problem, desk))
     with desk_in(tmp_path / "broken", TRUE, TRAININGS, baseline=TRANSFER) as desk:
-        run_campaign(study, desk)
+        run_search(Search(problem, desk))
         assert outline(desk.ledger) == whole
 
 
@@ -85,5 +86,5 @@ def test_there_is_no_cheap_tier_without_a_second_phase_or_without_time(tmp_path:
     frozen = TRANSFER.edit(training={"fine_tuning": None})
     for name, baseline, trainings in (("frozen", frozen, 20.0), ("short", TRANSFER, 5 * 12.3)):
         with desk_in(tmp_path / name, TRUE, trainings, baseline=baseline) as desk:
-            run_campaign(study_of(TRUE, baseline=baseline), desk)
+            run_search(Search(problem_of(TRUE, baseline=baseline), desk))
             assert not desk.ledger.trials("scout")

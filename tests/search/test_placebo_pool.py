@@ -7,20 +7,23 @@ import pytest
 
 from convlift.campaign.judge import judge_campaign
 from convlift.catalogue.placebos import placebos
+from convlift.search.context import Search
 from convlift.search.decisions import Shortlist, made
-from convlift.search.loop import run_campaign
-from made_up import BASELINE, World, desk_in, study_of
+from convlift.search.loop import run_search
+from made_up import BASELINE, World, desk_in, problem_of
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_is_drawn_every_training_is_of_the_baseline(tmp_path: Path, seed: int) -> None:
     world = World(seed=seed)
-    study = replace(study_of(world), pool=placebos())
+    problem = replace(problem_of(world), pool=placebos())
     with desk_in(tmp_path, world, 20) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         frozen = shipment.frozen
         runs = {"before": shipment.before, "after": shipment.after}
-        judged = judge_campaign(study, desk, frozen, world.labels[world.n :], **runs) if shipment.judged else None
+        judged = (
+            judge_campaign(Search(problem, desk), frozen, world.labels[world.n :], **runs) if shipment.judged else None
+        )
         trials = desk.ledger.trials()
         assert made(desk.ledger, Shortlist) == Shortlist(tuple(each.name for each in placebos()))
     assert frozen.recipe == BASELINE

@@ -11,11 +11,12 @@ import pytest
 from convlift.catalogue.starting_points import starting_points
 from convlift.errors import Interrupted
 from convlift.ledger.ledger import Ledger
+from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.loop import run_campaign
-from convlift.search.space import Frozen
-from convlift.search.study import Study
-from made_up import FACTS, HOUR, World, ledger_in, outline, study_of, train
+from convlift.search.loop import run_search
+from convlift.search.problem import Problem
+from convlift.search.space import Configuration
+from made_up import FACTS, HOUR, World, ledger_in, outline, problem_of, train
 from timeline import Timeline
 
 HOURS = 12.5
@@ -51,27 +52,27 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def study(world: World) -> Study:
-    return study_of(world, starting_points(FACTS)[:1])
+def problem(world: World) -> Problem:
+    return problem_of(world, starting_points(FACTS)[:1])
 
 
 class Whole(NamedTuple):
     outline: list[tuple[object, ...]]
-    frozen: Frozen
+    frozen: Configuration
     freeze: object
     used: float
 
 
 @pytest.fixture(scope="module")
-def whole(world: World, study: Study, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def whole(world: World, problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """The campaign that nobody stopped."""
     with session(tmp_path_factory.mktemp("whole") / "run", world) as (desk, _):
-        frozen = run_campaign(study, desk).frozen
+        frozen = run_search(Search(problem, desk)).frozen
         return Whole(outline(desk.ledger), frozen, desk.ledger.recall("freeze"), desk.ledger.seconds_used())
 
 
 def test_stopped_after_any_number_of_trials_it_goes_on_exactly(
-    world: World, study: Study, whole: Whole, tmp_path: Path
+    world: World, problem: Problem, whole: Whole, tmp_path: Path
 ) -> None:
     total = len(whole.outline)
     assert total >= 7
@@ -84,12 +85,12 @@ def test_stopped_after_any_number_of_trials_it_goes_on_exactly(
             ),
             pytest.raises(Interrupted) as caught,
         ):
-            run_campaign(study, desk)
+            run_search(Search(problem, desk))
         assert caught.value.exit_code == 130
         with session(folder, world) as again:
             before = ended(again.desk.ledger)
             assert len(before) == count
-            frozen = run_campaign(study, again.desk).frozen
+            frozen = run_search(Search(problem, again.desk)).frozen
             assert outline(again.desk.ledger) == whole.outline
             assert again.desk.ledger.recall("freeze") == whole.freeze
             assert frozen.recipe == whole.frozen.recipe
@@ -98,7 +99,7 @@ def test_stopped_after_any_number_of_trials_it_goes_on_exactly(
         assert again.begun.isdisjoint(before)
 
 
-def test_stopped_again_and_again_with_workers_at_work(world: World, study: Study, tmp_path: Path) -> None:
+def test_stopped_again_and_again_with_workers_at_work(world: World, problem: Problem, tmp_path: Path) -> None:
     """Every process ends two trials and is stopped with two more in flight, which are lost and begun anew."""
     folder, seen, processes, done = tmp_path / "run", list[int](), 0, False
     while not done and processes < 40:
@@ -108,7 +109,7 @@ def test_stopped_again_and_again_with_workers_at_work(world: World, study: Study
         ) as process:
             processes += 1
             with suppress(Interrupted):
-                run_campaign(study, process.desk)
+                run_search(Search(problem, process.desk))
                 done = True
             now = ended(process.desk.ledger)
             trials = process.desk.ledger.trials()
@@ -129,7 +130,7 @@ def test_stopped_again_and_again_with_workers_at_work(world: World, study: Study
 
 
 def test_the_frozen_recipe_follows_from_the_ledger_alone(
-    world: World, study: Study, whole: Whole, tmp_path: Path
+    world: World, problem: Problem, whole: Whole, tmp_path: Path
 ) -> None:
     """Killed between the last search trial and the freeze, the next process freezes the same."""
     searched = [row for row in whole.outline if row[1] != "final"]
@@ -138,8 +139,8 @@ def test_the_frozen_recipe_follows_from_the_ledger_alone(
         return signal.SIGINT if len(ended(ledger)) == len(searched) else 0
 
     with session(tmp_path / "run", world, stop=before_the_freeze) as (desk, _), pytest.raises(Interrupted):
-        run_campaign(study, desk)
+        run_search(Search(problem, desk))
     with session(tmp_path / "run", world) as (desk, _):
         assert desk.ledger.recall("freeze") is None
-        run_campaign(study, desk)
+        run_search(Search(problem, desk))
         assert desk.ledger.recall("freeze") == whole.freeze

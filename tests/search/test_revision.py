@@ -10,22 +10,23 @@ from convlift.catalogue.candidates import MOST, limit_for
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.records.outcome import EpochReport
 from convlift.search.allocate import divide
+from convlift.search.context import Search
 from convlift.search.decisions import Allocation, AskedAbout, GuardReport, Revision, Shortlist, made, note
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.revise import revise_candidates, revised, revision_is_due
 from convlift.search.shortlist import choose_candidates
-from convlift.search.space import Frozen, switched
+from convlift.search.space import Configuration, SearchSpace, switched
 from convlift.search.start import choose_start
-from made_up import HOUR, World, desk_in, study_of
+from made_up import HOUR, World, desk_in, problem_of
 
 WORLD = World(seed=3, seconds_noise=0.0)
-STUDY = study_of(WORLD)
+PROBLEM = problem_of(WORLD)
 HOURS = 60.0
 
 
 def overfitting(desk: Dispatcher, number: int) -> None:
     """End the search's trial with a curve whose accuracy in training is far above that in validation."""
-    record = desk.ledger.claim(STUDY.plan("search", STUDY.baseline, number, ("batch norm",)))
+    record = desk.ledger.claim(PROBLEM.plan("search", PROBLEM.baseline, number, ("batch norm",)))
     said = WORLD.says(_job(record))
     last = EpochReport("train", 9, 10, 0.1, 0.99, 0.9, 0.7, 1e-3, 360.0)
     shown = desk.ledger.trials("pilot")[0].outcome
@@ -43,14 +44,16 @@ def _job(record):
 
 
 def begun(desk: Dispatcher):
-    start = choose_start(STUDY, desk)
-    division = divide(STUDY, desk, start)
-    return start, division, choose_candidates(STUDY, desk, start, division)
+    start = choose_start(Search(PROBLEM, desk))
+    division = divide(Search(PROBLEM, desk), start)
+    return start, division, choose_candidates(Search(PROBLEM, desk), start, division)
 
 
 def revise(desk: Dispatcher, start, chosen, probability=None):
     chance = np.full(len(chosen), 0.6) if probability is None else probability
-    return revise_candidates(STUDY, desk, start, chosen, (np.zeros(len(chosen)), chance), desk.ledger.trials("search"))
+    return revise_candidates(
+        Search(PROBLEM, desk), start, chosen, (np.zeros(len(chosen)), chance), desk.ledger.trials("search")
+    )
 
 
 def test_a_symptom_that_the_search_shows_brings_changes_that_answer_it(tmp_path: Path) -> None:
@@ -71,7 +74,9 @@ def test_a_symptom_that_the_search_shows_brings_changes_that_answer_it(tmp_path:
     assert kept.symptoms == ("overfit: accuracy 0.990 in training, 0.700 in validation",)
     everything_on = np.zeros(len(more), bool)
     everything_on[-1] = True
-    assert switched(Frozen(start, start.recipe, more, everything_on), everything_on).names == (more[-1].name,)
+    assert switched(Configuration(SearchSpace(start, more), start.recipe, everything_on), everything_on).names == (
+        more[-1].name,
+    )
 
 
 def test_a_level_of_a_factor_that_is_probably_harmful_is_not_added(tmp_path: Path) -> None:
@@ -109,7 +114,7 @@ def test_a_resumed_campaign_gets_the_same_list_whatever_it_believes_by_then(tmp_
 def test_nothing_new_adds_nothing(tmp_path: Path) -> None:
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
         start, _, chosen = begun(desk)
-        desk.complete([STUDY.plan("search", STUDY.baseline, 0)], lambda plan: 9 * HOUR)
+        desk.complete([PROBLEM.plan("search", PROBLEM.baseline, 0)], lambda plan: 9 * HOUR)
         assert revise(desk, start, chosen) == chosen
         assert made(desk.ledger, Revision).added == ()
 
@@ -129,12 +134,12 @@ def test_what_the_guard_refused_is_not_added_in_another_shape(tmp_path: Path) ->
 
 def test_a_shortened_probe_is_no_witness_for_too_little_training(tmp_path: Path) -> None:
     """The world's trainings are as good as they are on new images, and 80%: underfit, where they were whole."""
-    whole = StartingPoint("other", STUDY.baseline.edit(architecture={"width": 64}), "wider")
+    whole = StartingPoint("other", PROBLEM.baseline.edit(architecture={"width": 64}), "wider")
     for fidelity, found in ((1.0, ["underfit"]), (0.4, [])):
         with desk_in(tmp_path / str(fidelity), WORLD, HOURS) as desk:
-            probe = STUDY.plan("probe", whole.recipe, 1, (whole.name,), fidelity)
-            desk.complete([STUDY.plan("pilot", STUDY.baseline, 0), probe], lambda plan: 9 * HOUR)
-            choose_candidates(STUDY, desk, whole, Allocation(30, 2, 2))
+            probe = PROBLEM.plan("probe", whole.recipe, 1, (whole.name,), fidelity)
+            desk.complete([PROBLEM.plan("pilot", PROBLEM.baseline, 0), probe], lambda plan: 9 * HOUR)
+            choose_candidates(Search(PROBLEM, desk), whole, Allocation(30, 2, 2))
             said = made(desk.ledger, Shortlist).symptoms
         assert [sentence.partition(":")[0] for sentence in said] == found
 
@@ -144,11 +149,11 @@ def test_it_is_due_once_after_a_third_of_the_search(tmp_path: Path) -> None:
         start, _, chosen = begun(desk)
         division = Allocation(17, 3, 2, before=1)  # 13 search runs
         for number in range(5):
-            assert not revision_is_due(STUDY, desk, division, desk.ledger.trials("search"))
+            assert not revision_is_due(Search(PROBLEM, desk), division, desk.ledger.trials("search"))
             overfitting(desk, number)
-        assert revision_is_due(STUDY, desk, division, desk.ledger.trials("search"))
+        assert revision_is_due(Search(PROBLEM, desk), division, desk.ledger.trials("search"))
         revise(desk, start, chosen)
-        assert not revision_is_due(STUDY, desk, division, desk.ledger.trials("search"))
+        assert not revision_is_due(Search(PROBLEM, desk), division, desk.ledger.trials("search"))
 
 
 def test_a_pool_of_its_own_is_never_revised(tmp_path: Path) -> None:
@@ -156,7 +161,7 @@ def test_a_pool_of_its_own_is_never_revised(tmp_path: Path) -> None:
         _, _, chosen = begun(desk)
         for number in range(5):
             overfitting(desk, number)
-        assert revision_is_due(STUDY, desk, Allocation(17, 1, 2), desk.ledger.trials("search"))
+        assert revision_is_due(Search(PROBLEM, desk), Allocation(17, 1, 2), desk.ledger.trials("search"))
         assert not revision_is_due(
-            replace(STUDY, pool=chosen[:5]), desk, Allocation(17, 1, 2), desk.ledger.trials("search")
+            Search(replace(PROBLEM, pool=chosen[:5]), desk), Allocation(17, 1, 2), desk.ledger.trials("search")
         )

@@ -11,42 +11,44 @@ import pytest
 from convlift.catalogue.candidates import candidates
 from convlift.catalogue.starting_points import StartingPoint, starting_points
 from convlift.execute.job import Job
+from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.loop import confirm_start
+from convlift.search.problem import BASELINE as NAME
+from convlift.search.problem import Problem
+from convlift.search.scores import Scores
 from convlift.search.shipment import Shipment, settle_shipment, start_in_doubt
-from convlift.search.space import Frozen, switched
-from convlift.search.study import BASELINE as NAME
-from convlift.search.study import Study
-from made_up import BASELINE, FACTS, HOUR, World, desk_in, diverges, flipped, residual, shifted, study_of
+from convlift.search.space import Configuration, SearchSpace, switched
+from made_up import BASELINE, FACTS, HOUR, World, desk_in, diverges, flipped, problem_of, residual, shifted
 
 BARE = StartingPoint(NAME, BASELINE, "the recipe to be improved")
 START = starting_points(FACTS)[0]
 
 
-def frozen_with(start: StartingPoint, *names: str) -> Frozen:
+def frozen_with(start: StartingPoint, *names: str) -> Configuration:
     chosen, _ = candidates(start.recipe, FACTS)
     on = np.array([candidate.name in names for candidate in chosen])
-    space = Frozen(start, start.recipe, chosen, np.zeros(len(chosen), bool))
+    space = SearchSpace(start, chosen)
     assert on.sum() == len(names)
     return switched(space, on)
 
 
 @contextmanager
-def ended(folder: Path, world: World, frozen: Frozen, pilots: int = 3) -> Iterator[tuple[Study, Dispatcher]]:
+def ended(folder: Path, world: World, frozen: Configuration, pilots: int = 3) -> Iterator[tuple[Problem, Dispatcher]]:
     """A campaign whose trainings are done: probes and pilots, the bare start, and two final runs."""
-    study = study_of(world, (START,))
+    problem = problem_of(world, (START,))
     with desk_in(folder, world, 1000) as desk:
-        plans = [study.plan("pilot", BASELINE, number) for number in range(pilots)]
+        plans = [problem.plan("pilot", BASELINE, number) for number in range(pilots)]
         if frozen.start is START:
-            plans += [study.plan("probe", START.recipe, 1, (START.name,)), study.plan("search", START.recipe, 0)]
-        plans += [study.plan("final", frozen.recipe, number, frozen.names) for number in range(2)]
+            plans += [problem.plan("probe", START.recipe, 1, (START.name,)), problem.plan("search", START.recipe, 0)]
+        plans += [problem.plan("final", frozen.recipe, number, frozen.names) for number in range(2)]
         desk.complete(plans, lambda plan: 100 * HOUR)
-        yield study, desk
+        yield problem, desk
 
 
-def shipped(folder: Path, world: World, frozen: Frozen) -> Shipment:
-    with ended(folder, world, frozen) as (study, desk):
-        return settle_shipment(study, desk, frozen)
+def shipped(folder: Path, world: World, frozen: Configuration) -> Shipment:
+    with ended(folder, world, frozen) as (problem, desk):
+        return settle_shipment(Search(problem, desk), frozen)
 
 
 def test_what_is_better_ships_and_is_judged(tmp_path: Path) -> None:
@@ -58,10 +60,10 @@ def test_what_is_better_ships_and_is_judged(tmp_path: Path) -> None:
 
 def test_of_two_complete_final_runs_the_one_that_validation_likes_best_ships(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={flipped: 8.0}, seed_points=3.0), frozen_with(BARE, "horizontal flip")
-    with ended(tmp_path / "run", world, frozen) as (study, desk):
-        found = settle_shipment(study, desk, frozen)
-        scores = [study.score_points(run) for run in desk.ledger.trials("final")]
-    assert study.score_points(found.network) == max(scores) > min(scores)
+    with ended(tmp_path / "run", world, frozen) as (problem, desk):
+        found = settle_shipment(Search(problem, desk), frozen)
+        scores = [Scores(problem).score_points(run) for run in desk.ledger.trials("final")]
+    assert Scores(problem).score_points(found.network) == max(scores) > min(scores)
 
 
 def test_what_is_worse_than_the_baseline_leaves_the_baseline_and_the_test_sealed(tmp_path: Path) -> None:
@@ -84,13 +86,13 @@ def test_what_is_worse_than_the_bare_start_leaves_the_bare_start(tmp_path: Path)
 
 def test_where_one_run_of_the_bare_start_is_above_another_one_decides(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={residual: 9.0, flipped: -6.0}), frozen_with(START, "horizontal flip")
-    with ended(tmp_path / "run", world, frozen) as (study, desk):
-        assert start_in_doubt(study, desk, frozen)
-        confirm_start(study, desk, frozen)
-        assert not start_in_doubt(study, desk, frozen)
-        confirm_start(study, desk, frozen)
+    with ended(tmp_path / "run", world, frozen) as (problem, desk):
+        assert start_in_doubt(Search(problem, desk), frozen)
+        confirm_start(Search(problem, desk), frozen)
+        assert not start_in_doubt(Search(problem, desk), frozen)
+        confirm_start(Search(problem, desk), frozen)
         finals = desk.ledger.trials("final")
-        found = settle_shipment(study, desk, frozen)
+        found = settle_shipment(Search(problem, desk), frozen)
     assert (finals[-1].recipe, finals[-1].names, len(finals)) == (START.recipe, (), 3)
     assert found.ships == "start"
     assert [run.role for run in found.after] == ["final", "search", "probe"]
@@ -98,8 +100,8 @@ def test_where_one_run_of_the_bare_start_is_above_another_one_decides(tmp_path: 
 
 def test_where_the_final_runs_are_above_no_more_is_run(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={residual: 9.0, flipped: 6.0}), frozen_with(START, "horizontal flip")
-    with ended(tmp_path / "run", world, frozen) as (study, desk):
-        assert not start_in_doubt(study, desk, frozen)
+    with ended(tmp_path / "run", world, frozen) as (problem, desk):
+        assert not start_in_doubt(Search(problem, desk), frozen)
 
 
 def test_after_a_close_choice_the_starts_probe_is_no_evidence(tmp_path: Path) -> None:
@@ -124,15 +126,15 @@ def test_a_shipped_recipe_whose_final_runs_fail_to_learn_falls_back(
 
 def test_a_final_run_at_chance_does_not_ship_but_counts(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={flipped: 8.0}), frozen_with(BARE, "horizontal flip")
-    with ended(tmp_path / "run", world, frozen) as (study, desk):
+    with ended(tmp_path / "run", world, frozen) as (problem, desk):
         last = desk.ledger.trials("final")[-1]
-        unlucky = study.plan("final", frozen.recipe, 2, frozen.names)
+        unlucky = problem.plan("final", frozen.recipe, 2, frozen.names)
         chance = np.full((world.n, 4), 0.25, np.float32) + np.random.default_rng(0).random((world.n, 4), np.float32)
         assert last.outcome is not None
         claimed = desk.ledger.claim(unlucky)
         desk.ledger.finish(claimed.id, replace(last.outcome, validation_probabilities=chance / chance.sum(1)[:, None]))
         desk.weights_of(claimed).write_text("at chance")
-        found = settle_shipment(study, desk, frozen)
+        found = settle_shipment(Search(problem, desk), frozen)
     assert found.ships == "recipe"
     assert claimed.id in [run.id for run in found.after]
     assert found.network.id != claimed.id
@@ -140,20 +142,20 @@ def test_a_final_run_at_chance_does_not_ship_but_counts(tmp_path: Path) -> None:
 
 def test_a_final_run_that_was_cut_short_never_ships_beside_a_complete_one(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={flipped: 8.0}), frozen_with(BARE, "horizontal flip")
-    study = study_of(world)
+    problem = problem_of(world)
     with desk_in(tmp_path / "run", world, 1000) as desk:
-        plans = [study.plan("final", frozen.recipe, number, frozen.names) for number in range(2)]
-        desk.complete([study.plan("pilot", BASELINE, 0), plans[0]], lambda plan: 100 * HOUR)
+        plans = [problem.plan("final", frozen.recipe, number, frozen.names) for number in range(2)]
+        desk.complete([problem.plan("pilot", BASELINE, 0), plans[0]], lambda plan: 100 * HOUR)
         desk.complete([plans[1]], lambda plan: 0.97 * HOUR)
         assert [run.status for run in desk.ledger.trials("final")] == ["finished", "stopped"]
-        found = settle_shipment(study, desk, frozen)
+        found = settle_shipment(Search(problem, desk), frozen)
         assert [run.id for run in found.after] == [found.network.id] == [desk.ledger.trials("final")[0].id]
 
 
 def test_without_a_run_of_the_baseline_nothing_is_judged(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={shifted: 8.0}), frozen_with(START)
-    with ended(tmp_path / "run", world, frozen, pilots=0) as (study, desk):
-        found = settle_shipment(study, desk, frozen)
+    with ended(tmp_path / "run", world, frozen, pilots=0) as (problem, desk):
+        found = settle_shipment(Search(problem, desk), frozen)
         assert desk.ledger.recall("shipment") == {
             "ships": "recipe",
             "network": found.network.id,

@@ -14,8 +14,9 @@ from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from convlift.records.outcome import Outcome
 from convlift.search.allocate import divide
+from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.loop import run_campaign
+from convlift.search.loop import run_search
 from convlift.search.start import choose_start
 from made_up import (
     BASELINE,
@@ -27,8 +28,8 @@ from made_up import (
     forward,
     ledger_in,
     outline,
+    problem_of,
     residual,
-    study_of,
     train,
 )
 from timeline import Timeline
@@ -46,10 +47,10 @@ def is_scratch(job: Job) -> bool:
 
 def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(tmp_path: Path) -> None:
     world = World(seed=1, effects={residual: 6.0}, n=400, nt=800)
-    study = study_of(world, STARTS)
+    problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, 35) as desk:
-        frozen = run_campaign(study, desk).frozen
-        judged = judge_campaign(study, desk, frozen, world.labels[world.n :])
+        frozen = run_search(Search(problem, desk)).frozen
+        judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
         trials, pilots = desk.ledger.trials(), desk.ledger.trials("pilot")
         searched, probed = desk.ledger.trials("search"), desk.ledger.trials("probe")
     assert frozen.start.name == "residual"
@@ -62,7 +63,7 @@ def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(
     assert first.low <= 6.0 <= first.high
     assert first.trials == len(searched) + len([trial for trial in trials if trial.role == "final"])
     assert [verdict.name for verdict in others] == [candidate.name for candidate in frozen.candidates]
-    assert all(trial.recipe == study.baseline for trial in pilots)
+    assert all(trial.recipe == problem.baseline for trial in pilots)
     assert len({trial.seed for trial in trials}) == len(trials)
 
 
@@ -70,11 +71,11 @@ def test_a_better_network_that_leaves_no_time_to_search_is_trained_alone(tmp_pat
     """Of the residual network three trainings one after the other do not fit: it ships without a search."""
     world = World(seed=1, effects={residual: 9.0}, n=400, nt=800, seconds_noise=0.0)
     slow = built_in("residual").at(32).edit(training={"epochs": 60})
-    study = study_of(world, (StartingPoint("residual", slow, ""),))
+    problem = problem_of(world, (StartingPoint("residual", slow, ""),))
     with desk_in(tmp_path / "run", world, 20) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         assert desk.ledger.trials("search") == ()
-        assert divide(study, desk, shipment.frozen.start).searches == 0
+        assert divide(Search(problem, desk), shipment.frozen.start).searches == 0
     assert shipment.frozen.start.name == "residual"
     assert (shipment.ships, shipment.frozen.names, shipment.judged) == ("recipe", (), True)
     assert {run.recipe for run in shipment.after} == {slow}
@@ -83,9 +84,9 @@ def test_a_better_network_that_leaves_no_time_to_search_is_trained_alone(tmp_pat
 def test_without_other_starts_the_baseline_is_searched_and_may_ship_unchanged(tmp_path: Path) -> None:
     """Everything harms: the baseline stays, and the sealed test stays closed."""
     world = World(seed=2, effects={lambda recipe: recipe != BASELINE: -12.0})
-    study = study_of(world)
+    problem = problem_of(world)
     with desk_in(tmp_path / "run", world, 24) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         assert desk.ledger.trials("final") == ()
     assert (shipment.ships, shipment.judged) == ("baseline", False)
     assert shipment.why == "The search found no change that probably helps: keep your baseline."
@@ -96,9 +97,9 @@ def test_without_other_starts_the_baseline_is_searched_and_may_ship_unchanged(tm
 
 def test_failed_probes_leave_the_baseline(tmp_path: Path) -> None:
     world = World(fate=lambda job: None if job.spec.recipe == BASELINE else OSError("no weights here"))
-    study = study_of(world, STARTS)
+    problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, 60) as desk:
-        assert choose_start(study, desk).name == "baseline"
+        assert choose_start(Search(problem, desk)).name == "baseline"
         assert {trial.status for trial in desk.ledger.trials("probe")} == {"failed"}
 
 
@@ -109,13 +110,13 @@ def test_where_nothing_can_be_trained_that_is_said(tmp_path: Path, error: object
         desk_in(tmp_path / "run", world, 60) as desk,
         pytest.raises(DataError, match=f"no network could be trained on these images.*{word}"),
     ):
-        choose_start(study_of(world, STARTS), desk)
+        choose_start(Search(problem_of(world, STARTS), desk))
 
 
 def test_a_baseline_that_cannot_be_trained_costs_the_judgement_not_the_network(tmp_path: Path) -> None:
     world = World(fate=lambda job: diverges(job) if job.spec.recipe == BASELINE else None)
     with desk_in(tmp_path / "run", world, 60) as desk:
-        shipment = run_campaign(study_of(world, STARTS), desk)
+        shipment = run_search(Search(problem_of(world, STARTS), desk))
     assert not shipment.judged
     assert shipment.why.startswith("Not judged: the baseline could not be trained (the training loss became nan")
     assert shipment.network.status == "finished"
@@ -126,9 +127,9 @@ def test_a_baseline_that_cannot_be_trained_costs_the_judgement_not_the_network(t
 def test_however_short_the_time_there_is_a_network(tmp_path: Path, hours: float, workers: int) -> None:
     """From a fifth of one training of the baseline on; closing takes a tenth of one."""
     world = World(n=100, nt=100)
-    study = study_of(world, STARTS)
+    problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, hours, workers=workers) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         assert desk.weights_of(shipment.network).is_file()
         assert desk.ledger.seconds_used() <= desk.budget_seconds
         assert desk.running == 0
@@ -148,24 +149,24 @@ def test_what_too_little_time_asks_for_is_enough(tmp_path: Path) -> None:
     def usual(recipe: Recipe, stages: int | None = None) -> float:
         return 1500 * forward(recipe, stages)
 
-    study = replace(study_of(world), pace=Pace(FACTS, usual, 200))
-    assert study.seconds(BASELINE, ()) == pytest.approx(HOUR, rel=0.3)
+    problem = replace(problem_of(world), pace=Pace(FACTS, usual, 200))
+    assert problem.pace.seconds(BASELINE, ()) == pytest.approx(HOUR, rel=0.3)
     with ledger_in(tmp_path / "short", world) as ledger:
         desk = Dispatcher(ledger, Timeline(out_of_time, world, ledger), 0.1 * HOUR, stop=lambda: 0)
         with pytest.raises(BudgetError) as caught:
-            run_campaign(study, desk)
+            run_search(Search(problem, desk))
     assert caught.value.needed_seconds is not None
     with desk_in(tmp_path / "run", world, caught.value.needed_seconds / HOUR) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         assert desk.weights_of(shipment.network).is_file()
 
 
 def test_a_baseline_that_does_not_fit_is_shortened_and_that_is_said(tmp_path: Path) -> None:
     dear = BASELINE.edit(training={"epochs": 300})
     world = World(effects={residual: 9.0}, n=100, nt=100, seconds_noise=0.0)
-    study = study_of(world, STARTS[:1], dear)
+    problem = problem_of(world, STARTS[:1], dear)
     with desk_in(tmp_path / "run", world, 30, baseline=dear) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         (pilot,) = desk.ledger.trials("pilot")
     assert pilot.fidelity < 1.0 or pilot.status == "stopped"
     assert shipment.shortened.endswith("of its 300 epochs")
@@ -180,9 +181,9 @@ def test_a_baseline_that_was_shortened_by_too_much_is_trained_once_more(tmp_path
     def usual(recipe: Recipe, stages: int | None = None) -> float:
         return 5 * 1500 * forward(recipe, stages)
 
-    study = replace(study_of(world), pace=Pace(FACTS, usual, 200))
+    problem = replace(problem_of(world), pace=Pace(FACTS, usual, 200))
     with desk_in(tmp_path / "run", world, 0.9) as desk:
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         first, second = desk.ledger.trials("pilot")
     assert first.fidelity < 0.3
     assert first.fidelity * 1.3 < second.fidelity <= 0.6
@@ -198,10 +199,10 @@ def test_where_the_clock_left_nothing_the_shortest_training_is_tried_again(tmp_p
         begun.append(job)
         return train(job, world, report) if len(begun) > 1 else out_of_time(job, world, report)
 
-    study = study_of(world)
+    problem = problem_of(world)
     with ledger_in(tmp_path / "run", world) as ledger:
         desk = Dispatcher(ledger, Timeline(train_late, world, ledger), 0.1 * HOUR, stop=lambda: 0)
-        shipment = run_campaign(study, desk)
+        shipment = run_search(Search(problem, desk))
         assert desk.weights_of(shipment.network).is_file()
         assert desk.left() > 0
     assert len(begun) == 2
@@ -211,9 +212,9 @@ def test_many_workers_do_not_stretch_the_wall_clock_of_a_probe(tmp_path: Path) -
     """With 16 workers a training from scratch could have 16 times the time, but only beside the others."""
     slow = built_in("residual").at(32).edit(training={"epochs": 150})
     world = World(effects={residual: 9.0})
-    study = study_of(world, (StartingPoint("residual", slow, ""), STARTS[1]))
+    problem = problem_of(world, (StartingPoint("residual", slow, ""), STARTS[1]))
     with desk_in(tmp_path / "run", world, 20, workers=16) as desk:
-        choose_start(study, desk)
+        choose_start(Search(problem, desk))
         probe = next(trial for trial in desk.ledger.trials("probe") if trial.names == ("residual",))
         assert probe.status == "finished"
         assert probe.outcome is not None
@@ -223,9 +224,9 @@ def test_many_workers_do_not_stretch_the_wall_clock_of_a_probe(tmp_path: Path) -
 @pytest.mark.parametrize("hours", [12, 30, 55, 70])
 def test_a_fine_tuning_probe_is_sized_to_the_time(tmp_path: Path, hours: float) -> None:
     world = World(n=100, nt=100, seconds_noise=0.0)
-    study = study_of(world, STARTS)
+    problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, hours, workers=8) as desk:
-        choose_start(study, desk)
+        choose_start(Search(problem, desk))
         probed = {trial.names[0]: trial for trial in desk.ledger.trials("probe")}
         probe = probed["transfer"]
         assert (probe.fidelity == 1.0) == (hours >= 55)  # twelve hours each
@@ -238,11 +239,12 @@ def test_dear_baselines_leave_the_time_to_the_search(tmp_path: Path) -> None:
     """A baseline ten times as dear as the start: five pilots would cost half of all trainings."""
     dear = BASELINE.edit(training={"epochs": 300})
     world = World(effects={residual: 9.0}, n=100, nt=100)
-    study = study_of(world, STARTS[:1], dear)
+    problem = problem_of(world, STARTS[:1], dear)
     with desk_in(tmp_path / "run", world, 150, baseline=dear) as desk:
-        start = choose_start(study, desk)
-        division = divide(study, desk, start)
-        cost = study.seconds(dear, desk.ledger.trials()) / study.seconds(start.recipe, desk.ledger.trials())
+        start = choose_start(Search(problem, desk))
+        division = divide(Search(problem, desk), start)
+        search = Search(problem, desk)
+        cost = search.seconds(dear) / search.seconds(start.recipe)
     assert start.name == "residual"
     assert cost > 3
     assert (division.pilots - 1) * cost <= 0.2 * division.trainings + cost
@@ -251,29 +253,29 @@ def test_dear_baselines_leave_the_time_to_the_search(tmp_path: Path) -> None:
 def test_another_backbone_cannot_continue_a_campaign(tmp_path: Path) -> None:
     world = World(effects={pretrained: 9.0}, n=100, nt=100)
     with desk_in(tmp_path / "run", world, 60) as desk:
-        assert choose_start(study_of(world, STARTS), desk).name == "frozen"
+        assert choose_start(Search(problem_of(world, STARTS), desk)).name == "frozen"
         before = outline(desk.ledger)
     with desk_in(tmp_path / "run", world, 60) as desk:
-        assert choose_start(study_of(world, STARTS), desk).name == "frozen"
+        assert choose_start(Search(problem_of(world, STARTS), desk)).name == "frozen"
         assert outline(desk.ledger) == before
     with desk_in(tmp_path / "run", world, 60) as desk, pytest.raises(LedgerError, match="the same --backbone"):
-        choose_start(study_of(world, starting_points(FACTS, backbone="resnet18")), desk)
+        choose_start(Search(problem_of(world, starting_points(FACTS, backbone="resnet18")), desk))
 
 
 def test_pilots_fill_the_time_of_workers_that_would_wait_for_a_long_probe(tmp_path: Path) -> None:
     world = World(n=100, nt=100, seconds_noise=0.0)
-    study = study_of(world, STARTS)
+    problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
-        start = choose_start(study, desk)
+        start = choose_start(Search(problem, desk))
         pilots, probes = desk.ledger.trials("pilot"), desk.ledger.trials("probe")
         ends = desk.ledger.seconds_used()
         assert {probe.names[0] for probe in probes} == {"residual", "frozen", "transfer"}
         assert len(pilots) > 1
         assert all(pilot.status == "finished" for pilot in pilots)
-        assert divide(study, desk, start).pilots >= len(pilots)
-        assert choose_start(study, desk) == start
+        assert divide(Search(problem, desk), start).pilots >= len(pilots)
+        assert choose_start(Search(problem, desk)) == start
         assert len(desk.ledger.trials("pilot")) == len(pilots)
     with desk_in(tmp_path / "alone", world, 70) as desk:
-        choose_start(study, desk)
+        choose_start(Search(problem, desk))
         assert len(desk.ledger.trials("pilot")) == 1
         assert ends < desk.ledger.seconds_used()

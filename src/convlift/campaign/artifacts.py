@@ -28,6 +28,7 @@ from convlift.report.narration import class_scores, environment, plain, result_o
 from convlift.report.page import render
 from convlift.report.sentences import found_in_words, shipped_network, warnings_of
 from convlift.search.compared_runs import lost_runs
+from convlift.search.context import Search
 from convlift.search.decisions import (
     Agreement,
     GuardReport,
@@ -39,10 +40,10 @@ from convlift.search.decisions import (
     note_result,
     note_story,
 )
-from convlift.search.dispatcher import WEIGHTS, Dispatcher
+from convlift.search.dispatcher import WEIGHTS
 from convlift.search.examine import found_of_the_baseline
+from convlift.search.problem import Problem
 from convlift.search.shipment import Shipment
-from convlift.search.study import Study
 
 REPORT = "report.html"
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
@@ -57,28 +58,26 @@ class Opened:
     openings: Openings | None = None
 
 
-def result_from(
-    study: Study, desk: Dispatcher, dataset: Dataset, shipment: Shipment, opened: Opened | None = None
-) -> Result:
+def result_from(search: Search, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> Result:
     """What is said at the end, with the circumstances that a reader needs. opened: None where the sealed test stayed
     closed; the scores are then of validation images."""
-    splits, trials = dataset.splits, desk.ledger.trials()
-    notes = notes_of(study, desk, shipment, opened)
+    splits, trials = dataset.splits, search.ledger.trials()
+    notes = notes_of(search, shipment, opened)
     if opened is not None:
-        notes += metric_in_words(study, dataset, opened.test_labels)
-        if study.test_groups is not None:
-            notes.append(groups_in_words(study.test_groups))
-        notes.append(detectable_in_words(len(splits.test), power_of(study, opened.judged)))
+        notes += metric_in_words(search.problem, dataset, opened.test_labels)
+        if search.problem.test_groups is not None:
+            notes.append(groups_in_words(search.problem.test_groups))
+        notes.append(detectable_in_words(len(splits.test), power_of(search.problem, opened.judged)))
     return Result(
-        run=str(desk.ledger.folder),
-        metric=study.metric.name,
+        run=str(search.ledger.folder),
+        metric=search.problem.metric.name,
         data=dataset.name,
-        baseline_name=study.baseline_name,
+        baseline_name=search.problem.baseline_name,
         start_name=shipment.frozen.start.name,
-        **(_scores(opened.judged) if opened else _validation_scores(study, shipment)),
+        **(_scores(opened.judged) if opened else _validation_scores(search, shipment)),
         trials=sum(record.role != "scout" for record in trials),
-        seconds=desk.ledger.seconds_used(),
-        budget_seconds=0.0 if study.trainings else desk.budget_seconds,
+        seconds=search.ledger.seconds_used(),
+        budget_seconds=0.0 if search.problem.trainings else search.budget_seconds,
         findings=dataset.store.findings,
         notes=tuple(notes),
         counts=splits.counts,
@@ -86,8 +85,8 @@ def result_from(
         judged=opened is not None,
         why=shipment.why,
         shortened=shipment.shortened,
-        trainings=study.trainings,
-        recipe_findings=found_of_the_baseline(desk),
+        trainings=search.problem.trainings,
+        recipe_findings=found_of_the_baseline(search),
         opened=opened.openings.number if opened and opened.openings else 1,
     )
 
@@ -105,13 +104,13 @@ def _scores(judged: Judgement) -> dict[str, Any]:
     }
 
 
-def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
+def _validation_scores(search: Search, shipment: Shipment) -> dict[str, Any]:
     def estimate(record: TrialRecord) -> Estimate:
         assert record.outcome is not None, "what ships has ended"
-        points = study.image_points(record.outcome.validation_probabilities)
-        return one_network(points / 100.0, study.validation_groups, lowest=study.metric.lowest)
+        points = search.scores.image_points(record.outcome.validation_probabilities)
+        return one_network(points / 100.0, search.problem.validation_groups, lowest=search.problem.metric.lowest)
 
-    best = max(shipment.before, key=study.score_points, default=None)
+    best = max(shipment.before, key=search.scores.score_points, default=None)
     return {
         "baseline": estimate(best) if best else None,
         "final": estimate(shipment.network),
@@ -123,22 +122,22 @@ def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
     }
 
 
-def notes_of(study: Study, desk: Dispatcher, shipment: Shipment, opened: Opened | None) -> list[str]:
+def notes_of(search: Search, shipment: Shipment, opened: Opened | None) -> list[str]:
     """What a reader should know of how the result came about."""
-    trials, judged = desk.ledger.trials(), opened.judged if opened else None
+    trials, judged = search.ledger.trials(), opened.judged if opened else None
     notes = [judged.warning] if judged and judged.warning else []
     notes += judged.notes if judged else ()
     if opened and opened.openings:
         flattered = flattery(opened.judged.final.shipped, opened.openings.number)
         notes += opened_in_words(opened.openings, flattered)
-    if died := deaths_in_words(desk.ledger.worker_deaths()):
+    if died := deaths_in_words(search.ledger.worker_deaths()):
         notes.append(died)
     if shipment.network.status == "stopped":
         notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
     failed = [record.status in ("diverged", "failed") for record in trials if record.role == "pilot"]
-    if judged is None and not study.trainings and study.pool is None and not (failed and all(failed)):
+    if judged is None and not search.problem.trainings and search.problem.pool is None and not (failed and all(failed)):
         notes.append("The sealed test is still closed: the same command with a longer --budget goes on.")
-    if lost := lost_runs(desk.ledger, shipment.frozen.recipe):
+    if lost := lost_runs(search.ledger, shipment.frozen.recipe):
         judging = sum(r.role in ("pilot", "final") for r in trials)
         why = lost[0].outcome.reason if lost[0].outcome else ""
         notes.append(
@@ -148,38 +147,36 @@ def notes_of(study: Study, desk: Dispatcher, shipment: Shipment, opened: Opened 
     tried = len(shipment.frozen.candidates)
     if tried and little_left_to_find(sum(r.role == "search" for r in trials), tried):
         notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
-    if unasked := (decided(desk.ledger, GuardReport) or GuardReport()).not_asked:
+    if unasked := (decided(search.ledger, GuardReport) or GuardReport()).not_asked:
         notes.append(
             f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images "
             f"what they are: {', '.join(unasked)}."
         )
     if scouts := sum(r.role == "scout" for r in trials):
-        asked, agreement = made(desk.ledger, LowFidelity), made(desk.ledger, Agreement)
+        asked, agreement = made(search.ledger, LowFidelity), made(search.ledger, Agreement)
         notes.append(_scouts_in_words(scouts, len(asked.names), agreement.correlation))
     return notes
 
 
-def hand_over(
-    study: Study, desk: Dispatcher, dataset: Dataset, shipment: Shipment, opened: Opened | None = None
-) -> None:
+def hand_over(search: Search, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> None:
     """Write the model that ships, the result and the story into the ledger, and the report."""
     judged, test_labels = (opened.judged, opened.test_labels) if opened else (None, None)
-    network, ledger = shipment.network, desk.ledger
+    network, ledger = shipment.network, search.ledger
     more: dict[str, Any] = {
         "start_recipe": shipment.frozen.start.recipe.to_yaml(),
-        "minimum_detectable_points": power_of(study, judged).points if judged else 0.0,
-        "environment": environment(study.seed, desk.executor.capacity),
+        "minimum_detectable_points": power_of(search.problem, judged).points if judged else 0.0,
+        "environment": environment(search.problem.seed, search.workers),
     }
     shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
     # a kill between the two leaves a story alone, and the next process may have other workers to tell of
     told = tell(ledger, shown, dataset, test_labels, more) | ({"runs": list(judged.arms)} if judged else {})
     note_story(ledger, told)
-    result = replace(result_from(study, desk, dataset, shipment, opened), classes=class_scores(told))
-    write_model(ledger.folder, desk.weights_of(network), network.recipe, dataset, scores_of(result))
+    result = replace(result_from(search, dataset, shipment, opened), classes=class_scores(told))
+    write_model(ledger.folder, search.dispatcher.weights_of(network), network.recipe, dataset, scores_of(result))
     if judged is not None:
         note(ledger, SearchNoise(judged.search_seed_variance), replace=True)
     note_result(ledger, plain(result))
-    if judged is not None or study.trainings:  # else a longer budget goes on with them
+    if judged is not None or search.problem.trainings:  # else a longer budget goes on with them
         shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
     write_findings(ledger.folder, dataset.store.findings)
     write_report(ledger)
@@ -193,9 +190,9 @@ def _scouts_in_words(scouts: int, asked: int, agreement: float) -> str:
     )
 
 
-def metric_in_words(study: Study, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[str]:
+def metric_in_words(problem: Problem, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[str]:
     """What the metric means, and where the test has too few images of a class for it; nothing for accuracy."""
-    metric = study.metric
+    metric = problem.metric
     if metric is ACCURACY:
         return []
     said = [f"{metric.title}: {metric.meaning}. A point is a hundredth of it."]
@@ -238,18 +235,17 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
     write_model_folder(folder / "model", weights, recipe, config)
 
 
-def keep_best(study: Study, desk: Dispatcher, dataset: Dataset) -> bool:
+def keep_best(search: Search, dataset: Dataset) -> bool:
     """Write the model folder of the best network so far by validation; whether there is one. A run that was cut short
     counts only where nothing else is there."""
-    saved = [r for r in desk.ledger.trials() if r.status in ("finished", "stopped") and desk.weights_of(r).is_file()]
+    saved = [r for r in search.ledger.trials() if r.status in ("finished", "stopped") and search.has_network(r)]
     # of the search only the run that is believed to be the best has kept its weights, so its luck is that of one
-    best = max(saved, key=lambda r: (r.status == "finished", study.score_points(r)), default=None)
+    best = max(saved, key=lambda r: (r.status == "finished", search.scores.score_points(r)), default=None)
     if best is None or best.outcome is None or not best.outcome.curve:
         return False
-    score = f"{study.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
-    write_model(
-        desk.ledger.folder, desk.weights_of(best), best.recipe, dataset, {f"validation {study.metric.title}": score}
-    )
+    title = f"validation {search.problem.metric.title}"
+    score = f"{search.scores.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
+    write_model(search.ledger.folder, search.dispatcher.weights_of(best), best.recipe, dataset, {title: score})
     return True
 
 

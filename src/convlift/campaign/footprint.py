@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convlift.console.disk import check_room, room_in_words
-from convlift.search.study import Study
+from convlift.search.problem import Problem
 
 SQUARES = 5
 """Copies of all pixels, for resolutions and fits that the search comes to; 4.2 were measured on hymenoptera in 4
@@ -38,12 +38,12 @@ def footprint(images: int, channels: int, sides: Sequence[int], parameters: Sequ
     )
 
 
-def footprint_of(study: Study, images: int, channels: int) -> Footprint:
+def footprint_of(problem: Problem, images: int, channels: int) -> Footprint:
     """The campaign's own. images: of the data set; channels: of the images."""
     from convlift.cost.multiply_adds import cost
 
-    native, classes = study.facts.native_resolution, study.facts.classes
-    recipes = [point.recipe.at(native) for point in study.points]
+    native, classes = problem.facts.native_resolution, problem.facts.classes
+    recipes = [point.recipe.at(native) for point in problem.points]
     sides = [recipe.data.resolution or native for recipe in recipes]
     parameters = [
         cost(recipe.architecture, classes=classes, channels=channels, resolution=side).parameters

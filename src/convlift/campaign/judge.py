@@ -18,9 +18,9 @@ from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.records import TrialRecord
 from convlift.records.result import START, Verdict
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
-from convlift.search.dispatcher import Dispatcher
-from convlift.search.space import Frozen, floored, switches
-from convlift.search.study import BASELINE, Study
+from convlift.search.context import Search
+from convlift.search.problem import BASELINE
+from convlift.search.space import Configuration, floored, switches
 
 Floats = NDArray[np.float64]
 
@@ -45,9 +45,8 @@ class Judgement:
 
 
 def judge_campaign(
-    study: Study,
-    desk: Dispatcher,
-    frozen: Frozen,
+    search: Search,
+    frozen: Configuration,
     test_labels: NDArray[np.int64],
     *,
     before: Sequence[TrialRecord] | None = None,
@@ -62,29 +61,29 @@ def judge_campaign(
     two; of the start it is where the same holds, with the search's runs beside the final ones.
     Raises LedgerError where an arm has no run.
     """
-    arms = _arms(study, desk, frozen, before, after)
-    ended, fell = _searched(study, desk)
+    arms = _arms(search, frozen, before, after)
+    ended, fell = _searched(search)
     # decided on validation images, which the test does not share; a run at chance, 60 points down, would drown the rest
     lost = [record for record, collapsed in zip(ended, fell, strict=True) if collapsed]
     nothing = {record.id for record in lost} | arms.unlearned
     from_start = [*arms.before, *ended] if frozen.start.name == BASELINE else ended
     once = {record.id: record for record in [*from_start, *arms.after]}  # a run of the search may ship
     runs = [record for record in once.values() if record.id not in nothing]
-    metric, groups = study.metric, study.test_groups
+    metric, groups = search.problem.metric, search.problem.test_groups
     unit = metric.unit([run.outcome.test_probabilities for run in runs if run.outcome], test_labels)
     on = switches(frozen, runs)
-    baseline, shipped, scores = (_matrix(study, each, test_labels) for each in (arms.before, arms.after, runs))
+    baseline, shipped, scores = (_matrix(search, each, test_labels) for each in (arms.before, arms.after, runs))
     tests = test_changes(on, scores, groups, asked=frozen.on, unit=unit)
-    place = [record.id for record in arms.after].index((ships or best_final(study, arms.after)).id)
+    place = [record.id for record in arms.after].index((ships or best_final(search, arms.after)).id)
     final = judge(
         baseline, shipped, tests.seed_variance, groups,
         same_start=frozen.start.name == BASELINE, ships=place, lowest=metric.lowest,
     )  # fmt: skip
     # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample of whole trainings
     whole = all(run.is_whole for run in arms.before)
-    sound = whole and not arms.unlearned and not lost_runs(desk.ledger, frozen.recipe) and not arms.lucky
+    sound = whole and not arms.unlearned and not lost_runs(search.ledger, frozen.recipe) and not arms.lucky
     final = replace(final, proven=final.proven and sound)
-    belief = _belief(study, frozen, runs, lost, (scores, unit))
+    belief = _belief(search, frozen, runs, lost, (scores, unit))
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
@@ -95,7 +94,7 @@ def judge_campaign(
     split = shares(belief, frozen.on, final.gain_points.value, start_points, unit=unit)
     ruinous = suspect(switches(frozen, ended), fell).culprits
     found += _changes(frozen, runs + lost, split, tests, (belief.probability, ruinous))
-    optimism = float(np.mean([study.score_points(run) for run in arms.after])) - 100.0 * final.final.value
+    optimism = float(np.mean([search.scores.score_points(run) for run in arms.after])) - 100.0 * final.final.value
     return Judgement(
         final, tuple(found), split.unexplained, split.warning, optimism, unit, tests.seed_variance,
         _arms_in_words(arms), (len(arms.before), len(arms.after)),
@@ -115,38 +114,37 @@ class _Arms:
 
 
 def _arms(
-    study: Study,
-    desk: Dispatcher,
-    frozen: Frozen,
+    search: Search,
+    frozen: Configuration,
     before: Sequence[TrialRecord] | None,
     after: Sequence[TrialRecord] | None,
 ) -> _Arms:
     left_out = False
     if before is None:
-        before, left_out = baseline_arm(study, desk.ledger, frozen.start.name)
-    finals = final_runs(desk.ledger) if after is None else list(after)
+        before, left_out = baseline_arm(search, frozen.start.name)
+    finals = final_runs(search.ledger) if after is None else list(after)
     if not finals:
-        raise LedgerError(f"no final run left a network ({_fates(desk)}); start anew in another folder.")
+        raise LedgerError(f"no final run left a network ({_fates(search)}); start anew in another folder.")
     if not before:
         raise LedgerError("no run of the baseline left a network, so there is nothing to compare with; start anew.")
-    lucky = lost_a_close_choice(study, desk.ledger, frozen.start.name, before)
-    beside = _searched(study, desk)[0]
+    lucky = lost_a_close_choice(search, frozen.start.name, before)
+    beside = _searched(search)[0]
     same = frozen.start.name == BASELINE
-    unlearned = _unlearned(study, before, [*beside, *finals] if same else [])
-    unlearned |= _unlearned(study, finals, [*beside, *before] if same else beside)
+    unlearned = _unlearned(search, before, [*beside, *finals] if same else [])
+    unlearned |= _unlearned(search, finals, [*beside, *before] if same else beside)
     return _Arms(list(before), finals, unlearned, lucky, left_out)
 
 
-def _unlearned(study: Study, arm: Sequence[TrialRecord], beside: Sequence[TrialRecord]) -> set[int]:
+def _unlearned(search: Search, arm: Sequence[TrialRecord], beside: Sequence[TrialRecord]) -> set[int]:
     """The ids of an arm's runs that learned nothing, by the measure of their own kind."""
-    fell = study.collapsed([*arm, *beside])[: len(arm)]
+    fell = search.scores.collapsed([*arm, *beside])[: len(arm)]
     return {record.id for record, collapsed in zip(arm, fell, strict=True) if collapsed}
 
 
-def _searched(study: Study, desk: Dispatcher) -> tuple[list[TrialRecord], NDArray[np.bool_]]:
+def _searched(search: Search) -> tuple[list[TrialRecord], NDArray[np.bool_]]:
     """The search runs that say something, and which of them came to nothing."""
-    ended = [record for record in desk.ledger.trials("search") if record.is_evidence]
-    return ended, study.collapsed(ended)
+    ended = [record for record in search.ledger.trials("search") if record.is_evidence]
+    return ended, search.scores.collapsed(ended)
 
 
 def _arms_in_words(arms: _Arms) -> tuple[str, ...]:
@@ -168,20 +166,20 @@ def _arms_in_words(arms: _Arms) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _fates(desk: Dispatcher) -> str:
-    ended = [record.outcome for record in desk.ledger.trials("final") if record.outcome is not None]
+def _fates(search: Search) -> str:
+    ended = [record.outcome for record in search.ledger.trials("final") if record.outcome is not None]
     return "; ".join(dict.fromkeys(f"{outcome.status}: {outcome.reason}" for outcome in ended))
 
 
-def _matrix(study: Study, records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:
+def _matrix(search: Search, records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:
     """(R, nt): every trial's score on every test image, 1 at best; right or wrong where the metric is accuracy."""
     said = [record.outcome.test_probabilities for record in records if record.outcome is not None]
-    return study.metric.matrix(said, labels, study.test_groups) / 100.0
+    return search.problem.metric.matrix(said, labels, search.problem.test_groups) / 100.0
 
 
 def _belief(
-    study: Study,
-    frozen: Frozen,
+    search: Search,
+    frozen: Configuration,
     runs: Sequence[TrialRecord],
     lost: Sequence[TrialRecord],
     tested: tuple[Floats, float],
@@ -191,24 +189,24 @@ def _belief(
     tested: what `_matrix` has of the runs, and the metric's unit. The model thinks in points of accuracy's size.
     """
     correct, unit = tested
-    validation = [study.image_points(run.outcome.validation_probabilities) for run in runs if run.outcome]
+    validation = [search.scores.image_points(run.outcome.validation_probabilities) for run in runs if run.outcome]
     images = np.concatenate([np.array(validation), 100.0 * correct], axis=1) / unit
-    n = len(study.validation_labels)
-    effective = effective_number(images[:, :n], study.validation_groups)
-    effective += effective_number(images[:, n:], study.test_groups)
+    n = len(search.problem.validation_labels)
+    effective = effective_number(images[:, :n], search.problem.validation_groups)
+    effective += effective_number(images[:, n:], search.problem.test_groups)
     seen = [*runs, *lost]
     collapsed = np.arange(len(seen)) >= len(runs)
     scores = floored(np.concatenate([images.mean(axis=1), np.full(len(lost), np.nan)]), collapsed)
     trials = posterior.Trials(
         switches(frozen, seen), scores, round(effective), run_variance(images), collapsed=collapsed
     )
-    rng = np.random.default_rng([study.seed, len(scores)])
+    rng = np.random.default_rng([search.problem.seed, len(scores)])
     belief = posterior.believe(trials, priors(frozen.candidates), rng, sweeps=400)
     return replace(belief, mean=unit * belief.mean, sd=unit * belief.sd)
 
 
 def _changes(
-    frozen: Frozen,
+    frozen: Configuration,
     runs: Sequence[TrialRecord],
     split: Shares,
     tests: ChangeTests,
@@ -230,7 +228,7 @@ def _changes(
     return verdicts(subjects, on, frozen.on, split, tests, *believed)
 
 
-def _start_subject(frozen: Frozen, runs: Sequence[TrialRecord]) -> Subject:
+def _start_subject(frozen: Configuration, runs: Sequence[TrialRecord]) -> Subject:
     seconds = sum(run.outcome.seconds for run in runs if run.outcome)
     return Subject(
         f"{START}{frozen.start.name}",

@@ -7,12 +7,12 @@ from convlift.data.dataset import Dataset
 from convlift.evidence.image_variance import Groups, assumed_design_effect, degrees_of_freedom, run_variance
 from convlift.evidence.metrics import typical_run
 from convlift.evidence.plan import Power
-from convlift.search.study import Study
+from convlift.search.problem import Problem
 
 ENOUGH = 5000  # labels that a made-up run is scored on
 
 
-def power_before(study: Study, dataset: Dataset, runs: int = 2, folds: int = 1) -> Power:
+def power_before(problem: Problem, dataset: Dataset, runs: int = 2, folds: int = 1) -> Power:
     """With a baseline that scores about .9, `runs` runs of each recipe, and images of one group that are alike as
     `images.WITHIN_GROUPS` says. folds: of a nested cross-validation, which tests every image."""
     tested = dataset.splits.test if folds == 1 else np.arange(len(dataset.store.labels))
@@ -24,13 +24,13 @@ def power_before(study: Study, dataset: Dataset, runs: int = 2, folds: int = 1) 
         n_test=images / assumed_design_effect(images, groups),
         pilots=runs,
         finals=runs,
-        image_variance=run_variance(study.metric.matrix(typical, labels)),
+        image_variance=run_variance(problem.metric.matrix(typical, labels)),
         groups=even_groups(images, groups),
         folds=folds,
     )
 
 
-def power_of(study: Study, judged: Judgement) -> Power:
+def power_of(problem: Problem, judged: Judgement) -> Power:
     """From the runs that were compared on the test."""
     return Power(
         n_test=judged.final.effective_images,
@@ -39,7 +39,7 @@ def power_of(study: Study, judged: Judgement) -> Power:
         image_variance=judged.final.image_variance,
         seed_variance=judged.final.seed_variance,
         seed_freedom=judged.final.seed_freedom,
-        groups=even_groups(0 if study.test_groups is None else len(study.test_groups), study.test_groups),
+        groups=even_groups(0 if problem.test_groups is None else len(problem.test_groups), problem.test_groups),
     )
 
 

@@ -1,33 +1,22 @@
-"""What a campaign is asked for, and what follows from it before anything is trained: study, identity, run folder."""
+"""What a campaign is asked for, and what follows from it before anything is trained: seed, identity, run folder."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from convlift.campaign.open_data import open_data
 from convlift.catalogue.candidates import Candidate
-from convlift.catalogue.priors import Expectations, document, load_expectations
-from convlift.catalogue.starting_points import starting_points
+from convlift.catalogue.priors import document, load_expectations
 from convlift.console.progress import Progress
-from convlift.cost.seconds import Pace
-from convlift.cost.work import Forward
 from convlift.data.choices import USUAL, Choices
-from convlift.data.dataset import Dataset, facts_of
+from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, SealedLabels
-from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
-from convlift.recipe.architecture import Pretrained
-from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
-from convlift.search.study import Study
-from convlift.trial.answer import Witness
-
-CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
-CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
+from convlift.search.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -87,78 +76,6 @@ def data_of(request: Request, progress: Progress, stop: Callable[[], int] = lamb
     )
 
 
-def study_of(request: Request, dataset: Dataset) -> Study:
-    """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
-    labels, splits, store, facts = dataset.labels, dataset.splits, dataset.store, facts_of(dataset)
-    if request.backbone or request.weights:
-        _check_backbone(request.backbone, request.weights)
-    baseline = recipe_from(request.current).at(store.native_resolution)
-    return Study(
-        baseline=baseline,
-        baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
-        starts=tuple(
-            point
-            for point in starting_points(facts, backbone=request.backbone, weights=request.weights)
-            if point.recipe != baseline and request.pool is None
-        ),
-        facts=facts,
-        pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test), nominal=bool(request.trainings)),
-        validation_labels=labels[splits.validation],
-        seed=seed_of(request),
-        ship=request.ship,
-        closing_seconds=0.0 if request.trainings else CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
-        pool=request.pool,
-        expectations=_expectations(request.priors, dataset) if request.priors else None,
-        metric=metric_named(request.metric),
-        validation_groups=dataset.groups_of(splits.validation),
-        test_groups=dataset.groups_of(splits.test),
-        ask=partial(_ask, dataset, seed_of(request), bool(request.trainings)),
-        trainings=request.trainings,
-    )
-
-
-def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> Witness:
-    """A finished trial's network, to be asked about augmentations."""
-    from convlift.trial.label_preservation import call_witness
-
-    return call_witness(dataset, seed, weights, recipe, one_thread=one_thread)
-
-
-def _expectations(path: Path, dataset: Dataset) -> Expectations:
-    """What past campaigns lead one to expect. Raises ConvliftError where one of them was on these very images: what is
-    learned from a campaign has seen the labels of its test."""
-    found = load_expectations(path)
-    for origin in found.origins:
-        if origin.fingerprint == dataset.store.fingerprint:
-            raise ConvliftError(
-                f"priors {path} were learned from {origin.run}, a campaign on these very images, and so from labels of "
-                "its test; learn them without it, or leave out --priors."
-            )
-    return found
-
-
-def _check_backbone(backbone: str | None, weights: str | None) -> None:
-    """Fail before any training, not in the middle of one. Raises RecipeError or WeightsError."""
-    from convlift.model.backbone import create_backbone
-
-    known = Pretrained()
-    create_backbone(backbone or known.backbone, weights or known.weights)
-
-
-def _forward(dataset: Dataset) -> Forward:
-    """Multiply-adds of one image through a recipe's network."""
-    channels, classes, native = dataset.channels, len(dataset.classes), dataset.store.native_resolution
-
-    def forward(recipe: Recipe, stages: int | None = None) -> float:
-        from convlift.cost.multiply_adds import cost
-
-        side = recipe.at(native).data.resolution or native
-        found = cost(recipe.architecture, classes=classes, channels=channels, resolution=side, stages=stages)
-        return float(found.multiply_adds)
-
-    return forward
-
-
 def seed_of(request: Request) -> int:
     """The seed of the trainings and of the search: a fold's are its own, only the splits share the seed of them all."""
     if request.fold is None:
@@ -166,23 +83,23 @@ def seed_of(request: Request) -> int:
     return int.from_bytes(hashlib.sha256(f"{request.seed} {request.fold}".encode()).digest()[:4], "big") >> 1
 
 
-def identity_of(request: Request, dataset: Dataset, study: Study) -> Identity:
+def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identity:
     """What makes this campaign the same campaign."""
     groups, fold = _fingerprint_of_groups(dataset), str(request.fold or "")
-    return Identity(dataset.store.fingerprint, study.baseline, request.seed, request.metric, groups=groups, fold=fold)
+    return Identity(dataset.store.fingerprint, problem.baseline, request.seed, request.metric, groups=groups, fold=fold)
 
 
-def folder_for(request: Request, dataset: Dataset, study: Study) -> Path:
+def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
     """The same question gets the same folder, so that the same command continues; the budget may differ."""
     question: tuple[object, ...] = (
         dataset.store.fingerprint,
-        study.baseline.fingerprint(),
+        problem.baseline.fingerprint(),
         request.seed,
         request.backbone,
         request.weights,
     )
-    if study.expectations is not None:
-        question += (fingerprint(document(study.expectations)),)
+    if problem.expectations is not None:
+        question += (fingerprint(document(problem.expectations)),)
     if request.metric != "accuracy" or dataset.groups is not None:
         question += (request.metric, _fingerprint_of_groups(dataset))
     if request.fold is not None:

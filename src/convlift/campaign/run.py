@@ -17,7 +17,8 @@ from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judge import judge_campaign
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.power import power_before
-from convlift.campaign.request import Request, check_request, data_of, folder_for, identity_of, study_of
+from convlift.campaign.prepare import problem_of
+from convlift.campaign.request import Request, check_request, data_of, folder_for, identity_of
 from convlift.console.disk import has_plenty
 from convlift.console.duration import format_duration
 from convlift.console.progress import Progress
@@ -34,9 +35,11 @@ from convlift.records.result import Result
 from convlift.report.live import Moment, Opening, first_words, live_line
 from convlift.report.narration import result_of
 from convlift.search import decisions
+from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.loop import run_campaign
-from convlift.search.study import BASELINE, Study
+from convlift.search.loop import run_search
+from convlift.search.problem import BASELINE, Problem
+from convlift.search.scores import Scores
 from convlift.trial.worker_task import prepare, run_job
 
 SHOWN_EVERY = 1.0  # seconds
@@ -61,9 +64,9 @@ def campaign(
     request: Request, dataset: Dataset, sealed: SealedLabels, talk: tuple[Progress, Callable[[], int]], began: float
 ) -> tuple[Path, Result]:
     """`conduct` on a data set that is open already."""
-    study = study_of(request, dataset)
-    identity = identity_of(request, dataset, study)
-    folder = request.out or folder_for(request, dataset, study)
+    problem = problem_of(request, dataset)
+    identity = identity_of(request, dataset, problem)
+    folder = request.out or folder_for(request, dataset, problem)
     is_new = not folder.exists()
     refuse_training(folder)
     try:
@@ -76,7 +79,7 @@ def campaign(
                 decisions.unsettle(ledger)
             ledger.note_settings(request.settings)
             if decisions.result(ledger) is None:
-                _run(request, study, ledger, dataset, sealed, talk)
+                _run(request, problem, ledger, dataset, sealed, talk)
             else:
                 read_again(ledger, earlier, request, talk[0])
             return folder, result_of(ledger)
@@ -145,7 +148,7 @@ def _has_trained(folder: Path) -> bool:
 
 def _run(
     request: Request,
-    study: Study,
+    problem: Problem,
     ledger: Ledger,
     dataset: Dataset,
     sealed: SealedLabels,
@@ -154,25 +157,26 @@ def _run(
     progress, stop = talk
     prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups, request.fold)
     if request.fold is None and request.pool is None:
-        for line in _first_words(request, study, dataset, ledger):
+        for line in _first_words(request, problem, dataset, ledger):
             progress.say(line)
     if not ledger.trials() and request.fold is None:
-        progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)) + _advice(dataset))
+        progress.say(expected_in_words(len(dataset.splits.test), power_before(problem, dataset)) + _advice(dataset))
     log = ledger.folder / "workers.log"
     with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
-        desk = Dispatcher(ledger, executor, request.budget_seconds, stop=stop, watch=Shown(study, progress))
+        watch = Shown(Scores(problem), progress)
+        search = Search(problem, Dispatcher(ledger, executor, request.budget_seconds, stop=stop, watch=watch))
         progress.show("loading")
         if not ledger.trials() and not has_plenty(ledger.folder, request.cache):
-            needed = footprint_of(study, len(dataset.labels), dataset.channels)
+            needed = footprint_of(problem, len(dataset.labels), dataset.channels)
             if tight := check_disk(ledger.folder, request.cache, needed):
                 progress.say(tight)
         try:
-            shipment = run_campaign(study, desk)
+            shipment = run_search(search)
         except Interrupted as interrupted:
             executor.close(kill=True)
-            raise _left(study, desk, dataset, interrupted) from None
+            raise _left(search, dataset, interrupted) from None
     if not shipment.judged:
-        hand_over(study, desk, dataset, shipment)
+        hand_over(search, dataset, shipment)
         return
     progress.show("opening the sealed test")
     ledger.open_test()
@@ -180,8 +184,8 @@ def _run(
     if request.fold is None and request.pool is None:  # folds are registered together, an A/A test looks for nothing
         openings = register_opening(ledger, request.cache, dataset.name, dataset.store.hashes[dataset.splits.test])
     test_labels = sealed.open()
-    judged = judge_campaign(study, desk, shipment.frozen, test_labels, after=shipment.after, ships=shipment.network)
-    hand_over(study, desk, dataset, shipment, Opened(judged, test_labels, openings))
+    judged = judge_campaign(search, shipment.frozen, test_labels, after=shipment.after, ships=shipment.network)
+    hand_over(search, dataset, shipment, Opened(judged, test_labels, openings))
 
 
 def _advice(dataset: Dataset) -> str:
@@ -194,15 +198,15 @@ def _advice(dataset: Dataset) -> str:
     return cv_in_words(images) if fits else ""
 
 
-def _left(study: Study, desk: Dispatcher, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
+def _left(search: Search, dataset: Dataset, interrupted: Interrupted) -> Interrupted:
     """Put the best network so far into the run folder, and say how to go on."""
     number = interrupted.exit_code - 128
-    if not keep_best(study, desk, dataset):
+    if not keep_best(search, dataset):
         return Interrupted("stopped before any training had ended; the same command starts again.", number)
-    ended = sum(record.outcome is not None for record in desk.ledger.trials())
+    ended = sum(record.outcome is not None for record in search.ledger.trials())
     return Interrupted(
         f"stopped after {ended} trials; the best network so far is in "
-        f"{desk.ledger.folder / 'model'}, and the same command continues.",
+        f"{search.ledger.folder / 'model'}, and the same command continues.",
         number,
     )
 
@@ -212,13 +216,13 @@ class Shown:
     """Called at every poll. One line, every second: what runs now, how far it is, how much is left; every epoch goes
     into the log."""
 
-    study: Study
+    scores: Scores
     progress: Progress
     _next: float = 0.0
     _epoch: EpochReport | None = None
 
-    def __call__(self, desk: Dispatcher) -> None:
-        for job, epoch in desk.heard:
+    def __call__(self, dispatcher: Dispatcher) -> None:
+        for job, epoch in dispatcher.heard:
             self._epoch = epoch
             self.progress.log(
                 f"trial {job.id} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
@@ -226,37 +230,37 @@ class Shown:
             )
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + SHOWN_EVERY
-            self.progress.show(live_line(_moment(self.study, desk, self._epoch)))
+            self.progress.show(live_line(_moment(self.scores, dispatcher, self._epoch)))
 
 
-def _moment(study: Study, desk: Dispatcher, epoch: EpochReport | None) -> Moment:
-    trials = desk.ledger.trials()
+def _moment(scores: Scores, dispatcher: Dispatcher, epoch: EpochReport | None) -> Moment:
+    problem, trials = scores.problem, dispatcher.ledger.trials()
     ended = [record for record in trials if record.outcome is not None]
-    started = decisions.decided(desk.ledger, decisions.Start)
+    started = decisions.decided(dispatcher.ledger, decisions.Start)
 
     def best(records: Iterable[TrialRecord]) -> float | None:
         # what was stopped before its first epoch has nothing but guesses
-        scores = [study.score_points(r) / 100.0 for r in records if r.has_trained]
-        return max((score for score in scores if not math.isnan(score)), default=None)
+        found = [scores.score_points(r) / 100.0 for r in records if r.has_trained]
+        return max((score for score in found if not math.isnan(score)), default=None)
 
     of_the_start = [r for r in ended if started and r.fingerprint == started.fingerprint and r.role != "pilot"]
     running = [record for record in trials if record.outcome is None]
     return Moment(
         role=trials[-1].role if trials else "",
         trying=running[-1].names if running and running[-1].role in ("search", "probe") else (),
-        epoch=epoch if desk.running else None,
-        metric=study.metric.title,
+        epoch=epoch if dispatcher.running else None,
+        metric=problem.metric.title,
         baseline=best(r for r in ended if r.role == "pilot"),
         start_name=started.name if started and started.name != BASELINE else "",
         start=best(of_the_start),
-        left_seconds=desk.left(),
-        budget_seconds=desk.budget_seconds,
+        left_seconds=dispatcher.left(),
+        budget_seconds=dispatcher.budget_seconds,
         trainings_done=sum(record.role in ("pilot", "search", "final") for record in ended),
-        trainings=study.trainings,
+        trainings=problem.trainings,
     )
 
 
-def _first_words(request: Request, study: Study, dataset: Dataset, ledger: Ledger) -> tuple[str, ...]:
+def _first_words(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger) -> tuple[str, ...]:
     splits = dataset.splits
     counts = splits.counts
     return first_words(
@@ -264,7 +268,7 @@ def _first_words(request: Request, study: Study, dataset: Dataset, ledger: Ledge
             data=dataset.name,
             classes=len(dataset.classes),
             counts=counts,
-            baseline=study.baseline_name,
+            baseline=problem.baseline_name,
             workers=request.workers,
             run=str(ledger.folder),
             budget_seconds=request.budget_seconds,

@@ -12,9 +12,10 @@ from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.search.augmentation_guard import guarded
 from convlift.search.decisions import Freeze, GuardReport, Shipped, Shortlist, Start, decided, made
+from convlift.search.problem import BASELINE, Problem
 from convlift.search.revise import revised
-from convlift.search.space import Frozen, fitting, switched
-from convlift.search.study import BASELINE, Study
+from convlift.search.scores import Scores
+from convlift.search.space import Configuration, SearchSpace, fitting, switched
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,18 @@ class Choice:
     believed: float
 
     @property
-    def shipped(self) -> Frozen:
+    def shipped(self) -> Configuration:
         """The recipe."""
-        space = Frozen(self.start, self.start.recipe, self.candidates, np.zeros(len(self.candidates), bool))
+        space = SearchSpace(self.start, self.candidates)
         return switched(space, np.array([candidate.name in self.names for candidate in self.candidates], bool))
 
 
-def choice_of(study: Study, ledger: Ledger) -> Choice:
-    """The choice of a finished fold. study: the fold's. Raises LedgerError where its start is none of today's."""
+def choice_of(problem: Problem, ledger: Ledger) -> Choice:
+    """The choice of a finished fold. problem: the fold's. Raises LedgerError where its start is none of today's."""
     shipped, chosen = made(ledger, Shipped), made(ledger, Start)
     if shipped.ships == "baseline":
-        chosen = Start(BASELINE, study.baseline.fingerprint())
-    start = next((p for p in study.points if Start(p.name, p.recipe.fingerprint()) == chosen), None)
+        chosen = Start(BASELINE, problem.baseline.fingerprint())
+    start = next((p for p in problem.points if Start(p.name, p.recipe.fingerprint()) == chosen), None)
     if start is None:
         raise LedgerError(
             f"the fold in {ledger.folder} started from '{chosen.name}' as it is not offered now; run the command that "
@@ -50,12 +51,13 @@ def choice_of(study: Study, ledger: Ledger) -> Choice:
     listed = [Candidate(catalogue[each], catalogue[each].prior) for each in shortlist.names]
     kept = guarded(decided(ledger, GuardReport) or GuardReport(), start.recipe, listed)
     runs = shipped.before if shipped.ships == "baseline" else shipped.after
-    believed = float(np.mean([study.score_points(ledger.trial(run)) for run in runs]))
+    scores = Scores(problem)
+    believed = float(np.mean([scores.score_points(ledger.trial(run)) for run in runs]))
     names = made(ledger, Freeze).names if shipped.ships == "recipe" else ()
     return Choice(start, revised(ledger, kept), names, believed)
 
 
-def consensus(choices: Sequence[Choice]) -> Frozen:
+def consensus(choices: Sequence[Choice]) -> Configuration:
     """The start that most folds chose (of several the one that is believed to score best), with the changes that half
     of these folds shipped or more; one that does not fit beside those more often shipped is left out.
 
@@ -75,7 +77,7 @@ def consensus(choices: Sequence[Choice]) -> Frozen:
     listed = tuple(sorted(found.values(), key=lambda each: (_place(each.name, order), each.name)))
     votes = np.array([sum(candidate.name in choice.names for choice in those) for candidate in listed], np.int64)
     start = those[0].start
-    space = Frozen(start, start.recipe, listed, np.zeros(len(listed), bool))
+    space = SearchSpace(start, listed)
     best = max(abs(choice.believed) for choice in those) or 1.0
     belief = np.array([_believed(candidate.name, those) / best for candidate in listed])
     worth = votes + 0.1 * belief + np.array([candidate.prior for candidate in listed]) / 1e5

@@ -16,7 +16,8 @@ from pathlib import Path
 from convlift.campaign.artifacts import REPORT, write_report
 from convlift.campaign.open_data import read_images
 from convlift.campaign.power import power_before
-from convlift.campaign.request import CLOSING_SECONDS, Request, check_request, folder_for, identity_of, study_of
+from convlift.campaign.prepare import CLOSING_SECONDS, problem_of
+from convlift.campaign.request import Request, check_request, folder_for, identity_of
 from convlift.campaign.run import LOADING_SECONDS, check_measure, read_again, seconds_of_startup
 from convlift.campaign.run import campaign as run_fold
 from convlift.catalogue.priors import document
@@ -38,9 +39,10 @@ from convlift.report.narration import result_of
 from convlift.search import decisions
 from convlift.search.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
 from convlift.search.dispatcher import WEIGHTS, Dispatcher
+from convlift.search.problem import Problem
+from convlift.search.scores import Scores
 from convlift.search.shipment import NO_TIME
-from convlift.search.space import Frozen
-from convlift.search.study import Study
+from convlift.search.space import Configuration
 from convlift.trial.worker_task import prepare, run_job
 
 FEWEST, MOST = 2, 10
@@ -55,12 +57,12 @@ Campaign = Callable[[Request, Dataset, SealedLabels, Talk, float], tuple[Path, R
 @dataclass(frozen=True)
 class Nest:
     """One nested cross-validation. parts: the splits of fold 0, which has no test, and of folds 1 to K; whole, sealed
-    labels aside: the data set with every label, and study: what ships is trained by them."""
+    labels aside: the data set with every label, and problem: what ships is trained by them."""
 
     request: Request
     folder: Path
     whole: Dataset
-    study: Study
+    problem: Problem
     parts: tuple[Splits, ...]
 
     @property
@@ -118,7 +120,7 @@ def conduct_folds(
     began = time.monotonic() - seconds_of_startup() if began is None else began
     check_request(request)
     nest = cut_folds(request, folds, progress, stop)
-    identity = identity_of(nest.request_of(0, 0.0), nest.whole, nest.study)
+    identity = identity_of(nest.request_of(0, 0.0), nest.whole, nest.problem)
     is_new = not nest.folder.exists()
     try:
         with open_ledger(nest.folder, identity) as ledger:
@@ -165,8 +167,8 @@ def cut_folds(request: Request, folds: int, progress: Progress, stop: Callable[[
             check_number(store.name, groups[part.test])
     whole, _ = seal(store, parts[0], groups)
     shipped = replace(request, fold=Fold(0, folds))
-    study = study_of(shipped, whole)
-    return Nest(request, request.out or folder_for(shipped, whole, study), whole, study, parts)
+    problem = problem_of(shipped, whole)
+    return Nest(request, request.out or folder_for(shipped, whole, problem), whole, problem, parts)
 
 
 def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
@@ -174,7 +176,7 @@ def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
     _keep_procedure(nest, ledger)
     if not nest.folder_of(1).exists():
         images = len(nest.whole.store.labels)
-        progress.say(expected_in_words(images, power_before(nest.study, nest.whole, folds=nest.folds)))
+        progress.say(expected_in_words(images, power_before(nest.problem, nest.whole, folds=nest.folds)))
     for number in nest.numbers:
         if not _finished(nest.folder_of(number)):
             _run_fold(nest, number, ledger, talk, campaign)
@@ -188,14 +190,14 @@ def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
     ledger.freeze(frozen.recipe, frozen.names)
     progress.show("judging all folds together")
     ends = [(nest.folder_of(number), *nest.fold(number)) for number in nest.numbers]
-    hand_over(nest.study, ledger, Shipped(nest.request, nest.whole, frozen, record, frozen is agreed), ends)
+    hand_over(nest.problem, ledger, Shipped(nest.request, nest.whole, frozen, record, frozen is agreed), ends)
     shutil.rmtree(nest.folder / WEIGHTS, ignore_errors=True)
 
 
 def _keep_procedure(nest: Nest, ledger: Ledger) -> None:
     """Refuse to go on in another way than the folds before: some of their tests are open. Raises LedgerError."""
-    request, study = nest.request, nest.study
-    priors = fingerprint(document(study.expectations)) if study.expectations else ""
+    request, problem = nest.request, nest.problem
+    priors = fingerprint(document(problem.expectations)) if problem.expectations else ""
     asked = decisions.Procedure(request.ship, priors, backbone=request.backbone or "", weights=request.weights or "")
     known = decisions.decided(ledger, decisions.Procedure) or asked
     if changed := differences(asdict(known), asdict(asked)):
@@ -278,9 +280,9 @@ def _finished(folder: Path) -> bool:
 
 
 def _choice(nest: Nest, number: int) -> Choice:
-    study = study_of(nest.request_of(number, 0.0), nest.fold(number)[0])
+    problem = problem_of(nest.request_of(number, 0.0), nest.fold(number)[0])
     with read_ledger(nest.folder_of(number)) as ledger:
-        return choice_of(study, ledger)
+        return choice_of(problem, ledger)
 
 
 def _used(folder: Path) -> float:
@@ -291,7 +293,9 @@ def _used(folder: Path) -> float:
         return 0.0
 
 
-def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, talk: Talk) -> tuple[Frozen, TrialRecord]:
+def _train(
+    nest: Nest, agreed: Configuration, choices: list[Choice], ledger: Ledger, talk: Talk
+) -> tuple[Configuration, TrialRecord]:
     """What ships, trained on all images but those that validate: the recipe that the folds agree on or, where no
     training of that learns anything, what the folds shipped, from the one that is believed to be the best down.
 
@@ -304,32 +308,34 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
     )
     shipped = [choice.shipped for choice in sorted(choices, key=lambda choice: -choice.believed)]
     plans = [
-        (frozen, nest.study.plan("final", frozen.recipe, number, frozen.names))
+        (frozen, nest.problem.plan("final", frozen.recipe, number, frozen.names))
         for first, frozen in enumerate([agreed, *shipped])
         for number in range(first * TRIES, (first + 1) * TRIES)
     ]
 
-    left_some: list[tuple[Frozen, TrialRecord]] = []
+    scores = Scores(nest.problem)
+    left_some: list[tuple[Configuration, TrialRecord]] = []
 
-    def watch(desk: Dispatcher) -> None:
+    def watch(dispatcher: Dispatcher) -> None:
         progress.show(
-            "training what ships on all images" + ("" if request.trainings else f", {clock_text(desk.left())} left")
+            "training what ships on all images"
+            + ("" if request.trainings else f", {clock_text(dispatcher.left())} left")
         )
 
     def left() -> float:
-        return desk.left() - nest.study.closing_seconds
+        return dispatcher.left() - nest.problem.closing_seconds
 
     with ProcessExecutor(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
-        desk = Dispatcher(ledger, executor, request.budget_seconds, stop=stop, watch=watch)
+        dispatcher = Dispatcher(ledger, executor, request.budget_seconds, stop=stop, watch=watch)
         for frozen, plan in plans:
-            if not desk.has(plan) and left() < LEAST_OF_A_FINAL * needed:
-                allow = format_duration(math.ceil(desk.budget_seconds - left() + FINAL_SLACK * needed))
+            if not dispatcher.has(plan) and left() < LEAST_OF_A_FINAL * needed:
+                allow = format_duration(math.ceil(dispatcher.budget_seconds - left() + FINAL_SLACK * needed))
                 raise BudgetError(
-                    f"budget {format_duration(desk.budget_seconds)} was over before what ships could train on all "
-                    f"images; the same command with --budget {allow} continues."
+                    f"budget {format_duration(dispatcher.budget_seconds)} was over before what ships could train on "
+                    f"all images; the same command with --budget {allow} continues."
                 )
             try:
-                (record,) = desk.complete([plan], lambda plan: left())
+                (record,) = dispatcher.complete([plan], lambda plan: left())
             except Interrupted as interrupted:
                 executor.close(kill=True)
                 raise Interrupted(
@@ -339,7 +345,7 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
                 ) from None
             if record.status in ("finished", "stopped") and record.has_trained:
                 left_some.append((frozen, record))
-                if nest.study.area(record) > HOPELESS_AREA:
+                if scores.area(record) > HOPELESS_AREA:
                     return frozen, record
     if left_some:  # images of which nothing can be learned
         return left_some[0]

@@ -29,8 +29,9 @@ from convlift.report.narration import environment, plain, result_of
 from convlift.report.sentences import found_in_words
 from convlift.search import decisions
 from convlift.search.dispatcher import WEIGHTS
-from convlift.search.space import Frozen
-from convlift.search.study import Study
+from convlift.search.problem import Problem
+from convlift.search.scores import Scores
+from convlift.search.space import Configuration
 
 FEW_OF_A_CLASS = 5  # images in a fold
 
@@ -44,7 +45,7 @@ class Shipped:
 
     request: Request
     whole: Dataset
-    frozen: Frozen
+    frozen: Configuration
     record: TrialRecord
     agreed: bool = True
 
@@ -98,23 +99,23 @@ def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> list[FoldRuns]:
     ]
 
 
-def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End]) -> None:
+def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence[End]) -> None:
     """Judge all folds together; write the model, the result and the story into the run folder, and the report.
 
-    study: of what ships; ends: every fold's folder, data set and sealed labels.
+    problem: of what ships; ends: every fold's folder, data set and sealed labels.
     """
     whole, frozen, record = shipped.whole, shipped.frozen, shipped.record
     folds = [read_fold(end) for end in ends]
-    runs = runs_of(study.metric, folds)
-    judged = judge_folds(runs, lowest=study.metric.lowest)
+    runs = runs_of(problem.metric, folds)
+    judged = judge_folds(runs, lowest=problem.metric.lowest)
     power = power_of(whole, runs, judged)
-    result = _result(study, ledger, shipped, folds, (judged, power))
+    result = _result(problem, ledger, shipped, folds, (judged, power))
     write_model(
         ledger.folder,
         ledger.folder / WEIGHTS / f"{record.id}.safetensors",
         frozen.recipe,
         whole,
-        scores_of(study, result, record),
+        scores_of(problem, result, record),
     )
     more = {
         "start_recipe": frozen.start.recipe.to_yaml(),
@@ -122,7 +123,7 @@ def hand_over(study: Study, ledger: Ledger, shipped: Shipped, ends: Sequence[End
         "environment": environment(shipped.request.seed, shipped.request.workers),
     }
     open_ends = [(folder, dataset, fold.labels) for (folder, dataset, _), fold in zip(ends, folds, strict=True)]
-    told = tell_folds(open_ends, whole, study.validation_labels)
+    told = tell_folds(open_ends, whole, problem.validation_labels)
     decisions.note_story(ledger, {**told, **more})
     decisions.note_result(ledger, plain(result), replace=False)
     write_report(ledger)
@@ -143,7 +144,7 @@ def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement)
 
 
 def _result(
-    study: Study,
+    problem: Problem,
     ledger: Ledger,
     shipped: Shipped,
     folds: Sequence[FinishedFold],
@@ -165,15 +166,15 @@ def _result(
         )
     if record.status == "stopped":
         notes.append("The budget ended before the last training did: what ships was trained for less than it says.")
-    notes += metric_in_words(study, whole, whole.store.labels) + _scarce_in_words(study.metric, whole, folds)
+    notes += metric_in_words(problem, whole, whole.store.labels) + _scarce_in_words(problem.metric, whole, folds)
     if whole.groups is not None:
         notes.append(groups_in_words(whole.groups))
     notes.append(detectable_in_words(images, power))
     return Result(
         run=str(ledger.folder),
-        metric=study.metric.name,
+        metric=problem.metric.name,
         data=whole.name,
-        baseline_name=study.baseline_name,
+        baseline_name=problem.baseline_name,
         start_name=frozen.start.name,
         baseline=judged.baseline,
         final=judged.final,
@@ -233,9 +234,9 @@ def _gain_in_words(result: Result) -> str:
     return f"{result.gain_points.value:+.1f}"
 
 
-def scores_of(study: Study, result: Result, record: TrialRecord) -> dict[str, str]:
+def scores_of(problem: Problem, result: Result, record: TrialRecord) -> dict[str, str]:
     """The figures of the model card."""
-    title, baseline, gain = study.metric.title, result.baseline, result.gain_points
+    title, baseline, gain = problem.metric.title, result.baseline, result.gain_points
     assert baseline is not None, "every fold has a baseline"
     assert gain is not None, "all folds are judged together"
     where = f"nested estimate over {result.folds} folds, {result.counts['test']} images"
@@ -245,6 +246,6 @@ def scores_of(study: Study, result: Result, record: TrialRecord) -> dict[str, st
         "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f})"
         f", {found_in_words(result)}",
         f"{title} of this network on {result.counts['validation']} validation images": (
-            f"{study.score_points(record) / 100:.3f}"
+            f"{Scores(problem).score_points(record) / 100:.3f}"
         ),
     }

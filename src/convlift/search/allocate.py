@@ -1,14 +1,16 @@
 """How a campaign's time, or its number of trainings, is divided: settled once, after the probes, kept in the ledger."""
 
 import math
+from dataclasses import dataclass
 
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.evidence.plan import pilots_and_finals
 from convlift.ledger.records import TrialRecord
 from convlift.recipe.recipe import Recipe
+from convlift.search.context import Search
 from convlift.search.decisions import Allocation, settle
-from convlift.search.dispatcher import Dispatcher
-from convlift.search.study import BASELINE, Study
+from convlift.search.problem import BASELINE
+from convlift.search.timing import share_seen
 
 FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
 FEWEST_COUNTED = 4  # trainings that can be asked for: a run of the baseline, a search of two, what ships
@@ -28,46 +30,82 @@ LEAST_SAID = 0.1  # epochs
 LONGER = 1.3  # than the start's shortened probe: a final run that is less than that is not worth its time
 
 
-def divide(study: Study, desk: Dispatcher, start: StartingPoint) -> Allocation:
-    """How much the budget buys, settled once. Where no search fits there is none, and what ships is the start."""
-    return settle(
-        desk.ledger, Allocation, lambda: _by_number(study, start) if study.trainings else _by_time(study, desk, start)
-    )
+@dataclass(frozen=True)
+class Times:
+    """What a division by time goes by.
+
+    left: seconds that trials may still take.
+    each: seconds of a training of the start.
+    baseline: seconds of a training of the baseline.
+    workers: how many trials run at once.
+    before: runs of the baseline that ended before the division.
+    tried: of a training of the start, the part that its first run had.
+    """
+
+    left: float
+    each: float
+    baseline: float
+    workers: int
+    before: int = 1
+    tried: float = 1.0
 
 
-def _by_number(study: Study, start: StartingPoint) -> Allocation:
-    """Of --trainings: the runs of the baseline, the search and the final runs are so many together."""
-    pilots, finals = arms(study.trainings, is_other=start.name != BASELINE)
-    return Allocation(study.trainings - 1, pilots, finals)
+def plan(times: Times, *, is_other: bool) -> Allocation:
+    """How much the time buys. is_other: whether the start is another network than the baseline.
 
-
-def _by_time(study: Study, desk: Dispatcher, start: StartingPoint) -> Allocation:
-    records, workers = desk.ledger.trials(), desk.executor.capacity
-    each = study.seconds(start.recipe, records)
-    left = study.left(desk)
-    before = len(desk.ledger.trials("pilot"))  # some ran beside the probes
-    baseline = study.seconds(study.baseline, records)
-    if left < FEWEST * each:
-        finals = 0 if start.name == BASELINE else _finals_alone(study, desk, start, left / each)
+    Where no search fits there is none, and what ships is the start.
+    """
+    each, before = times.each, times.before
+    if times.left < FEWEST * each:
+        finals = _finals_alone(times) if is_other else 0
         return Allocation(finals, before, finals, before)
-    trainings = math.floor(left * workers / each)
-    pilots, finals = arms(trainings, is_other=start.name != BASELINE, cost=baseline / each, workers=workers)
-    if baseline > PILOT_MOST * left:  # it was shortened, and of a shortened one nothing is proven
+    trainings = math.floor(times.left * times.workers / each)
+    pilots, finals = arms(trainings, is_other=is_other, cost=times.baseline / each, workers=times.workers)
+    if times.baseline > PILOT_MOST * times.left:  # it was shortened, and of a shortened one nothing is proven
         pilots = before
     pilots = max(pilots, before)
     # pilots cost what they cost, and a search that fits has two trials at least
-    searches = max(2, math.floor(trainings - (pilots - before) * baseline / each - finals))
+    searches = max(2, math.floor(trainings - (pilots - before) * times.baseline / each - finals))
     return Allocation(searches + (pilots - before) + finals, pilots, finals, before)
 
 
-def _finals_alone(study: Study, desk: Dispatcher, start: StartingPoint, trainings_left: float) -> int:
+def plan_counted(trainings: int, *, is_other: bool) -> Allocation:
+    """Of --trainings: the runs of the baseline, the search and the final runs are so many together."""
+    pilots, finals = arms(trainings, is_other=is_other)
+    return Allocation(trainings - 1, pilots, finals)
+
+
+def divide(search: Search, start: StartingPoint) -> Allocation:
+    """How much the budget buys from this start, settled once."""
+    is_other = start.name != BASELINE
+
+    def decide() -> Allocation:
+        if search.problem.trainings:
+            return plan_counted(search.problem.trainings, is_other=is_other)
+        return plan(_times(search, start), is_other=is_other)
+
+    return settle(search.ledger, Allocation, decide)
+
+
+def _times(search: Search, start: StartingPoint) -> Times:
+    probes = [r for r in search.ledger.trials("probe") if r.recipe == start.recipe]
+    return Times(
+        left=search.left(),
+        each=search.seconds(start.recipe),
+        baseline=search.seconds(search.problem.baseline),
+        workers=search.workers,
+        before=len(search.ledger.trials("pilot")),  # some ran beside the probes
+        tried=max((r.fidelity if r.status == "finished" else 0.0 for r in probes), default=0.0),
+    )
+
+
+def _finals_alone(times: Times) -> int:
     """How many runs of the start fit where no search does; one that the clock cuts short where that is still longer
     than its probe was."""
-    if trainings_left >= FINAL_SLACK:
-        return min(2, desk.executor.capacity * math.floor(trainings_left / FINAL_SLACK))
-    probes = [r for r in desk.ledger.trials("probe") if r.recipe == start.recipe]
-    trained = max((r.fidelity if r.status == "finished" else 0.0 for r in probes), default=0.0)
-    return int(trained < 1.0 and trainings_left >= max(LONGER * trained, LEAST_OF_A_FINAL))
+    fit = times.left / times.each
+    if fit >= FINAL_SLACK:
+        return min(2, times.workers * math.floor(fit / FINAL_SLACK))
+    return int(times.tried < 1.0 and fit >= max(LONGER * times.tried, LEAST_OF_A_FINAL))
 
 
 def arms(trainings: int, *, is_other: bool, cost: float | None = None, workers: int = 1) -> tuple[int, int]:
@@ -99,14 +137,13 @@ def baseline_runs(records: tuple[TrialRecord, ...]) -> list[TrialRecord]:
     return [r for r in records if r.status == "stopped" and r.has_trained][:1]
 
 
-def part_trained(study: Study, run: TrialRecord) -> float:
+def part_trained(search: Search, run: TrialRecord) -> float:
     """The share of its training's images that a run saw: of those of its fine-tuning, where there is one."""
     if run.outcome is None:
         return 0.0
-    images = max(1.0, run.recipe.data.images * study.facts.training_images)
     whole, phase = _longest_phase(run.recipe)
     counted = [epoch for epoch in run.outcome.curve if epoch.phase in (phase, "train")]
-    return min(1.0, sum(images if epoch.images is None else epoch.images for epoch in counted) / (images * whole))
+    return share_seen(run, counted, search.problem.facts, whole)
 
 
 def _longest_phase(recipe: Recipe) -> tuple[int, str]:
@@ -114,12 +151,12 @@ def _longest_phase(recipe: Recipe) -> tuple[int, str]:
     return (tuned.epochs, "fine-tune") if tuned else (recipe.training.epochs, "head")
 
 
-def shortened(study: Study, desk: Dispatcher) -> str:
+def shortened(search: Search) -> str:
     """How much of its training the baseline had, in words; "" where it had all of it."""
-    runs = baseline_runs(desk.ledger.trials("pilot"))
+    runs = baseline_runs(search.ledger.trials("pilot"))
     if not runs or runs[0].is_whole:
         return ""
     whole, phase = _longest_phase(runs[0].recipe)
-    passes = whole * part_trained(study, runs[0])
+    passes = whole * part_trained(search, runs[0])
     said = f"{passes:.1f}" if passes >= LEAST_SAID else f"less than {LEAST_SAID}"
     return f"{said} of its {whole} epochs" + (" of fine-tuning" if phase == "fine-tune" else "")

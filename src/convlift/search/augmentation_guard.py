@@ -21,9 +21,8 @@ from convlift.errors import WeightsError
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Answer, Example
+from convlift.search.context import Search
 from convlift.search.decisions import AskedAbout, GuardReport, decided, settle
-from convlift.search.dispatcher import Dispatcher
-from convlift.search.study import Study
 from convlift.trial.answer import LOOKS, Witness
 
 SHARE = 0.04  # of the budget's wall clock, for all questions together
@@ -51,19 +50,17 @@ class Decision:
     answers: tuple[tuple[Strengths, Answer], ...]
 
 
-def guard(
-    study: Study, desk: Dispatcher, start: StartingPoint, candidates: tuple[Candidate, ...]
-) -> tuple[Candidate, ...]:
+def guard(search: Search, start: StartingPoint, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """The candidates, those augmentations weakened or left out that do not keep images what they are.
 
     Settled once: the ledger keeps what was asked, answered and decided, and a resumed campaign makes the same
     candidates from it. A pool that somebody asked for is not guarded, and nothing is where there is no search.
     """
-    if study.pool is not None or not candidates:
+    if search.problem.pool is not None or not candidates:
         return candidates
-    if study.ask is None and decided(desk.ledger, GuardReport) is None:
+    if search.problem.ask is None and decided(search.ledger, GuardReport) is None:
         return candidates
-    settled = settle(desk.ledger, GuardReport, lambda: _report(study, desk, start, candidates))
+    settled = settle(search.ledger, GuardReport, lambda: _report(search, start, candidates))
     return guarded(settled, start.recipe, candidates)
 
 
@@ -132,20 +129,20 @@ def _ways(strengths: Strengths) -> Iterator[str]:
             yield way
 
 
-def _report(study: Study, desk: Dispatcher, start: StartingPoint, candidates: tuple[Candidate, ...]) -> GuardReport:
+def _report(search: Search, start: StartingPoint, candidates: tuple[Candidate, ...]) -> GuardReport:
     adding = [candidate for candidate in candidates if added(start.recipe, candidate.intervention.edit(start.recipe))]
-    allowed = min(SHARE * desk.budget_seconds, study.left(desk))
-    latest = desk.ledger.seconds_used() + allowed
-    witness, note = _call(study, desk, start) if adding else (None, "")
+    allowed = min(SHARE * search.budget_seconds, search.left())
+    latest = search.ledger.seconds_used() + allowed
+    witness, note = _call(search, start) if adding else (None, "")
     asked = []
     if witness is not None:
-        left, questions = latest - desk.ledger.seconds_used(), (1 + AGAIN) * len(adding) + 1
+        left, questions = latest - search.ledger.seconds_used(), (1 + AGAIN) * len(adding) + 1
         images = left / questions / max(LOOKS * witness.seconds_per_image, 1e-9)
         looked_at = witness.look_at(int(min(max(images, LEAST_IMAGES), MOST_IMAGES)))
         seconds = LOOKS * witness.seconds_per_image * looked_at
         ask = cache(witness.answer)  # bundles of changes often hold the same augmentation
         for candidate in sorted(adding, key=lambda candidate: _destruction(start.recipe, candidate), reverse=True):
-            if latest - desk.ledger.seconds_used() < seconds:
+            if latest - search.ledger.seconds_used() < seconds:
                 note = "the time for questions was over, and what was not asked about is not tried"
                 break
             asked.append(_entry(candidate, decide(ask, start.recipe, candidate, candidates)))
@@ -163,18 +160,18 @@ def _destruction(start: Recipe, candidate: Candidate) -> tuple[int, float]:
     return (1, sum(moved)) if moved else (0, sum(strengths.values()))
 
 
-def _call(study: Study, desk: Dispatcher, start: StartingPoint) -> tuple[Witness | None, str]:
+def _call(search: Search, start: StartingPoint) -> tuple[Witness | None, str]:
     """The start's own network, or None and why there is none to ask."""
     saved = [
-        desk.weights_of(record)
+        search.dispatcher.weights_of(record)
         for role in ("probe", "pilot")
-        for record in desk.ledger.trials(role)
-        if record.recipe == start.recipe and record.status == "finished" and desk.weights_of(record).is_file()
+        for record in search.ledger.trials(role)
+        if record.recipe == start.recipe and record.status == "finished" and search.has_network(record)
     ]
-    if study.ask is None or not saved:
+    if search.problem.ask is None or not saved:
         return None, "no network of the start was there to be asked"
     try:
-        return study.ask(saved[0], start.recipe), ""
+        return search.problem.ask(saved[0], start.recipe), ""
     except WeightsError as error:
         return None, str(error)
 

@@ -12,7 +12,8 @@ from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import baseline_runs
-from convlift.search.study import BASELINE, Study
+from convlift.search.context import Search
+from convlift.search.problem import BASELINE
 
 Floats = NDArray[np.float64]
 
@@ -20,38 +21,38 @@ LEAST_LEFT = 3  # runs of the baseline that must be left where one is left out: 
 CLOSE = 3.0  # standard errors: a lead of the start over the baseline's run that is less may be that run's bad luck
 
 
-def baseline_arm(study: Study, ledger: Ledger, start: str) -> tuple[list[TrialRecord], bool]:
+def baseline_arm(search: Search, start: str) -> tuple[list[TrialRecord], bool]:
     """The baseline's runs that count, and whether the first was left out, for it lost a close choice of the start.
 
     It stays where fewer than three others would be left, which say too little of how such runs differ; then nothing is
     proven.
     """
-    pilots = baseline_runs(ledger.trials("pilot"))
-    left_out = len(pilots) > LEAST_LEFT and lost_a_close_choice(study, ledger, start, pilots)
+    pilots = baseline_runs(search.ledger.trials("pilot"))
+    left_out = len(pilots) > LEAST_LEFT and lost_a_close_choice(search, start, pilots)
     return pilots[left_out:], left_out
 
 
-def lost_a_close_choice(study: Study, ledger: Ledger, start: str, pilots: Sequence[TrialRecord]) -> bool:
+def lost_a_close_choice(search: Search, start: str, pilots: Sequence[TrialRecord]) -> bool:
     """Whether the first of these runs of the baseline took part in a close choice of the start, and lost it.
 
     Whenever another start wins by luck, that run had bad luck (with two runs of the baseline and four equal networks
     the gain is too good by .4 to 1.1 points, simulated). Close is a lead of under three standard errors of the
     difference of two runs. Where the start wins clearly, the run tells as much as any.
     """
-    probe = next((r for r in _usable(ledger.trials("probe")) if r.names == (start,)), None)
+    probe = next((r for r in _usable(search.ledger.trials("probe")) if r.names == (start,)), None)
     if start == BASELINE or probe is None or not pilots or (pilots[0].role, pilots[0].number) != ("pilot", 1):
         return False
-    sound = [pilot for pilot, fell in zip(pilots, study.collapsed(pilots), strict=True) if not fell]
+    sound = [pilot for pilot, fell in zip(pilots, search.scores.collapsed(pilots), strict=True) if not fell]
     others = [pilot for pilot in sound if pilot.id != pilots[0].id]
     others = others if len(others) >= FEWEST_RUNS else sound  # one alone says nothing of how such runs differ
-    scores = np.array([study.score_points(pilot) for pilot in others])
-    lead = study.score_points(probe) - study.score_points(pilots[0])
-    error = math.sqrt(2.0 * score_variance(scores, _images_of(study, others), study.validation_groups))
+    scores = np.array([search.scores.score_points(pilot) for pilot in others])
+    lead = search.scores.score_points(probe) - search.scores.score_points(pilots[0])
+    error = math.sqrt(2.0 * score_variance(scores, _images_of(search, others), search.problem.validation_groups))
     return bool(lead < CLOSE * error)
 
 
-def _images_of(study: Study, records: Sequence[TrialRecord]) -> Floats:
-    return np.array([study.image_points(r.outcome.validation_probabilities) for r in records if r.outcome])
+def _images_of(search: Search, records: Sequence[TrialRecord]) -> Floats:
+    return np.array([search.scores.image_points(r.outcome.validation_probabilities) for r in records if r.outcome])
 
 
 def final_runs(ledger: Ledger, recipe: Recipe | None = None) -> list[TrialRecord]:
@@ -69,11 +70,11 @@ def finals_with(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:
     return [record for record in ledger.trials("final") if record.recipe == recipe]
 
 
-def best_final(study: Study, finals: Sequence[TrialRecord]) -> TrialRecord:
+def best_final(search: Search, finals: Sequence[TrialRecord]) -> TrialRecord:
     """The run whose network ships: of those that ended by themselves, else of all, the one that the validation images
     like best; of equals the first. At least one run."""
     complete = _usable(finals) or list(finals)
-    return max(complete, key=lambda record: np.nan_to_num(study.score_points(record), nan=-math.inf))
+    return max(complete, key=lambda record: np.nan_to_num(search.scores.score_points(record), nan=-math.inf))
 
 
 def lost_runs(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:

@@ -9,62 +9,61 @@ import numpy as np
 from convlift.catalogue.accusations import Accusation, accuse, confirmed, difference_error
 from convlift.catalogue.diagnose import diagnose
 from convlift.ledger.records import Plan, TrialRecord
+from convlift.search.context import Search
 from convlift.search.decisions import Accused, Examination, decided, settle
-from convlift.search.dispatcher import Dispatcher
-from convlift.search.study import Study
 
 MOST_OF_BUDGET = 0.12  # of the worker-seconds that are left: what undoing the accused lever may take
 
 
-def probe_of_the_baseline(study: Study, desk: Dispatcher) -> list[Plan]:
+def probe_of_the_baseline(search: Search) -> list[Plan]:
     """The baseline with its most accused lever undone; nothing where it learned well, or where that is too dear.
 
     Settled once.
     """
-    if study.pool is not None or decided(desk.ledger, Examination) is not None:
+    if search.problem.pool is not None or decided(search.ledger, Examination) is not None:
         return []
-    accused = _accused(study, desk)
+    accused = _accused(search)
     if accused is None:
         return []
     probe = accused.probe
 
     def decide() -> Accused:
-        most = MOST_OF_BUDGET * study.left(desk) * desk.executor.capacity
-        return Accused(bool(study.trainings) or study.seconds(probe, desk.ledger.trials()) <= most)
+        most = MOST_OF_BUDGET * search.left() * search.workers
+        return Accused(bool(search.problem.trainings) or search.seconds(probe) <= most)
 
-    tried = settle(desk.ledger, Accused, decide).undone
-    return [study.plan("probe", probe, _number(study), (accused.name,))] if tried else []
+    tried = settle(search.ledger, Accused, decide).undone
+    return [search.problem.plan("probe", probe, _number(search), (accused.name,))] if tried else []
 
 
-def examine_baseline(study: Study, desk: Dispatcher) -> None:
+def examine_baseline(search: Search) -> None:
     """Write down what is wrong with the user's recipe, in sentences: what undoing a lever has confirmed, else what its
     training makes one suspect."""
-    settle(desk.ledger, Examination, lambda: _examination(study, desk))
+    settle(search.ledger, Examination, lambda: _examination(search))
 
 
-def _examination(study: Study, desk: Dispatcher) -> Examination:
-    first = _first(desk)
-    if first is None or first.outcome is None or study.pool is not None:
+def _examination(search: Search) -> Examination:
+    first = _first(search)
+    if first is None or first.outcome is None or search.problem.pool is not None:
         return Examination()
-    accused = _accused(study, desk)
-    said = _found(study, first, accused, _undone(desk, accused)) if accused else []
-    symptoms = diagnose(first.outcome, study.validation_labels, study.baseline, study.facts)
+    accused = _accused(search)
+    said = _found(search, first, accused, _undone(search, accused)) if accused else []
+    symptoms = diagnose(first.outcome, search.problem.validation_labels, search.problem.baseline, search.problem.facts)
     return Examination(tuple(said), tuple(each.sentence for each in symptoms))
 
 
-def found_of_the_baseline(desk: Dispatcher) -> tuple[str, ...]:
+def found_of_the_baseline(search: Search) -> tuple[str, ...]:
     """The sentences of `examine_baseline`."""
-    return (decided(desk.ledger, Examination) or Examination()).found
+    return (decided(search.ledger, Examination) or Examination()).found
 
 
-def _found(study: Study, first: TrialRecord, accusation: Accusation, undone: TrialRecord | None) -> list[str]:
+def _found(search: Search, first: TrialRecord, accusation: Accusation, undone: TrialRecord | None) -> list[str]:
     if undone is None:
         return [accusation.suspicion]
     scores = []
     for record in (first, undone):
         assert record.outcome is not None, "both have ended"
         said = record.outcome.validation_probabilities
-        scores.append(study.image_points(said) / 100.0 if len(said) else np.array([np.nan]))
+        scores.append(search.scores.image_points(said) / 100.0 if len(said) else np.array([np.nan]))
     before, after = scores
     if np.isnan(before).any():  # it diverged
         sentence = confirmed(accusation, float("nan"), float(after.mean()), 0.0)
@@ -73,24 +72,25 @@ def _found(study: Study, first: TrialRecord, accusation: Accusation, undone: Tri
     return [sentence] if sentence else []
 
 
-def _accused(study: Study, desk: Dispatcher) -> Accusation | None:
-    first = _first(desk)
+def _accused(search: Search) -> Accusation | None:
+    first = _first(search)
     if first is None or first.outcome is None:
         return None
-    return next(iter(accuse(first.outcome, study.validation_labels, study.baseline, study.facts)), None)
+    problem = search.problem
+    return next(iter(accuse(first.outcome, problem.validation_labels, problem.baseline, problem.facts)), None)
 
 
-def _first(desk: Dispatcher) -> TrialRecord | None:
+def _first(search: Search) -> TrialRecord | None:
     """The baseline's first run of full length; a part of one is accused of nothing."""
-    ended = (r for r in desk.ledger.trials("pilot") if r.fidelity == 1.0 and r.status in ("finished", "diverged"))
+    ended = (r for r in search.ledger.trials("pilot") if r.fidelity == 1.0 and r.status in ("finished", "diverged"))
     return next(ended, None)
 
 
-def _undone(desk: Dispatcher, accusation: Accusation) -> TrialRecord | None:
-    probes = (r for r in desk.ledger.trials("probe") if r.names == (accusation.name,) and r.status == "finished")
+def _undone(search: Search, accusation: Accusation) -> TrialRecord | None:
+    probes = (r for r in search.ledger.trials("probe") if r.names == (accusation.name,) and r.status == "finished")
     return next(probes, None)
 
 
-def _number(study: Study) -> int:
+def _number(search: Search) -> int:
     """Of the probe: after the starts', and the one on half of the images."""
-    return len(study.points) + 1
+    return len(search.problem.points) + 1

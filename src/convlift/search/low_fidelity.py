@@ -14,10 +14,9 @@ from convlift.catalogue.candidates import groups, priors, shared_with
 from convlift.catalogue.intervention import head_only
 from convlift.evidence import posterior
 from convlift.ledger.records import TrialRecord
+from convlift.search.context import Search
 from convlift.search.decisions import LowFidelity, settle
-from convlift.search.dispatcher import Dispatcher
-from convlift.search.space import Frozen, fitting, switched, switches
-from convlift.search.study import Study
+from convlift.search.space import Configuration, SearchSpace, bare, fitting, switched, switches
 
 SHARE = 0.1  # of the time that is left after the baseline's runs
 MOST = 100  # 60 scouts double the true gain of a search of 10 trainings (simulated); more of them add little
@@ -26,75 +25,75 @@ DEAREST = 0.25  # of a full training: a question that costs more is asked in ful
 SLACK = 1.1  # a scout is given this much more than predicted
 
 
-def scout(study: Study, desk: Dispatcher, space: Frozen) -> None:
+def scout(search: Search, space: SearchSpace) -> None:
     """Ask the changes of `space` on stored features, from wherever the ledger left off; nothing where the start has no
     such tier, or where that is not cheap."""
-    settled = settle(desk.ledger, LowFidelity, lambda: _settled(study, desk, space))
+    settled = settle(search.ledger, LowFidelity, lambda: _settled(search, space))
     if not settled.names:
         return
     ends = settled.ends
     recipe = head_only(space.start.recipe)
     kept = tuple(candidate for candidate in space.candidates if candidate.name in settled.names)
-    tier = Frozen(replace(space.start, recipe=recipe), recipe, kept, np.zeros(len(kept), bool))
+    tier = SearchSpace(replace(space.start, recipe=recipe), kept)
 
     def left() -> float:
-        return math.inf if study.trainings else ends - desk.ledger.seconds_used()
+        return math.inf if search.problem.trainings else ends - search.ledger.seconds_used()
 
-    desk.take_up("scout", left())
-    full, most = False, int(ends) if study.trainings else MOST
-    while not full or desk.running:
-        while desk.free and not full and study.may_draw(desk.ledger.trials("scout")):
-            number = len(desk.ledger.trials("scout"))
-            drawn = _draw(study, desk, tier, number)
-            full = number >= most or SLACK * study.seconds(drawn.recipe, desk.ledger.trials()) > left()
+    search.dispatcher.take_up("scout", left())
+    full, most = False, int(ends) if search.problem.trainings else MOST
+    while not full or search.dispatcher.running:
+        while search.dispatcher.free and not full and search.may_draw(search.ledger.trials("scout")):
+            number = len(search.ledger.trials("scout"))
+            drawn = _draw(search, tier, number)
+            full = number >= most or SLACK * search.seconds(drawn.recipe) > left()
             if not full:
-                desk.begin(study.plan("scout", drawn.recipe, number, drawn.names), left())
-        if desk.running:
-            desk.collect()
+                search.dispatcher.begin(search.problem.plan("scout", drawn.recipe, number, drawn.names), left())
+        if search.dispatcher.running:
+            search.dispatcher.collect()
 
 
-def scouts_of(study: Study, desk: Dispatcher, space: Frozen) -> posterior.Scouts | None:
+def scouts_of(search: Search, space: SearchSpace | Configuration) -> posterior.Scouts | None:
     """What the cheap tier's sound runs say of the changes of `space`; None where there are none."""
-    ended = _ended(desk)
-    sound = [record for record, lost in zip(ended, study.collapsed(ended), strict=True) if not lost]
-    scores = np.array([study.score_points(record) for record in sound])
+    ended = _ended(search)
+    sound = [record for record, lost in zip(ended, search.scores.collapsed(ended), strict=True) if not lost]
+    scores = np.array([search.scores.score_points(record) for record in sound])
     return posterior.Scouts(switches(space, sound), scores) if len(sound) else None
 
 
-def _settled(study: Study, desk: Dispatcher, space: Frozen) -> LowFidelity:
+def _settled(search: Search, space: SearchSpace) -> LowFidelity:
     """The changes that are asked, none where the tier is not worth its time, and the second of the campaign at which it
     ends; where trainings are counted, the number of scouts. Settled once: predictions move, and a resumed campaign has
     less time left."""
-    if study.trainings:
-        seconds = SHARE * study.trainings * study.seconds(space.start.recipe, (), again=True)
-        number = int(seconds / study.seconds(head_only(space.start.recipe), (), again=True))
-        return LowFidelity(_asked(study, desk, space, seconds), min(MOST, number))
-    allowed = SHARE * (desk.left() - study.closing_seconds)
-    asked = _asked(study, desk, space, allowed * desk.executor.capacity)
-    return LowFidelity(asked, desk.ledger.seconds_used() + allowed)
+    if search.problem.trainings:
+        seconds = SHARE * search.problem.trainings * search.seconds(space.start.recipe, (), again=True)
+        number = int(seconds / search.seconds(head_only(space.start.recipe), (), again=True))
+        return LowFidelity(_asked(search, space, seconds), min(MOST, number))
+    allowed = SHARE * (search.dispatcher.left() - search.problem.closing_seconds)
+    asked = _asked(search, space, allowed * search.workers)
+    return LowFidelity(asked, search.ledger.seconds_used() + allowed)
 
 
-def _asked(study: Study, desk: Dispatcher, space: Frozen, seconds: float) -> tuple[str, ...]:
+def _asked(search: Search, space: SearchSpace, seconds: float) -> tuple[str, ...]:
     """The changes that mean something without a second phase and whose question costs little beside a training."""
-    start, records = space.start.recipe, desk.ledger.trials()
+    start, records = space.start.recipe, search.ledger.trials()
     recipe = head_only(start)
-    if start.training.fine_tuning is None or FEWEST * study.seconds(recipe, records, again=True) > seconds:
+    if start.training.fine_tuning is None or FEWEST * search.seconds(recipe, records, again=True) > seconds:
         return ()
-    most = DEAREST * study.seconds(start, records, again=True)
+    most = DEAREST * search.seconds(start, records, again=True)
     shared = [c for c, means in zip(space.candidates, shared_with(recipe, space.candidates), strict=True) if means]
-    return tuple(c.name for c in shared if study.seconds(c.intervention.edit(recipe), records) <= most)
+    return tuple(c.name for c in shared if search.seconds(c.intervention.edit(recipe), records) <= most)
 
 
-def _ended(desk: Dispatcher) -> list[TrialRecord]:
-    return [record for record in desk.ledger.trials("scout") if record.is_evidence]
+def _ended(search: Search) -> list[TrialRecord]:
+    return [record for record in search.ledger.trials("scout") if record.is_evidence]
 
 
-def _draw(study: Study, desk: Dispatcher, tier: Frozen, number: int) -> Frozen:
+def _draw(search: Search, tier: SearchSpace, number: int) -> Configuration:
     """The next scout's recipe, from the belief over the scouts alone; the first is the bare start."""
     if not number:
-        return tier
-    ended = [record for record in study.seen(desk.ledger.trials("scout")) if record.is_evidence]
-    trials = study.trials(switches(tier, ended), ended)
-    rng = np.random.default_rng([study.seed, 1, number])
+        return bare(tier)
+    ended = [record for record in search.seen(search.ledger.trials("scout")) if record.is_evidence]
+    trials = search.scores.trials(switches(tier, ended), ended)
+    rng = np.random.default_rng([search.problem.seed, 1, number])
     on, chain = posterior.draw(trials, priors(tier.candidates), groups(tier.candidates), rng)
     return switched(tier, fitting(tier, on, chain.population))

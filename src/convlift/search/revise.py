@@ -13,28 +13,26 @@ from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.augmentation_guard import added
+from convlift.search.context import Search
 from convlift.search.decisions import AddedChange, Allocation, GuardReport, Revision, decided, made, settle
-from convlift.search.dispatcher import Dispatcher
 from convlift.search.shortlist import fitting_the_start, symptoms_of_the_start
-from convlift.search.study import Study
 
 LEAST_BEFORE_REVISION = 4  # search runs: with fewer, which of them is the best is chance
 DOUBTED = 0.15  # probability of helping, below which the report calls a change harmful (evidence/verdicts.py)
 
 
-def revision_is_due(study: Study, desk: Dispatcher, division: Allocation, seen: Sequence[TrialRecord]) -> bool:
+def revision_is_due(search: Search, division: Allocation, seen: Sequence[TrialRecord]) -> bool:
     """Whether the first third of the search has ended and the list of changes was not revised yet; a pool never is.
 
     seen: the trials of the search that may be looked at.
     """
     ended = sum(record.outcome is not None for record in seen)
     third = max(LEAST_BEFORE_REVISION, division.searches / 3)
-    return study.pool is None and ended >= third and decided(desk.ledger, Revision) is None
+    return search.problem.pool is None and ended >= third and decided(search.ledger, Revision) is None
 
 
 def revise_candidates(
-    study: Study,
-    desk: Dispatcher,
+    search: Search,
     start: StartingPoint,
     chosen: tuple[Candidate, ...],
     believed: tuple[NDArray[np.float64], NDArray[np.float64]],
@@ -47,8 +45,8 @@ def revise_candidates(
     list: what probably harms is hardly drawn any more, and stays declared, so that the correction for the number of
     changes counts it. The ledger keeps the reasons, and gives a resumed campaign the same list.
     """
-    settle(desk.ledger, Revision, lambda: _revision(study, desk, start, chosen, believed, seen))
-    return revised(desk.ledger, chosen)
+    settle(search.ledger, Revision, lambda: _revision(search, start, chosen, believed, seen))
+    return revised(search.ledger, chosen)
 
 
 def revised(ledger: Ledger, chosen: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -59,8 +57,7 @@ def revised(ledger: Ledger, chosen: tuple[Candidate, ...]) -> tuple[Candidate, .
 
 
 def _revision(
-    study: Study,
-    desk: Dispatcher,
+    search: Search,
     start: StartingPoint,
     chosen: tuple[Candidate, ...],
     believed: tuple[NDArray[np.float64], NDArray[np.float64]],
@@ -75,21 +72,21 @@ def _revision(
     best = max(ended, key=lambda record: sum(worth[name] for name in record.names), default=None)
     if best is None or best.outcome is None:
         return Revision()
-    now = diagnose(best.outcome, study.validation_labels, best.recipe, study.facts)
+    now = diagnose(best.outcome, search.problem.validation_labels, best.recipe, search.problem.facts)
     symptoms = {diagnosis.symptom for diagnosis in now}
-    new = symptoms - {diagnosis.symptom for diagnosis in symptoms_of_the_start(study, desk, start)}
+    new = symptoms - {diagnosis.symptom for diagnosis in symptoms_of_the_start(search, start)}
     doubted = [c for c, p in zip(chosen, belief_probability, strict=True) if p < DOUBTED]
     spoiled = {factor for candidate in doubted for factor in candidate.intervention.factors}
-    trainings = made(desk.ledger, Allocation).trainings
+    trainings = made(search.ledger, Allocation).trainings
     wanted = [
         candidate
-        for candidate in fitting_the_start(study, desk, start, now, len(CATALOGUE), trainings)[0]
+        for candidate in fitting_the_start(search, start, now, len(CATALOGUE), trainings)[0]
         # the guard names what it weakened after what it was
         if not any(each.name == candidate.name or each.name.startswith(f"{candidate.name}, ") for each in chosen)
         and new & set(candidate.intervention.helps)
         and not symptoms & set(candidate.intervention.hurts)
         and not spoiled & set(candidate.intervention.factors)
-        and _is_guarded(desk, start.recipe, candidate)
+        and _is_guarded(search, start.recipe, candidate)
         and (candidate.intervention not in JOINT or limit_for(trainings) >= SHORT)
     ]
     promising: list[Candidate] = []
@@ -105,9 +102,9 @@ def _revision(
     )
 
 
-def _is_guarded(desk: Dispatcher, start: Recipe, candidate: Candidate) -> bool:
+def _is_guarded(search: Search, start: Recipe, candidate: Candidate) -> bool:
     """Whether every augmentation that it adds has passed the guard at that strength; so too where nobody guards."""
-    settled = decided(desk.ledger, GuardReport)
+    settled = decided(search.ledger, GuardReport)
     if settled is None:
         return True
     passed = [

@@ -12,15 +12,16 @@ from typing import Literal
 
 import numpy as np
 
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import LedgerError
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.records import TrialRecord
 from convlift.search.allocate import shortened
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with
+from convlift.search.context import Search
 from convlift.search.decisions import Shipped, note
-from convlift.search.dispatcher import Dispatcher
-from convlift.search.space import Frozen
-from convlift.search.study import BASELINE, Study
+from convlift.search.problem import BASELINE
+from convlift.search.space import Configuration, bare
 
 NO_TIME = "no time"
 CLEAR = 5.0  # points: three standard errors of the difference of two networks on some 400 images, seeds included
@@ -34,7 +35,7 @@ class Shipment:
     the trial whose network it is; before, after: the baseline's and the shipping recipe's runs, to be judged; why: not
     judged, or why not the searched recipe ships, in one sentence; shortened: see `outcome.Result`."""
 
-    frozen: Frozen
+    frozen: Configuration
     ships: Ships
     network: TrialRecord
     before: tuple[TrialRecord, ...]
@@ -44,134 +45,130 @@ class Shipment:
     shortened: str = ""
 
 
-def settle_shipment(study: Study, desk: Dispatcher, frozen: Frozen) -> Shipment:
+def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     """Decide what ships. Raises LedgerError where no network is left."""
-    before, _ = baseline_arm(study, desk.ledger, frozen.start.name)
-    finals = learned(study, finals_of(desk, frozen))
-    bare = _bare_runs(study, desk, frozen, finals)
-    lost = _lost_finals(desk, frozen, finals)
-    arms: list[tuple[Ships, Sequence[TrialRecord]]] = [("recipe", finals), ("start", bare), ("baseline", before)]
-    able = [(ships, runs) for ships, runs in arms if _networks(desk, runs)]
+    before, _ = baseline_arm(search, frozen.start.name)
+    finals = learned(search, finals_of(search, frozen))
+    of_the_start = _bare_runs(search, frozen, finals)
+    lost = _lost_finals(search, frozen, finals)
+    arms: list[tuple[Ships, Sequence[TrialRecord]]]
+    arms = [("recipe", finals), ("start", of_the_start), ("baseline", before)]
+    able = [(ships, runs) for ships, runs in arms if _networks(search, runs)]
     if not able:
-        raise LedgerError(f"no training left a network in {desk.ledger.folder}; start anew in another folder.")
+        raise LedgerError(f"no training left a network in {search.ledger.folder}; start anew in another folder.")
     # the first of equals: the recipe before the start, that before the baseline
-    ships, runs = max(able, key=lambda arm: round(score(study, arm[1]), 6))
-    chosen = frozen if ships != "start" else bare_start(frozen)
-    network = best_final(study, _networks(desk, runs))
+    ships, runs = max(able, key=lambda arm: round(score(search, arm[1]), 6))
+    chosen = bare(frozen.space) if ships == "start" else frozen
+    network = best_final(search, _networks(search, runs))
     # a final run that failed to learn does not ship, but it counts
-    after = tuple(finals_of(desk, frozen) if ships == "recipe" else _to_judge(study, desk, runs))
+    after = tuple(finals_of(search, frozen) if ships == "recipe" else _to_judge(search, runs))
     stays = ships == "baseline" or is_nothing(chosen)
     judged = not stays and bool(before) and bool(after)
-    why = _why(desk, (ships, stays, lost), before, after)
-    found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(study, desk))
+    why = _why(search, (ships, stays, lost), before, after)
+    found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search))
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
-    note(desk.ledger, Shipped(ships, network.id, judged, before_ids, after_ids), replace=True)
+    note(search.ledger, Shipped(ships, network.id, judged, before_ids, after_ids), replace=True)
     return found
 
 
-def is_nothing(frozen: Frozen) -> bool:
+def is_nothing(frozen: Configuration) -> bool:
     """Whether no change is left: what would ship is the baseline."""
     return not frozen.names and frozen.start.name == BASELINE
 
 
-def score(study: Study, runs: Sequence[TrialRecord]) -> float:
+def score(search: Search, runs: Sequence[TrialRecord]) -> float:
     """Mean validation score of some runs in points."""
-    return float(np.mean([study.score_points(run) for run in runs]))
+    return float(np.mean([search.scores.score_points(run) for run in runs]))
 
 
-def learned(study: Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+def learned(search: Search, records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Those of the records that did not come to nothing, beside each other."""
-    return [r for r, lost in zip(records, study.collapsed(records), strict=True) if not lost]
+    return [r for r, lost in zip(records, search.scores.collapsed(records), strict=True) if not lost]
 
 
-def start_in_doubt(study: Study, desk: Dispatcher, frozen: Frozen) -> bool:
+def start_in_doubt(search: Search, frozen: Configuration) -> bool:
     """Whether the bare start is above the final runs by fewer runs than can be judged: one more decides."""
-    has_ended = any(run.outcome is not None for run in finals_with(desk.ledger, frozen.recipe))
+    has_ended = any(run.outcome is not None for run in finals_with(search.ledger, frozen.recipe))
     if frozen.start.name == BASELINE or not frozen.names or not has_ended:
         return False
-    finals = learned(study, finals_of(desk, frozen))
-    bare = [run for run in learned(study, runs_of_the_start(desk, frozen)) if run.role != "probe"]
-    is_decided = any(run.outcome is not None for run in finals_with(desk.ledger, frozen.start.recipe))
-    is_above = bool(bare) and (not finals or score(study, bare) > score(study, finals))
-    return is_above and len(bare) < FEWEST_RUNS and not is_decided
+    finals = learned(search, finals_of(search, frozen))
+    starts = [run for run in learned(search, runs_of_the_start(search, frozen.start)) if run.role != "probe"]
+    is_decided = any(run.outcome is not None for run in finals_with(search.ledger, frozen.start.recipe))
+    is_above = bool(starts) and (not finals or score(search, starts) > score(search, finals))
+    return is_above and len(starts) < FEWEST_RUNS and not is_decided
 
 
-def finals_of(desk: Dispatcher, frozen: Frozen) -> list[TrialRecord]:
+def finals_of(search: Search, frozen: Configuration) -> list[TrialRecord]:
     """The final runs of the frozen recipe that count; of the bare start there may be others."""
-    return final_runs(desk.ledger, frozen.recipe)
+    return final_runs(search.ledger, frozen.recipe)
 
 
-def runs_of_the_start(desk: Dispatcher, space: Frozen) -> list[TrialRecord]:
+def runs_of_the_start(search: Search, start: StartingPoint) -> list[TrialRecord]:
     """The bare start's finished runs, its probe last."""
     return [
         record
         for role in ("final", "search", "probe")
-        for record in desk.ledger.trials(role)
-        if record.recipe == space.start.recipe and record.status == "finished"
+        for record in search.ledger.trials(role)
+        if record.recipe == start.recipe and record.status == "finished"
     ]
 
 
-def bare_start(frozen: Frozen) -> Frozen:
-    """The start with no change switched on."""
-    return Frozen(frozen.start, frozen.start.recipe, frozen.candidates, np.zeros(len(frozen.candidates), bool))
-
-
-def _bare_runs(study: Study, desk: Dispatcher, frozen: Frozen, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
+def _bare_runs(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The runs of the bare start that the final runs are compared with: none where it is the baseline, or what the
     final runs are of; the probe, which was chosen for its score, only where there is no other."""
     if frozen.start.name == BASELINE or (finals and frozen.recipe == frozen.start.recipe):
         return []
-    runs = learned(study, runs_of_the_start(desk, frozen))
+    runs = learned(search, runs_of_the_start(search, frozen.start))
     if not runs:  # of a start that was chosen by a run that the clock cut short, that run may still ship
-        probes = [run for run in desk.ledger.trials("probe") if run.recipe == frozen.start.recipe]
+        probes = [run for run in search.ledger.trials("probe") if run.recipe == frozen.start.recipe]
         runs = [run for run in probes if run.status == "stopped" and run.has_trained]
     return [run for run in runs if run.role != "probe"] or runs
 
 
-def _to_judge(study: Study, desk: Dispatcher, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+def _to_judge(search: Search, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The runs of the bare start that can be judged; its probe among them only where it won by so much that its luck
     decided nothing."""
     if any(run.role == "probe" for run in runs):
         return []
-    probes = [r for r in desk.ledger.trials("probe") if r.recipe == runs[0].recipe and r.status == "finished"]
-    return [*runs, *(probes if won_clearly(study, desk, probes) else [])]
+    probes = [r for r in search.ledger.trials("probe") if r.recipe == runs[0].recipe and r.status == "finished"]
+    return [*runs, *(probes if won_clearly(search, probes) else [])]
 
 
-def won_clearly(study: Study, desk: Dispatcher, probes: Sequence[TrialRecord]) -> bool:
+def won_clearly(search: Search, probes: Sequence[TrialRecord]) -> bool:
     """Whether the start's probe beat every other first run by more than CLEAR points of accuracy's size."""
-    others = [*desk.ledger.trials("pilot")[:1], *desk.ledger.trials("probe")]
-    scores = [study.score_points(r) for r in others if r.recipe not in [probe.recipe for probe in probes]]
+    others = [*search.ledger.trials("pilot")[:1], *search.ledger.trials("probe")]
+    scores = [search.scores.score_points(r) for r in others if r.recipe not in [probe.recipe for probe in probes]]
     known = [each for each in scores if not math.isnan(each)]
-    return bool(probes and known) and study.score_points(probes[0]) > max(known) + CLEAR
+    return bool(probes and known) and search.scores.score_points(probes[0]) > max(known) + CLEAR
 
 
-def _networks(desk: Dispatcher, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
-    return [run for run in runs if desk.weights_of(run).is_file()]
+def _networks(search: Search, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [run for run in runs if search.has_network(run)]
 
 
-def _lost_finals(desk: Dispatcher, frozen: Frozen, kept: Sequence[TrialRecord]) -> str:
+def _lost_finals(search: Search, frozen: Configuration, kept: Sequence[TrialRecord]) -> str:
     """Why the frozen recipe's final runs came to nothing, where all of them did."""
-    ended = [run.outcome for run in finals_with(desk.ledger, frozen.recipe) if run.outcome is not None]
+    ended = [run.outcome for run in finals_with(search.ledger, frozen.recipe) if run.outcome is not None]
     if kept or not ended:
         return ""
     return "; ".join(dict.fromkeys(outcome.reason or "they failed to learn" for outcome in ended))
 
 
 def _why(
-    desk: Dispatcher, decided: tuple[Ships, bool, str], before: Sequence[TrialRecord], after: Sequence[TrialRecord]
+    search: Search, decided: tuple[Ships, bool, str], before: Sequence[TrialRecord], after: Sequence[TrialRecord]
 ) -> str:
     """Why the searched recipe does not ship, or is not judged, in one sentence; "" where it is and does."""
     ships, stays, lost = decided
     if stays:
         if lost:
             return f"The final runs failed to learn ({lost}): keep your baseline."
-        if desk.ledger.trials("final"):
+        if search.ledger.trials("final"):
             return "The searched recipe is below the baseline on the validation images: keep your baseline."
-        if desk.ledger.trials("search"):
+        if search.ledger.trials("search"):
             return "The search found no change that probably helps: keep your baseline."
         return "There was no time to search: keep your baseline."
     if not before:
-        failed = [r.outcome for r in desk.ledger.trials("pilot") if r.status in ("failed", "diverged")]
+        failed = [r.outcome for r in search.ledger.trials("pilot") if r.status in ("failed", "diverged")]
         if failed and failed[0] is not None:
             return f"Not judged: the baseline could not be trained ({failed[0].reason})."
         return f"Not judged: {NO_TIME} for the baseline."

@@ -1,0 +1,93 @@
+"""From a data set and what was asked for to the problem that the search is given."""
+
+from functools import partial
+from pathlib import Path
+
+from convlift.campaign.request import Request, seed_of
+from convlift.catalogue.priors import Expectations, load_expectations
+from convlift.catalogue.starting_points import starting_points
+from convlift.cost.seconds import Pace
+from convlift.cost.work import Forward
+from convlift.data.dataset import Dataset, facts_of
+from convlift.errors import ConvliftError
+from convlift.evidence.metrics import metric_named
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.built_in import recipe_from
+from convlift.recipe.recipe import Recipe
+from convlift.search.problem import Problem
+from convlift.trial.answer import Witness
+
+CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
+CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
+
+
+def problem_of(request: Request, dataset: Dataset) -> Problem:
+    """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
+    labels, splits, store, facts = dataset.labels, dataset.splits, dataset.store, facts_of(dataset)
+    if request.backbone or request.weights:
+        _check_backbone(request.backbone, request.weights)
+    baseline = recipe_from(request.current).at(store.native_resolution)
+    return Problem(
+        baseline=baseline,
+        baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
+        starts=tuple(
+            point
+            for point in starting_points(facts, backbone=request.backbone, weights=request.weights)
+            if point.recipe != baseline and request.pool is None
+        ),
+        facts=facts,
+        pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test), nominal=bool(request.trainings)),
+        validation_labels=labels[splits.validation],
+        seed=seed_of(request),
+        ship=request.ship,
+        closing_seconds=0.0 if request.trainings else CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
+        pool=request.pool,
+        expectations=_expectations(request.priors, dataset) if request.priors else None,
+        metric=metric_named(request.metric),
+        validation_groups=dataset.groups_of(splits.validation),
+        test_groups=dataset.groups_of(splits.test),
+        ask=partial(_ask, dataset, seed_of(request), bool(request.trainings)),
+        trainings=request.trainings,
+    )
+
+
+def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> Witness:
+    """A finished trial's network, to be asked about augmentations."""
+    from convlift.trial.label_preservation import call_witness
+
+    return call_witness(dataset, seed, weights, recipe, one_thread=one_thread)
+
+
+def _expectations(path: Path, dataset: Dataset) -> Expectations:
+    """What past campaigns lead one to expect. Raises ConvliftError where one of them was on these very images: what is
+    learned from a campaign has seen the labels of its test."""
+    found = load_expectations(path)
+    for origin in found.origins:
+        if origin.fingerprint == dataset.store.fingerprint:
+            raise ConvliftError(
+                f"priors {path} were learned from {origin.run}, a campaign on these very images, and so from labels of "
+                "its test; learn them without it, or leave out --priors."
+            )
+    return found
+
+
+def _check_backbone(backbone: str | None, weights: str | None) -> None:
+    """Fail before any training, not in the middle of one. Raises RecipeError or WeightsError."""
+    from convlift.model.backbone import create_backbone
+
+    known = Pretrained()
+    create_backbone(backbone or known.backbone, weights or known.weights)
+
+
+def _forward(dataset: Dataset) -> Forward:
+    """Multiply-adds of one image through a recipe's network."""
+    channels, classes, native = dataset.channels, len(dataset.classes), dataset.store.native_resolution
+
+    def forward(recipe: Recipe, stages: int | None = None) -> float:
+        from convlift.cost.multiply_adds import cost
+
+        side = recipe.at(native).data.resolution or native
+        found = cost(recipe.architecture, classes=classes, channels=channels, resolution=side, stages=stages)
+        return float(found.multiply_adds)
+
+    return forward

@@ -1,0 +1,71 @@
+"""What is to be improved: what a campaign is given before anything is trained."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.catalogue.candidates import Candidate
+from convlift.catalogue.priors import Expectations
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.cost.seconds import Pace
+from convlift.evidence.image_variance import Groups
+from convlift.evidence.metrics import ACCURACY, Metric
+from convlift.ledger.records import Plan, Role
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.facts import Facts
+from convlift.trial.answer import Call
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A recipe to be improved, on some data.
+
+    baseline: that recipe.
+    baseline_name: what the user calls it.
+    starts: other starting points to probe.
+    facts: of the data.
+    pace: predicts how long a training takes.
+    validation_labels (n,): class numbers.
+    seed: of the search, and of every trial's own seed.
+    ship: which changes the shipped recipe takes; see `posterior.ship`.
+    closing_seconds: kept at the end for judging and for the report.
+    ask: opens a trained network for questions about augmentations (`augmentation_guard`); None for none.
+    pool: the changes to be tried instead of the catalogue's, unweighed and unguarded.
+    expectations: what past campaigns lead one to expect of changes; None for those that come with the package.
+    metric: what is to be raised.
+    validation_groups (n,), test_groups (nt,): which images belong together; None where each stands alone.
+    trainings: how many the campaign has, whatever they take; 0 where its time is given instead.
+    """
+
+    baseline: Recipe
+    baseline_name: str
+    starts: tuple[StartingPoint, ...]
+    facts: Facts
+    pace: Pace
+    validation_labels: NDArray[np.int64]
+    seed: int
+    ship: Literal["auto", "lean", "best"]
+    closing_seconds: float
+    ask: Call | None = None
+    pool: tuple[Candidate, ...] | None = None
+    expectations: Expectations | None = None
+    metric: Metric = ACCURACY
+    validation_groups: Groups = None
+    test_groups: Groups = None
+    trainings: int = 0
+
+    @property
+    def points(self) -> tuple[StartingPoint, ...]:
+        """Every starting point, the baseline first."""
+        return (StartingPoint(BASELINE, self.baseline, "the recipe to be improved"), *self.starts)
+
+    def plan(self, role: Role, recipe: Recipe, number: int, names: tuple[str, ...] = (), fidelity: float = 1.0) -> Plan:
+        """Trial number `number` of its role, with a seed that nothing else shares."""
+        digest = hashlib.sha256(f"{self.seed} {role} {number}".encode()).digest()
+        return Plan(role, TrialSpec(recipe, int.from_bytes(digest[:4], "big") >> 1, fidelity), names)

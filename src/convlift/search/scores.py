@@ -1,0 +1,88 @@
+"""From trials to scores on the validation images, to which of them collapsed, and to what the regression is given."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.evidence import posterior
+from convlift.evidence.image_variance import accuracy_variance, effective_number, run_variance
+from convlift.evidence.metrics import AUROC
+from convlift.ledger.records import TrialRecord
+from convlift.records.outcome import NO_PROBABILITIES
+from convlift.search.problem import Problem
+from convlift.search.space import floored
+
+CHANCE = 0.5  # AUROC of a network that has learned nothing
+COLLAPSED = 0.5  # of the way from there to the best run: what learns less has failed to learn
+UNTRIED = 0.8  # accuracy that is assumed before any run
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a problem's trials; owns the memory of those that were computed, since every belief asks for all."""
+
+    problem: Problem
+    _known: dict[bytes, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _areas: dict[bytes, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def score_points(self, record: TrialRecord) -> float:
+        """Validation score of a finished trial in points, 100 at best; NaN where it left none."""
+        if record.outcome is None or not len(record.outcome.validation_probabilities):
+            return float("nan")
+        return float(self.image_points(record.outcome.validation_probabilities).mean())
+
+    def image_points(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n,): score of every validation image in points."""
+        key = hashlib.sha256(probabilities.tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = self.problem.metric.points(probabilities, self.problem.validation_labels)
+        return self._known[key]
+
+    def collapsed(self, records: Sequence[TrialRecord]) -> NDArray[np.bool_]:
+        """(R,): which trials failed to learn: they diverged or failed, or tell validation images of one class from the
+        others hardly better than chance. By AUROC, whatever the metric, since that is one half by chance however uneven
+        the classes are and however much their weights move what is predicted."""
+        areas = np.array([self.area(record) for record in records])
+        return areas < CHANCE + COLLAPSED * max(float(areas.max(initial=CHANCE)) - CHANCE, 0.0)
+
+    def area(self, record: TrialRecord) -> float:
+        """AUROC of a trial on the validation images, 0 where it left no probabilities."""
+        probabilities = NO_PROBABILITIES if record.outcome is None else record.outcome.validation_probabilities
+        if not len(probabilities):
+            return 0.0
+        key = hashlib.sha256(probabilities.tobytes()).digest()
+        if key not in self._areas:
+            self._areas[key] = AUROC.score(probabilities, self.problem.validation_labels)
+        return self._areas[key]
+
+    def trials(
+        self,
+        on: NDArray[np.bool_],
+        records: Sequence[TrialRecord],
+        extra_cost: NDArray[np.float64] | None = None,
+        scouts: posterior.Scouts | None = None,
+    ) -> posterior.Trials:
+        """Runs as the model wants them: in points of accuracy's size, on as many images as are independent.
+
+        on (R, K): what each of `records` had on. The noise is judged by those that did not collapse; see `Metric.unit`
+        and `image_variance.effective_number`.
+        """
+        collapsed = self.collapsed(records)
+        sound = [record for record, lost in zip(records, collapsed, strict=True) if not lost]
+        probabilities = [record.outcome.validation_probabilities for record in sound if record.outcome is not None]
+        labels = self.problem.validation_labels
+        images = np.array([self.image_points(each) for each in probabilities]).reshape(len(probabilities), len(labels))
+        unit = self.problem.metric.unit(probabilities, labels)
+        scores = np.array([self.score_points(record) for record in records]) / unit
+        return posterior.Trials(
+            on,
+            floored(scores, collapsed),
+            n_images=round(effective_number(images, self.problem.validation_groups)),
+            image_variance=run_variance(images) / unit**2 if probabilities else accuracy_variance(UNTRIED),
+            extra_cost=extra_cost,
+            scouts=scouts and replace(scouts, score_points=scouts.score_points / unit),
+            collapsed=collapsed,
+        )
