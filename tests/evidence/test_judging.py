@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from worlds import Setting, make_world, run
 
 from convlift.errors import BudgetError
 from convlift.evidence import attribution, plan, seeds, single_changes, total_gain, verdicts
 from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.posterior import Belief
 from convlift.records.result import Estimate
+from simulation.worlds import Setting, make_world, run
 
 
 def test_wilson_known_values() -> None:

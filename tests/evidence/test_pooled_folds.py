@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from fold_worlds import Setting, coverage
 
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.plan import Power, cv_in_words, detectable_in_words, expected_in_words
@@ -11,6 +10,7 @@ from convlift.evidence.seeds import LIMITS, scale
 from convlift.evidence.total_gain import mean_score
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.records.result import Verdict
+from simulation.folds import Setting, coverage
 
 CAMPAIGNS = 120
 

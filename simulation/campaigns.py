@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from worlds import World, run
 
 from convlift.evidence import attribution, plan, posterior, single_changes, total_gain
 from convlift.evidence.image_variance import accuracy_variance
 from convlift.records.result import Estimate
+from simulation.worlds import World, run
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
