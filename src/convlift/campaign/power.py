@@ -6,7 +6,7 @@ from convlift.campaign.judge import Judgement
 from convlift.data.dataset import Dataset
 from convlift.evidence.image_variance import Groups, assumed_design_effect, degrees_of_freedom, run_variance
 from convlift.evidence.metrics import typical_run
-from convlift.evidence.plan import Power
+from convlift.evidence.power import Power
 from convlift.search.study import Study
 
 ENOUGH = 5000  # labels that a made-up run is scored on

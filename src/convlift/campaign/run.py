@@ -24,7 +24,7 @@ from convlift.console.progress import Progress
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
-from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
+from convlift.evidence.power import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
 from convlift.execute.processes import ProcessExecutor
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.openings import register_opening

@@ -26,7 +26,7 @@ from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number
 from convlift.data.splits import Fold, SealedLabels, Splits, make_splits
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
-from convlift.evidence.plan import expected_in_words
+from convlift.evidence.power import expected_in_words
 from convlift.execute.processes import ProcessExecutor
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger

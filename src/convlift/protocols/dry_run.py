@@ -16,7 +16,7 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.console.progress import Progress
 from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
-from convlift.evidence.plan import expected_in_words
+from convlift.evidence.power import expected_in_words
 from convlift.protocols.cross_validation import cut_folds
 from convlift.recipe.recipe import Recipe
 from convlift.report.preview import Preview, StartPreview

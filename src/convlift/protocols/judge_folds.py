@@ -16,8 +16,8 @@ from convlift.data.splits import SealedLabels
 from convlift.errors import LedgerError
 from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import Metric
-from convlift.evidence.plan import Power, detectable_in_words
 from convlift.evidence.pooled_folds import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
+from convlift.evidence.power import Power, detectable_in_words
 from convlift.evidence.reuse import flattery
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.ledger.ledger import Ledger, read_ledger
