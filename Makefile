@@ -20,8 +20,8 @@ test: $(VENV)/installed lint
 	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/installed
-	$(BIN)/ruff check src tests benchmarks docs
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests simulation benchmarks docs
+	$(BIN)/ruff format --check src tests simulation benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -1,12 +1,11 @@
 """Every bar of the method at full repetitions: `python benchmarks/evidence.py [--json FILE] [--only NAME]`.
 
-The simulated worlds and the rivals are those of `tests/evidence/`, where the same bars run at reduced repetitions.
+The simulated worlds and the rivals lie in `simulation/`; `tests/evidence/` runs the same bars at reduced repetitions.
 Prints one line a bar: what was measured, what is asked, and whether it holds. About 40 minutes on one core.
 """
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "evidence"))
-
-import fold_worlds as folds
-from arm_worlds import Arms, rates
-from simulated_campaigns import (
+from convlift.evidence import posterior, total_gain
+from simulation import folds
+from simulation.arms import Arms, rates
+from simulation.campaigns import (
     Judged,
     Played,
     best_of_eight,
@@ -30,9 +28,7 @@ from simulated_campaigns import (
     keep_if_better,
     play,
 )
-from worlds import Setting, World, cheaper, make_world, run
-
-from convlift.evidence import posterior, total_gain
+from simulation.worlds import Setting, World, cheaper, make_world, run
 
 Floats = NDArray[np.float64]
 

@@ -1,23 +1,19 @@
 """Every metric in simulated worlds: `python benchmarks/metrics.py [--json FILE] [--campaigns 250]`.
 
 Two recipes, 2 and 3 networks of them and 8 of a search, images of different difficulty, classes even or not, images
-alone or in groups (`tests/evidence/class_worlds.py`). Prints for each metric how often the gain's 95% interval holds
-the true gain, how often the score's holds the true score, and how often a gain is proven where there is none. About 3
-minutes on one core.
+alone or in groups (`simulation/classes.py`). Prints for each metric how often the gain's 95% interval holds the true
+gain, how often the score's holds the true score, and how often a gain is proven where there is none. About 3 minutes on
+one core.
 """
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "evidence"))
-
-from class_worlds import Coverage, Setting, coverage
-
 from convlift.evidence.metrics import METRICS
+from simulation.classes import Coverage, Setting, coverage
 
 EVEN, TEN, TWO = (0.25,) * 4, (0.1,) * 10, (0.5, 0.5)
 SCREENING = (0.9, 0.1)

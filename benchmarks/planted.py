@@ -80,8 +80,9 @@ from convlift.data.dataset import Dataset, seal
 from convlift.data.readers.open import open_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
-from convlift.evidence import plan, posterior, single_changes, total_gain
+from convlift.evidence import posterior, single_changes, total_gain
 from convlift.evidence.image_variance import accuracy_variance
+from convlift.evidence.power import pilots_and_finals
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.trial_spec import TrialSpec
@@ -190,7 +191,7 @@ def score(trained: Trained) -> float:
 
 def ours(job: Job, train: Train, seed: int) -> Shipped:
     """convlift's own search and judgement, with no prior knowledge of any change."""
-    pilots, finals = plan.pilots_and_finals(job.budget)
+    pilots, finals = pilots_and_finals(job.budget)
     apart, priors = np.full(job.count, -1), np.zeros(job.count)
     on = [np.zeros(job.count, bool)] * pilots
     runs = [train(row, number) for number, row in enumerate(on)]

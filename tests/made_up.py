@@ -1,7 +1,7 @@
 """A made-up world for whole campaigns: recipes of known true accuracy, trainings of known length, and no torch.
 
 An image i has a difficulty z_i. A run with true accuracy A is right on it with probability
-Phi((Phi^-1(A) + sqrt(rho) z_i) / sqrt(1 - rho)), so A is its accuracy over all images (tests/evidence/worlds.py has the
+Phi((Phi^-1(A) + sqrt(rho) z_i) / sqrt(1 - rho)), so A is its accuracy over all images (simulation/worlds.py has the
 same model, batched). What a run says follows from the world and the trial's seed alone, as in a real training.
 """
 

@@ -18,7 +18,7 @@ from convlift.catalogue.intervention import STEP
 from convlift.cli import app
 from convlift.data import splits
 from convlift.evidence import changes_per_trial, gibbs, posterior, verdicts
-from convlift.evidence.plan import minimum_detectable_points, pilots_and_finals
+from convlift.evidence.power import minimum_detectable_points, pilots_and_finals
 from convlift.recipe.built_in import BUILT_IN
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.section import levers

@@ -52,7 +52,7 @@ def with_folds(arguments: list[str]) -> list[str]:
     """The arguments with the usual number of folds after a bare --cv; typer knows no option that may go without one."""
     found = list(arguments)
     if "--cv" in found:
-        from convlift.evidence.plan import USUAL_FOLDS
+        from convlift.evidence.power import USUAL_FOLDS
 
         after = found.index("--cv") + 1
         if not found[after : after + 1] or not found[after].isdigit():

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convlift.audit.traits import frame_of, quality_of
 from convlift.data.readers.open import open_source
 from convlift.data.store import open_store
-from convlift.data.traits import frame_of, quality_of
 from convlift.errors import DataError
 from convlift.records.finding import Finding
 from convlift.report.findings import write_findings

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from scipy import stats
-from simulated_campaigns import Judged, Played, covers, gains, judge, keep_if_better, play
-from worlds import Setting, World, make_world, run
 
 from convlift.evidence import posterior, single_changes, total_gain
+from simulation.campaigns import Judged, Played, covers, gains, judge, keep_if_better, play
+from simulation.worlds import Setting, World, make_world, run
 
 pytestmark = pytest.mark.simulated
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from class_worlds import Setting, coverage
 from scipy import stats
 
 from convlift.evidence import single_changes, total_gain
@@ -15,6 +14,7 @@ from convlift.evidence.image_variance import (
     run_variance,
 )
 from convlift.evidence.metrics import METRICS
+from simulation.classes import Setting, coverage
 
 CAMPAIGNS = 100
 

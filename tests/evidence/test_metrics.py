@@ -4,7 +4,6 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from class_worlds import Coverage, Setting, coverage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -23,6 +22,7 @@ from convlift.evidence.metrics import (
     title_of,
     typical_run,
 )
+from simulation.classes import Coverage, Setting, coverage
 
 CAMPAIGNS = 100
 NAMES = [metric.name for metric in METRICS]

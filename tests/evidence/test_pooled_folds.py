@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from fold_worlds import Setting, coverage
 
 from convlift.evidence.metrics import metric_named
-from convlift.evidence.plan import Power, cv_in_words, detectable_in_words, expected_in_words
 from convlift.evidence.pooled_folds import FOLD_SD, FoldRuns, judge_folds, scores_of_folds
+from convlift.evidence.power import Power, cv_in_words, detectable_in_words, expected_in_words
 from convlift.evidence.seeds import LIMITS, scale
 from convlift.evidence.total_gain import mean_score
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.records.result import Verdict
+from simulation.folds import Setting, coverage
 
 CAMPAIGNS = 120
 

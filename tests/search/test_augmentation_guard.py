@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from convlift.catalogue.candidates import Candidate
-from convlift.catalogue.intervention import Intervention, sets
+from convlift.catalogue.intervention import Edit, Intervention, sets
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import WeightsError
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Answer, Example
+from convlift.records.result import Area
 from convlift.search.augmentation_guard import added, decide, guard, refused, weakened
 from convlift.search.context import Search
 from convlift.search.decisions import GuardReport, decided
@@ -24,15 +25,19 @@ FINE = Answer(0.9, 0.9, 0.0, 0.0, 1.0, 0.0, 1.0, (), None)
 BAD = Answer(0.9, 0.3, 60.0, 2.0, 0.25, 4.0, 0.001, ("6", "9"), Example(b"a", b"b", "6", "9", 0.99, 0.97))
 
 
+def changing(name: str, edit: Edit, prior: float = 0.0, area: Area = "data") -> Candidate:
+    change = Intervention(name=name, area=area, claim="a claim", source="a source", helps=(), edit=edit, prior=prior)
+    return Candidate(change, prior)
+
+
 def made(name: str, prior: float = 0.0, **strengths: float) -> Candidate:
-    edit = sets("data", augmentation=strengths)
-    return Candidate(Intervention(name, "data", "a claim", "a source", (), edit, prior), prior)
+    return changing(name, sets("data", augmentation=strengths), prior)
 
 
 FLIP = made("flip", 0.5, horizontal_flip=0.5)
 TURN = made("turn", 0.1, rotation=0.4)
 BOTH = made("both", 0.3, horizontal_flip=0.5, zoom=0.3)
-LONGER = Candidate(Intervention("longer", "training", "a claim", "a source", (), sets("training", epochs=30), 0.2), 0.2)
+LONGER = changing("longer", sets("training", epochs=30), 0.2, "training")
 
 
 class Judge:
@@ -127,7 +132,7 @@ def test_a_weaker_way_that_is_there_already_is_not_tried_twice():
 
 def test_a_bundle_loses_its_mirror_images_and_keeps_the_rest():
     edit = sets("data", views=2, augmentation={"horizontal_flip": 0.5})
-    bundle = Candidate(Intervention("mirrored views", "data", "", "", (), edit, 0.0), 0.0)
+    bundle = changing("mirrored views", edit)
     decision = decide(Judge().answer, BASELINE, bundle, (bundle, FLIP))
     assert decision.way == "without mirror images"
     assert weakened(bundle, BASELINE, decision.way).intervention.edit(BASELINE) == BASELINE.edit(data={"views": 2})
@@ -135,10 +140,7 @@ def test_a_bundle_loses_its_mirror_images_and_keeps_the_rest():
 
 
 def test_weakening_leaves_the_rest_of_an_edit_and_of_a_recipe_alone():
-    views = Candidate(
-        Intervention("views", "data", "", "", (), sets("data", views=3, augmentation={"zoom": 0.3, "hue": 0.0}), 0.0),
-        0.0,
-    )
+    views = changing("views", sets("data", views=3, augmentation={"zoom": 0.3, "hue": 0.0}))
     other = BASELINE.edit(data={"augmentation": {"noise": 0.1}})
     made_of = weakened(views, BASELINE, "at half strength").intervention.edit(other)
     assert made_of == other.edit(data={"views": 3, "augmentation": {"zoom": 0.15}})

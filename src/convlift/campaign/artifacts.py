@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.judge import Judgement
-from convlift.campaign.power import power_of
+from convlift.campaign.provable import power_of
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.evidence.metrics import ACCURACY, title_of
-from convlift.evidence.plan import detectable_in_words, little_left_to_find
+from convlift.evidence.power import detectable_in_words, little_left_to_find
 from convlift.evidence.reuse import flattery
 from convlift.evidence.total_gain import one_network
 from convlift.ledger.attempts import deaths_in_words

@@ -16,8 +16,8 @@ from convlift.campaign.artifacts import REPORT, Opened, hand_over, keep_best, wr
 from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judge import judge_campaign
 from convlift.campaign.one_training import refuse_training
-from convlift.campaign.power import power_before
 from convlift.campaign.prepare import problem_of
+from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, check_request, data_of, folder_for, identity_of
 from convlift.console.disk import has_plenty
 from convlift.console.duration import format_duration
@@ -25,7 +25,7 @@ from convlift.console.progress import Progress
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
-from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
+from convlift.evidence.power import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
 from convlift.execute.processes import ProcessExecutor
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.openings import register_opening

@@ -36,7 +36,7 @@ def fits_always(recipe: Recipe, facts: Facts) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Intervention:
     """A claim that can be tested by one edit.
 

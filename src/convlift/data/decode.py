@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from convlift.audit.traits import Traits, quality_of
 from convlift.data.depth import Deep, deep_values, float_values, highest, is_unit, to_bytes
 from convlift.data.formats import FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
 from convlift.data.readers.source import printable
-from convlift.data.traits import Traits, quality_of
 from convlift.errors import UnreadableImage
 from convlift.recipe.data import LETTERBOX_FILL, Resize
 

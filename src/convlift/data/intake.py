@@ -11,11 +11,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.audit.traits import Traits, frame_of
 from convlift.console.resources import usable_cpus
 from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array, is_deep
 from convlift.data.depth import is_unit, range_of
 from convlift.data.readers.source import Source
-from convlift.data.traits import Traits, frame_of
 from convlift.errors import DataError, UnreadableImage
 
 Progress = Callable[[int, int], None]

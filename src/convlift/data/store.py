@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.findings import check_classes, check_readable, label_findings, note_findings, range_findings
+from convlift.audit.shortcuts import shortcut_findings
 from convlift.data.atomic import publish, sweep, temporary_beside, writing_to
 from convlift.data.decode import ALPHAS, Alpha, square
 from convlift.data.intake import Contents, Progress, in_order, sha256, survey, take_in
 from convlift.data.readers.source import Source
-from convlift.data.shortcuts import shortcut_findings
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.records.finding import Finding
@@ -162,7 +162,7 @@ def _fill(
     check_classes(source.name, source.classes, labels, official, hashes, notes)
     findings += range_findings(intake.value_range, {source.items[i].key: high for i, high in intake.maxima.items()})
     findings += note_findings(notes, keys, labels, source.classes)
-    findings += shortcut_findings(taken, keys, labels, source.classes)
+    findings += shortcut_findings([one.traits for one in taken], keys, labels, source.classes)
     findings += label_findings(keys, source.classes, labels, official, hashes)
     np.savez(folder / "index.npz", labels=labels, official=official, hashes=hashes, shapes=shapes)
     return {

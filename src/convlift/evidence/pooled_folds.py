@@ -14,7 +14,7 @@ more training's variance enters undivided, by the ratio of test to training imag
 between K fold means, is next to nothing but image noise on folds of 60 images, and doubles the intervals. So it is
 taken to be that of the seeds, .85 points squared at least.
 
-Simulated with real learners and a real search in every fold (tests/evidence/fold_worlds.py; `python
+Simulated with real learners and a real search in every fold (simulation/folds.py; `python
 benchmarks/evidence.py --only nested`), 200 campaigns a row, standard error .015 to .02: how often the 95% interval
 holds what the procedure gains, and what it scores, on data sets of this size, for accuracy / the worst of six metrics.
 

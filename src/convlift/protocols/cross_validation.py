@@ -15,8 +15,8 @@ from pathlib import Path
 
 from convlift.campaign.artifacts import REPORT, write_report
 from convlift.campaign.open_data import read_images
-from convlift.campaign.power import power_before
 from convlift.campaign.prepare import CLOSING_SECONDS, problem_of
+from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, check_request, folder_for, identity_of
 from convlift.campaign.run import LOADING_SECONDS, check_measure, read_again, seconds_of_startup
 from convlift.campaign.run import campaign as run_fold
@@ -27,7 +27,7 @@ from convlift.data.dataset import Dataset, seal
 from convlift.data.groups import check_number
 from convlift.data.splits import Fold, SealedLabels, Splits, make_splits
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
-from convlift.evidence.plan import expected_in_words
+from convlift.evidence.power import expected_in_words
 from convlift.execute.processes import ProcessExecutor
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convlift.campaign.power import power_before
 from convlift.campaign.prepare import problem_of
+from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, data_of
 from convlift.campaign.run import LOADING_SECONDS
 from convlift.catalogue.candidates import Candidate, LeftOut, candidates, limit_for
@@ -16,7 +16,7 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.console.progress import Progress
 from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
-from convlift.evidence.plan import expected_in_words
+from convlift.evidence.power import expected_in_words
 from convlift.protocols.cross_validation import cut_folds
 from convlift.recipe.recipe import Recipe
 from convlift.report.preview import Preview, StartPreview

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.artifacts import groups_in_words, in_words, metric_in_words, write_model, write_report
-from convlift.campaign.power import even_groups
+from convlift.campaign.provable import even_groups
 from convlift.campaign.request import Request
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import LedgerError
 from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import Metric
-from convlift.evidence.plan import Power, detectable_in_words
 from convlift.evidence.pooled_folds import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
+from convlift.evidence.power import Power, detectable_in_words
 from convlift.evidence.reuse import flattery
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.ledger.ledger import Ledger, read_ledger

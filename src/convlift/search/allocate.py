@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from convlift.catalogue.starting_points import StartingPoint
-from convlift.evidence.plan import pilots_and_finals
+from convlift.evidence.power import pilots_and_finals
 from convlift.ledger.records import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.context import Search

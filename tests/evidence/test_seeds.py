@@ -7,12 +7,12 @@ the cells that miss.
 
 import numpy as np
 import pytest
-from arm_worlds import Arms, rates
 from scipy import stats
-from simulated_campaigns import gains, keep_if_better, play
-from worlds import Setting, make_world
 
 from convlift.catalogue.candidates import limit_for
+from simulation.arms import Arms, rates
+from simulation.campaigns import gains, keep_if_better, play
+from simulation.worlds import Setting, make_world
 
 pytestmark = pytest.mark.simulated
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from convlift.data.intake import Taken
-from convlift.data.traits import Traits
+from convlift.audit.traits import Traits
 from convlift.records.finding import Finding
 
 LEAST = 10  # images of a class, and of the rest: fewer prove nothing
@@ -56,10 +55,12 @@ _PROPERTIES = (
 
 
 def shortcut_findings(
-    taken: Sequence[Taken], keys: Sequence[str], labels: NDArray[np.int64], classes: Sequence[str]
+    traits: Sequence[Traits | None], keys: Sequence[str], labels: NDArray[np.int64], classes: Sequence[str]
 ) -> list[Finding]:
-    """A warning for each property of the files that tells a class of at least LEAST images from all others."""
-    traits = [one.traits for one in taken]
+    """A warning for each property of the files that tells a class of at least LEAST images from all others.
+
+    traits (N,): None of an image that is no file; keys (N,); labels (N,).
+    """
     found = []
     for each in _PROPERTIES:
         told = {

@@ -1,8 +1,8 @@
 """Campaigns that start from another network than the baseline, whose seeds need not differ as much: is a gain of
 nothing proven, and do intervals cover?
 
-The search, the final runs and what it says of the seeds are those of `simulated_campaigns.py`; the baseline is another
-network on the same images (`worlds.other`), as good as the bare start but for `gain`.
+The search, the final runs and what it says of the seeds are those of `campaigns.py`; the baseline is another network on
+the same images (`worlds.other`), as good as the bare start but for `gain`.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from simulated_campaigns import gains, play
-from worlds import FALL, Setting, World, make_world, other, run
 
 from convlift.evidence import seeds, single_changes, total_gain
+from simulation.campaigns import gains, play
+from simulation.worlds import FALL, Setting, World, make_world, other, run
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""How a budget is divided between pilots, search and final runs, and what such a campaign can prove at best."""
+"""What a campaign can prove at best: how many runs each recipe gets, and how small a gain the test then shows."""
 
 import math
 from dataclasses import dataclass

@@ -5,13 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from worlds import Setting, make_world, run
 
 from convlift.errors import BudgetError
-from convlift.evidence import attribution, plan, seeds, single_changes, total_gain, verdicts
+from convlift.evidence import attribution, seeds, single_changes, total_gain, verdicts
 from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.posterior import Belief
+from convlift.evidence.power import (
+    Power,
+    detectable_in_words,
+    expected_in_words,
+    little_left_to_find,
+    minimum_detectable_points,
+    pilots_and_finals,
+)
 from convlift.records.result import Estimate
+from simulation.worlds import Setting, make_world, run
 
 
 def test_wilson_known_values() -> None:
@@ -153,26 +161,26 @@ def test_shares_add_up_to_the_total() -> None:
     ("budget", "arms"), [(3, (1, 1)), (9, (1, 1)), (10, (2, 2)), (40, (2, 3)), (70, (2, 4)), (100, (5, 6))]
 )
 def test_pilots_and_finals(budget: int, arms: tuple[int, int]) -> None:
-    assert plan.pilots_and_finals(budget) == arms
+    assert pilots_and_finals(budget) == arms
 
 
 def test_a_budget_without_search_is_refused() -> None:
     with pytest.raises(BudgetError, match="2 trainings"):
-        plan.pilots_and_finals(2)
+        pilots_and_finals(2)
 
 
 def test_what_can_be_proven_is_said_in_words() -> None:
-    points = plan.minimum_detectable_points(300, 2, 2, accuracy_variance(0.93))
+    points = minimum_detectable_points(300, 2, 2, accuracy_variance(0.93))
     assert points == pytest.approx(3.0, abs=0.3)
-    assert plan.minimum_detectable_points(3000, 2, 2) < plan.minimum_detectable_points(300, 2, 2)
-    power = plan.Power(300, 2, 3, accuracy_variance(0.93))
-    words = plan.detectable_in_words(300, power)
+    assert minimum_detectable_points(3000, 2, 2) < minimum_detectable_points(300, 2, 2)
+    power = Power(300, 2, 3, accuracy_variance(0.93))
+    words = detectable_in_words(300, power)
     assert words.startswith("With 300 test images, 2 baseline runs and 3 final runs, a measured gain under 2.7 points")
-    alone = plan.detectable_in_words(300, replace(power, pilots=1))
+    alone = detectable_in_words(300, replace(power, pilots=1))
     assert alone.startswith("With 1 baseline run and 3 final runs nothing can be proven: it takes 2 of each")
     grouped = replace(power, n_test=75.4, groups=12.0)
     assert grouped.points > 1.8 * power.points
-    words = plan.expected_in_words(300, grouped)
+    words = expected_in_words(300, grouped)
     assert words.startswith("With 300 test images in groups, which say as much as 75 independent ones, a gain under")
 
 
@@ -181,7 +189,7 @@ def test_what_is_said_to_be_provable_is(n: int) -> None:
     """Of 150 simulated campaigns (8 changes shipped, 2 runs an arm) about half prove the gain that is said to be the
     least, and about four in five the larger one (99% of the binomial, and .05 for the formula)."""
     rng = np.random.default_rng(n)
-    power = plan.Power(n, 2, 2, accuracy_variance(0.87))
+    power = Power(n, 2, 2, accuracy_variance(0.87))
     for gain, rate in ((power.points, 0.5), (power.often, 0.8)):
         world = make_world(Setting(kind="null", n=1, n_test=n, s=0.85, K=8, campaigns=150), rng)
         world.effects[:, 0] = gain
@@ -191,8 +199,8 @@ def test_what_is_said_to_be_provable_is(n: int) -> None:
 
 
 def test_little_is_left_at_two_trainings_a_candidate() -> None:
-    assert plan.little_left_to_find(80, 40)
-    assert not plan.little_left_to_find(79, 40)
+    assert little_left_to_find(80, 40)
+    assert not little_left_to_find(79, 40)
 
 
 def test_verdicts_and_their_reasons() -> None:

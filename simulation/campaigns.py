@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from worlds import World, run
 
-from convlift.evidence import attribution, plan, posterior, single_changes, total_gain
+from convlift.evidence import attribution, posterior, single_changes, total_gain
 from convlift.evidence.image_variance import accuracy_variance
+from convlift.evidence.power import pilots_and_finals
 from convlift.records.result import Estimate
+from simulation.worlds import World, run
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -44,7 +45,7 @@ def play(
     """
     setting = world.setting
     C, K, n = setting.campaigns, setting.K, setting.n
-    pilots, finals = arms or plan.pilots_and_finals(setting.B)
+    pilots, finals = arms or pilots_and_finals(setting.B)
     asked = None if scouts is None else _scout(*scouts[:2], rng, np.zeros((C, K)))
     spent = 0 if scouts is None else round(scouts[1] * scouts[2])
     groups = np.full(K, -1) if groups is None else groups
