@@ -5,7 +5,7 @@ import json
 import sys
 from io import StringIO, TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -110,13 +110,13 @@ def improve(
     from convlift import api
     from convlift.report.preview import document, print_preview
 
-    options = api.Options(
-        current=current, out=out, backbone=backbone, weights=weights, root=root, seed=seed, workers=workers, ship=ship,
-        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, priors=priors,
-        cv=cv, trainings=trainings, quiet=quiet,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "current": current, "out": out, "backbone": backbone, "weights": weights, "root": root, "seed": seed,
+        "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
+        "follow_links": follow_links, "priors": priors, "trainings": trainings,
+    }  # fmt: skip
     if dry_run:
-        plan = api.preview(data, budget, **options)
+        plan = api.preview(data, budget, cv=cv, quiet=quiet, **options)
         if as_json:
             print(json.dumps(document(plan)))
         else:
@@ -124,7 +124,7 @@ def improve(
         if not plan.is_possible:
             raise typer.Exit(ConvliftError.exit_code)
         return
-    campaign = api.improve(data, budget, **options)
+    campaign = api.improve(data, budget, cv=cv, quiet=quiet, **options)
     _show(campaign.result, as_json)
     if not campaign.result.proven:
         raise typer.Exit(NO_RELIABLE_IMPROVEMENT)
@@ -157,14 +157,15 @@ def aa(
     continues an interrupted test.
     """
     from convlift import api
-    from convlift.report.aa import document, print_tally
+    from convlift.evidence.null_campaigns import plain
+    from convlift.report.aa import print_tally
 
     found = api.aa(
         data, campaigns, budget, current=current, out=out, root=root, seed=seed, workers=workers, metric=metric,
         group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings, quiet=quiet,
     )  # fmt: skip
     if as_json:
-        print(json.dumps(document(found.campaigns, found.tally, campaigns)))
+        print(json.dumps(plain(found.campaigns, found.tally, campaigns)))
     else:
         print_tally(found.tally, Console())
         print(f"run folders and aa.json in {found.folder}")

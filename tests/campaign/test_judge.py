@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from convlift.campaign.provable import power_of
 from numpy.typing import NDArray
 
 from convlift.campaign.judge import Judgement, judge_campaign
+from convlift.campaign.provable import power_of
 from convlift.data.dataset import SEALED, Dataset, seal
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import SealedLabels, make_splits

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from convlift.campaign.provable import power_before
 
 from convlift.campaign.artifacts import REPORT
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
+from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, folder_for
 from convlift.campaign.run import STARTUP_SECONDS, conduct, seconds_of_startup
 from convlift.console.progress import Progress

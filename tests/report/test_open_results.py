@@ -10,7 +10,7 @@ from rich.console import Console
 from conftest import make_curve, make_result, make_story, make_verdicts
 from convlift.records.result import ClassScore, Estimate, Result
 from convlift.report.page import render
-from convlift.report.sentences import conclusion, flattered, headline, never_predicted
+from convlift.report.wording.headline import conclusion, flattered, headline, never_predicted
 from convlift.report.terminal import print_result
 
 COUNTS = {"train": 1078, "validation": 359, "test": 360}

@@ -8,18 +8,8 @@ from hypothesis import strategies as st
 
 from conftest import make_result, make_verdict
 from convlift.records.result import Estimate, Result
-from convlift.report.sentences import (
-    conclusion,
-    duration,
-    headline,
-    interval,
-    labels_for,
-    printable,
-    ranked,
-    shorten,
-    signed,
-    wrapped,
-)
+from convlift.report.wording.headline import conclusion, headline, ranked
+from convlift.report.wording.phrases import duration, interval, labels_for, printable, shorten, signed, wrapped
 
 
 def test_the_headline_states_scores_gain_interval_and_test(result: Result) -> None:

@@ -1,52 +1,31 @@
-"""What a campaign leaves in its run folder: the model, the result in the ledger, and the report."""
+"""What a campaign leaves in its run folder: the model, the result, and what the page is made of."""
 
-import os
+import math
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.circumstances import notes_of, notes_of_the_test
 from convlift.campaign.judge import Judgement
+from convlift.campaign.page_material import class_scores, environment, page_material
 from convlift.campaign.provable import power_of
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
-from convlift.evidence.metrics import ACCURACY, title_of
-from convlift.evidence.power import detectable_in_words, little_left_to_find
-from convlift.evidence.reuse import flattery
 from convlift.evidence.total_gain import one_network
-from convlift.ledger.attempts import deaths_in_words
-from convlift.ledger.ledger import Ledger
-from convlift.ledger.openings import Openings, opened_in_words
+from convlift.ledger.openings import Openings
 from convlift.ledger.records import TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.records.result import Estimate, Result
-from convlift.report.findings import write_findings
-from convlift.report.narration import class_scores, environment, plain, result_of, story_of, tell
-from convlift.report.page import render
-from convlift.report.sentences import found_in_words, shipped_network, warnings_of
-from convlift.search.compared_runs import lost_runs
+from convlift.records.events import CampaignEnded, Listener
+from convlift.records.result import ClassScore, Estimate, Result
 from convlift.search.context import Search
-from convlift.search.decisions import (
-    Agreement,
-    GuardReport,
-    LowFidelity,
-    SearchNoise,
-    decided,
-    made,
-    note,
-    note_result,
-    note_story,
-)
+from convlift.search.decisions import SearchNoise, note, note_result, note_story
 from convlift.search.dispatcher import WEIGHTS
 from convlift.search.examine import found_of_the_baseline
-from convlift.search.problem import Problem
 from convlift.search.shipment import Shipment
-
-REPORT = "report.html"
-FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
 
 
 @dataclass(frozen=True)
@@ -58,36 +37,69 @@ class Opened:
     openings: Openings | None = None
 
 
-def result_from(search: Search, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> Result:
-    """What is said at the end, with the circumstances that a reader needs. opened: None where the sealed test stayed
+def hand_over(
+    search: Search, dataset: Dataset, shipment: Shipment, listen: Listener, opened: Opened | None = None
+) -> None:
+    """Write the model that ships, what the page is made of, and the result. opened: None where the sealed test stayed
     closed; the scores are then of validation images."""
-    splits, trials = dataset.splits, search.ledger.trials()
-    notes = notes_of(search, shipment, opened)
+    judged, test_labels = (opened.judged, opened.test_labels) if opened else (None, None)
+    network, ledger, problem = shipment.network, search.ledger, search.problem
+    more: dict[str, Any] = {
+        "start_recipe": shipment.frozen.start.recipe.to_yaml(),
+        "minimum_detectable_points": power_of(problem, judged).points if judged else 0.0,
+        "environment": environment(problem.seed, search.workers),
+    }
+    shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
+    # a kill between the two leaves the material alone, and the next process may have other workers to tell of
+    material = page_material(ledger, shown, dataset, test_labels, more)
+    material |= {"runs": list(judged.arms)} if judged else {}
+    note_story(ledger, material)
+    result = result_from(search, dataset, shipment, opened, class_scores(material))
+    write_model(ledger.folder, search.dispatcher.weights_of(network), network.recipe, dataset, scores_of(result))
+    if judged is not None:
+        note(ledger, SearchNoise(judged.search_seed_variance), replace=True)
+    note_result(ledger, result)
+    if judged is not None or problem.trainings:  # else a longer budget goes on with them
+        shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
+    listen(CampaignEnded(ledger.folder))
+
+
+def result_from(
+    search: Search,
+    dataset: Dataset,
+    shipment: Shipment,
+    opened: Opened | None = None,
+    classes: tuple[ClassScore, ...] = (),
+) -> Result:
+    """The end of a campaign, with the circumstances that a reader needs. classes: the scores a class."""
+    problem, ledger = search.problem, search.ledger
+    judged, openings = (opened.judged, opened.openings) if opened else (None, None)
+    notes = notes_of(search, shipment, judged, openings)
     if opened is not None:
-        notes += metric_in_words(search.problem, dataset, opened.test_labels)
-        if search.problem.test_groups is not None:
-            notes.append(groups_in_words(search.problem.test_groups))
-        notes.append(detectable_in_words(len(splits.test), power_of(search.problem, opened.judged)))
+        notes += notes_of_the_test(search, dataset, opened.judged, opened.test_labels)
     return Result(
-        run=str(search.ledger.folder),
-        metric=search.problem.metric.name,
+        run=str(ledger.folder),
+        metric=problem.metric.name,
         data=dataset.name,
-        baseline_name=search.problem.baseline_name,
+        baseline_name=problem.baseline_name,
         start_name=shipment.frozen.start.name,
-        **(_scores(opened.judged) if opened else _validation_scores(search, shipment)),
-        trials=sum(record.role != "scout" for record in trials),
-        seconds=search.ledger.seconds_used(),
-        budget_seconds=0.0 if search.problem.trainings else search.budget_seconds,
+        **(_scores(judged) if judged else _validation_scores(search, shipment)),
+        trials=sum(record.role != "scout" for record in ledger.trials()),
+        seconds=ledger.seconds_used(),
+        budget_seconds=0.0 if problem.trainings else search.budget_seconds,
         findings=dataset.store.findings,
         notes=tuple(notes),
-        counts=splits.counts,
+        counts=dataset.splits.counts,
         ships=shipment.ships,
         judged=opened is not None,
         why=shipment.why,
         shortened=shipment.shortened,
-        trainings=search.problem.trainings,
+        trainings=problem.trainings,
         recipe_findings=found_of_the_baseline(search),
-        opened=opened.openings.number if opened and opened.openings else 1,
+        opened=openings.number if openings else 1,
+        classes=classes,
+        baseline_recipe=problem.baseline.to_yaml(),
+        start_recipe=shipment.frozen.start.recipe.to_yaml(),
     )
 
 
@@ -105,10 +117,12 @@ def _scores(judged: Judgement) -> dict[str, Any]:
 
 
 def _validation_scores(search: Search, shipment: Shipment) -> dict[str, Any]:
+    problem = search.problem
+
     def estimate(record: TrialRecord) -> Estimate:
         assert record.outcome is not None, "what ships has ended"
         points = search.scores.image_points(record.outcome.validation_probabilities)
-        return one_network(points / 100.0, search.problem.validation_groups, lowest=search.problem.metric.lowest)
+        return one_network(points / 100.0, problem.validation_groups, lowest=problem.metric.lowest)
 
     best = max(shipment.before, key=search.scores.score_points, default=None)
     return {
@@ -120,98 +134,6 @@ def _validation_scores(search: Search, shipment: Shipment) -> dict[str, Any]:
         "unexplained_points": 0.0,
         "optimism_points": 0.0,
     }
-
-
-def notes_of(search: Search, shipment: Shipment, opened: Opened | None) -> list[str]:
-    """What a reader should know of how the result came about."""
-    trials, judged = search.ledger.trials(), opened.judged if opened else None
-    notes = [judged.warning] if judged and judged.warning else []
-    notes += judged.notes if judged else ()
-    if opened and opened.openings:
-        flattered = flattery(opened.judged.final.shipped, opened.openings.number)
-        notes += opened_in_words(opened.openings, flattered)
-    if died := deaths_in_words(search.ledger.worker_deaths()):
-        notes.append(died)
-    if shipment.network.status == "stopped":
-        notes.append("The budget ended before a final run did: what ships was trained for less than its recipe says.")
-    failed = [record.status in ("diverged", "failed") for record in trials if record.role == "pilot"]
-    if judged is None and not search.problem.trainings and search.problem.pool is None and not (failed and all(failed)):
-        notes.append("The sealed test is still closed: the same command with a longer --budget goes on.")
-    if lost := lost_runs(search.ledger, shipment.frozen.recipe):
-        judging = sum(r.role in ("pilot", "final") for r in trials)
-        why = lost[0].outcome.reason if lost[0].outcome else ""
-        notes.append(
-            f"{len(lost)} of the {judging} runs of the baseline and of the shipped recipe failed to learn ({why}). The "
-            "figures are those of the others, and no gain is called proven."
-        )
-    tried = len(shipment.frozen.candidates)
-    if tried and little_left_to_find(sum(r.role == "search" for r in trials), tried):
-        notes.append("There is little left to find among these changes: a longer budget would gain next to nothing.")
-    if unasked := (decided(search.ledger, GuardReport) or GuardReport()).not_asked:
-        notes.append(
-            f"{len(unasked)} augmentations were not tried, since there was no time to ask whether they keep images "
-            f"what they are: {', '.join(unasked)}."
-        )
-    if scouts := sum(r.role == "scout" for r in trials):
-        asked, agreement = made(search.ledger, LowFidelity), made(search.ledger, Agreement)
-        notes.append(_scouts_in_words(scouts, len(asked.names), agreement.correlation))
-    return notes
-
-
-def hand_over(search: Search, dataset: Dataset, shipment: Shipment, opened: Opened | None = None) -> None:
-    """Write the model that ships, the result and the story into the ledger, and the report."""
-    judged, test_labels = (opened.judged, opened.test_labels) if opened else (None, None)
-    network, ledger = shipment.network, search.ledger
-    more: dict[str, Any] = {
-        "start_recipe": shipment.frozen.start.recipe.to_yaml(),
-        "minimum_detectable_points": power_of(search.problem, judged).points if judged else 0.0,
-        "environment": environment(search.problem.seed, search.workers),
-    }
-    shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
-    # a kill between the two leaves a story alone, and the next process may have other workers to tell of
-    told = tell(ledger, shown, dataset, test_labels, more) | ({"runs": list(judged.arms)} if judged else {})
-    note_story(ledger, told)
-    result = replace(result_from(search, dataset, shipment, opened), classes=class_scores(told))
-    write_model(ledger.folder, search.dispatcher.weights_of(network), network.recipe, dataset, scores_of(result))
-    if judged is not None:
-        note(ledger, SearchNoise(judged.search_seed_variance), replace=True)
-    note_result(ledger, plain(result))
-    if judged is not None or search.problem.trainings:  # else a longer budget goes on with them
-        shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
-    write_findings(ledger.folder, dataset.store.findings)
-    write_report(ledger)
-
-
-def _scouts_in_words(scouts: int, asked: int, agreement: float) -> str:
-    return (
-        f"Before the search {scouts} trainings of the head alone, on stored features, asked about {asked} changes. "
-        f"What a change adds there correlates with what it adds in full trainings by about {agreement:.2f}, as the "
-        "regression over both believes; no claim rests on them."
-    )
-
-
-def metric_in_words(problem: Problem, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[str]:
-    """What the metric means, and where the test has too few images of a class for it; nothing for accuracy."""
-    metric = problem.metric
-    if metric is ACCURACY:
-        return []
-    said = [f"{metric.title}: {metric.meaning}. A point is a hundredth of it."]
-    counts = np.bincount(test_labels, minlength=len(dataset.classes))
-    if absent := [name for name, count in zip(dataset.classes, counts, strict=True) if not count]:
-        said.append(f"Nothing is measured on {', '.join(map(repr, absent))}: the test has no image of it.")
-    present = np.where(counts > 0, counts, counts.max())
-    if present.min() < metric.least_images:
-        said.append(
-            f"The test has {present.min()} images of class {dataset.classes[int(present.argmin())]!r}: under "
-            f"{metric.least_images} the scores' own intervals are too narrow; the gain's are not."
-        )
-    return said
-
-
-def groups_in_words(groups: NDArray[np.int64]) -> str:
-    count = len(np.unique(groups))
-    few = f" {FEW_GROUPS} or more make them reliable." if count < FEW_GROUPS else ""
-    return f"The {len(groups)} test images come from {count} groups, and all intervals count groups, not images.{few}"
 
 
 def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:
@@ -243,40 +165,30 @@ def keep_best(search: Search, dataset: Dataset) -> bool:
     best = max(saved, key=lambda r: (r.status == "finished", search.scores.score_points(r)), default=None)
     if best is None or best.outcome is None or not best.outcome.curve:
         return False
-    title = f"validation {search.problem.metric.title}"
-    score = f"{search.scores.score_points(best) / 100:.4f} (unconfirmed: the sealed test is still closed)"
-    write_model(search.ledger.folder, search.dispatcher.weights_of(best), best.recipe, dataset, {title: score})
+    score, images = search.scores.score_points(best) / 100, len(dataset.splits.validation)
+    scores = {"metric": search.problem.metric.name, "of": "validation", "images": images, "unconfirmed": score}
+    write_model(search.ledger.folder, search.dispatcher.weights_of(best), best.recipe, dataset, scores)
     return True
 
 
-def write_report(ledger: Ledger) -> Path:
-    """Render the page of a finished campaign; the path of the file. Raises LedgerError where it is not finished."""
-    path = ledger.folder / REPORT
-    beside = path.with_name(f".{REPORT}.part")
-    beside.write_text(render(result_of(ledger), story_of(ledger)), encoding="utf-8")
-    os.replace(beside, path)
-    return path
-
-
 def scores_of(result: Result) -> dict[str, Any]:
-    """The figures of the model card."""
-    title = title_of(result.metric)
-    more = {"note": shipped_network(result)} if shipped_network(result) else {}
-    more |= {f"warning {number}": said for number, said in enumerate(warnings_of(result), 1)}
-    if not result.judged or result.baseline is None or result.gain_points is None:
-        images = f"{result.counts['validation']} validation images, by which it was chosen"
-        said = {f"{title} on {images}": in_words(result.final), "not judged": result.why}
-        return said | ({f"{title} of the baseline there": in_words(result.baseline)} if result.baseline else {}) | more
-    gain = result.gain_points
-    said = {
-        f"{title} on {result.counts['test']} sealed test images": in_words(result.final),
-        f"{title} of the baseline there": in_words(result.baseline),
-        "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f}), "
-        f"{found_in_words(result)}",
+    """What the model's `config.json` says of how good it is: scores in [0, 1], gains in points, intervals of 95%.
+
+    of: the images that the scores are of. A figure that is not finite is null, since JSON has no NaN.
+    """
+    of = "folds" if result.folds else "sealed test" if result.judged else "validation"
+    return {
+        "metric": result.metric,
+        "of": of,
+        "images": result.counts["validation" if of == "validation" else "test"],
+        "final": _finite(result.final),
+        "baseline": _finite(result.baseline),
+        "gain_points": _finite(result.gain_points),
+        "proven": result.proven,
     }
-    return said | more
 
 
-def in_words(estimate: Estimate) -> str:
-    """A score with its interval."""
-    return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"
+def _finite(estimate: Estimate | None) -> dict[str, float | None] | None:
+    if estimate is None:
+        return None
+    return {name: value if math.isfinite(value) else None for name, value in asdict(estimate).items()}

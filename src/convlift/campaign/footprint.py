@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from convlift.console.disk import check_room, room_in_words
+from convlift.console.disk import check_room, tight
+from convlift.records.events import DiskTight
 from convlift.search.problem import Problem
 
 SQUARES = 5
@@ -52,17 +53,17 @@ def footprint_of(problem: Problem, images: int, channels: int) -> Footprint:
     return footprint(images, channels, sides, parameters)
 
 
-def check_disk(run: Path, cache: Path, needed: Footprint) -> str:
-    """Fail before any time is spent where the campaign cannot fit; a sentence where it may become tight, else "".
+def check_disk(run: Path, cache: Path, needed: Footprint) -> DiskTight | None:
+    """Fail before any time is spent where the campaign cannot fit; what may become full, where it may.
 
     Raises DiskError that names the folder, what it needs and what is free.
     """
     if _same_disk(run, cache):
         check_room(run, needed.cache_least + needed.run_least)
-        return room_in_words(run, needed.cache_usual + needed.run_usual)
+        return tight(run, needed.cache_usual + needed.run_usual)
     check_room(cache, needed.cache_least)
     check_room(run, needed.run_least)
-    return room_in_words(cache, needed.cache_usual) or room_in_words(run, needed.run_usual)
+    return tight(cache, needed.cache_usual) or tight(run, needed.run_usual)
 
 
 def _same_disk(run: Path, cache: Path) -> bool:

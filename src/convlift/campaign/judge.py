@@ -16,6 +16,7 @@ from convlift.evidence.single_changes import ChangeTests, start_effect, test_cha
 from convlift.evidence.total_gain import FEWEST_RUNS, FinalJudgement, judge
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.records import TrialRecord
+from convlift.records.notes import Arm, CloseChoice, Note, OneRun, RunsFailedToLearn, Unexplained
 from convlift.records.result import START, Verdict
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
 from convlift.search.context import Search
@@ -36,11 +37,11 @@ class Judgement:
     final: FinalJudgement
     verdicts: tuple[Verdict, ...]
     unexplained_points: float
-    warning: str
+    unexplained: Unexplained | None
     optimism_points: float
     unit: float = 1.0
     search_seed_variance: float = 0.0
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     arms: tuple[int, int] = (0, 0)
 
 
@@ -97,7 +98,7 @@ def judge_campaign(
     optimism = float(np.mean([search.scores.score_points(run) for run in arms.after])) - 100.0 * final.final.value
     return Judgement(
         final, tuple(found), split.unexplained, split.warning, optimism, unit, tests.seed_variance,
-        _arms_in_words(arms), (len(arms.before), len(arms.after)),
+        _notes_of_arms(arms), (len(arms.before), len(arms.after)),
     )  # fmt: skip
 
 
@@ -147,23 +148,18 @@ def _searched(search: Search) -> tuple[list[TrialRecord], NDArray[np.bool_]]:
     return ended, search.scores.collapsed(ended)
 
 
-def _arms_in_words(arms: _Arms) -> tuple[str, ...]:
-    said = []
-    for who, runs in (("the baseline", arms.before), ("what ships", arms.after)):
-        if fell := sum(record.id in arms.unlearned for record in runs):
-            said.append(
-                f"{fell} of {len(runs)} runs of {who} learned next to nothing, by the validation images. They count in "
-                "the scores, and no gain is called proven."
-            )
+def _notes_of_arms(arms: _Arms) -> tuple[Note, ...]:
+    """What a reader must know of the runs that were compared."""
+    notes: list[Note] = []
+    both: tuple[tuple[Arm, list[TrialRecord]], ...] = (("baseline", arms.before), ("shipped", arms.after))
+    for arm, runs in both:
+        if failed := sum(record.id in arms.unlearned for record in runs):
+            notes.append(RunsFailedToLearn(arm, failed, len(runs)))
         elif len(runs) < FEWEST_RUNS:
-            said.append(f"There is one run of {who}: what another seed changes is not known, and nothing is proven.")
+            notes.append(OneRun(arm))
     if arms.lucky or arms.left_out:
-        alone = "there are too few others to leave it out; nothing is proven"
-        said.append(
-            "The start was chosen over the baseline by a small lead. The baseline's run that lost that choice may have "
-            f"had bad luck, and {'is left out of its score' if arms.left_out else alone}."
-        )
-    return tuple(said)
+        notes.append(CloseChoice(arms.left_out))
+    return tuple(notes)
 
 
 def _fates(search: Search) -> str:
@@ -232,7 +228,7 @@ def _start_subject(frozen: Configuration, runs: Sequence[TrialRecord]) -> Subjec
     seconds = sum(run.outcome.seconds for run in runs if run.outcome)
     return Subject(
         f"{START}{frozen.start.name}",
-        "architecture",
+        "recipe",
         seconds,
         frozen.start.reason,
         "probed before the search",

@@ -11,8 +11,8 @@ from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, read_ledger
 from convlift.recipe.recipe import parse_recipe
 from convlift.records.result import START
-from convlift.report.narration import result_of
 from convlift.search import decisions
+from convlift.search.decisions import result_of, result_so_far
 
 METRICS = ("accuracy", "balanced-accuracy")  # the scores whose points are those of the catalogue
 WIDTH = 2 * 1.959964  # of a 95% interval, in standard errors
@@ -40,15 +40,15 @@ def gather(places: Sequence[Path]) -> Expectations:
 def _campaigns_in(folder: Path) -> list[Path]:
     """The folder itself, or those of the folds where it holds a nested cross-validation: each fold is a campaign."""
     with read_ledger(folder) as ledger:
-        result = decisions.result(ledger)
-    folds = result.get("folds", 0) if isinstance(result, dict) else 0
+        known = result_so_far(ledger)
+    folds = known.folds if known else 0
     return [folder / f"fold-{number}" for number in range(1, folds + 1)] or [folder]
 
 
 def _found(ledger: Ledger) -> list[Observation]:
     """One observation for every change that at least one training had on. Raises LedgerError where unfinished."""
     frozen = decisions.decided(ledger, decisions.Freeze)
-    if decisions.result(ledger) is None or frozen is None:
+    if result_so_far(ledger) is None or frozen is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; finish it, or leave it out.")
     if (metric := ledger.identity.metric) not in METRICS:
         raise LedgerError(

@@ -1,51 +1,78 @@
 """What a campaign is asked for, and what follows from it before anything is trained: seed, identity, run folder."""
 
 import hashlib
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from convlift.campaign.open_data import open_data
+from convlift.campaign.session import Session
 from convlift.catalogue.candidates import Candidate
 from convlift.catalogue.priors import document, load_expectations
-from convlift.console.progress import Progress
-from convlift.data.choices import USUAL, Choices
+from convlift.console.duration import parse_duration
+from convlift.console.resources import usable_cpus, usable_memory, usable_workers
+from convlift.data.choices import Choices
 from convlift.data.dataset import Dataset
+from convlift.data.decode import Alpha
+from convlift.data.readers.layout import Layout
 from convlift.data.splits import Fold, SealedLabels
+from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.recipe.recipe import Recipe
+from convlift.search.allocate import FEWEST_COUNTED
 from convlift.search.problem import Problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a campaign is asked for; see `api.Options`.
+    """What a campaign is asked for; the options of `improve`, each declared here and in `cli.py`.
 
-    trainings: how long the campaign is, instead of a time, and then budget_seconds is infinite; 0: by time. choices: of
-    how a folder is read. pool: the changes to be tried instead of the catalogue's, from the baseline alone. priors: a
-    file of them. fold: the campaign is this part of a nested cross-validation.
+    data: folder of class folders, folder with train/ and test/, .npz file, or name of a built-in data set.
+    budget_seconds: wall clock of the whole campaign; infinite where trainings are counted.
+    trainings: how many the campaign has, whatever they take; 0 where its time is given instead.
+    cache: folder where decoded images and stored features lie.
+    workers: processes of one thread each.
+    current: the recipe to be improved: a built-in name, a file or a Recipe.
+    out: run folder; None for runs/NAME-HASH, the same for the same question.
+    backbone, weights: a timm name and a file, instead of the packaged network.
+    root: where the files of a named data set lie.
+    seed: of the split, of every trial and of the search.
+    ship: which changes the shipped recipe takes; see `posterior.ship`.
+    metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
+    group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
+    priors: a file that `learn_priors` wrote, in place of the packaged one.
+    layout, alpha, follow_links: how a folder is read; see `data.choices.Choices`.
+    pool: the changes to be tried instead of the catalogue's, from the baseline alone.
+    fold: the campaign is this part of a nested cross-validation.
     """
 
     data: str
     budget_seconds: float
-    current: str | Path | Recipe
-    out: Path | None
-    backbone: str | None
-    weights: str | None
-    root: Path | None
-    seed: int
-    ship: Literal["auto", "lean", "best"]
-    workers: int
     cache: Path
+    workers: int
+    trainings: int = 0
+    current: str | Path | Recipe = "plain"
+    out: Path | None = None
+    backbone: str | None = None
+    weights: str | None = None
+    root: Path | None = None
+    seed: int = 0
+    ship: Literal["auto", "lean", "best"] = "auto"
     metric: str = "accuracy"
     group_from: str | None = None
-    pool: tuple[Candidate, ...] | None = None
     priors: Path | None = None
-    choices: Choices = USUAL
+    layout: Layout = "auto"
+    alpha: Alpha = "white"
+    follow_links: bool = False
+    pool: tuple[Candidate, ...] | None = None
     fold: Fold | None = None
-    trainings: int = 0
+
+    @property
+    def choices(self) -> Choices:
+        """Of how a folder is read."""
+        return Choices(self.layout, self.alpha, self.follow_links)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -55,6 +82,31 @@ class Request:
         return {"budget_seconds": self.budget_seconds}
 
 
+def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str = "20m", **options: Any) -> Request:
+    """A request from what a user gave: a budget such as "90s" (`usual` where neither that nor trainings are given), and
+    fields of `Request`, None for their defaults.
+
+    Raises BudgetError or ConvliftError where a value makes no sense, TypeError where an option is none.
+    """
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given |= {name: Path(given[name]) for name in ("out", "root", "priors") if given.get(name)}
+    trainings = given.get("trainings")
+    if trainings is not None and budget is not None:
+        raise BudgetError(
+            f"--budget {budget} and --trainings {trainings} are two lengths of one campaign; give one of them."
+        )
+    if trainings is not None and trainings < FEWEST_COUNTED:
+        raise BudgetError(
+            f"--trainings {trainings} is too few: a baseline, a search and what ships need at least {FEWEST_COUNTED}."
+        )
+    seed = given.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # as torch and numpy take it
+        raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
+    seconds = parse_duration(budget or usual) if trainings is None else math.inf
+    workers = given.pop("workers", None) or usable_workers(usable_cpus(), usable_memory())
+    return Request(data=str(data), budget_seconds=seconds, cache=cache, workers=workers, **given)
+
+
 def check_request(request: Request) -> None:
     """Say a fault in the metric or the priors before the images are read. Raises ConvliftError."""
     metric_named(request.metric)
@@ -62,15 +114,14 @@ def check_request(request: Request) -> None:
         load_expectations(request.priors)
 
 
-def data_of(request: Request, progress: Progress, stop: Callable[[], int] = lambda: 0) -> tuple[Dataset, SealedLabels]:
+def data_of(request: Request, session: Session) -> tuple[Dataset, SealedLabels]:
     """The data set that is asked about, split, its test sealed; see `open_data.open_data`."""
     return open_data(
         request.data,
         request.root,
         request.seed,
         request.cache,
-        progress,
-        stop,
+        session,
         group_from=request.group_from,
         choices=request.choices,
     )

@@ -3,14 +3,14 @@
 import os
 import stat
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from convlift.errors import DiskError
+from convlift.records.events import CachePlaced, Listener, unheard
 
 
-def cache_folder(say: Callable[[str], None] = lambda _text: None) -> Path:
-    """$CONVLIFT_CACHE, else convlift in the user's cache folder, else one among the temporary files, which is said.
+def cache_folder(listen: Listener = unheard) -> Path:
+    """$CONVLIFT_CACHE, else convlift in the user's cache folder, else one among the temporary files, which is told.
 
     The last for users without a home, and for homes that cannot be written, as containers have them. Raises DiskError
     where nothing can be written anywhere. A named folder is taken at its word: what is wrong with it is said when
@@ -21,9 +21,8 @@ def cache_folder(say: Callable[[str], None] = lambda _text: None) -> Path:
     usual = _usual()
     if usual is not None and _can_be_written(usual):
         return usual
-    why = "this user has no home folder" if usual is None else f"{usual} cannot be written"
     found = _among_temporary_files()
-    say(f"note: images are cached in {found}, since {why}; set CONVLIFT_CACHE to keep them elsewhere.")
+    listen(CachePlaced(found, usual))
     return found
 
 

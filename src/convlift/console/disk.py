@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from convlift.errors import ConvliftError, DiskError
+from convlift.records.events import DiskTight
 
 PLENTY = 20e9  # bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -43,16 +44,10 @@ def has_plenty(*folders: Path) -> bool:
     return all(free is None or free >= PLENTY for free in map(_free_bytes, folders))
 
 
-def room_in_words(folder: Path, usual_bytes: float) -> str:
-    """That a disk may become full, where it has less than what is usually needed; else ""."""
+def tight(folder: Path, usual_bytes: float) -> DiskTight | None:
+    """That a disk may become full, where it has less than what is usually needed."""
     free = _free_bytes(folder)
-    if free is None or free >= usual_bytes:
-        return ""
-    return (
-        f"The disk at {_disk_of(folder)} has {_megabytes(free)} free; a campaign like this one usually takes "
-        f"{_megabytes(usual_bytes)}. Where it becomes full the campaign stops, loses nothing, and goes on once there "
-        "is room."
-    )
+    return None if free is None or free >= usual_bytes else DiskTight(str(_disk_of(folder)), free, usual_bytes)
 
 
 def refusal_behind(error: BaseException) -> DiskError | None:

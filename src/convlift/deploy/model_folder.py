@@ -1,4 +1,4 @@
-"""The model folder that a campaign or a training hands over: weights, recipe, config and model card, no pickle."""
+"""The model folder that a campaign or a training hands over: weights, recipe and config, no pickle."""
 
 import hashlib
 import json
@@ -111,13 +111,19 @@ def write_model_folder(folder: Path, weights: Path, recipe: Recipe, config: Mode
     texts = {
         RECIPE: recipe.to_yaml(),
         CONFIG: json.dumps(document, indent=2, ensure_ascii=False),
-        CARD: _card(recipe, config),
     }
     with writing_into(folder):
         folder.mkdir(parents=True, exist_ok=True)
         contents = {WEIGHTS: weights.read_bytes(), **{name: text.encode() for name, text in texts.items()}}
         sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
         _write_together(folder, {**contents, SUMS: sums.encode()})
+
+
+def read_card_facts(folder: Path) -> tuple[Recipe, ModelConfig] | None:
+    """What a model card is made of; None where there is no model. Raises ConvliftError where it is damaged."""
+    if not (folder / CONFIG).is_file():
+        return None
+    return load_recipe(folder / RECIPE), _read_config(folder / CONFIG)
 
 
 def _write_together(folder: Path, contents: dict[str, bytes]) -> None:
@@ -193,26 +199,3 @@ def _check_sums(folder: Path) -> None:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected.get(name):
             raise ConvliftError(f"{folder / name} does not match its checksum in {SUMS}; copy the folder again.")
-
-
-def _card(recipe: Recipe, config: ModelConfig) -> str:
-    network = recipe.architecture
-    kind = f"pretrained {network.backbone}" if network.kind == "pretrained" else "convolutional network from scratch"
-    scores = "\n".join(f"| {name} | {value} |" for name, value in config.scores.items())
-    return f"""# Image classifier
-
-Made by convlift. It sorts an image into one of {len(config.classes)} classes: {", ".join(config.classes[:20])}{
-        ", ..." if len(config.classes) > 20 else ""
-    }.
-
-- Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {config.resize}.
-- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {list(config.mean)}, std {list(config.std)}.
-- How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
-
-| figure | value |
-|---|---|
-{scores}
-
-Use it: `convlift predict THIS_FOLDER photo.jpg`, or `convlift.load("THIS_FOLDER").predict("photo.jpg")`.
-It has been judged only on images like those it was trained with.
-"""

@@ -4,7 +4,8 @@ Gains are in percentage points.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from scipy import stats
 from convlift.records.result import Estimate
 
 Floats = NDArray[np.float64]
+SCHEMA_VERSION = 1  # of `plain`
 
 
 @dataclass(frozen=True)
@@ -115,3 +117,26 @@ def tally(campaigns: Sequence[NullCampaign]) -> Tally:
 
 def _spread(values: Sequence[float]) -> Spread:
     return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"))
+
+
+def plain(campaigns: Sequence[NullCampaign], tally: Tally, asked: int) -> dict[str, Any]:
+    """Plain data for `json.dumps`; gains in points, rates in [0, 1], a deviation of one campaign null.
+
+    asked: how many campaigns there shall be; fewer are listed until all are finished.
+    """
+    together: dict[str, Any] = {}
+    for name, figure in vars(tally).items():
+        together[name] = (
+            {"share": figure.value, **asdict(figure)} if isinstance(figure, Rate) else _plain_spread(figure)
+        )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "campaigns_asked": asked,
+        "campaigns_finished": len(campaigns),
+        **together,
+        "campaigns": [asdict(campaign) for campaign in campaigns],
+    }
+
+
+def _plain_spread(spread: Spread) -> dict[str, float | None]:
+    return {"mean": spread.mean, "sd": spread.sd if spread.sd == spread.sd else None}

@@ -11,6 +11,7 @@ from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.pooled_folds import FOLD_SD, PRIOR_RUNS
 from convlift.evidence.seeds import LIMITS, USUAL_DEVIATION, WORD_RUNS
 from convlift.evidence.total_gain import FEWEST_RUNS
+from convlift.records.notes import Detectable, NothingProvable
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
 SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its price
@@ -90,52 +91,28 @@ def minimum_detectable_points(
     return Power(n_test, pilots, finals, image_variance).points
 
 
-def detectable_in_words(images: int, power: Power) -> str:
+def detectable(images: int, power: Power) -> Detectable | NothingProvable:
     """What a campaign on so many test images could prove."""
-    each = " in each" if power.folds > 1 else ""
     if min(power.pilots, power.finals) < FEWEST_RUNS and power.folds == 1:
-        return (
-            f"With {_count(power.pilots, 'baseline run')} and {_count(power.finals, 'final run')} nothing can be "
-            f"proven: it takes {FEWEST_RUNS} of each to see what another seed would have changed. A longer budget has "
-            "them."
-        )
-    return (
-        f"With {_tested(images, power)}, {_count(power.pilots, 'baseline run')} and "
-        f"{_count(power.finals, 'final run')}{each}, a measured gain under {power.points:.1f} points proves nothing; a "
-        f"true gain of {power.often:.1f} points is proven in four of five campaigns."
+        return NothingProvable(power.pilots, power.finals, FEWEST_RUNS)
+    return Detectable(
+        images=images,
+        baseline_runs=power.pilots,
+        final_runs=power.finals,
+        points=power.points,
+        often=power.often,
+        independent=power.n_test if power.groups else None,
+        folds=power.folds,
     )
 
 
-def expected_in_words(images: int, power: Power) -> str:
-    """What a campaign will be able to prove, to be said before it starts; the accuracy and the runs are assumed."""
-    runs = {1: "once", 2: "twice"}.get(power.finals, f"{power.finals} times")
-    runs += " in every fold" if power.folds > 1 else ""
-    return (
-        f"With {_tested(images, power)}, a gain under about {power.points:.1f} points can hardly be proven, and one of "
-        f"{power.often:.1f} points is in four of five campaigns (if the baseline names nine in ten images right and "
-        f"each recipe is run {runs})."
-    )
-
-
-def cv_in_words(images: int) -> str:
-    """What a small data set could do instead of setting a test part aside."""
-    return (
-        f" All {images} images would be test images with --cv: {USUAL_FOLDS} campaigns, each tested on images of its "
-        f"own, which takes {USUAL_FOLDS} times as many trainings."
-    )
-
-
-def _tested(images: int, power: Power) -> str:
-    counted = _count(images, "test image") + (f" in {power.folds} folds" if power.folds > 1 else "")
-    if not power.groups:
-        return counted
-    return f"{counted} in groups, which say as much as {power.n_test:.0f} independent ones"
+def expected(images: int, power: Power) -> Detectable:
+    """What a campaign will be able to prove, before it begins; the accuracy and the runs are assumed."""
+    found = detectable(images, power)
+    assert isinstance(found, Detectable), "two runs of each recipe are assumed"
+    return found
 
 
 def little_left_to_find(trainings: int, candidates: int) -> bool:
     """Whether more search is hardly worth it: at two trainings a candidate, one more gains about .006 points."""
     return trainings >= 2 * candidates
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

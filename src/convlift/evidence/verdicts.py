@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from convlift.evidence.attribution import Shares
 from convlift.evidence.single_changes import ChangeTests
-from convlift.records.result import START, Area, Estimate, Label, Verdict
+from convlift.records.result import START, Estimate, Label, Scope, Verdict
 
 # Of changes believed with more than .8 (after the test was opened) 80 to 100% truly help and 2% at most harm; of those
 # under .15, 88 to 100% truly harm. Between .7 and .8 only about 65% help. Strong antagonism is the worst case (.66 to
@@ -23,7 +23,7 @@ class Subject:
     """The change that a verdict is about; seconds: what the trials that had it on cost together."""
 
     name: str
-    area: Area
+    area: Scope
     seconds: float
     claim: str = ""
     source: str = ""

@@ -45,16 +45,3 @@ def worker_deaths(database: Database) -> Counter[Cause]:
     for row in database.rows(query, CAMPAIGN_ENDED):
         found[row["cause"]] += row["deaths"]
     return +found
-
-
-def deaths_in_words(deaths: Counter[Cause]) -> str:
-    """A sentence for the notes of a campaign; "" where no worker died."""
-    said = {
-        "itself": "died of what they did",
-        "outside": "were killed from outside",
-        "memory": "were killed because memory ran out, after which fewer went on",
-    }
-    parts = [f"{count} {said[cause]}" for cause, count in sorted(deaths.items())]
-    if not parts:
-        return ""
-    return f"Worker processes that ended in the middle of a training: {'; '.join(parts)}. Each training began again."

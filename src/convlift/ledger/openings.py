@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.migrations import now
+from convlift.records.notes import Note, OpenedBefore, RegisterTrouble
 
 FOLDER = "openings"
 VERSION = 1
@@ -40,11 +41,10 @@ class Opening:
 
 @dataclass(frozen=True)
 class Openings:
-    """before: earlier openings of the same test, oldest first; trouble: why the register is not to be relied on, one
-    sentence, "" where it is."""
+    """before: earlier openings of the same test, oldest first; trouble: why the register is not to be relied on."""
 
     before: tuple[Opening, ...] = ()
-    trouble: str = ""
+    trouble: RegisterTrouble | None = None
 
     @property
     def number(self) -> int:
@@ -73,30 +73,27 @@ def register_opening(ledger: Ledger, cache: Path, data: str, hashes: Iterable[st
     if known is None:
         found, unread = openings_before(cache, mine)
         trouble = written or unread
-        known = {"before": [each.__dict__ | {"sketch": []} for each in found], "trouble": trouble}
+        known = {"before": [each.__dict__ | {"sketch": []} for each in found], "trouble": trouble and asdict(trouble)}
         ledger.record("openings", known)
     before = tuple(Opening(**{**each, "sketch": ()}) for each in known["before"])
-    return Openings(before, known["trouble"])
+    return Openings(before, RegisterTrouble(**known["trouble"]) if known["trouble"] else None)
 
 
-def openings_before(cache: Path, mine: Opening) -> tuple[tuple[Opening, ...], str]:
+def openings_before(cache: Path, mine: Opening) -> tuple[tuple[Opening, ...], RegisterTrouble | None]:
     """Other campaigns' openings of a test that shares half of this one's images or more, oldest first; and what could
-    not be read, one sentence, "" for nothing."""
-    found, damaged = [], 0
+    not be read."""
+    found, damaged, folder = [], 0, cache / FOLDER
     try:
-        paths = sorted((cache / FOLDER).glob("*.json"))
+        paths = sorted(folder.glob("*.json"))
     except OSError as error:
-        return (), f"the register of opened tests in {cache / FOLDER} cannot be read ({error.strerror})."
+        return (), RegisterTrouble("folder unreadable", str(folder), error.strerror or "")
     for path in paths:
         opening = _read(path)
         if opening is None:
             damaged += 1
         elif opening.campaign != mine.campaign and shared(mine, opening) >= SAME_TEST:
             found.append(opening)
-    trouble = ""
-    if damaged:
-        files = "1 file" if damaged == 1 else f"{damaged} files"
-        trouble = f"{files} of the register of opened tests in {cache / FOLDER} cannot be read; it may count too few."
+    trouble = RegisterTrouble("files unreadable", str(folder), files=damaged) if damaged else None
     return tuple(sorted(found, key=lambda each: (each.at, each.campaign))), trouble
 
 
@@ -114,41 +111,32 @@ def shared(mine: Opening, other: Opening) -> float:
     return min(alike * (mine.images + other.images) / (1.0 + alike) / mine.images, 1.0)
 
 
-def opened_in_words(openings: Openings, flattery_points: float) -> Sequence[str]:
-    """Notes for the report; none where the test was opened for the first time and the register can be read.
+def notes_of_openings(openings: Openings, flattery_points: float) -> list[Note]:
+    """None where the test was opened for the first time and the register can be read.
 
     flattery_points: see `evidence.reuse.flattery`.
     """
-    said = []
+    notes: list[Note] = []
     if openings.before:
-        runs = list(dict.fromkeys(f"{Path(each.run).name} ({each.metric}, {each.at[:10]})" for each in openings.before))
-        named = ", ".join(runs[-3:]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
-        times = {2: "twice"}.get(openings.number, f"{openings.number} times")
-        said.append(
-            f"This test was opened {times}: before this campaign by {named}. Each result alone is as honest as the "
-            f"first. But whoever keeps the best of {openings.number} sees a score that is up to {flattery_points:.1f} "
-            "points too good by chance alone, and the word proven then no longer has its error rate of 2.5%. New "
-            "images that no campaign has seen settle it."
-        )
-    if openings.trouble:
-        said.append(f"How often this test was opened before is not known for sure: {openings.trouble}")
-    return said
+        runs = dict.fromkeys((Path(each.run).name, each.metric, each.at[:10]) for each in openings.before)
+        notes.append(OpenedBefore(openings.number, tuple(runs), flattery_points))
+    return [*notes, openings.trouble] if openings.trouble else notes
 
 
 def _short(sha256: str) -> str:
     return hashlib.sha256(str(sha256).encode()).hexdigest()[:16]
 
 
-def _write(folder: Path, opening: Opening) -> str:
-    """Whole or not at all; why it could not be, "" where it could."""
+def _write(folder: Path, opening: Opening) -> RegisterTrouble | None:
+    """Whole or not at all; why it could not be written."""
     beside = folder / f".{opening.campaign}.{os.getpid()}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         beside.write_text(json.dumps({"version": VERSION, **opening.__dict__}), encoding="utf-8")
         os.replace(beside, folder / f"{opening.campaign}.json")
     except OSError as error:
-        return f"the register of opened tests in {folder} cannot be written ({error.strerror})."
-    return ""
+        return RegisterTrouble("not writable", str(folder), error.strerror or "")
+    return None
 
 
 def _read(path: Path) -> Opening | None:

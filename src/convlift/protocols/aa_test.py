@@ -18,24 +18,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.request import Request, data_of
-from convlift.campaign.run import conduct
+from convlift.campaign.run import run_campaign
+from convlift.campaign.session import Session
 from convlift.catalogue.placebos import placebos
 from convlift.console.duration import format_duration
-from convlift.console.progress import Progress, clock_text
 from convlift.data.dataset import Dataset
 from convlift.errors import BudgetError, ConvliftError, Interrupted
 from convlift.evidence.metrics import Metric, metric_named
-from convlift.evidence.null_campaigns import Naive, NullCampaign, Tally, keep_if_better, tally
+from convlift.evidence.null_campaigns import Naive, NullCampaign, Tally, keep_if_better, plain, tally
 from convlift.ledger.ledger import read_ledger
 from convlift.ledger.records import Role
 from convlift.recipe.built_in import recipe_from
+from convlift.records.events import (
+    CampaignEnded,
+    Event,
+    Listener,
+    ModelWritten,
+    NullCampaignBegan,
+    NullCampaignEnded,
+    NullCampaignLeftOut,
+)
 from convlift.records.result import Estimate, Result
-from convlift.report.aa import document
 
 SUMMARY = "aa.json"
 MOST_TO_READ = 10.0  # five times the seconds in which a finished campaign is read
 
-Campaign = Callable[[Request, Progress, Callable[[], int], float], tuple[Path, Result]]
+Campaign = Callable[[Request, Session], tuple[Path, Result]]
 
 
 @dataclass(frozen=True)
@@ -47,24 +55,22 @@ class AATest:
     tally: Tally
 
 
-def run_aa(
-    request: Request, number: int, progress: Progress, stop: Callable[[], int], campaign: Campaign = conduct
-) -> AATest:
+def run_aa(request: Request, number: int, session: Session, campaign: Campaign = run_campaign) -> AATest:
     """Run `number` campaigns, or those of them that are not finished; request.out: the folder of them all.
 
-    Raises what `conduct` raises; Interrupted keeps what is finished, and the half of the campaign it was in.
+    Raises what `run_campaign` raises; Interrupted keeps what is finished, and the half of the campaign it was in.
     """
-    folder = request.out or _folder_for(request, progress, stop)
+    folder = request.out or _folder_for(request, session)
     done: list[NullCampaign] = []
     try:
-        for run, result, asked in _campaigns(replace(request, out=folder), number, progress, (stop, campaign)):
+        for run, result, asked in _campaigns(replace(request, out=folder), number, session, campaign):
             if result.baseline is None:
-                progress.say(f"a campaign is left out, since no baseline was trained: {result.why}")
+                session.listen(NullCampaignLeftOut())
                 continue
             one = _read(asked, run, result)
             done.append(one)
-            claims = f"{one.changes_proven} changes proven, total {'proven' if one.total_proven else 'not proven'}"
-            progress.say(f"campaign {len(done)} of {number}: {one.gain_points.value:+.1f} points, {claims}")
+            gain = one.gain_points.value
+            session.listen(NullCampaignEnded(len(done), number, gain, one.changes_proven, one.total_proven))
             _write(folder, AATest(folder, tuple(done), tally(done)), number)
     except ConvliftError:
         with suppress(OSError):  # a campaign that could not begin has left it empty
@@ -79,39 +85,46 @@ def run_aa(
 
 
 def _campaigns(
-    request: Request, number: int, progress: Progress, talk: tuple[Callable[[], int], Campaign]
+    request: Request, number: int, session: Session, campaign: Campaign
 ) -> Iterator[tuple[Path, Result, Request]]:
     """(run folder, result, what was asked) of one campaign after the other."""
-    folder, (stop, campaign) = request.out, talk
+    folder, usual = request.out, request.budget_seconds
     assert folder is not None, "the folder of all campaigns is settled"
     lasted: list[float] = []
     for place in range(number):
         seed = _seed(request.seed, place)
         one = replace(request, out=folder / f"campaign-{place + 1:03}", seed=seed, pool=placebos())
-        each = float(np.mean(lasted)) if lasted else request.budget_seconds
-        left = f": about {clock_text(each * (number - place))} left" if math.isfinite(each) else ""
-        progress.show(f"campaign {place + 1} of {number}{left}")
+        each = float(np.mean(lasted)) if lasted else usual
+        session.listen(NullCampaignBegan(place + 1, number, each * (number - place)))
         began = time.monotonic()
         try:
-            with Progress(quiet=True) as unheard:
-                run, result = campaign(one, unheard, stop, began)
+            run, result = campaign(one, Session(_documents_alone(session.listen), session.stop, began))
         except Interrupted as interrupted:
             raise Interrupted(
                 f"stopped in campaign {place + 1} of {number}; the finished ones are in {folder}, and the same "
                 "command continues.",
                 interrupted.exit_code - 128,
             ) from None
-        usual = request.budget_seconds if math.isfinite(request.budget_seconds) else MOST_TO_READ
-        if time.monotonic() - began > 0.2 * usual:  # else it was finished before and only read
+        least = usual if math.isfinite(usual) else MOST_TO_READ
+        if time.monotonic() - began > 0.2 * least:  # else it was finished before and only read
             lasted.append(time.monotonic() - began)
         yield run, result, one
+
+
+def _documents_alone(listen: Listener) -> Listener:
+    """Of one campaign nothing is told but that there is something to be written."""
+
+    def heard(event: Event) -> None:
+        if isinstance(event, CampaignEnded | ModelWritten):
+            listen(event)
+
+    return heard
 
 
 def _read(request: Request, run: Path, result: Result) -> NullCampaign:
     """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing:
     a gain of 0 points, in any case."""
-    with Progress(quiet=True) as unheard:
-        dataset, sealed = data_of(request, unheard)
+    dataset, sealed = data_of(request, Session())
     gain = result.gain_points if result.judged else None
     return NullCampaign(
         seed=request.seed,
@@ -142,9 +155,9 @@ def _seed(seed: int, place: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} aa {place}".encode()).digest()[:4], "big") >> 1
 
 
-def _folder_for(request: Request, progress: Progress, stop: Callable[[], int]) -> Path:
+def _folder_for(request: Request, session: Session) -> Path:
     """The same question gets the same folder, so that the same command continues."""
-    dataset, _ = data_of(request, progress, stop)
+    dataset, _ = data_of(request, session)
     baseline = recipe_from(request.current).at(dataset.store.native_resolution)
     what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
     question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)
@@ -157,5 +170,5 @@ def _write(folder: Path, found: AATest, number: int) -> None:
     """The summary of what is finished, whole or not at all."""
     path = folder / SUMMARY
     beside = path.with_name(f".{SUMMARY}.part")
-    beside.write_text(json.dumps(document(found.campaigns, found.tally, number), indent=1) + "\n", encoding="utf-8")
+    beside.write_text(json.dumps(plain(found.campaigns, found.tally, number), indent=1) + "\n", encoding="utf-8")
     os.replace(beside, path)

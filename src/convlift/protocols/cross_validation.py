@@ -9,117 +9,60 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from convlift.campaign.artifacts import REPORT, write_report
-from convlift.campaign.open_data import read_images
-from convlift.campaign.prepare import CLOSING_SECONDS, problem_of
+from convlift.campaign.going_on import check_measure, is_budget_unused
+from convlift.campaign.prepare import problem_of
 from convlift.campaign.provable import power_before
-from convlift.campaign.request import Request, check_request, folder_for, identity_of
-from convlift.campaign.run import LOADING_SECONDS, check_measure, read_again, seconds_of_startup
-from convlift.campaign.run import campaign as run_fold
+from convlift.campaign.request import Request, check_request, identity_of
+from convlift.campaign.run import read_again, run_on
+from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.catalogue.priors import document
 from convlift.console.duration import format_duration
-from convlift.console.progress import Progress, clock_text
-from convlift.data.dataset import Dataset, seal
-from convlift.data.groups import check_number
-from convlift.data.splits import Fold, SealedLabels, Splits, make_splits
-from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
-from convlift.evidence.power import expected_in_words
+from convlift.data.dataset import Dataset
+from convlift.data.splits import Fold, SealedLabels
+from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
+from convlift.evidence.power import expected
 from convlift.execute.processes import ProcessExecutor
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.records import Plan, TrialRecord
 from convlift.protocols.consensus import Choice, choice_of, consensus
 from convlift.protocols.judge_folds import Shipped, hand_over, has_ended
+from convlift.protocols.nest import Nest, cut_folds
+from convlift.records.events import (
+    CampaignEnded,
+    FoldBegan,
+    FoldEnded,
+    FolderOpened,
+    JudgingFolds,
+    PowerExpected,
+    TrainingOnAll,
+)
 from convlift.records.result import Result
-from convlift.report.narration import result_of
 from convlift.search import decisions
 from convlift.search.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
+from convlift.search.decisions import result_of, result_so_far
 from convlift.search.dispatcher import WEIGHTS, Dispatcher
-from convlift.search.problem import Problem
 from convlift.search.scores import Scores
-from convlift.search.shipment import NO_TIME
 from convlift.search.space import Configuration
 from convlift.trial.worker_task import prepare, run_job
 
-FEWEST, MOST = 2, 10
-USUAL_FINAL = 0.15  # of a fold's budget: a long final run, whose like on all images is kept in reserve
 TRIES = 3  # trainings of a recipe, until one leaves a network
 HOPELESS_AREA = 0.6  # AUROC on validation images, of which chance is .5
 
-Talk = tuple[Progress, Callable[[], int]]
-Campaign = Callable[[Request, Dataset, SealedLabels, Talk, float], tuple[Path, Result]]
+Campaign = Callable[[Request, Dataset, SealedLabels, Session], tuple[Path, Result]]
 
 
-@dataclass(frozen=True)
-class Nest:
-    """One nested cross-validation. parts: the splits of fold 0, which has no test, and of folds 1 to K; whole, sealed
-    labels aside: the data set with every label, and problem: what ships is trained by them."""
-
-    request: Request
-    folder: Path
-    whole: Dataset
-    problem: Problem
-    parts: tuple[Splits, ...]
-
-    @property
-    def folds(self) -> int:
-        return len(self.parts) - 1
-
-    @property
-    def numbers(self) -> range:
-        """Of the folds."""
-        return range(1, self.folds + 1)
-
-    @property
-    def reserve(self) -> float:
-        """Part of the budget that is kept for the training of what ships, on more images than a fold had."""
-        return USUAL_FINAL / self.folds * len(self.parts[0].train) / len(self.parts[1].train)
-
-    @property
-    def kept_seconds(self) -> float:
-        """Of the budget, for what comes after the folds."""
-        if self.request.trainings:
-            return 0.0
-        return self.reserve * self.request.budget_seconds + CLOSING_SECONDS
-
-    @property
-    def fold_seconds(self) -> float:
-        """An even share of the rest, 0 where there is none."""
-        return max((self.request.budget_seconds - self.kept_seconds) / self.folds, 0.0)
-
-    def fold(self, number: int) -> tuple[Dataset, SealedLabels]:
-        """A fold's data set, its test sealed."""
-        return seal(self.whole.store, self.parts[number], self.whole.groups)
-
-    def folder_of(self, number: int) -> Path:
-        """A fold's run folder."""
-        return self.folder / f"fold-{number}"
-
-    def request_of(self, number: int, seconds: float) -> Request:
-        """What a fold's campaign is asked for."""
-        fold = Fold(number, self.folds)
-        return replace(self.request, out=self.folder_of(number), budget_seconds=seconds, fold=fold)
-
-
-def conduct_folds(
-    request: Request,
-    folds: int,
-    progress: Progress,
-    stop: Callable[[], int],
-    began: float | None = None,
-    campaign: Campaign = run_fold,
-) -> tuple[Path, Result]:
+def run_folds(request: Request, folds: int, session: Session, campaign: Campaign = run_on) -> tuple[Path, Result]:
     """Run the campaigns of all folds, or those that are not finished, and judge them together: (run folder, result).
 
-    Raises what `conduct` raises; Interrupted keeps what is finished, and the half of the fold it was in.
+    Raises what `run_campaign` raises; Interrupted keeps what is finished, and the half of the fold it was in.
     """
-    began = time.monotonic() - seconds_of_startup() if began is None else began
     check_request(request)
-    nest = cut_folds(request, folds, progress, stop)
+    nest = cut_folds(request, folds, session)
     identity = identity_of(nest.request_of(0, 0.0), nest.whole, nest.problem)
     is_new = not nest.folder.exists()
     try:
@@ -127,12 +70,13 @@ def conduct_folds(
             earlier = ledger.settings
             check_measure(nest.folder, earlier, request)
             ledger.note_settings(request.settings)
-            progress.keep_log(nest.folder / "log.txt")
-            ledger.add_seconds(time.monotonic() - began)
-            if decisions.result(ledger) is None:
-                _run(nest, ledger, (progress, stop), campaign)
+            session.listen(FolderOpened(nest.folder))
+            ledger.add_seconds(time.monotonic() - session.began)
+            known = result_so_far(ledger)
+            if known is None:
+                _run(nest, ledger, session, campaign)
             else:
-                read_again(ledger, earlier, request, progress)
+                read_again(ledger, session, is_unused=is_budget_unused(known, earlier, request))
             return nest.folder, result_of(ledger)
     except (BudgetError, DataError, RecipeError, WeightsError):
         if is_new and not any(nest.folder_of(number).exists() for number in nest.numbers):
@@ -140,57 +84,28 @@ def conduct_folds(
         raise
 
 
-def cut_folds(request: Request, folds: int, progress: Progress, stop: Callable[[], int]) -> Nest:
-    """Read the images and cut all folds, so that what does not fit is said before any training.
-
-    Raises ConvliftError, DataError, RecipeError, WeightsError; Interrupted where `stop` asks for it.
-    """
-    if not FEWEST <= folds <= MOST:
-        raise ConvliftError(f"--cv {folds} is out of range; give {FEWEST} to {MOST} folds, or leave it out.")
-    store, groups = read_images(
-        request.data,
-        request.root,
-        request.cache,
-        progress,
-        stop,
-        group_from=request.group_from,
-        choices=request.choices,
-    )
-    if (store.official != "").any():
-        raise ConvliftError(
-            f"{store.name} brings its own test or validation part, and --cv makes each image a test image in turn; "
-            "leave out --cv, or give all images in one folder of class folders."
-        )
-    parts = tuple(make_splits(store, request.seed, groups, Fold(number, folds)) for number in range(folds + 1))
-    if groups is not None:
-        for part in parts[1:]:
-            check_number(store.name, groups[part.test])
-    whole, _ = seal(store, parts[0], groups)
-    shipped = replace(request, fold=Fold(0, folds))
-    problem = problem_of(shipped, whole)
-    return Nest(request, request.out or folder_for(shipped, whole, problem), whole, problem, parts)
-
-
-def _run(nest: Nest, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
-    progress, _ = talk
+def _run(nest: Nest, ledger: Ledger, session: Session, campaign: Campaign) -> None:
     _keep_procedure(nest, ledger)
     if not nest.folder_of(1).exists():
         images = len(nest.whole.store.labels)
-        progress.say(expected_in_words(images, power_before(nest.problem, nest.whole, folds=nest.folds)))
+        found = expected(images, power_before(nest.problem, nest.whole, folds=nest.folds))
+        session.listen(PowerExpected(found, images))
     for number in nest.numbers:
-        if not _finished(nest.folder_of(number)):
-            _run_fold(nest, number, ledger, talk, campaign)
-    for number in nest.numbers:
-        if not (nest.folder_of(number) / REPORT).is_file():  # killed between its result and that
-            with read_ledger(nest.folder_of(number)) as fold:
-                write_report(fold)
+        if _finished(nest.folder_of(number)):
+            session.listen(
+                CampaignEnded(nest.folder_of(number), is_new=False)
+            )  # killed between its result and its page
+        else:
+            _run_fold(nest, number, ledger, session, campaign)
     choices = [_choice(nest, number) for number in nest.numbers]
     agreed = consensus(choices)
-    frozen, record = _train(nest, agreed, choices, ledger, talk)
+    frozen, record = _train(nest, agreed, choices, ledger, session)
     ledger.freeze(frozen.recipe, frozen.names)
-    progress.show("judging all folds together")
+    session.listen(JudgingFolds())
     ends = [(nest.folder_of(number), *nest.fold(number)) for number in nest.numbers]
-    hand_over(nest.problem, ledger, Shipped(nest.request, nest.whole, frozen, record, frozen is agreed), ends)
+    shipped = Shipped(nest.request, nest.whole, frozen, record, frozen is agreed)
+    hand_over(nest.problem, ledger, shipped, ends)
+    session.listen(CampaignEnded(nest.folder))
     shutil.rmtree(nest.folder / WEIGHTS, ignore_errors=True)
 
 
@@ -208,32 +123,43 @@ def _keep_procedure(nest: Nest, ledger: Ledger) -> None:
     decisions.note(ledger, asked)
 
 
-def _run_fold(nest: Nest, number: int, ledger: Ledger, talk: Talk, campaign: Campaign) -> None:
-    progress, _ = talk
-    place, began = f"fold {number} of {nest.folds}", time.monotonic()
-    seconds = _allowance(nest, number, ledger)
+def _run_fold(nest: Nest, number: int, ledger: Ledger, session: Session, campaign: Campaign) -> None:
+    place, seconds = f"fold {number} of {nest.folds}", _allowance(nest, number, ledger)
+    session.listen(FoldBegan(number, nest.folds))
+    ended = FoldEnded(number, nest.folds)
     try:
-        with progress.part(place):
-            _, result = campaign(nest.request_of(number, seconds), *nest.fold(number), talk, began)
+        of_its_own = replace(session, began=time.monotonic())
+        _, result = campaign(nest.request_of(number, seconds), *nest.fold(number), of_its_own)
         if not has_ended(result):
-            is_late = not nest.request.trainings and NO_TIME in result.why
-            raise BudgetError(result.why, 2.0 * seconds) if is_late else DataError(result.why)
+            raise _unfinished_fold(nest, result, seconds)
+        # how it did on its test is not told before all folds are done: nobody shall be led to stop at a good one
+        ended = FoldEnded(number, nest.folds, True, result.trials, result.start_name)
     except Interrupted as interrupted:
         raise Interrupted(
             f"stopped in {place}; what is finished is in {nest.folder}, and the same command continues.",
             interrupted.exit_code - 128,
         ) from None
     except BudgetError as error:
-        raise _too_short(nest, number, ledger, seconds, error) from error
+        raise _too_short(nest, number, seconds, error) from error
     except (DataError, LedgerError) as error:
         where = nest.folder_of(number)
         again = f" The other folds are kept: delete {where} and give the same command again." if where.exists() else ""
         raise type(error)(f"{place}: {error}{again}") from error
-    # how it did on its test is not told before all folds are done: nobody shall be led to stop at a good one
-    progress.say(f"{place} is done: {result.trials} trials, started from {result.start_name}")
+    finally:
+        session.listen(ended)
 
 
-def _too_short(nest: Nest, number: int, ledger: Ledger, seconds: float, error: BudgetError) -> BudgetError:
+def _unfinished_fold(nest: Nest, result: Result, seconds: float) -> BudgetError | DataError:
+    """Why a fold's campaign judged nothing."""
+    why = result.why
+    if why is not None and why.wants_time and not nest.request.trainings:
+        what = "the baseline" if why.why == "no time for the baseline" else "the final runs"
+        return BudgetError(f"Not judged: no time for {what}.", 2.0 * seconds)
+    failed = why.reason if why else ""
+    return DataError(f"nothing was judged, since what was to be compared failed to learn ({failed}).")
+
+
+def _too_short(nest: Nest, number: int, seconds: float, error: BudgetError) -> BudgetError:
     """The error of one fold as one of the whole budget."""
     whole = f"budget {format_duration(nest.request.budget_seconds)}"
     part = f"fold {number} of {nest.folds} has {format_duration(max(seconds, 0.0))} of it"
@@ -274,7 +200,8 @@ def _unfinished(nest: Nest) -> list[int]:
 def _finished(folder: Path) -> bool:
     try:
         with read_ledger(folder) as ledger:
-            return decisions.result(ledger) is not None and has_ended(result_of(ledger))
+            known = result_so_far(ledger)
+            return known is not None and has_ended(known)
     except LedgerError:
         return False
 
@@ -294,55 +221,26 @@ def _used(folder: Path) -> float:
 
 
 def _train(
-    nest: Nest, agreed: Configuration, choices: list[Choice], ledger: Ledger, talk: Talk
+    nest: Nest, agreed: Configuration, choices: list[Choice], ledger: Ledger, session: Session
 ) -> tuple[Configuration, TrialRecord]:
     """What ships, trained on all images but those that validate: the recipe that the folds agree on or, where no
     training of that learns anything, what the folds shipped, from the one that is believed to be the best down.
 
     Raises LedgerError where that leaves no network either, BudgetError where the time is over.
     """
-    progress, stop = talk
-    request, needed = nest.request, _seconds_of_last(nest)
-    prepared = partial(
-        prepare, nest.whole.store.folder, request.seed, request.cache, nest.whole.groups, Fold(0, nest.folds)
-    )
-    shipped = [choice.shipped for choice in sorted(choices, key=lambda choice: -choice.believed)]
-    plans = [
-        (frozen, nest.problem.plan("final", frozen.recipe, number, frozen.names))
-        for first, frozen in enumerate([agreed, *shipped])
-        for number in range(first * TRIES, (first + 1) * TRIES)
-    ]
-
-    scores = Scores(nest.problem)
-    left_some: list[tuple[Configuration, TrialRecord]] = []
+    request, scores = nest.request, Scores(nest.problem)
+    needed = _seconds_of_last(nest)
+    groups, fold = nest.whole.groups, Fold(0, nest.folds)
+    prepared = partial(prepare, nest.whole.store.folder, request.seed, request.cache, groups, fold)
 
     def watch(dispatcher: Dispatcher) -> None:
-        progress.show(
-            "training what ships on all images"
-            + ("" if request.trainings else f", {clock_text(dispatcher.left())} left")
-        )
+        session.listen(TrainingOnAll(dispatcher.left()))
 
-    def left() -> float:
-        return dispatcher.left() - nest.problem.closing_seconds
-
+    left_some: list[tuple[Configuration, TrialRecord]] = []
     with ProcessExecutor(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
-        dispatcher = Dispatcher(ledger, executor, request.budget_seconds, stop=stop, watch=watch)
-        for frozen, plan in plans:
-            if not dispatcher.has(plan) and left() < LEAST_OF_A_FINAL * needed:
-                allow = format_duration(math.ceil(dispatcher.budget_seconds - left() + FINAL_SLACK * needed))
-                raise BudgetError(
-                    f"budget {format_duration(dispatcher.budget_seconds)} was over before what ships could train on "
-                    f"all images; the same command with --budget {allow} continues."
-                )
-            try:
-                (record,) = dispatcher.complete([plan], lambda plan: left())
-            except Interrupted as interrupted:
-                executor.close(kill=True)
-                raise Interrupted(
-                    f"stopped while what ships was trained; what is finished is in {nest.folder}, and the same "
-                    "command continues.",
-                    interrupted.exit_code - 128,
-                ) from None
+        dispatcher = Dispatcher(ledger, executor, request.budget_seconds, stop=session.stop, watch=watch)
+        for frozen, plan in _last_plans(nest, agreed, choices):
+            record = _train_last(nest, dispatcher, plan, needed)
             if record.status in ("finished", "stopped") and record.has_trained:
                 left_some.append((frozen, record))
                 if scores.area(record) > HOPELESS_AREA:
@@ -350,3 +248,38 @@ def _train(
     if left_some:  # images of which nothing can be learned
         return left_some[0]
     raise LedgerError(f"no training of what ships left a network ({record.status}); start anew in another folder.")
+
+
+def _last_plans(nest: Nest, agreed: Configuration, choices: list[Choice]) -> list[tuple[Configuration, Plan]]:
+    """What may be trained on all images, in the order in which it is tried."""
+    shipped = [choice.shipped for choice in sorted(choices, key=lambda choice: -choice.believed)]
+    return [
+        (frozen, nest.problem.plan("final", frozen.recipe, number, frozen.names))
+        for first, frozen in enumerate([agreed, *shipped])
+        for number in range(first * TRIES, (first + 1) * TRIES)
+    ]
+
+
+def _train_last(nest: Nest, dispatcher: Dispatcher, plan: Plan, needed: float) -> TrialRecord:
+    """needed: seconds of a whole training. Raises BudgetError where the time is over, Interrupted."""
+
+    def left() -> float:
+        return dispatcher.left() - nest.problem.closing_seconds
+
+    budget = dispatcher.budget_seconds
+    if not dispatcher.has(plan) and left() < LEAST_OF_A_FINAL * needed:
+        allow = format_duration(math.ceil(budget - left() + FINAL_SLACK * needed))
+        raise BudgetError(
+            f"budget {format_duration(budget)} was over before what ships could train on all images; the same command "
+            f"with --budget {allow} continues."
+        )
+    try:
+        (record,) = dispatcher.complete([plan], lambda plan: left())
+    except Interrupted as interrupted:
+        dispatcher.executor.close(kill=True)
+        raise Interrupted(
+            f"stopped while what ships was trained; what is finished is in {nest.folder}, and the same command "
+            "continues.",
+            interrupted.exit_code - 128,
+        ) from None
+    return record

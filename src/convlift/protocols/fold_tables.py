@@ -1,5 +1,6 @@
 """The story of a nested cross-validation, from those of its folds."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.page_material import HARD_IMAGES, page_material
 from convlift.data.dataset import Dataset
+from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import read_ledger
-from convlift.report.hard_images import HARD_IMAGES
-from convlift.report.narration import result_of, story_of, tell
-from convlift.search.decisions import Shipped, made, story
+from convlift.ledger.records import TrialRecord
+from convlift.search.decisions import Shipped, made, result_of, story
 
 End = tuple[Path, Dataset, NDArray[np.int64]]
 
 
-def tell_folds(ends: Sequence[End], whole: Dataset, validation_labels: NDArray[np.int64]) -> dict[str, Any]:
+def material_of_folds(ends: Sequence[End], whole: Dataset, validation_labels: NDArray[np.int64]) -> dict[str, Any]:
     """What the page needs, as plain data for the ledger: tables over the test images of all folds, which are all
     images; every fold's trials and figures. ends: of every fold its run folder, data set and test labels, which are
     open by now; validation_labels: of what ships."""
@@ -28,7 +30,7 @@ def tell_folds(ends: Sequence[End], whole: Dataset, validation_labels: NDArray[n
             kept = story(ledger) or {}
             if not results[-1].judged:  # its baseline ships, and its own page is of the validation images
                 runs = [ledger.trial(run) for run in made(ledger, Shipped).before]
-                kept = tell(ledger, runs, dataset, labels, {})
+                kept = page_material(ledger, runs, dataset, labels, {})
             stories.append(kept)
     tested = np.array([story["class_counts"]["test"] for story in stories])
     confusions = [np.array(story["confusion"], float) for story in stories]
@@ -78,7 +80,14 @@ def _over_folds(recalls: list[list[float | None]], tested: NDArray[np.int64]) ->
 def _trials(folder: Path) -> list[list[Any]]:
     """A fold's trials as rows: role, changes, score, status, seconds."""
     with read_ledger(folder) as ledger:
-        return [
-            [t.role, list(t.changes), t.score if t.score == t.score else None, t.status, t.seconds]
-            for t in story_of(ledger).trials
-        ]
+        labels, metric = np.array((story(ledger) or {})["validation_labels"]), metric_named(ledger.identity.metric)
+        return [_row(record, labels, metric) for record in ledger.trials() if record.outcome is not None]
+
+
+def _row(record: TrialRecord, validation_labels: NDArray[np.int64], metric: Metric) -> list[Any]:
+    outcome = record.outcome
+    assert outcome is not None, "trials that have not ended are left out"
+    probabilities = outcome.validation_probabilities
+    score = metric.score(probabilities, validation_labels) if len(probabilities) else math.nan
+    known = None if math.isnan(score) else score
+    return [record.role, list(record.names), known, outcome.status, outcome.seconds]

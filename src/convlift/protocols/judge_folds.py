@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.artifacts import groups_in_words, in_words, metric_in_words, write_model, write_report
+from convlift.campaign.artifacts import scores_of, write_model
+from convlift.campaign.circumstances import groups_tested, notes_of_the_metric
+from convlift.campaign.page_material import class_scores, environment
 from convlift.campaign.provable import even_groups
 from convlift.campaign.request import Request
 from convlift.data.dataset import Dataset
@@ -17,17 +19,26 @@ from convlift.errors import LedgerError
 from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import Metric
 from convlift.evidence.pooled_folds import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
-from convlift.evidence.power import Power, detectable_in_words
+from convlift.evidence.power import Power, detectable
 from convlift.evidence.reuse import flattery
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.ledger.ledger import Ledger, read_ledger
-from convlift.ledger.openings import opened_in_words, register_opening
+from convlift.ledger.openings import Openings, notes_of_openings, register_opening
 from convlift.ledger.records import TrialRecord
-from convlift.protocols.fold_tables import tell_folds
+from convlift.protocols.fold_tables import material_of_folds
+from convlift.records.notes import (
+    FewOfAClass,
+    FoldsCutShort,
+    FoldShares,
+    FoldStarts,
+    FoldsTested,
+    NoConsensus,
+    Note,
+    ShippedCutShort,
+)
 from convlift.records.result import Result
-from convlift.report.narration import environment, plain, result_of
-from convlift.report.sentences import found_in_words
 from convlift.search import decisions
+from convlift.search.decisions import result_of
 from convlift.search.dispatcher import WEIGHTS
 from convlift.search.problem import Problem
 from convlift.search.scores import Scores
@@ -78,9 +89,10 @@ def read_fold(end: End) -> FinishedFold:
         pilots = [ledger.trial(run) for run in compared.before]
         finals = pilots if result.ships == "baseline" else [ledger.trial(run) for run in compared.after]
         if not pilots or not finals:
+            why = result.why.why if result.why else "no time"
             raise LedgerError(
-                f"the fold in {folder} has no run of the baseline, or none of what ships: {result.why or 'no time'}. A "
-                "cross-validation compares them in every fold; take fewer folds, or allow more time."
+                f"the fold in {folder} has no run of the baseline, or none of what ships: {why}. A cross-validation "
+                "compares them in every fold; take fewer folds, or allow more time."
             )
         arms = [[r.outcome.test_probabilities for r in runs if r.outcome is not None] for runs in (pilots, finals)]
         noise = decisions.decided(ledger, decisions.SearchNoise) or decisions.SearchNoise(0.0)
@@ -100,7 +112,7 @@ def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> list[FoldRuns]:
 
 
 def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence[End]) -> None:
-    """Judge all folds together; write the model, the result and the story into the run folder, and the report.
+    """Judge all folds together; write the model, what the page is made of, and the result into the run folder.
 
     problem: of what ships; ends: every fold's folder, data set and sealed labels.
     """
@@ -109,24 +121,24 @@ def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence
     runs = runs_of(problem.metric, folds)
     judged = judge_folds(runs, lowest=problem.metric.lowest)
     power = power_of(whole, runs, judged)
-    result = _result(problem, ledger, shipped, folds, (judged, power))
+    result = _result(problem, ledger, shipped, _Judged(folds, judged, power))
+    open_ends = [(folder, dataset, fold.labels) for (folder, dataset, _), fold in zip(ends, folds, strict=True)]
+    material = material_of_folds(open_ends, whole, problem.validation_labels)
+    result = replace(result, classes=class_scores(material))
     write_model(
         ledger.folder,
         ledger.folder / WEIGHTS / f"{record.id}.safetensors",
         frozen.recipe,
         whole,
-        scores_of(problem, result, record),
+        {**scores_of(result), "validation": Scores(problem).score_points(record) / 100},
     )
     more = {
         "start_recipe": frozen.start.recipe.to_yaml(),
         "minimum_detectable_points": power.points,
         "environment": environment(shipped.request.seed, shipped.request.workers),
     }
-    open_ends = [(folder, dataset, fold.labels) for (folder, dataset, _), fold in zip(ends, folds, strict=True)]
-    told = tell_folds(open_ends, whole, problem.validation_labels)
-    decisions.note_story(ledger, {**told, **more})
-    decisions.note_result(ledger, plain(result), replace=False)
-    write_report(ledger)
+    decisions.note_story(ledger, {**material, **more})
+    decisions.note_result(ledger, result, replace=False)
 
 
 def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement) -> Power:
@@ -143,33 +155,23 @@ def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement)
     )
 
 
-def _result(
-    problem: Problem,
-    ledger: Ledger,
-    shipped: Shipped,
-    folds: Sequence[FinishedFold],
-    found: tuple[NestedJudgement, Power],
-) -> Result:
-    whole, frozen, record, (judged, power) = shipped.whole, shipped.frozen, shipped.record, found
-    images = len(whole.store.labels)
+@dataclass(frozen=True)
+class _Judged:
+    """All folds, judged together."""
+
+    folds: Sequence[FinishedFold]
+    judgement: NestedJudgement
+    power: Power
+
+
+def _result(problem: Problem, ledger: Ledger, shipped: Shipped, found: _Judged) -> Result:
+    whole, frozen, folds, judged = shipped.whole, shipped.frozen, found.folds, found.judgement
     verdicts = verdicts_of_folds([fold.result.verdicts for fold in folds], frozen.start.name, frozen.names)
     weights = [len(fold.labels) for fold in folds]
     optimism = np.average([fold.result.optimism_points for fold in folds], weights=weights)
-    notes = _folds_in_words(whole, folds)
     openings = register_opening(ledger, shipped.request.cache, whole.name, whole.store.hashes)
-    notes += opened_in_words(openings, flattery(judged.final, openings.number))
-    short = next((fold.result.shortened for fold in folds if fold.result.shortened), "")
-    if not shipped.agreed:
-        notes.append(
-            "No training of what the folds agree on learned anything. What ships is the recipe of the fold that did "
-            "best on its validation images, of those with which a training did."
-        )
-    if record.status == "stopped":
-        notes.append("The budget ended before the last training did: what ships was trained for less than it says.")
-    notes += metric_in_words(problem, whole, whole.store.labels) + _scarce_in_words(problem.metric, whole, folds)
-    if whole.groups is not None:
-        notes.append(groups_in_words(whole.groups))
-    notes.append(detectable_in_words(images, power))
+    short = next((fold.result.shortened for fold in folds if fold.result.shortened), None)
+    counts = {"train": len(whole.splits.train), "validation": len(whole.splits.validation)}
     return Result(
         run=str(ledger.folder),
         metric=problem.metric.name,
@@ -189,63 +191,48 @@ def _result(
         shortened=short,
         optimism_points=float(optimism),
         findings=whole.store.findings,
-        notes=tuple(notes),
-        counts={"train": len(whole.splits.train), "validation": len(whole.splits.validation), "test": images},
+        notes=tuple(_notes(problem, shipped, found, openings)),
+        counts={**counts, "test": len(whole.store.labels)},
         folds=len(folds),
         opened=openings.number,
+        baseline_recipe=problem.baseline.to_yaml(),
+        start_recipe=frozen.start.recipe.to_yaml(),
     )
 
 
-def _scarce_in_words(metric: Metric, whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
+def _notes(problem: Problem, shipped: Shipped, found: _Judged, openings: Openings) -> list[Note]:
+    whole, metric = shipped.whole, problem.metric
+    notes = _notes_of_folds(whole, found.folds)
+    notes += notes_of_openings(openings, flattery(found.judgement.final, openings.number))
+    if not shipped.agreed:
+        notes.append(NoConsensus())
+    if shipped.record.status == "stopped":
+        notes.append(ShippedCutShort(last=True))
+    notes += notes_of_the_metric(metric, whole, whole.store.labels) + _scarce(metric, whole, found.folds)
+    if whole.groups is not None:
+        notes.append(groups_tested(whole.groups))
+    return [*notes, detectable(len(whole.store.labels), found.power)]
+
+
+def _scarce(metric: Metric, whole: Dataset, folds: Sequence[FinishedFold]) -> list[Note]:
     """Where a metric that is taken fold by fold has too little to go by."""
     counts = np.array([np.bincount(fold.labels, minlength=len(whole.classes)) for fold in folds])
     if metric.pooled or counts.min() >= FEW_OF_A_CLASS:
         return []
-    scarce = whole.classes[int(counts.min(axis=0).argmin())]
-    return [
-        f"{metric.title} is the mean over the folds, one of which has {counts.min()} images of class {scarce!r}: under "
-        f"{FEW_OF_A_CLASS} its intervals are too narrow. Take fewer folds."
-    ]
+    scarcest = whole.classes[int(counts.min(axis=0).argmin())]
+    return [FewOfAClass(metric.name, scarcest, int(counts.min()), FEW_OF_A_CLASS, in_a_fold=True)]
 
 
-def _folds_in_words(whole: Dataset, folds: Sequence[FinishedFold]) -> list[str]:
+def _notes_of_folds(whole: Dataset, folds: Sequence[FinishedFold]) -> list[Note]:
     images, count = len(whole.store.labels), len(folds)
     learned = sum(fold.result.counts["train"] + fold.result.counts["validation"] for fold in folds) / (count * images)
-    starts = Counter(fold.result.start_name for fold in folds)
-    gains = ", ".join(_gain_in_words(fold.result) for fold in folds)
-    said = [
-        f"Each of the {images} images was tested once, by the fold that had not seen it; the folds' gains are {gains} "
-        f"points. The figures are the nested estimate of the whole procedure on {learned:.0%} of the images. They are "
-        "cautious for the model that ships: it learned from all of them, and no image was left to test it.",
-        "A change's share is the mean over the folds that searched it; what is unexplained holds also what only some "
-        "folds started from or shipped. Only the total can be proven with --cv.",
-    ]
+    gains = tuple(_gain(fold.result) for fold in folds)
+    notes: list[Note] = [FoldsTested(images, gains, learned), FoldShares()]
     if late := sum(fold.cut_short for fold in folds):
-        said.append(f"In {late} of {count} folds the budget ended before a final run did; those count as they are.")
-    if len(starts) > 1:
-        named = ", ".join(f"{name} ({number})" for name, number in starts.most_common())
-        said.append(f"The folds chose different starting points: {named}. What ships starts from the first.")
-    return said
+        notes.append(FoldsCutShort(late, count))
+    starts = Counter(fold.result.start_name for fold in folds)
+    return [*notes, FoldStarts(tuple(starts.most_common()))] if len(starts) > 1 else notes
 
 
-def _gain_in_words(result: Result) -> str:
-    if result.gain_points is None or not result.judged:
-        return "none (there the baseline ships)" if result.ships == "baseline" else "not judged"
-    return f"{result.gain_points.value:+.1f}"
-
-
-def scores_of(problem: Problem, result: Result, record: TrialRecord) -> dict[str, str]:
-    """The figures of the model card."""
-    title, baseline, gain = problem.metric.title, result.baseline, result.gain_points
-    assert baseline is not None, "every fold has a baseline"
-    assert gain is not None, "all folds are judged together"
-    where = f"nested estimate over {result.folds} folds, {result.counts['test']} images"
-    return {
-        f"{title} ({where}; of the procedure, this network itself was not tested)": in_words(result.final),
-        f"{title} of the baseline there": in_words(baseline),
-        "gain in points": f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f})"
-        f", {found_in_words(result)}",
-        f"{title} of this network on {result.counts['validation']} validation images": (
-            f"{Scores(problem).score_points(record) / 100:.3f}"
-        ),
-    }
+def _gain(result: Result) -> float | None:
+    return result.gain_points.value if result.gain_points is not None and result.judged else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from convlift.records.finding import Finding
+from convlift.records.notes import Note, NotShipped, Shortened
 
 Area = Literal["data", "architecture", "training"]
 Scope = Literal["data", "architecture", "training", "recipe"]  # recipe: a start, which may change all three
@@ -27,8 +28,7 @@ class Verdict:
 
     points, low, high: its share of the gain in percentage points, with a 95% interval.
     probability: of helping, from the validation and test images of all runs; trials: in how many it was switched on;
-    seconds: their cost. shipped: whether the final recipe contains it; reason: the label in words. changes: of a start,
-    what it changes in each area, in words.
+    seconds: their cost. shipped: whether the final recipe contains it; reason: the label in words.
     """
 
     name: str
@@ -44,7 +44,6 @@ class Verdict:
     reason: str
     claim: str = ""
     source: str = ""
-    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,18 +65,29 @@ class ClassScore:
 class Result:
     """The end of a campaign, as the report, the terminal table and `--json` show it.
 
-    gain in percentage points; baseline and final scores in [0, 1]; optimism_points: validation minus test score of the
-    shipped recipe. `unexplained_points`: the gain minus the sum of the shipped changes' shares. folds: of a nested
-    cross-validation, 0 where there was one sealed test.
+    run: the run folder.
+    metric: its name.
+    baseline, final: scores of the baseline and of what ships, 1 at best; validation scores where nothing was judged,
+        and then the baseline's is None where none was trained.
+    gain_points: in percentage points; None where nothing was judged.
+    proven: never where the baseline was shortened.
+    unexplained_points: the gain minus the sum of the shipped changes' shares.
+    optimism_points: validation minus test score of the shipped recipe.
+    budget_seconds: 0 where trainings were asked for.
+    counts: images by "train", "validation", "test".
+    folds: of a cross-validation, 0 where there was one sealed test.
     ships: whose network the run folder holds: of the searched recipe, of the bare start, or of the baseline, where
-    validation likes that better. judged: whether the sealed test was opened; where it was not, `final` and `baseline`
-    are validation scores (`baseline` and `gain_points` None where no baseline was trained), nothing is proven, and
-    `why` says in one sentence why. shortened: in what the baseline's training was shortened to fit the time, "" for
-    nothing; a gain over a shortened baseline is never called proven. trainings: how many were asked for, 0 where
-    the time was given; budget_seconds: 0 where trainings were.
+        validation likes that better.
+    judged: whether the sealed test was opened.
+    why: why nothing was judged, or why not the searched recipe ships.
+    shortened: how much of its training the baseline had, where all of it did not fit into the time.
+    trainings: how many were asked for, 0 where the time was given.
     shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
-    images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign
-    included. classes: the scores a class. recipe_findings: what is wrong with the baseline's own recipe, in sentences.
+        images; None where no test was opened for it.
+    opened: how often this sealed test was opened, this campaign included.
+    recipe_findings: what is wrong with the baseline's own recipe.
+    classes: the scores a class.
+    baseline_recipe, start_recipe: as YAML; a start is a whole recipe, and changes all that differs.
     """
 
     run: str
@@ -96,15 +106,17 @@ class Result:
     budget_seconds: float
     optimism_points: float
     findings: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     folds: int = 0
     ships: Literal["recipe", "start", "baseline"] = "recipe"
     judged: bool = True
-    why: str = ""
-    shortened: str = ""
+    why: NotShipped | None = None
+    shortened: Shortened | None = None
     trainings: int = 0
     shipped: Estimate | None = None
     opened: int = 1
     recipe_findings: tuple[str, ...] = ()
     classes: tuple[ClassScore, ...] = ()
+    baseline_recipe: str = ""
+    start_recipe: str = ""

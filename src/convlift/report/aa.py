@@ -1,36 +1,10 @@
-"""The A/A test as a table and as one JSON document."""
-
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+"""The A/A test as a table."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from convlift.evidence.null_campaigns import NullCampaign, Rate, Spread, Tally
-from convlift.report.document import SCHEMA_VERSION
-
-
-def document(campaigns: Sequence[NullCampaign], tally: Tally, asked: int) -> dict[str, Any]:
-    """Plain data for `json.dumps`; gains in points, rates in [0, 1], a deviation of one campaign null.
-
-    asked: how many campaigns there shall be; fewer are listed until all are finished.
-    """
-    together: dict[str, Any] = {}
-    for name, figure in vars(tally).items():
-        together[name] = {"share": figure.value, **asdict(figure)} if isinstance(figure, Rate) else _spread(figure)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "campaigns_asked": asked,
-        "campaigns_finished": len(campaigns),
-        **together,
-        "campaigns": [asdict(campaign) for campaign in campaigns],
-    }
-
-
-def _spread(spread: Spread) -> dict[str, float | None]:
-    return {"mean": spread.mean, "sd": spread.sd if spread.sd == spread.sd else None}
+from convlift.evidence.null_campaigns import Rate, Spread, Tally
 
 
 def print_tally(tally: Tally, console: Console) -> None:

@@ -5,7 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from convlift.records.result import ClassScore, Estimate, Result, Verdict
-from convlift.report.sentences import conclusion, headline, warnings_of
+from convlift.report.wording.headline import conclusion, headline, shortened_phrase, warnings_of, why_sentence
+from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.start_changes import changes_of_start
 
 SCHEMA_VERSION = 1
 
@@ -25,15 +27,15 @@ def document(result: Result) -> dict[str, Any]:
         "judged": result.judged,
         "proven": conclusion(result) == "better",
         "ships": result.ships,
-        "why": result.why,
-        "shortened": result.shortened,
+        "why": why_sentence(result.why) if result.why else "",
+        "shortened": shortened_phrase(result.shortened) if result.shortened else "",
         "baseline_name": result.baseline_name,
         "start_name": result.start_name,
         "baseline": _estimate("score", result.baseline) if result.baseline else None,
         "final": _estimate("score", result.final),
         "network": _estimate("score", result.shipped) if result.shipped else None,
         "gain": _estimate("points", result.gain_points) if result.gain_points else None,
-        "changes": [_change(verdict) for verdict in result.verdicts],
+        "changes": [_change(verdict, result) for verdict in result.verdicts],
         "unexplained_points": _number(result.unexplained_points),
         "trials": result.trials,
         "seconds": _number(result.seconds),
@@ -45,13 +47,14 @@ def document(result: Result) -> dict[str, Any]:
         "classes": [_class(each) for each in result.classes],
         "recipe_findings": list(result.recipe_findings),
         "warnings": list(warnings_of(result)),
-        "notes": list(result.notes),
+        "notes": [note_sentence(note) for note in result.notes],
         "findings": [asdict(finding) for finding in result.findings],
         **({"folds": result.folds} if result.folds else {}),
     }
 
 
-def _change(verdict: Verdict) -> dict[str, Any]:
+def _change(verdict: Verdict, result: Result) -> dict[str, Any]:
+    changes = changes_of_start(verdict, result)
     return {
         "name": verdict.name,
         "area": verdict.area,
@@ -59,7 +62,7 @@ def _change(verdict: Verdict) -> dict[str, Any]:
         "label": verdict.label,
         "shipped": bool(verdict.shipped),
         "trials": int(verdict.trials),
-        **({"changes": list(verdict.changes)} if verdict.changes else {}),
+        **({"changes": list(changes)} if changes else {}),
     }
 
 

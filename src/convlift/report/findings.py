@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from convlift.records.finding import Finding
-from convlift.report.sentences import counted, printable
+from convlift.report.wording.phrases import counted, printable
 
 FINDINGS = "findings.txt"
 NAMED = 5  # files in one line
 
 
-def findings_in_words(findings: Iterable[Finding]) -> list[str]:
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
     """A line for each finding that is no mere note, with the first of the files that it is about."""
     return [_line(finding) for finding in findings if finding.severity != "note"]
 

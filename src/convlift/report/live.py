@@ -1,78 +1,189 @@
-"""What a campaign says while it works: its first words, and the line that says what is going on."""
+"""What is said while a campaign runs: events, worded for the terminal and for the log."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 
-from convlift.records.outcome import EpochReport
-from convlift.report.sentences import counted, duration, printable, shorten
+from convlift.console.progress import Progress, clock_text
+from convlift.evidence.metrics import title_of
+from convlift.records.events import (
+    BudgetUnused,
+    CachePlaced,
+    CampaignBegan,
+    DiskTight,
+    EpochEnded,
+    Event,
+    FoldBegan,
+    FoldEnded,
+    FolderOpened,
+    ImagesDecoded,
+    ImagesRead,
+    JudgingFolds,
+    Loading,
+    Moment,
+    NullCampaignBegan,
+    NullCampaignEnded,
+    NullCampaignLeftOut,
+    PowerExpected,
+    ReadingImages,
+    TestOpening,
+    TimingStart,
+    TrainedBefore,
+    TrainingOnAll,
+)
+from convlift.report.findings import finding_lines
+from convlift.report.wording.phrases import counted, duration, printable, shorten
+from convlift.report.wording.power_sentence import folds_advice, power_sentence
 
 PHASES = {
     "pilot": "baseline",
     "probe": "starting points",
-    "scout": "questions to stored features",
+    "scout": "low-fidelity trials",
     "search": "search",
     "final": "final runs",
 }
 LONGEST_NAME = 32
+LOG = "log.txt"
 
 
-@dataclass(frozen=True)
-class Opening:
-    """What is known when a campaign begins. counts: images by "train", "validation", "test"; budget_seconds: infinite
-    where `trainings` says how long it is; run: the run folder."""
+class Live:
+    """A listener that tells people; owns which part of a cross-validation its lines are of."""
 
-    data: str
-    classes: int
-    counts: Mapping[str, int]
-    baseline: str
-    workers: int
-    run: str
-    budget_seconds: float = math.inf
-    trainings: int = 0
-    resumed: bool = False
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._part: AbstractContextManager[None] | None = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case FolderOpened(folder):
+                self._progress.keep_log(folder / LOG)
+            case FoldBegan(fold, folds):
+                self._part = self._progress.part(f"fold {fold} of {folds}")
+                self._part.__enter__()
+            case FoldEnded():
+                self._end_part()
+            case EpochEnded():
+                self._tell_epoch(event)
+        for line in lasting_lines(event):
+            self._progress.say(line)
+        if line := passing_line(event):
+            self._progress.show(line)
+
+    def _end_part(self) -> None:
+        if self._part is not None:
+            self._part.__exit__(None, None, None)
+            self._part = None
+
+    def _tell_epoch(self, event: EpochEnded) -> None:
+        epoch = event.report
+        place = f"{epoch.phase} epoch {epoch.epoch + 1}"
+        if not event.trial:  # one training, with nothing else going on
+            left = clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)
+            self._progress.show(
+                f"{place} of {epoch.epochs}: validation accuracy {epoch.validation_accuracy:.4f}, {left} left"
+            )
+            return
+        self._progress.log(
+            f"trial {event.trial} {place}/{epoch.epochs}: train loss {epoch.train_loss:.4f}, "
+            f"validation {epoch.validation_accuracy:.4f}"
+        )
 
 
-def first_words(opening: Opening) -> tuple[str, ...]:
+def lasting_lines(event: Event) -> tuple[str, ...]:
+    """What stays on the screen, and goes into the log."""
+    match event:
+        case ImagesRead(findings):
+            return tuple(finding_lines(findings))
+        case CampaignBegan():
+            return first_words(event)
+        case PowerExpected(detectable, images, folds):
+            advice = f" {folds_advice(images, folds)}" if folds else ""
+            return (power_sentence(detectable) + advice,)
+        case DiskTight():
+            return (_tight(event),)
+        case BudgetUnused():
+            return (_UNUSED,)
+        case CachePlaced():
+            return (_cache_placed(event),)
+        case TrainedBefore(folder):
+            return (f"note: {folder} holds this training already; it is done again and replaces the old model.",)
+        case FoldEnded(fold, folds, True):
+            start = event.start_name
+            return (f"fold {fold} of {folds} is done: {event.trials} trials, started from {start}",)
+        case NullCampaignEnded():
+            return (_null_campaign(event),)
+        case NullCampaignLeftOut():
+            return ("a campaign is left out, since no baseline was trained",)
+    return ()
+
+
+def passing_line(event: Event) -> str:
+    """What the next line replaces; "" for what leaves the line as it is."""
+    match event:
+        case ReadingImages():
+            return "reading the images"
+        case ImagesDecoded(done, images):
+            return f"decoding images: {done} of {images}"
+        case Loading():
+            return "loading"
+        case Moment():
+            return live_line(event)
+        case TestOpening():
+            return "opening the sealed test"
+        case TrainingOnAll(left):
+            return "training what ships on all images" + (f", {clock_text(left)} left" if math.isfinite(left) else "")
+        case JudgingFolds():
+            return "judging all folds together"
+        case TimingStart(name):
+            return f"timing some steps of {name}"
+        case NullCampaignBegan(campaign, campaigns, left):
+            about = f": about {clock_text(left)} left" if math.isfinite(left) else ""
+            return f"campaign {campaign} of {campaigns}{about}"
+    return ""
+
+
+_UNUSED = (
+    "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its result, "
+    "as it was. A new campaign on the same images would be judged on the same test, which is then sealed no longer."
+)
+
+
+def first_words(began: CampaignBegan) -> tuple[str, ...]:
     """The first lines on the screen: what is done with which images, how long it takes, where it goes."""
-    counts = opening.counts
+    counts = began.counts
     length = (
-        f"{counted(opening.trainings, 'training')}, however long they take"
-        if opening.trainings
-        else f"{duration(opening.budget_seconds)} in all"
+        f"{counted(began.trainings, 'training')}, however long they take"
+        if began.trainings
+        else f"{duration(began.budget_seconds)} in all"
     )
-    verb = "Going on with" if opening.resumed else "Improving"
+    verb = "Going on with" if began.resumed else "Improving"
     return (
-        f"{verb} '{printable(opening.baseline)}' on {printable(opening.data)}: {length}, with "
-        f"{counted(opening.workers, 'worker')}. Everything goes to {printable(opening.run)}.",
-        f"{counted(opening.classes, 'class', 'classes')}; {counts['train']:,} images to learn from, "
+        f"{verb} '{printable(began.baseline)}' on {printable(began.data)}: {length}, with "
+        f"{counted(began.workers, 'worker')}. Everything goes to {printable(began.run)}.",
+        f"{counted(began.classes, 'class', 'classes')}; {counts['train']:,} images to learn from, "
         f"{counts['validation']:,} to choose by, {counts['test']:,} sealed until the end.",
     )
 
 
-@dataclass(frozen=True)
-class Moment:
-    """What is going on right now.
+def _tight(event: DiskTight) -> str:
+    return (
+        f"The disk at {event.disk} has {_megabytes(event.free)} free; a campaign like this one usually takes "
+        f"{_megabytes(event.usual)}. Where it becomes full the campaign stops, loses nothing, and goes on once there "
+        "is room."
+    )
 
-    role: of the trials that run now, a key of PHASES, or "" while nothing runs;
-    trying: the changes that the youngest of those that run has on; epoch: its last report.
-    metric: its title. baseline, start, best: the best validation score so far of the baseline, of the start (whose
-    name is start_name) and of the search, in [0, 1], None where there is none.
-    left_seconds, budget_seconds: of the time; or trainings_done of `trainings`, where that is how long the campaign is.
-    """
 
-    role: str
-    trying: tuple[str, ...] = ()
-    epoch: EpochReport | None = None
-    metric: str = "accuracy"
-    baseline: float | None = None
-    start_name: str = ""
-    start: float | None = None
-    best: float | None = None
-    left_seconds: float = math.inf
-    budget_seconds: float = math.inf
-    trainings_done: int = 0
-    trainings: int = 0
+def _megabytes(number: float) -> str:
+    return f"{number / 1e6:,.0f} MB"
+
+
+def _cache_placed(event: CachePlaced) -> str:
+    why = "this user has no home folder" if event.usual is None else f"{event.usual} cannot be written"
+    return f"note: images are cached in {event.folder}, since {why}; set CONVLIFT_CACHE to keep them elsewhere."
+
+
+def _null_campaign(event: NullCampaignEnded) -> str:
+    claims = f"{event.changes_proven} changes proven, total {'proven' if event.total_proven else 'not proven'}"
+    return f"campaign {event.campaign} of {event.campaigns}: {event.gain_points:+.1f} points, {claims}"
 
 
 def live_line(moment: Moment) -> str:
@@ -99,10 +210,9 @@ def _scores(moment: Moment) -> str:
     known = (
         ("baseline", moment.baseline),
         (f"start {shorten(moment.start_name, LONGEST_NAME)}".rstrip(), moment.start),
-        ("search", moment.best),
     )
-    said = ", ".join(f"{name} {score:.3f}" for name, score in known if score is not None and math.isfinite(score))
-    return f"best validation {moment.metric}: {said}" if said else ""
+    shown = ", ".join(f"{name} {score:.3f}" for name, score in known if score is not None and math.isfinite(score))
+    return f"best validation {title_of(moment.metric)}: {shown}" if shown else ""
 
 
 def _left(moment: Moment) -> str:

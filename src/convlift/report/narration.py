@@ -1,31 +1,23 @@
-"""From a judged campaign to its story, and from the ledger back to the page."""
+"""From the ledger to what the page shows."""
 
 import base64
-import json
 import math
-import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
-from importlib.metadata import version
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from convlift.catalogue.differences import differences
-from convlift.data.dataset import Dataset
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Role
 from convlift.ledger.records import TrialRecord as LedgerRecord
-from convlift.recipe.recipe import Recipe, parse_recipe
-from convlift.records.finding import Finding
-from convlift.records.outcome import NO_PROBABILITIES, EpochReport
-from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
-from convlift.report.hard_images import hard_images
+from convlift.recipe.recipe import parse_recipe
+from convlift.records.outcome import EpochReport
+from convlift.records.result import Estimate
 from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
+from convlift.report.wording.guard_reasons import guard_reason
 from convlift.search.decisions import (
     AskedAbout,
     Examination,
@@ -35,45 +27,11 @@ from convlift.search.decisions import (
     Shipped,
     Shortlist,
     decided,
-    result,
     story,
 )
 
 Labels = NDArray[np.int64]
 Facts = dict[str, Any]  # plain data for the ledger
-
-
-def tell(
-    ledger: Ledger, shipped_runs: Sequence[LedgerRecord], dataset: Dataset, test_labels: Labels | None, more: Facts
-) -> Facts:
-    """What the page needs and the trials do not hold, as plain data for the ledger.
-
-    shipped_runs: the runs of what ships that count, the shipped network's among them; test_labels: just opened, or None
-    where the sealed test stays closed: then all that is shown is of the validation images.
-    more: start_recipe, minimum_detectable_points and environment, passed on as they are.
-    """
-    splits, classes = dataset.splits, len(dataset.classes)
-    train, validation = dataset.labels[splits.train], dataset.labels[splits.validation]
-    counts = {"train": train, "validation": validation}
-    if test_labels is None:
-        seen = Seen(splits.validation, validation, is_test=False)
-    else:
-        seen, counts = Seen(splits.test, test_labels), {**counts, "test": test_labels}
-    baselines, network = _baseline_runs(ledger), _network(ledger, shipped_runs)
-    confusion, before = (_confusions(runs, seen, classes) for runs in (shipped_runs, baselines))
-    return {
-        "classes": list(dataset.classes),
-        "confusion": confusion.tolist() if shipped_runs else [],
-        "baseline_recall": _recall(before),
-        "final_recall": _recall(confusion),
-        "predicted": _confusions([network] if network else [], seen, classes).sum(axis=0).tolist(),
-        "class_counts": {name: np.bincount(labels, minlength=classes).tolist() for name, labels in counts.items()},
-        "hard_images": _hard_images(network, dataset, seen) if network else [],
-        "validation_labels": validation.tolist(),
-        "curves_of": [_id_with_curve(baselines), _id_with_curve([network] if network else [])],
-        "runs": [len(baselines), len(shipped_runs)],
-        **more,
-    }
 
 
 def story_of(ledger: Ledger) -> Story:
@@ -107,72 +65,16 @@ def story_of(ledger: Ledger) -> Story:
         choice=_choice(ledger),
         minimum_detectable_points=told["minimum_detectable_points"],
         folds=tuple(map(_fold, told.get("folds", []))),
-        environment=told["environment"],
+        environment=_environment(told["environment"]),
         baseline_runs=counted[0],
         final_runs=counted[1],
         baseline_diagnosis=(decided(ledger, Examination) or Examination()).symptoms,
     )
 
 
-def result_of(ledger: Ledger) -> Result:
-    """The result of a finished campaign. Raises LedgerError where it is not finished."""
-    kept = result(ledger)
-    if kept is None:
-        raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
-    told = story(ledger) or {}
-    estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
-    verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
-    return Result(
-        **{
-            **kept,
-            **estimates,
-            "final": Estimate(**kept["final"]),
-            "verdicts": tuple(_with_changes(each, ledger.identity.baseline, told) for each in verdicts),
-            "findings": tuple(Finding(**{**f, "items": tuple(f["items"])}) for f in kept["findings"]),
-            "notes": tuple(kept["notes"]),
-            "recipe_findings": tuple(kept.get("recipe_findings", ())),
-            "classes": class_scores(told),
-        }
-    )
-
-
-def class_scores(told: Facts) -> tuple[ClassScore, ...]:
-    """The scores a class from what `tell` gave; () where it had none."""
-    if "predicted" not in told:
-        return ()
-    images = told["class_counts"].get("test", told["class_counts"]["validation"])
-    columns = (told["classes"], images, told["baseline_recall"], told["final_recall"], told["predicted"])
-    return tuple(ClassScore(*row) for row in zip(*columns, strict=True))
-
-
 def _fold(told: Facts) -> FoldStory:
     gain = Estimate(**told["gain"]) if told["gain"] else Estimate(math.nan, math.nan, math.nan)
     return FoldStory(**{**told, "shipped": tuple(told["shipped"]), "baseline": _nan(told["baseline"]), "gain": gain})
-
-
-def _with_changes(verdict: Verdict, baseline: Recipe, told: Facts) -> Verdict:
-    """A start's verdict with what the start changes: it is a whole recipe, not only a network."""
-    if not verdict.name.startswith(START) or verdict.changes or not told.get("start_recipe"):
-        return verdict
-    start = parse_recipe(yaml.safe_load(told["start_recipe"]))
-    return replace(verdict, area="recipe", changes=differences(baseline, start))
-
-
-def plain(result: Result) -> dict[str, Any]:
-    """The result as plain data; `result_of` gives it back."""
-    document: dict[str, Any] = json.loads(json.dumps(asdict(result)))
-    return document
-
-
-def environment(seed: int, workers: int) -> dict[str, str]:
-    """What a rerun needs to know."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("convlift", "torch", "timm", "numpy"))
-    return {
-        "software": f"Python {platform.python_version()}, {packages}",
-        "machine": f"{platform.system()} {platform.machine()}",
-        "workers": f"{workers} processes of one thread each",
-        "seed": str(seed),
-    }
 
 
 def _choice(ledger: Ledger) -> Choice:
@@ -189,8 +91,8 @@ def _choice(ledger: Ledger) -> Choice:
 
 def held_back(report: GuardReport) -> tuple[HeldBack, ...]:
     """The augmentations that the guard weakened or left out."""
-    entries = [entry for entry in report.asked if entry.reason]
-    return tuple(HeldBack(entry.name, entry.way or "", entry.reason, **_example(entry)) for entry in entries)
+    entries = [entry for entry in report.asked if entry.verdict != "kept"]
+    return tuple(HeldBack(entry.name, entry.way or "", guard_reason(entry), **_example(entry)) for entry in entries)
 
 
 def _example(entry: AskedAbout) -> dict[str, Any]:
@@ -207,55 +109,10 @@ def _example(entry: AskedAbout) -> dict[str, Any]:
     }
 
 
-class Seen(NamedTuple):
-    """The images that are shown: their indices and labels, and whether they are the sealed test's."""
-
-    indices: NDArray[np.int64]
-    labels: Labels
-    is_test: bool = True
-
-    def of(self, record: LedgerRecord) -> NDArray[np.float32]:
-        """What a run says of them (n, K); empty where it said nothing."""
-        if record.outcome is None:
-            return NO_PROBABILITIES
-        return record.outcome.test_probabilities if self.is_test else record.outcome.validation_probabilities
-
-
 def _shipped(ledger: Ledger) -> LedgerRecord | None:
     """The trial whose network ships, where the ledger says which."""
     kept = decided(ledger, Shipped)
     return ledger.trial(kept.network) if kept else None
-
-
-def _network(ledger: Ledger, runs: Sequence[LedgerRecord]) -> LedgerRecord | None:
-    return _shipped(ledger) or next(iter(runs), None)
-
-
-def _baseline_runs(ledger: Ledger) -> list[LedgerRecord]:
-    """The baseline's runs that were judged; where the ledger does not say which, those that ended."""
-    kept = decided(ledger, Shipped)
-    if kept:
-        return [ledger.trial(number) for number in kept.before]
-    return [record for record in ledger.trials("pilot") if record.status == "finished"]
-
-
-def _confusions(runs: Iterable[LedgerRecord], seen: Seen, classes: int) -> Labels:
-    """(K, K): over all runs; zeros where there is none."""
-    found = np.zeros((classes, classes), np.int64)
-    for said in (seen.of(record) for record in runs):
-        if len(said) == len(seen.labels):
-            cells = seen.labels * classes + said.argmax(axis=1)
-            found += np.bincount(cells, minlength=classes**2).reshape(classes, classes)
-    return found
-
-
-def _id_with_curve(records: Iterable[LedgerRecord]) -> int | None:
-    return next((r.id for r in records if r.has_trained), None)
-
-
-def _recall(confusion: Labels) -> list[float | None]:
-    totals = confusion.sum(axis=1)
-    return [float(confusion[k, k] / total) if total else None for k, total in enumerate(totals)]
 
 
 def _nan(value: float | None) -> float:
@@ -290,7 +147,7 @@ def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> T
     return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds)
 
 
-def _hard_images(record: LedgerRecord, dataset: Dataset, seen: Seen) -> list[Facts]:
-    """The images that the shipped network gets wrong and is surest about."""
-    said = seen.of(record)
-    return hard_images(said, dataset, seen.indices, seen.labels) if len(said) == len(seen.labels) else []
+def _environment(kept: dict[str, str]) -> dict[str, str]:
+    """What a rerun needs to know, as it is shown."""
+    workers = kept.get("workers", "")
+    return {**kept, "workers": f"{workers} of one thread each"} if workers else kept

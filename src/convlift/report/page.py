@@ -16,26 +16,31 @@ from convlift.evidence.metrics import title_of
 from convlift.records.result import Estimate, Result
 from convlift.report import charts
 from convlift.report.document import document
-from convlift.report.sentences import (
-    column_decimals,
-    conclusion,
-    counted,
-    duration,
-    headline,
-    interval,
-    judged_images,
-    never_tried,
-    printable,
-    ranked,
-    share,
-    shipped_network,
-    signed,
-    typographic,
-    warnings_of,
-    was_tried,
-)
 from convlift.report.story import Story
 from convlift.report.thumbnails import thumbnail
+from convlift.report.wording.headline import (
+    conclusion,
+    headline,
+    judged_images,
+    never_tried,
+    ranked,
+    shipped_network,
+    warnings_of,
+    was_tried,
+    why_sentence,
+)
+from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.phrases import (
+    column_decimals,
+    counted,
+    duration,
+    interval,
+    printable,
+    share,
+    signed,
+    typographic,
+)
+from convlift.report.wording.start_changes import changes_of_start
 
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
 _SPLITS = (("train", "training"), ("validation", "validation"), ("test", "test"))
@@ -84,8 +89,13 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"signed": _signed, "duration": duration, "percent": _percent, "score": _score}
-    environment.filters["capitalized"] = _capitalized
+    environment.filters |= {"capitalized": _capitalized, "note_sentence": note_sentence}
     environment.globals |= {"interval": _interval, "share": share, "counted": counted, "item_rows": _ITEM_ROWS}
+    environment.globals |= {
+        "changes_of_start": changes_of_start,
+        "note_sentence": note_sentence,
+        "why_sentence": why_sentence,
+    }
     return environment
 
 

@@ -1,6 +1,6 @@
 """The plan of a campaign as text and as one JSON document, before anything is trained."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, get_args
 
 from rich.box import SIMPLE_HEAD
@@ -8,71 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from convlift.catalogue.candidates import Candidate, LeftOut
-from convlift.recipe.recipe import Recipe
-from convlift.records.finding import Finding
+from convlift.campaign.dry_run import Preview, StartPreview
+from convlift.catalogue.candidates import Candidate
 from convlift.records.result import Area
 from convlift.report.document import SCHEMA_VERSION
-from convlift.report.findings import findings_in_words
-from convlift.report.sentences import counted, duration, printable, signed
+from convlift.report.findings import finding_lines
+from convlift.report.wording.phrases import counted, duration, printable, signed
+from convlift.report.wording.power_sentence import power_sentence
 
 NAMED = 10  # classes
-
-
-@dataclass(frozen=True)
-class StartPreview:
-    """A campaign from one starting point, if that becomes the start.
-
-    first_seconds, seconds: of its first training here, with the extraction of features, and of every further one;
-    trainings: of it, that fit; searches: of them, beside pilots (runs of the baseline) and finals (of what ships); 0
-    where no search fits, and it would be trained alone.
-    """
-
-    name: str
-    reason: str
-    recipe: Recipe
-    first_seconds: float
-    seconds: float
-    trainings: int
-    searches: int
-    pilots: int
-    finals: int
-    candidates: tuple[Candidate, ...]
-    left_out: tuple[LeftOut, ...]
-
-
-@dataclass(frozen=True)
-class Preview:
-    """counts: images of each split; images_per_class: classes by number of images, test aside; starts: the baseline
-    first, which one a campaign takes is seen from its probes; detectable: what this test can prove, in words.
-
-    needed_seconds: the least budget in which anything can be trained. trainings: how many were asked for instead of a
-    budget, which is infinite then; 0 for none.
-    folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
-    """
-
-    data: str
-    classes: tuple[str, ...]
-    images_per_class: tuple[int, ...]
-    counts: dict[str, int]
-    resolution: int
-    channels: int
-    findings: tuple[Finding, ...]
-    metric: str
-    baseline_name: str
-    starts: tuple[StartPreview, ...]
-    detectable: str
-    budget_seconds: float
-    workers: int
-    needed_seconds: float
-    trainings: int = 0
-    folds: int = 0
-    fold_seconds: float = 0.0
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether the budget has room for a training at all."""
-        return self.budget_seconds >= self.needed_seconds
 
 
 def document(plan: Preview) -> dict[str, Any]:
@@ -91,7 +35,7 @@ def document(plan: Preview) -> dict[str, Any]:
         "workers": plan.workers,
         "folds": plan.folds,
         "fold_seconds": plan.fold_seconds,
-        "detectable": plan.detectable,
+        "detectable": power_sentence(plan.detectable),
         "starts": [_start(start) for start in plan.starts],
     }
 
@@ -144,7 +88,7 @@ def print_preview(plan: Preview, console: Console) -> None:
                 + ("" if plan.trainings else f" All that takes {duration(plan.budget_seconds)}.")
             )
         )
-    console.print(Text(plan.detectable))
+    console.print(Text(power_sentence(plan.detectable)))
     for area in get_args(Area):
         table = _changes(plan, area)
         if table.row_count:
@@ -187,7 +131,7 @@ def _data(plan: Preview) -> list[str]:
         f"{counts['train']} for training, {counts['validation']} for validation, {counts['test']} in "
         + (f"the sealed test of the first of {plan.folds} folds" if plan.folds else "the sealed test"),
     ]
-    return lines + findings_in_words(plan.findings)
+    return lines + finding_lines(plan.findings)
 
 
 def _starts(plan: Preview) -> Table:

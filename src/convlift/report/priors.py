@@ -7,7 +7,7 @@ from rich.text import Text
 
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.priors import Expectations
-from convlift.report.sentences import counted, printable
+from convlift.report.wording.phrases import counted, printable
 
 
 def print_expectations(expectations: Expectations, console: Console) -> None:

@@ -11,23 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from convlift.records.result import Result
-from convlift.report.findings import findings_in_words
-from convlift.report.sentences import (
-    column_decimals,
+from convlift.report.findings import finding_lines
+from convlift.report.wording.headline import (
     conclusion,
-    counted,
-    duration,
     headline,
-    interval,
     network_alone,
     never_tried,
-    printable,
     ranked,
-    share,
     shipped_network,
     warnings_of,
     was_tried,
+    why_sentence,
 )
+from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.phrases import column_decimals, counted, duration, interval, printable, share
+from convlift.report.wording.start_changes import changes_of_start
 
 _ROWS = 12  # more than that is for the report
 _LABEL_STYLES = {"proven": "bold green", "likely": "cyan", "undecided": "dim", "harmful": "red"}
@@ -41,7 +39,7 @@ def print_result(result: Result, console: Console) -> None:
     """
     console.print()
     console.print(Text(headline(result), style=_CONCLUSION_STYLES[conclusion(result)]))
-    for said in (shipped_network(result), result.why if result.judged else ""):
+    for said in (shipped_network(result), why_sentence(result.why) if result.judged and result.why else ""):
         if said:
             console.print(Text(printable(said), "bold"))
     for said in result.recipe_findings:
@@ -55,8 +53,8 @@ def print_result(result: Result, console: Console) -> None:
     if conclusion(result) == "worse":
         console.print(Text("What was found is worse than the baseline: keep the baseline.", "bold"))
     for note in result.notes:
-        console.print(Text(f"note: {printable(note)}"))
-    for line in findings_in_words(result.findings):
+        console.print(Text(f"note: {printable(note_sentence(note))}"))
+    for line in finding_lines(result.findings):
         console.print(Text(line))
     _print_places(result, console)
 
@@ -82,9 +80,9 @@ def _print_changes(result: Result, console: Console) -> None:
     console.print()
     _print_remainder(result, console)
     for verdict in result.verdicts:
-        if verdict.changes:
+        if changes := changes_of_start(verdict, result):
             console.print(Text(f"{printable(verdict.name)} is a whole recipe; it changes"))
-            for line in verdict.changes:
+            for line in changes:
                 console.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
 
 

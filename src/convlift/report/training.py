@@ -12,21 +12,20 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from convlift.catalogue.accusations import Accusation, accuse
+from convlift.campaign.page_material import hard_images
+from convlift.campaign.train_once import Trained
 from convlift.catalogue.diagnose import diagnose
-from convlift.data.dataset import Dataset, facts_of
+from convlift.data.dataset import facts_of
 from convlift.evidence.metrics import title_of
-from convlift.recipe.recipe import Recipe
 from convlift.records.finding import Finding
-from convlift.records.outcome import Outcome
 from convlift.records.result import ClassScore, Estimate
 from convlift.report.document import SCHEMA_VERSION
-from convlift.report.findings import findings_in_words, write_findings
-from convlift.report.hard_images import hard_images
+from convlift.report.findings import finding_lines, write_findings
 from convlift.report.page import model_parts, templates
-from convlift.report.sentences import counted, duration, printable, unpredicted
 from convlift.report.story import HardImage, Story
 from convlift.report.terminal import print_places
+from convlift.report.wording.headline import unpredicted
+from convlift.report.wording.phrases import counted, duration, printable
 
 REPORT = "report.html"
 
@@ -58,25 +57,6 @@ class TrainingStory:
     def warning(self) -> str:
         """That a class is never predicted, or ""."""
         return unpredicted(self.classes, self.metric, counted(self.images, "validation image"))
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What was trained, and what came of it. recipe: with its resolution written down; environment: what a rerun needs
-    to know."""
-
-    run: Path
-    recipe: Recipe
-    dataset: Dataset
-    outcome: Outcome
-    score: Estimate
-    metric: str = "accuracy"
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def accusations(self) -> tuple[Accusation, ...]:
-        """The levers of the recipe that its training accuses."""
-        labels = self.dataset.labels[self.dataset.splits.validation]
-        return accuse(self.outcome, labels, self.recipe, facts_of(self.dataset))
 
 
 def tell_training(trained: Trained, probes: Sequence[str] = ()) -> TrainingStory:
@@ -171,7 +151,7 @@ def print_training(story: TrainingStory, console: Console) -> None:
         console.print(Text(f"diagnosis: {printable(said)}"))
     for said in story.suspicions:
         console.print(Text(f"suspicion: {printable(said)}"))
-    for line in findings_in_words(story.findings):
+    for line in finding_lines(story.findings):
         console.print(Text(line))
     print_places(Path(story.run), (("model", "model"),), console)
 

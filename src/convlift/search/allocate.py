@@ -7,6 +7,7 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.evidence.power import pilots_and_finals
 from convlift.ledger.records import TrialRecord
 from convlift.recipe.recipe import Recipe
+from convlift.records.notes import Shortened
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, settle
 from convlift.search.problem import BASELINE
@@ -26,7 +27,6 @@ DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the f
 PILOT_MOST = 0.3  # of the time that is left: what one run of the baseline may take; of a dearer one a part is trained
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
-LEAST_SAID = 0.1  # epochs
 LONGER = 1.3  # than the start's shortened probe: a final run that is less than that is not worth its time
 
 
@@ -151,12 +151,10 @@ def _longest_phase(recipe: Recipe) -> tuple[int, str]:
     return (tuned.epochs, "fine-tune") if tuned else (recipe.training.epochs, "head")
 
 
-def shortened(search: Search) -> str:
-    """How much of its training the baseline had, in words; "" where it had all of it."""
+def shortened(search: Search) -> Shortened | None:
+    """How much of its training the baseline had; None where it had all of it."""
     runs = baseline_runs(search.ledger.trials("pilot"))
     if not runs or runs[0].is_whole:
-        return ""
-    whole, phase = _longest_phase(runs[0].recipe)
-    passes = whole * part_trained(search, runs[0])
-    said = f"{passes:.1f}" if passes >= LEAST_SAID else f"less than {LEAST_SAID}"
-    return f"{said} of its {whole} epochs" + (" of fine-tuning" if phase == "fine-tune" else "")
+        return None
+    planned, phase = _longest_phase(runs[0].recipe)
+    return Shortened(planned * part_trained(search, runs[0]), planned, phase == "fine-tune")

@@ -143,7 +143,7 @@ def _report(search: Search, start: StartingPoint, candidates: tuple[Candidate, .
         ask = cache(witness.answer)  # bundles of changes often hold the same augmentation
         for candidate in sorted(adding, key=lambda candidate: _destruction(start.recipe, candidate), reverse=True):
             if latest - search.ledger.seconds_used() < seconds:
-                note = "the time for questions was over, and what was not asked about is not tried"
+                note = "no time"
                 break
             asked.append(_entry(candidate, decide(ask, start.recipe, candidate, candidates)))
     names = {entry.name for entry in asked}
@@ -169,7 +169,7 @@ def _call(search: Search, start: StartingPoint) -> tuple[Witness | None, str]:
         if record.recipe == start.recipe and record.status == "finished" and search.has_network(record)
     ]
     if search.problem.ask is None or not saved:
-        return None, "no network of the start was there to be asked"
+        return None, "no network"
     try:
         return search.problem.ask(saved[0], start.recipe), ""
     except WeightsError as error:
@@ -184,22 +184,11 @@ def _entry(candidate: Candidate, decision: Decision) -> AskedAbout:
         area=candidate.area,
         verdict="kept" if is_kept else "weakened" if decision.way else "left out",
         way=decision.way,
-        reason="" if is_kept else _reason(first),
         answers=tuple(
             {"strengths": strengths, **{key: value for key, value in asdict(answer).items() if key != "example"}}
             for strengths, answer in decision.answers
         ),
         example=None if is_kept or first.example is None else _plain(first.example),
-    )
-
-
-def _reason(answer: Answer) -> str:
-    chance = "under 0.001" if answer.p_value < 0.001 else f"{answer.p_value:.2g}"
-    mistake = f", most often {answer.confused[0]} for {answer.confused[1]}" if answer.confused else ""
-    return (
-        f"The starting network names {100 * answer.augmented_accuracy:.0f}% of such images right, against "
-        f"{100 * answer.accuracy:.0f}% as they are; with its last layer fitted to them it gets "
-        f"{answer.harm_points:.1f} more of 100 untouched images wrong{mistake} (probability by chance alone: {chance})."
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
+from convlift.records.result import Result
 
 
 @dataclass(frozen=True)
@@ -113,14 +114,14 @@ class AskedAbout:
     area: str
     verdict: Literal["kept", "weakened", "left out"]
     way: str | None
-    reason: str
     answers: tuple[dict[str, Any], ...]
     example: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
 class GuardReport(Decision):
-    """note: why not all was asked; not_asked: names of changes, left out for that."""
+    """note: why not all was asked: "no time", "no network", or what opening its weights raised; not_asked: names of
+    changes, left out for that."""
 
     key = "guard"
 
@@ -297,21 +298,30 @@ def note_story(ledger: Ledger, told: dict[str, Any]) -> None:
     ledger.record(STORY, told, replace=True)
 
 
-def result(ledger: Ledger) -> dict[str, Any] | None:
-    """The result of a finished campaign; None of one that is not."""
-    found: dict[str, Any] | None = ledger.recall(RESULT)
+def result_so_far(ledger: Ledger) -> Result | None:
+    """The result of a campaign that has ended; None of one that has not. Raises ValueError for nonsense."""
+    found = ledger.recall(RESULT)
+    return None if found is None else _adapter(Result).validate_python(found)
+
+
+def result_of(ledger: Ledger) -> Result:
+    """The result of a finished campaign. Raises LedgerError where it is not finished."""
+    found = result_so_far(ledger)
+    if found is None:
+        raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     return found
 
 
-def note_result(ledger: Ledger, found: dict[str, Any], *, replace: bool = True) -> None:
+def note_result(ledger: Ledger, found: Result, *, replace: bool = True) -> None:
     """Write the result down. Raises LedgerError where another one is there that is not to be replaced."""
-    ledger.record(RESULT, found, replace=replace)
+    ledger.record(RESULT, asdict(found), replace=replace)
 
 
-_ADAPTERS: dict[type[Decision], TypeAdapter[Any]] = {}
+T = TypeVar("T")
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
-def _adapter(kind: type[D]) -> TypeAdapter[D]:
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)  # takes milliseconds, which commands that decide nothing need not wait for
     return _ADAPTERS[kind]

@@ -22,7 +22,7 @@ class Dispatcher:
 
     budget_seconds: wall clock of the whole campaign, earlier processes included; infinite where it is as long as its
     number of trainings says. stop: gives the number of the signal that asked to stop, or 0. watch: called at every
-    poll, to show progress. heard: the epochs reported since the last poll.
+    poll. begun, heard, ended: the trials and epochs since the last poll.
     Trials that an earlier process left behind wait until `complete` or `take_up` asks for them, and says how long they
     may take.
     """
@@ -34,14 +34,16 @@ class Dispatcher:
         budget_seconds: float,
         *,
         stop: Callable[[], int] = lambda: 0,
-        watch: Callable[["Dispatcher"], None] = lambda desk: None,
+        watch: Callable[["Dispatcher"], None] = lambda dispatcher: None,
     ) -> None:
         self.ledger = ledger
         self.executor = executor
         self.budget_seconds = budget_seconds
         self._stop = stop
         self._watch = watch
+        self.begun: list[TrialRecord] = []
         self.heard: tuple[tuple[Job, EpochReport], ...] = ()
+        self.ended: tuple[TrialRecord, ...] = ()
         self._jobs: dict[int, Job] = {}
         self._began: dict[int, float] = {}
         self._handed: dict[int, float] = {}  # the same on the campaign's clock
@@ -78,7 +80,9 @@ class Dispatcher:
         self._listen()
         records = tuple(record for one in ended if (record := self._write_down(one)) is not None)
         self._end_what_hangs()
+        self.ended = records
         self._watch(self)
+        self.begun = []
         if self._stop():
             raise Interrupted("stopped on request", self._stop())
         return records
@@ -134,6 +138,7 @@ class Dispatcher:
         save_to = "" if record.role == "scout" else str(self.weights_of(record))
         limits = Limits(seconds, save_to, gives_up=record.role in ("scout", "search"))
         self._hand_over(Job(record.id, record.spec, limits))
+        self.begun.append(record)
 
     def _hand_over(self, job: Job) -> None:
         self._jobs[job.id] = job

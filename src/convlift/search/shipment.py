@@ -16,6 +16,7 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import LedgerError
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.records import TrialRecord
+from convlift.records.notes import NotShipped, Shortened
 from convlift.search.allocate import shortened
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with
 from convlift.search.context import Search
@@ -23,7 +24,6 @@ from convlift.search.decisions import Shipped, note
 from convlift.search.problem import BASELINE
 from convlift.search.space import Configuration, bare
 
-NO_TIME = "no time"
 CLEAR = 5.0  # points: three standard errors of the difference of two networks on some 400 images, seeds included
 
 Ships = Literal["recipe", "start", "baseline"]
@@ -33,7 +33,7 @@ Ships = Literal["recipe", "start", "baseline"]
 class Shipment:
     """What ships. frozen: the recipe that the search ended with, or, where the start ships, that of the start; network:
     the trial whose network it is; before, after: the baseline's and the shipping recipe's runs, to be judged; why: not
-    judged, or why not the searched recipe ships, in one sentence; shortened: see `outcome.Result`."""
+    judged, or why not the searched recipe ships; shortened: see `result.Result`."""
 
     frozen: Configuration
     ships: Ships
@@ -41,8 +41,19 @@ class Shipment:
     before: tuple[TrialRecord, ...]
     after: tuple[TrialRecord, ...]
     judged: bool
-    why: str = ""
-    shortened: str = ""
+    why: NotShipped | None = None
+    shortened: Shortened | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found. stays: whether the baseline does; lost: why the final runs failed, "" where they did not."""
+
+    ships: Ships
+    stays: bool
+    lost: str
+    before: Sequence[TrialRecord]
+    after: Sequence[TrialRecord]
 
 
 def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
@@ -64,7 +75,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     after = tuple(finals_of(search, frozen) if ships == "recipe" else _to_judge(search, runs))
     stays = ships == "baseline" or is_nothing(chosen)
     judged = not stays and bool(before) and bool(after)
-    why = _why(search, (ships, stays, lost), before, after)
+    why = _why(search, _Found(ships, stays, lost, before, after))
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search))
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
     note(search.ledger, Shipped(ships, network.id, judged, before_ids, after_ids), replace=True)
@@ -154,29 +165,22 @@ def _lost_finals(search: Search, frozen: Configuration, kept: Sequence[TrialReco
     return "; ".join(dict.fromkeys(outcome.reason or "they failed to learn" for outcome in ended))
 
 
-def _why(
-    search: Search, decided: tuple[Ships, bool, str], before: Sequence[TrialRecord], after: Sequence[TrialRecord]
-) -> str:
-    """Why the searched recipe does not ship, or is not judged, in one sentence; "" where it is and does."""
-    ships, stays, lost = decided
-    if stays:
+def _why(search: Search, found: _Found) -> NotShipped | None:
+    """Why the searched recipe does not ship, or is not judged; None where it is and does."""
+    lost = found.lost
+    if found.stays:
         if lost:
-            return f"The final runs failed to learn ({lost}): keep your baseline."
+            return NotShipped("final runs failed", lost)
         if search.ledger.trials("final"):
-            return "The searched recipe is below the baseline on the validation images: keep your baseline."
-        if search.ledger.trials("search"):
-            return "The search found no change that probably helps: keep your baseline."
-        return "There was no time to search: keep your baseline."
-    if not before:
+            return NotShipped("below the baseline")
+        return NotShipped("no change helps" if search.ledger.trials("search") else "no time to search")
+    if not found.before:
         failed = [r.outcome for r in search.ledger.trials("pilot") if r.status in ("failed", "diverged")]
         if failed and failed[0] is not None:
-            return f"Not judged: the baseline could not be trained ({failed[0].reason})."
-        return f"Not judged: {NO_TIME} for the baseline."
-    if not after and lost:
-        return f"Not judged: the final runs failed to learn ({lost})."
-    if not after:
-        return f"Not judged: {NO_TIME} for the final runs."
-    if ships == "start":
-        what = f"failed to learn ({lost})" if lost else "are below the bare start on the validation images"
-        return f"The searched recipe's final runs {what}: the start ships without changes."
-    return ""
+            return NotShipped("baseline failed", failed[0].reason)
+        return NotShipped("no time for the baseline")
+    if not found.after:
+        return NotShipped("final runs failed, unjudged", lost) if lost else NotShipped("no time for final runs")
+    if found.ships == "start":
+        return NotShipped("only the start learned", lost) if lost else NotShipped("start is better")
+    return None

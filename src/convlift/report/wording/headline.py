@@ -1,108 +1,19 @@
-"""The result in words: the phrases that the terminal and the page share."""
+"""The answer of a campaign in a line or two, and what a reader must not miss of it."""
 
 import math
-import re
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
-from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
+from convlift.records.notes import NotShipped, Shortened
+from convlift.records.result import START, ClassScore, Result, Verdict
+from convlift.report.wording.phrases import counted, interval, printable, signed
 
 Conclusion = Literal["better", "worse", "unclear", "open"]
 ALARMING = 3.0  # standard errors between validation and test that chance does not explain
 NAMED = 6  # classes in one sentence
 Z = 1.96  # standard errors in half of a 95% interval
-
-# Control characters, lone surrogates (undecodable file names) and direction overrides can garble a terminal, break the
-# encoding of a file, or make a name read as another one.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """The text with every character that cannot be shown safely replaced by its escape, such as `\\x1b`."""
-    return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text)
-
-
-def shorten(text: str, longest: int) -> str:
-    """One printable line of at most `longest` characters; the middle gives way, since names differ at their ends."""
-    line = printable(" ".join(text.split()))
-    if len(line) <= longest:
-        return line
-    tail = (longest - 1) // 3
-    return f"{line[: longest - 1 - tail]}…{line[len(line) - tail :]}"
-
-
-def wrapped(text: str, longest: int, lines: int = 2) -> str:
-    """The text on at most so many lines of at most `longest` characters, broken between words where it can be; only
-    what is longer still loses its end."""
-    broken = textwrap.wrap(printable(" ".join(text.split())), longest) or [""]
-    if len(broken) > lines:
-        broken = [*broken[: lines - 1], f"{broken[lines - 1][: longest - 1]}…"]
-    return "\n".join(broken)
-
-
-def labels_for(names: Sequence[str], longest: int) -> list[str]:
-    """Each name on one line of at most `longest` characters: cut at its end; all cut where they begin, or in the
-    middle, where two would read the same otherwise."""
-    whole = [printable(" ".join(name.split())) for name in names]
-    at_the_end = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in whole]
-    at_the_start = [name if len(name) <= longest else f"…{name[len(name) - longest + 1 :]}" for name in whole]
-    in_the_middle = [shorten(name, longest) for name in whole]
-    different = [cut for cut in (at_the_end, at_the_start) if len(set(cut)) == len(set(whole))]
-    return different[0] if different else in_the_middle
-
-
-def signed(points: float, decimals: int = 1) -> str:
-    """Percentage points with their sign; "n/a" where there is no figure."""
-    # the added zero turns "-0.0" into "+0.0"
-    return f"{round(points, decimals) + 0.0:+.{decimals}f}" if math.isfinite(points) else "n/a"
-
-
-def typographic(text: str) -> str:
-    """The text with a true minus sign, for the page; the terminal keeps to ASCII."""
-    return text.replace("-", "−")
-
-
-def interval(estimate: Estimate, decimals: int | None = None) -> tuple[str, str, str]:
-    """Value, low and high, by default with as many decimals as `decimals_for` says."""
-    places = decimals_for([estimate]) if decimals is None else decimals
-    value, low, high = (signed(figure, places) for figure in (estimate.value, estimate.low, estimate.high))
-    return value, low, high
-
-
-def decimals_for(estimates: Iterable[Estimate]) -> int:
-    """One for a whole column, or two where one decimal would show a bound of one of them as zero."""
-    return 2 if any(abs(f) < 0.05 for e in estimates for f in (e.value, e.low, e.high) if f) else 1
-
-
-def column_decimals(verdicts: Iterable[Verdict]) -> int:
-    """The decimals of a table of shares: two where a proven one has a bound that one decimal would show as zero."""
-    return decimals_for([share(verdict) for verdict in verdicts if verdict.label == "proven"])
-
-
-def share(verdict: Verdict) -> Estimate:
-    """What one change bought, in points."""
-    return Estimate(verdict.points, verdict.low, verdict.high)
-
-
-def duration(seconds: float) -> str:
-    """Wall-clock time as a person says it."""
-    if not math.isfinite(seconds):
-        return "n/a"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    larger, smaller = (f"{hours} h", f" {minutes:02d} min") if hours else (f"{minutes} min", f" {rest:02d} s")
-    return larger if smaller.startswith(" 00") else larger + smaller
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number and its noun, "1 trial" or "12 trials"; `plural` where an s is not enough."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+LEAST_SHOWN = 0.1  # epochs
 
 
 def conclusion(result: Result) -> Conclusion:
@@ -126,7 +37,7 @@ def judged_images(result: Result) -> str:
     return f"the {kind}s" if count is None else counted(count, kind)
 
 
-def found_in_words(result: Result) -> str:
+def proof(result: Result) -> str:
     """What the interval says of the gain."""
     return {
         "better": "proven",
@@ -144,7 +55,7 @@ def headline(result: Result) -> str:
     value, low, high = interval(gain)
     return (
         f"{title} {result.baseline.value:.3f} -> {result.final.value:.3f}: {value} points "
-        f"(95% interval {low} to {high}), {found_in_words(result)} on {images}"
+        f"(95% interval {low} to {high}), {proof(result)} on {images}"
     )
 
 
@@ -155,9 +66,38 @@ def _not_judged(result: Result, title: str, images: str) -> str:
     else:
         scores, chosen = f"{result.baseline.value:.3f} -> {result.final.value:.3f}", "they were"
     chosen = "" if result.ships == "baseline" else f", by which {chosen} chosen"
-    said = printable(result.why) or "The sealed test was not opened."
-    is_said = said.lower().startswith("not judged")
+    why = result.why
+    said = printable(why_sentence(why)) if why else "The sealed test was not opened."
+    is_said = why is not None and _is_of_judging(why)
     return f"{title} {scores} on {images}{chosen}{'' if is_said else '; not judged'}. {said}"
+
+
+def why_sentence(why: NotShipped) -> str:
+    """Why the searched recipe does not ship, or why nothing was judged."""
+    failed = f"failed to learn ({why.reason})"
+    return {
+        "final runs failed": f"The final runs {failed}: keep your baseline.",
+        "below the baseline": "The searched recipe is below the baseline on the validation images: keep your baseline.",
+        "no change helps": "The search found no change that probably helps: keep your baseline.",
+        "no time to search": "There was no time to search: keep your baseline.",
+        "baseline failed": f"Not judged: the baseline could not be trained ({why.reason}).",
+        "no time for the baseline": "Not judged: no time for the baseline.",
+        "final runs failed, unjudged": f"Not judged: the final runs {failed}.",
+        "no time for final runs": "Not judged: no time for the final runs.",
+        "start is better": "The searched recipe's final runs are below the bare start on the validation images: the "
+        "start ships without changes.",
+        "only the start learned": f"The searched recipe's final runs {failed}: the start ships without changes.",
+    }[why.why]
+
+
+def _is_of_judging(why: NotShipped) -> bool:
+    return why_sentence(why).startswith("Not judged")
+
+
+def shortened_phrase(shortened: Shortened) -> str:
+    """How much of its training the baseline had, such as "3.2 of its 20 epochs"."""
+    epochs = f"{shortened.epochs:.1f}" if shortened.epochs >= LEAST_SHOWN else f"less than {LEAST_SHOWN}"
+    return f"{epochs} of its {shortened.planned} epochs" + (" of fine-tuning" if shortened.fine_tuning else "")
 
 
 def shipped_network(result: Result) -> str:
@@ -186,8 +126,8 @@ def warnings_of(result: Result) -> tuple[str, ...]:
     found = []
     if result.shortened:
         found.append(
-            f"The baseline had only {printable(result.shortened)}, since all of its training did not fit into the "
-            "time. A gain over it is no gain over the whole baseline, and is not called proven."
+            f"The baseline had only {shortened_phrase(result.shortened)}, since all of its training did not fit into "
+            "the time. A gain over it is no gain over the whole baseline, and is not called proven."
         )
     if result.opened > 1:
         times = "twice" if result.opened == 2 else f"{result.opened} times"

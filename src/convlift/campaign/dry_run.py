@@ -3,54 +3,105 @@
 No run folder and no ledger is made; images are decoded into the cache, as for every other command.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, data_of
-from convlift.campaign.run import LOADING_SECONDS
+from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.catalogue.candidates import Candidate, LeftOut, candidates, limit_for
 from convlift.catalogue.starting_points import StartingPoint
-from convlift.console.progress import Progress
 from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
-from convlift.evidence.power import expected_in_words
-from convlift.protocols.cross_validation import cut_folds
+from convlift.evidence.power import expected
 from convlift.recipe.recipe import Recipe
-from convlift.report.preview import Preview, StartPreview
+from convlift.records.events import TimingStart
+from convlift.records.finding import Finding
+from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.search.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
 
 
-def preview(request: Request, progress: Progress, stop: Callable[[], int], folds: int | None = None) -> Preview:
-    """Read the data, time some steps of every starting point, and count. folds: of a nested cross-validation, where
-    the first fold's campaign is planned.
+@dataclass(frozen=True)
+class StartPreview:
+    """A campaign from one starting point, if that becomes the start.
 
-    Raises what `conduct` and `conduct_folds` raise of the data, the recipe and the weights.
+    first_seconds, seconds: of its first training here, with the extraction of features, and of every further one;
+    trainings: of it, that fit; searches: of them, beside pilots (runs of the baseline) and finals (of what ships); 0
+    where no search fits, and it would be trained alone.
     """
-    budget_seconds, more = request.budget_seconds, 1.0
-    if folds is None:
-        dataset, _ = data_of(request, progress, stop)
-        problem = problem_of(request, dataset)
-        power = power_before(problem, dataset)
-    else:
-        nest = cut_folds(request, folds, progress, stop)
-        request, (dataset, _) = nest.request_of(1, nest.fold_seconds), nest.fold(1)
-        more = folds / (1.0 - nest.reserve)  # of the whole budget, for a second more of each fold
-        problem = problem_of(request, dataset)
-        power = power_before(nest.problem, nest.whole, folds=folds)
+
+    name: str
+    reason: str
+    recipe: Recipe
+    first_seconds: float
+    seconds: float
+    trainings: int
+    searches: int
+    pilots: int
+    finals: int
+    candidates: tuple[Candidate, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """counts: images of each split; images_per_class: classes by number of images, test aside; starts: the baseline
+    first, which one a campaign takes is seen from its probes; detectable: what this test can prove.
+
+    needed_seconds: the least budget in which anything can be trained. trainings: how many were asked for instead of a
+    budget, which is infinite then; 0 for none.
+    folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
+    """
+
+    data: str
+    classes: tuple[str, ...]
+    images_per_class: tuple[int, ...]
+    counts: dict[str, int]
+    resolution: int
+    channels: int
+    findings: tuple[Finding, ...]
+    metric: str
+    baseline_name: str
+    starts: tuple[StartPreview, ...]
+    detectable: Detectable
+    budget_seconds: float
+    workers: int
+    needed_seconds: float
+    trainings: int = 0
+    folds: int = 0
+    fold_seconds: float = 0.0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the budget has room for a training at all."""
+        return self.budget_seconds >= self.needed_seconds
+
+
+def preview(request: Request, session: Session) -> Preview:
+    """Read the data, time some steps of every starting point, and divide the budget.
+
+    Raises what `run_campaign` raises of the data, the recipe and the weights.
+    """
+    dataset, _ = data_of(request, session)
+    problem = problem_of(request, dataset)
+    found = expected(len(dataset.splits.test), power_before(problem, dataset))
+    return plan_of(request, problem, dataset, found, session)
+
+
+def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: Detectable, session: Session) -> Preview:
+    """The plan of a campaign on a data set that is open. detectable: what will be said at its end."""
     splits, store = dataset.splits, dataset.store
     timed = {}
     for point in problem.points:
-        progress.show(f"timing some steps of {point.name}")
+        session.listen(TimingStart(point.name))
         timed[point.name] = _calibrated(point, dataset)
-    closing = problem.closing_seconds + LOADING_SECONDS
     # of one training a part, which is all that has to fit: as much as the first look at a start is given
-    needed = closing + SHORTEST * min(one.seconds for one in timed.values())
+    needed = problem.closing_seconds + LOADING_SECONDS + SHORTEST * min(one.seconds for one in timed.values())
     seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
     return Preview(
         data=dataset.name,
@@ -63,13 +114,11 @@ def preview(request: Request, progress: Progress, stop: Callable[[], int], folds
         metric=request.metric,
         baseline_name=problem.baseline_name,
         starts=tuple(_start(problem, request, point, timed) for point in problem.points),
-        detectable=expected_in_words(len(splits.test if folds is None else store.labels), power),
-        budget_seconds=budget_seconds,
-        needed_seconds=budget_seconds + more * (needed - request.budget_seconds) if not request.trainings else 0.0,
+        detectable=detectable,
+        budget_seconds=request.budget_seconds,
+        needed_seconds=0.0 if request.trainings else needed,
         trainings=request.trainings,
         workers=request.workers,
-        folds=folds or 0,
-        fold_seconds=request.budget_seconds if folds else 0.0,
     )
 
 

@@ -6,13 +6,8 @@ from convlift.campaign.judge import Judgement
 from convlift.data.dataset import Dataset
 from convlift.evidence.image_variance import Groups, assumed_design_effect, degrees_of_freedom, run_variance
 from convlift.evidence.metrics import typical_run
-<<<<<<< HEAD
-from convlift.evidence.plan import Power
-from convlift.search.problem import Problem
-=======
 from convlift.evidence.power import Power
-from convlift.search.study import Study
->>>>>>> 46a118f5ecb3773ce780c232771cfdaeed467742
+from convlift.search.problem import Problem
 
 ENOUGH = 5000  # labels that a made-up run is scored on
 

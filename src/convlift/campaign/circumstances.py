@@ -1,0 +1,102 @@
+"""What a reader should know of how a result came about: the notes of a campaign."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.campaign.judge import Judgement
+from convlift.campaign.provable import power_of
+from convlift.data.dataset import Dataset
+from convlift.evidence.metrics import ACCURACY, Metric
+from convlift.evidence.power import detectable, little_left_to_find
+from convlift.evidence.reuse import flattery
+from convlift.ledger.openings import Openings, notes_of_openings
+from convlift.records.notes import (
+    FewOfAClass,
+    GroupsTested,
+    LittleLeft,
+    LostRuns,
+    LowFidelityTrials,
+    MetricMeaning,
+    NotAsked,
+    Note,
+    ShippedCutShort,
+    StillSealed,
+    UntestedClasses,
+    WorkerDeaths,
+)
+from convlift.search.compared_runs import lost_runs
+from convlift.search.context import Search
+from convlift.search.decisions import Agreement, GuardReport, LowFidelity, decided, made
+from convlift.search.shipment import Shipment
+
+FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
+
+
+def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openings: Openings | None) -> list[Note]:
+    """Of a campaign that has decided what ships. judged: None where the sealed test stayed closed."""
+    notes: list[Note] = []
+    if judged is not None:
+        notes += [judged.unexplained] if judged.unexplained else []
+        notes += judged.notes
+    if judged is not None and openings is not None:
+        notes += notes_of_openings(openings, flattery(judged.final.shipped, openings.number))
+    if deaths := search.ledger.worker_deaths():
+        notes.append(WorkerDeaths(deaths["itself"], deaths["outside"], deaths["memory"]))
+    if shipment.network.status == "stopped":
+        notes.append(ShippedCutShort())
+    if judged is None and _goes_on(search):
+        notes.append(StillSealed())
+    return notes + _notes_of_the_search(search, shipment)
+
+
+def _goes_on(search: Search) -> bool:
+    """Whether a longer budget would have an unjudged campaign judged: not where the baseline cannot be trained."""
+    failed = [record.status in ("diverged", "failed") for record in search.ledger.trials("pilot")]
+    return not search.problem.trainings and search.problem.pool is None and not (failed and all(failed))
+
+
+def _notes_of_the_search(search: Search, shipment: Shipment) -> list[Note]:
+    notes: list[Note] = []
+    ledger, trials = search.ledger, search.ledger.trials()
+    if lost := lost_runs(ledger, shipment.frozen.recipe):
+        runs = sum(record.role in ("pilot", "final") for record in trials)
+        notes.append(LostRuns(len(lost), runs, lost[0].outcome.reason if lost[0].outcome else ""))
+    tried = len(shipment.frozen.candidates)
+    if tried and little_left_to_find(len(ledger.trials("search")), tried):
+        notes.append(LittleLeft())
+    if unasked := (decided(ledger, GuardReport) or GuardReport()).not_asked:
+        notes.append(NotAsked(unasked))
+    if scouts := len(ledger.trials("scout")):
+        asked, agreement = made(ledger, LowFidelity), made(ledger, Agreement)
+        notes.append(LowFidelityTrials(scouts, len(asked.names), agreement.correlation))
+    return notes
+
+
+def notes_of_the_test(
+    search: Search, dataset: Dataset, judged: Judgement, test_labels: NDArray[np.int64]
+) -> list[Note]:
+    """What the test can tell, and what it cannot. test_labels (nt,): just opened."""
+    problem, notes = search.problem, notes_of_the_metric(search.problem.metric, dataset, test_labels)
+    if problem.test_groups is not None:
+        notes.append(groups_tested(problem.test_groups))
+    return [*notes, detectable(len(test_labels), power_of(problem, judged))]
+
+
+def notes_of_the_metric(metric: Metric, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[Note]:
+    """What the metric means, and where the test has too few images of a class for it; nothing for accuracy."""
+    if metric is ACCURACY:
+        return []
+    notes: list[Note] = [MetricMeaning(metric.name)]
+    counts = np.bincount(test_labels, minlength=len(dataset.classes))
+    if absent := tuple(name for name, count in zip(dataset.classes, counts, strict=True) if not count):
+        notes.append(UntestedClasses(absent))
+    present = np.where(counts > 0, counts, counts.max())
+    if present.min() < metric.least_images:
+        scarcest = dataset.classes[int(present.argmin())]
+        notes.append(FewOfAClass(metric.name, scarcest, int(present.min()), metric.least_images))
+    return notes
+
+
+def groups_tested(groups: NDArray[np.int64]) -> GroupsTested:
+    """That the test images (nt,) come in groups."""
+    return GroupsTested(len(groups), len(np.unique(groups)), FEW_GROUPS)

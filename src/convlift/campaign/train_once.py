@@ -1,0 +1,112 @@
+"""One training of one recipe: what `train` does."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convlift.campaign.artifacts import write_model
+from convlift.campaign.one_training import (
+    check_memory,
+    check_space,
+    folder_of,
+    question_of,
+    training_folder,
+    write_record,
+)
+from convlift.campaign.page_material import environment
+from convlift.campaign.request import Request, data_of
+from convlift.campaign.session import Session
+from convlift.catalogue.accusations import Accusation, accuse
+from convlift.console.disk import writing_into
+from convlift.console.resources import usable_cpus, usable_memory
+from convlift.data.dataset import Dataset, facts_of
+from convlift.errors import Diverged
+from convlift.evidence.metrics import metric_named
+from convlift.evidence.total_gain import one_network
+from convlift.recipe.built_in import recipe_from
+from convlift.recipe.recipe import Recipe
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.events import EpochEnded, TrainedBefore, TrainingEnded
+from convlift.records.outcome import Outcome
+from convlift.records.result import Estimate
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What was trained, and what came of it.
+
+    run: the run folder.
+    recipe: with its resolution written down.
+    score: on the validation images, 1 at best.
+    metric: its name.
+    environment: what a rerun needs to know.
+    """
+
+    run: Path
+    recipe: Recipe
+    dataset: Dataset
+    outcome: Outcome
+    score: Estimate
+    metric: str = "accuracy"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def accusations(self) -> tuple[Accusation, ...]:
+        """The levers of the recipe that its training accuses."""
+        labels = self.dataset.labels[self.dataset.splits.validation]
+        return accuse(self.outcome, labels, self.recipe, facts_of(self.dataset))
+
+
+def train_once(request: Request, session: Session) -> Trained:
+    """Train `request.current` once: no search, no claim. The test split stays closed; the score is the validation's.
+
+    Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
+    another run; DiskError, LedgerError.
+    """
+    chosen, metric = recipe_from(request.current), metric_named(request.metric)
+    dataset, _ = data_of(request, session)
+    chosen = chosen.at(dataset.store.native_resolution)
+    question = question_of(dataset, chosen, request.seed, request.metric)
+    folder = request.out or folder_of(dataset.name, question)
+    with training_folder(folder, question) as is_done:
+        if is_done:
+            session.listen(TrainedBefore(folder))
+        outcome = _train(chosen, request, dataset, folder, session)
+        validation = dataset.splits.validation
+        points = metric.points(outcome.validation_probabilities, dataset.labels[validation])
+        score = one_network(points / 100.0, dataset.groups_of(validation), lowest=metric.lowest)
+        scores = {"metric": metric.name, "of": "validation", "images": len(validation), "final": vars(score)}
+        weights = Path(outcome.weights)
+        try:
+            with writing_into(folder):
+                write_record(folder, question, score, len(validation), outcome.seconds)
+            write_model(folder, weights, chosen, dataset, scores)
+        finally:
+            weights.unlink(missing_ok=True)
+        machine = environment(request.seed, 1)
+        done = Trained(folder, chosen, dataset, outcome, score, request.metric, machine)
+        session.listen(TrainingEnded(folder))
+    return done
+
+
+def _train(recipe: Recipe, request: Request, dataset: Dataset, folder: Path, session: Session) -> Outcome:
+    """Train once, with the weights left beside the model. Raises Diverged."""
+    # torch takes seconds to import, and errors of the data should not wait for it
+    from convlift.cost.multiply_adds import cost
+    from convlift.model.threads import keep_to
+    from convlift.trial.run_trial import run_trial
+
+    keep_to(usable_cpus())
+    side = recipe.data.resolution
+    assert side is not None, "Recipe.at() wrote the resolution down"
+    size = cost(recipe.architecture, classes=len(dataset.classes), channels=dataset.channels, resolution=side)
+    check_memory(size.parameters, usable_memory())
+    check_space(folder, size.parameters)
+    outcome = run_trial(
+        TrialSpec(recipe, request.seed),
+        dataset,
+        request.cache,
+        lambda epoch: session.listen(EpochEnded(0, epoch)),
+        Limits(save_to=str(folder / ".trained.safetensors")),
+    )
+    if outcome.status != "finished":
+        raise Diverged(outcome.reason)
+    return outcome

@@ -1,0 +1,288 @@
+"""What a reader should know of how a result came about: facts with their figures.
+
+`kind` tells the records apart once they are plain data; `report/wording/note_sentences.py` has the sentences.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Arm = Literal["baseline", "shipped"]
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """How small a gain a test can prove.
+
+    images: of the test.
+    baseline_runs, final_runs: runs of each recipe, with folds in each fold.
+    points: the smallest gain that the interval can just tell from nothing.
+    often: the gain that four of five campaigns prove.
+    independent: as how many independent images those of the test count; None where they come in no groups.
+    folds: of a cross-validation, 1 for one sealed test.
+    """
+
+    images: int
+    baseline_runs: int
+    final_runs: int
+    points: float
+    often: float
+    independent: float | None = None
+    folds: int = 1
+    kind: Literal["detectable"] = "detectable"
+
+
+@dataclass(frozen=True)
+class NothingProvable:
+    """Too few runs of a recipe for anything to be proven; needed: of each."""
+
+    baseline_runs: int
+    final_runs: int
+    needed: int
+    kind: Literal["nothing provable"] = "nothing provable"
+
+
+@dataclass(frozen=True)
+class RunsFailedToLearn:
+    """failed: of the runs of an arm that were compared."""
+
+    arm: Arm
+    failed: int
+    runs: int
+    kind: Literal["runs failed to learn"] = "runs failed to learn"
+
+
+@dataclass(frozen=True)
+class OneRun:
+    """An arm has a single run."""
+
+    arm: Arm
+    kind: Literal["one run"] = "one run"
+
+
+@dataclass(frozen=True)
+class CloseChoice:
+    """The start was chosen over the baseline by a small lead; left_out: whether the run that lost is left out."""
+
+    left_out: bool
+    kind: Literal["close choice"] = "close choice"
+
+
+@dataclass(frozen=True)
+class OpenedBefore:
+    """The same test was opened before. number: how often, this time included; runs: earlier ones (folder's name,
+    metric, day), the latest last, each once; flattery_points: by how much the best of so many may be too good."""
+
+    number: int
+    runs: tuple[tuple[str, str, str], ...]
+    flattery_points: float
+    kind: Literal["opened before"] = "opened before"
+
+
+@dataclass(frozen=True)
+class RegisterTrouble:
+    """Why the register of opened tests is not to be relied on. files: how many of them cannot be read."""
+
+    trouble: Literal["folder unreadable", "files unreadable", "not writable"]
+    folder: str
+    reason: str = ""
+    files: int = 0
+    kind: Literal["register trouble"] = "register trouble"
+
+
+@dataclass(frozen=True)
+class WorkerDeaths:
+    """Workers that ended in the middle of a trial, by cause."""
+
+    itself: int = 0
+    outside: int = 0
+    memory: int = 0
+    kind: Literal["worker deaths"] = "worker deaths"
+
+
+@dataclass(frozen=True)
+class ShippedCutShort:
+    """What ships was trained for less than its recipe says. last: whether it is what a cross-validation trains last."""
+
+    last: bool = False
+    kind: Literal["shipped cut short"] = "shipped cut short"
+
+
+@dataclass(frozen=True)
+class StillSealed:
+    """The sealed test was not opened, and a longer budget goes on."""
+
+    kind: Literal["still sealed"] = "still sealed"
+
+
+@dataclass(frozen=True)
+class LostRuns:
+    """lost: of the runs of the baseline and of the shipped recipe, those that diverged or failed; reason: of the
+    first."""
+
+    lost: int
+    runs: int
+    reason: str
+    kind: Literal["lost runs"] = "lost runs"
+
+
+@dataclass(frozen=True)
+class LittleLeft:
+    """A longer search among these changes would hardly find more."""
+
+    kind: Literal["little left"] = "little left"
+
+
+@dataclass(frozen=True)
+class NotAsked:
+    """Augmentations that were not tried, since the guard had no time to ask about them."""
+
+    names: tuple[str, ...]
+    kind: Literal["not asked"] = "not asked"
+
+
+@dataclass(frozen=True)
+class LowFidelityTrials:
+    """trials: of the head alone, on stored features; changes: asked about; correlation: see `decisions.Agreement`."""
+
+    trials: int
+    changes: int
+    correlation: float
+    kind: Literal["low-fidelity trials"] = "low-fidelity trials"
+
+
+@dataclass(frozen=True)
+class MetricMeaning:
+    """A metric other than accuracy, by its name."""
+
+    metric: str
+    kind: Literal["metric meaning"] = "metric meaning"
+
+
+@dataclass(frozen=True)
+class UntestedClasses:
+    """Classes without a test image."""
+
+    names: tuple[str, ...]
+    kind: Literal["untested classes"] = "untested classes"
+
+
+@dataclass(frozen=True)
+class FewOfAClass:
+    """The class with the fewest test images has so few that the metric's intervals are too narrow; in_a_fold: in one
+    of the folds."""
+
+    metric: str
+    name: str
+    images: int
+    needed: int
+    in_a_fold: bool = False
+    kind: Literal["few of a class"] = "few of a class"
+
+
+@dataclass(frozen=True)
+class GroupsTested:
+    """The test images come in groups, which the intervals count; few: whether they are too few to be relied on."""
+
+    images: int
+    groups: int
+    needed: int
+    kind: Literal["groups tested"] = "groups tested"
+
+
+@dataclass(frozen=True)
+class FoldsTested:
+    """Every image was tested once.
+
+    gains: of the folds in points; None where the baseline shipped.
+    learned: the share of all images that a fold learned from.
+    """
+
+    images: int
+    gains: tuple[float | None, ...]
+    learned: float
+    kind: Literal["folds tested"] = "folds tested"
+
+
+@dataclass(frozen=True)
+class FoldShares:
+    """What a change's share is in a cross-validation."""
+
+    kind: Literal["fold shares"] = "fold shares"
+
+
+@dataclass(frozen=True)
+class FoldsCutShort:
+    """late: folds of which a final run was cut short."""
+
+    late: int
+    folds: int
+    kind: Literal["folds cut short"] = "folds cut short"
+
+
+@dataclass(frozen=True)
+class FoldStarts:
+    """The folds chose different starts: name and number of folds, the most frequent first."""
+
+    starts: tuple[tuple[str, int], ...]
+    kind: Literal["fold starts"] = "fold starts"
+
+
+@dataclass(frozen=True)
+class NoConsensus:
+    """No training of what the folds agree on learned anything: what one fold shipped does."""
+
+    kind: Literal["no consensus"] = "no consensus"
+
+
+@dataclass(frozen=True)
+class Unexplained:
+    """points: of the gain that the shares of the shipped changes leave unexplained; total: the gain."""
+
+    points: float
+    total: float
+    kind: Literal["unexplained"] = "unexplained"
+
+
+Note = (
+    Detectable | NothingProvable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
+    | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
+    | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
+    | FoldStarts | NoConsensus | Unexplained
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NotShipped:
+    """Why the searched recipe does not ship, or why nothing was judged; reason: of runs that failed, "" for none."""
+
+    why: Literal[
+        "final runs failed",
+        "below the baseline",
+        "no change helps",
+        "no time to search",
+        "baseline failed",
+        "no time for the baseline",
+        "final runs failed, unjudged",
+        "no time for final runs",
+        "start is better",
+        "only the start learned",
+    ]
+    reason: str = ""
+
+    @property
+    def wants_time(self) -> bool:
+        """Whether more time would have the result judged."""
+        return self.why in ("no time for the baseline", "no time for final runs")
+
+
+@dataclass(frozen=True)
+class Shortened:
+    """How much of its training the baseline had.
+
+    epochs: of `planned` ones.
+    fine_tuning: whether they are of its fine-tuning.
+    """
+
+    epochs: float
+    planned: int
+    fine_tuning: bool = False

@@ -1,0 +1,74 @@
+"""The model card: what the network in a model folder is, how good it is, how to use it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from convlift.deploy.model_folder import RECIPE, ModelConfig
+from convlift.evidence.metrics import title_of
+from convlift.recipe.recipe import Recipe
+from convlift.records.result import Estimate, Result
+from convlift.report.wording.headline import proof, shipped_network, warnings_of, why_sentence
+
+MOST_CLASSES = 20
+
+
+def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str]) -> str:
+    """As Markdown; figures: name -> value, a row each."""
+    network = recipe.architecture
+    kind = f"pretrained {network.backbone}" if network.kind == "pretrained" else "convolutional network from scratch"
+    rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
+    more = ", ..." if len(config.classes) > MOST_CLASSES else ""
+    named = ", ".join(config.classes[:MOST_CLASSES]) + more
+    return f"""# Image classifier
+
+Made by convlift. It sorts an image into one of {len(config.classes)} classes: {named}.
+
+- Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {config.resize}.
+- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {list(config.mean)}, std {list(config.std)}.
+- How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
+
+| figure | value |
+|---|---|
+{rows}
+
+Use it: `convlift predict THIS_FOLDER photo.jpg`, or `convlift.load("THIS_FOLDER").predict("photo.jpg")`.
+It has been judged only on images like those it was trained with.
+"""
+
+
+def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:
+    """The rows of a campaign's model; scores: of the model's own `config.json`."""
+    title = title_of(result.metric)
+    more = {"note": shipped_network(result)} if shipped_network(result) else {}
+    more |= {f"warning {number}": warning for number, warning in enumerate(warnings_of(result), 1)}
+    baseline = {f"{title} of the baseline there": _score(result.baseline)} if result.baseline else {}
+    if not result.judged or result.baseline is None or result.gain_points is None:
+        images = f"{result.counts['validation']} validation images, by which it was chosen"
+        why = why_sentence(result.why) if result.why else ""
+        return {f"{title} on {images}": _score(result.final), "not judged": why, **baseline, **more}
+    gain = result.gain_points
+    gained = f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f}), {proof(result)}"
+    if not result.folds:
+        where = f"{title} on {result.counts['test']} sealed test images"
+        return {where: _score(result.final), **baseline, "gain in points": gained, **more}
+    where = f"nested estimate over {result.folds} folds, {result.counts['test']} images"
+    own = f"{title} of this network on {result.counts['validation']} validation images"
+    return {
+        f"{title} ({where}; of the procedure, this network itself was not tested)": _score(result.final),
+        **baseline,
+        "gain in points": gained,
+        **({own: f"{scores['validation']:.3f}"} if "validation" in scores else {}),
+        **more,
+    }
+
+
+def figures_before_the_end(scores: Mapping[str, Any]) -> dict[str, str]:
+    """The rows of a model that nothing is judged of: the best so far of a campaign, or that of one training."""
+    title = title_of(scores["metric"])
+    if "unconfirmed" in scores:
+        return {f"validation {title}": f"{scores['unconfirmed']:.4f} (unconfirmed: the sealed test is still closed)"}
+    return {f"{title} on {scores['images']} validation images": _score(Estimate(**scores["final"]))}
+
+
+def _score(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"

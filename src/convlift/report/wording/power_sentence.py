@@ -1,0 +1,23 @@
+"""What a campaign will be able to prove, said before it begins."""
+
+from convlift.records.notes import Detectable
+from convlift.report.wording.note_sentences import tested
+
+
+def power_sentence(expected: Detectable) -> str:
+    """From assumed runs, and an accuracy of .9."""
+    runs = {1: "once", 2: "twice"}.get(expected.final_runs, f"{expected.final_runs} times")
+    runs += " in every fold" if expected.folds > 1 else ""
+    return (
+        f"With {tested(expected)}, a gain under about {expected.points:.1f} points can hardly be proven, and one of "
+        f"{expected.often:.1f} points is in four of five campaigns (if the baseline classifies nine in ten images "
+        f"correctly and each recipe is run {runs})."
+    )
+
+
+def folds_advice(images: int, folds: int) -> str:
+    """What a small data set could do instead of setting a test part aside."""
+    return (
+        f"All {images} images would be test images with --cv: {folds} campaigns, each tested on images of its own, "
+        f"which takes {folds} times as many trainings."
+    )
