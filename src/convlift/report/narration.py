@@ -13,7 +13,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from convlift.catalogue.differences import differences
 from convlift.data.dataset import Dataset
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
@@ -26,6 +25,7 @@ from convlift.records.outcome import NO_PROBABILITIES, EpochReport
 from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
 from convlift.report.hard_images import hard_images
 from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
+from convlift.report.wording.recipe_differences import differences
 from convlift.search.decisions import (
     AskedAbout,
     Examination,
