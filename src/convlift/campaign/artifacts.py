@@ -27,6 +27,7 @@ from convlift.report.findings import write_findings
 from convlift.report.narration import class_scores, environment, plain, result_of, story_of, tell
 from convlift.report.page import render
 from convlift.report.sentences import found_in_words, shipped_network, warnings_of
+from convlift.report.wording.verdict_reasons import unexplained_in_words
 from convlift.search.compared_runs import lost_runs
 from convlift.search.decisions import (
     Agreement,
@@ -126,7 +127,7 @@ def _validation_scores(study: Study, shipment: Shipment) -> dict[str, Any]:
 def notes_of(study: Study, desk: Dispatcher, shipment: Shipment, opened: Opened | None) -> list[str]:
     """What a reader should know of how the result came about."""
     trials, judged = desk.ledger.trials(), opened.judged if opened else None
-    notes = [judged.warning] if judged and judged.warning else []
+    notes = [unexplained_in_words(judged.warning)] if judged and judged.warning else []
     notes += judged.notes if judged else ()
     if opened and opened.openings:
         flattered = flattery(opened.judged.final.shipped, opened.openings.number)

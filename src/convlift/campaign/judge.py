@@ -17,6 +17,7 @@ from convlift.evidence.total_gain import FEWEST_RUNS, FinalJudgement, judge
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.records import TrialRecord
 from convlift.records.result import START, Verdict
+from convlift.records.verdict_grounds import Unexplained
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.space import Frozen, floored, switches
@@ -36,7 +37,7 @@ class Judgement:
     final: FinalJudgement
     verdicts: tuple[Verdict, ...]
     unexplained_points: float
-    warning: str
+    warning: Unexplained | None
     optimism_points: float
     unit: float = 1.0
     search_seed_variance: float = 0.0

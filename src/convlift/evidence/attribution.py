@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.evidence.posterior import Belief
+from convlift.records.verdict_grounds import Unexplained
 
 Floats = NDArray[np.float64]
 
@@ -19,13 +20,14 @@ LARGE_POINTS, LARGE_SHARE = 1.0, 0.5  # of an unexplained remainder
 
 @dataclass(frozen=True)
 class Shares:
-    """points, low, high (K,): 95% intervals in points; unexplained: the total minus what was shipped adds."""
+    """points, low, high (K,): 95% intervals in points; unexplained: the total minus what was shipped adds; warning: the
+    same beside the total, where it is large."""
 
     points: Floats
     low: Floats
     high: Floats
     unexplained: float
-    warning: str
+    warning: Unexplained | None = None
 
 
 def shares(
@@ -40,10 +42,6 @@ def shares(
     """
     half = 1.96 * np.sqrt(belief.sd**2 + (unit * MODEL_SD) ** 2 + (MODEL_SHARE * belief.mean) ** 2)
     unexplained = total - start - float(belief.mean[shipped].sum())
-    warning = ""
-    if abs(unexplained) > max(unit * LARGE_POINTS, LARGE_SHARE * abs(total)):
-        warning = (
-            f"{unexplained:+.1f} of {total:+.1f} points are not explained by the shares: the changes work together "
-            "differently from how they work one by one, so read the shares as a rough guide."
-        )
+    is_large = abs(unexplained) > max(unit * LARGE_POINTS, LARGE_SHARE * abs(total))
+    warning = Unexplained(unexplained, total) if is_large else None
     return Shares(belief.mean, belief.mean - half, belief.mean + half, unexplained, warning)

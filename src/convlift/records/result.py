@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from convlift.records.finding import Finding
+from convlift.records.recipe_findings import RecipeFinding
+from convlift.records.verdict_grounds import Ground
 
 Area = Literal["data", "architecture", "training"]
 Scope = Literal["data", "architecture", "training", "recipe"]  # recipe: a start, which may change all three
@@ -27,8 +29,8 @@ class Verdict:
 
     points, low, high: its share of the gain in percentage points, with a 95% interval.
     probability: of helping, from the validation and test images of all runs; trials: in how many it was switched on;
-    seconds: their cost. shipped: whether the final recipe contains it; reason: the label in words. changes: of a start,
-    what it changes in each area, in words.
+    seconds: their cost. shipped: whether the final recipe contains it; reason: what the label rests on. changes: of a
+    start, what it changes in each area, in words.
     """
 
     name: str
@@ -41,7 +43,7 @@ class Verdict:
     trials: int
     seconds: float
     shipped: bool
-    reason: str
+    reason: Ground
     claim: str = ""
     source: str = ""
     changes: tuple[str, ...] = ()
@@ -77,7 +79,7 @@ class Result:
     the time was given; budget_seconds: 0 where trainings were.
     shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
     images; None where no test was opened for it. opened: how often this sealed test was opened, this campaign
-    included. classes: the scores a class. recipe_findings: what is wrong with the baseline's own recipe, in sentences.
+    included. classes: the scores a class. recipe_findings: what is wrong with the baseline's own recipe.
     """
 
     run: str
@@ -106,5 +108,5 @@ class Result:
     trainings: int = 0
     shipped: Estimate | None = None
     opened: int = 1
-    recipe_findings: tuple[str, ...] = ()
+    recipe_findings: tuple[RecipeFinding, ...] = ()
     classes: tuple[ClassScore, ...] = ()

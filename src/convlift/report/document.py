@@ -6,6 +6,7 @@ from typing import Any
 
 from convlift.records.result import ClassScore, Estimate, Result, Verdict
 from convlift.report.sentences import conclusion, headline, warnings_of
+from convlift.report.wording.recipe_faults import finding_in_words
 
 SCHEMA_VERSION = 1
 
@@ -43,7 +44,7 @@ def document(result: Result) -> dict[str, Any]:
         "opened": int(result.opened) if result.judged else 0,
         "images": dict(result.counts),
         "classes": [_class(each) for each in result.classes],
-        "recipe_findings": list(result.recipe_findings),
+        "recipe_findings": [finding_in_words(finding) for finding in result.recipe_findings],
         "warnings": list(warnings_of(result)),
         "notes": list(result.notes),
         "findings": [asdict(finding) for finding in result.findings],

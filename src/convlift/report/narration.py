@@ -6,12 +6,14 @@ import math
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from convlift.data.dataset import Dataset
 from convlift.errors import LedgerError
@@ -20,7 +22,6 @@ from convlift.ledger.ledger import Ledger
 from convlift.ledger.records import Role
 from convlift.ledger.records import TrialRecord as LedgerRecord
 from convlift.recipe.recipe import Recipe, parse_recipe
-from convlift.records.finding import Finding
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport
 from convlift.records.result import START, ClassScore, Estimate, Result, Verdict
 from convlift.report.hard_images import hard_images
@@ -120,20 +121,14 @@ def result_of(ledger: Ledger) -> Result:
     if kept is None:
         raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
     told = story(ledger) or {}
-    estimates = {name: Estimate(**kept[name]) for name in ("baseline", "gain_points", "shipped") if kept.get(name)}
-    verdicts = [Verdict(**{**each, "changes": tuple(each.get("changes", ()))}) for each in kept["verdicts"]]
-    return Result(
-        **{
-            **kept,
-            **estimates,
-            "final": Estimate(**kept["final"]),
-            "verdicts": tuple(_with_changes(each, ledger.identity.baseline, told) for each in verdicts),
-            "findings": tuple(Finding(**{**f, "items": tuple(f["items"])}) for f in kept["findings"]),
-            "notes": tuple(kept["notes"]),
-            "recipe_findings": tuple(kept.get("recipe_findings", ())),
-            "classes": class_scores(told),
-        }
-    )
+    found = _results().validate_python(kept)
+    verdicts = tuple(_with_changes(each, ledger.identity.baseline, told) for each in found.verdicts)
+    return replace(found, verdicts=verdicts, classes=class_scores(told))
+
+
+@cache
+def _results() -> TypeAdapter[Result]:
+    return TypeAdapter(Result)  # takes milliseconds, which commands that show no result need not wait for
 
 
 def class_scores(told: Facts) -> tuple[ClassScore, ...]:

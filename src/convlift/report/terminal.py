@@ -28,6 +28,7 @@ from convlift.report.sentences import (
     warnings_of,
     was_tried,
 )
+from convlift.report.wording.recipe_faults import finding_in_words
 
 _ROWS = 12  # more than that is for the report
 _LABEL_STYLES = {"proven": "bold green", "likely": "cyan", "undecided": "dim", "harmful": "red"}
@@ -44,8 +45,8 @@ def print_result(result: Result, console: Console) -> None:
     for said in (shipped_network(result), result.why if result.judged else ""):
         if said:
             console.print(Text(printable(said), "bold"))
-    for said in result.recipe_findings:
-        console.print(Text(printable(said), "bold"))
+    for finding in result.recipe_findings:
+        console.print(Text(printable(finding_in_words(finding)), "bold"))
     if said := network_alone(result):
         console.print(Text(said))
     console.print(Text(_context(result), style="dim"))

@@ -9,6 +9,7 @@ import numpy as np
 from convlift.catalogue.accusations import Accusation, accuse, confirmed, difference_error
 from convlift.catalogue.diagnose import diagnose
 from convlift.ledger.records import Plan, TrialRecord
+from convlift.records.recipe_findings import RecipeFinding
 from convlift.search.decisions import Accused, Examination, decided, settle
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.study import Study
@@ -37,8 +38,8 @@ def probe_of_the_baseline(study: Study, desk: Dispatcher) -> list[Plan]:
 
 
 def examine_baseline(study: Study, desk: Dispatcher) -> None:
-    """Write down what is wrong with the user's recipe, in sentences: what undoing a lever has confirmed, else what its
-    training makes one suspect."""
+    """Write down what is wrong with the user's recipe: what undoing a lever has confirmed, else what its training makes
+    one suspect."""
     settle(desk.ledger, Examination, lambda: _examination(study, desk))
 
 
@@ -47,19 +48,21 @@ def _examination(study: Study, desk: Dispatcher) -> Examination:
     if first is None or first.outcome is None or study.pool is not None:
         return Examination()
     accused = _accused(study, desk)
-    said = _found(study, first, accused, _undone(desk, accused)) if accused else []
+    found = _found(study, first, accused, _undone(desk, accused)) if accused else None
     symptoms = diagnose(first.outcome, study.validation_labels, study.baseline, study.facts)
-    return Examination(tuple(said), tuple(each.sentence for each in symptoms))
+    return Examination((found,) if found else (), symptoms)
 
 
-def found_of_the_baseline(desk: Dispatcher) -> tuple[str, ...]:
-    """The sentences of `examine_baseline`."""
+def found_of_the_baseline(desk: Dispatcher) -> tuple[RecipeFinding, ...]:
+    """The findings of `examine_baseline`."""
     return (decided(desk.ledger, Examination) or Examination()).found
 
 
-def _found(study: Study, first: TrialRecord, accusation: Accusation, undone: TrialRecord | None) -> list[str]:
+def _found(
+    study: Study, first: TrialRecord, accusation: Accusation, undone: TrialRecord | None
+) -> RecipeFinding | None:
     if undone is None:
-        return [accusation.suspicion]
+        return accusation.suspected
     scores = []
     for record in (first, undone):
         assert record.outcome is not None, "both have ended"
@@ -67,10 +70,8 @@ def _found(study: Study, first: TrialRecord, accusation: Accusation, undone: Tri
         scores.append(study.image_points(said) / 100.0 if len(said) else np.array([np.nan]))
     before, after = scores
     if np.isnan(before).any():  # it diverged
-        sentence = confirmed(accusation, float("nan"), float(after.mean()), 0.0)
-        return [sentence] if sentence else [accusation.suspicion]
-    sentence = confirmed(accusation, float(before.mean()), float(after.mean()), difference_error(before, after))
-    return [sentence] if sentence else []
+        return confirmed(accusation, float("nan"), float(after.mean()), 0.0) or accusation.suspected
+    return confirmed(accusation, float(before.mean()), float(after.mean()), difference_error(before, after))
 
 
 def _accused(study: Study, desk: Dispatcher) -> Accusation | None:

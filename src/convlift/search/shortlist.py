@@ -51,15 +51,15 @@ def choose_candidates(
     if study.pool is not None or division.searches < 1:
         found = symptoms_of_the_start(study, desk, start) if study.pool is None else ()
         tried = study.pool if study.pool is not None and division.searches > 0 else ()
-        note(desk.ledger, Shortlist(tuple(each.name for each in tried), tuple(each.sentence for each in found)))
+        note(desk.ledger, Shortlist(tuple(each.name for each in tried), found))
         return tried
     found = symptoms_of_the_start(study, desk, start)
     limit = limit_for(trainings)
     chosen, left_out = fitting_the_start(study, desk, start, found, limit - limit // REVISION_PART, trainings)
     shortlist = Shortlist(
         names=tuple(candidate.name for candidate in chosen),
-        symptoms=tuple(diagnosis.sentence for diagnosis in found),
-        why={candidate.name: candidate.why for candidate in chosen},
+        symptoms=found,
+        why={candidate.name: candidate.why for candidate in chosen if candidate.why},
         left_out={each.name: each.reason for each in left_out},
         priors=fingerprint(document(study.expectations or shipped_expectations())),
     )
