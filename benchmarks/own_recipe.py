@@ -32,6 +32,7 @@ from convlift.console.progress import Progress
 from convlift.data.dataset import facts_of
 from convlift.recipe.built_in import built_in
 from convlift.recipe.trial_spec import TrialSpec
+from convlift.report.wording.recipe_faults import fault_in_words
 from convlift.trial.run_trial import run_trial
 
 SOUND = built_in("plain")
@@ -64,7 +65,11 @@ def measure(cache: Path) -> list[dict[str, object]]:
             probe = run_trial(TrialSpec(accusation.probe, 1), dataset, cache)
             other = (probe.validation_probabilities.argmax(axis=1) == labels).astype(float)
             said = confirmed(accusation, right.mean(), other.mean(), difference_error(right, other))
-            row |= {"accused": accusation.fault, "without": float(other.mean()), "finding": said is not None}
+            row |= {
+                "accused": fault_in_words(accusation.fault),
+                "without": float(other.mean()),
+                "finding": said is not None,
+            }
         rows.append(row)
     return rows
 

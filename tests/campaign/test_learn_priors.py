@@ -21,6 +21,7 @@ from convlift.ledger.ledger import LEDGER_FILE, open_ledger
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from convlift.records.result import START, Estimate, Result, Verdict
+from convlift.records.verdict_grounds import Estimated
 from convlift.report.narration import plain
 
 SCORE = Estimate(0.8, 0.7, 0.9)
@@ -29,7 +30,7 @@ PRIORS = {each.name: each.prior for each in CATALOGUE}
 
 def verdict(name: str, points: float, half_width: float = 1.0, trials: int = 8) -> Verdict:
     return Verdict(
-        name, "data", "likely", points, points - half_width, points + half_width, 0.9, trials, 60.0, True, "why"
+        name, "data", "likely", points, points - half_width, points + half_width, 0.9, trials, 60.0, True, Estimated(9)
     )
 
 

@@ -15,6 +15,8 @@ from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.facts import Facts
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
+from convlift.records.recipe_findings import Confirmed, OverAugmented, WrongLearningRate
+from convlift.report.wording.recipe_faults import fault_in_words, finding_in_words
 from convlift.trial.run_trial import run_trial
 
 FACTS = Facts(training_images=5_000, classes=4)
@@ -33,7 +35,7 @@ def left(train=0.95, validation=0.94, losses=(0.5, 0.3, 0.25, 0.24, 0.24, 0.24),
 
 def names(outcome, **changes):
     found = accuse(outcome, np.zeros(2000, np.int64), Recipe().edit(**changes), FACTS)
-    return [each.fault for each in found]
+    return [fault_in_words(each.fault) for each in found]
 
 
 def test_a_recipe_that_learns_well_is_accused_of_nothing():
@@ -63,9 +65,9 @@ def test_nothing_is_said_of_a_training_that_left_nothing():
 def test_each_lever_is_accused_by_what_it_does(outcome, changes, fault, undone):
     recipe = Recipe().edit(**changes)
     found = accuse(outcome, np.zeros(2000, np.int64), recipe, FACTS)
-    assert fault in found[0].fault
+    assert fault in fault_in_words(found[0].fault)
     assert found[0].probe != recipe
-    assert found[0].reason in found[0].suspicion
+    assert (found[0].suspected.fault, found[0].suspected.evidence) == (found[0].fault, found[0].evidence)
     value = found[0].probe.model_dump()
     for key in undone or ():
         value = value[key]
@@ -80,10 +82,11 @@ def test_a_training_that_diverges_at_a_high_rate_is_tried_at_a_lower_one():
     diverged = Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, reason="the loss is nan after step 3")
     (only,) = accuse(diverged, np.zeros(0, np.int64), Recipe().edit(training={"learning_rate": 0.5}), FACTS)
     assert only.probe.training.learning_rate == 0.05
-    assert only.without_it == "at 0.05"
-    assert confirmed(only, float("nan"), 0.972, 0.0) == (
-        "Your recipe is trained with a learning rate that is too high: at 0.5 nothing is learned, at 0.05 it scores "
-        "0.972 on the validation images."
+    found = confirmed(only, float("nan"), 0.972, 0.0)
+    assert found == Confirmed(WrongLearningRate(0.5, 0.05), None, 0.972)
+    assert finding_in_words(found) == (
+        "Your recipe is trained with a learning rate that is too high: at 0.5 the run failed to learn, at 0.05 it "
+        "scores 0.972 on the validation images."
     )
 
 
@@ -91,7 +94,9 @@ def test_a_finding_needs_a_difference_that_is_large_and_certain():
     (first, *_) = accuse(
         left(0.5, 0.6), np.zeros(2000, np.int64), Recipe().edit(data={"augmentation": TUTORIAL}), FACTS
     )
-    assert confirmed(first, 0.57, 0.95, 0.02) == (
+    found = confirmed(first, 0.57, 0.95, 0.02)
+    assert found == Confirmed(OverAugmented(tuple(TUTORIAL.items())), 0.57, 0.95)
+    assert finding_in_words(found) == (
         "Your recipe is over-augmented: 0.570 with its augmentation (horizontal flip 0.5, vertical flip 0.5, rotation "
         "0.2, zoom 0.2), 0.950 without its augmentation, on the validation images."
     )
@@ -124,5 +129,5 @@ def test_the_tutorial_recipe_on_digits_is_over_augmented(tmp_path):
     before, after = ((each.validation_probabilities.argmax(axis=1) == labels).astype(float) for each in (own, probe))
     found = confirmed(first, before.mean(), after.mean(), difference_error(before, after))
     assert found is not None
-    assert found.startswith("Your recipe is over-augmented: ")
+    assert isinstance(found.fault, OverAugmented)
     assert after.mean() - before.mean() > 0.2

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlift.catalogue.candidates import CATALOGUE, candidates, compose, groups, limit_for, priors, shared_with, valid
+from convlift.catalogue.grounds import JointChange, NoPlace, TooDear, Why
 from convlift.catalogue.intervention import head_only
 from convlift.catalogue.priors import Expectations, Learned
 from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
+from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from starts import DIGITS, FLOWERS, PHOTOS, STARTS, start
 
 
@@ -39,7 +41,7 @@ def test_a_short_list_holds_what_promises_most_in_catalogue_order():
     assert [each for each in every if each in chosen] == list(chosen)
     best = max(every, key=lambda each: each.prior)
     assert best in chosen
-    assert any("others promise more" in each.reason for each in left_out)
+    assert any(isinstance(each.reason, NoPlace) and each.reason.places == 12 for each in left_out)
 
 
 def test_a_symptom_raises_the_interventions_that_answer_it():
@@ -75,13 +77,15 @@ def test_an_over_augmented_start_is_offered_less_of_it():
     assert not any(each.name == "half the zoom" for each in chosen), "there is no zoom to halve"
 
 
-def test_every_change_has_its_reason_in_words():
+def test_every_change_has_its_reason():
     symptoms = (Symptom.OVERFIT, Symptom.DATA_LIMITED)
     chosen, left_out = candidates(start("plain", FLOWERS), FLOWERS, symptoms, 20)
-    why = {each.name: each.why for each in chosen}
+    flip = next(each for each in chosen if each.name == "horizontal flip")
+    assert flip.why == Why(symptoms, (), flip.prior, 0, flip.intervention.reported)
+    why = {each.name: why_in_words(each.why) for each in chosen}
     assert why["horizontal flip"].startswith("for it: overfit, few training images; expected +1.00 points (published:")
     assert why["batch norm"].startswith("no symptom for or against it; expected +0.50 points")
-    reasons = {each.name: each.reason for each in left_out}
+    reasons = {each.name: not_tried_in_words(each.reason) for each in left_out}
     assert "others promise more" in reasons["width x2"]
     assert "against it: overfit; expected +0.15 points" in reasons["width x2"]
     assert "no published gain; default" in " ".join(why.values())
@@ -92,7 +96,8 @@ def test_past_campaigns_take_the_place_of_the_catalogue():
     of_convnets, _ = candidates(start("plain", FLOWERS), FLOWERS, (), 200, expectations=learned)
     flip = next(each for each in of_convnets if each.name == "horizontal flip")
     assert flip.prior == -0.8
-    assert flip.why == "no symptom for or against it; expected -0.80 points (7 past campaigns)"
+    assert flip.why == Why((), (), -0.8, campaigns=7)
+    assert why_in_words(flip.why) == "no symptom for or against it; expected -0.80 points (7 past campaigns)"
     of_pretrained, _ = candidates(start("full", FLOWERS), FLOWERS, (), 200, expectations=learned)
     assert next(each for each in of_pretrained if each.name == "horizontal flip").prior == 0.5
 
@@ -148,7 +153,7 @@ def test_what_costs_too_much_is_left_out_with_its_price():
     chosen, left_out = candidates(start("plain", FLOWERS), FLOWERS, (), 100, cost=cost, dearest=2.5)
     assert "epochs x2" in {each.name for each in chosen}
     assert next(each.cost for each in chosen if each.name == "epochs x2") == 2
-    assert "3.00 of the start's" in next(each.reason for each in left_out if each.name == "epochs x3")
+    assert next(each.reason for each in left_out if each.name == "epochs x3") == TooDear(3.0, 2.5)
 
 
 def test_a_place_on_a_short_list_goes_to_what_is_worth_its_price():
@@ -171,7 +176,7 @@ def test_a_short_list_holds_one_level_of_a_factor_before_it_holds_two():
     named = [each.intervention.group for each in short if each.intervention.group]
     assert len(named) == len(set(named))
     reasons = {each.name: each.reason for each in left_out}
-    assert "joint changes, which cost more, take 30" in reasons["longer training on shifted and zoomed images"]
+    assert reasons["longer training on shifted and zoomed images"] == JointChange(14, 30)
     long, _ = candidates(start("plain", FLOWERS), FLOWERS, (Symptom.OVERFIT, Symptom.DATA_LIMITED), 35)
     assert {"zoom 15%", "zoom 30%", "longer training on shifted and zoomed images"} <= {each.name for each in long}
 

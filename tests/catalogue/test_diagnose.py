@@ -12,6 +12,14 @@ from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.recipe.built_in import built_in
 from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.evidence_of_symptoms import (
+    FewImages,
+    GradientsAgree,
+    HalfOfTheImages,
+    HighConfidence,
+    LowRecall,
+    UnevenClasses,
+)
 from convlift.records.facts import Facts
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.trial.run_trial import run_trial
@@ -73,14 +81,16 @@ def test_what_half_of_the_images_bring_decides_whether_there_are_few():
         named = np.where(rng.random(1000) < accuracy, labels, (labels + 1) % 4)
         return outcome(probabilities=np.eye(4, dtype=np.float32)[named] * 0.9 + 0.025)
 
-    def reasons(half, facts):
+    def shown(half, facts):
         found = diagnose(said(0.9), labels, PLAIN, facts, half)
-        return {each.symptom: each.reason for each in found}
+        return {each.symptom: each.evidence for each in found}
 
     few = dataclasses.replace(PLENTY, training_images=100 * PLENTY.classes)
-    assert reasons(None, few)[Symptom.DATA_LIMITED] == "100 training images a class"
-    assert Symptom.DATA_LIMITED not in reasons(said(0.9), few)
-    assert "with half of the images" in reasons(said(0.82), PLENTY)[Symptom.DATA_LIMITED]
+    assert shown(None, few)[Symptom.DATA_LIMITED] == FewImages(100)
+    assert Symptom.DATA_LIMITED not in shown(said(0.9), few)
+    evidence = shown(said(0.82), PLENTY)[Symptom.DATA_LIMITED]
+    assert isinstance(evidence, HalfOfTheImages)
+    assert (evidence.half, evidence.whole) == (pytest.approx(0.82, abs=0.03), pytest.approx(0.9, abs=0.03))
 
 
 def test_a_healthy_training_has_no_symptom():
@@ -127,8 +137,9 @@ def test_the_gradient_noise_scale_is_that_of_the_last_phase():
     tuned = {"phase": "fine-tune", "gradient_agreement": 1 / 3, "gradient_error": 0.01}
     curve = tuple(dataclasses.replace(each, **tuned) for each in flat.curve)
     (found,) = diagnose(dataclasses.replace(flat, curve=curve), np.zeros(2000, np.int64), recipe, PLENTY)
-    assert "two batches of 16 agree by 0.33 ± 0.02" in found.reason
-    assert "gradient noise scale 32 images" in found.reason
+    assert isinstance(found.evidence, GradientsAgree)
+    assert (found.evidence.batch_size, found.evidence.noise_scale) == (16, pytest.approx(32))
+    assert (found.evidence.agreement, found.evidence.within) == (1 / 3, 0.02)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +188,9 @@ def test_only_the_last_phase_is_judged():
 def test_overconfidence_is_the_gap_between_claim_and_accuracy():
     labels, probabilities = answers(np.random.default_rng(1), excess=0.15)
     found = diagnose(outcome(probabilities=probabilities), labels, PLAIN, PLENTY)
-    reason = next(each.reason for each in found if each.symptom is Symptom.OVERCONFIDENT)
+    evidence = next(each.evidence for each in found if each.symptom is Symptom.OVERCONFIDENT)
     accuracy = (probabilities.argmax(1) == labels).mean()
-    assert reason == f"mean confidence {probabilities.max(1).mean():.3f}, but accuracy {accuracy:.3f} in validation"
+    assert evidence == HighConfidence(pytest.approx(probabilities.max(1).mean()), accuracy)
 
 
 def test_wrong_labels_are_contradicted_with_confidence():
@@ -200,10 +211,12 @@ def test_the_class_that_is_missed_is_named_with_its_numbers():
     missed = (labels == 2) & (rng.random(len(labels)) < 0.4)
     probabilities[missed] = np.roll(probabilities[missed], 1, axis=1)
     found = {
-        each.symptom: each.reason for each in diagnose(outcome(probabilities=probabilities), labels, PLAIN, PLENTY)
+        each.symptom: each.evidence for each in diagnose(outcome(probabilities=probabilities), labels, PLAIN, PLENTY)
     }
-    assert found[Symptom.WEAK_CLASS].startswith("0.5")
-    assert "of class 2 are recognized" in found[Symptom.WEAK_CLASS]
+    evidence = found[Symptom.WEAK_CLASS]
+    assert isinstance(evidence, LowRecall)
+    assert 0.5 <= evidence.recall < 0.6
+    assert (evidence.name, evidence.images) == ("2", (labels == 2).sum())
 
 
 def test_the_weakest_of_many_small_classes_is_no_weak_class():
@@ -250,8 +263,5 @@ def test_real_digits_show_what_was_done_to_them(digits, change, symptom):
 
 def test_facts_alone_name_imbalance_and_scarcity():
     facts = Facts(training_images=300, classes=5, imbalance=8.0)
-    found = {each.symptom: each.reason for each in diagnose(outcome(), np.zeros(2000, np.int64), PLAIN, facts)}
-    assert found == {
-        Symptom.IMBALANCE: "the largest class has 8.0 times the images of the smallest",
-        Symptom.DATA_LIMITED: "60 training images a class",
-    }
+    found = {each.symptom: each.evidence for each in diagnose(outcome(), np.zeros(2000, np.int64), PLAIN, facts)}
+    assert found == {Symptom.IMBALANCE: UnevenClasses(8.0), Symptom.DATA_LIMITED: FewImages(60)}

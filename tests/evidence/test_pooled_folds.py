@@ -10,6 +10,7 @@ from convlift.evidence.seeds import LIMITS, scale
 from convlift.evidence.total_gain import mean_score
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.records.result import Verdict
+from convlift.records.verdict_grounds import Estimated, OverFolds
 from simulation.folds import Setting, coverage
 
 CAMPAIGNS = 120
@@ -151,7 +152,18 @@ def test_words_name_the_folds() -> None:
 
 def verdict(name: str, points: float, *, shipped: bool, trials: int = 4, probability: float = 0.9) -> Verdict:
     return Verdict(
-        name, "data", "proven", points, points - 1, points + 1, probability, trials, 10.0, shipped, "alone", "claim"
+        name,
+        "data",
+        "proven",
+        points,
+        points - 1,
+        points + 1,
+        probability,
+        trials,
+        10.0,
+        shipped,
+        Estimated(9),
+        "claim",
     )
 
 
@@ -166,7 +178,7 @@ def test_a_change_s_share_is_the_mean_over_the_folds_that_searched_it() -> None:
     mirror = found["mirror"]
     assert (mirror.points, mirror.low, mirror.high, mirror.probability) == pytest.approx((1.5, 0.5, 2.5, 0.85))
     assert (mirror.trials, mirror.seconds, mirror.shipped, mirror.label) == (8, 20.0, True, "likely")
-    assert mirror.reason.startswith("searched in 2 of 3 folds and shipped in 1; mean share +1.5 points")
+    assert mirror.reason == OverFolds(searched=2, folds=3, shipped=1)
     assert [found[name].shipped for name in ("start: residual", "start: frozen", "zoom")] == [True, False, False]
-    assert "never switched on" in found["zoom"].reason
+    assert (found["zoom"].trials, found["zoom"].reason) == (0, OverFolds(searched=1, folds=3, shipped=1))
     assert not any(each.label == "proven" for each in found.values())

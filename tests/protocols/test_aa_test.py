@@ -21,6 +21,7 @@ from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.protocols.aa_test import SUMMARY, run_aa
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate, Result, Verdict
+from convlift.records.verdict_grounds import Estimated
 from convlift.report.aa import document, print_tally
 
 PILOTS, SEARCHED = 2, 5
@@ -81,7 +82,7 @@ class FakeCampaigns:
                     guesses = (rng.dirichlet(np.ones(10), size).astype(np.float32) for size in sizes)
                     ledger.finish(ledger.claim(plan).id, Outcome("finished", *guesses))
         label = "proven" if place in self._proven else "undecided"
-        change = Verdict("data placebo 1", "data", label, 0.0, -1.0, 1.0, 0.5, 3, 1.0, False, "")
+        change = Verdict("data placebo 1", "data", label, 0.0, -1.0, 1.0, 0.5, 3, 1.0, False, Estimated(3))
         low = 0.5 if place in self._proven else -2.0
         score = Estimate(0.1, 0.0, 0.2)
         result = Result(

@@ -24,6 +24,7 @@ from convlift.protocols.cross_validation import conduct_folds
 from convlift.recipe.recipe import Recipe
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate, Result, Verdict
+from convlift.records.verdict_grounds import Estimated
 from convlift.report.narration import environment, plain, tell
 from convlift.search.decisions import SearchNoise, Shipped, Shortlist, Start, note
 
@@ -102,7 +103,7 @@ class FakeCampaigns:
                 ledger.finish(ledger.claim(plan).id, replace(outcome, seconds=0.5))
             note(ledger, Shipped("recipe", 3, True, before=(1, 2), after=(3, 4)))
             score = Estimate(0.8, 0.6, 0.9)
-            change = Verdict(CHANGE, "training", "proven", 2.0, 1.0, 3.0, 0.9, 3, 1.0, True, "it is")
+            change = Verdict(CHANGE, "training", "proven", 2.0, 1.0, 3.0, 0.9, 3, 1.0, True, Estimated(3))
             result = Result(
                 run=str(request.out), metric="accuracy", data="digits", baseline_name="plain", start_name="baseline",
                 baseline=score, final=score, gain_points=Estimate(20.0, 9.0, 31.0), proven=True, verdicts=(change,),

@@ -10,6 +10,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.finding import Finding
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Label, Result, Verdict
+from convlift.records.verdict_grounds import Estimated
 from convlift.report.story import HardImage, Role, Story, TrialRecord
 
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
@@ -50,7 +51,7 @@ def make_verdict(name: str, area: str, points: float, label: Label) -> Verdict:
         trials=11,
         seconds=184.0,
         shipped=points > 0.5,
-        reason="Helps in most of the trials it took part in; the sealed test alone does not settle it.",
+        reason=Estimated(38),
         claim="A mirrored image shows the same thing.",
         source="Krizhevsky et al. 2012, section 4.1",
     )

@@ -11,9 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from convlift.report.hard_images import HARD_IMAGES
 from PIL import Image
 
 from convlift.campaign.artifacts import REPORT, in_words, scores_of, write_report
+from convlift.catalogue.diagnose import Diagnosis
+from convlift.catalogue.grounds import TooDear, Why
+from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import CoarseStem
 from convlift.data.dataset import Dataset
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
@@ -24,13 +29,15 @@ from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.evidence_of_symptoms import AccuracyGap, LossStillFalls, OneEpoch
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
+from convlift.records.recipe_findings import Confirmed, FewEpochs, OverAugmented, Suspected
 from convlift.records.result import Estimate, Result
-from convlift.report.hard_images import HARD_IMAGES
 from convlift.report.narration import environment, plain, result_of, story_of, tell
 from convlift.search.decisions import AddedChange, Examination, Revision, Shortlist, note
 
 N, CLASSES = 60, 3
+OVERFIT = Diagnosis(Symptom.OVERFIT, AccuracyGap(0.98, 0.7))
 SHIPPED = Recipe().edit(training={"label_smoothing": 0.1}, data={"resolution": 8})
 
 
@@ -41,22 +48,33 @@ class Told(NamedTuple):
     story: dict[str, Any]
 
 
-def test_the_reasons_for_the_changes_come_from_the_ledger(told: Told) -> None:
+def test_the_reasons_for_the_changes_come_from_the_ledger(told: Told, result: Result) -> None:
     told.ledger.record("story", told.story)
     shortlist = Shortlist(
         names=("horizontal flip",),
-        symptoms=("overfit: accuracy 0.98 in training, 0.70 in validation",),
-        why={"horizontal flip": "for it: overfit"},
-        left_out={"epochs x3": "no room", "width x2": "no room"},
+        symptoms=(OVERFIT,),
+        why={"horizontal flip": Why((Symptom.OVERFIT,), (), 1.0)},
+        left_out={"epochs x3": TooDear(3.0, 2.5), "width x2": CoarseStem(32)},
     )
     note(told.ledger, shortlist)
-    added = AddedChange("epochs x3", prior=0.9, cost=3.0, why="for it: under-trained")
-    note(told.ledger, Revision(4, ("under-trained: still falls",), (added,)))
+    late = Why((Symptom.UNDER_TRAINED,), (), 0.9)
+    falls = Diagnosis(Symptom.UNDER_TRAINED, LossStillFalls(0.5, 0.4, 3))
+    note(told.ledger, Revision(4, (falls,), (AddedChange("epochs x3", prior=0.9, cost=3.0, why=late),)))
     choice = story_of(told.ledger).choice
-    assert choice.symptoms == ("overfit: accuracy 0.98 in training, 0.70 in validation",)
-    assert choice.tried == {"horizontal flip": "for it: overfit"}
-    assert choice.left_out == {"width x2": "no room"}, "what the revision added is left out no more"
-    assert (choice.seen, choice.added) == (("under-trained: still falls",), {"epochs x3": "for it: under-trained"})
+    assert choice.symptoms == (OVERFIT,)
+    assert choice.tried == {"horizontal flip": Why((Symptom.OVERFIT,), (), 1.0)}
+    assert choice.left_out == {"width x2": CoarseStem(32)}, "what the revision added is left out no more"
+    assert (choice.seen, choice.added) == ((falls,), {"epochs x3": late})
+    told.ledger.record("result", plain(result))
+    page = write_report(told.ledger).read_text()
+    for words in (
+        "Overfit: accuracy 0.980 in training, 0.700 in validation.",
+        "For it: overfit; expected +1.00 points (no published gain; default).",
+        "A stem that quarters 32 pixels throws detail away.",
+        "under-trained: validation loss still falls at the end: 0.500 to 0.400 in the last 3 epochs.",
+        "For it: under-trained; expected +0.90 points (no published gain; default).",
+    ):
+        assert words in page
 
 
 def outcome(dataset: Dataset, labels: np.ndarray, wrong: int) -> Outcome:
@@ -142,12 +160,12 @@ def test_a_campaign_without_any_training_to_show_is_told(told: Told) -> None:
 
 
 def test_what_the_baseline_showed_comes_back(told: Told, result: Result) -> None:
-    said = ("Your recipe is over-augmented: 0.570 with its augmentation, 0.950 without.",)
-    note(told.ledger, Examination(symptoms=("underfit: accuracy is 0.555 in training itself",)))
+    found = (Confirmed(OverAugmented((("rotation", 0.2),)), 0.57, 0.95), Suspected(FewEpochs(1, 4), OneEpoch()))
+    note(told.ledger, Examination(symptoms=(OVERFIT,)))
     told.ledger.record("story", told.story)
-    told.ledger.record("result", plain(replace(result, recipe_findings=said)))
-    assert result_of(told.ledger).recipe_findings == said
-    assert "underfit: accuracy" in story_of(told.ledger).baseline_diagnosis[0]
+    told.ledger.record("result", plain(replace(result, recipe_findings=found)))
+    assert result_of(told.ledger).recipe_findings == found
+    assert story_of(told.ledger).baseline_diagnosis == (OVERFIT,)
 
 
 def test_scores_a_class_come_with_the_result(told: Told, result: Result) -> None:

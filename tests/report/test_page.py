@@ -12,10 +12,17 @@ import numpy as np
 import pytest
 
 from conftest import make_picture, make_result, make_story, make_verdicts
+from convlift.catalogue.diagnose import Diagnosis
+from convlift.catalogue.grounds import JointChange, Why
+from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import InvalidRecipe
+from convlift.records.evidence_of_symptoms import AccuracyGap, LossNotFinite, LossStillFalls, LowRecall
 from convlift.records.finding import Finding
+from convlift.records.recipe_findings import FewEpochs, Suspected
 from convlift.records.result import Result
 from convlift.report.page import render
 from convlift.report.story import Choice, Story
+from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "link", "br", "img"}
@@ -89,7 +96,7 @@ def test_the_page_asks_nobody_for_anything(page: str) -> None:
 
 
 def test_every_name_is_escaped(result: Result) -> None:
-    verdict = dataclasses.replace(result.verdicts[0], name=HOSTILE, reason=HOSTILE, claim=HOSTILE, source=HOSTILE)
+    verdict = dataclasses.replace(result.verdicts[0], name=HOSTILE, claim=HOSTILE, source=HOSTILE)
     left_out = dataclasses.replace(verdict, shipped=False)
     hostile = dataclasses.replace(
         result,
@@ -101,6 +108,7 @@ def test_every_name_is_escaped(result: Result) -> None:
         verdicts=(verdict, left_out),
         findings=(Finding(HOSTILE, "error", HOSTILE, (HOSTILE, "\udcff\x00.jpg"), HOSTILE),),
         notes=(HOSTILE,),
+        recipe_findings=(Suspected(FewEpochs(1, 4), LossNotFinite(HOSTILE)),),
     )
     story = make_story(hostile, (HOSTILE, '" onerror="alert(1)', "{{ 7 * 7 }}"))
     story = dataclasses.replace(
@@ -109,6 +117,8 @@ def test_every_name_is_escaped(result: Result) -> None:
         baseline_recipe="a",
         start_recipe=HOSTILE,
         environment={HOSTILE: HOSTILE},
+        baseline_diagnosis=(Diagnosis(Symptom.WEAK_CLASS, LowRecall(HOSTILE, 0.1, 9, 0.9)),),
+        choice=Choice(tried={HOSTILE: Why((), (), 1.0)}, left_out={HOSTILE: InvalidRecipe(HOSTILE)}),
     )
     page = render(hostile, story)
     page.encode()
@@ -198,17 +208,19 @@ def test_chromium_opens_it_without_a_console_line(page: str, tmp_path: Path) -> 
 
 def test_why_changes_were_tried_is_told_and_folded(result: Result, story: Story) -> None:
     choice = Choice(
-        symptoms=("overfit: accuracy 0.981 in training, 0.702 in validation",),
-        tried={"horizontal flip": "for it: overfit; expected +0.75 points"},
-        left_out={"width x2": "the budget has room for 20 candidates", HOSTILE: HOSTILE},
-        seen=("under-trained: validation loss still falls at the end",),
-        added={"epochs x3": "for it: under-trained; expected +0.95 points"},
+        symptoms=(Diagnosis(Symptom.OVERFIT, AccuracyGap(0.981, 0.702)),),
+        tried={"horizontal flip": Why((Symptom.OVERFIT,), (), 0.75)},
+        left_out={"width x2": JointChange(20, 30), HOSTILE: InvalidRecipe(HOSTILE)},
+        seen=(Diagnosis(Symptom.UNDER_TRAINED, LossStillFalls(0.5, 0.4, 3)),),
+        added={"epochs x3": Why((Symptom.UNDER_TRAINED,), (), 0.95)},
     )
     page = render(result, dataclasses.replace(story, choice=choice))
     text = Reader(page).text
     assert "Overfit: accuracy 0.981 in training, 0.702 in validation." in text
     assert "1 change that answers to it was added to the list" in text
-    for reason in (choice.tried | choice.left_out | choice.added).values():
+    for reason in [*map(why_in_words, choice.tried.values()), *map(why_in_words, choice.added.values())]:
+        assert reason[1:] in text
+    for reason in map(not_tried_in_words, choice.left_out.values()):
         assert reason[1:] in text
     assert HOSTILE not in page
     section = page.partition('<section id="why">')[2].partition("</section>")[0]
@@ -218,5 +230,5 @@ def test_why_changes_were_tried_is_told_and_folded(result: Result, story: Story)
 
 def test_a_start_without_symptoms_and_a_story_without_reasons(result: Result, story: Story) -> None:
     assert 'id="why"' not in render(result, story), "a ledger of an earlier version holds no reasons"
-    healthy = dataclasses.replace(story, choice=Choice(tried={"horizontal flip": "no symptom for or against it"}))
+    healthy = dataclasses.replace(story, choice=Choice(tried={"horizontal flip": Why((), (), 0.5)}))
     assert "It showed nothing that a change is known to mend." in Reader(render(result, healthy)).text

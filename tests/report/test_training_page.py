@@ -16,6 +16,7 @@ from convlift.data.store import open_store
 from convlift.recipe.recipe import Recipe
 from convlift.records.finding import Finding
 from convlift.records.outcome import NO_PROBABILITIES, Outcome
+from convlift.records.recipe_findings import Confirmed, OverAugmented
 from convlift.records.result import Estimate
 from convlift.report.training import (
     Trained,
@@ -25,6 +26,8 @@ from convlift.report.training import (
     training_document,
     write_training,
 )
+from convlift.report.wording.diagnoses import sentence
+from convlift.report.wording.recipe_faults import finding_in_words
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(tmp_path_factory.mktemp("runs"), recipe, dataset, outcome, Estimate(0.5, 0.3, 0.7))
 
 
-def printed(trained: Trained, *probes: str) -> str:
+def printed(trained: Trained, *probes: Confirmed) -> str:
     console = Console(file=io.StringIO(), width=80)
     print_training(tell_training(trained, probes), console)
     return " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
@@ -67,18 +70,20 @@ def test_terminal_and_page_say_the_same_of_the_same_images(trained: Trained) -> 
 
 
 def test_what_was_tried_takes_the_place_of_the_suspicion(trained: Trained) -> None:
-    found = "Your recipe is over-augmented: 0.500 with its augmentation, 0.900 without."
+    found = Confirmed(OverAugmented((("rotation", 0.2),)), 0.5, 0.9)
+    said = "Your recipe is over-augmented: 0.500 with its augmentation (rotation 0.2), 0.900 without its augmentation"
     text = printed(trained, found)
-    assert found in text
+    assert said in text
     assert "may be over-augmented" not in text
-    assert found in render_training(tell_training(trained, (found,)))
+    assert said in render_training(tell_training(trained, (found,)))
 
 
 def test_the_document_has_what_the_terminal_says(trained: Trained) -> None:
     story = tell_training(trained)
     read = json.loads(json.dumps(training_document(story), allow_nan=False))
     assert read["validation"] == {"score": 0.5, "low": 0.3, "high": 0.7}
-    assert read["diagnosis"] == list(story.diagnosis)
+    assert read["diagnosis"] == [sentence(each) for each in story.diagnosis]
+    assert read["suspicions"] == [finding_in_words(each) for each in story.suspicions] != []
     assert [each["predicted"] for each in read["classes"]] == [len(trained.dataset.splits.validation), 0]
     assert read["classes"][1]["score"] == 0.0
     assert len(read["warnings"]) == 1

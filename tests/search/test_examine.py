@@ -1,4 +1,4 @@
-"""The user's own recipe is examined first: the accused lever is undone once, where cheap, and the finding said."""
+"""The user's own recipe is examined first: the accused lever is undone once, where cheap, and the finding found."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from convlift.recipe.recipe import Recipe
+from convlift.records.recipe_findings import Confirmed, OverAugmented, RecipeFinding, Suspected
 from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.examine import MOST_OF_BUDGET, examine_baseline, found_of_the_baseline, probe_of_the_baseline
@@ -24,7 +25,7 @@ OVER_AUGMENTED = {turned: -30.0}
 
 def examined(
     desk: Dispatcher, world: World, hours: Callable[[Dispatcher], float] = lambda desk: 100 * HOUR
-) -> tuple[str, ...]:
+) -> tuple[RecipeFinding, ...]:
     problem = problem_of(world, baseline=TURNED)
     desk.complete([problem.plan("pilot", TURNED, 0)], lambda plan: 100 * HOUR)
     desk.complete(probe_of_the_baseline(Search(problem, desk)), lambda plan: 100 * HOUR)
@@ -35,26 +36,29 @@ def examined(
 def test_an_over_augmented_recipe_is_told_so_by_its_own_scores(tmp_path: Path) -> None:
     world = World(seed=1, effects=OVER_AUGMENTED, n=400)
     with desk_in(tmp_path / "run", world, 100, baseline=TURNED) as desk:
-        (said,) = examined(desk, world)
+        (found,) = examined(desk, world)
         (probe,) = desk.ledger.trials("probe")
-    assert said.startswith("Your recipe is over-augmented: 0.")
-    assert "horizontal flip 0.5, rotation 0.2" in said
+    assert isinstance(found, Confirmed)
+    assert found.fault == OverAugmented((("horizontal_flip", 0.5), ("rotation", 0.2)))
+    assert found.with_it is not None
+    assert found.without_it > found.with_it > 0
     assert probe.recipe == TURNED.edit(data={"augmentation": {"horizontal_flip": 0.0, "rotation": 0.0}})
 
 
-def test_a_suspicion_that_its_probe_does_not_confirm_is_not_said(tmp_path: Path) -> None:
+def test_a_suspicion_that_its_probe_does_not_confirm_is_not_found(tmp_path: Path) -> None:
     world = World(seed=1, effects={}, accuracy=0.55, n=400)
     with desk_in(tmp_path / "run", world, 100, baseline=TURNED) as desk:
         assert examined(desk, world) == ()
         assert len(desk.ledger.trials("probe")) == 1
 
 
-def test_where_the_probe_is_too_dear_a_suspicion_is_said_as_one(tmp_path: Path) -> None:
+def test_where_the_probe_is_too_dear_a_suspicion_is_found_as_one(tmp_path: Path) -> None:
     world = World(seed=1, effects=OVER_AUGMENTED, n=400, seconds_noise=0.0)
     with desk_in(tmp_path / "run", world, 0.5 / MOST_OF_BUDGET, baseline=TURNED) as desk:
-        (said,) = examined(desk, world)
+        (found,) = examined(desk, world)
         assert desk.ledger.trials("probe") == ()
-    assert said.startswith("Your recipe may be over-augmented:")
+    assert isinstance(found, Suspected)
+    assert isinstance(found.fault, OverAugmented)
 
 
 def test_a_recipe_that_learns_well_is_accused_of_nothing(tmp_path: Path) -> None:
@@ -74,5 +78,7 @@ def test_its_trial_is_part_of_a_campaign_and_no_evidence(tmp_path: Path, workers
             trial for trial in desk.ledger.trials("probe") if trial.names == ("your recipe without its augmentation",)
         ]
         assert len(probes) == 1
-        assert found_of_the_baseline(desk)[0].startswith("Your recipe is over-augmented")
+        (found,) = found_of_the_baseline(desk)
+        assert isinstance(found, Confirmed)
+        assert isinstance(found.fault, OverAugmented)
         assert probes[0] not in (*shipment.before, *shipment.after)

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from convlift.catalogue.candidates import MOST, limit_for
+from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.starting_points import StartingPoint
+from convlift.catalogue.symptoms import Symptom
+from convlift.records.evidence_of_symptoms import AccuracyGap
 from convlift.records.outcome import EpochReport
 from convlift.search.allocate import divide
 from convlift.search.context import Search
@@ -68,10 +71,11 @@ def test_a_symptom_that_the_search_shows_brings_changes_that_answer_it(tmp_path:
     assert new
     assert len(more) <= limit_for(division.trainings)
     for each in new:
-        assert "overfit" in each.why
-        assert "against it" not in each.why
+        assert each.why is not None
+        assert Symptom.OVERFIT in each.why.called
+        assert not each.why.warned
     assert {each.name for each in new}.isdisjoint(each.name for each in chosen)
-    assert kept.symptoms == ("overfit: accuracy 0.990 in training, 0.700 in validation",)
+    assert kept.symptoms == (Diagnosis(Symptom.OVERFIT, AccuracyGap(0.99, 0.7)),)
     everything_on = np.zeros(len(more), bool)
     everything_on[-1] = True
     assert switched(Configuration(SearchSpace(start, more), start.recipe, everything_on), everything_on).names == (
@@ -135,13 +139,13 @@ def test_what_the_guard_refused_is_not_added_in_another_shape(tmp_path: Path) ->
 def test_a_shortened_probe_is_no_witness_for_too_little_training(tmp_path: Path) -> None:
     """The world's trainings are as good as they are on new images, and 80%: underfit, where they were whole."""
     whole = StartingPoint("other", PROBLEM.baseline.edit(architecture={"width": 64}), "wider")
-    for fidelity, found in ((1.0, ["underfit"]), (0.4, [])):
+    for fidelity, found in ((1.0, [Symptom.UNDERFIT]), (0.4, [])):
         with desk_in(tmp_path / str(fidelity), WORLD, HOURS) as desk:
             probe = PROBLEM.plan("probe", whole.recipe, 1, (whole.name,), fidelity)
             desk.complete([PROBLEM.plan("pilot", PROBLEM.baseline, 0), probe], lambda plan: 9 * HOUR)
             choose_candidates(Search(PROBLEM, desk), whole, Allocation(30, 2, 2))
-            said = made(desk.ledger, Shortlist).symptoms
-        assert [sentence.partition(":")[0] for sentence in said] == found
+            shown = made(desk.ledger, Shortlist).symptoms
+        assert [diagnosis.symptom for diagnosis in shown] == found
 
 
 def test_it_is_due_once_after_a_third_of_the_search(tmp_path: Path) -> None:

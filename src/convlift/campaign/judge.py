@@ -16,8 +16,9 @@ from convlift.evidence.single_changes import ChangeTests, start_effect, test_cha
 from convlift.evidence.total_gain import FEWEST_RUNS, FinalJudgement, judge
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.records import TrialRecord
-from convlift.records.notes import Arm, CloseChoice, Note, OneRun, RunsFailedToLearn, Unexplained
+from convlift.records.notes import Arm, CloseChoice, Note, OneRun, RunsFailedToLearn
 from convlift.records.result import START, Verdict
+from convlift.records.verdict_grounds import Unexplained
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
 from convlift.search.context import Search
 from convlift.search.problem import BASELINE

@@ -1,7 +1,7 @@
 """What the user's own recipe does wrong: which of its levers its first training accuses, and what undoing one shows.
 
 An accusation is cheap to check: the same recipe, trained once more with the lever undone. Only what that confirms is
-said as a finding; without it the accusation is a suspicion, and is worded as one.
+a finding; without it the accusation is a suspicion.
 """
 
 import math
@@ -18,8 +18,19 @@ from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
+from convlift.records.evidence_of_symptoms import AccuracyGap, Evidence, LossFellLast, NothingLearned, OneEpoch
 from convlift.records.facts import Facts
 from convlift.records.outcome import Outcome
+from convlift.records.recipe_findings import (
+    Confirmed,
+    Fault,
+    FewEpochs,
+    OverAugmented,
+    OverRegularized,
+    OversizedBatches,
+    Suspected,
+    WrongLearningRate,
+)
 
 WORTH_SAYING = 0.02  # of the score: less is not worth a word about somebody's recipe
 CERTAIN = 2.0  # standard errors, below which a difference of two trainings may not be there
@@ -39,23 +50,21 @@ LEARNS_TOO_LITTLE = {Symptom.UNDERFIT, Symptom.OVER_AUGMENTED, Symptom.UNDER_TRA
 class Accusation:
     """A lever of the recipe that its training accuses.
 
-    name: of the probe, as its trial is called; fault: what the recipe is, after "your recipe"; with_it, without_it: the
-    two trainings in a few words, which follow their scores; reason: what the training showed; probe: the same recipe
-    with the lever undone; cost: of the probe's training, in those of the recipe.
+    name: of the probe, as its trial is called; fault: the lever, with its value and the one that undoes it; evidence:
+    what the training showed; probe: the same recipe with the lever undone; cost: of the probe's training, in those of
+    the recipe.
     """
 
     name: str
-    fault: str
-    with_it: str
-    without_it: str
-    reason: str
+    fault: Fault
+    evidence: Evidence
     probe: Recipe
     cost: float = 1.0
 
     @property
-    def suspicion(self) -> str:
-        """As it is said while nobody has tried: one sentence."""
-        return f"Your recipe may be {self.fault}: {self.reason}. To find out, train it {self.without_it}."
+    def suspected(self) -> Suspected:
+        """The finding while nobody has tried."""
+        return Suspected(self.fault, self.evidence)
 
 
 def accuse(outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts: Facts) -> tuple[Accusation, ...]:
@@ -70,24 +79,19 @@ def accuse(outcome: Outcome, labels_n: NDArray[np.int64], recipe: Recipe, facts:
     return tuple(accusation for accuser in accusers for accusation in accuser(found, outcome, recipe, facts))
 
 
-def confirmed(accusation: Accusation, score_with: float, score_without: float, standard_error: float) -> str | None:
-    """The finding in one sentence, where undoing the lever helps; None where it does not, or not for certain.
+def confirmed(
+    accusation: Accusation, score_with: float, score_without: float, standard_error: float
+) -> Confirmed | None:
+    """The finding, where undoing the lever helps; None where it does not, or not for certain.
 
     Scores in [0, 1], 1 at best, of one training each; standard_error: of their difference. score_with: NaN where that
     training diverged; the other is then finding enough.
     """
     if math.isnan(score_with) and math.isfinite(score_without):
-        return (
-            f"Your recipe is {accusation.fault}: {accusation.with_it} nothing is learned, "
-            f"{accusation.without_it} it scores {score_without:.3f} on the validation images."
-        )
+        return Confirmed(accusation.fault, None, score_without)
     gain = score_without - score_with
-    if not gain > max(WORTH_SAYING, CERTAIN * standard_error):
-        return None
-    return (
-        f"Your recipe is {accusation.fault}: {score_with:.3f} {accusation.with_it}, {score_without:.3f} "
-        f"{accusation.without_it}, on the validation images."
-    )
+    is_certain = gain > max(WORTH_SAYING, CERTAIN * standard_error)
+    return Confirmed(accusation.fault, score_with, score_without) if is_certain else None
 
 
 def difference_error(with_it: NDArray[np.float64], without_it: NDArray[np.float64]) -> float:
@@ -100,16 +104,13 @@ Found = dict[Symptom, Diagnosis]
 
 
 def _augmentation(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
-    switched_on = {name: value for name, value in recipe.data.augmentation.model_dump().items() if value}
+    switched_on = tuple((name, value) for name, value in recipe.data.augmentation.model_dump().items() if value)
     blamed = found.get(Symptom.OVER_AUGMENTED) or found.get(Symptom.UNDERFIT)
     if switched_on and blamed:
-        levers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in switched_on.items())
         yield Accusation(
             "your recipe without its augmentation",
-            "over-augmented",
-            f"with its augmentation ({levers})",
-            "without its augmentation",
-            blamed.reason,
+            OverAugmented(switched_on),
+            blamed.evidence,
             recipe.edit(data={"augmentation": Augmentation().model_dump()}),
         )
 
@@ -117,24 +118,22 @@ def _augmentation(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) 
 def _high_rate(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
     blamed = found.get(Symptom.UNSTABLE) or _learned_nothing(found)
     if blamed and _step(recipe) > HIGH_STEP:
-        yield from _at_rate(recipe, 1 / TENFOLD, "too high", blamed)
+        yield _at_rate(recipe, 1 / TENFOLD, blamed)
 
 
 def _low_rate(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
     blamed = found.get(Symptom.UNDER_TRAINED) or found.get(Symptom.UNDERFIT) or _learned_nothing(found)
     if blamed and _step(recipe) < LOW_STEP:
-        yield from _at_rate(recipe, TENFOLD, "too low", blamed)
+        yield _at_rate(recipe, TENFOLD, blamed)
 
 
-def _at_rate(recipe: Recipe, factor: float, fault: str, blamed: Diagnosis) -> Iterator[Accusation]:
+def _at_rate(recipe: Recipe, factor: float, blamed: Diagnosis) -> Accusation:
     rate = recipe.training.learning_rate
     other = float(f"{rate * factor:.3g}")
-    yield Accusation(
+    return Accusation(
         f"your recipe at learning rate {other:g}",
-        f"trained with a learning rate that is {fault}",
-        f"at {rate:g}",
-        f"at {other:g}",
-        blamed.reason,
+        WrongLearningRate(rate, other),
+        blamed.evidence,
         recipe.edit(training={"learning_rate": other}),
     )
 
@@ -142,37 +141,34 @@ def _at_rate(recipe: Recipe, factor: float, fault: str, blamed: Diagnosis) -> It
 def _regularization(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
     network, training = recipe.architecture, recipe.training
     stage_dropout = network.stage_dropout if isinstance(network, ConvNet) else 0.0
-    strong = {
-        f"dropout {network.dropout:g}": network.dropout > MOST_DROPOUT,
-        f"stage dropout {stage_dropout:g}": stage_dropout > MOST_STAGE_DROPOUT,
-        f"l2 {training.l2:g}": training.l2 > MOST_L2,
-        f"weight decay {training.weight_decay:g}": training.weight_decay > MOST_DECAY,
-        f"label smoothing {training.label_smoothing:g}": training.label_smoothing > MOST_SMOOTHING,
+    known = {
+        "dropout": (network.dropout, MOST_DROPOUT),
+        "stage_dropout": (stage_dropout, MOST_STAGE_DROPOUT),
+        "l2": (training.l2, MOST_L2),
+        "weight_decay": (training.weight_decay, MOST_DECAY),
+        "label_smoothing": (training.label_smoothing, MOST_SMOOTHING),
     }
-    named = ", ".join(name for name, is_strong in strong.items() if is_strong)
-    reason = _too_little(found, outcome)
-    if not named or not reason:
+    strong = tuple((name, value) for name, (value, most) in known.items() if value > most)
+    evidence = _too_little(found, outcome)
+    if not strong or not evidence:
         return
     dropouts = {"dropout": 0.0, **({"stage_dropout": 0.0} if isinstance(network, ConvNet) else {})}
     yield Accusation(
         "your recipe without its regularization",
-        "regularized too strongly",
-        f"with its {named}",
-        "without regularization",
-        reason,
+        OverRegularized(strong),
+        evidence,
         recipe.edit(architecture=dropouts, training={"l2": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}),
     )
 
 
 def _batches(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
     size = recipe.training.batch_size
-    if size > USUAL_BATCH and facts.training_images < FEWEST_BATCHES * size and (reason := _too_little(found, outcome)):
+    is_large = size > USUAL_BATCH and facts.training_images < FEWEST_BATCHES * size
+    if is_large and (evidence := _too_little(found, outcome)):
         yield Accusation(
             f"your recipe in batches of {USUAL_BATCH}",
-            "trained in batches that are too large for so few images",
-            f"in batches of {size}",
-            f"in batches of {USUAL_BATCH}",
-            reason,
+            OversizedBatches(size, USUAL_BATCH),
+            evidence,
             recipe.edit(training={"batch_size": USUAL_BATCH}),
         )
 
@@ -181,8 +177,8 @@ def _epochs(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Ite
     """Longer is no fault of the rest, so it is the last to be accused, and the dearest to try."""
     epochs = recipe.training.epochs
     blamed = found.get(Symptom.UNDER_TRAINED)
-    reason = blamed.reason if blamed else _too_short(outcome, epochs)
-    if not reason or recipe.training.fine_tuning is not None:
+    evidence = blamed.evidence if blamed else _too_short(outcome, epochs)
+    if not evidence or recipe.training.fine_tuning is not None:
         return
     more = (2 if epochs >= SHORTEST_CURVE else 4) * epochs
     try:
@@ -191,41 +187,39 @@ def _epochs(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Ite
         return
     yield Accusation(
         f"your recipe for {more} epochs",
-        "trained for too few epochs",
-        f"after {epochs}",
-        f"after {more}",
-        reason,
+        FewEpochs(epochs, more),
+        evidence,
         probe,
         cost=more / epochs,
     )
 
 
-def _too_short(outcome: Outcome, epochs: int) -> str:
-    """Why a training too short for a curve may have ended too early; "" where it did not."""
+def _too_short(outcome: Outcome, epochs: int) -> Evidence | None:
+    """Why a training too short for a curve may have ended too early; None where it did not."""
     losses = [report.validation_loss for report in outcome.curve]
     if epochs >= SHORTEST_CURVE or not losses:
-        return ""
+        return None
     if len(losses) == 1:
-        return "one epoch is no curve that could show that it is enough"
+        return OneEpoch()
     falls = losses[-1] < (1 - STILL_FALLING) * losses[-2]
-    return f"validation loss falls from {losses[-2]:.3f} to {losses[-1]:.3f} in the last epoch" if falls else ""
+    return LossFellLast(losses[-2], losses[-1]) if falls else None
 
 
 def _learned_nothing(found: Found) -> Diagnosis | None:
     """The diagnosis of a training that never left guessing."""
-    return next((each for each in found.values() if each.reason.startswith("next to nothing is learned")), None)
+    return next((each for each in found.values() if isinstance(each.evidence, NothingLearned)), None)
 
 
-def _too_little(found: Found, outcome: Outcome) -> str:
-    """What says that too little is learned in training itself; "" where nothing does."""
+def _too_little(found: Found, outcome: Outcome) -> Evidence | None:
+    """What says that too little is learned in training itself; None where nothing does."""
     for symptom, diagnosis in found.items():
         if symptom in LEARNS_TOO_LITTLE:
-            return diagnosis.reason
+            return diagnosis.evidence
     last = outcome.curve[-1] if outcome.curve else None
     # dropout is on in training alone: it shows as a training that does worse than validation
     if last is not None and last.validation_accuracy - last.train_accuracy > 0.1:
-        return f"accuracy {last.train_accuracy:.3f} in training, {last.validation_accuracy:.3f} in validation"
-    return ""
+        return AccuracyGap(last.train_accuracy, last.validation_accuracy)
+    return None
 
 
 def _step(recipe: Recipe) -> float:

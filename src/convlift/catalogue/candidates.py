@@ -7,6 +7,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.catalogue.grounds import JointChange, NoPlace, NotTried, OtherArea, OtherLevel, TooDear, Why
 from convlift.catalogue.intervention import Intervention, misfit, why_unfit
 from convlift.catalogue.interventions.architecture import ARCHITECTURE
 from convlift.catalogue.interventions.augmentation import AUGMENTATION
@@ -50,13 +51,13 @@ RelativeCost = Callable[[Recipe], float]
 @dataclass(frozen=True)
 class Candidate:
     """An intervention that fits the start. prior: its expected gain in points, raised where a symptom calls for it and
-    lowered where one speaks against it; cost: its training's length in trainings of the start; why: it is tried, in
-    words."""
+    lowered where one speaks against it; cost: its training's length in trainings of the start; why: it is tried,
+    None where nobody asked."""
 
     intervention: Intervention
     prior: float
     cost: float = 1.0
-    why: str = ""
+    why: Why | None = None
 
     @property
     def name(self) -> str:
@@ -74,11 +75,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An intervention that is not tried, and why, in words."""
+    """An intervention that is not tried, and why."""
 
     name: str
     area: Area
-    reason: str
+    reason: NotTried
 
 
 def limit_for(trainings: int) -> int:
@@ -105,12 +106,12 @@ def candidates(
     fitting: list[Candidate] = []
     left_out: list[LeftOut] = []
     for intervention in CATALOGUE:
-        reason = why_unfit(intervention, recipe, facts)
+        reason: NotTried | None = why_unfit(intervention, recipe, facts)
         if not reason and intervention in JOINT and limit < SHORT:
-            reason = f"the budget has room for {limit} candidates; joint changes, which cost more, take {SHORT}"
+            reason = JointChange(limit, SHORT)
         price = cost(intervention.edit(recipe)) if cost and not reason else 1.0
         if price > dearest:
-            reason = f"one training would cost {price:.2f} of the start's; at most {dearest:g} are allowed"
+            reason = TooDear(price, dearest)
         if reason:
             left_out.append(LeftOut(intervention.name, intervention.area, reason))
         else:
@@ -120,8 +121,7 @@ def candidates(
     chosen = _balanced(fitting, limit)
     for candidate in fitting:
         if candidate not in chosen:
-            reason = f"{_no_place(candidate, chosen, limit)}: {candidate.why}"
-            left_out.append(LeftOut(candidate.name, candidate.area, reason))
+            left_out.append(LeftOut(candidate.name, candidate.area, _no_place(candidate, chosen, limit)))
     return tuple(chosen), tuple(left_out)
 
 
@@ -132,30 +132,26 @@ def _prior(intervention: Intervention, symptoms: Collection[Symptom], learned: L
     return expected + SYMPTOM_POINTS * (called - warned)
 
 
-def _why(intervention: Intervention, symptoms: Collection[Symptom], prior: float, learned: Learned | None) -> str:
+def _why(intervention: Intervention, symptoms: Collection[Symptom], prior: float, learned: Learned | None) -> Why:
     """Which symptoms call for it or speak against it, what is expected of it, and where that comes from."""
-    called = [symptom.value for symptom in intervention.helps if symptom in symptoms]
-    warned = [symptom.value for symptom in intervention.hurts if symptom in symptoms]
-    said = [f"for it: {', '.join(called)}"] if called else []
-    said += [f"against it: {', '.join(warned)}"] if warned else []
-    said = said or ["no symptom for or against it"]
-    if learned:
-        origin = f"{learned.campaigns} past {'campaigns' if learned.campaigns > 1 else 'campaign'}"
-    elif intervention.reported:
-        origin = f"published: {intervention.reported}"
-    else:
-        origin = "no published gain; default"
-    return f"{'; '.join(said)}; expected {prior:+.2f} points ({origin})"
+    return Why(
+        called=tuple(symptom for symptom in intervention.helps if symptom in symptoms),
+        warned=tuple(symptom for symptom in intervention.hurts if symptom in symptoms),
+        points=prior,
+        campaigns=learned.campaigns if learned else 0,
+        reported="" if learned else intervention.reported,
+    )
 
 
-def _no_place(candidate: Candidate, chosen: Sequence[Candidate], limit: int) -> str:
+def _no_place(candidate: Candidate, chosen: Sequence[Candidate], limit: int) -> NotTried:
     """Why a fitting change has no place among the chosen (`_balanced`)."""
-    group = candidate.intervention.group
+    group, why = candidate.intervention.group, candidate.why
+    assert why is not None, "every fitting change has its reasons"
     if limit < SHORT and group and any(each.intervention.group == group for each in chosen):
-        return f"a list of {limit} changes holds one level of a factor first, and another one promises more"
+        return OtherLevel(limit, why)
     if candidate.promise > min(each.promise for each in chosen):
-        return f"of {limit} changes each area holds a fifth, and this one's place went to another area"
-    return f"there is room for {limit} changes now, and others promise more for what they cost"
+        return OtherArea(limit, why)
+    return NoPlace(limit, why)
 
 
 def _balanced(fitting: list[Candidate], limit: int) -> list[Candidate]:
@@ -194,8 +190,11 @@ def compose(recipe: Recipe, candidates: Sequence[Candidate], on: Switches) -> Re
                 )
         taken |= dict.fromkeys(candidate.intervention.factors, candidate.name)
         recipe = candidate.intervention.edit(recipe)
-    if misfit(recipe):
-        raise RecipeError(f"the changes do not fit together: {misfit(recipe)}; leave one of them out.")
+    if wrong := misfit(recipe):
+        raise RecipeError(
+            f"the changes do not fit together at a resolution of {recipe.data.resolution} pixels ({wrong.kind}); leave "
+            "one of them out."
+        )
     return recipe
 
 

@@ -1,4 +1,4 @@
-"""What a training's curve and its validation probabilities say is wrong, each with the numbers that say so.
+"""What a training's curve and its validation probabilities say is wrong, each with the figures that say so.
 
 Every threshold has two parts: a size below which a difference is not worth an intervention, and twice the standard
 error of the difference, below which it may not be there at all.
@@ -14,6 +14,25 @@ from numpy.typing import NDArray
 
 from convlift.catalogue.symptoms import Symptom
 from convlift.recipe.recipe import Recipe
+from convlift.records.evidence_of_symptoms import (
+    AccuracyGap,
+    AugmentationGap,
+    DoubtedLabels,
+    Evidence,
+    FewImages,
+    GradientsAgree,
+    HalfOfTheImages,
+    HighConfidence,
+    LossJumps,
+    LossNotFinite,
+    LossRises,
+    LossStillFalls,
+    LowAccuracy,
+    LowRecall,
+    NothingLearned,
+    UnevenClasses,
+    WildStart,
+)
 from convlift.records.facts import Facts
 from convlift.records.outcome import EpochReport, Outcome
 
@@ -39,15 +58,10 @@ LARGE_BATCHES = 0.25
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A symptom and the reason for naming it, in words with numbers."""
+    """A symptom and what shows it; `report/wording/diagnoses.py` has the sentence."""
 
     symptom: Symptom
-    reason: str
-
-    @property
-    def sentence(self) -> str:
-        """As the report prints it."""
-        return f"{self.symptom.value}: {self.reason}"
+    evidence: Evidence
 
 
 def diagnose(
@@ -62,7 +76,7 @@ def diagnose(
     if half is not None and len(half.validation_probabilities) == len(outcome.validation_probabilities) > 0:
         found += _of_the_halves(half.validation_probabilities, outcome.validation_probabilities, labels_n)
     if outcome.status == "diverged":
-        found.append(Diagnosis(Symptom.UNSTABLE, outcome.reason or "the loss stopped being finite"))
+        found.append(Diagnosis(Symptom.UNSTABLE, LossNotFinite(outcome.reason)))
     curve = _last_phase(outcome.curve)
     if curve:
         found += _of_the_guess(outcome.curve, recipe, facts)
@@ -86,35 +100,25 @@ def _of_the_halves(
     each = right_all.astype(float) - right_half
     error = float(each.std() / math.sqrt(len(each)))
     if each.mean() > max(DOUBLING, 2 * error):
-        yield Diagnosis(
-            Symptom.DATA_LIMITED,
-            f"accuracy {right_half.mean():.3f} with half of the images, {right_all.mean():.3f} with all, in validation",
-        )
+        yield Diagnosis(Symptom.DATA_LIMITED, HalfOfTheImages(float(right_half.mean()), float(right_all.mean())))
 
 
 def _of_the_data(facts: Facts, few: bool) -> Iterator[Diagnosis]:
     if facts.imbalance >= IMBALANCED:
-        yield Diagnosis(
-            Symptom.IMBALANCE, f"the largest class has {facts.imbalance:.1f} times the images of the smallest"
-        )
+        yield Diagnosis(Symptom.IMBALANCE, UnevenClasses(facts.imbalance))
     per_class = facts.training_images / facts.classes
     if few and per_class < FEW_PER_CLASS:
-        yield Diagnosis(Symptom.DATA_LIMITED, f"{per_class:.0f} training images a class")
+        yield Diagnosis(Symptom.DATA_LIMITED, FewImages(per_class))
 
 
 def _of_the_guess(curve: tuple[EpochReport, ...], recipe: Recipe, facts: Facts) -> Iterator[Diagnosis]:
     """Training losses against that of a network that guesses: where it began, and whether it ever left there."""
     guess, first, last = math.log(facts.classes), curve[0].train_loss, curve[-1].train_loss
     if first > WILD_START * guess:
-        yield Diagnosis(
-            Symptom.UNSTABLE,
-            f"the first epoch's training loss is {first:.2f}, where a network that guesses has {guess:.2f}",
-        )
+        yield Diagnosis(Symptom.UNSTABLE, WildStart(first, guess))
     if last > NOTHING_LEARNED * guess:
         symptom = Symptom.OVER_AUGMENTED if recipe.data.augmentation.active else Symptom.UNDER_TRAINED
-        yield Diagnosis(
-            symptom, f"next to nothing is learned: training loss {last:.2f} at the end, a guess has {guess:.2f}"
-        )
+        yield Diagnosis(symptom, NothingLearned(last, guess))
 
 
 def _of_the_accuracies(last: EpochReport, validation_images: int, recipe: Recipe, facts: Facts) -> Iterator[Diagnosis]:
@@ -124,14 +128,11 @@ def _of_the_accuracies(last: EpochReport, validation_images: int, recipe: Recipe
     augmented = recipe.data.augmentation.active
     best = max(train, held_out)  # dropout and augmentation lower the one, too few images the other
     if gap > max(GAP, 2 * error):
-        yield Diagnosis(Symptom.OVERFIT, f"accuracy {train:.3f} in training, {held_out:.3f} in validation")
+        yield Diagnosis(Symptom.OVERFIT, AccuracyGap(train, held_out))
     elif augmented and -gap > max(GAP, 2 * error):
-        yield Diagnosis(
-            Symptom.OVER_AUGMENTED,
-            f"accuracy {train:.3f} on augmented training images, {held_out:.3f} on plain validation images",
-        )
+        yield Diagnosis(Symptom.OVER_AUGMENTED, AugmentationGap(train, held_out))
     elif best < UNDERFIT_BELOW - 2 * _standard_error(best, facts.training_images) and gap < GAP / 2:
-        yield Diagnosis(Symptom.UNDERFIT, f"accuracy is {train:.3f} in training itself, {held_out:.3f} in validation")
+        yield Diagnosis(Symptom.UNDERFIT, LowAccuracy(train, held_out))
 
 
 def _of_the_losses(losses: list[float], outcome: Outcome, labels_n: NDArray[np.int64]) -> Iterator[Diagnosis]:
@@ -142,22 +143,16 @@ def _of_the_losses(losses: list[float], outcome: Outcome, labels_n: NDArray[np.i
     third = max(1, len(losses) // 3)
     before, last = losses[-1 - third], losses[-1]
     if best >= len(losses) - 2 and before - last > max(STILL_FALLING * before, 2 * error):
-        yield Diagnosis(
-            Symptom.UNDER_TRAINED,
-            f"validation loss still falls at the end: {before:.3f} to {last:.3f} in the last {third} epochs",
-        )
+        yield Diagnosis(Symptom.UNDER_TRAINED, LossStillFalls(before, last, third))
     if last - losses[best] > max(RISING * losses[best], 2 * error) and best < len(losses) - 2:
-        yield Diagnosis(
-            Symptom.OVERFIT,
-            f"validation loss rises from {losses[best]:.3f} (epoch {best + 1}) to {last:.3f} at the end",
-        )
+        yield Diagnosis(Symptom.OVERFIT, LossRises(losses[best], best + 1, last))
     jumps = [
         epoch
         for epoch in range(1, len(losses))
         if losses[epoch] - losses[epoch - 1] > max((JUMP - 1) * losses[epoch - 1], 2 * error)
     ]
     if len(jumps) >= 2:
-        yield Diagnosis(Symptom.UNSTABLE, f"validation loss jumps by half or more {len(jumps)} times")
+        yield Diagnosis(Symptom.UNSTABLE, LossJumps(len(jumps)))
 
 
 def _of_the_gradients(last: EpochReport, recipe: Recipe) -> Iterator[Diagnosis]:
@@ -168,11 +163,7 @@ def _of_the_gradients(last: EpochReport, recipe: Recipe) -> Iterator[Diagnosis]:
     batch = tuned.batch_size if tuned and last.phase == "fine-tune" else recipe.training.batch_size
     mean, within = last.gradient_agreement, 2 * last.gradient_error
     if mean - within > LARGE_BATCHES:
-        yield Diagnosis(
-            Symptom.LARGE_BATCHES,
-            f"the gradients of two batches of {batch} agree by {mean:.2f} ± {within:.2f}, where 1 would be no noise at "
-            f"all (gradient noise scale {batch * (1 / mean - 1):.0f} images)",
-        )
+        yield Diagnosis(Symptom.LARGE_BATCHES, GradientsAgree(batch, mean, within, batch * (1 / mean - 1)))
 
 
 def _loss_error(outcome: Outcome, labels_n: NDArray[np.int64]) -> float:
@@ -196,9 +187,7 @@ def _of_the_probabilities(
     accuracy, claimed = float(right.mean()), float(confidence.mean())
     error = float(np.std(confidence - right) / np.sqrt(len(labels_n)))
     if claimed - accuracy > max(CALIBRATION_GAP, 2 * error):
-        yield Diagnosis(
-            Symptom.OVERCONFIDENT, f"mean confidence {claimed:.3f}, but accuracy {accuracy:.3f} in validation"
-        )
+        yield Diagnosis(Symptom.OVERCONFIDENT, HighConfidence(claimed, accuracy))
     yield from _of_the_labels(probabilities_nk, labels_n)
     yield from _of_the_classes(right, labels_n, facts.class_names)
 
@@ -217,10 +206,7 @@ def _of_the_labels(probabilities_nk: NDArray[np.float64], labels_n: NDArray[np.i
     share, errors = float(doubted.mean()), int(wrong.sum())
     is_many = share - 2 * _standard_error(share, len(labels_n)) > NOISY_SHARE / 2 and share > NOISY_SHARE
     if is_many and doubted.sum() >= max(5, 0.5 * errors):
-        yield Diagnosis(
-            Symptom.LABEL_NOISE,
-            f"{int(doubted.sum())} of {errors} errors in {len(labels_n)} images contradict the label with confidence",
-        )
+        yield Diagnosis(Symptom.LABEL_NOISE, DoubtedLabels(int(doubted.sum()), errors, len(labels_n)))
 
 
 def _of_the_classes(
@@ -237,12 +223,8 @@ def _of_the_classes(
     mean, lowest = float(recalls.mean()), int(recalls.argmin())
     bound = NormalDist().inv_cdf(1 - 0.0228 / len(classes)) * _standard_error(mean, int(counts[lowest]))
     if mean - recalls[lowest] > max(WEAK_RECALL, bound):
-        name = names[classes[lowest]] if names else classes[lowest]
-        yield Diagnosis(
-            Symptom.WEAK_CLASS,
-            f"{recalls[lowest]:.2f} of class {name} are recognized in validation ({counts[lowest]} images), "
-            f"{mean:.2f} of a class on average",
-        )
+        name = names[classes[lowest]] if names else str(classes[lowest])
+        yield Diagnosis(Symptom.WEAK_CLASS, LowRecall(name, float(recalls[lowest]), int(counts[lowest]), mean))
 
 
 def _standard_error(share: float, count: int) -> float:

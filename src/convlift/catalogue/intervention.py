@@ -5,6 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import (
+    DearAttention,
+    FewBatches,
+    InvalidRecipe,
+    Misfit,
+    OtherNetwork,
+    TooManyHalvings,
+    Unfit,
+    Unmet,
+)
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, Pretrained
 from convlift.recipe.recipe import Recipe
@@ -28,12 +38,11 @@ FEWEST_BATCHES = 10  # an epoch: with fewer a schedule has next to no steps to f
 STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 10.0}
 
 
-Predicate = Callable[[Recipe, Facts], str]
+Predicate = Callable[[Recipe, Facts], Unfit | None]
 
 
-def fits_always(recipe: Recipe, facts: Facts) -> str:
+def fits_always(recipe: Recipe, facts: Facts) -> None:
     """No condition beyond the kind of network."""
-    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,7 @@ class Intervention:
     prior: gain in percentage points that its source leads one to expect, on the careful side.
     group: levels of one factor share a group and are never on together; "" for a factor of its own.
     networks: the kinds of network it is meant for.
-    unfit: why it is no candidate for a recipe on given data, in words; "" where it fits.
+    unfit: why it is no candidate for a recipe on given data; None where it fits.
     repeats: whether the edit applied twice goes further (doubling) rather than changing nothing (setting).
     parts: the other factors that a joint change moves; it is never on together with a change of one of them.
     reported: the gain that was published, and on what, in points; "" where no figure was found, so that `prior` is a
@@ -88,21 +97,21 @@ def cached_features(recipe: Recipe) -> bool:
     return isinstance(recipe.architecture, Pretrained) and (tuned is None or tuned.stages is not None)
 
 
-def misfit(recipe: Recipe) -> str:
-    """Why the network cannot be built for its images, in words; "" where it can, or the resolution is still open.
+def misfit(recipe: Recipe) -> Misfit | None:
+    """Why the network cannot be built for its images; None where it can, or the resolution is still open.
 
     Every halving needs two pixels to start from, and self-attention a last map of at most 32 pixels a side.
     """
     network, side = recipe.architecture, recipe.data.resolution
     if side is None or not isinstance(network, ConvNet):
-        return ""
+        return None
     halvings = network.stages + (2 if network.stem == "large" else 0)
     last = side // 2**halvings
     if last < 1:
-        return f"{side} pixels cannot be halved {halvings} times"
+        return TooManyHalvings(side, halvings)
     if network.self_attention and last > LARGEST_ATTENTION_SIDE:
-        return f"self-attention over a map of {last} x {last} is too dear"
-    return ""
+        return DearAttention(last)
+    return None
 
 
 def head_only(recipe: Recipe) -> Recipe:
@@ -110,24 +119,22 @@ def head_only(recipe: Recipe) -> Recipe:
     return recipe.edit(training={"fine_tuning": None})
 
 
-def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> str:
-    """Why the intervention is no candidate for this recipe on this data; "" where it is one."""
+def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> Unfit | None:
+    """Why the intervention is no candidate for this recipe on this data; None where it is one."""
     if recipe.architecture.kind not in intervention.networks:
-        return f"meant for a {' or '.join(intervention.networks)} network"
-    reason = intervention.unfit(recipe, facts)
-    if reason:
-        return reason
+        return OtherNetwork(intervention.networks)
+    if unfit := intervention.unfit(recipe, facts):
+        return unfit
     try:
         edited = intervention.edit(recipe)
     except RecipeError as error:
-        return str(error)
+        return InvalidRecipe(str(error))
     if edited == recipe:
-        return "it would change nothing in this recipe"
+        return Unmet("no change")
     return misfit(edited)
 
 
-def room_for_batches(size: int, facts: Facts) -> str:
-    """Why batches of so many images are too large for these data; "" where they are not."""
-    if facts.training_images < FEWEST_BATCHES * size:
-        return f"{facts.training_images} images would leave fewer than {FEWEST_BATCHES} batches an epoch"
-    return ""
+def room_for_batches(size: int, facts: Facts) -> FewBatches | None:
+    """Why batches of so many images are too large for these data; None where they are not."""
+    is_short = facts.training_images < FEWEST_BATCHES * size
+    return FewBatches(facts.training_images, FEWEST_BATCHES) if is_short else None

@@ -1,10 +1,10 @@
-"""What can be wrong with a training, in the words that interventions answer to."""
+"""What can be wrong with a training: the symptoms that interventions answer to."""
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Symptom(Enum):
-    """Each value is the phrase that a report prints."""
+class Symptom(StrEnum):
+    """Each value is the name that a report prints."""
 
     UNDERFIT = "underfit"
     OVERFIT = "overfit"

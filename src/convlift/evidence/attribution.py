@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.evidence.posterior import Belief
-from convlift.records.notes import Unexplained
+from convlift.records.verdict_grounds import Unexplained
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +20,8 @@ LARGE_POINTS, LARGE_SHARE = 1.0, 0.5  # of an unexplained remainder
 
 @dataclass(frozen=True)
 class Shares:
-    """points, low, high (K,): 95% intervals in points; unexplained: the total minus what was shipped adds."""
+    """points, low, high (K,): 95% intervals in points; unexplained: the total minus what was shipped adds; warning: the
+    same beside the total, where it is large."""
 
     points: Floats
     low: Floats

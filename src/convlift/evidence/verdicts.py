@@ -1,4 +1,4 @@
-"""What is said of each change at the end: proven, likely, undecided or harmful, and why, in words."""
+"""The verdict on each change at the end: proven, likely, undecided or harmful, and on what it rests."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +10,15 @@ from scipy.special import ndtr
 from convlift.evidence.attribution import Shares
 from convlift.evidence.single_changes import ChangeTests
 from convlift.records.result import START, Estimate, Label, Scope, Verdict
+from convlift.records.verdict_grounds import (
+    Estimated,
+    Ground,
+    NeverOn,
+    OverFolds,
+    ProvenOnTheTest,
+    Ruinous,
+    StartedFrom,
+)
 
 # Of changes believed with more than .8 (after the test was opened) 80 to 100% truly help and 2% at most harm; of those
 # under .15, 88 to 100% truly harm. Between .7 and .8 only about 65% help. Strong antagonism is the worst case (.66 to
@@ -51,18 +60,14 @@ def verdicts(
             chance = 0.0
         label = label_of(chance, proven=bool(tests.proven[k]))
         share = Estimate(float(shares.points[k]), float(shares.low[k]), float(shares.high[k]))
-        seen = f"switched on in {trials} of {len(on)} trials"
+        reason: Ground = Estimated(len(on))
         if trials == 0:
-            reason = "never switched on, so nothing is known of it"
+            reason = NeverOn()
         elif ruinous[k]:
-            reason = f"{seen}; no training with it learned anything, and nothing else explains that"
+            reason = Ruinous(len(on))
         elif label == "proven":
-            reason = (
-                f"{seen}; {_on_the_test(tests, k)}. Its share, {_interval(share)}, also allows for interactions with "
-                "other changes"
-            )
-        else:
-            reason = f"{seen}; {_interval(share)}; {_meaning(label, share, chance)}"
+            asked = int(tests.asked.sum())
+            reason = ProvenOnTheTest(len(on), float(tests.points[k]), float(tests.holm[k]), asked)
         found.append(_verdict(subject, label, share, chance, (trials, bool(shipped[k])), reason))
     return tuple(found)
 
@@ -77,13 +82,7 @@ def start_verdict(subject: Subject, effect: Estimate, trials: int, *, provable: 
     sd = max((effect.high - effect.low) / 3.92, 1e-9)
     chance = float(ndtr(effect.value / sd))
     label = label_of(chance, proven=provable and effect.low > 0)
-    if label == "proven":
-        meaning = "the interval lies above zero"
-    else:
-        meaning = _meaning(label, effect, chance)
-    started = "the one trial" if trials == 1 else f"every one of the {trials} trials"
-    reason = f"{started} started from it; {_interval(effect)}; {meaning}"
-    return _verdict(subject, label, effect, chance, (trials, True), reason)
+    return _verdict(subject, label, effect, chance, (trials, True), StartedFrom())
 
 
 def verdicts_of_folds(folds: Sequence[Sequence[Verdict]], start: str, shipped: Collection[str]) -> tuple[Verdict, ...]:
@@ -103,9 +102,6 @@ def _over_folds(found: Sequence[Verdict], folds: int, kept: Collection[str]) -> 
     share = Estimate(*(float(np.mean([getattr(v, side) for v in seen])) for side in ("points", "low", "high")))
     chance = float(np.mean([verdict.probability for verdict in seen]))
     trials, times = sum(verdict.trials for verdict in found), sum(verdict.shipped for verdict in found)
-    known = f"mean share {_interval(share)}; helps with probability {chance:.2f} on average"
-    never = "never switched on, so nothing is known of it"
-    reason = f"searched in {len(found)} of {folds} folds and shipped in {times}; {known if trials else never}"
     return replace(
         found[0],
         label=label_of(chance, proven=False),
@@ -116,7 +112,7 @@ def _over_folds(found: Sequence[Verdict], folds: int, kept: Collection[str]) -> 
         trials=trials,
         seconds=sum(verdict.seconds for verdict in found),
         shipped=found[0].name in kept,
-        reason=reason,
+        reason=OverFolds(len(found), folds, times),
     )
 
 
@@ -130,33 +126,10 @@ def label_of(probability: float, *, proven: bool) -> Label:
 
 
 def _verdict(
-    subject: Subject, label: Label, share: Estimate, chance: float, use: tuple[int, bool], reason: str
+    subject: Subject, label: Label, share: Estimate, chance: float, use: tuple[int, bool], reason: Ground
 ) -> Verdict:
     trials, shipped = use
     return Verdict(
         subject.name, subject.area, label, share.value, share.low, share.high, chance, trials, subject.seconds, shipped,
         reason, subject.claim, subject.source,
     )  # fmt: skip
-
-
-def _on_the_test(tests: ChangeTests, k: int) -> str:
-    number = int(tests.asked.sum())
-    asked = "one change that ships" if number == 1 else f"{number} changes that ship"
-    p = f"p = {tests.holm[k]:.3f}" if tests.holm[k] >= 0.001 else "p < 0.001"
-    return f"{tests.points[k]:+.1f} points on the sealed test ({p} after correction for the {asked})"
-
-
-def _interval(share: Estimate) -> str:
-    value, low, high = (round(side, 1) + 0.0 for side in (share.value, share.low, share.high))  # no -0.0
-    return f"{value:+.1f} points, interval {low:+.1f} to {high:+.1f}"
-
-
-def _meaning(label: Label, share: Estimate, chance: float) -> str:
-    if label == "likely":
-        return f"helps with probability {chance:.2f}, but the sealed test alone does not prove it"
-    if label == "harmful":
-        return f"helps with probability {chance:.2f} only"
-    if share.low < 0 < share.high:
-        side = "below" if share.value > 0 else "above"
-        return f"the interval reaches {side} zero"
-    return f"helps with probability {chance:.2f}: too little to call"

@@ -6,6 +6,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from convlift.records.verdict_grounds import Unexplained
+
 Arm = Literal["baseline", "shipped"]
 
 
@@ -232,15 +234,6 @@ class NoConsensus:
     """No training of what the folds agree on learned anything: what one fold shipped does."""
 
     kind: Literal["no consensus"] = "no consensus"
-
-
-@dataclass(frozen=True)
-class Unexplained:
-    """points: of the gain that the shares of the shipped changes leave unexplained; total: the gain."""
-
-    points: float
-    total: float
-    kind: Literal["unexplained"] = "unexplained"
 
 
 Note = (

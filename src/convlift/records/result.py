@@ -5,6 +5,8 @@ from typing import Literal
 
 from convlift.records.finding import Finding
 from convlift.records.notes import Note, NotShipped, Shortened
+from convlift.records.recipe_findings import RecipeFinding
+from convlift.records.verdict_grounds import Ground
 
 Area = Literal["data", "architecture", "training"]
 Scope = Literal["data", "architecture", "training", "recipe"]  # recipe: a start, which may change all three
@@ -28,7 +30,7 @@ class Verdict:
 
     points, low, high: its share of the gain in percentage points, with a 95% interval.
     probability: of helping, from the validation and test images of all runs; trials: in how many it was switched on;
-    seconds: their cost. shipped: whether the final recipe contains it; reason: the label in words.
+    seconds: their cost. shipped: whether the final recipe contains it; reason: what the label rests on.
     """
 
     name: str
@@ -41,7 +43,7 @@ class Verdict:
     trials: int
     seconds: float
     shipped: bool
-    reason: str
+    reason: Ground
     claim: str = ""
     source: str = ""
 
@@ -116,7 +118,7 @@ class Result:
     trainings: int = 0
     shipped: Estimate | None = None
     opened: int = 1
-    recipe_findings: tuple[str, ...] = ()
+    recipe_findings: tuple[RecipeFinding, ...] = ()
     classes: tuple[ClassScore, ...] = ()
     baseline_recipe: str = ""
     start_recipe: str = ""

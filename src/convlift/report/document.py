@@ -7,6 +7,7 @@ from typing import Any
 from convlift.records.result import ClassScore, Estimate, Result, Verdict
 from convlift.report.wording.headline import conclusion, headline, shortened_phrase, warnings_of, why_sentence
 from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.recipe_faults import finding_in_words
 from convlift.report.wording.start_changes import changes_of_start
 
 SCHEMA_VERSION = 1
@@ -45,7 +46,7 @@ def document(result: Result) -> dict[str, Any]:
         "opened": int(result.opened) if result.judged else 0,
         "images": dict(result.counts),
         "classes": [_class(each) for each in result.classes],
-        "recipe_findings": list(result.recipe_findings),
+        "recipe_findings": [finding_in_words(finding) for finding in result.recipe_findings],
         "warnings": list(warnings_of(result)),
         "notes": [note_sentence(note) for note in result.notes],
         "findings": [asdict(finding) for finding in result.findings],

@@ -18,6 +18,8 @@ from convlift.report import charts
 from convlift.report.document import document
 from convlift.report.story import Story
 from convlift.report.thumbnails import thumbnail
+from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
+from convlift.report.wording.diagnoses import sentence
 from convlift.report.wording.headline import (
     conclusion,
     headline,
@@ -40,7 +42,9 @@ from convlift.report.wording.phrases import (
     signed,
     typographic,
 )
+from convlift.report.wording.recipe_faults import finding_in_words
 from convlift.report.wording.start_changes import changes_of_start
+from convlift.report.wording.verdict_reasons import reason_in_words
 
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
 _SPLITS = (("train", "training"), ("validation", "validation"), ("test", "test"))
@@ -90,6 +94,9 @@ def templates() -> Environment:
     )
     environment.filters |= {"signed": _signed, "duration": duration, "percent": _percent, "score": _score}
     environment.filters |= {"capitalized": _capitalized, "note_sentence": note_sentence}
+    environment.filters |= {"diagnosis": sentence}
+    environment.filters |= {"finding": finding_in_words, "reason": reason_in_words}
+    environment.globals |= {"why_in_words": why_in_words, "not_tried_in_words": not_tried_in_words}
     environment.globals |= {"interval": _interval, "share": share, "counted": counted, "item_rows": _ITEM_ROWS}
     environment.globals |= {
         "changes_of_start": changes_of_start,

@@ -13,6 +13,7 @@ from convlift.catalogue.candidates import Candidate
 from convlift.records.result import Area
 from convlift.report.document import SCHEMA_VERSION
 from convlift.report.findings import finding_lines
+from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.phrases import counted, duration, printable, signed
 from convlift.report.wording.power_sentence import power_sentence
 
@@ -57,12 +58,14 @@ def _start(start: StartPreview) -> dict[str, Any]:
                 "area": c.area,
                 "expected_points": c.prior,
                 "cost": c.cost,
-                "why": c.why,
+                "why": why_in_words(c.why),
                 "claim": c.intervention.claim,
             }
             for c in start.candidates
         ],
-        "left_out": [asdict(each) for each in start.left_out],
+        "left_out": [
+            {"name": each.name, "area": each.area, "reason": not_tried_in_words(each.reason)} for each in start.left_out
+        ],
     }
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.catalogue.diagnose import Diagnosis
+from convlift.catalogue.grounds import NotTried, Why
 from convlift.records.outcome import EpochReport, Status
 from convlift.records.result import Estimate
 
@@ -62,15 +64,15 @@ class HeldBack:
 class Choice:
     """Why these changes were tried and not others.
 
-    symptoms: what the starting point's own training showed, in sentences; tried, left_out: change -> reason. seen: what
-    the search showed beside that when the list was revised; added: change -> reason, of those that were added then.
+    symptoms: what the starting point's own training showed; tried, left_out: change -> reason. seen: what the search
+    showed beside that when the list was revised; added: change -> reason, of those that were added then.
     """
 
-    symptoms: tuple[str, ...] = ()
-    tried: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    seen: tuple[str, ...] = ()
-    added: dict[str, str] = field(default_factory=dict)
+    symptoms: tuple[Diagnosis, ...] = ()
+    tried: dict[str, Why] = field(default_factory=dict)
+    left_out: dict[str, NotTried] = field(default_factory=dict)
+    seen: tuple[Diagnosis, ...] = ()
+    added: dict[str, Why | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Story:
     can be expected to prove. folds: of a nested cross-validation, else empty; then `trials` are those of all folds,
     and the last is what ships. environment: what a rerun needs (versions, machine, threads, seed), in the order
     shown. baseline_runs, final_runs: how many runs were judged, 0 where nobody wrote it down. baseline_diagnosis:
-    what the baseline's own first training showed, in sentences.
+    what the baseline's own first training showed.
     """
 
     shipped_recipe: str
@@ -118,4 +120,4 @@ class Story:
     environment: dict[str, str] = field(default_factory=dict)
     baseline_runs: int = 0
     final_runs: int = 0
-    baseline_diagnosis: tuple[str, ...] = ()
+    baseline_diagnosis: tuple[Diagnosis, ...] = ()

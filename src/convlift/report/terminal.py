@@ -25,6 +25,7 @@ from convlift.report.wording.headline import (
 )
 from convlift.report.wording.note_sentences import note_sentence
 from convlift.report.wording.phrases import column_decimals, counted, duration, interval, printable, share
+from convlift.report.wording.recipe_faults import finding_in_words
 from convlift.report.wording.start_changes import changes_of_start
 
 _ROWS = 12  # more than that is for the report
@@ -42,8 +43,8 @@ def print_result(result: Result, console: Console) -> None:
     for said in (shipped_network(result), why_sentence(result.why) if result.judged and result.why else ""):
         if said:
             console.print(Text(printable(said), "bold"))
-    for said in result.recipe_findings:
-        console.print(Text(printable(said), "bold"))
+    for finding in result.recipe_findings:
+        console.print(Text(printable(finding_in_words(finding)), "bold"))
     if said := network_alone(result):
         console.print(Text(said))
     console.print(Text(_context(result), style="dim"))

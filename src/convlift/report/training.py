@@ -14,18 +14,21 @@ from rich.text import Text
 
 from convlift.campaign.page_material import hard_images
 from convlift.campaign.train_once import Trained
-from convlift.catalogue.diagnose import diagnose
+from convlift.catalogue.diagnose import Diagnosis, diagnose
 from convlift.data.dataset import facts_of
 from convlift.evidence.metrics import title_of
 from convlift.records.finding import Finding
+from convlift.records.recipe_findings import Confirmed, Suspected
 from convlift.records.result import ClassScore, Estimate
 from convlift.report.document import SCHEMA_VERSION
 from convlift.report.findings import finding_lines, write_findings
 from convlift.report.page import model_parts, templates
 from convlift.report.story import HardImage, Story
 from convlift.report.terminal import print_places
+from convlift.report.wording.diagnoses import sentence
 from convlift.report.wording.headline import unpredicted
 from convlift.report.wording.phrases import counted, duration, printable
+from convlift.report.wording.recipe_faults import finding_in_words
 
 REPORT = "report.html"
 
@@ -34,8 +37,8 @@ REPORT = "report.html"
 class TrainingStory:
     """One training of one recipe, judged by nobody: every figure is of the validation images.
 
-    score: with its 95% interval, of `metric`; diagnosis, suspicions: sentences; probes: what was found where a
-    suspicion was tried; shown: what the page shares with a campaign's.
+    score: with its 95% interval, of `metric`; suspicions: of its recipe, where none was tried; probes: what was found
+    where one was; shown: what the page shares with a campaign's.
     """
 
     run: str
@@ -45,12 +48,12 @@ class TrainingStory:
     images: int
     seconds: float
     classes: tuple[ClassScore, ...]
-    diagnosis: tuple[str, ...]
-    suspicions: tuple[str, ...]
+    diagnosis: tuple[Diagnosis, ...]
+    suspicions: tuple[Suspected, ...]
     findings: tuple[Finding, ...]
     counts: dict[str, int]
     shown: Story
-    probes: tuple[str, ...] = ()
+    probes: tuple[Confirmed, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -59,7 +62,7 @@ class TrainingStory:
         return unpredicted(self.classes, self.metric, counted(self.images, "validation image"))
 
 
-def tell_training(trained: Trained, probes: Sequence[str] = ()) -> TrainingStory:
+def tell_training(trained: Trained, probes: Sequence[Confirmed] = ()) -> TrainingStory:
     """The story of one training; probes: findings about its recipe, where accusations were tried."""
     dataset, outcome = trained.dataset, trained.outcome
     splits, classes = dataset.splits, len(dataset.classes)
@@ -80,8 +83,8 @@ def tell_training(trained: Trained, probes: Sequence[str] = ()) -> TrainingStory
         images=len(labels),
         seconds=outcome.seconds,
         classes=tuple(ClassScore(name, images, None, right, predicted) for name, images, right, predicted in rows),
-        diagnosis=tuple(each.sentence for each in diagnose(outcome, labels, trained.recipe, facts_of(dataset))),
-        suspicions=() if probes else tuple(each.suspicion for each in trained.accusations()),
+        diagnosis=diagnose(outcome, labels, trained.recipe, facts_of(dataset)),
+        suspicions=() if probes else tuple(each.suspected for each in trained.accusations()),
         findings=dataset.store.findings,
         counts=splits.counts,
         shown=Story(
@@ -145,12 +148,12 @@ def print_training(story: TrainingStory, console: Console) -> None:
     )
     if story.warning:
         console.print(Text(f"warning: {story.warning}", "red"))
-    for said in story.probes:
-        console.print(Text(printable(said), "bold"))
-    for said in story.diagnosis:
-        console.print(Text(f"diagnosis: {printable(said)}"))
-    for said in story.suspicions:
-        console.print(Text(f"suspicion: {printable(said)}"))
+    for found in story.probes:
+        console.print(Text(printable(finding_in_words(found)), "bold"))
+    for diagnosis in story.diagnosis:
+        console.print(Text(f"diagnosis: {printable(sentence(diagnosis))}"))
+    for suspicion in story.suspicions:
+        console.print(Text(f"suspicion: {printable(finding_in_words(suspicion))}"))
     for line in finding_lines(story.findings):
         console.print(Text(line))
     print_places(Path(story.run), (("model", "model"),), console)
@@ -170,9 +173,9 @@ def training_document(story: TrainingStory) -> dict[str, Any]:
             {"name": each.name, "images": each.images, "score": each.final, "predicted": each.predicted}
             for each in story.classes
         ],
-        "diagnosis": list(story.diagnosis),
-        "suspicions": list(story.suspicions),
-        "probes": list(story.probes),
+        "diagnosis": [sentence(each) for each in story.diagnosis],
+        "suspicions": [finding_in_words(each) for each in story.suspicions],
+        "probes": [finding_in_words(each) for each in story.probes],
         "warnings": [story.warning] if story.warning else [],
         "findings": [asdict(finding) for finding in story.findings],
     }

@@ -10,8 +10,11 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
+from convlift.catalogue.diagnose import Diagnosis
+from convlift.catalogue.grounds import NotTried, Why
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
+from convlift.records.recipe_findings import RecipeFinding
 from convlift.records.result import Result
 
 
@@ -93,15 +96,15 @@ class Allocation(Decision):
 
 @dataclass(frozen=True)
 class Shortlist(Decision):
-    """The changes that are tried. symptoms: sentences on the start's own training; why: by the name of a change; left
-    out: why others are not tried, by name; priors: fingerprint of the expectations, "" where none were asked."""
+    """The changes that are tried. symptoms: of the start's own training; why: by the name of a change; left_out: why
+    others are not tried, by name; priors: fingerprint of the expectations, "" where none were asked."""
 
     key = "shortlist"
 
     names: tuple[str, ...]
-    symptoms: tuple[str, ...] = ()
-    why: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    symptoms: tuple[Diagnosis, ...] = ()
+    why: dict[str, Why] = field(default_factory=dict)
+    left_out: dict[str, NotTried] = field(default_factory=dict)
     priors: str = ""
 
 
@@ -141,12 +144,12 @@ class Accused(Decision):
 
 @dataclass(frozen=True)
 class Examination(Decision):
-    """What is wrong with the user's own recipe; symptoms: what its first training showed. Sentences."""
+    """What is wrong with the user's own recipe; symptoms: what its first training showed."""
 
     key = "examination"
 
-    found: tuple[str, ...] = ()
-    symptoms: tuple[str, ...] = ()
+    found: tuple[RecipeFinding, ...] = ()
+    symptoms: tuple[Diagnosis, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,18 +179,18 @@ class AddedChange:
     name: str
     prior: float
     cost: float
-    why: str
+    why: Why | None
 
 
 @dataclass(frozen=True)
 class Revision(Decision):
-    """trial: the run that was believed to be the best; symptoms: of it and not of the start, in sentences; doubted:
-    changes that probably harm."""
+    """trial: the run that was believed to be the best; symptoms: of it and not of the start; doubted: changes
+    that probably harm."""
 
     key = "revision"
 
     trial: int | None = None
-    symptoms: tuple[str, ...] = ()
+    symptoms: tuple[Diagnosis, ...] = ()
     added: tuple[AddedChange, ...] = ()
     doubted: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ import numpy as np
 from convlift.catalogue.accusations import Accusation, accuse, confirmed, difference_error
 from convlift.catalogue.diagnose import diagnose
 from convlift.ledger.records import Plan, TrialRecord
+from convlift.records.recipe_findings import RecipeFinding
 from convlift.search.context import Search
 from convlift.search.decisions import Accused, Examination, decided, settle
 
@@ -36,8 +37,8 @@ def probe_of_the_baseline(search: Search) -> list[Plan]:
 
 
 def examine_baseline(search: Search) -> None:
-    """Write down what is wrong with the user's recipe, in sentences: what undoing a lever has confirmed, else what its
-    training makes one suspect."""
+    """Write down what is wrong with the user's recipe: what undoing a lever has confirmed, else what its training makes
+    one suspect."""
     settle(search.ledger, Examination, lambda: _examination(search))
 
 
@@ -46,19 +47,21 @@ def _examination(search: Search) -> Examination:
     if first is None or first.outcome is None or search.problem.pool is not None:
         return Examination()
     accused = _accused(search)
-    said = _found(search, first, accused, _undone(search, accused)) if accused else []
+    found = _found(search, first, accused, _undone(search, accused)) if accused else None
     symptoms = diagnose(first.outcome, search.problem.validation_labels, search.problem.baseline, search.problem.facts)
-    return Examination(tuple(said), tuple(each.sentence for each in symptoms))
+    return Examination((found,) if found else (), symptoms)
 
 
-def found_of_the_baseline(search: Search) -> tuple[str, ...]:
-    """The sentences of `examine_baseline`."""
+def found_of_the_baseline(search: Search) -> tuple[RecipeFinding, ...]:
+    """The findings of `examine_baseline`."""
     return (decided(search.ledger, Examination) or Examination()).found
 
 
-def _found(search: Search, first: TrialRecord, accusation: Accusation, undone: TrialRecord | None) -> list[str]:
+def _found(
+    search: Search, first: TrialRecord, accusation: Accusation, undone: TrialRecord | None
+) -> RecipeFinding | None:
     if undone is None:
-        return [accusation.suspicion]
+        return accusation.suspected
     scores = []
     for record in (first, undone):
         assert record.outcome is not None, "both have ended"
@@ -66,10 +69,8 @@ def _found(search: Search, first: TrialRecord, accusation: Accusation, undone: T
         scores.append(search.scores.image_points(said) / 100.0 if len(said) else np.array([np.nan]))
     before, after = scores
     if np.isnan(before).any():  # it diverged
-        sentence = confirmed(accusation, float("nan"), float(after.mean()), 0.0)
-        return [sentence] if sentence else [accusation.suspicion]
-    sentence = confirmed(accusation, float(before.mean()), float(after.mean()), difference_error(before, after))
-    return [sentence] if sentence else []
+        return confirmed(accusation, float("nan"), float(after.mean()), 0.0) or accusation.suspected
+    return confirmed(accusation, float(before.mean()), float(after.mean()), difference_error(before, after))
 
 
 def _accused(search: Search) -> Accusation | None:

@@ -96,7 +96,7 @@ def _revision(
             promising.append(candidate)
     return Revision(
         trial=best.id,
-        symptoms=tuple(diagnosis.sentence for diagnosis in now if diagnosis.symptom in new),
+        symptoms=tuple(diagnosis for diagnosis in now if diagnosis.symptom in new),
         added=tuple(AddedChange(c.name, c.prior, c.cost, c.why) for c in promising),
         doubted=tuple(candidate.name for candidate in doubted),
     )

@@ -48,15 +48,15 @@ def choose_candidates(search: Search, start: StartingPoint, division: Allocation
     if search.problem.pool is not None or division.searches < 1:
         found = symptoms_of_the_start(search, start) if search.problem.pool is None else ()
         tried = search.problem.pool if search.problem.pool is not None and division.searches > 0 else ()
-        note(search.ledger, Shortlist(tuple(each.name for each in tried), tuple(each.sentence for each in found)))
+        note(search.ledger, Shortlist(tuple(each.name for each in tried), found))
         return tried
     found = symptoms_of_the_start(search, start)
     limit = limit_for(trainings)
     chosen, left_out = fitting_the_start(search, start, found, limit - limit // REVISION_PART, trainings)
     shortlist = Shortlist(
         names=tuple(candidate.name for candidate in chosen),
-        symptoms=tuple(diagnosis.sentence for diagnosis in found),
-        why={candidate.name: candidate.why for candidate in chosen},
+        symptoms=found,
+        why={candidate.name: candidate.why for candidate in chosen if candidate.why},
         left_out={each.name: each.reason for each in left_out},
         priors=fingerprint(document(search.problem.expectations or shipped_expectations())),
     )

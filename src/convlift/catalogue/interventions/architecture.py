@@ -2,6 +2,7 @@
 
 from convlift.catalogue.intervention import Edit, Intervention, sets
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import CoarseStem, Unfit, Unmet
 from convlift.recipe.architecture import ConvNet
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -26,15 +27,15 @@ def _more(field: str) -> Edit:
     return lambda recipe: recipe.edit(architecture={field: getattr(recipe.architecture, field) + 1})
 
 
-def _small_images(recipe: Recipe, facts: Facts) -> str:
+def _small_images(recipe: Recipe, facts: Facts) -> Unfit | None:
     side = recipe.data.resolution or facts.native_resolution
-    return f"a stem that quarters {side} pixels throws detail away" if side < 96 else ""
+    return CoarseStem(side) if side < 96 else None
 
 
-def _normalized(recipe: Recipe, facts: Facts) -> str:
+def _normalized(recipe: Recipe, facts: Facts) -> Unfit | None:
     network = recipe.architecture
     bare = isinstance(network, ConvNet) and network.normalization == "none"
-    return "without normalization the dropout does no such harm" if bare else ""
+    return Unmet("no normalization") if bare else None
 
 
 ARCHITECTURE: tuple[Intervention, ...] = (

@@ -7,26 +7,27 @@ augmented afresh in every epoch and each strength is a lever of its own.
 
 from convlift.catalogue.intervention import Edit, Intervention, cached_features, sets
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import Unfit, Unmet
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
 _FEW = (Symptom.OVERFIT, Symptom.DATA_LIMITED)
 
 
-def _fresh(recipe: Recipe, facts: Facts) -> str:
-    return "features are cached: augmentation comes as cached views" if cached_features(recipe) else ""
+def _fresh(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("augmented in views") if cached_features(recipe) else None
 
 
-def _fresh_colour(recipe: Recipe, facts: Facts) -> str:
-    return "the images have no colour" if facts.channels == 1 else _fresh(recipe, facts)
+def _fresh_colour(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("no colour") if facts.channels == 1 else _fresh(recipe, facts)
 
 
-def _cached(recipe: Recipe, facts: Facts) -> str:
-    return "" if cached_features(recipe) else "no features are cached: each image is augmented afresh"
+def _cached(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return None if cached_features(recipe) else Unmet("augmented afresh")
 
 
-def _cached_colour(recipe: Recipe, facts: Facts) -> str:
-    return "the images have no colour" if facts.channels == 1 else _cached(recipe, facts)
+def _cached_colour(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("no colour") if facts.channels == 1 else _cached(recipe, facts)
 
 
 def _augments(**strengths: float) -> Edit:

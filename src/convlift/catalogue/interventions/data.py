@@ -2,38 +2,39 @@
 
 from convlift.catalogue.intervention import Edit, Intervention, sets
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import FewPixels, NoMoreDetail, Unfit, Unmet
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
 
-def _colour(recipe: Recipe, facts: Facts) -> str:
-    return "ImageNet's statistics are those of colour images" if facts.channels == 1 else ""
+def _colour(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("colour statistics") if facts.channels == 1 else None
 
 
-def _oblong(recipe: Recipe, facts: Facts) -> str:
+def _oblong(recipe: Recipe, facts: Facts) -> Unfit | None:
     square = facts.aspect is not None and facts.aspect < 1.05
-    return "the images are square already" if square else ""
+    return Unmet("square images") if square else None
 
 
-def has_detail(recipe: Recipe, facts: Facts) -> str:
+def has_detail(recipe: Recipe, facts: Facts) -> Unfit | None:
     """Whether larger images would show more, as a reason against them where not."""
     # pretrained features gain from enlarged images up to the size they were made for; fresh ones find nothing new there
     side = recipe.data.resolution
     pretrained = isinstance(recipe.architecture, Pretrained)
     if side is None:
-        return "the resolution is not settled yet"
+        return Unmet("open resolution")
     if side * 1.25 > (max(224, facts.native_resolution) if pretrained else facts.native_resolution):
-        return f"the images hold no detail beyond {side} pixels"
-    return ""
+        return NoMoreDetail(side)
+    return None
 
 
-def _can_shrink(recipe: Recipe, facts: Facts) -> str:
+def _can_shrink(recipe: Recipe, facts: Facts) -> Unfit | None:
     side = recipe.data.resolution
     if side is None:
-        return "the resolution is not settled yet"
+        return Unmet("open resolution")
     smallest = 96 if isinstance(recipe.architecture, Pretrained) else 24
-    return f"{side} pixels are few already" if side * 0.75 < smallest else ""
+    return FewPixels(side) if side * 0.75 < smallest else None
 
 
 def resized(factor: float) -> Edit:

@@ -5,6 +5,7 @@ from typing import Any
 
 from convlift.catalogue.intervention import STEP, Edit, Intervention, multiplied, room_for_batches
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import Unfit, Unmet
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import FineTuning
 from convlift.records.facts import Facts
@@ -12,15 +13,15 @@ from convlift.records.facts import Facts
 _SLOW = (Symptom.UNDERFIT, Symptom.UNDER_TRAINED)
 
 
-def _fine_tuned(recipe: Recipe, facts: Facts) -> str:
-    return "" if recipe.training.fine_tuning else "the backbone is not fine-tuned"
+def _fine_tuned(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return None if recipe.training.fine_tuning else Unmet("not fine-tuned")
 
 
-def _frozen(recipe: Recipe, facts: Facts) -> str:
-    return "the backbone is fine-tuned already" if recipe.training.fine_tuning else ""
+def _frozen(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("fine-tuned") if recipe.training.fine_tuning else None
 
 
-def _room_for_batches(recipe: Recipe, facts: Facts) -> str:
+def _room_for_batches(recipe: Recipe, facts: Facts) -> Unfit | None:
     tuned = recipe.training.fine_tuning
     return room_for_batches(2 * tuned.batch_size, facts) if tuned else _fine_tuned(recipe, facts)
 

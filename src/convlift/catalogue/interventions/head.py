@@ -2,6 +2,7 @@
 
 from convlift.catalogue.intervention import Edit, Intervention, sets
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import Unfit, Unmet
 from convlift.recipe.architecture import ConvNet
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -17,10 +18,10 @@ def _dropout(change: float) -> Edit:
     )
 
 
-def _deep_enough(recipe: Recipe, facts: Facts) -> str:
+def _deep_enough(recipe: Recipe, facts: Facts) -> Unfit | None:
     network = recipe.architecture
     shallow = isinstance(network, ConvNet) and network.stages < 2
-    return "one stage's few channels are too little for an average" if shallow else ""
+    return Unmet("one stage") if shallow else None
 
 
 HEAD: tuple[Intervention, ...] = (

@@ -2,6 +2,7 @@
 
 from convlift.catalogue.intervention import STEP, Edit, Intervention, multiplied, room_for_batches, sets
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import EvenClasses, Unfit, Unmet
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import Optimizer
 from convlift.records.facts import Facts
@@ -12,34 +13,28 @@ _SLOW = (Symptom.UNDERFIT, Symptom.UNDER_TRAINED)
 _OVER = (Symptom.OVERFIT, Symptom.OVERCONFIDENT)
 
 
-def _penalized(recipe: Recipe, facts: Facts) -> str:
-    return "" if recipe.training.l2 or recipe.training.weight_decay else "the weights carry no penalty"
+def _penalized(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return None if recipe.training.l2 or recipe.training.weight_decay else Unmet("no penalty")
 
 
-def _not_adam(recipe: Recipe, facts: Facts) -> str:
-    if recipe.training.optimizer in ("adam", "adamw"):
-        return "Adam and AdamW differ by decoupled decay alone, which is a factor of its own"
-    return ""
+def _not_adam(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("adam") if recipe.training.optimizer in ("adam", "adamw") else None
 
 
-def _no_warm_up(recipe: Recipe, facts: Facts) -> str:
-    return "the learning rate is warmed up already" if recipe.training.warmup > 0 else ""
+def _no_warm_up(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("warmed up") if recipe.training.warmup > 0 else None
 
 
-def _one_phase(recipe: Recipe, facts: Facts) -> str:
-    return "the batches of fine-tuning decide more" if recipe.training.fine_tuning else ""
+def _one_phase(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("two phases") if recipe.training.fine_tuning else None
 
 
-def _room_for_batches(recipe: Recipe, facts: Facts) -> str:
+def _room_for_batches(recipe: Recipe, facts: Facts) -> Unfit | None:
     return _one_phase(recipe, facts) or room_for_batches(2 * recipe.training.batch_size, facts)
 
 
-def _even_classes(recipe: Recipe, facts: Facts) -> str:
-    if facts.imbalance < UNEVEN:
-        return (
-            f"the largest class has {facts.imbalance:.1f} times the images of the smallest; {UNEVEN:g} would be uneven"
-        )
-    return ""
+def _even_classes(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return EvenClasses(facts.imbalance, UNEVEN) if facts.imbalance < UNEVEN else None
 
 
 def _optimizer(name: Optimizer, **fields: object) -> Edit:

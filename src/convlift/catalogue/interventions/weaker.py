@@ -6,6 +6,7 @@ distribution costs accuracy, however diverse it makes them.
 
 from convlift.catalogue.intervention import Edit, Intervention, cached_features, multiplied
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import Unfit, Unmet
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -42,13 +43,13 @@ def _no_augmentation(recipe: Recipe) -> Recipe:
     return recipe.edit(data={"augmentation": Augmentation().model_dump(), "views": 0})
 
 
-def _augmented(recipe: Recipe, facts: Facts) -> str:
+def _augmented(recipe: Recipe, facts: Facts) -> Unfit | None:
     seen = recipe.data.augmentation.active and (recipe.data.views or not cached_features(recipe))
-    return "" if seen else "the recipe does not augment"
+    return None if seen else Unmet("no augmentation")
 
 
-def _augmented_afresh(recipe: Recipe, facts: Facts) -> str:
-    return "features are cached: all strengths change together" if cached_features(recipe) else ""
+def _augmented_afresh(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return Unmet("augmented alike") if cached_features(recipe) else None
 
 
 def _weaker(name: str, claim: str, factor: float, *strengths: str, prior: float = 0.0) -> Intervention:

@@ -28,11 +28,12 @@ from convlift.records.notes import (
     RunsFailedToLearn,
     ShippedCutShort,
     StillSealed,
-    Unexplained,
     UntestedClasses,
     WorkerDeaths,
 )
+from convlift.records.verdict_grounds import Unexplained
 from convlift.report.wording.phrases import counted, signed
+from convlift.report.wording.verdict_reasons import unexplained_in_words
 
 NAMED_RUNS = 3
 
@@ -210,13 +211,6 @@ def _no_consensus(note: NoConsensus) -> str:
     )
 
 
-def _unexplained(note: Unexplained) -> str:
-    return (
-        f"{note.points:+.1f} of {note.total:+.1f} points are not explained by the shares: the changes work together "
-        "differently from how they work one by one, so read the shares as a rough guide."
-    )
-
-
 _SENTENCES: dict[type, Callable[[Any], str]] = {
     Detectable: _detectable,
     NothingProvable: _nothing_provable,
@@ -243,5 +237,5 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     FoldsCutShort: _folds_cut_short,
     FoldStarts: _fold_starts,
     NoConsensus: _no_consensus,
-    Unexplained: _unexplained,
+    Unexplained: unexplained_in_words,
 }

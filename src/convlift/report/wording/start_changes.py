@@ -2,9 +2,9 @@
 
 import yaml
 
-from convlift.catalogue.differences import differences
 from convlift.recipe.recipe import parse_recipe
 from convlift.records.result import START, Result, Verdict
+from convlift.report.wording.recipe_differences import differences
 
 
 def changes_of_start(verdict: Verdict, result: Result) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Two recipes, and in words where they differ."""
 
-from convlift.catalogue.differences import differences
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
+from convlift.report.wording.recipe_differences import differences
 
 
 def test_equal_recipes_differ_in_nothing():

@@ -1,0 +1,123 @@
+"""Why an intervention does not fit a recipe on given data: what has no figure is a condition, the rest a record each.
+
+`kind` tells the records apart once they are plain data; `report/wording/choice_of_changes.py` has the sentences.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Condition = Literal[
+    "augmented alike",
+    "augmented in views",
+    "augmented afresh",
+    "no augmentation",
+    "no colour",
+    "colour statistics",
+    "square images",
+    "open resolution",
+    "not fine-tuned",
+    "fine-tuned",
+    "two phases",
+    "one stage",
+    "no penalty",
+    "adam",
+    "warmed up",
+    "no normalization",
+    "no change",
+]
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """A condition of the recipe or of the data under which the intervention is pointless.
+
+    augmented alike, augmented in views: features are cached, so that all strengths change together, and only through
+    views; augmented afresh: they are not; colour statistics: they are of no use to grey images; two phases: the batches
+    of fine-tuning decide more; one stage: too few channels for an average; adam: what it differs in from AdamW is a
+    factor of its own; no normalization: without it the dropout does no such harm.
+    """
+
+    condition: Condition
+    kind: Literal["unmet"] = "unmet"
+
+
+@dataclass(frozen=True)
+class OtherNetwork:
+    """networks: the kinds that it is meant for."""
+
+    networks: tuple[str, ...]
+    kind: Literal["other network"] = "other network"
+
+
+@dataclass(frozen=True)
+class InvalidRecipe:
+    """message: of the error that its edit ends in."""
+
+    message: str
+    kind: Literal["invalid recipe"] = "invalid recipe"
+
+
+@dataclass(frozen=True)
+class TooManyHalvings:
+    """Pixels a side, and how often the network halves them."""
+
+    side: int
+    halvings: int
+    kind: Literal["too many halvings"] = "too many halvings"
+
+
+@dataclass(frozen=True)
+class DearAttention:
+    """Pixels a side of the map that self-attention would be over."""
+
+    side: int
+    kind: Literal["dear attention"] = "dear attention"
+
+
+@dataclass(frozen=True)
+class FewBatches:
+    """Training images, and the batches an epoch that they would leave fewer than."""
+
+    images: int
+    batches: int
+    kind: Literal["few batches"] = "few batches"
+
+
+@dataclass(frozen=True)
+class CoarseStem:
+    """Pixels a side, of which the stem would leave a quarter."""
+
+    side: int
+    kind: Literal["coarse stem"] = "coarse stem"
+
+
+@dataclass(frozen=True)
+class NoMoreDetail:
+    """Pixels a side, beyond which the images show nothing new."""
+
+    side: int
+    kind: Literal["no more detail"] = "no more detail"
+
+
+@dataclass(frozen=True)
+class FewPixels:
+    """Pixels a side, which are few already."""
+
+    side: int
+    kind: Literal["few pixels"] = "few pixels"
+
+
+@dataclass(frozen=True)
+class EvenClasses:
+    """Images of the largest class over those of the smallest, and the ratio that would be uneven."""
+
+    ratio: float
+    uneven: float
+    kind: Literal["even classes"] = "even classes"
+
+
+Misfit = TooManyHalvings | DearAttention
+Unfit = (
+    Unmet | OtherNetwork | InvalidRecipe | TooManyHalvings | DearAttention | FewBatches | CoarseStem | NoMoreDetail
+    | FewPixels | EvenClasses
+)  # fmt: skip
