@@ -27,6 +27,7 @@ from convlift.augment.pipeline import augment, normalize
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
 from convlift.model.build import build_network
+from convlift.model.checkpoint import saved_normalization
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.data import Data
 from convlift.recipe.recipe import Recipe
@@ -34,7 +35,6 @@ from convlift.records.label_check import Answer, Example
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.calibrate import threads
 from convlift.trial.phase import EVALUATION_BATCH, Indices, chunks, to_tensor
-from convlift.trial.run_trial import saved_normalization
 
 FOLDS = 10
 FIRST_LOOK = 32  # images, to see how long one takes
