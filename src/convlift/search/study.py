@@ -22,7 +22,7 @@ from convlift.records.facts import Facts
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.space import floored
-from convlift.trial.answer import Call
+from convlift.trial.label_checker import OpenLabelChecker
 
 BASELINE = "baseline"
 CHANCE = 0.5  # AUROC of a network that has learned nothing
@@ -50,7 +50,7 @@ class Study:
     seed: int
     ship: Literal["auto", "lean", "best"]
     closing_seconds: float
-    ask: Call | None = None
+    ask: OpenLabelChecker | None = None
     pool: tuple[Candidate, ...] | None = None
     expectations: Expectations | None = None
     metric: Metric = ACCURACY

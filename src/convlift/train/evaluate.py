@@ -1,4 +1,4 @@
-"""What a network says: class probabilities, and how well they fit the labels."""
+"""What a network predicts: class probabilities, and how well they fit the labels."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

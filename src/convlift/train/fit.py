@@ -26,7 +26,7 @@ Objective = Callable[[Tensor, Tensor], Loss]
 class Phase:
     """What sets one phase of training apart: its name, its validation, and which layers are in training mode.
 
-    validate: gives the validation score of the network as it stands (`predict.evaluate` does); without it the reports
+    validate: gives the validation score of the network as it stands (`evaluate` does); without it the reports
     hold NaN there. train_mode: called with the network before every epoch; transfer learning keeps frozen batch norms
     in evaluation mode here.
     """
@@ -50,7 +50,7 @@ def fit(
 
     batches: callable epoch -> iterable of (inputs, targets): images_NCHW float, or any tensor that `network` takes,
     with labels_N int64 or probabilities_NK. An epoch that ends early is reported as it is; one without any batch ends
-    the training without a report (a deadline, say).
+    the training without a report (a deadline, for example).
     schedule: callable step -> multiplier of the optimizer's learning rate; steps are counted over all epochs.
     Raises Diverged when the training or validation loss stops being finite: on a CPU before the step is taken, so that
     the weights are those of the last finite loss; on other devices at the end of the epoch, so that no step waits.
@@ -59,7 +59,7 @@ def fit(
     for epoch in range(epochs):
         started = time.perf_counter()
         phase.train_mode(network)
-        is_late = 2 * epoch >= epochs  # at first all batches say the same
+        is_late = 2 * epoch >= epochs  # at first all batches agree
         seen = _train(network, batches(epoch), objective, optimizer, multipliers, agreement if is_late else None)
         if seen is None:
             return

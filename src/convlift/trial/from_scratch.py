@@ -20,7 +20,7 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, the normalization it needs, and what it says of validation (n, K) and test images (nt, K)."""
+    """A network, the normalization it needs, and its probabilities for validation (n, K) and test images (nt, K)."""
 
     network: nn.Module
     normal: Statistics
@@ -64,7 +64,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> 
 
 
 def guesses(dataset: Dataset) -> tuple[Probabilities, Probabilities]:
-    """What an untrained network can say: every class alike."""
+    """The probabilities of an untrained network: every class alike."""
     classes = len(dataset.classes)
     validation, test = (
         np.full((len(part), classes), 1 / classes, np.float32)

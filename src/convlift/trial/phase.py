@@ -81,14 +81,14 @@ def run_phase(network: nn.Module, course: Course, training: Training, seed: int,
         phase=Phase(course.name, validate, course.train_mode),
     )
     chance = float(torch.bincount(course.labels).max()) / count
-    # where classes are uneven, or weighted, a good network can name fewer images right than the largest class has
+    # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
     gives_up = clock.gives_up and chance * course.classes < EVEN and not training.class_balance
     for epoch in stop_early(reports, network, training.patience):
         clock.note(epoch)
         if gives_up and _is_hopeless(epoch, chance, count, len(course.held_out_labels)):
             raise Diverged(
-                f"after {epoch.epoch + 1} of {epoch.epochs} epochs it names {epoch.train_accuracy:.3f} of the training "
-                f"images, no more than the largest class has ({chance:.3f}): it was given up."
+                f"after {epoch.epoch + 1} of {epoch.epochs} epochs it classifies {epoch.train_accuracy:.3f} of the "
+                f"training images correctly, no more than the largest class has ({chance:.3f}): it was given up."
             )
 
 
@@ -103,8 +103,8 @@ def _evaluation_seconds(network: nn.Module, course: Course) -> float:
 
 
 def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, validation_images: int) -> bool:
-    """Whether a training that is half over does not know its own images better than who always says the largest class,
-    nor new ones: within two standard errors."""
+    """Whether a training that is half over classifies neither its own images nor new ones better than always predicting
+    the largest class would: within two standard errors."""
 
     def by_chance(accuracy: float, images: int) -> bool:
         return accuracy <= chance + 2.0 * math.sqrt(chance * (1.0 - chance) / images)

@@ -69,13 +69,13 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     if not clock.curve:
         return Trained(network, normal, *guesses(dataset))
     if tuned is None or clock.late():
-        return Trained(network, normal, *_answers(network.head, cached.features, dataset))
+        return Trained(network, normal, *_predictions(network.head, cached.features, dataset))
     unfreeze(network, tuned.stages, tuned.batch_norm)
     training = _second_phase(recipe.training, tuned, spec.fidelity)
     if cached.activations is not None and tuned.stages is not None:
         tail = Tail(network, tuned.stages)
         run_phase(tail, _stored_course("fine-tune", cached.activations, dataset), training, spec.seed, clock)
-        return Trained(network, normal, *_answers(tail, cached.activations, dataset))
+        return Trained(network, normal, *_predictions(tail, cached.activations, dataset))
     validation, test = (normalized(pixels, part, normal) for part in (splits.validation, splits.test))
     course = Course(
         "fine-tune",
@@ -88,8 +88,8 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
         len(splits.test),
     )
     run_phase(network, course, training, spec.seed, clock)
-    answers = (predict_probabilities(network, part()) for part in (validation, test))
-    return Trained(network, normal, *answers)
+    predictions = (predict_probabilities(network, part()) for part in (validation, test))
+    return Trained(network, normal, *predictions)
 
 
 def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train: Indices) -> Statistics:
@@ -130,7 +130,7 @@ def _stored_batches(stored: Stored, part: Indices) -> Iterator[Tensor]:
     return (rows(stored, chosen) for chosen in chunks(part, EVALUATION_BATCH))
 
 
-def _answers(network: nn.Module, stored: Stored, dataset: Dataset) -> tuple[Probabilities, Probabilities]:
+def _predictions(network: nn.Module, stored: Stored, dataset: Dataset) -> tuple[Probabilities, Probabilities]:
     """Probabilities of validation and test images, from their stored results."""
     validation, test = (
         predict_probabilities(network, _stored_batches(stored, part))
