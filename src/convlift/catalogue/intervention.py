@@ -8,7 +8,6 @@ from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, Pretrained
 from convlift.recipe.recipe import Recipe
-from convlift.recipe.training import Optimizer
 from convlift.records.facts import Facts
 from convlift.records.result import Area
 
@@ -19,14 +18,6 @@ Edit = Callable[[Recipe], Recipe]
 LARGEST_ATTENTION_SIDE = 32  # as in model/convnet.py, which this room does not import for torch's sake
 
 FEWEST_BATCHES = 10  # an epoch: with fewer a schedule has next to no steps to fall by
-
-# How large a step each optimizer's learning rate must name to move as Adam does at 1: SGD's 0.01 for fine-tuning
-# (Kornblith et al. 2019, section 4) stands beside Adam's 0.001, since at 0.05 a new head on pretrained features
-# collapsed to chance on digits; RMSprop with momentum 0.9 adds up about ten steps. A change of optimizer converts by
-# these ratios, so that it commutes with changes of the learning rate and keeps learning rate x decay, the shrinkage a
-# step.
-STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 10.0}
-
 
 Predicate = Callable[[Recipe, Facts], str]
 
