@@ -25,7 +25,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.plan import SMALL, USUAL_FOLDS, cv_in_words, expected_in_words
-from convlift.execute.processes import ProcessExecutor
+from convlift.execute.choose import executor_for
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
 from convlift.ledger.openings import register_opening
 from convlift.ledger.records import TrialRecord
@@ -159,7 +159,7 @@ def _run(
     if not ledger.trials() and request.fold is None:
         progress.say(expected_in_words(len(dataset.splits.test), power_before(study, dataset)) + _advice(dataset))
     log = ledger.folder / "workers.log"
-    with ProcessExecutor(run_job, prepared, workers=request.workers, log=log) as executor:
+    with executor_for(run_job, prepared, workers=request.workers, log=log) as executor:
         desk = Dispatcher(ledger, executor, request.budget_seconds, stop=stop, watch=Shown(study, progress))
         progress.show("loading")
         if not ledger.trials() and not has_plenty(ledger.folder, request.cache):

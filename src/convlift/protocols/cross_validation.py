@@ -27,7 +27,7 @@ from convlift.data.groups import check_number
 from convlift.data.splits import Fold, SealedLabels, Splits, make_splits
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.plan import expected_in_words
-from convlift.execute.processes import ProcessExecutor
+from convlift.execute.choose import executor_for
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import TrialRecord
@@ -319,7 +319,7 @@ def _train(nest: Nest, agreed: Frozen, choices: list[Choice], ledger: Ledger, ta
     def left() -> float:
         return desk.left() - nest.study.closing_seconds
 
-    with ProcessExecutor(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
+    with executor_for(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
         desk = Dispatcher(ledger, executor, request.budget_seconds, stop=stop, watch=watch)
         for frozen, plan in plans:
             if not desk.has(plan) and left() < LEAST_OF_A_FINAL * needed:
