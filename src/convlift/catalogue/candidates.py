@@ -195,7 +195,7 @@ def compose(recipe: Recipe, candidates: Sequence[Candidate], on: Switches) -> Re
         taken |= dict.fromkeys(candidate.intervention.factors, candidate.name)
         recipe = candidate.intervention.edit(recipe)
     if misfit(recipe):
-        raise RecipeError(f"the changes do not fit together: {misfit(recipe)}; leave one of them out.")
+        raise RecipeError(f"the changes do not fit together, leave one of them out: {misfit(recipe)}.")
     return recipe
 
 

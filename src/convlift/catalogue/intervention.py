@@ -6,16 +6,13 @@ from typing import Any, Literal
 
 from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
-from convlift.recipe.architecture import ConvNet, Pretrained
+from convlift.recipe.architecture import ConvNet, Pretrained, why_impossible
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from convlift.records.result import Area
 
 Kind = Literal["convnet", "pretrained"]
 Edit = Callable[[Recipe], Recipe]
-
-
-LARGEST_ATTENTION_SIDE = 32  # as in model/convnet.py, which this room does not import for torch's sake
 
 FEWEST_BATCHES = 10  # an epoch: with fewer a schedule has next to no steps to fall by
 
@@ -80,20 +77,9 @@ def cached_features(recipe: Recipe) -> bool:
 
 
 def misfit(recipe: Recipe) -> str:
-    """Why the network cannot be built for its images, in words; "" where it can, or the resolution is still open.
-
-    Every halving needs two pixels to start from, and self-attention a last map of at most 32 pixels a side.
-    """
+    """Why the network cannot be built for its images, in words; "" where it can, or the resolution is still open."""
     network, side = recipe.architecture, recipe.data.resolution
-    if side is None or not isinstance(network, ConvNet):
-        return ""
-    halvings = network.stages + (2 if network.stem == "large" else 0)
-    last = side // 2**halvings
-    if last < 1:
-        return f"{side} pixels cannot be halved {halvings} times"
-    if network.self_attention and last > LARGEST_ATTENTION_SIDE:
-        return f"self-attention over a map of {last} x {last} is too dear"
-    return ""
+    return "" if side is None or not isinstance(network, ConvNet) else why_impossible(network, side)
 
 
 def head_only(recipe: Recipe) -> Recipe:
