@@ -7,7 +7,7 @@ import torch
 
 from convlift.augment.pipeline import augment, normalize
 from convlift.errors import ConvliftError, RecipeError
-from convlift.features.cached import draw, extract, rows
+from convlift.features.cached import draw_rows, extract, rows
 from convlift.features.extraction import BATCH, VIEW_SEED, Extraction, Images
 from convlift.model.backbone import split_at
 from convlift.model.pretrained import Classifier, Tail
@@ -70,16 +70,17 @@ def test_cached_features_are_those_of_the_network(network, images, tmp_path):
     expected = end_to_end(network, normalize(images.pixels, *normal(PLAIN)))
     assert cached.activations is None
     assert cached.features.views == ()
-    got = rows(cached.features, np.arange(COUNT))
+    got = torch.from_numpy(rows(cached.features, np.arange(COUNT)))
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_cached_activations_lead_to_the_same_logits(network, images, tmp_path):
     cached = run(replace(PLAIN, stages=2), network, images, tmp_path)
     chosen = np.array([5, 3, 60])
-    activations = rows(cached.activations, chosen)
-    assert activations.is_contiguous(memory_format=torch.channels_last)
-    assert activations.dtype == torch.float32
+    stored = rows(cached.activations, chosen)
+    assert stored.flags.c_contiguous
+    assert stored.dtype == np.float32
+    activations = torch.from_numpy(stored).permute(0, 3, 1, 2)
     inputs = torch.from_numpy(normalize(images.pixels[chosen], *normal(PLAIN))).permute(0, 3, 1, 2)
     with torch.inference_mode():
         expected = split_at(network.backbone, 2)[0](inputs)
@@ -103,7 +104,7 @@ def test_draws_come_from_the_clean_image_and_every_view_alike(network, images, t
     stored = run(TURNED, network, images, tmp_path).features
     sources = np.stack([stored.clean[TRAIN], *stored.views])
     positions = np.repeat(np.arange(len(TRAIN)), 40)
-    drawn = draw(stored, positions, np.random.default_rng(0)).numpy()
+    drawn = draw_rows(stored, positions, np.random.default_rng(0))
     matches = np.stack([(sources[k][positions] == drawn).all(axis=1) for k in range(3)])
     assert (matches.sum(axis=0) >= 1).all()
     assert np.abs(matches.mean(axis=1) - 1 / 3).max() < 0.06

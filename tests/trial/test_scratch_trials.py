@@ -25,8 +25,8 @@ from convlift.recipe.training import Training
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.outcome import EpochReport
 from convlift.train.evaluate import predict_probabilities
+from convlift.trial.batches import to_tensor
 from convlift.trial.from_scratch import train_from_scratch
-from convlift.trial.phase import to_tensor
 from convlift.trial.run_trial import run_trial
 from convlift.trial.worker_task import prepare
 

@@ -18,7 +18,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import FineTuning
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.train.evaluate import predict_probabilities
-from convlift.trial.phase import to_tensor
+from convlift.trial.batches import to_tensor
 from convlift.trial.transfer import train_transfer
 
 BACKBONE = {"kind": "pretrained", "backbone": "mobilenetv3_small_050", "head_units": 16}

@@ -17,10 +17,11 @@ from convlift.model.pretrained import Classifier, Tail, as_colour
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import Training
+from convlift.train.batch import Batch
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy
 from convlift.train.optimizers import make_optimizer
-from convlift.trial.phase import image_draw
+from convlift.trial.batches import image_draw
 
 SECONDS = 0.5  # of each measurement; at least LEAST repetitions
 LEAST, WARM_UP = 3, 2
@@ -96,13 +97,13 @@ def _seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int
         parameter.requires_grad_(True)
     steps = 0
 
-    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(epoch: int) -> Iterator[Batch]:
         nonlocal steps
         began, steps = time.perf_counter(), 0
         while steps < (LEAST if epoch else WARM_UP) or (epoch and time.perf_counter() - began < SECONDS):
             inputs = draw()
             steps += 1
-            yield inputs, torch.randint(0, classes, (len(inputs),))
+            yield Batch(inputs, torch.randint(0, classes, (len(inputs),)))
 
     objective, optimizer = CrossEntropy(training.label_smoothing), make_optimizer(network, training)
     *_, last = fit(network, batches, objective, optimizer, lambda step: 1e-3, epochs=2)

@@ -33,8 +33,8 @@ from convlift.recipe.data import Data
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Example, LabelCheck
 from convlift.train.evaluate import predict_probabilities
+from convlift.trial.batches import EVALUATION_BATCH, Indices, chunks, to_tensor
 from convlift.trial.calibrate import threads
-from convlift.trial.phase import EVALUATION_BATCH, Indices, chunks, to_tensor
 
 FOLDS = 10
 FIRST_LOOK = 32  # images, to see how long one takes
