@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from convlift.augment.pipeline import augment, normalize
+from convlift.augment.streams import Streams
 from convlift.errors import ConvliftError, RecipeError
 from convlift.features.cached import draw_rows, extract, rows
 from convlift.features.extraction import BATCH, VIEW_SEED, Extraction, Images
@@ -92,8 +93,8 @@ def test_views_are_augmented_training_images(network, images, tmp_path):
     cached = run(TURNED, network, images, tmp_path)
     assert len(cached.features.clean) == len(cached.activations.clean) == COUNT
     for number, view in enumerate(cached.features.views, start=1):
-        rng = np.random.default_rng((VIEW_SEED, number))
-        pixels = augment(images.pixels[TRAIN], TURNED.augmentation, *normal(TURNED), rng)
+        streams = Streams(VIEW_SEED, number)
+        pixels = augment(images.pixels[TRAIN], TURNED.augmentation, *normal(TURNED), streams)
         expected = end_to_end(network, pixels)
         torch.testing.assert_close(torch.from_numpy(np.array(view)), expected, rtol=1e-3, atol=1e-3)
     assert len(cached.features.views) == len(cached.activations.views) == 2
@@ -104,7 +105,7 @@ def test_draws_come_from_the_clean_image_and_every_view_alike(network, images, t
     stored = run(TURNED, network, images, tmp_path).features
     sources = np.stack([stored.clean[TRAIN], *stored.views])
     positions = np.repeat(np.arange(len(TRAIN)), 40)
-    drawn = draw_rows(stored, positions, np.random.default_rng(0))
+    drawn = draw_rows(stored, positions, Streams(0))
     matches = np.stack([(sources[k][positions] == drawn).all(axis=1) for k in range(3)])
     assert (matches.sum(axis=0) >= 1).all()
     assert np.abs(matches.mean(axis=1) - 1 / 3).max() < 0.06

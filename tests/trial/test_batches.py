@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from convlift.augment.pipeline import normalize
+from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 from convlift.trial.batches import (
     EVALUATION_BATCH,
@@ -40,7 +41,7 @@ def test_images_become_channels_last_tensors_of_the_same_memory():
 def test_a_training_batch_has_the_labels_of_its_images():
     pixels = PIXELS[:7]
     draw = image_draw(pixels, Augmentation(), NORMAL)
-    batches = list(training_batches(draw, torch.arange(7), 3, np.random.default_rng(0)))
+    batches = list(training_batches(draw, torch.arange(7), 3, Streams(0)))
     assert [len(batch.targets) for batch in batches] == [3, 4]
     order = torch.cat([batch.targets for batch in batches])
     assert sorted(order.tolist()) == list(range(7)) != order.tolist()
@@ -51,7 +52,7 @@ def test_a_training_batch_has_the_labels_of_its_images():
 def test_an_epoch_ends_where_it_is_told_to():
     stop = iter([False, False, True])
     draw, labels = image_draw(PIXELS, Augmentation(), NORMAL), torch.zeros(len(PIXELS))
-    assert len(list(training_batches(draw, labels, 10, np.random.default_rng(0), lambda: next(stop)))) == 2
+    assert len(list(training_batches(draw, labels, 10, Streams(0), lambda: next(stop)))) == 2
 
 
 def test_held_out_images_come_in_order_with_their_labels():

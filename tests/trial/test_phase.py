@@ -15,12 +15,12 @@ COUNT = 40
 
 
 def drawn(seed, name, batch_size=16):
-    """Per epoch, the positions that were drawn and the first random number after them."""
+    """Per epoch, the positions that were drawn and the first random number of its changes."""
     drawn_by_epoch = []
 
-    def draw(chosen, rng):
+    def draw(chosen, streams):
         if not drawn_by_epoch or len(drawn_by_epoch[-1][0]) == COUNT:
-            drawn_by_epoch.append((np.zeros(0, int), rng.random()))
+            drawn_by_epoch.append((np.zeros(0, int), streams["rotation"].random()))
         positions, number = drawn_by_epoch[-1]
         drawn_by_epoch[-1] = np.append(positions, chosen), number
         return torch.zeros(len(chosen), 2)

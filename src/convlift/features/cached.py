@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.augment.streams import Streams
 from convlift.errors import ConvliftError
 from convlift.features.extraction import Extraction, Images, folded_halves, inputs, make_jobs, run_job
 from convlift.features.files import locked, open_features
@@ -91,13 +92,13 @@ def rows(stored: Stored, indices: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.ascontiguousarray(stored.clean[indices], np.float32)
 
 
-def draw_rows(stored: Stored, positions: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+def draw_rows(stored: Stored, positions: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
     """Results of some training images, each from its clean image or one of its views, all equally likely.
 
     positions: into `stored.train`. Shapes as for `rows`.
     """
     chosen = stored.clean[stored.train[positions]]
-    versions = rng.integers(len(stored.views) + 1, size=len(positions))
+    versions = streams["view"].integers(len(stored.views) + 1, size=len(positions))
     for number, view in enumerate(stored.views, start=1):
         here = versions == number
         chosen[here] = view[positions[here]]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convlift.augment.pipeline import augment, normalize
+from convlift.augment.streams import Streams
 from convlift.data.normalization import Statistics
 from convlift.recipe.augmentation import Augmentation
 from convlift.train.batch import Batch
@@ -15,7 +16,7 @@ from convlift.train.batch import Batch
 EVALUATION_BATCH = 256
 
 Indices = NDArray[np.int64]
-Draw = Callable[[Indices, np.random.Generator], Tensor]  # training positions -> their inputs, as drawn this time
+Draw = Callable[[Indices, Streams], Tensor]  # training positions -> their inputs, as drawn this time
 
 
 def to_tensor(values: NDArray[np.float32]) -> Tensor:
@@ -26,17 +27,17 @@ def to_tensor(values: NDArray[np.float32]) -> Tensor:
 
 def image_draw(images_NHWC: NDArray[np.uint8], augmentation: Augmentation, normal: Statistics) -> Draw:
     """Draws augmented images_NCHW from the training images."""
-    return lambda chosen, rng: to_tensor(augment(images_NHWC[chosen], augmentation, *normal, rng))
+    return lambda chosen, streams: to_tensor(augment(images_NHWC[chosen], augmentation, *normal, streams))
 
 
 def training_batches(
-    draw: Draw, labels_N: Tensor, size: int, rng: np.random.Generator, stop: Callable[[], bool] = lambda: False
+    draw: Draw, labels_N: Tensor, size: int, streams: Streams, stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Batch]:
     """Every training image once, in an order of its own. stop: asked before every batch, ends the epoch."""
-    for chosen in training_chunks(rng.permutation(len(labels_N)), size):
+    for chosen in training_chunks(streams["order"].permutation(len(labels_N)), size):
         if stop():
             return
-        yield Batch(draw(chosen, rng), labels_N[torch.from_numpy(chosen)])
+        yield Batch(draw(chosen, streams), labels_N[torch.from_numpy(chosen)])
 
 
 def unchanged(pixels: NDArray[np.uint8], part: Indices, normal: Statistics) -> Callable[[], Iterator[Tensor]]:

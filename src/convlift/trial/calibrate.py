@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convlift.augment.streams import Streams
 from convlift.model.backbone import split_at
 from convlift.model.build import build_network
 from convlift.model.memory import keep_freed_memory
@@ -87,8 +88,8 @@ def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: in
 def _draws(recipe: Recipe, pixels: np.ndarray, count: int) -> Callable[[], Tensor]:
     """Gives a batch of `count` images, augmented as the recipe says."""
     normal = (np.full(pixels.shape[3], 0.5, np.float32), np.full(pixels.shape[3], 0.25, np.float32))
-    draw, rng = image_draw(pixels, recipe.data.augmentation, normal), np.random.default_rng(0)
-    return lambda: draw(rng.integers(0, len(pixels), count), rng)
+    draw, streams = image_draw(pixels, recipe.data.augmentation, normal), Streams(0)
+    return lambda: draw(streams["order"].integers(0, len(pixels), count), streams)
 
 
 def _seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training) -> float:

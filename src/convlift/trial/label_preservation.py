@@ -24,6 +24,7 @@ from scipy.special import bdtrc
 from torch import Tensor, nn
 
 from convlift.augment.pipeline import augment, normalize
+from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
 from convlift.model.build import build_network
@@ -108,7 +109,7 @@ class TrainedLabelChecker:
     def _augmented(
         self, augmentation: Augmentation, draw: int, normal: Statistics | None = None
     ) -> NDArray[np.float32]:
-        return augment(self._images, augmentation, *(normal or self._normal), np.random.default_rng([self._seed, draw]))
+        return augment(self._images, augmentation, *(normal or self._normal), Streams(self._seed, "check", draw))
 
     def _predict(self, inputs_NHWC: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats]:
         """(probabilities_NK, what the last layer is given_NF)."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convlift.augment.streams import Streams
 from convlift.errors import Diverged
 from convlift.recipe.training import Training
 from convlift.records.outcome import EpochReport
@@ -56,8 +56,8 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         clock.kept = _evaluation_seconds(network, data)
 
     def batches(epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([seed, len(data.name), epoch])
-        return training_batches(data.draw, data.labels, training.batch_size, rng, clock.late)
+        streams = Streams(seed, data.name, epoch)
+        return training_batches(data.draw, data.labels, training.batch_size, streams, clock.late)
 
     reports = fit(
         network,

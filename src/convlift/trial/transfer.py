@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
 from convlift.features.cached import Stored, draw_rows, extract, rows
@@ -96,8 +97,8 @@ def _second_phase(training: Training, tuned: FineTuning, fidelity: float) -> Tra
 
 
 def _stored_data(name: Literal["head", "fine-tune"], stored: Stored, dataset: Dataset) -> PhaseData:
-    def draw(chosen: Indices, rng: np.random.Generator) -> Tensor:
-        return to_tensor(draw_rows(stored, chosen, rng))
+    def draw(chosen: Indices, streams: Streams) -> Tensor:
+        return to_tensor(draw_rows(stored, chosen, streams))
 
     return _phase_data(name, draw, lambda: _stored_inputs(stored, dataset.splits.validation), dataset)
 
