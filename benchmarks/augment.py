@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from convlift.augment import colour, geometry
 from convlift.augment.pipeline import augment
+from convlift.augment.streams import Streams
 from convlift.model.operators import declare_missing_operators
 from convlift.recipe.augmentation import Augmentation
 
@@ -58,8 +59,8 @@ Contender = Callable[[Images], object]
 
 
 def ours() -> Contender:
-    rng = np.random.default_rng(0)
-    return lambda images: augment(images, AUGMENTATION, MEAN, STD, rng)
+    streams = Streams(0)
+    return lambda images: augment(images, AUGMENTATION, MEAN, STD, streams)
 
 
 def steps_with_cv2() -> Contender:
@@ -90,13 +91,12 @@ def steps_with_cv2() -> Contender:
 
 
 def torch_batch() -> Contender:
-    rng = np.random.default_rng(0)
+    streams = Streams(0)
 
     def change(images: Images) -> torch.Tensor:
         count, height, width, channels = images.shape
-        uniform = rng.random((count, geometry.DRAWS + colour.DRAWS))
-        affine_N23 = geometry.draw_affines(AUGMENTATION, uniform[:, : geometry.DRAWS], (height, width))
-        colours = colour.draw_colours(AUGMENTATION, uniform[:, geometry.DRAWS :], channels)
+        affine_N23 = geometry.draw_affines(AUGMENTATION, streams, count, (height, width))
+        colours = colour.draw_colours(AUGMENTATION, streams, count, channels)
         matrices = torch.from_numpy(colour.normalized(*colours, MEAN, STD)).float()
         # pixels to grid_sample's [-1, 1], where the ends are the outermost pixel centres
         half = np.array([(width - 1) / 2, (height - 1) / 2])

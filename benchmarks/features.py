@@ -127,7 +127,9 @@ def compare(network: Classifier, units: int, images: Images, stored: Stored, lab
         return network.features(torch.from_numpy(inputs).permute(0, 3, 1, 2))
 
     start = time.process_time()
-    scores = [train_head(network, units, s, lambda chosen: rows(stored, chosen), labels) for s in SETTINGS]
+    scores = [
+        train_head(network, units, s, lambda chosen: torch.from_numpy(rows(stored, chosen)), labels) for s in SETTINGS
+    ]
     twenty = time.process_time() - start
     start = time.process_time()
     score = train_head(network, units, SETTINGS[CHECKED], through_the_network, labels)

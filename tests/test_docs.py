@@ -14,7 +14,6 @@ from typer.utils import get_params_from_function
 import convlift
 from convlift.audit import findings
 from convlift.catalogue.candidates import CATALOGUE
-from convlift.catalogue.intervention import STEP
 from convlift.cli import app
 from convlift.data import splits
 from convlift.evidence import changes_per_trial, gibbs, posterior, verdicts
@@ -22,6 +21,7 @@ from convlift.evidence.power import minimum_detectable_points, pilots_and_finals
 from convlift.recipe.built_in import BUILT_IN
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.section import levers
+from convlift.recipe.training import STEP
 from convlift.search import allocate, low_fidelity, space
 from convlift.search import augmentation_guard as guard
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convlift.augment.colour import DRAWS, YIQ_FROM_RGB, colour, draw_colours, normalized, recolour
+from convlift.augment.colour import YIQ_FROM_RGB, colour, draw_colours, normalized, recolour
+from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 RGB = np.random.default_rng(0).random((50, 3))
@@ -81,15 +82,11 @@ def test_one_matrix_equals_the_steps_one_after_another(channels: int, size: tupl
     np.testing.assert_allclose(into, by_steps, atol=2e-6)
 
 
-def test_every_lever_has_a_random_number_of_its_own() -> None:
-    low, heard = np.full((1, DRAWS), 0.1), []
-    for lever in ("brightness", "contrast", "saturation", "hue"):
-        augmentation = Augmentation(**{lever: 0.2})
-        still = draw_colours(augmentation, low, 3)
-        for column in range(DRAWS):
-            moved = low.copy()
-            moved[0, column] = 0.9
-            changes = zip(draw_colours(augmentation, moved, 3), still, strict=True)
-            if not all(np.array_equal(after, before) for after, before in changes):
-                heard.append((lever, column))
-    assert heard == [("brightness", 0), ("contrast", 1), ("saturation", 2), ("hue", 3)]
+def test_draws_fill_their_ranges() -> None:
+    strengths = Augmentation(brightness=0.3, contrast=0.4)
+    colour_NCC, offset_NC = draw_colours(strengths, Streams(0), 20_000, 1)
+    factor, added = colour_NCC[:, 0, 0], offset_NC[:, 0] - 0.5 + 0.5 * colour_NCC[:, 0, 0]
+    assert (factor.min(), factor.max()) == pytest.approx((0.6, 1.4), abs=0.001)
+    assert (added.min(), added.max()) == pytest.approx((-0.3, 0.3), abs=0.001)
+    assert (factor.mean(), added.mean()) == pytest.approx((1.0, 0.0), abs=0.01)
+    assert abs(np.corrcoef(factor, added)[0, 1]) < 0.03

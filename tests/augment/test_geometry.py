@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from convlift.augment.geometry import DRAWS, affine, draw_affines, draw_flips, flip, warp
+from convlift.augment.geometry import affine, draw_affines, draw_flips, flip, warp
+from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 SIDES = st.integers(1, 24)
@@ -54,8 +55,7 @@ def test_a_whole_shift_is_a_crop_of_the_reflected_image(
 
 @pytest.mark.parametrize("side", [8, 33, 64])
 def test_any_map_agrees_with_an_independent_linear_interpolation(side: int) -> None:
-    uniform = np.random.default_rng(2).random((8, DRAWS))
-    maps = draw_affines(Augmentation(horizontal_flip=0.5, rotation=0.5, zoom=0.5), uniform, (side, side))
+    maps = draw_affines(Augmentation(horizontal_flip=0.5, rotation=0.5, zoom=0.5), Streams(2), 8, (side, side))
     images = random_images(8, side, side, 1)
     rows, columns = np.mgrid[:side, :side]
     target = np.stack([columns, rows, np.ones_like(rows)]).reshape(3, -1)
@@ -100,8 +100,7 @@ def test_an_array_of_one_parameter_gives_a_map_for_each() -> None:
 
 
 def test_draws_fill_their_ranges() -> None:
-    uniform = np.random.default_rng(1).random((20_000, DRAWS))
-    maps = draw_affines(Augmentation(rotation=0.2, zoom=0.3), uniform, (33, 33))
+    maps = draw_affines(Augmentation(rotation=0.2, zoom=0.3), Streams(1), 20_000, (33, 33))
     turns = np.arctan2(-maps[:, 0, 1], maps[:, 0, 0]) / (2 * np.pi)
     assert np.abs(turns).max() == pytest.approx(0.2, rel=0.01)
     assert np.abs(turns).mean() == pytest.approx(0.1, rel=0.03)
@@ -111,8 +110,7 @@ def test_draws_fill_their_ranges() -> None:
 
 
 def test_translation_is_the_random_crop_of_he_et_al() -> None:
-    uniform = np.random.default_rng(1).random((20_000, DRAWS))
-    shifts = draw_affines(Augmentation(translation=0.125), uniform, (32, 32))[:, :, 2]
+    shifts = draw_affines(Augmentation(translation=0.125), Streams(1), 20_000, (32, 32))[:, :, 2]
     crops, counts = np.unique(shifts, axis=0, return_counts=True)
     assert len(crops) == 81
     np.testing.assert_array_equal(np.unique(crops), np.arange(-4, 5))
@@ -120,34 +118,11 @@ def test_translation_is_the_random_crop_of_he_et_al() -> None:
 
 
 def test_translation_of_a_tiny_image_moves_it_by_a_pixel() -> None:
-    uniform = np.random.default_rng(1).random((100, DRAWS))
-    shifts = draw_affines(Augmentation(translation=0.01), uniform, (8, 8))[:, :, 2]
+    shifts = draw_affines(Augmentation(translation=0.01), Streams(1), 100, (8, 8))[:, :, 2]
     np.testing.assert_array_equal(np.unique(shifts), [-1, 0, 1])
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 def test_mirrors_come_with_their_probability(probability: float) -> None:
-    uniform = np.random.default_rng(1).random((20_000, DRAWS))
-    flips = draw_flips(Augmentation(horizontal_flip=probability, vertical_flip=1 - probability), uniform)
+    flips = draw_flips(Augmentation(horizontal_flip=probability, vertical_flip=1 - probability), Streams(1), 20_000)
     assert flips.mean(axis=0) == pytest.approx([probability, 1 - probability], abs=0.015)
-
-
-def test_every_lever_has_random_numbers_of_its_own() -> None:
-    strengths = {
-        "horizontal_flip": 0.5,
-        "vertical_flip": 0.5,
-        "rotation": 0.2,
-        "zoom": 0.3,
-        "translation": 0.2,
-    }
-    low, heard = np.full((1, DRAWS), 0.1), []
-    for lever, strength in strengths.items():
-        augmentation = Augmentation(**{lever: strength})
-        still = draw_affines(augmentation, low, (16, 16))
-        for column in range(DRAWS):
-            moved = low.copy()
-            moved[0, column] = 0.9
-            if not np.array_equal(draw_affines(augmentation, moved, (16, 16)), still):
-                heard.append((lever, column))
-    levers = ["horizontal_flip", "vertical_flip", "rotation", "zoom", "translation", "translation"]
-    assert heard == list(zip(levers, range(DRAWS), strict=True))

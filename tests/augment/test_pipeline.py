@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlift.augment.pipeline import augment, normalize
+from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 STRENGTHS = {
@@ -36,8 +37,7 @@ def random_images(count: int, side: int, channels: int) -> np.ndarray:
 
 
 def augmented(images: np.ndarray, seed: int = 0, **strengths: float) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return augment(images, Augmentation(**strengths), *statistics(images.shape[3]), rng)
+    return augment(images, Augmentation(**strengths), *statistics(images.shape[3]), Streams(seed))
 
 
 def in_pixels(images: np.ndarray, **strengths: float) -> np.ndarray:
@@ -79,18 +79,58 @@ def test_a_lever_is_deterministic_and_follows_its_seed(lever: str, channels: int
         assert not np.array_equal(first, augmented(images, seed=2, **strength))
 
 
-@EVERY_LEVER
-def test_a_lever_takes_as_much_from_the_generator_as_none(lever: str) -> None:
-    images, states = random_images(4, 8, 3), []
-    for strengths in ({}, {lever: STRENGTHS[lever]}):
-        rng = np.random.default_rng(0)
-        augment(images, Augmentation(**strengths), *statistics(3), rng)
-        states.append(rng.bit_generator.state)
-    assert states[0] == states[1]
+class Moved(Streams):
+    """The same streams, but for one that gives other numbers."""
+
+    def __init__(self, moved: str) -> None:
+        super().__init__(0)
+        self._moved, self._other = moved, Streams(1)
+
+    def __getitem__(self, name: str) -> np.random.Generator:
+        return self._other[name] if name == self._moved else super().__getitem__(name)
 
 
 @EVERY_LEVER
-def test_a_lever_leaves_the_draws_of_the_others(lever: str) -> None:
+def test_a_lever_draws_from_the_stream_of_its_name_alone(lever: str) -> None:
+    images, strength = random_images(16, 12, 3), Augmentation(**{lever: STRENGTHS[lever]})
+    still = augment(images, strength, *statistics(3), Streams(0))
+    moved = [
+        name
+        for name in Augmentation.model_fields
+        if not np.array_equal(augment(images, strength, *statistics(3), Moved(name)), still)
+    ]
+    assert moved == [lever]
+
+
+@EVERY_LEVER
+def test_switching_a_lever_on_leaves_the_streams_of_the_others_where_they_were(lever: str) -> None:
+    images, others = random_images(4, 8, 3), {name: value for name, value in STRENGTHS.items() if name != lever}
+    states = []
+    for strengths in (others, STRENGTHS):
+        streams = Streams(0)
+        for _ in range(2):  # batches
+            augment(images, Augmentation(**strengths), *statistics(3), streams)
+        states.append([streams[name].bit_generator.state for name in others])
+    np.testing.assert_equal(*states)
+
+
+def test_a_lever_that_is_new_leaves_the_images_of_the_others_as_they_were() -> None:
+    images, strengths, streams = random_images(4, 8, 3), Augmentation(**STRENGTHS), Streams(0)
+    expected = Streams(0)
+    for _ in range(2):  # batches
+        streams["a lever of next year"].random((4, 3))
+        changed = augment(images, strengths, *statistics(3), streams)
+        np.testing.assert_array_equal(changed, augment(images, strengths, *statistics(3), expected))
+
+
+def test_an_images_draws_do_not_depend_on_the_size_of_batches() -> None:
+    images, strengths, streams = random_images(7, 8, 3), Augmentation(**STRENGTHS), Streams(0)
+    parts = [augment(part, strengths, *statistics(3), streams) for part in np.split(images, [3, 4])]
+    np.testing.assert_array_equal(np.concatenate(parts), augment(images, strengths, *statistics(3), Streams(0)))
+
+
+@EVERY_LEVER
+def test_a_lever_leaves_what_can_be_seen_of_the_others(lever: str) -> None:
     """On flat grey images geometry shows nothing, so each colour lever's own offset can be read off and compared;
     on the corner of a fixed pattern, each mirror's.
     """

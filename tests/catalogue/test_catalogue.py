@@ -151,12 +151,17 @@ def test_every_convnet_that_fits_can_be_built():
 
 @pytest.mark.parametrize(
     ("side", "change"),
-    [(8, {"stages": 4}), (64, {"stages": 5, "stem": "large"}), (66, {"stages": 1, "self_attention": True})],
+    [
+        (8, {"stages": 4}),
+        (64, {"stages": 5, "stem": "large"}),
+        (66, {"stages": 1, "self_attention": True}),
+        (65, {"stages": 1, "self_attention": True, "pooling": "strided"}),  # 33 positions a side, not 32
+    ],
 )
 def test_what_the_network_refuses_is_a_misfit(side, change):
     from convlift.cost.multiply_adds import cost
 
     recipe = start("plain", FLOWERS).edit(data={"resolution": side}, architecture=change)
-    assert misfit(recipe)
-    with pytest.raises(RecipeError):
+    with pytest.raises(RecipeError) as caught:
         cost(recipe.architecture, classes=5, channels=3, resolution=side)
+    assert f"{misfit(recipe)}." == str(caught.value)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convlift.data.atomic import publish, temporary_beside
+from convlift.console.atomic import publish, temporary_beside
 from convlift.data.decode import decode, square
 from convlift.data.readers.open import open_source
 from convlift.data.store import ImageStore, open_store, reopen_store

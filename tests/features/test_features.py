@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from convlift.augment.pipeline import augment, normalize
+from convlift.augment.streams import Streams
 from convlift.errors import ConvliftError, RecipeError
-from convlift.features.cached import draw, extract, rows
+from convlift.features.cached import draw_rows, extract, rows
 from convlift.features.extraction import BATCH, VIEW_SEED, Extraction, Images
 from convlift.model.backbone import split_at
 from convlift.model.pretrained import Classifier, Tail
@@ -70,16 +71,17 @@ def test_cached_features_are_those_of_the_network(network, images, tmp_path):
     expected = end_to_end(network, normalize(images.pixels, *normal(PLAIN)))
     assert cached.activations is None
     assert cached.features.views == ()
-    got = rows(cached.features, np.arange(COUNT))
+    got = torch.from_numpy(rows(cached.features, np.arange(COUNT)))
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_cached_activations_lead_to_the_same_logits(network, images, tmp_path):
     cached = run(replace(PLAIN, stages=2), network, images, tmp_path)
     chosen = np.array([5, 3, 60])
-    activations = rows(cached.activations, chosen)
-    assert activations.is_contiguous(memory_format=torch.channels_last)
-    assert activations.dtype == torch.float32
+    stored = rows(cached.activations, chosen)
+    assert stored.flags.c_contiguous
+    assert stored.dtype == np.float32
+    activations = torch.from_numpy(stored).permute(0, 3, 1, 2)
     inputs = torch.from_numpy(normalize(images.pixels[chosen], *normal(PLAIN))).permute(0, 3, 1, 2)
     with torch.inference_mode():
         expected = split_at(network.backbone, 2)[0](inputs)
@@ -91,8 +93,8 @@ def test_views_are_augmented_training_images(network, images, tmp_path):
     cached = run(TURNED, network, images, tmp_path)
     assert len(cached.features.clean) == len(cached.activations.clean) == COUNT
     for number, view in enumerate(cached.features.views, start=1):
-        rng = np.random.default_rng((VIEW_SEED, number))
-        pixels = augment(images.pixels[TRAIN], TURNED.augmentation, *normal(TURNED), rng)
+        streams = Streams(VIEW_SEED, number)
+        pixels = augment(images.pixels[TRAIN], TURNED.augmentation, *normal(TURNED), streams)
         expected = end_to_end(network, pixels)
         torch.testing.assert_close(torch.from_numpy(np.array(view)), expected, rtol=1e-3, atol=1e-3)
     assert len(cached.features.views) == len(cached.activations.views) == 2
@@ -103,7 +105,7 @@ def test_draws_come_from_the_clean_image_and_every_view_alike(network, images, t
     stored = run(TURNED, network, images, tmp_path).features
     sources = np.stack([stored.clean[TRAIN], *stored.views])
     positions = np.repeat(np.arange(len(TRAIN)), 40)
-    drawn = draw(stored, positions, np.random.default_rng(0)).numpy()
+    drawn = draw_rows(stored, positions, Streams(0))
     matches = np.stack([(sources[k][positions] == drawn).all(axis=1) for k in range(3)])
     assert (matches.sum(axis=0) >= 1).all()
     assert np.abs(matches.mean(axis=1) - 1 / 3).max() < 0.06

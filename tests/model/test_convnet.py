@@ -1,5 +1,6 @@
 """The convolutional family: every lever of ConvNet changes what it says it changes."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
 from convlift.model.convnet import ResidualBlock
-from convlift.recipe.architecture import ConvNet
+from convlift.recipe.architecture import ConvNet, map_sides, why_impossible
 
 
 def network(resolution: int = 8, channels: int = 1, **levers: object) -> nn.Module:
@@ -241,11 +242,60 @@ def test_same_seed_gives_the_same_weights() -> None:
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.parametrize("stem", ["small", "large"])
+@pytest.mark.parametrize("pooling", ["max", "average", "strided"])
+@pytest.mark.parametrize("stages", [1, 2, 3, 4, 5])
+def test_the_sides_of_maps_are_those_that_a_forward_pass_has(stem: str, pooling: str, stages: int) -> None:
+    """At every small resolution: what is possible is built, and its maps have these sides; what is refused would find a
+    single position to halve, by the layers of the same network made for large images."""
+    levers = {"stem": stem, "pooling": pooling, "stages": stages, "width": 8}
+    large = network(256, **levers).features
+    for resolution in range(8, 34):
+        images, architecture = torch.randn(1, 1, resolution, resolution), ConvNet.model_validate(levers)
+        assert map_sides(architecture, resolution) == sides_of(large, images)
+        if refusal := why_impossible(architecture, resolution):
+            assert len(sides_of(large, images)) <= stages
+            with pytest.raises(RecipeError) as caught:
+                network(resolution, **levers)
+            assert str(caught.value) == f"{refusal}."
+        else:
+            assert network(resolution, **levers)(images).isfinite().all()
+
+
+def sides_of(features: nn.Sequential, map_NCHW: Tensor) -> tuple[int, ...]:
+    """The sides after the stem and after each stage, by a forward pass that ends before a single position is halved."""
+    stem, sides = isinstance(features[0], nn.Conv2d) and features[0].kernel_size == (7, 7), []
+    for layer in features:
+        halves = isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) or getattr(layer, "stride", None) == (2, 2)
+        if halves and not (stem and layer is features[0]):
+            sides.append(map_NCHW.shape[-1])
+            if map_NCHW.shape[-1] == 1:
+                return tuple(sides[1:] if stem else sides)
+        map_NCHW = layer(map_NCHW)
+    sides.append(map_NCHW.shape[-1])
+    return tuple(sides[1:] if stem else sides)
+
+
+@pytest.mark.parametrize("pooling", ["max", "average", "strided"])
+@pytest.mark.parametrize("stem", ["small", "large"])
+def test_the_refusal_names_the_least_resolution_and_the_most_stages(stem: str, pooling: str) -> None:
+    for resolution in range(8, 34):
+        refused = ConvNet.model_validate({"stem": stem, "pooling": pooling, "stages": 5})
+        if not (refusal := why_impossible(refused, resolution)):
+            continue
+        most, least = (int(re.search(words, refusal)[1]) for words in (r"use (\d+) stage", r"resolution of (\d+)"))
+        assert not why_impossible(refused.model_copy(update={"stages": most}), resolution)
+        assert why_impossible(refused.model_copy(update={"stages": most + 1}), resolution)
+        assert not why_impossible(refused, least)
+        assert why_impossible(refused, least - 1)
+
+
 @pytest.mark.parametrize(
     ("levers", "resolution", "words"),
     [
-        ({"stages": 4}, 8, ["stages is 4", "8 x 8 pixels", "after 3 stages", "Use 3 stages", "resolution of 16"]),
-        ({"stages": 2, "stem": "large"}, 8, ["the large stem", "after 1 stages", "resolution of 16"]),
+        ({"stages": 4}, 8, ["stages is 4", "8 x 8 pixels", "after 3 stages", "use 3 stages", "resolution of 16"]),
+        ({"stages": 2, "stem": "large"}, 8, ["the large stem", "after 1 stage;", "resolution of 15"]),
+        ({"stages": 4, "pooling": "strided"}, 8, ["after 3 stages", "resolution of 9"]),
         ({"self_attention": True}, 128, ["64 x 64 positions", "32 is the most", "more architecture.stages"]),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@ import yaml
 
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, Pretrained
-from convlift.recipe.built_in import BUILT_IN, built_in, with_backbone
+from convlift.recipe.built_in import BUILT_IN, SYNONYMS, built_in, with_backbone
 from convlift.recipe.recipe import parse_recipe
 
 
@@ -44,6 +44,31 @@ def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
         RecipeError, match=r"'transfr'.*did you mean 'transfer'.*plain, residual, residual-photos, frozen"
     ):
         built_in("transfr")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("resnet", "residual"),
+        ("ResNet18", "residual"),
+        ("residual-photo", "residual-photos"),
+        ("simple-cnn", "plain"),
+        ("baseline", "plain"),
+        ("fine_tune", "transfer"),
+        ("finetuned", "transfer"),
+        ("pre-trained", "frozen"),
+        ("linear_probe", "frozen"),
+    ],
+)
+def test_the_hint_knows_what_others_call_a_recipe(name, meant):
+    with pytest.raises(RecipeError, match=rf"did you mean '{meant}'\?"):
+        built_in(name)
+
+
+def test_every_synonym_means_a_built_in_recipe():
+    names = {entry.name for entry in BUILT_IN}
+    assert set(SYNONYMS.values()) <= names
+    assert not names & SYNONYMS.keys()
 
 
 def test_with_backbone_names_backbone_and_weights():

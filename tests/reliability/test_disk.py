@@ -70,7 +70,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 from convlift.errors import ConvliftError
-from convlift.trial.run_trial import save_network
+from convlift.model.checkpoint import save_network
 
 place, normal = Path(sys.argv[1]), (np.zeros(3, np.float32), np.ones(3, np.float32))
 save_network(place / "1.safetensors", nn.Linear(200, 200), normal)

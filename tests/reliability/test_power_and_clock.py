@@ -12,7 +12,7 @@ import pytest
 from real_processes import LEDGER, line_of, start, state_of, until
 
 import convlift
-from convlift.data.atomic import temporary_beside
+from convlift.console.atomic import temporary_beside
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger, read_ledger
 from convlift.recipe.recipe import Recipe
@@ -59,7 +59,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from convlift.trial.run_trial import save_network
+from convlift.model.checkpoint import save_network
 
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 network = nn.Linear(size, size, bias=False)

@@ -11,7 +11,7 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import WeightsError
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
-from convlift.records.label_check import Answer, Example
+from convlift.records.label_check import Example, LabelCheck
 from convlift.records.result import Area
 from convlift.search.augmentation_guard import added, decide, guard, refused, weakened
 from convlift.search.context import Search
@@ -21,8 +21,8 @@ from convlift.search.start import choose_start
 from made_up import BASELINE, World, desk_in, problem_of
 
 POINT = StartingPoint(START, BASELINE, "the recipe to be improved")
-FINE = Answer(0.9, 0.9, 0.0, 0.0, 1.0, 0.0, 1.0, (), None)
-BAD = Answer(0.9, 0.3, 60.0, 2.0, 0.25, 4.0, 0.001, ("6", "9"), Example(b"a", b"b", "6", "9", 0.99, 0.97))
+FINE = LabelCheck(0.9, 0.9, 0.0, 0.0, 1.0, 0.0, 1.0, (), None)
+BAD = LabelCheck(0.9, 0.3, 60.0, 2.0, 0.25, 4.0, 0.001, ("6", "9"), Example(b"a", b"b", "6", "9", 0.99, 0.97))
 
 
 def changing(name: str, edit: Edit, prior: float = 0.0, area: Area = "data") -> Candidate:
@@ -41,7 +41,7 @@ LONGER = changing("longer", sets("training", epochs=30), 0.2, "training")
 
 
 class Judge:
-    """A witness that finds mirror images, and turns beyond a tenth, to be bad."""
+    """A checker that finds mirror images, and turns beyond a tenth, to be bad."""
 
     def __init__(self, seconds_per_image: float = 1e-6) -> None:
         self.seconds_per_image = seconds_per_image
@@ -51,7 +51,7 @@ class Judge:
         self.images = images
         return images
 
-    def answer(self, augmentation: Augmentation) -> Answer:
+    def check(self, augmentation: Augmentation) -> LabelCheck:
         self.asked.append(augmentation)
         return BAD if augmentation.horizontal_flip or augmentation.rotation > 0.11 else FINE
 
@@ -126,17 +126,17 @@ def test_what_makes_no_images_stronger_is_not_asked_about(desk):
 def test_a_weaker_way_that_is_there_already_is_not_tried_twice():
     judge = Judge()
     tilt = made("tilt", rotation=0.1)
-    assert decide(judge.answer, BASELINE, TURN, (TURN, tilt)).way is None
-    assert decide(judge.answer, BASELINE, BOTH, (BOTH, made("zoom", zoom=0.3))).way == "at half strength"
+    assert decide(judge.check, BASELINE, TURN, (TURN, tilt)).way is None
+    assert decide(judge.check, BASELINE, BOTH, (BOTH, made("zoom", zoom=0.3))).way == "at half strength"
 
 
 def test_a_bundle_loses_its_mirror_images_and_keeps_the_rest():
     edit = sets("data", views=2, augmentation={"horizontal_flip": 0.5})
     bundle = changing("mirrored views", edit)
-    decision = decide(Judge().answer, BASELINE, bundle, (bundle, FLIP))
+    decision = decide(Judge().check, BASELINE, bundle, (bundle, FLIP))
     assert decision.way == "without mirror images"
     assert weakened(bundle, BASELINE, decision.way).intervention.edit(BASELINE) == BASELINE.edit(data={"views": 2})
-    assert decide(Judge().answer, BASELINE, FLIP, (bundle, FLIP)).way is None
+    assert decide(Judge().check, BASELINE, FLIP, (bundle, FLIP)).way is None
 
 
 def test_weakening_leaves_the_rest_of_an_edit_and_of_a_recipe_alone():
@@ -157,7 +157,7 @@ def test_what_the_time_leaves_unasked_is_not_tried(desk):
     dear = Judge(seconds_per_image=0.9 * 0.04 * desk.budget_seconds / 2 / 150)
     slow = problem_with(dear)
     began = desk.ledger.seconds_used()
-    dear.answer = lambda augmentation: (desk.ledger.add_seconds(dear.seconds_per_image * 300), FINE)[1]
+    dear.check = lambda augmentation: (desk.ledger.add_seconds(dear.seconds_per_image * 300), FINE)[1]
     assert guard(Search(slow, desk), POINT, (FLIP, TURN, LONGER)) == (FLIP, LONGER)
     report = decided(desk.ledger, GuardReport)
     assert [entry.name for entry in report.asked] == ["flip"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from convlift.train.batch import Batch
 from convlift.train.evaluate import evaluate, predict_probabilities
 
 
@@ -34,7 +35,7 @@ def test_no_inputs() -> None:
 def test_scores_are_means_over_images_not_over_batches() -> None:
     inputs, labels = torch.randn(7, 3), torch.tensor([0, 1, 2, 3, 0, 1, 2])
     network = nn.Linear(3, 4)
-    whole = evaluate(network, [(inputs, labels)])
-    parts = evaluate(network, zip(inputs.split(3), labels.split(3), strict=True))
+    whole = evaluate(network, [Batch(inputs, labels)])
+    parts = evaluate(network, map(Batch, inputs.split(3), labels.split(3)))
     assert parts.accuracy == whole.accuracy == (network(inputs).argmax(1) == labels).sum().item() / 7
     assert parts.loss == pytest.approx(nn.functional.cross_entropy(network(inputs), labels).item(), rel=1e-5)

@@ -13,6 +13,7 @@ from convlift.model.build import build_network
 from convlift.recipe.architecture import ConvNet
 from convlift.recipe.training import Training
 from convlift.records.outcome import EpochReport
+from convlift.train.batch import Batch
 from convlift.train.evaluate import Score, evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
 from convlift.train.objectives import CrossEntropy
@@ -32,9 +33,9 @@ def train(network: nn.Module, training: Training, count: int, phase: Phase = Pha
     images, labels = digits(count)
     order = torch.Generator().manual_seed(0)
 
-    def batches(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(_epoch: int) -> Iterator[Batch]:
         for chosen in torch.randperm(count, generator=order).split(BATCH):
-            yield images[chosen], labels[chosen]
+            yield Batch(images[chosen], labels[chosen])
 
     steps = math.ceil(count / BATCH) * training.epochs
     schedule = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
@@ -53,8 +54,8 @@ def small(**levers: object) -> nn.Module:
 def test_it_learns_the_digits() -> None:
     images, labels = digits(600)
     network = small(normalization="batch", head_units=0)
-    validation = digits(800)
-    phase = Phase(validate=lambda: evaluate(network, [(validation[0][600:], validation[1][600:])]))
+    validation = Batch(*(each[600:] for each in digits(800)))
+    phase = Phase(validate=lambda: evaluate(network, [validation]))
     training = Training(epochs=4, learning_rate=1e-2, optimizer="adamw", schedule="one_cycle", warmup=0.3)
     reports = list(train(network, training, 600, phase))
     assert [report.epoch for report in reports] == [0, 1, 2, 3]
@@ -65,7 +66,7 @@ def test_it_learns_the_digits() -> None:
     assert 0 < last.gradient_error < last.gradient_agreement < 1
     assert reports[-1].train_loss < 0.3 * reports[0].train_loss
     assert reports[-1].validation_accuracy > 0.7, "chance is 0.1"
-    assert reports[-1].validation_accuracy == evaluate(network, [(validation[0][600:], validation[1][600:])]).accuracy
+    assert reports[-1].validation_accuracy == evaluate(network, [validation]).accuracy
     probabilities = predict_probabilities(network, images.split(100))
     assert (torch.from_numpy(probabilities).argmax(1) == labels).float().mean() > 0.9
 
@@ -107,7 +108,7 @@ class Line(nn.Module):
         return torch.stack([self.weight * inputs_N, torch.zeros_like(inputs_N)], 1)
 
 
-ONE = (torch.ones(2), torch.zeros(2, dtype=torch.int64))
+ONE = Batch(torch.ones(2), torch.zeros(2, dtype=torch.int64))
 
 
 def line_reports(
@@ -128,8 +129,8 @@ def line_reports(
 
 def test_report_holds_means_over_images_not_over_batches() -> None:
     frozen = Line(2.0)
-    three = (torch.tensor([1.0, 1.0, -1.0]), torch.zeros(3, dtype=torch.int64))
-    one = (torch.tensor([-1.0]), torch.zeros(1, dtype=torch.int64))
+    three = Batch(torch.tensor([1.0, 1.0, -1.0]), torch.zeros(3, dtype=torch.int64))
+    one = Batch(torch.tensor([-1.0]), torch.zeros(1, dtype=torch.int64))
     (report,) = line_reports(frozen, [three, one], rate=0.0)
     right, wrong = math.log1p(math.exp(-2)), math.log1p(math.exp(2))
     assert report.train_loss == pytest.approx((2 * right + 2 * wrong) / 4)
@@ -143,7 +144,7 @@ def test_train_loss_is_without_smoothing_and_soft_targets_have_accuracies() -> N
     network = Line(0.0)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
     (report,) = fit(
-        network, lambda _: [(torch.ones(2), targets)], CrossEntropy(0.3), optimizer, lambda _: 1.0, epochs=1
+        network, lambda _: [Batch(torch.ones(2), targets)], CrossEntropy(0.3), optimizer, lambda _: 1.0, epochs=1
     )
     assert report.train_loss == pytest.approx(math.log(2))
     assert report.train_accuracy == 0.5
@@ -175,9 +176,9 @@ def test_train_mode_decides_which_layers_train() -> None:
         of.train()
         network[0].eval()
 
-    inputs = (torch.full((4, 1), 9.0) + torch.randn(4, 1), torch.zeros(4, dtype=torch.int64))
+    batch = Batch(torch.full((4, 1), 9.0) + torch.randn(4, 1), torch.zeros(4, dtype=torch.int64))
     for mode, still in ((keep_statistics, True), (nn.Module.train, False)):
-        line_reports(network, [inputs], phase=Phase(train_mode=mode))  # type: ignore[arg-type]
+        line_reports(network, [batch], phase=Phase(train_mode=mode))  # type: ignore[arg-type]
         assert (network[0].running_mean.item() == 0) is still
 
 
@@ -205,7 +206,7 @@ def test_an_epoch_without_batches_ends_the_training() -> None:
 
 def test_divergence_is_raised_before_the_weights_are_lost() -> None:
     network = Line(1.0)
-    poisoned = (torch.tensor([float("nan"), 1.0]), ONE[1])
+    poisoned = Batch(torch.tensor([float("nan"), 1.0]), ONE.targets)
     with pytest.raises(
         Diverged, match=r"training loss became nan at a learning rate of 0\.5; it must stay finite\. Lower"
     ):
@@ -236,7 +237,7 @@ def test_any_tensor_can_be_an_input() -> None:
     reports = list(
         fit(
             head,
-            lambda _: zip(features.split(16), labels.split(16), strict=True),
+            lambda _: map(Batch, features.split(16), labels.split(16)),
             CrossEntropy(),
             make_optimizer(head, training),
             lambda _: 1.0,

@@ -14,6 +14,7 @@ from torch import Tensor
 from convlift.model.build import build_network
 from convlift.recipe.architecture import ConvNet
 from convlift.recipe.training import Training
+from convlift.train.batch import Batch
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy, Loss
 from convlift.train.optimizers import make_optimizer
@@ -40,9 +41,9 @@ def losses() -> list[float]:
     torch.manual_seed(0)
     # without dropout: which numbers it drops depends on the memory layout that a processor's kernels prefer
     network = build_network(ConvNet(), classes=10, channels=1, resolution=8)
-    pairs = list(zip(images.split(BATCH), targets.split(BATCH), strict=True))
+    batches = list(map(Batch, images.split(BATCH), targets.split(BATCH)))
     schedule = make_schedule(training.schedule, steps=STEPS, warmup=training.warmup)
-    for _ in fit(network, lambda _: pairs, recorded, make_optimizer(network, training), schedule, epochs=1):
+    for _ in fit(network, lambda _: batches, recorded, make_optimizer(network, training), schedule, epochs=1):
         pass
     return found
 

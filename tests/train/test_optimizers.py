@@ -1,12 +1,14 @@
 """Optimizers by their formulas, on weights whose gradients are known."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
 from convlift.model.build import build_network
 from convlift.recipe.architecture import ConvNet
-from convlift.recipe.training import Training
+from convlift.recipe.training import STEP, Optimizer, Training
 from convlift.train.optimizers import make_optimizer, parameter_groups
 
 
@@ -33,7 +35,13 @@ def after_one_step(gradient: float = 0.0, **levers: object) -> dict[str, float]:
 
 
 BIASES_AND_NORMS = ("convolution.bias", "norm.weight", "norm.bias", "dense.bias")
-RULES = ("sgd", "adam", "adamw", "rmsprop")
+RULES = get_args(Optimizer)
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+def test_every_rule_is_made_and_has_a_ratio_of_steps(optimizer: str) -> None:
+    assert after_one_step(1.0, optimizer=optimizer, learning_rate=0.1) != after_one_step(optimizer=optimizer)
+    assert STEP.keys() == set(RULES)
 
 
 @pytest.mark.parametrize("optimizer", RULES)

@@ -17,6 +17,7 @@ from convlift.data.normalization import statistics
 from convlift.data.splits import make_splits
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
+from convlift.model.checkpoint import saved_normalization
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
@@ -24,9 +25,9 @@ from convlift.recipe.training import Training
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.outcome import EpochReport
 from convlift.train.evaluate import predict_probabilities
+from convlift.trial.batches import to_tensor
 from convlift.trial.from_scratch import train_from_scratch
-from convlift.trial.phase import to_tensor
-from convlift.trial.run_trial import run_trial, saved_normalization
+from convlift.trial.run_trial import run_trial
 from convlift.trial.worker_task import prepare
 
 TINY = Recipe().edit(

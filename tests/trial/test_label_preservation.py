@@ -1,4 +1,4 @@
-"""What a trained network says of augmentations, on real digits."""
+"""What a trained network makes of augmentations, on real digits."""
 
 import io
 from pathlib import Path
@@ -20,8 +20,8 @@ from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.trial.label_preservation import (
     PENALTY,
-    TrainedWitness,
-    call_witness,
+    TrainedLabelChecker,
+    open_label_checker,
     recognized,
     ridge,
     sign_test,
@@ -38,50 +38,50 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def witness(everything: Dataset, tmp_path_factory: pytest.TempPathFactory) -> TrainedWitness:
-    """The tutorial network, trained as always, asked about all 359 validation images."""
+def checker(everything: Dataset, tmp_path_factory: pytest.TempPathFactory) -> TrainedLabelChecker:
+    """The tutorial network, trained as always, checking with all 359 validation images."""
     folder, recipe = tmp_path_factory.mktemp("trained"), built_in("plain").at(8)
     run_trial(TrialSpec(recipe, 1), everything, folder, limits=Limits(save_to=str(folder / "1.safetensors")))
-    called = call_witness(everything, 0, folder / "1.safetensors", recipe)
-    assert called.look_at(800) == 359
-    return called
+    opened = open_label_checker(everything, 0, folder / "1.safetensors", recipe)
+    assert opened.look_at(800) == 359
+    return opened
 
 
-def test_nothing_is_lost_where_nothing_changes(witness):
-    answer = witness.answer(Augmentation())
-    assert answer.loss_points == answer.standard_error == answer.harm_points == 0.0
-    assert answer.recognized == answer.p_value == 1.0
-    assert answer.confused == ()
-    assert answer.example is None
-    assert answer.accuracy == answer.augmented_accuracy > 0.93
+def test_nothing_is_lost_where_nothing_changes(checker):
+    check = checker.check(Augmentation())
+    assert check.loss_points == check.standard_error == check.harm_points == 0.0
+    assert check.recognized == check.p_value == 1.0
+    assert check.confused == ()
+    assert check.example is None
+    assert check.accuracy == check.augmented_accuracy > 0.93
 
 
 @pytest.mark.parametrize("strengths", [{"horizontal_flip": 0.5}, {"vertical_flip": 0.5}, {"rotation": 0.5}])
-def test_a_mirrored_or_turned_digit_is_another_one(witness, strengths):
-    answer = witness.answer(Augmentation(**strengths))
-    assert answer.recognized < 0.5
-    assert answer.loss_points > 50
-    assert answer.harm_points >= 1.0
-    assert answer.p_value <= 0.1
-    assert answer.loss_points == pytest.approx(100 * (answer.accuracy - answer.augmented_accuracy))
-    assert 1.0 < answer.standard_error < 4.0
+def test_a_mirrored_or_turned_digit_is_another_one(checker, strengths):
+    check = checker.check(Augmentation(**strengths))
+    assert check.recognized < 0.5
+    assert check.loss_points > 50
+    assert check.harm_points >= 1.0
+    assert check.p_value <= 0.1
+    assert check.loss_points == pytest.approx(100 * (check.accuracy - check.augmented_accuracy))
+    assert 1.0 < check.standard_error < 4.0
 
 
 # a shift of 8 pixels is by a whole one, and the guard's answer to it is luck: refused on 2 of 4 splits by the old rule
 # of splitting, on 4 of 4 by the new one (docs/LOG.md)
 @pytest.mark.parametrize("strengths", [{"rotation": 0.028}, {"zoom": 0.15}, {"contrast": 0.25}])
-def test_a_small_change_spoils_nothing_even_where_the_network_is_not_used_to_it(witness, strengths):
-    answer = witness.answer(Augmentation(**strengths))
-    assert answer.harm_points < 1.0 or answer.p_value > 0.1
+def test_a_small_change_spoils_nothing_even_where_the_network_is_not_used_to_it(checker, strengths):
+    check = checker.check(Augmentation(**strengths))
+    assert check.harm_points < 1.0 or check.p_value > 0.1
 
 
-def test_a_mirror_image_is_shown_as_one_whatever_its_probability(witness):
-    rarely, always = (witness.answer(Augmentation(horizontal_flip=p)) for p in (0.1, 1.0))
+def test_a_mirror_image_is_shown_as_one_whatever_its_probability(checker):
+    rarely, always = (checker.check(Augmentation(horizontal_flip=p)) for p in (0.1, 1.0))
     assert rarely == always
 
 
-def test_the_example_went_from_surely_right_to_surely_wrong(witness):
-    example = witness.answer(Augmentation(rotation=0.5)).example
+def test_the_example_went_from_surely_right_to_surely_wrong(checker):
+    example = checker.check(Augmentation(rotation=0.5)).example
     assert example.true_class != example.taken_for
     assert example.confidence_before > 0.8
     assert example.confidence_after > 0.8
@@ -90,13 +90,13 @@ def test_the_example_went_from_surely_right_to_surely_wrong(witness):
     assert (before != after).any()
 
 
-def test_the_same_question_gets_the_same_answer(witness):
-    first = witness.answer(Augmentation(rotation=0.07, noise=0.1))
-    witness.answer(Augmentation(zoom=0.3))
-    assert witness.answer(Augmentation(rotation=0.07, noise=0.1)) == first
+def test_the_same_augmentation_gets_the_same_result(checker):
+    first = checker.check(Augmentation(rotation=0.07, noise=0.1))
+    checker.check(Augmentation(zoom=0.3))
+    assert checker.check(Augmentation(rotation=0.07, noise=0.1)) == first
 
 
-def test_a_pretrained_network_says_what_it_said_in_its_trial(digits, backbone_file, tmp_path):
+def test_a_pretrained_network_predicts_as_in_its_trial(digits, backbone_file, tmp_path):
     recipe = Recipe().edit(
         data={"resolution": 32, "normalization": "pretrained"},
         architecture={"kind": "pretrained", "backbone": "mobilenetv3_small_050", "weights": str(backbone_file)},
@@ -104,10 +104,10 @@ def test_a_pretrained_network_says_what_it_said_in_its_trial(digits, backbone_fi
     )
     weights: Path = tmp_path / "1.safetensors"
     outcome = run_trial(TrialSpec(recipe, 3), digits, tmp_path, limits=Limits(save_to=str(weights)))
-    called = call_witness(digits, 0, weights, recipe)
-    called.look_at(800)
-    said = outcome.validation_probabilities.argmax(axis=1) == digits.labels[digits.splits.validation]
-    assert called.answer(Augmentation()).accuracy == pytest.approx(said.mean())
+    opened = open_label_checker(digits, 0, weights, recipe)
+    opened.look_at(800)
+    right = outcome.validation_probabilities.argmax(axis=1) == digits.labels[digits.splits.validation]
+    assert opened.check(Augmentation()).accuracy == pytest.approx(right.mean())
 
 
 def test_chosen_images_keep_the_shares_of_the_classes():

@@ -7,27 +7,28 @@ from comparing import Countdown
 from numpy.testing import assert_array_equal
 
 from convlift.recipe.training import Training
+from convlift.train.batch import Batch
 from convlift.train.schedules import make_schedule
-from convlift.trial.phase import Course, in_time, run_phase, training_chunks
+from convlift.trial.phase import PhaseData, in_time, run_phase
 
 COUNT = 40
 
 
 def drawn(seed, name, batch_size=16):
-    """Per epoch, the positions that were drawn and the first random number after them."""
+    """Per epoch, the positions that were drawn and the first random number of its changes."""
     drawn_by_epoch = []
 
-    def draw(chosen, rng):
+    def draw(chosen, streams):
         if not drawn_by_epoch or len(drawn_by_epoch[-1][0]) == COUNT:
-            drawn_by_epoch.append((np.zeros(0, int), rng.random()))
+            drawn_by_epoch.append((np.zeros(0, int), streams["rotation"].random()))
         positions, number = drawn_by_epoch[-1]
         drawn_by_epoch[-1] = np.append(positions, chosen), number
         return torch.zeros(len(chosen), 2)
 
     labels = torch.zeros(COUNT, dtype=torch.int64)
-    course = Course(name, draw, labels, lambda: iter([torch.zeros(COUNT, 2)]), labels, 2)
+    data = PhaseData(name, draw, labels, lambda: iter([Batch(torch.zeros(COUNT, 2), labels)]), COUNT, 2)
     training = Training(epochs=3, batch_size=batch_size)
-    run_phase(torch.nn.Linear(2, 2), course, training, seed, Countdown(10**6))
+    run_phase(torch.nn.Linear(2, 2), data, training, seed, Countdown(10**6))
     return drawn_by_epoch
 
 
@@ -42,13 +43,6 @@ def test_order_and_changes_follow_from_seed_and_phase():
     assert_array_equal([order for order, _ in first], [order for order, _ in again])
     others = [drawn(1, "train"), drawn(0, "head"), drawn(0, "fine-tune")]
     assert len({tuple(epochs[0][0]) for epochs in (first, *others)}) == 4
-
-
-@pytest.mark.parametrize(("count", "size"), [(149, 32), (129, 32), (33, 32), (32, 32), (5, 1), (1, 32), (1, 1)])
-def test_no_batch_of_one_image_where_batch_norm_would_fail(count, size):
-    parts = list(training_chunks(np.arange(count), size))
-    assert_array_equal(np.concatenate(parts), np.arange(count))
-    assert size == 1 or count == 1 or min(map(len, parts)) > 1
 
 
 class Metronome:

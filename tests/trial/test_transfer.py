@@ -13,12 +13,12 @@ from convlift.augment.pipeline import normalize
 from convlift.errors import RecipeError, WeightsError
 from convlift.model.backbone import create_backbone
 from convlift.model.build import build_network
+from convlift.model.checkpoint import saved_normalization
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import FineTuning
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.train.evaluate import predict_probabilities
-from convlift.trial.phase import to_tensor
-from convlift.trial.run_trial import saved_normalization
+from convlift.trial.batches import to_tensor
 from convlift.trial.transfer import train_transfer
 
 BACKBONE = {"kind": "pretrained", "backbone": "mobilenetv3_small_050", "head_units": 16}

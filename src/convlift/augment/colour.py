@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 Floats = NDArray[np.float64]
-
-DRAWS = 4  # random numbers an image takes: brightness, contrast, saturation, hue
 
 # NTSC (FCC 1953): luma with the weights of Rec. 601, and two chroma axes. The chroma rows sum to zero, so grey has
 # no chroma and stays grey under any change of saturation or hue.
@@ -52,15 +51,14 @@ def _chroma(saturation: Floats, hue: Floats) -> Floats:
     return changed
 
 
-def draw_colours(augmentation: Augmentation, uniform_ND: Floats, channels: int) -> tuple[Floats, Floats]:
-    """colour_NCC and offset_NC for random numbers in [0, 1), uniform_ND with D = DRAWS."""
-    brightness, contrast, saturation, hue = (2 * uniform_ND - 1).T
+def draw_colours(augmentation: Augmentation, streams: Streams, count: int, channels: int) -> tuple[Floats, Floats]:
+    """colour_NCC and offset_NC of `count` images."""
     return colour(
         channels,
-        brightness=augmentation.brightness * brightness,
-        contrast=1 + augmentation.contrast * contrast,
-        saturation=1 + augmentation.saturation * saturation,
-        hue=augmentation.hue * hue,
+        brightness=streams.symmetric("brightness", augmentation.brightness, count),
+        contrast=1 + streams.symmetric("contrast", augmentation.contrast, count),
+        saturation=1 + streams.symmetric("saturation", augmentation.saturation, count),
+        hue=streams.symmetric("hue", augmentation.hue, count),
     )
 
 

@@ -7,16 +7,17 @@ pixels is a shift, each without any interpolation error.
 A map is written as cv2 and grid_sample want it: from a pixel of the result to its place in the source.
 """
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
-
-DRAWS = 6  # random numbers an image takes: two mirrors, rotation, zoom, two shifts
 
 
 def affine(
@@ -47,34 +48,35 @@ def affine(
     return np.concatenate([linear, constant[..., None]], axis=-1)
 
 
-def draw_flips(augmentation: Augmentation, uniform_ND: Floats) -> NDArray[np.bool_]:
-    """Which images to mirror: flips_N2, left to right and top to bottom. uniform_ND: in [0, 1), D = DRAWS."""
-    return uniform_ND[:, :2] < np.array([augmentation.horizontal_flip, augmentation.vertical_flip])
+def draw_flips(augmentation: Augmentation, streams: Streams, count: int) -> NDArray[np.bool_]:
+    """Which of `count` images to mirror: flips_N2, left to right and top to bottom."""
+    across = streams.chance("horizontal_flip", augmentation.horizontal_flip, count)
+    down = streams.chance("vertical_flip", augmentation.vertical_flip, count)
+    return np.stack([across, down], axis=1)
 
 
-def draw_affines(augmentation: Augmentation, uniform_ND: Floats, size_HW: tuple[int, int]) -> Floats:
-    """The map of each image, affine_N23, for random numbers in [0, 1), uniform_ND with D = DRAWS.
+def draw_affines(augmentation: Augmentation, streams: Streams, count: int, size_HW: tuple[int, int]) -> Floats:
+    """The map of each of `count` images, affine_N23.
 
     Shifts are whole pixels, all equally likely (He et al. 2016, section 4.2: 4 px of 32 is 9 x 9 crops), so that
     they do not blur; a shift that is switched on reaches at least one pixel, however small the image.
     """
-    flips_N2 = draw_flips(augmentation, uniform_ND)
-    symmetric_N2 = 2 * uniform_ND[:, 2:4] - 1
+    flips_N2 = draw_flips(augmentation, streams, count)
     return affine(
         size_HW,
         horizontal_flip=flips_N2[:, 0],
         vertical_flip=flips_N2[:, 1],
-        rotation=augmentation.rotation * symmetric_N2[:, 0],
-        scale=(1 - augmentation.zoom) ** -symmetric_N2[:, 1],
-        shift_xy=_whole_shifts(augmentation.translation, uniform_ND[:, 4:6], size_HW),
+        rotation=streams.symmetric("rotation", augmentation.rotation, count),
+        scale=np.exp(streams.symmetric("zoom", -math.log(1 - augmentation.zoom), count)),
+        shift_xy=_whole_shifts(augmentation.translation, streams, count, size_HW),
     )
 
 
-def _whole_shifts(translation: float, uniform_N2: Floats, size_HW: tuple[int, int]) -> Floats:
+def _whole_shifts(translation: float, streams: Streams, count: int, size_HW: tuple[int, int]) -> Floats:
     if not translation:
-        return np.zeros_like(uniform_N2)
+        return np.zeros((count, 2))
     largest_xy = np.maximum(1, np.rint(translation * np.array([size_HW[1], size_HW[0]])))
-    shifts_N2: Floats = np.floor(uniform_N2 * (2 * largest_xy + 1)) - largest_xy
+    shifts_N2: Floats = np.floor(streams["translation"].random((count, 2)) * (2 * largest_xy + 1)) - largest_xy
     return shifts_N2
 
 

@@ -1,7 +1,7 @@
 """Training images from bytes to what a network reads: one resampling, one colour matrix, noise.
 
-Every call takes the same amount from the generator whatever is switched on, and every lever has random numbers of
-its own, so that switching one lever on, or making it stronger, leaves the draws of all others as they were.
+Every lever draws from a stream of random numbers that is keyed by its name, so that switching one lever on, making it
+stronger, or adding one to these, leaves the draws of all others as they were.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from convlift.augment import colour, geometry
+from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 Pixels = NDArray[np.uint8]
@@ -37,7 +38,7 @@ def augment(
     augmentation: Augmentation,
     mean_C: Inputs,
     std_C: Inputs,
-    rng: np.random.Generator,
+    streams: Streams,
 ) -> Inputs:
     """Every image changed by its own draw of every lever, and normalized; equal to normalize with all levers off.
 
@@ -45,29 +46,25 @@ def augment(
     Geometry comes first, then colour, then noise, then normalization; nothing is clipped (see colour.py).
     """
     images = _checked(images_NHWC, mean_C, std_C)
-    uniform = rng.random((len(images), geometry.DRAWS + colour.DRAWS))
-    noise_rng = np.random.Generator(np.random.SFC64(rng.integers(2**63)))
-    move = _mover(augmentation, uniform[:, : geometry.DRAWS], images.shape)
-    colours = colour.draw_colours(augmentation, uniform[:, geometry.DRAWS :], images.shape[3])
+    move = _mover(augmentation, streams, images.shape)
+    colours = colour.draw_colours(augmentation, streams, len(images), images.shape[3])
     matrices = colour.normalized(*colours, mean_C, std_C)
     inputs, scratch = np.empty(images.shape, np.float32), np.empty(images.shape[1:], np.float32)
     for index, (image, into) in enumerate(zip(images, inputs, strict=True)):
         colour.recolour(move(index, image), matrices[index], scratch, into)
         if augmentation.noise:
-            _add_noise(into, augmentation.noise / std_C, noise_rng, scratch)
+            _add_noise(into, augmentation.noise / std_C, streams["noise"], scratch)
     return inputs
 
 
-def _mover(
-    augmentation: Augmentation, uniform: geometry.Floats, shape: tuple[int, ...]
-) -> Callable[[int, Pixels], Pixels]:
+def _mover(augmentation: Augmentation, streams: Streams, shape: tuple[int, ...]) -> Callable[[int, Pixels], Pixels]:
     """How image number `index` moves: not at all, by mirrors alone (exact and cheap), or by its affine map."""
     scratch = np.empty(shape[1:], np.uint8)
     if augmentation.rotation or augmentation.zoom or augmentation.translation:
-        affine_N23 = geometry.draw_affines(augmentation, uniform, (shape[1], shape[2]))
+        affine_N23 = geometry.draw_affines(augmentation, streams, shape[0], (shape[1], shape[2]))
         return lambda index, image: geometry.resample(image, affine_N23[index], scratch)
     if augmentation.horizontal_flip or augmentation.vertical_flip:
-        flips_N2 = geometry.draw_flips(augmentation, uniform)
+        flips_N2 = geometry.draw_flips(augmentation, streams, shape[0])
         return lambda index, image: geometry.flip(image, flips_N2[index], scratch)
     return lambda index, image: image
 

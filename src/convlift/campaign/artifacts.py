@@ -143,7 +143,7 @@ def _validation_scores(search: Search, shipment: Shipment) -> dict[str, Any]:
 
 def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:
     """The model folder of trained weights; recipe: with its resolution written down."""
-    from convlift.trial.run_trial import saved_normalization  # torch comes with it
+    from convlift.model.checkpoint import saved_normalization  # torch comes with it
 
     assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
     mean, std = saved_normalization(weights)

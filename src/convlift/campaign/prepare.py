@@ -15,7 +15,7 @@ from convlift.recipe.architecture import Pretrained
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.search.problem import Problem
-from convlift.trial.answer import Witness
+from convlift.trial.label_checker import LabelChecker
 
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
 CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
@@ -51,11 +51,11 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
     )
 
 
-def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> Witness:
+def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> LabelChecker:
     """A finished trial's network, to be asked about augmentations."""
-    from convlift.trial.label_preservation import call_witness
+    from convlift.trial.label_preservation import open_label_checker
 
-    return call_witness(dataset, seed, weights, recipe, one_thread=one_thread)
+    return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread)
 
 
 def _expectations(path: Path, dataset: Dataset) -> Expectations:

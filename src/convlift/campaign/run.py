@@ -21,7 +21,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, RecipeError, WeightsError
 from convlift.evidence.power import SMALL, USUAL_FOLDS, expected
-from convlift.execute.processes import ProcessExecutor
+from convlift.execute.choose import executor_for
 from convlift.ledger.ledger import Ledger, open_ledger
 from convlift.ledger.openings import register_opening
 from convlift.records.events import (
@@ -93,7 +93,8 @@ def _run(
     _begin(request, problem, dataset, ledger, session)
     # 1. search, from wherever the ledger left off, until it is settled what ships
     prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups, request.fold)
-    with ProcessExecutor(run_job, prepared, workers=request.workers, log=ledger.folder / "workers.log") as executor:
+    log = ledger.folder / "workers.log"
+    with executor_for(run_job, prepared, workers=request.workers, log=log) as executor:
         watch = Announcer(Scores(problem), session.listen)
         dispatcher = Dispatcher(ledger, executor, request.budget_seconds, stop=session.stop, watch=watch)
         search = Search(problem, dispatcher)

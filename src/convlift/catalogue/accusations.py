@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.catalogue.diagnose import STILL_FALLING, Diagnosis, diagnose
-from convlift.catalogue.intervention import FEWEST_BATCHES, STEP
+from convlift.catalogue.intervention import FEWEST_BATCHES
 from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
+from convlift.recipe.training import STEP
 from convlift.records.evidence_of_symptoms import AccuracyGap, Evidence, LossFellLast, NothingLearned, OneEpoch
 from convlift.records.facts import Facts
 from convlift.records.outcome import Outcome

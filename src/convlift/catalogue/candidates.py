@@ -20,6 +20,7 @@ from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.catalogue.priors import Expectations, Learned, shipped_expectations
 from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
+from convlift.recipe.architecture import ConvNet, why_impossible
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -190,11 +191,9 @@ def compose(recipe: Recipe, candidates: Sequence[Candidate], on: Switches) -> Re
                 )
         taken |= dict.fromkeys(candidate.intervention.factors, candidate.name)
         recipe = candidate.intervention.edit(recipe)
-    if wrong := misfit(recipe):
-        raise RecipeError(
-            f"the changes do not fit together at a resolution of {recipe.data.resolution} pixels ({wrong.kind}); leave "
-            "one of them out."
-        )
+    network, side = recipe.architecture, recipe.data.resolution
+    if isinstance(network, ConvNet) and side is not None and (reason := why_impossible(network, side)):
+        raise RecipeError(f"the changes do not fit together, leave one of them out: {reason}.")
     return recipe
 
 

@@ -16,27 +16,15 @@ from convlift.catalogue.unfit import (
     Unmet,
 )
 from convlift.errors import RecipeError
-from convlift.recipe.architecture import ConvNet, Pretrained
+from convlift.recipe.architecture import ConvNet, Pretrained, map_sides, why_impossible
 from convlift.recipe.recipe import Recipe
-from convlift.recipe.training import Optimizer
 from convlift.records.facts import Facts
 from convlift.records.result import Area
 
 Kind = Literal["convnet", "pretrained"]
 Edit = Callable[[Recipe], Recipe]
 
-
-LARGEST_ATTENTION_SIDE = 32  # as in model/convnet.py, which this room does not import for torch's sake
-
 FEWEST_BATCHES = 10  # an epoch: with fewer a schedule has next to no steps to fall by
-
-# How large a step each optimizer's learning rate must name to move as Adam does at 1: SGD's 0.01 for fine-tuning
-# (Kornblith et al. 2019, section 4) stands beside Adam's 0.001, since at 0.05 a new head on pretrained features
-# collapsed to chance on digits; RMSprop with momentum 0.9 adds up about ten steps. A change of optimizer converts by
-# these ratios, so that it commutes with changes of the learning rate and keeps learning rate x decay, the shrinkage a
-# step.
-STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 10.0}
-
 
 Predicate = Callable[[Recipe, Facts], Unfit | None]
 
@@ -98,20 +86,14 @@ def cached_features(recipe: Recipe) -> bool:
 
 
 def misfit(recipe: Recipe) -> Misfit | None:
-    """Why the network cannot be built for its images; None where it can, or the resolution is still open.
-
-    Every halving needs two pixels to start from, and self-attention a last map of at most 32 pixels a side.
-    """
+    """Why the network cannot be built for its images; None where it can, or the resolution is still open."""
     network, side = recipe.architecture, recipe.data.resolution
-    if side is None or not isinstance(network, ConvNet):
+    if side is None or not isinstance(network, ConvNet) or not why_impossible(network, side):
         return None
-    halvings = network.stages + (2 if network.stem == "large" else 0)
-    last = side // 2**halvings
-    if last < 1:
-        return TooManyHalvings(side, halvings)
-    if network.self_attention and last > LARGEST_ATTENTION_SIDE:
-        return DearAttention(last)
-    return None
+    sides = map_sides(network, side)
+    if len(sides) <= network.stages:
+        return TooManyHalvings(side, network.stages + (2 if network.stem == "large" else 0))
+    return DearAttention(sides[-1])
 
 
 def head_only(recipe: Recipe) -> Recipe:

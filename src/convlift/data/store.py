@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from convlift.audit.findings import check_classes, check_readable, label_findings, note_findings, range_findings
 from convlift.audit.shortcuts import shortcut_findings
-from convlift.data.atomic import publish, sweep, temporary_beside, writing_to
+from convlift.console.atomic import publish, sweep, temporary_beside, writing_to
 from convlift.data.decode import ALPHAS, Alpha, square
 from convlift.data.intake import Contents, Progress, in_order, sha256, survey, take_in
 from convlift.data.readers.source import Source

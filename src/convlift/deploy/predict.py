@@ -21,12 +21,12 @@ from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image
 from convlift.deploy.model_folder import CONFIG, RECIPE, ModelConfig, read_model_folder
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
+from convlift.model.checkpoint import saved_padding
 from convlift.model.memory import keep_freed_memory
 from convlift.model.threads import keep_to
 from convlift.recipe.architecture import ConvNet, Pretrained
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
-from convlift.trial.run_trial import saved_padding
 
 BATCH = 64
 BACKBONE = "backbone.network."  # what the names of a pretrained network's own weights begin with

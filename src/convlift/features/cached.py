@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from convlift.augment.streams import Streams
 from convlift.errors import ConvliftError
 from convlift.features.extraction import Extraction, Images, folded_halves, inputs, make_jobs, run_job
 from convlift.features.files import locked, open_features
@@ -88,27 +87,22 @@ def extract(
     return Cached(_stored([job.features for job in jobs], images), _stored(cut, images) if cut else None)
 
 
-def rows(stored: Stored, indices: NDArray[np.int64]) -> Tensor:
-    """The clean results of some images of the store, as float32: (n, D), or (n, C, h, w) in channels-last memory."""
-    return _tensor(stored.clean[indices])
+def rows(stored: Stored, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The clean results of some images of the store: (n, D), or (n, h, w, C)."""
+    return np.ascontiguousarray(stored.clean[indices], np.float32)
 
 
-def draw(stored: Stored, positions: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+def draw_rows(stored: Stored, positions: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
     """Results of some training images, each from its clean image or one of its views, all equally likely.
 
     positions: into `stored.train`. Shapes as for `rows`.
     """
     chosen = stored.clean[stored.train[positions]]
-    versions = rng.integers(len(stored.views) + 1, size=len(positions))
+    versions = streams["view"].integers(len(stored.views) + 1, size=len(positions))
     for number, view in enumerate(stored.views, start=1):
         here = versions == number
         chosen[here] = view[positions[here]]
-    return _tensor(chosen)
-
-
-def _tensor(chosen: NDArray[Any]) -> Tensor:
-    values = torch.from_numpy(np.ascontiguousarray(chosen, np.float32))
-    return values.permute(0, 3, 1, 2) if values.ndim == 4 else values
+    return np.ascontiguousarray(chosen, np.float32)
 
 
 def _stored(paths: list[Path], images: Images) -> Stored:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from convlift.data.atomic import flush
+from convlift.console.atomic import flush
 from convlift.errors import DiskError, LedgerError
 from convlift.ledger.migrations import MIGRATIONS, migrate, newer, schema_version
 from convlift.ledger.records import MOST_BYTES

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from convlift.data.atomic import sweep
+from convlift.console.atomic import sweep
 from convlift.errors import LedgerError
 from convlift.ledger import lock
 from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_of, worker_deaths

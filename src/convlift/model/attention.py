@@ -27,7 +27,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every position of a feature map looks at every other one, and the answer is added to it.
+    """Every position of a feature map looks at every other one, and what it gathers is added to it.
 
     features_NCHW -> features_NCHW, with H = W = side. Multi-head dot-product attention over positions as in Bello et
     al. 2019, section 3.1; layer norm first, and positions told apart by a learned embedding. The last layer starts at

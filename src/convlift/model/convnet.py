@@ -6,22 +6,23 @@ from torch import Tensor, nn
 
 from convlift.errors import RecipeError
 from convlift.model.attention import SelfAttention, SqueezeExcitation
-from convlift.recipe.architecture import ConvNet
+from convlift.recipe.architecture import ConvNet, map_sides, why_impossible
 
 CHANNELS_PER_GROUP = 8
-LARGEST_ATTENTION_SIDE = 32
 
 
 def build_convnet(architecture: ConvNet, *, classes: int, channels: int, resolution: int) -> nn.Sequential:
     """The network of a recipe: `features` (images_NCHW -> map_NCHW), `summary` (-> vector_ND), `head` (-> logits_NK).
 
-    Convolutions are padded so that only halvings change the side. With ConvNet's defaults and dropout 0.25 and 0.5
-    this is the network of the Keras tutorials. Weights come from torch's global generator.
-    Raises RecipeError where the image cannot be halved so often, or is too large for self-attention.
+    With ConvNet's defaults and dropout 0.25 and 0.5 this is the network of the Keras tutorials. Weights come from
+    torch's global generator. Raises RecipeError where the image cannot be halved so often, or is too large for
+    self-attention.
     """
-    features, width, side = _features(architecture, channels, resolution)
+    if reason := why_impossible(architecture, resolution):
+        raise RecipeError(f"{reason}.")
+    side = map_sides(architecture, resolution)[-1]
+    features, width = _features(architecture, channels)
     if architecture.self_attention:
-        _check_attention(side)
         features.append(SelfAttention(width, side))
     flat = architecture.summary == "flatten"
     summary: nn.Module = FlattenChannelsLast() if flat else GlobalAverage()
@@ -70,19 +71,18 @@ class ResidualBlock(nn.Module):
         return self.activation(self.gate(self.branch(map_NCHW)) + self.shortcut(map_NCHW))
 
 
-def _features(architecture: ConvNet, channels: int, resolution: int) -> tuple[list[nn.Module], int, int]:
+def _features(architecture: ConvNet, channels: int) -> tuple[list[nn.Module], int]:
     layers: list[nn.Module] = []
-    width, side = channels, resolution
+    width = channels
     if architecture.stem == "large":
         layers += [*_convolution(architecture, channels, architecture.width, kernel=7, stride=2)]
         layers += [_activation(architecture), *_halving(architecture, architecture.width)]
-        width, side = architecture.width, _halved(architecture, (resolution + 1) // 2)
+        width = architecture.width
     elif architecture.residual:
         # a residual block needs its input as wide as itself: the first convolution stands alone (He et al., 4.2)
         layers += [*_convolution(architecture, channels, architecture.width), _activation(architecture)]
         width = architecture.width
     for stage in range(architecture.stages):
-        _check_halving(architecture, resolution, side, stage)
         wider = architecture.width * 2**stage
         for _ in range(architecture.blocks):
             layers += _block(architecture, width, wider)
@@ -90,8 +90,7 @@ def _features(architecture: ConvNet, channels: int, resolution: int) -> tuple[li
         layers += _halving(architecture, width)
         if architecture.stage_dropout:
             layers.append(nn.Dropout(architecture.stage_dropout))
-        side = _halved(architecture, side)
-    return layers, width, side
+    return layers, width
 
 
 def _block(architecture: ConvNet, inputs: int, width: int) -> list[nn.Module]:
@@ -142,10 +141,6 @@ def _halving(architecture: ConvNet, width: int) -> list[nn.Module]:
             return [*_convolution(architecture, width, width, kernel=3, stride=2), _activation(architecture)]
 
 
-def _halved(architecture: ConvNet, side: int) -> int:
-    return (side + 1) // 2 if architecture.pooling == "strided" else side // 2
-
-
 def _head(architecture: ConvNet, inputs: int, classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     if architecture.head_units:
@@ -177,22 +172,3 @@ def _initialize(network: nn.Sequential) -> None:
     for module in network.modules():
         if isinstance(module, ResidualBlock | SelfAttention):
             module.start_as_identity()
-
-
-def _check_halving(architecture: ConvNet, resolution: int, side: int, stage: int) -> None:
-    if side < 2:
-        halvings = architecture.stages + (2 if architecture.stem == "large" else 0)
-        raise RecipeError(
-            f"architecture.stages is {architecture.stages}, but with the {architecture.stem} stem an image of "
-            f"{resolution} x {resolution} pixels is down to a single position after {stage} stages. Use {stage} stages "
-            f"at most, or a data.resolution of {2**halvings} or more."
-        )
-
-
-def _check_attention(side: int) -> None:
-    if side > LARGEST_ATTENTION_SIDE:
-        raise RecipeError(
-            f"architecture.self_attention would look over a map of {side} x {side} positions; the cost grows with the "
-            f"fourth power of the side, so {LARGEST_ATTENTION_SIDE} is the most. Use more architecture.stages or a "
-            "smaller data.resolution."
-        )

@@ -25,7 +25,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.power import expected
-from convlift.execute.processes import ProcessExecutor
+from convlift.execute.choose import executor_for
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
 from convlift.ledger.records import Plan, TrialRecord
@@ -237,7 +237,7 @@ def _train(
         session.listen(TrainingOnAll(dispatcher.left()))
 
     left_some: list[tuple[Configuration, TrialRecord]] = []
-    with ProcessExecutor(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
+    with executor_for(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
         dispatcher = Dispatcher(ledger, executor, request.budget_seconds, stop=session.stop, watch=watch)
         for frozen, plan in _last_plans(nest, agreed, choices):
             record = _train_last(nest, dispatcher, plan, needed)

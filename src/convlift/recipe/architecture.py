@@ -1,5 +1,6 @@
 """The networks: a convolutional family of our own, and pretrained backbones."""
 
+from itertools import count
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,6 +10,8 @@ from convlift.recipe.section import Section, lever
 Pooling = Literal["max", "average", "strided"]
 Norm = Literal["none", "batch", "group"]
 Activation = Literal["relu", "leaky_relu", "gelu", "silu"]
+
+LARGEST_ATTENTION_SIDE = 32
 
 
 class ConvNet(Section):
@@ -75,3 +78,40 @@ class Pretrained(Section):
 
 
 Architecture = Annotated[ConvNet | Pretrained, Field(discriminator="kind")]
+
+
+def map_sides(network: ConvNet, resolution: int) -> tuple[int, ...]:
+    """The side of the feature map after the stem and after each stage, in positions.
+
+    Convolutions are padded, so that only halvings change it: a strided convolution rounds an odd side up, pooling
+    rounds it down. Ends before the first stage that finds a single position: there is nothing to halve.
+    """
+
+    def halved(side: int) -> int:
+        return (side + 1) // 2 if network.pooling == "strided" else side // 2
+
+    sides = [halved((resolution + 1) // 2) if network.stem == "large" else resolution]
+    while len(sides) <= network.stages and sides[-1] > 1:
+        sides.append(halved(sides[-1]))
+    return tuple(sides)
+
+
+def why_impossible(network: ConvNet, resolution: int) -> str:
+    """Why the network cannot be built for images of this side: value, rule and remedy, without a full stop; "" where it
+    can."""
+    sides = map_sides(network, resolution)
+    if (stages := len(sides) - 1) < network.stages:
+        enough = next(side for side in count(resolution) if len(map_sides(network, side)) > network.stages)
+        most = f"{stages} stage{'s' * (stages > 1)}"
+        return (
+            f"architecture.stages is {network.stages}, but with the {network.stem} stem an image of {resolution} x "
+            f"{resolution} pixels is down to a single position after {most}; use {most} at most, or a data.resolution "
+            f"of {enough} or more"
+        )
+    if network.self_attention and sides[-1] > LARGEST_ATTENTION_SIDE:
+        return (
+            f"architecture.self_attention would look over a map of {sides[-1]} x {sides[-1]} positions, and its cost "
+            f"grows with the fourth power of the side, so that {LARGEST_ATTENTION_SIDE} is the most; use more "
+            "architecture.stages or a smaller data.resolution"
+        )
+    return ""

@@ -84,14 +84,31 @@ BUILT_IN: tuple[BuiltIn, ...] = (
 )
 
 
+# what others call these
+SYNONYMS = {
+    "baseline": "plain",
+    "cnn": "plain",
+    "simple": "plain",
+    "tutorial": "plain",
+    "resnet": "residual",
+    "linear-probe": "frozen",
+    "pretrained": "frozen",
+    "feature-extraction": "frozen",
+    "efficientnet": "frozen",
+    "finetune": "transfer",
+    "fine-tuning": "transfer",
+}
+
+
 def built_in(name: str) -> Recipe:
     """The built-in recipe of that name. Raises RecipeError listing the valid names."""
     for entry in BUILT_IN:
         if entry.name == name:
             return entry.recipe
     names = [entry.name for entry in BUILT_IN]
-    near = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    known = {each: each for each in names} | SYNONYMS
+    near = difflib.get_close_matches(name[:100].lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean '{known[near[0]]}'? " if near else ""
     raise RecipeError(
         f"recipe '{name[:100]}' is neither a file nor a built-in recipe; {hint}the built-in ones are "
         f"{', '.join(names)}."

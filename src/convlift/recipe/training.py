@@ -7,6 +7,13 @@ from convlift.recipe.section import Section, lever
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "one_cycle"]
 
+# How large a step each optimizer's learning rate must name to move as Adam does at 1: SGD's 0.01 for fine-tuning
+# (Kornblith et al. 2019, section 4) stands beside Adam's 0.001, since at 0.05 a new head on pretrained features
+# collapsed to chance on digits; RMSprop with momentum 0.9 adds up about ten steps. A change of optimizer converts by
+# these ratios, so that it commutes with changes of the learning rate and keeps learning rate x decay, the shrinkage a
+# step.
+STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 10.0}
+
 
 class FineTuning(Section):
     """The second phase of transfer learning: the backbone, or its last stages, trained at a lower learning rate."""

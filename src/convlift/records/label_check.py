@@ -1,12 +1,12 @@
-"""What a trained network says of an augmentation."""
+"""What a trained network makes of an augmentation."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Example:
-    """A validation image before and after, as PNG bytes: its class, what the network takes it for afterwards, and how
-    sure it is of either, in [0, 1]."""
+    """A validation image before and after, as PNG bytes: its class, the one predicted afterwards, and how probable the
+    network made either prediction, in [0, 1]."""
 
     before: bytes
     after: bytes
@@ -17,14 +17,14 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One augmentation, asked of one network.
+class LabelCheck:
+    """One augmentation, checked by one network.
 
     accuracy, augmented_accuracy: of the network as it is, in [0, 1], on the same validation images as they are and
     augmented; loss_points: their difference in percentage points; standard_error: of it, paired over images.
     recognized: what is left of the accuracy beyond chance, 1 where nothing is lost (affinity, Gontijo-Lopes et al.
     2021, section 3, with chance taken off).
-    harm_points: how much worse untouched images are named when its last layer is fitted to augmented instead of
+    harm_points: how much worse untouched images are classified when its last layer is fitted to augmented instead of
     untouched ones, in points of accuracy; p_value: of that against "no worse", one-sided. confused: (true class, taken
     for) of the most frequent new mistake, () where there is none.
     """

@@ -20,10 +20,10 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import WeightsError
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.recipe import Recipe
-from convlift.records.label_check import Answer, Example
+from convlift.records.label_check import Example, LabelCheck
 from convlift.search.context import Search
 from convlift.search.decisions import AskedAbout, GuardReport, decided, settle
-from convlift.trial.answer import LOOKS, Witness
+from convlift.trial.label_checker import LOOKS, LabelChecker
 
 SHARE = 0.04  # of the budget's wall clock, for all questions together
 LEAST_IMAGES, MOST_IMAGES = 150, 800  # validation images asked about: with fewer, hardly any harm is beyond chance
@@ -38,7 +38,7 @@ AS_IT_IS = "as it is"
 WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}
 
 Strengths = dict[str, float]
-Ask = Callable[[Augmentation], Answer]
+Ask = Callable[[Augmentation], LabelCheck]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Decision:
     questions about it, with the strengths asked about."""
 
     way: str | None
-    answers: tuple[tuple[Strengths, Answer], ...]
+    answers: tuple[tuple[Strengths, LabelCheck], ...]
 
 
 def guard(search: Search, start: StartingPoint, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -100,7 +100,7 @@ def decide(ask: Ask, start: Recipe, candidate: Candidate, others: Sequence[Candi
     """Ask about the candidate, then about its weaker ways until one passes. One that leaves the start as it is, or
     makes it what another candidate makes it, is nothing to try."""
     taken = [start, *(other.intervention.edit(start) for other in others if other is not candidate)]
-    answers: list[tuple[Strengths, Answer]] = []
+    answers: list[tuple[Strengths, LabelCheck]] = []
     for way in _ways(added(start, candidate.intervention.edit(start))):
         weaker = weakened(candidate, start, way)
         if way != AS_IT_IS and weaker.intervention.edit(start) in taken:
@@ -115,7 +115,7 @@ def decide(ask: Ask, start: Recipe, candidate: Candidate, others: Sequence[Candi
     return Decision(None, tuple(answers))
 
 
-def refused(answer: Answer) -> bool:
+def refused(answer: LabelCheck) -> bool:
     """Whether an augmentation makes other images of the images, and not merely unfamiliar ones."""
     return answer.recognized < RECOGNIZED and answer.harm_points >= LEAST_POINTS and answer.p_value <= LARGEST_P
 
@@ -133,14 +133,14 @@ def _report(search: Search, start: StartingPoint, candidates: tuple[Candidate, .
     adding = [candidate for candidate in candidates if added(start.recipe, candidate.intervention.edit(start.recipe))]
     allowed = min(SHARE * search.budget_seconds, search.left())
     latest = search.ledger.seconds_used() + allowed
-    witness, note = _call(search, start) if adding else (None, "")
+    checker, note = _call(search, start) if adding else (None, "")
     asked = []
-    if witness is not None:
+    if checker is not None:
         left, questions = latest - search.ledger.seconds_used(), (1 + AGAIN) * len(adding) + 1
-        images = left / questions / max(LOOKS * witness.seconds_per_image, 1e-9)
-        looked_at = witness.look_at(int(min(max(images, LEAST_IMAGES), MOST_IMAGES)))
-        seconds = LOOKS * witness.seconds_per_image * looked_at
-        ask = cache(witness.answer)  # bundles of changes often hold the same augmentation
+        images = left / questions / max(LOOKS * checker.seconds_per_image, 1e-9)
+        looked_at = checker.look_at(int(min(max(images, LEAST_IMAGES), MOST_IMAGES)))
+        seconds = LOOKS * checker.seconds_per_image * looked_at
+        ask = cache(checker.check)  # bundles of changes often hold the same augmentation
         for candidate in sorted(adding, key=lambda candidate: _destruction(start.recipe, candidate), reverse=True):
             if latest - search.ledger.seconds_used() < seconds:
                 note = "no time"
@@ -160,7 +160,7 @@ def _destruction(start: Recipe, candidate: Candidate) -> tuple[int, float]:
     return (1, sum(moved)) if moved else (0, sum(strengths.values()))
 
 
-def _call(search: Search, start: StartingPoint) -> tuple[Witness | None, str]:
+def _call(search: Search, start: StartingPoint) -> tuple[LabelChecker | None, str]:
     """The start's own network, or None and why there is none to ask."""
     saved = [
         search.dispatcher.weights_of(record)

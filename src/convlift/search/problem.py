@@ -17,7 +17,7 @@ from convlift.ledger.records import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.facts import Facts
-from convlift.trial.answer import Call
+from convlift.trial.label_checker import OpenLabelChecker
 
 BASELINE = "baseline"
 
@@ -52,7 +52,7 @@ class Problem:
     seed: int
     ship: Literal["auto", "lean", "best"]
     closing_seconds: float
-    ask: Call | None = None
+    ask: OpenLabelChecker | None = None
     pool: tuple[Candidate, ...] | None = None
     expectations: Expectations | None = None
     metric: Metric = ACCURACY

@@ -1,4 +1,4 @@
-"""What a network says: class probabilities, and how well they fit the labels."""
+"""What a network predicts: class probabilities, and how well they fit the labels."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from convlift.train.batch import Batch
 
 
 class Score(NamedTuple):
@@ -21,26 +23,29 @@ UNSEEN = Score(float("nan"), float("nan"))
 
 
 @torch.inference_mode()
-def predict_probabilities(network: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.float32]:
-    """Probabilities (N, K) in the order of the inputs; (0, 0) without any. Leaves `network` in evaluation mode."""
+def predict_probabilities(network: nn.Module, inputs: Iterable[Tensor]) -> NDArray[np.float32]:
+    """Probabilities (N, K) in the order of the inputs; (0, 0) without any. Leaves `network` in evaluation mode.
+
+    inputs: batch by batch; nothing is known of their labels.
+    """
     network.eval()
-    found = [functional.softmax(network(inputs).float(), dim=1).cpu() for inputs in batches]
+    found = [functional.softmax(network(batch).float(), dim=1).cpu() for batch in inputs]
     return torch.cat(found).numpy() if found else np.zeros((0, 0), np.float32)
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
-    """Mean loss and accuracy over batches of (inputs, labels_N), NaN without any.
+def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
+    """Mean loss and accuracy over batches with labels_N, NaN without any.
 
     Leaves `network` in evaluation mode.
     """
     network.eval()
     losses, right, count = [], [], 0
-    for inputs, labels_N in batches:
-        logits_NK = network(inputs).float()
-        losses.append(functional.cross_entropy(logits_NK, labels_N, reduction="sum"))
-        right.append((logits_NK.argmax(1) == labels_N).sum())
-        count += len(labels_N)
+    for batch in batches:
+        logits_NK = network(batch.inputs).float()
+        losses.append(functional.cross_entropy(logits_NK, batch.targets, reduction="sum"))
+        right.append((logits_NK.argmax(1) == batch.targets).sum())
+        count += len(batch.targets)
     if not count:
         return UNSEEN
     # one wait for the device at the end, not one a batch

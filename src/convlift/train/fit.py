@@ -13,12 +13,13 @@ from torch.optim import Optimizer
 
 from convlift.errors import Diverged
 from convlift.records.outcome import EpochReport
+from convlift.train.batch import Batch
 from convlift.train.evaluate import UNSEEN, Score
 from convlift.train.gradients import Agreement
 from convlift.train.objectives import Loss
 from convlift.train.schedules import Schedule, set_learning_rate
 
-Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
+Batches = Callable[[int], Iterable[Batch]]
 Objective = Callable[[Tensor, Tensor], Loss]
 
 
@@ -26,7 +27,7 @@ Objective = Callable[[Tensor, Tensor], Loss]
 class Phase:
     """What sets one phase of training apart: its name, its validation, and which layers are in training mode.
 
-    validate: gives the validation score of the network as it stands (`predict.evaluate` does); without it the reports
+    validate: gives the validation score of the network as it stands (`evaluate` does); without it the reports
     hold NaN there. train_mode: called with the network before every epoch; transfer learning keeps frozen batch norms
     in evaluation mode here.
     """
@@ -48,9 +49,8 @@ def fit(
 ) -> Iterator[EpochReport]:
     """Train `network` in place and hand control back after every epoch. Leaving the loop stops the training.
 
-    batches: callable epoch -> iterable of (inputs, targets): images_NCHW float, or any tensor that `network` takes,
-    with labels_N int64 or probabilities_NK. An epoch that ends early is reported as it is; one without any batch ends
-    the training without a report (a deadline, say).
+    batches: callable epoch -> iterable of Batch. An epoch that ends early is reported as it is; one without any batch
+    ends the training without a report (a deadline, for example).
     schedule: callable step -> multiplier of the optimizer's learning rate; steps are counted over all epochs.
     Raises Diverged when the training or validation loss stops being finite: on a CPU before the step is taken, so that
     the weights are those of the last finite loss; on other devices at the end of the epoch, so that no step waits.
@@ -59,7 +59,7 @@ def fit(
     for epoch in range(epochs):
         started = time.perf_counter()
         phase.train_mode(network)
-        is_late = 2 * epoch >= epochs  # at first all batches say the same
+        is_late = 2 * epoch >= epochs  # at first all batches agree
         seen = _train(network, batches(epoch), objective, optimizer, multipliers, agreement if is_late else None)
         if seen is None:
             return
@@ -86,7 +86,7 @@ def fit(
 
 def _train(
     network: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[Batch],
     objective: Objective,
     optimizer: Optimizer,
     multipliers: Iterator[float],
@@ -96,9 +96,9 @@ def _train(
     losses, right, images = [], [], 0
     if agreement:
         agreement.begin_epoch()
-    for inputs, targets in batches:
+    for batch in batches:
         set_learning_rate(optimizer, next(multipliers))
-        logits_NK = network(inputs)
+        targets, logits_NK = batch.targets, network(batch.inputs)
         loss = objective(logits_NK, targets)
         # on a CPU reading a number is free; elsewhere it would make every step wait for the device
         if loss.minimized.device.type == "cpu" and not math.isfinite(value := loss.minimized.item()):

@@ -58,7 +58,7 @@ class Agreement:
         self._before = {}
 
     def value(self) -> Agreed | None:
-        """|G|^2 over E|g|^2, from all pairs so far: 1 where all batches say the same, about 0 where a step is noise.
+        """|G|^2 over E|g|^2, from all pairs so far: 1 where all batches agree, about 0 where a step is noise.
 
         Call after the last batch of an epoch. None where there were too few pairs of equal batches, or no gradient.
         """

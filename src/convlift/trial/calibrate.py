@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convlift.augment.streams import Streams
 from convlift.model.backbone import split_at
 from convlift.model.build import build_network
 from convlift.model.memory import keep_freed_memory
@@ -17,10 +18,11 @@ from convlift.model.pretrained import Classifier, Tail, as_colour
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import Training
+from convlift.train.batch import Batch
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy
 from convlift.train.optimizers import make_optimizer
-from convlift.trial.phase import image_draw
+from convlift.trial.batches import image_draw
 
 SECONDS = 0.5  # of each measurement; at least LEAST repetitions
 LEAST, WARM_UP = 3, 2
@@ -86,8 +88,8 @@ def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: in
 def _draws(recipe: Recipe, pixels: np.ndarray, count: int) -> Callable[[], Tensor]:
     """Gives a batch of `count` images, augmented as the recipe says."""
     normal = (np.full(pixels.shape[3], 0.5, np.float32), np.full(pixels.shape[3], 0.25, np.float32))
-    draw, rng = image_draw(pixels, recipe.data.augmentation, normal), np.random.default_rng(0)
-    return lambda: draw(rng.integers(0, len(pixels), count), rng)
+    draw, streams = image_draw(pixels, recipe.data.augmentation, normal), Streams(0)
+    return lambda: draw(streams["order"].integers(0, len(pixels), count), streams)
 
 
 def _seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training) -> float:
@@ -96,13 +98,13 @@ def _seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int
         parameter.requires_grad_(True)
     steps = 0
 
-    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(epoch: int) -> Iterator[Batch]:
         nonlocal steps
         began, steps = time.perf_counter(), 0
         while steps < (LEAST if epoch else WARM_UP) or (epoch and time.perf_counter() - began < SECONDS):
             inputs = draw()
             steps += 1
-            yield inputs, torch.randint(0, classes, (len(inputs),))
+            yield Batch(inputs, torch.randint(0, classes, (len(inputs),)))
 
     objective, optimizer = CrossEntropy(training.label_smoothing), make_optimizer(network, training)
     *_, last = fit(network, batches, objective, optimizer, lambda step: 1e-3, epochs=2)

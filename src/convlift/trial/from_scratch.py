@@ -12,7 +12,8 @@ from convlift.data.normalization import Statistics, statistics
 from convlift.model.build import build_network
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.train.evaluate import predict_probabilities
-from convlift.trial.phase import Course, image_draw, normalized, run_phase, scaled
+from convlift.trial.batches import image_draw, labelled, unchanged
+from convlift.trial.phase import PhaseData, run_phase, scaled
 from convlift.trial.trial_clock import TrialClock
 
 Probabilities = NDArray[np.float32]
@@ -20,7 +21,7 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, the normalization it needs, and what it says of validation (n, K) and test images (nt, K)."""
+    """A network, the normalization it needs, and its probabilities for validation (n, K) and test images (nt, K)."""
 
     network: nn.Module
     normal: Statistics
@@ -41,18 +42,19 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> 
         channels=dataset.channels,
         resolution=recipe.data.resolution,
     )
-    validation, test = (normalized(pixels, part, normal) for part in (splits.validation, splits.test))
-    course = Course(
+    validation, test = (unchanged(pixels, part, normal) for part in (splits.validation, splits.test))
+    labels, validation_labels = (torch.from_numpy(dataset.labels[part]) for part in (splits.train, splits.validation))
+    data = PhaseData(
         "train",
         image_draw(images, recipe.data.augmentation, normal),
-        torch.from_numpy(dataset.labels[splits.train]),
-        validation,
-        torch.from_numpy(dataset.labels[splits.validation]),
+        labels,
+        lambda: labelled(validation(), validation_labels),
+        len(validation_labels),
         len(dataset.classes),
         test_images=len(splits.test),
     )
     training = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})
-    run_phase(network, course, training, spec.seed, clock)
+    run_phase(network, data, training, spec.seed, clock)
     if not clock.curve:  # it has learned nothing, and predictions take their time
         return Trained(network, normal, *guesses(dataset))
     return Trained(
@@ -64,7 +66,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> 
 
 
 def guesses(dataset: Dataset) -> tuple[Probabilities, Probabilities]:
-    """What an untrained network can say: every class alike."""
+    """The probabilities of an untrained network: every class alike."""
     classes = len(dataset.classes)
     validation, test = (
         np.full((len(part), classes), 1 / classes, np.float32)

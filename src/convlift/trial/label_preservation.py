@@ -1,11 +1,11 @@
-"""Asking a trained network whether an augmentation keeps images what they are.
+"""Whether an augmentation keeps images what they are, by a trained network.
 
-An image that the network still names right is still what it was. That it names others wrong says little: it was never
-shown any, and getting used to them is what augmentation is for. So a second question is asked: would learning that
-these images carry their labels spoil how untouched ones are told apart, by what this network sees in them? Its last
-layer is fitted twice, to validation images as they are and to the same ones augmented, and each fit names untouched
-validation images that it was not fitted to. Where a turned 6 carries the label 6, the second fit must give up on some
-of the nines.
+An image that the network still classifies correctly is still what it was. That it gets others wrong shows little: it
+was never shown any, and getting used to them is what augmentation is for. So a second question is asked: would learning
+that these images carry their labels spoil how untouched ones are told apart, by the features of this network? Its last
+layer is fitted twice, to validation images as they are and to the same ones augmented, and each fit classifies
+untouched validation images that it was not fitted to. Where a turned 6 carries the label 6, the second fit must give up
+on some of the nines.
 
 Validation images, because those that the network was trained on look easier untouched than they are: on CIFAR-10 a
 little noise then seemed to cost 2.5 points, and costs none.
@@ -24,17 +24,18 @@ from scipy.special import bdtrc
 from torch import Tensor, nn
 
 from convlift.augment.pipeline import augment, normalize
+from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
 from convlift.model.build import build_network
+from convlift.model.checkpoint import saved_normalization
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.data import Data
 from convlift.recipe.recipe import Recipe
-from convlift.records.label_check import Answer, Example
+from convlift.records.label_check import Example, LabelCheck
 from convlift.train.evaluate import predict_probabilities
+from convlift.trial.batches import EVALUATION_BATCH, Indices, chunks, to_tensor
 from convlift.trial.calibrate import threads
-from convlift.trial.phase import EVALUATION_BATCH, Indices, chunks, to_tensor
-from convlift.trial.run_trial import saved_normalization
 
 FOLDS = 10
 FIRST_LOOK = 32  # images, to see how long one takes
@@ -45,8 +46,8 @@ Labels = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
 
-class TrainedWitness:
-    """Owns a trained network and the validation images that it is asked about; see `answer.Witness`."""
+class TrainedLabelChecker:
+    """Owns a trained network and the validation images that it checks with; see `LabelChecker`."""
 
     def __init__(
         self,
@@ -67,32 +68,33 @@ class TrainedWitness:
             self.seconds_per_image = (time.monotonic() - began) / len(self._truth)
 
     def look_at(self, images: int) -> int:
-        """See Witness."""
+        """See LabelChecker."""
         assert self._data.resolution is not None, "a trained recipe has its resolution written down"
         labels = self._dataset.labels
         chosen = spread(self._dataset.splits.validation, labels, images, self._seed)
         pixels = self._dataset.store.pixels(self._data.resolution, self._data.resize)
         self._images, self._truth = np.ascontiguousarray(pixels[chosen]), labels[chosen]
-        self._said, self._features = self._see(normalize(self._images, *self._normal))
+        self._probabilities, self._features = self._predict(normalize(self._images, *self._normal))
         self._folds = np.random.default_rng([self._seed, len(chosen)]).permutation(len(chosen)) % FOLDS
-        self._fitted_right = self._named([self._features]) == self._truth
+        self._fitted_right = self._classify_refitted([self._features]) == self._truth
         return len(chosen)
 
-    def answer(self, augmentation: Augmentation) -> Answer:
-        """See Witness. A mirror image is shown as one; the fit gets it beside the image, as a probability of 1/2 does.
+    def check(self, augmentation: Augmentation) -> LabelCheck:
+        """See LabelChecker. The same draws for every augmentation.
 
-        Takes the same draws whatever is asked.
+        A mirror image is shown as one; the fit gets it beside the image, as a probability of 1/2 does.
         """
         mirrored = [name for name in MIRRORS if getattr(augmentation, name)]
         whole = augmentation.model_copy(update=dict.fromkeys(mirrored, 1.0))
         others = augmentation.model_copy(update=dict.fromkeys(mirrored, 0.0))
-        said, features = self._see(self._augmented(whole, 0))
-        named = self._named([features, self._see(self._augmented(others if mirrored else whole, 1))[1]])
-        before, after = (each.argmax(axis=1) == self._truth for each in (self._said, said))
+        probabilities, features = self._predict(self._augmented(whole, 0))
+        _, more_features = self._predict(self._augmented(others if mirrored else whole, 1))
+        predicted = self._classify_refitted([features, more_features])
+        before, after = (each.argmax(axis=1) == self._truth for each in (self._probabilities, probabilities))
         lost = before.astype(float) - after
-        right = named == self._truth
+        right = predicted == self._truth
         spoiled = self._fitted_right & ~right
-        return Answer(
+        return LabelCheck(
             accuracy=float(before.mean()),
             augmented_accuracy=float(after.mean()),
             loss_points=100 * float(lost.mean()),
@@ -100,47 +102,49 @@ class TrainedWitness:
             recognized=recognized(float(before.mean()), float(after.mean()), self._truth),
             harm_points=100 * float(self._fitted_right.mean() - right.mean()),
             p_value=sign_test(int(spoiled.sum()), int((right & ~self._fitted_right).sum())),
-            confused=self._most_confused(spoiled, named),
-            example=self._example(said, whole),
+            confused=self._most_confused(spoiled, predicted),
+            example=self._example(probabilities, whole),
         )
 
     def _augmented(
         self, augmentation: Augmentation, draw: int, normal: Statistics | None = None
     ) -> NDArray[np.float32]:
-        return augment(self._images, augmentation, *(normal or self._normal), np.random.default_rng([self._seed, draw]))
+        return augment(self._images, augmentation, *(normal or self._normal), Streams(self._seed, "check", draw))
 
-    def _see(self, inputs_NHWC: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats]:
+    def _predict(self, inputs_NHWC: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats]:
         """(probabilities_NK, what the last layer is given_NF)."""
-        seen: list[Tensor] = []
+        features: list[Tensor] = []
         last = [module for module in self._network.modules() if isinstance(module, nn.Linear)][-1]
-        hook = last.register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(1)))
+        hook = last.register_forward_pre_hook(lambda _, given: features.append(given[0].flatten(1)))
         try:
             batches = (to_tensor(inputs_NHWC[part]) for part in chunks(np.arange(len(inputs_NHWC)), EVALUATION_BATCH))
             with threads(1) if self._one_thread else nullcontext():
-                said = predict_probabilities(self._network, batches)
+                probabilities = predict_probabilities(self._network, batches)
         finally:
             hook.remove()
-        return said, torch.cat(seen).double().numpy()
+        return probabilities, torch.cat(features).double().numpy()
 
-    def _named(self, copies: list[Floats]) -> Labels:
-        """(n,): what untouched images are taken for by a last layer fitted to `copies` of the others."""
-        named = np.zeros(len(self._truth), np.int64)
+    def _classify_refitted(self, copies: list[Floats]) -> Labels:
+        """(n,): the classes of untouched images by a last layer fitted to `copies` of the others."""
+        predicted = np.zeros(len(self._truth), np.int64)
         for fold in range(FOLDS):
-            taught, asked = self._folds != fold, self._folds == fold
-            lesson = np.concatenate([features[taught] for features in copies])
-            labels = np.tile(self._truth[taught], len(copies))
-            named[asked] = ridge(lesson, labels, len(self._dataset.classes), self._features[asked]).argmax(axis=1)
-        return named
+            fitted, left_out = self._folds != fold, self._folds == fold
+            given = np.concatenate([features[fitted] for features in copies])
+            labels = np.tile(self._truth[fitted], len(copies))
+            scores = ridge(given, labels, len(self._dataset.classes), self._features[left_out])
+            predicted[left_out] = scores.argmax(axis=1)
+        return predicted
 
-    def _most_confused(self, lost: NDArray[np.bool_], named: Labels) -> tuple[str, ...]:
-        pairs, counts = np.unique(np.stack([self._truth[lost], named[lost]], axis=1), axis=0, return_counts=True)
+    def _most_confused(self, lost: NDArray[np.bool_], predicted: Labels) -> tuple[str, ...]:
+        pairs, counts = np.unique(np.stack([self._truth[lost], predicted[lost]], axis=1), axis=0, return_counts=True)
         return tuple(self._dataset.classes[k] for k in pairs[counts.argmax()]) if len(counts) else ()
 
-    def _example(self, said: NDArray[np.float32], augmentation: Augmentation) -> Example | None:
-        """The image that the network named right most surely and now names wrong most surely."""
-        rows = np.arange(len(said))
-        telling = self._said[rows, self._truth] * said.max(axis=1)
-        telling[(self._said.argmax(axis=1) != self._truth) | (said.argmax(axis=1) == self._truth)] = 0.0
+    def _example(self, probabilities: NDArray[np.float32], augmentation: Augmentation) -> Example | None:
+        """The image that the network classified correctly with most confidence, and now wrongly with most."""
+        rows = np.arange(len(probabilities))
+        was_right = self._probabilities.argmax(axis=1) == self._truth
+        telling = self._probabilities[rows, self._truth] * probabilities.max(axis=1)
+        telling[~was_right | (probabilities.argmax(axis=1) == self._truth)] = 0.0
         row = int(telling.argmax())
         if not telling[row]:
             return None
@@ -150,17 +154,17 @@ class TrainedWitness:
             before=_png(self._images[row]),
             after=_png(np.rint(255 * shown.clip(0, 1)).astype(np.uint8)),
             true_class=self._dataset.classes[self._truth[row]],
-            taken_for=self._dataset.classes[int(said[row].argmax())],
-            confidence_before=float(self._said[row].max()),
-            confidence_after=float(said[row].max()),
+            taken_for=self._dataset.classes[int(probabilities[row].argmax())],
+            confidence_before=float(self._probabilities[row].max()),
+            confidence_after=float(probabilities[row].max()),
         )
 
 
-def call_witness(
+def open_label_checker(
     dataset: Dataset, seed: int, weights: Path, recipe: Recipe, *, one_thread: bool = False
-) -> TrainedWitness:
+) -> TrainedLabelChecker:
     """The network of a finished trial. weights: as the trial saved them; recipe: with its resolution written down;
-    one_thread: whether its answers are to be the same however many cores there are.
+    one_thread: whether its checks are to be the same however many cores there are.
 
     Raises WeightsError where a backbone's own file is gone by now.
     """
@@ -173,22 +177,22 @@ def call_witness(
     )
     network.load_state_dict(load_file(weights))
     mean, std = (np.asarray(values, np.float32) for values in saved_normalization(weights))
-    return TrainedWitness(network, (mean, std), dataset, recipe.data, seed, one_thread=one_thread)
+    return TrainedLabelChecker(network, (mean, std), dataset, recipe.data, seed, one_thread=one_thread)
 
 
 def spread(part: Indices, labels: Labels, count: int, seed: int) -> Indices:
     """At most `count` of the images of `part`, as many of each class as its share, in an order that mixes classes."""
     shuffled = np.random.default_rng([seed, len(part)]).permutation(part)
-    named = labels[shuffled]
+    classes = labels[shuffled]
     within = np.zeros(len(shuffled))
-    for label in np.unique(named):
-        members = np.flatnonzero(named == label)
+    for label in np.unique(classes):
+        members = np.flatnonzero(classes == label)
         within[members] = (np.arange(len(members)) + 0.5) / len(members)
     return shuffled[np.argsort(within, kind="stable")[:count]]
 
 
 def recognized(accuracy: float, augmented_accuracy: float, labels_N: Labels) -> float:
-    """What is left of the accuracy beyond chance, naming the largest class; 1 where there was none to lose."""
+    """What is left of the accuracy beyond chance, the share of the largest class; 1 where there was none to lose."""
     chance = float(np.bincount(labels_N).max()) / len(labels_N)
     return (augmented_accuracy - chance) / (accuracy - chance) if accuracy > chance else 1.0
 

@@ -5,7 +5,7 @@ What lies below the trained part gives the same result for the same image every 
 through all of the backbone only where the recipe augments afresh (augmentation without views) or unfreezes all of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
-from convlift.features.cached import Stored, draw, extract, rows
+from convlift.features.cached import Stored, draw_rows, extract, rows
 from convlift.features.extraction import Extraction, Images
 from convlift.model.backbone import backbone_statistics
 from convlift.model.build import build_network
@@ -28,17 +29,9 @@ from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import FineTuning, Training
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.train.evaluate import predict_probabilities
+from convlift.trial.batches import EVALUATION_BATCH, Draw, Indices, chunks, image_draw, labelled, to_tensor, unchanged
 from convlift.trial.from_scratch import Probabilities, Trained, guesses
-from convlift.trial.phase import (
-    EVALUATION_BATCH,
-    Course,
-    Indices,
-    chunks,
-    image_draw,
-    normalized,
-    run_phase,
-    scaled,
-)
+from convlift.trial.phase import PhaseData, run_phase, scaled
 from convlift.trial.trial_clock import TrialClock
 
 Pixels = NDArray[np.uint8]
@@ -64,32 +57,23 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     if cached is None:
         return Trained(network, normal, *guesses(dataset))
     head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})
-    run_phase(network.head, _stored_course("head", cached.features, dataset), head, spec.seed, clock)
+    run_phase(network.head, _stored_data("head", cached.features, dataset), head, spec.seed, clock)
     tuned = recipe.training.fine_tuning
     if not clock.curve:
         return Trained(network, normal, *guesses(dataset))
     if tuned is None or clock.late():
-        return Trained(network, normal, *_answers(network.head, cached.features, dataset))
+        return Trained(network, normal, *_predictions(network.head, cached.features, dataset))
     unfreeze(network, tuned.stages, tuned.batch_norm)
     training = _second_phase(recipe.training, tuned, spec.fidelity)
     if cached.activations is not None and tuned.stages is not None:
         tail = Tail(network, tuned.stages)
-        run_phase(tail, _stored_course("fine-tune", cached.activations, dataset), training, spec.seed, clock)
-        return Trained(network, normal, *_answers(tail, cached.activations, dataset))
-    validation, test = (normalized(pixels, part, normal) for part in (splits.validation, splits.test))
-    course = Course(
-        "fine-tune",
-        image_draw(np.ascontiguousarray(pixels[splits.train]), recipe.data.augmentation, normal),
-        torch.from_numpy(dataset.labels[splits.train]),
-        validation,
-        torch.from_numpy(dataset.labels[splits.validation]),
-        len(dataset.classes),
-        train_mode,
-        len(splits.test),
-    )
-    run_phase(network, course, training, spec.seed, clock)
-    answers = (predict_probabilities(network, part()) for part in (validation, test))
-    return Trained(network, normal, *answers)
+        run_phase(tail, _stored_data("fine-tune", cached.activations, dataset), training, spec.seed, clock)
+        return Trained(network, normal, *_predictions(tail, cached.activations, dataset))
+    validation, test = (unchanged(pixels, part, normal) for part in (splits.validation, splits.test))
+    draw = image_draw(np.ascontiguousarray(pixels[splits.train]), recipe.data.augmentation, normal)
+    run_phase(network, _phase_data("fine-tune", draw, validation, dataset), training, spec.seed, clock)
+    predictions = (predict_probabilities(network, part()) for part in (validation, test))
+    return Trained(network, normal, *predictions)
 
 
 def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train: Indices) -> Statistics:
@@ -112,28 +96,38 @@ def _second_phase(training: Training, tuned: FineTuning, fidelity: float) -> Tra
     return training.model_copy(update={**own, "epochs": scaled(tuned.epochs, fidelity)})
 
 
-def _stored_course(name: Literal["head", "fine-tune"], stored: Stored, dataset: Dataset) -> Course:
+def _stored_data(name: Literal["head", "fine-tune"], stored: Stored, dataset: Dataset) -> PhaseData:
+    def draw(chosen: Indices, streams: Streams) -> Tensor:
+        return to_tensor(draw_rows(stored, chosen, streams))
+
+    return _phase_data(name, draw, lambda: _stored_inputs(stored, dataset.splits.validation), dataset)
+
+
+def _phase_data(
+    name: Literal["head", "fine-tune"], draw: Draw, validation: Callable[[], Iterator[Tensor]], dataset: Dataset
+) -> PhaseData:
     splits = dataset.splits
-    return Course(
+    labels, validation_labels = (torch.from_numpy(dataset.labels[part]) for part in (splits.train, splits.validation))
+    return PhaseData(
         name,
-        lambda chosen, rng: draw(stored, chosen, rng),
-        torch.from_numpy(dataset.labels[splits.train]),
-        lambda: _stored_batches(stored, splits.validation),
-        torch.from_numpy(dataset.labels[splits.validation]),
+        draw,
+        labels,
+        lambda: labelled(validation(), validation_labels),
+        len(validation_labels),
         len(dataset.classes),
         train_mode,
         len(splits.test),
     )
 
 
-def _stored_batches(stored: Stored, part: Indices) -> Iterator[Tensor]:
-    return (rows(stored, chosen) for chosen in chunks(part, EVALUATION_BATCH))
+def _stored_inputs(stored: Stored, part: Indices) -> Iterator[Tensor]:
+    return (to_tensor(rows(stored, chosen)) for chosen in chunks(part, EVALUATION_BATCH))
 
 
-def _answers(network: nn.Module, stored: Stored, dataset: Dataset) -> tuple[Probabilities, Probabilities]:
+def _predictions(network: nn.Module, stored: Stored, dataset: Dataset) -> tuple[Probabilities, Probabilities]:
     """Probabilities of validation and test images, from their stored results."""
     validation, test = (
-        predict_probabilities(network, _stored_batches(stored, part))
+        predict_probabilities(network, _stored_inputs(stored, part))
         for part in (dataset.splits.validation, dataset.splits.test)
     )
     return validation, test

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from convlift.catalogue.intervention import STEP, Edit, Intervention, multiplied, room_for_batches
+from convlift.catalogue.intervention import Edit, Intervention, multiplied, room_for_batches
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Unfit, Unmet
 from convlift.recipe.recipe import Recipe
-from convlift.recipe.training import FineTuning
+from convlift.recipe.training import STEP, FineTuning
 from convlift.records.facts import Facts
 
 _SLOW = (Symptom.UNDERFIT, Symptom.UNDER_TRAINED)

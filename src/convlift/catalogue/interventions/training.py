@@ -1,10 +1,10 @@
 """Changes to how the weights are found: optimizer, schedule, length and regularization."""
 
-from convlift.catalogue.intervention import STEP, Edit, Intervention, multiplied, room_for_batches, sets
+from convlift.catalogue.intervention import Edit, Intervention, multiplied, room_for_batches, sets
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import EvenClasses, Unfit, Unmet
 from convlift.recipe.recipe import Recipe
-from convlift.recipe.training import Optimizer
+from convlift.recipe.training import STEP, Optimizer
 from convlift.records.facts import Facts
 
 UNEVEN = 1.5  # below, the weights of classes would differ by less than batches do by chance

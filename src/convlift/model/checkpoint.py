@@ -1,0 +1,63 @@
+"""A saved network and its metadata: what it needs beside its weights."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from convlift.console.atomic import flush, temporary_beside
+from convlift.console.disk import writing_into
+
+METADATA = "convlift"  # the entry of the file that holds ours
+
+Channels = NDArray[np.float32]  # a figure for each
+
+
+def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channels], padding: str = "") -> None:
+    """Weights as safetensors, with the normalization in the file's metadata; whole or not at all.
+
+    normal: mean and deviation; padding: timm's `pad_type` of the backbone, where its weights ask for another than
+    timm's own. Raises DiskError where the file cannot be written.
+    """
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    mean, std = normal
+    described = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
+    beside = temporary_beside(path)
+    with writing_into(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # one entry: safetensors writes several in an order of its own, and equal trials must leave equal files
+            save_file(state, beside, {METADATA: json.dumps(described)})
+            flush(beside)
+            os.replace(beside, path)
+            flush(path.parent)
+        except SafetensorError as error:
+            if number := re.search(r"os error (\d+)", str(error)):  # it hides the disk's refusal in its text
+                raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+            raise
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std) per channel of a file that `save_network` wrote."""
+    described = _described(path)
+    return tuple(described["mean"]), tuple(described["std"])
+
+
+def saved_padding(path: Path) -> str:
+    """What `save_network` was told of the backbone's padding."""
+    return str(_described(path)["padding"])
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with safe_open(path, "pt") as weights:
+        described: dict[str, Any] = json.loads(weights.metadata()[METADATA])
+    return described

@@ -1,0 +1,14 @@
+"""What one step of training, or of evaluation, is given."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """inputs: images_NCHW float, or any tensor that the network takes; targets: labels_N int64, or probabilities_NK
+    (mixed images)."""
+
+    inputs: Tensor
+    targets: Tensor
