@@ -11,10 +11,10 @@ import pytest
 from convlift import api
 from convlift.campaign.learn_priors import gather
 from convlift.campaign.open_data import open_data
+from convlift.campaign.session import Session
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.priors import CATALOGUE_SD, load_expectations
 from convlift.cli import main
-from convlift.console.progress import Progress
 from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger
@@ -22,7 +22,7 @@ from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from convlift.records.result import START, Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
-from convlift.report.narration import plain
+from convlift.search.decisions import note_result
 
 SCORE = Estimate(0.8, 0.7, 0.9)
 PRIORS = {each.name: each.prior for each in CATALOGUE}
@@ -66,7 +66,7 @@ def campaign(
     with open_ledger(folder, identity, heartbeat=600.0) as ledger:
         if ended:
             ledger.freeze(recipe, ())
-            ledger.record("result", plain(result))
+            note_result(ledger, result)
     return folder
 
 
@@ -164,8 +164,7 @@ def test_faults_are_one_sentence_and_exit_code_two(tmp_path: Path) -> None:
 
 
 def test_priors_that_saw_the_labels_of_these_images_are_refused(tmp_path: Path) -> None:
-    with Progress(quiet=True) as progress:
-        digits, _ = open_data("digits", None, 0, api.cache_folder(), progress)
+    digits, _ = open_data("digits", None, 0, api.cache_folder(), Session())
     folder = campaign(tmp_path / "one", verdict("horizontal flip", 3.0), data=digits.store.fingerprint)
     path = tmp_path / "priors.json"
     api.learn_priors([folder], out=path)

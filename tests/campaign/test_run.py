@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convlift.campaign.artifacts import REPORT
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, folder_for
-from convlift.campaign.run import STARTUP_SECONDS, conduct, seconds_of_startup
-from convlift.console.progress import Progress
+from convlift.campaign.run import run_campaign
+from convlift.campaign.session import STARTUP_SECONDS, Session, seconds_of_startup
 from convlift.errors import BudgetError, ConvliftError, Interrupted, LedgerError
 from convlift.ledger.ledger import read_ledger
 from convlift.recipe.recipe import Recipe
+from convlift.report.write import REPORT
 from convlift.trial.worker_task import prepare
 
 TRAININGS = 8
@@ -205,31 +205,29 @@ def test_interrupted_it_leaves_a_model_and_the_same_command_continues(
 
 
 def test_too_short_a_budget_leaves_no_folder(request_for: Request_, tmp_path: Path) -> None:
-    with Progress(quiet=True) as progress, pytest.raises(BudgetError, match=r"over before .* --budget \d+\w* goes on"):
-        conduct(request_for(budget_seconds=0.5, out=tmp_path / "run", workers=1), progress, lambda: 0)
+    with pytest.raises(BudgetError, match=r"over before .* --budget \d+\w* goes on"):
+        run_campaign(request_for(budget_seconds=0.5, out=tmp_path / "run", workers=1), Session())
     assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_was_there_before_stays(request_for: Request_, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    with Progress(quiet=True) as progress, pytest.raises(BudgetError):
-        conduct(request_for(budget_seconds=0.5, out=tmp_path / "run", workers=1), progress, lambda: 0)
+    with pytest.raises(BudgetError):
+        run_campaign(request_for(budget_seconds=0.5, out=tmp_path / "run", workers=1), Session())
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 
 def test_a_request_to_stop_is_heard_while_images_are_decoded(data: Path, tmp_path: Path) -> None:
-    with Progress(quiet=True) as progress:
-        with pytest.raises(Interrupted, match="the same command starts again") as caught:
-            open_data(str(data), None, 0, tmp_path / "cache", progress, lambda: signal.SIGINT)
-        assert caught.value.exit_code == 130
-        dataset, _ = open_data(str(data), None, 0, tmp_path / "cache", progress)
+    with pytest.raises(Interrupted, match="the same command starts again") as caught:
+        open_data(str(data), None, 0, tmp_path / "cache", Session(stop=lambda: signal.SIGINT))
+    assert caught.value.exit_code == 130
+    dataset, _ = open_data(str(data), None, 0, tmp_path / "cache", Session())
     assert len(dataset.splits.test) == 110
 
 
 def test_a_start_equal_to_the_baseline_is_not_tried_twice(request_for: Request_, tmp_path: Path) -> None:
-    with Progress(quiet=True) as progress:
-        dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", progress)
+    dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", Session())
     plain = problem_of(request_for(), dataset)
     for point in plain.starts:
         problem = problem_of(request_for(current=point.recipe), dataset)
@@ -238,8 +236,7 @@ def test_a_start_equal_to_the_baseline_is_not_tried_twice(request_for: Request_,
 
 
 def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: Request_, tmp_path: Path) -> None:
-    with Progress(quiet=True) as progress:
-        dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", progress)
+    dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", Session())
 
     def folder(**changes: object) -> Path:
         request = request_for(**changes)
@@ -258,16 +255,14 @@ def test_metric_and_groups_are_part_of_the_question(request_for: Request_, tmp_p
     folders = set()
     for changes in ({}, {"metric": "kappa"}, {"group_from": TENS}, {"group_from": "^(.*)$"}):
         request = request_for(**changes)
-        with Progress(quiet=True) as progress:
-            dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", progress, group_from=request.group_from)
+        dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", Session(), group_from=request.group_from)
         folders.add(folder_for(request, dataset, problem_of(request, dataset)))
     assert len(folders) == 4
 
 
-def test_groups_reach_the_splits_of_the_workers_and_the_study(request_for: Request_, tmp_path: Path) -> None:
+def test_groups_reach_the_splits_of_the_workers_and_the_problem(request_for: Request_, tmp_path: Path) -> None:
     request = request_for(group_from=TENS)
-    with Progress(quiet=True) as progress:
-        dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", progress, group_from=TENS)
+    dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", Session(), group_from=TENS)
     problem = problem_of(request, dataset)
     assert problem.test_groups is not None
     assert len(np.unique(problem.test_groups)) == 11
@@ -282,14 +277,14 @@ def test_groups_reach_the_splits_of_the_workers_and_the_study(request_for: Reque
 
 def test_an_unknown_metric_is_refused_before_anything_is_read(request_for: Request_, tmp_path: Path) -> None:
     request = request_for(metric="f1", data=str(tmp_path / "nowhere"))
-    with Progress(quiet=True) as progress, pytest.raises(ConvliftError, match="there is no metric 'f1'"):
-        conduct(request, progress, lambda: 0)
+    with pytest.raises(ConvliftError, match="there is no metric 'f1'"):
+        run_campaign(request, Session())
 
 
 def test_the_budget_counts_from_the_process_start_but_not_from_a_notebooks() -> None:
     assert 0.0 <= seconds_of_startup() <= STARTUP_SECONDS
-    program = "from convlift.campaign.run import seconds_of_startup as s; print(s())"
+    program = "from convlift.campaign.session import seconds_of_startup as s; print(s())"
     fresh = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert float(fresh.stdout) > 0.0
-    old = "import convlift.campaign.run as c; c.STARTUP_SECONDS = 0.0; print(c.seconds_of_startup())"
+    old = "import convlift.campaign.session as c; c.STARTUP_SECONDS = 0.0; print(c.seconds_of_startup())"
     assert float(subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, check=True).stdout) == 0.0

@@ -7,6 +7,7 @@ import pytest
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.intervention import misfit, why_unfit
 from convlift.errors import RecipeError
+from convlift.recipe.architecture import why_impossible
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from starts import DIGITS, FLOWERS, PHOTOS, STARTS, XRAYS, start
@@ -164,4 +165,5 @@ def test_what_the_network_refuses_is_a_misfit(side, change):
     recipe = start("plain", FLOWERS).edit(data={"resolution": side}, architecture=change)
     with pytest.raises(RecipeError) as caught:
         cost(recipe.architecture, classes=5, channels=3, resolution=side)
-    assert f"{misfit(recipe)}." == str(caught.value)
+    assert misfit(recipe) is not None
+    assert f"{why_impossible(recipe.architecture, side)}." == str(caught.value)

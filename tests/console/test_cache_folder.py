@@ -10,6 +10,7 @@ import pytest
 
 from convlift.console.cache_folder import cache_folder
 from convlift.errors import DiskError
+from convlift.records.events import CachePlaced
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +24,9 @@ def bare(monkeypatch, tmp_path):
 
 
 def found():
-    """(the cache folder, what was said of it)."""
-    said = []
-    return cache_folder(said.append), said
+    """(the cache folder, what was told of it)."""
+    told = []
+    return cache_folder(told.append), told
 
 
 def test_a_named_folder_comes_first(monkeypatch, bare):
@@ -49,16 +50,13 @@ def test_usually_it_lies_in_the_home(monkeypatch, bare):
     assert found() == (bare / "home" / ".cache" / "convlift", [])
 
 
-def test_a_home_that_cannot_be_written_is_said_and_passed_over(monkeypatch, bare):
+def test_a_home_that_cannot_be_written_is_told_and_passed_over(monkeypatch, bare):
     (bare / "file").touch()
     for home in (bare / "file", bare / "file" / "deeper", Path("/proc/nobody")):
         monkeypatch.setenv("HOME", str(home))
-        folder, said = found()
+        folder, told = found()
         assert folder == bare / "tmp" / f"convlift-{os.getuid()}"
-        assert said == [
-            f"note: images are cached in {folder}, since {home}/.cache/convlift cannot be written; "
-            "set CONVLIFT_CACHE to keep them elsewhere."
-        ]
+        assert told == [CachePlaced(folder, home / ".cache" / "convlift")]
 
 
 def test_a_folder_that_others_can_write_is_not_trusted(monkeypatch, bare):
@@ -86,7 +84,5 @@ def test_a_user_without_a_name_and_home_gets_a_folder_of_its_own(bare):
     code = "import os; import convlift.console.cache_folder as c; os.setuid(54321); print(c.cache_folder(print))"
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": "/tmp"}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert found.stdout.startswith(
-        "note: images are cached in /tmp/convlift-54321, since this user has no home folder;"
-    )
+    assert found.stdout.startswith("CachePlaced(folder=PosixPath('/tmp/convlift-54321'), usual=None)")
     Path("/tmp/convlift-54321").rmdir()

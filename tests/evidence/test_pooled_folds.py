@@ -5,12 +5,14 @@ import pytest
 
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.pooled_folds import FOLD_SD, FoldRuns, judge_folds, scores_of_folds
-from convlift.evidence.power import Power, cv_in_words, detectable_in_words, expected_in_words
+from convlift.evidence.power import Power, detectable, expected
 from convlift.evidence.seeds import LIMITS, scale
 from convlift.evidence.total_gain import mean_score
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.records.result import Verdict
 from convlift.records.verdict_grounds import Estimated, OverFolds
+from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.power_sentence import folds_advice, power_sentence
 from simulation.folds import Setting, coverage
 
 CAMPAIGNS = 120
@@ -143,11 +145,10 @@ def _pair(n: int, seed: int) -> list[FoldRuns]:
 
 def test_words_name_the_folds() -> None:
     power = Power(300, 1, 2, folds=5)
-    assert "With 300 test images in 5 folds, 1 baseline run and 2 final runs in each," in detectable_in_words(
-        300, power
-    )
-    assert "each recipe is run twice in every fold" in expected_in_words(300, power)
-    assert "All 300 images would be test images with --cv: 5 campaigns" in cv_in_words(300)
+    sentence = note_sentence(detectable(300, power))
+    assert "With 300 test images in 5 folds, 1 baseline run and 2 final runs in each," in sentence
+    assert "each recipe is run twice in every fold" in power_sentence(expected(300, power))
+    assert "All 300 images would be test images with --cv: 5 campaigns" in folds_advice(300, 5)
 
 
 def verdict(name: str, points: float, *, shipped: bool, trials: int = 4, probability: float = 0.9) -> Verdict:

@@ -12,14 +12,16 @@ from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.posterior import Belief
 from convlift.evidence.power import (
     Power,
-    detectable_in_words,
-    expected_in_words,
+    detectable,
+    expected,
     little_left_to_find,
     minimum_detectable_points,
     pilots_and_finals,
 )
 from convlift.records.result import Estimate
 from convlift.records.verdict_grounds import Estimated, NeverOn, ProvenOnTheTest, StartedFrom, Unexplained
+from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.power_sentence import power_sentence
 from simulation.worlds import Setting, make_world, run
 
 
@@ -175,14 +177,14 @@ def test_what_can_be_proven_is_said_in_words() -> None:
     assert points == pytest.approx(3.0, abs=0.3)
     assert minimum_detectable_points(3000, 2, 2) < minimum_detectable_points(300, 2, 2)
     power = Power(300, 2, 3, accuracy_variance(0.93))
-    words = detectable_in_words(300, power)
+    words = note_sentence(detectable(300, power))
     assert words.startswith("With 300 test images, 2 baseline runs and 3 final runs, a measured gain under 2.7 points")
-    alone = detectable_in_words(300, replace(power, pilots=1))
+    alone = note_sentence(detectable(300, replace(power, pilots=1)))
     assert alone.startswith("With 1 baseline run and 3 final runs nothing can be proven: it takes 2 of each")
     grouped = replace(power, n_test=75.4, groups=12.0)
     assert grouped.points > 1.8 * power.points
-    words = expected_in_words(300, grouped)
-    assert words.startswith("With 300 test images in groups, which say as much as 75 independent ones, a gain under")
+    words = power_sentence(expected(300, grouped))
+    assert words.startswith("With 300 test images in groups, which count as much as 75 independent ones, a gain under")
 
 
 @pytest.mark.parametrize("n", [60, 150, 600])

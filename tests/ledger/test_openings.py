@@ -9,8 +9,9 @@ import pytest
 
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger
-from convlift.ledger.openings import FOLDER, SKETCH, Opening, Openings, opened_in_words, register_opening, shared
+from convlift.ledger.openings import FOLDER, SKETCH, Opening, Openings, notes_of_openings, register_opening, shared
 from convlift.recipe.recipe import Recipe
+from convlift.report.wording.note_sentences import note_sentence
 
 
 def hashes(first: int, last: int) -> list[str]:
@@ -76,15 +77,17 @@ def test_a_damaged_file_is_said_and_stops_nothing(tmp_path: Path, damage: bytes)
     (tmp_path / "cache" / FOLDER / "damaged.json").write_bytes(damage)
     found = opened(tmp_path, "b", hashes(0, 50))
     assert found.number == 2
-    assert found.trouble.startswith("1 file of the register of opened tests in ")
-    assert "not known for sure" in opened_in_words(found, 1.0)[-1]
+    assert (found.trouble.trouble, found.trouble.files) == ("files unreadable", 1)
+    words = note_sentence(notes_of_openings(found, 1.0)[-1])
+    assert "is not known for sure: 1 file of the register of opened tests in " in words
 
 
 def test_a_register_that_cannot_be_written_is_said_and_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file stands where the folder should be")
     found = opened(tmp_path, "a", hashes(0, 50))
     assert found.number == 1
-    assert "cannot be written (" in found.trouble
+    assert found.trouble.trouble == "not writable"
+    assert found.trouble.reason
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -92,7 +95,7 @@ def test_a_register_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     opened(tmp_path, "a", hashes(0, 50))
     path = next((tmp_path / "cache" / FOLDER).iterdir())
     path.chmod(0)
-    assert "cannot be read" in opened(tmp_path, "b", hashes(0, 50)).trouble
+    assert opened(tmp_path, "b", hashes(0, 50)).trouble.files == 1
 
 
 def test_campaigns_that_end_together_lose_nothing(tmp_path: Path) -> None:
@@ -140,12 +143,14 @@ def test_of_large_tests_a_sample_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_words_name_who_and_by_how_much(tmp_path: Path) -> None:
-    assert list(opened_in_words(opened(tmp_path, "a", hashes(0, 50)), 1.0)) == []
-    (words,) = opened_in_words(opened(tmp_path, "b", hashes(0, 50)), 1.3)
+    assert notes_of_openings(opened(tmp_path, "a", hashes(0, 50)), 1.0) == []
+    (note,) = notes_of_openings(opened(tmp_path, "b", hashes(0, 50)), 1.3)
+    words = note_sentence(note)
     assert words.startswith("This test was opened twice: before this campaign by a (accuracy, 20")
     assert "keeps the best of 2 sees a score that is up to 1.3 points too good by chance alone" in words
     for name in "cde":
         found = opened(tmp_path, name, hashes(0, 50))
-    (words,) = opened_in_words(found, 1.3)
+    (note,) = notes_of_openings(found, 1.3)
+    words = note_sentence(note)
     assert "opened 5 times" in words
     assert "and 1 more" in words

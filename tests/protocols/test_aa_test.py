@@ -1,7 +1,6 @@
 """The A/A test: campaigns are independent, resumed and read; what the naive search claims is read from their runs."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,15 +13,17 @@ from rich.console import Console
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request
-from convlift.console.progress import Progress
+from convlift.campaign.session import Session
 from convlift.errors import BudgetError, Interrupted
+from convlift.evidence.null_campaigns import plain
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.protocols.aa_test import SUMMARY, run_aa
+from convlift.records.notes import NotShipped
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
-from convlift.report.aa import document, print_tally
+from convlift.report.aa import print_tally
 
 PILOTS, SEARCHED = 2, 5
 
@@ -58,16 +59,14 @@ class FakeCampaigns:
         self.trained = 0
         self._proven, self._interrupted = proven, interrupted
 
-    def __call__(
-        self, request: Request, progress: Progress, stop: Callable[[], int], began: float
-    ) -> tuple[Path, Result]:
+    def __call__(self, request: Request, session: Session) -> tuple[Path, Result]:
         assert request.out is not None
         self.asked.append(request)
         place = int(request.out.name.removeprefix("campaign-")) - 1
         if place == self._interrupted:
             self._interrupted = None
             raise Interrupted("stopped on request", 2)
-        dataset, _ = open_data(request.data, None, request.seed, request.cache, progress)
+        dataset, _ = open_data(request.data, None, request.seed, request.cache, session)
         problem = problem_of(request, dataset)
         assert not problem.starts
         with open_ledger(
@@ -93,14 +92,9 @@ class FakeCampaigns:
         return request.out, result
 
 
-def never() -> int:
-    return 0
-
-
 def test_campaigns_differ_by_their_seed_alone_and_their_claims_are_counted(request_: Request) -> None:
     campaigns = FakeCampaigns(proven=(2,))
-    with Progress(quiet=True) as progress:
-        found = run_aa(request_, 4, progress, never, campaigns)
+    found = run_aa(request_, 4, Session(), campaigns)
     assert len({asked.seed for asked in campaigns.asked}) == 4
     assert len({asked.out for asked in campaigns.asked}) == 4
     assert all(asked.pool and {"placebo" in each.name for each in asked.pool} == {True} for asked in campaigns.asked)
@@ -116,15 +110,14 @@ def test_a_campaign_that_judged_nothing_claims_nothing(request_: Request) -> Non
     """The baseline ships, or nothing was compared: no gain is claimed. Without a baseline there is nothing to count."""
     campaigns = FakeCampaigns(proven=(1,))
 
-    def unjudged(request: Request, *talk: object) -> tuple[Path, Result]:
-        folder, result = campaigns(request, *talk)  # type: ignore[arg-type]
+    def unjudged(request: Request, *rest: object) -> tuple[Path, Result]:
+        folder, result = campaigns(request, *rest)  # type: ignore[arg-type]
         place = int(folder.name.removeprefix("campaign-"))
         if place == 1:
             return folder, replace(result, judged=False, gain_points=None, proven=False, verdicts=(), ships="baseline")
         return folder, result if place == 2 else replace(result, baseline=None, gain_points=None, judged=False)
 
-    with Progress(quiet=True) as progress:
-        found = run_aa(request_, 3, progress, never, unjudged)
+    found = run_aa(request_, 3, Session(), unjudged)
     assert [one.gain_points.value for one in found.campaigns] == [0.0, 1.0]
     assert (found.tally.total_proven.hits, found.tally.total_proven.n, found.tally.covers_zero.hits) == (1, 2, 1)
 
@@ -132,18 +125,19 @@ def test_a_campaign_that_judged_nothing_claims_nothing(request_: Request) -> Non
 def test_without_any_baseline_the_budget_is_too_short(request_: Request) -> None:
     campaigns = FakeCampaigns()
 
-    def bare(request: Request, *talk: object) -> tuple[Path, Result]:
-        folder, result = campaigns(request, *talk)  # type: ignore[arg-type]
-        return folder, replace(result, baseline=None, gain_points=None, judged=False, why="No time for the baseline.")
+    def bare(request: Request, *rest: object) -> tuple[Path, Result]:
+        folder, result = campaigns(request, *rest)  # type: ignore[arg-type]
+        return folder, replace(
+            result, baseline=None, gain_points=None, judged=False, why=NotShipped("no time for the baseline")
+        )
 
-    with Progress(quiet=True) as progress, pytest.raises(BudgetError, match="not one campaign had time to train"):
-        run_aa(request_, 2, progress, never, bare)
+    with pytest.raises(BudgetError, match="not one campaign had time to train"):
+        run_aa(request_, 2, Session(), bare)
 
 
 def test_the_naive_claim_is_that_of_the_runs_in_the_ledger(request_: Request) -> None:
-    with Progress(quiet=True) as progress:
-        found = run_aa(request_, 1, progress, never, FakeCampaigns()).campaigns[0]
-        dataset, sealed = open_data(request_.data, None, found.seed, request_.cache, progress)
+    found = run_aa(request_, 1, Session(), FakeCampaigns()).campaigns[0]
+    dataset, sealed = open_data(request_.data, None, found.seed, request_.cache, Session())
     labels = dataset.labels[dataset.splits.validation], sealed.open()
     with read_ledger(request_.out / "campaign-001") as ledger:  # type: ignore[operator]
         runs = [*ledger.trials("pilot")[:1], *ledger.trials("search")]
@@ -159,12 +153,11 @@ def test_the_naive_claim_is_that_of_the_runs_in_the_ledger(request_: Request) ->
 
 def test_interrupted_it_keeps_what_is_finished_and_the_same_call_continues(request_: Request) -> None:
     campaigns = FakeCampaigns(interrupted=2)
-    with Progress(quiet=True) as progress:
-        with pytest.raises(Interrupted, match=r"campaign 3 of 4.*the same command continues") as caught:
-            run_aa(request_, 4, progress, never, campaigns)
-        kept = json.loads((request_.out / SUMMARY).read_text())  # type: ignore[operator]
-        found = run_aa(request_, 4, progress, never, campaigns)
-        anew = run_aa(request_, 4, progress, never, campaigns)
+    with pytest.raises(Interrupted, match=r"campaign 3 of 4.*the same command continues") as caught:
+        run_aa(request_, 4, Session(), campaigns)
+    kept = json.loads((request_.out / SUMMARY).read_text())  # type: ignore[operator]
+    found = run_aa(request_, 4, Session(), campaigns)
+    anew = run_aa(request_, 4, Session(), campaigns)
     assert caught.value.exit_code == 130
     assert (kept["campaigns_finished"], kept["campaigns_asked"]) == (2, 4)
     assert [asdict["seed"] for asdict in kept["campaigns"]] == [each.seed for each in found.campaigns[:2]]
@@ -178,30 +171,28 @@ def test_where_no_campaign_can_begin_no_folder_stays(request_: Request) -> None:
         request.out.rmdir()  # type: ignore[union-attr]
         raise BudgetError("budget 1s is too short.")
 
-    with Progress(quiet=True) as progress, pytest.raises(BudgetError):
-        run_aa(request_, 2, progress, never, too_short)
+    with pytest.raises(BudgetError):
+        run_aa(request_, 2, Session(), too_short)
     assert not request_.out.exists()  # type: ignore[union-attr]
 
 
 def test_without_a_folder_the_same_question_has_one_of_its_own(request_: Request, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    with Progress(quiet=True) as progress:
-        folders = [
-            run_aa(replace(request_, out=None, **change), 1, progress, never, FakeCampaigns()).folder
-            for change in ({}, {"workers": 2}, {"seed": 1}, {"budget_seconds": 60.0}, {"current": "residual"})
-        ]
+    folders = [
+        run_aa(replace(request_, out=None, **change), 1, Session(), FakeCampaigns()).folder
+        for change in ({}, {"workers": 2}, {"seed": 1}, {"budget_seconds": 60.0}, {"current": "residual"})
+    ]
     assert folders[0] == folders[1]
     assert len(set(folders)) == 4
     assert all(folder.parent == Path("runs") and folder.name.startswith("few-digits-aa-") for folder in folders)
 
 
 def test_the_table_fits_a_narrow_terminal_and_the_document_is_plain(request_: Request) -> None:
-    with Progress(quiet=True) as progress:
-        found = run_aa(request_, 1, progress, never, FakeCampaigns())
+    found = run_aa(request_, 1, Session(), FakeCampaigns())
     text = StringIO()
     print_tally(found.tally, Console(file=text, width=80))
     assert max(len(line) for line in text.getvalue().splitlines()) <= 80
     assert "0 of 1" in text.getvalue()
     written = json.loads((found.folder / SUMMARY).read_text())
-    assert written == json.loads(json.dumps(document(found.campaigns, found.tally, 1), allow_nan=False))
+    assert written == json.loads(json.dumps(plain(found.campaigns, found.tally, 1), allow_nan=False))
     assert written["claimed"] == {"mean": 1.0, "sd": None}

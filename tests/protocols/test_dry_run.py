@@ -14,6 +14,7 @@ from convlift.errors import BudgetError, ConvliftError, DataError, RecipeError
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.report.preview import Preview, document, print_preview
+from convlift.report.wording.power_sentence import power_sentence
 
 BACKBONE = "mobilenetv3_small_050"
 
@@ -73,7 +74,7 @@ def test_it_says_what_the_data_are_and_where_a_campaign_may_start(plan: Preview)
     assert (len(plan.classes), plan.channels, plan.resolution) == (10, 1, 8)
     assert [start.name for start in plan.starts] == ["baseline", "residual", "frozen", "transfer"]
     assert all(start.reason for start in plan.starts)
-    assert f"{plan.counts['test']} test images" in plan.detectable
+    assert plan.detectable.images == plan.counts["test"]
 
 
 @pytest.mark.parametrize("measured", [False, True])
@@ -123,7 +124,7 @@ def test_the_plan_of_a_cross_validation_is_that_of_its_first_fold(place: Path, p
     assert folded.counts["test"] == 100
     assert sum(folded.counts.values()) == 300
     assert 60 < folded.fold_seconds < 100
-    assert "300 test images" in folded.detectable
+    assert (folded.detectable.images, folded.detectable.folds) == (300, 3)
     assert 0 < folded.starts[0].trainings < plan.starts[0].trainings
     words = " ".join(text_of(folded, 200).split())
     assert "sealed test of the first of 3 folds" in words
@@ -147,7 +148,7 @@ def test_the_text_has_everything_and_fits_a_narrow_terminal(plan: Preview) -> No
         assert start.name in words
         for candidate in start.candidates:
             assert candidate.name in words
-    assert plan.detectable in words
+    assert power_sentence(plan.detectable) in words
 
 
 def test_the_document_is_plain_and_whole(plan: Preview) -> None:

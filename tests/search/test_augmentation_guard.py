@@ -94,7 +94,8 @@ def test_candidates_are_kept_weakened_or_left_out(desk):
     flip = report.asked[0]
     assert [entry.verdict for entry in report.asked] == ["left out", "weakened", "weakened"]
     assert flip.way is None
-    assert "4.0 more of 100 untouched images wrong, most often 6 for 9" in flip.reason
+    assert flip.answers[0]["harm_points"] == 4.0
+    assert tuple(flip.answers[0]["confused"]) == ("6", "9")
     assert flip.example["taken_for"] == "9"
     assert [answer["strengths"] for answer in report.asked[-1].answers] == [
         {"rotation": 0.4},

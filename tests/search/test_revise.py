@@ -124,7 +124,7 @@ def test_nothing_new_adds_nothing(tmp_path: Path) -> None:
 
 
 def test_what_the_guard_refused_is_not_added_in_another_shape(tmp_path: Path) -> None:
-    entry = AskedAbout("zoom 15%", "data", "left out", None, "", ({"strengths": {"zoom": 0.15}},), None)
+    entry = AskedAbout("zoom 15%", "data", "left out", None, ({"strengths": {"zoom": 0.15}},), None)
     with desk_in(tmp_path / "run", WORLD, HOURS) as desk:
         start, _, chosen = begun(desk)
         note(desk.ledger, GuardReport(asked=(entry,)))

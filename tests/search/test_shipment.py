@@ -11,6 +11,7 @@ import pytest
 from convlift.catalogue.candidates import candidates
 from convlift.catalogue.starting_points import StartingPoint, starting_points
 from convlift.execute.job import Job
+from convlift.records.notes import NotShipped
 from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.loop import confirm_start
@@ -53,7 +54,7 @@ def shipped(folder: Path, world: World, frozen: Configuration) -> Shipment:
 
 def test_what_is_better_ships_and_is_judged(tmp_path: Path) -> None:
     found = shipped(tmp_path / "run", World(seed=1, effects={flipped: 8.0}), frozen_with(BARE, "horizontal flip"))
-    assert (found.ships, found.judged, found.why) == ("recipe", True, "")
+    assert (found.ships, found.judged, found.why) == ("recipe", True, None)
     assert [run.role for run in found.after] == ["final", "final"]
     assert [run.role for run in found.before] == ["pilot"] * 3
 
@@ -69,7 +70,7 @@ def test_of_two_complete_final_runs_the_one_that_validation_likes_best_ships(tmp
 def test_what_is_worse_than_the_baseline_leaves_the_baseline_and_the_test_sealed(tmp_path: Path) -> None:
     found = shipped(tmp_path / "run", World(seed=1, effects={flipped: -8.0}), frozen_with(BARE, "horizontal flip"))
     assert (found.ships, found.judged) == ("baseline", False)
-    assert found.why == "The searched recipe is below the baseline on the validation images: keep your baseline."
+    assert found.why == NotShipped("below the baseline")
     assert found.network in found.before
 
 
@@ -77,7 +78,7 @@ def test_what_is_worse_than_the_bare_start_leaves_the_bare_start(tmp_path: Path)
     world = World(seed=1, effects={residual: 9.0, flipped: -6.0})
     found = shipped(tmp_path / "run", world, frozen_with(START, "horizontal flip"))
     assert (found.ships, found.judged) == ("start", True)
-    assert "below the bare start" in found.why
+    assert found.why == NotShipped("start is better")
     assert found.frozen.names == ()
     assert found.network.recipe == START.recipe
     # the start won by nine points, so that its probe's luck decided nothing
@@ -118,10 +119,12 @@ def test_a_shipped_recipe_whose_final_runs_fail_to_learn_falls_back(
     world = World(seed=1, effects={residual: 9.0}, fate=lambda job: fate(job) if flipped(job.spec.recipe) else None)
     found = shipped(tmp_path / "start", world, frozen_with(START, "horizontal flip"))
     assert found.ships == "start"
-    assert found.why.startswith("The searched recipe's final runs failed to learn (")
+    assert found.why.why == "only the start learned"
+    assert found.why.reason
     found = shipped(tmp_path / "baseline", world, frozen_with(BARE, "horizontal flip"))
     assert found.ships == "baseline"
-    assert found.why.startswith("The final runs failed to learn (")
+    assert found.why.why == "final runs failed"
+    assert found.why.reason
 
 
 def test_a_final_run_at_chance_does_not_ship_but_counts(tmp_path: Path) -> None:
@@ -163,4 +166,4 @@ def test_without_a_run_of_the_baseline_nothing_is_judged(tmp_path: Path) -> None
             "before": [],
             "after": [run.id for run in found.after],
         }
-    assert (found.judged, found.why) == (False, "Not judged: no time for the baseline.")
+    assert (found.judged, found.why) == (False, NotShipped("no time for the baseline"))

@@ -12,6 +12,7 @@ from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.job import Job, Report, lost
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
+from convlift.records.notes import NotShipped
 from convlift.records.outcome import Outcome
 from convlift.search.allocate import divide
 from convlift.search.context import Search
@@ -89,7 +90,7 @@ def test_without_other_starts_the_baseline_is_searched_and_may_ship_unchanged(tm
         shipment = run_search(Search(problem, desk))
         assert desk.ledger.trials("final") == ()
     assert (shipment.ships, shipment.judged) == ("baseline", False)
-    assert shipment.why == "The search found no change that probably helps: keep your baseline."
+    assert shipment.why == NotShipped("no change helps")
     assert shipment.frozen.start.name == "baseline"
     assert shipment.frozen.names == ()
     assert shipment.network in shipment.before
@@ -118,7 +119,8 @@ def test_a_baseline_that_cannot_be_trained_costs_the_judgement_not_the_network(t
     with desk_in(tmp_path / "run", world, 60) as desk:
         shipment = run_search(Search(problem_of(world, STARTS), desk))
     assert not shipment.judged
-    assert shipment.why.startswith("Not judged: the baseline could not be trained (the training loss became nan")
+    assert shipment.why.why == "baseline failed"
+    assert shipment.why.reason.startswith("the training loss became nan")
     assert shipment.network.status == "finished"
 
 
@@ -169,7 +171,8 @@ def test_a_baseline_that_does_not_fit_is_shortened_and_that_is_said(tmp_path: Pa
         shipment = run_search(Search(problem, desk))
         (pilot,) = desk.ledger.trials("pilot")
     assert pilot.fidelity < 1.0 or pilot.status == "stopped"
-    assert shipment.shortened.endswith("of its 300 epochs")
+    assert (shipment.shortened.planned, shipment.shortened.fine_tuning) == (300, False)
+    assert 0 < shipment.shortened.epochs < 300
     assert shipment.frozen.start.name == "residual"
     assert shipment.judged
 

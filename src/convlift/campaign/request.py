@@ -82,13 +82,16 @@ class Request:
         return {"budget_seconds": self.budget_seconds}
 
 
+MAY_BE_MISSING = {"trainings", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
+
+
 def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str = "20m", **options: Any) -> Request:
     """A request from what a user gave: a budget such as "90s" (`usual` where neither that nor trainings are given), and
-    fields of `Request`, None for their defaults.
+    fields of `Request`; None for the default of those in MAY_BE_MISSING.
 
     Raises BudgetError or ConvliftError where a value makes no sense, TypeError where an option is none.
     """
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {n: value for n, value in options.items() if value is not None or n not in MAY_BE_MISSING}
     given |= {name: Path(given[name]) for name in ("out", "root", "priors") if given.get(name)}
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:
