@@ -97,7 +97,7 @@ def test_a_fidelity_of_less_than_an_epoch_is_one_epoch_on_a_part_of_the_images(r
     assert part.images == pytest.approx(0.4 * whole[0].images, abs=10)  # of every class the same share, rounded
 
 
-def test_a_deadline_in_the_past_leaves_the_untrained_networks_answers(run, tmp_path):
+def test_a_deadline_in_the_past_leaves_the_untrained_networks_probabilities(run, tmp_path):
     outcome = run(TINY, seconds=-1.0, save_to=str(tmp_path / "weights.safetensors"))
     assert (outcome.status, outcome.curve) == ("stopped", ())
     assert "time" in outcome.reason
@@ -118,17 +118,18 @@ def test_a_deadline_in_the_middle_ends_the_training_there(run):
 
 def test_the_deadline_is_asked_at_every_batch(digits):
     # six batches an epoch: one whole epoch, then one or two batches of the next
-    curves, answers = [], []
+    curves, probabilities = [], []
     for questions in (7, 8):
         clock = Countdown(questions)
         torch.manual_seed(0)
-        answers.append(train_from_scratch(TrialSpec(TINY.edit(training={"epochs": 9}), 0), digits, clock).validation)
+        trained = train_from_scratch(TrialSpec(TINY.edit(training={"epochs": 9}), 0), digits, clock)
+        probabilities.append(trained.validation)
         assert clock.stopped
         curves.append(figures(clock.curve))
     assert [len(curve) for curve in curves] == [2, 2]
     assert curves[0][0] == curves[1][0]
     assert curves[0][1] != curves[1][1]
-    assert not np.array_equal(*answers)
+    assert not np.array_equal(*probabilities)
 
 
 def test_a_loss_that_explodes_is_an_outcome_and_leaves_nothing(run, tmp_path):
@@ -281,8 +282,8 @@ def test_another_division_is_another_trial(store, digits, run):
 def test_the_built_in_recipes_learn_digits(run, digits):
     labels = digits.labels[digits.splits.validation]
     for name, least in (("plain", 0.8), ("residual", 0.85)):
-        said = run(built_in(name)).validation_probabilities.argmax(axis=1)
-        assert (said == labels).mean() >= least, name
+        predicted = run(built_in(name)).validation_probabilities.argmax(axis=1)
+        assert (predicted == labels).mean() >= least, name
 
 
 def test_a_curve_can_be_written_down(run):

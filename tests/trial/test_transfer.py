@@ -71,7 +71,7 @@ def moved(path, recipe):
 
 
 def on_images(recipe, path, dataset, part):
-    """What the saved network says of the images themselves, nothing stored."""
+    """The saved network's probabilities for the images themselves, nothing stored."""
     network = network_of(recipe, seed=99)
     network.load_state_dict(load_file(path))
     mean, std = (np.array(values, np.float32) for values in saved_normalization(path))
@@ -136,7 +136,7 @@ def test_without_a_number_of_stages_the_whole_backbone_moves(run, tmp_path, tune
     [("frozen", 1e-5), ("tuned", 2e-3), ("views", 2e-3), ("afresh", 1e-6)],
     indirect=["recipe"],
 )
-def test_answers_from_stored_results_are_those_of_the_saved_network(run, digits, tmp_path, recipe, tolerance):
+def test_predictions_from_stored_results_are_those_of_the_saved_network(run, digits, tmp_path, recipe, tolerance):
     # features are float32, activations float16
     path = tmp_path / "weights.safetensors"
     outcome = run(recipe, save_to=str(path))

@@ -1,6 +1,7 @@
-"""Batches: where arrays become tensors, and the only place where they do."""
+"""Batches: the one border of a trial at which arrays become tensors."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ Indices = NDArray[np.int64]
 Draw = Callable[[Indices, Streams], Tensor]  # training positions -> their inputs, as drawn this time
 
 
-def to_tensor(values: NDArray[np.float32]) -> Tensor:
-    """The same memory: arrays_NHWC as tensors_NCHW in channels-last order, features_ND as they are."""
+def to_tensor(values: NDArray[Any]) -> Tensor:
+    """The same memory: arrays_NHWC as tensors_NCHW in channels-last order, features_ND and labels_N as they are."""
     tensor = torch.from_numpy(values)
     return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -12,7 +11,7 @@ from convlift.data.normalization import Statistics, statistics
 from convlift.model.build import build_network
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.train.evaluate import predict_probabilities
-from convlift.trial.batches import image_draw, labelled, unchanged
+from convlift.trial.batches import image_draw, labelled, to_tensor, unchanged
 from convlift.trial.phase import PhaseData, run_phase, scaled
 from convlift.trial.trial_clock import TrialClock
 
@@ -43,7 +42,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> 
         resolution=recipe.data.resolution,
     )
     validation, test = (unchanged(pixels, part, normal) for part in (splits.validation, splits.test))
-    labels, validation_labels = (torch.from_numpy(dataset.labels[part]) for part in (splits.train, splits.validation))
+    labels, validation_labels = (to_tensor(dataset.labels[part]) for part in (splits.train, splits.validation))
     data = PhaseData(
         "train",
         image_draw(images, recipe.data.augmentation, normal),

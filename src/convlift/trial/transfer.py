@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -107,7 +106,7 @@ def _phase_data(
     name: Literal["head", "fine-tune"], draw: Draw, validation: Callable[[], Iterator[Tensor]], dataset: Dataset
 ) -> PhaseData:
     splits = dataset.splits
-    labels, validation_labels = (torch.from_numpy(dataset.labels[part]) for part in (splits.train, splits.validation))
+    labels, validation_labels = (to_tensor(dataset.labels[part]) for part in (splits.train, splits.validation))
     return PhaseData(
         name,
         draw,
