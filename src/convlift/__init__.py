@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from convlift.recipe.built_in import built_in
     from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
 
-__version__ = "0.2.0"
-
 _HOMES = {
     "Campaign": "convlift.api",
     "ConvliftError": "convlift.errors",
@@ -52,6 +50,10 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from convlift.records.software import software_version
+
+        return software_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'convlift' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

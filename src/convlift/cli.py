@@ -10,10 +10,8 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from convlift import __version__
 from convlift.console.disk import refusal_behind
-from convlift.errors import ConvliftError
-from convlift.options import (
+from convlift.console.options import (
     AlphaName,
     AsJson,
     Backbone,
@@ -28,9 +26,10 @@ from convlift.options import (
     Trainings,
     Weights,
     Workers,
-    with_folds,
 )
+from convlift.errors import ConvliftError
 from convlift.records.result import Result
+from convlift.records.software import software_version
 
 app = typer.Typer(
     name="convlift",
@@ -43,7 +42,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"convlift {__version__}")
+        print(f"convlift {software_version()}")
         raise typer.Exit
 
 
@@ -297,6 +296,18 @@ def priors(
         print(json.dumps(document(found)))
     else:
         print_expectations(found, Console())
+
+
+def with_folds(arguments: list[str]) -> list[str]:
+    """The arguments with the usual number of folds after a bare --cv; typer knows no option that may go without one."""
+    found = list(arguments)
+    if "--cv" in found:
+        from convlift.evidence.power import USUAL_FOLDS
+
+        after = found.index("--cv") + 1
+        if not found[after : after + 1] or not found[after].isdigit():
+            found.insert(after, str(USUAL_FOLDS))
+    return found
 
 
 def _show(result: Result, as_json: bool) -> None:

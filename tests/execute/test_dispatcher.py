@@ -12,7 +12,7 @@ from convlift.execute.inline import InlineExecutor
 from convlift.execute.job import Ended, Job, Running, lost
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger
-from convlift.ledger.records import Plan, Role
+from convlift.ledger.trials import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome

@@ -19,8 +19,8 @@ from convlift.errors import ConvliftError, DiskError, LedgerError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger, read_ledger
 from convlift.ledger.migrations import MIGRATIONS
-from convlift.ledger.records import Plan, pack, unpack
 from convlift.ledger.salvage import salvage
+from convlift.ledger.trials import Plan, pack, unpack
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome

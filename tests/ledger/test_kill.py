@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
-from convlift.ledger.records import Plan
+from convlift.ledger.trials import Plan
 from convlift.records.outcome import Outcome
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec

@@ -16,7 +16,7 @@ from convlift.errors import DiskError, LedgerError
 from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS
 from convlift.ledger.fingerprint import Identity, differences, fingerprint
 from convlift.ledger.ledger import LEDGER_FILE, Ledger, open_ledger, read_ledger
-from convlift.ledger.records import Plan, pack, unpack
+from convlift.ledger.trials import Plan, pack, unpack
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome

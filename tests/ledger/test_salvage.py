@@ -9,8 +9,8 @@ import pytest
 from convlift.errors import LedgerError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import LEDGER_FILE, open_ledger, read_ledger
-from convlift.ledger.records import Plan, TrialRecord
 from convlift.ledger.salvage import Salvaged, salvage
+from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome

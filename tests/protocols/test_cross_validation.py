@@ -13,13 +13,12 @@ from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request, identity_of
 from convlift.campaign.session import Session
 from convlift.catalogue.candidates import CATALOGUE
-from convlift.cli import main
+from convlift.cli import main, with_folds
 from convlift.console.progress import Progress
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted
 from convlift.ledger.ledger import open_ledger, read_ledger
-from convlift.options import with_folds
 from convlift.protocols.cross_validation import run_folds
 from convlift.recipe.recipe import Recipe
 from convlift.records.events import FolderOpened, TrainedBefore

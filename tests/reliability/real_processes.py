@@ -14,7 +14,7 @@ from convlift.recipe.trial_spec import TrialSpec
 from convlift.errors import ConvliftError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger, read_ledger
-from convlift.ledger.records import Plan
+from convlift.ledger.trials import Plan
 from convlift.records.outcome import NO_PROBABILITIES, Outcome
 from convlift.recipe.recipe import Recipe
 

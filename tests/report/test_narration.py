@@ -26,7 +26,7 @@ from convlift.data.store import open_store
 from convlift.errors import LedgerError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
-from convlift.ledger.records import Plan, Role
+from convlift.ledger.trials import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.evidence_of_symptoms import AccuracyGap, LossStillFalls, OneEpoch

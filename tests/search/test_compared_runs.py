@@ -9,7 +9,7 @@ import pytest
 from convlift.campaign.judge import Judgement, judge_campaign
 from convlift.catalogue.starting_points import starting_points
 from convlift.errors import LedgerError
-from convlift.ledger.records import Plan, Role, TrialRecord
+from convlift.ledger.trials import Plan, Role, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.notes import CloseChoice, OneRun, RunsFailedToLearn

@@ -14,7 +14,7 @@ from convlift.errors import LedgerError
 from convlift.execute.inline import InlineExecutor
 from convlift.execute.job import Job, Report
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import Plan
+from convlift.ledger.trials import Plan
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import Outcome
 from convlift.records.verdict_grounds import Ruinous

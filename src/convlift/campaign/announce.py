@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.records.events import EpochEnded, Listener, Moment, TrialBegan, TrialEnded
 from convlift.records.outcome import EpochReport
 from convlift.search.decisions import Start, decided

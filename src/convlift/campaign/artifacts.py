@@ -17,7 +17,7 @@ from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.evidence.total_gain import one_network
 from convlift.ledger.openings import Openings
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.records.events import CampaignEnded, Listener
 from convlift.records.result import ClassScore, Estimate, Result

@@ -15,7 +15,7 @@ from convlift.evidence.image_variance import effective_number, run_variance
 from convlift.evidence.single_changes import ChangeTests, start_effect, test_changes
 from convlift.evidence.total_gain import FEWEST_RUNS, FinalJudgement, judge
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.records.notes import Arm, CloseChoice, Note, OneRun, RunsFailedToLearn
 from convlift.records.result import START, Verdict
 from convlift.records.verdict_grounds import Unexplained

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from convlift import __version__
 from convlift.console.disk import check_room, is_disks_fault, refusal
 from convlift.data.dataset import Dataset
 from convlift.errors import ConvliftError, RecipeError
@@ -17,6 +16,7 @@ from convlift.ledger.ledger import LEDGER_FILE
 from convlift.ledger.lock import acquire, release
 from convlift.recipe.recipe import Recipe
 from convlift.records.result import Estimate
+from convlift.records.software import software_version
 
 RECORD = "training.json"
 _MODEL = "model"
@@ -33,7 +33,7 @@ def question_of(dataset: Dataset, recipe: Recipe, seed: int, metric: str) -> dic
         "seed": seed,
         "metric": metric,
         "groups": groups,
-        "software": __version__,
+        "software": software_version(),
     }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.records.outcome import NO_PROBABILITIES
 from convlift.records.result import ClassScore
 from convlift.search.decisions import Shipped, decided

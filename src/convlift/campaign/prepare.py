@@ -14,8 +14,8 @@ from convlift.evidence.metrics import metric_named
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
+from convlift.search.label_checker import LabelChecker
 from convlift.search.problem import Problem
-from convlift.trial.label_checker import LabelChecker
 
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
 CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees

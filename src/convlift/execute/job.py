@@ -9,9 +9,8 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from convlift.console.disk import refusal_behind
 from convlift.errors import ConvliftError, Diverged
-from convlift.ledger.records import Cause
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
-from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome, Status
+from convlift.records.outcome import NO_PROBABILITIES, Cause, EpochReport, Outcome, Status
 
 
 @dataclass(frozen=True)

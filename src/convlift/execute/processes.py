@@ -23,8 +23,7 @@ from convlift.console.interrupt import STOPPING
 from convlift.console.resources import oom_kills
 from convlift.execute.job import Ended, Job, Prepare, Run, Running, lost
 from convlift.execute.worker import Began, Broken, Message, Task
-from convlift.ledger.records import Cause
-from convlift.records.outcome import EpochReport
+from convlift.records.outcome import Cause, EpochReport
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

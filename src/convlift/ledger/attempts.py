@@ -4,7 +4,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from convlift.ledger.database import Database
-from convlift.ledger.records import CAMPAIGN_ENDED, Cause
+from convlift.ledger.trials import CAMPAIGN_ENDED
+from convlift.records.outcome import Cause
 
 MAX_CRASHES = 3  # a trial that takes its process down three times is at fault itself
 MAX_KILLS = 50  # by others: far above bad luck, so that a trial that only seems unlucky ends as well

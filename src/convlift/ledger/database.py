@@ -11,7 +11,7 @@ from typing import Any
 from convlift.console.atomic import flush
 from convlift.errors import DiskError, LedgerError
 from convlift.ledger.migrations import MIGRATIONS, migrate, newer, schema_version
-from convlift.ledger.records import MOST_BYTES
+from convlift.ledger.trials import MOST_BYTES
 
 TABLES = ("campaign", "trials", "claims", "outcomes", "facts", "sessions")
 

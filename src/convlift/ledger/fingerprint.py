@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
-from convlift import __version__
 from convlift.recipe.recipe import Recipe
+from convlift.records.software import software_version
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Identity:
     baseline: Recipe
     seed: int
     metric: str
-    software: str = __version__
+    software: str = field(default_factory=software_version)
     groups: str = ""
     fold: str = ""
 

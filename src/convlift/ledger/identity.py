@@ -6,7 +6,7 @@ from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.database import Database
 from convlift.ledger.fingerprint import Identity, differences, to_json
 from convlift.ledger.migrations import now
-from convlift.ledger.records import from_json
+from convlift.ledger.trials import from_json
 from convlift.recipe.recipe import parse_recipe
 
 

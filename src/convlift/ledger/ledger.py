@@ -21,10 +21,9 @@ from convlift.ledger.filesystem import refuse_remote
 from convlift.ledger.fingerprint import Identity, to_json
 from convlift.ledger.identity import enter, identity_in
 from convlift.ledger.migrations import now
-from convlift.ledger.records import (
+from convlift.ledger.trials import (
     CAMPAIGN_ENDED,
     SELECT_TRIAL,
-    Cause,
     Plan,
     Role,
     TrialRecord,
@@ -33,7 +32,7 @@ from convlift.ledger.records import (
     trial_record,
 )
 from convlift.recipe.recipe import Recipe
-from convlift.records.outcome import NO_PROBABILITIES, Outcome, Status
+from convlift.records.outcome import NO_PROBABILITIES, Cause, Outcome, Status
 
 LEDGER_FILE = "ledger.sqlite"
 UNSETTLED = "null"  # the value of a fact that is open again

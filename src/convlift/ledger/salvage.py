@@ -16,7 +16,7 @@ from convlift.errors import LedgerError
 from convlift.ledger.database import Database, open_to_write
 from convlift.ledger.ledger import LEDGER_FILE, Ledger
 from convlift.ledger.migrations import now
-from convlift.ledger.records import SELECT_TRIAL, from_json, trial_record
+from convlift.ledger.trials import SELECT_TRIAL, from_json, trial_record
 
 Row = dict[str, Any]
 BESIDE = ("trials", "model", "log.txt")  # what else of a run folder is copied

@@ -27,7 +27,7 @@ from convlift.errors import BudgetError, ConvliftError, Interrupted
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.evidence.null_campaigns import Naive, NullCampaign, Tally, keep_if_better, plain, tally
 from convlift.ledger.ledger import read_ledger
-from convlift.ledger.records import Role
+from convlift.ledger.trials import Role
 from convlift.recipe.built_in import recipe_from
 from convlift.records.events import (
     CampaignEnded,

@@ -28,7 +28,7 @@ from convlift.evidence.power import expected
 from convlift.execute.choose import executor_for
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
-from convlift.ledger.records import Plan, TrialRecord
+from convlift.ledger.trials import Plan, TrialRecord
 from convlift.protocols.consensus import Choice, choice_of, consensus
 from convlift.protocols.judge_folds import Shipped, hand_over, has_ended
 from convlift.protocols.nest import Nest, cut_folds

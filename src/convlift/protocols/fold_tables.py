@@ -12,7 +12,7 @@ from convlift.campaign.page_material import HARD_IMAGES, page_material
 from convlift.data.dataset import Dataset
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import read_ledger
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.search.decisions import Shipped, made, result_of, story
 
 End = tuple[Path, Dataset, NDArray[np.int64]]

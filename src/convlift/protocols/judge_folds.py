@@ -24,7 +24,7 @@ from convlift.evidence.reuse import flattery
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.ledger.ledger import Ledger, read_ledger
 from convlift.ledger.openings import Openings, notes_of_openings, register_opening
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.protocols.fold_tables import material_of_folds
 from convlift.records.notes import (
     FewOfAClass,

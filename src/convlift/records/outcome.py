@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Status = Literal["finished", "diverged", "stopped", "failed"]
+Cause = Literal["itself", "outside", "memory"]
+"""Why a trial's process died: by its own doing; killed by somebody, or with the campaign's own process; killed by the
+kernel for want of memory."""
 
 
 @dataclass(frozen=True)

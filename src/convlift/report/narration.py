@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import Role
-from convlift.ledger.records import TrialRecord as LedgerRecord
+from convlift.ledger.trials import Role
+from convlift.ledger.trials import TrialRecord as LedgerRecord
 from convlift.recipe.recipe import parse_recipe
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate

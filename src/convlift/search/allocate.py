@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.evidence.power import pilots_and_finals
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Shortened
 from convlift.search.context import Search

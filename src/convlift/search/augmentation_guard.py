@@ -23,7 +23,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Example, LabelCheck
 from convlift.search.context import Search
 from convlift.search.decisions import AskedAbout, GuardReport, decided, settle
-from convlift.trial.label_checker import LOOKS, LabelChecker
+from convlift.search.label_checker import LOOKS, LabelChecker
 
 SHARE = 0.04  # of the budget's wall clock, for all questions together
 LEAST_IMAGES, MOST_IMAGES = 150, 800  # validation images asked about: with fewer, hardly any harm is beyond chance

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from convlift.evidence.seeds import score_variance
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import baseline_runs
 from convlift.search.context import Search

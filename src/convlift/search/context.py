@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import Problem

@@ -7,7 +7,7 @@ from pathlib import Path
 from convlift.errors import Interrupted
 from convlift.execute.job import Ended, Executor, Job, after
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import Plan, Role, TrialRecord
+from convlift.ledger.trials import Plan, Role, TrialRecord
 from convlift.recipe.trial_spec import Limits
 from convlift.records.outcome import EpochReport
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from convlift.catalogue.accusations import Accusation, accuse, confirmed, difference_error
 from convlift.catalogue.diagnose import diagnose
-from convlift.ledger.records import Plan, TrialRecord
+from convlift.ledger.trials import Plan, TrialRecord
 from convlift.records.recipe_findings import RecipeFinding
 from convlift.search.context import Search
 from convlift.search.decisions import Accused, Examination, decided, settle

@@ -12,7 +12,7 @@ import numpy as np
 from convlift.catalogue.candidates import groups, priors
 from convlift.errors import LedgerError
 from convlift.evidence import posterior
-from convlift.ledger.records import Plan, TrialRecord
+from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import FINAL_SLACK, LEAST_OF_A_FINAL, PILOT_MOST, baseline_runs, divide
 from convlift.search.augmentation_guard import guard

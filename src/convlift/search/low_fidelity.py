@@ -13,7 +13,7 @@ import numpy as np
 from convlift.catalogue.candidates import groups, priors, shared_with
 from convlift.catalogue.intervention import head_only
 from convlift.evidence import posterior
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.search.context import Search
 from convlift.search.decisions import LowFidelity, settle
 from convlift.search.space import Configuration, SearchSpace, bare, fitting, switched, switches

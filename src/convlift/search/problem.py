@@ -13,11 +13,11 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.seconds import Pace
 from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import ACCURACY, Metric
-from convlift.ledger.records import Plan, Role
+from convlift.ledger.trials import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.facts import Facts
-from convlift.trial.label_checker import OpenLabelChecker
+from convlift.search.label_checker import OpenLabelChecker
 
 BASELINE = "baseline"
 

@@ -10,7 +10,7 @@ from convlift.catalogue.diagnose import diagnose
 from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.augmentation_guard import added
 from convlift.search.context import Search

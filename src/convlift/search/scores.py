@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convlift.evidence import posterior
 from convlift.evidence.image_variance import accuracy_variance, effective_number, run_variance
 from convlift.evidence.metrics import AUROC
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.records.outcome import NO_PROBABILITIES
 from convlift.search.problem import Problem
 from convlift.search.space import floored

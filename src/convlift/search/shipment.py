@@ -15,7 +15,7 @@ import numpy as np
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import LedgerError
 from convlift.evidence.total_gain import FEWEST_RUNS
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.records.notes import NotShipped, Shortened
 from convlift.search.allocate import shortened
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with

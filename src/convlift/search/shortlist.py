@@ -6,7 +6,7 @@ from convlift.catalogue.priors import document, shipped_expectations
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.catalogue.symptoms import Symptom
 from convlift.ledger.fingerprint import fingerprint
-from convlift.ledger.records import Plan, TrialRecord
+from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, Shortlist, note

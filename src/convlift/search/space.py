@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from convlift.catalogue.candidates import Candidate, compose, valid
 from convlift.catalogue.starting_points import StartingPoint
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 
 WORST_POINTS = 10.0  # a run that collapsed, diverged or failed counts as this much below the median: the regression is

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
-from convlift.ledger.records import Plan, TrialRecord
+from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.allocate import LONGER, MOST_PILOTS, PILOT_MOST, part_trained

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from convlift.cost.seconds import Timed
-from convlift.ledger.records import TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.records.facts import Facts
 from convlift.records.outcome import EpochReport
 

@@ -46,15 +46,3 @@ AlphaName = Annotated[
     typer.Option("--alpha", help="What transparent pixels are laid on, or whether transparency is ignored."),
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links that lead out of the folder.")]
-
-
-def with_folds(arguments: list[str]) -> list[str]:
-    """The arguments with the usual number of folds after a bare --cv; typer knows no option that may go without one."""
-    found = list(arguments)
-    if "--cv" in found:
-        from convlift.evidence.power import USUAL_FOLDS
-
-        after = found.index("--cv") + 1
-        if not found[after : after + 1] or not found[after].isdigit():
-            found.insert(after, str(USUAL_FOLDS))
-    return found

@@ -22,9 +22,6 @@ MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
 
 Role = Literal["pilot", "probe", "scout", "search", "final"]
-Cause = Literal["itself", "outside", "memory"]
-"""Why a trial's process died: by its own doing; killed by somebody, or with the campaign's own process; killed by the
-kernel for want of memory."""
 
 
 @dataclass(frozen=True)
