@@ -160,9 +160,9 @@ def with_priors() -> Iterator[Line]:
         yield Line("6 priors", f"correlation {correlation} B=12", mean(found), asked, holds)
 
 
-def with_scouts() -> Iterator[Line]:
+def with_low_fidelity() -> Iterator[Line]:
     """What cheaper runs add, by how their effects correlate with those of full runs: true gain in points."""
-    tiers = (("60 scouts at .02 of a training", 60, 0.02), ("a third of the search at .25", None, 0.25))
+    tiers = (("60 low-fidelity trials at .02 of a training", 60, 0.02), ("a third of the search at .25", None, 0.25))
     for kind, n, B in (("standard", 600, 10), ("standard", 600, 20), ("harsh", 600, 10), ("standard", 300, 40)):
         for name, count, cost in tiers:
             for correlation in (0.0, 0.3, 0.5, 0.7, 0.9):
@@ -171,10 +171,10 @@ def with_scouts() -> Iterator[Line]:
                     alone = gains(world, play(world, np.random.default_rng(7)).shipped)
                     tier = cheaper(world, correlation, rng)
                     number = count or int(B / 3 / cost)
-                    told = play(world, np.random.default_rng(7), scouts=(tier, number, cost)).shipped
+                    told = play(world, np.random.default_rng(7), low_fidelity=(tier, number, cost)).shipped
                     found.append(gains(world, told) - alone)
                 cell = f"{kind} n={n} B={B}, {name}, correlation {correlation}"
-                yield Line("scouts", cell, mean(np.concatenate(found)), "", None)
+                yield Line("low fidelity", cell, mean(np.concatenate(found)), "", None)
 
 
 def nested() -> Iterator[Line]:
@@ -182,16 +182,16 @@ def nested() -> Iterator[Line]:
     learners and a search in every fold; for accuracy and for the worst of six metrics."""
     rows = [
         folds.Setting(images=300),
-        folds.Setting(images=300, pilots=1, finals=1),
-        folds.Setting(images=300, folds=10, pilots=1, finals=1),
+        folds.Setting(images=300, baselines=1, finals=1),
+        folds.Setting(images=300, folds=10, baselines=1, finals=1),
         folds.Setting(images=300, folds=2),
         folds.Setting(images=600, folds=3),
         folds.Setting(images=100),
-        folds.Setting(images=100, folds=3, pilots=1, finals=1),
+        folds.Setting(images=100, folds=3, baselines=1, finals=1),
         folds.Setting(images=300, group_size=8),
-        folds.Setting(images=200, searched=0, pilots=1, finals=1),
-        folds.Setting(images=200, rare=10, folds=10, searched=0, pilots=1, finals=1),
-        folds.Setting(images=100, rare=5, searched=0, pilots=1, finals=1),
+        folds.Setting(images=200, searched=0, baselines=1, finals=1),
+        folds.Setting(images=200, rare=10, folds=10, searched=0, baselines=1, finals=1),
+        folds.Setting(images=100, rare=5, searched=0, baselines=1, finals=1),
     ]
     for setting in rows:
         found = folds.coverage(setting, 200, 109)
@@ -253,14 +253,17 @@ def arms() -> Iterator[Line]:
         f"5+2, 24 searched, {name}": (replace(usual, searched=24, **noises[name]), True)
         for name in ("seeds 1", "seeds 2", "seeds 4", "baseline .3, final 3")
     }
-    cells |= {f"2+2, {name}": (replace(usual, pilots=2, **noise), False) for name, noise in noises.items()}
+    cells |= {f"2+2, {name}": (replace(usual, baselines=2, **noise), False) for name, noise in noises.items()}
     cells |= {
-        f"one start, 2+2, {name}": (replace(usual, same_start=True, pilots=2, **noises[name]), False)
+        f"one start, 2+2, {name}": (replace(usual, same_start=True, baselines=2, **noises[name]), False)
         for name in ("seeds .5", "seeds 1", "seeds 2", "seeds 4", "falls")
     }
     cells |= {
-        f"luck chose, {pilots} pilots, {name}": (replace(usual, rivals=3, pilots=pilots, **noises[name]), pilots > 2)
-        for pilots in (2, 5)
+        f"luck chose, {baselines} baseline runs, {name}": (
+            replace(usual, rivals=3, baselines=baselines, **noises[name]),
+            baselines > 2,
+        )
+        for baselines in (2, 5)
         for name in ("seeds .5", "seeds 2", "baseline 3, final .3", "baseline 8, final 1", "falls")
     }
     near = replace(usual, before=0.2, after=0.2)
@@ -285,14 +288,14 @@ def arms() -> Iterator[Line]:
 
 def power() -> Iterator[Line]:
     """How often a true gain is proven near an accuracy of one, 200 campaigns a cell, seeds of .2 points."""
-    for pilots, accuracy, gain, images in (
+    for baselines, accuracy, gain, images in (
         (2, 0.98, 1.2, 600), (5, 0.98, 1.2, 600), (2, 0.98, 1.2, 2000), (2, 0.97, 1.8, 600), (2, 0.94, 2.0, 600),
     ):  # fmt: skip
-        near = Arms(before=0.2, after=0.2, pilots=pilots, accuracy=accuracy, gain=gain, images=images)
+        near = Arms(before=0.2, after=0.2, baselines=baselines, accuracy=accuracy, gain=gain, images=images)
         found = rates(near, 200, 300)
         measured = f"proven {found.proven:.3f}, half-width {found.half_width:.2f}, gain covered {found.covers:.3f}"
         yield Line(
-            "power", f"accuracy {accuracy}, +{gain} points, {images} images, {pilots} + 2 runs", measured, "", None
+            "power", f"accuracy {accuracy}, +{gain} points, {images} images, {baselines} + 2 runs", measured, "", None
         )
 
 
@@ -311,9 +314,9 @@ def speed() -> Iterator[Line]:
     """Drawing the next recipe from nothing, as a campaign does: 200 trials, 40 candidates."""
     rng = np.random.default_rng(108)
     on = rng.random((200, 40)) < 0.25
-    scouts = posterior.Scouts(rng.random((100, 40)) < 0.25, rng.normal(80, 1, 100))
-    for name, told in (("", None), (", 100 scouts", scouts)):
-        trials = posterior.Trials(on, rng.normal(85, 1, 200), 1000, 1275.0, scouts=told)
+    low_fidelity = posterior.LowFidelityRuns(rng.random((100, 40)) < 0.25, rng.normal(80, 1, 100))
+    for name, told in (("", None), (", 100 low-fidelity trials", low_fidelity)):
+        trials = posterior.Trials(on, rng.normal(85, 1, 200), 1000, 1275.0, low_fidelity=told)
         took = []
         for _ in range(21):
             began = time.perf_counter()
@@ -324,7 +327,7 @@ def speed() -> Iterator[Line]:
 
 
 PARTS: tuple[Callable[[], Iterator[Line]], ...] = (
-    speed, null_worlds, intervals, against_the_rivals, with_priors, with_scouts, nested, two_way,
+    speed, null_worlds, intervals, against_the_rivals, with_priors, with_low_fidelity, nested, two_way,
     arms, power, asked_of_the_test,
 )  # fmt: skip
 

@@ -53,8 +53,8 @@ def campaign(name: str, data: str, budget: str, seed: int, out: Path) -> dict[st
     validation, test = dataset.labels[dataset.splits.validation], sealed.open()
     with read_ledger(folder) as ledger:
         result = result_of(ledger)
-        runs = [r for r in ledger.trials() if r.status == "finished" and r.role in ("pilot", "probe", "search")]
-        scouts = len(ledger.trials("scout"))
+        runs = [r for r in ledger.trials() if r.status == "finished" and r.role in ("baseline", "start", "search")]
+        low_fidelity = len(ledger.trials("low-fidelity"))
     shutil.rmtree(cache)
     said = [r.outcome for r in runs if r.outcome is not None]
     best = int(np.argmax([ACCURACY.score(outcome.validation_probabilities, validation) for outcome in said]))
@@ -67,7 +67,7 @@ def campaign(name: str, data: str, budget: str, seed: int, out: Path) -> dict[st
         "start": result.start_name,
         "shipped": [verdict.name for verdict in result.verdicts if verdict.shipped],
         "search_runs": sum(run.role == "search" for run in runs),
-        "scouts": scouts,
+        "low_fidelity": low_fidelity,
         "trials": result.trials,
         "baseline": asdict(result.baseline),
         "sealed_test": asdict(result.final),

@@ -1,7 +1,8 @@
 """Is a recipe accused of its own fault, and does undoing the accused lever confirm it?
 
 The usual tutorial network on digits (1,797 images of 8 pixels; 359 validation images), sound or with one fault each:
-one seed of the recipe, another one of the probe, as in a campaign. Only the first accusation is tried.
+one seed of the recipe, another one of the trial with the lever undone, as in a campaign. Only the first accusation is
+tried.
 
 Command: python benchmarks/own_recipe.py [--json]
 Last result (one Zen 3 core shared with other work, 1 minute), accuracy in validation:
@@ -62,8 +63,8 @@ def measure(cache: Path) -> list[dict[str, object]]:
         right = (own.validation_probabilities.argmax(axis=1) == labels).astype(float)
         row = {"recipe": name, "score": float(right.mean()), "accused": "", "without": None, "finding": False}
         for accusation in accuse(own, labels, recipe, facts)[:1]:
-            probe = run_trial(TrialSpec(accusation.probe, 1), dataset, cache)
-            other = (probe.validation_probabilities.argmax(axis=1) == labels).astype(float)
+            start_run = run_trial(TrialSpec(accusation.start_run, 1), dataset, cache)
+            other = (start_run.validation_probabilities.argmax(axis=1) == labels).astype(float)
             said = confirmed(accusation, right.mean(), other.mean(), difference_error(right, other))
             row |= {
                 "accused": fault_in_words(accusation.fault),

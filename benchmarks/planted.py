@@ -5,11 +5,11 @@ that trains in about a core second, and 16 changes: 3 that help, 3 that harm, an
 it is, so that all they change is the seed. Each method may run 20 trainings. What its recipe is truly worth is the mean
 accuracy of 30 more seeds of it on CIFAR-10's 10,000 official test images, less the same of the baseline.
 
-    ours            pilots, draws from the posterior, final runs (all 20 together), and the judgement on the sealed test
-    keep if better  one change at a time in random order, kept where the validation score rose
-    best of 8       8 random neighbours of the best recipe so far, the best of them kept where it scored higher
-    evo4            about four changes flipped at once, kept where the validation score rose
-    tpe             Optuna's TPE over 16 switches, the best trial
+    ours            runs of the baseline, draws from the posterior, final runs (all 20 together), and the judgement on
+    the sealed test keep if better  one change at a time in random order, kept where the validation score rose best of 8
+    8 random neighbours of the best recipe so far, the best of them kept where it scored higher evo4            about
+    four changes flipped at once, kept where the validation score rose tpe             Optuna's TPE over 16 switches,
+    the best trial
 
 Ours reports its gain on the sealed test; the others, as people do, their best validation score less the baseline's.
 Every training is kept in a file, so that an interrupted run goes on where it was.
@@ -82,7 +82,7 @@ from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.evidence import posterior, single_changes, total_gain
 from convlift.evidence.image_variance import accuracy_variance
-from convlift.evidence.power import pilots_and_finals
+from convlift.evidence.power import baseline_and_final_runs
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.trial_spec import TrialSpec
@@ -191,9 +191,9 @@ def score(trained: Trained) -> float:
 
 def ours(job: Job, train: Train, seed: int) -> Shipped:
     """convlift's own search and judgement, with no prior knowledge of any change."""
-    pilots, finals = pilots_and_finals(job.budget)
+    baselines, finals = baseline_and_final_runs(job.budget)
     apart, priors = np.full(job.count, -1), np.zeros(job.count)
-    on = [np.zeros(job.count, bool)] * pilots
+    on = [np.zeros(job.count, bool)] * baselines
     runs = [train(row, number) for number, row in enumerate(on)]
 
     def trials() -> posterior.Trials:
@@ -211,7 +211,7 @@ def ours(job: Job, train: Train, seed: int) -> Shipped:
         runs.append(train(shipped, len(runs)))
     test = np.array([run.test for run in runs], np.float64)
     tests = single_changes.test_changes(np.array(on), test, asked=shipped)
-    gain = total_gain.judge(test[:pilots], test[-finals:], tests.seed_variance, same_start=True).gain_points
+    gain = total_gain.judge(test[:baselines], test[-finals:], tests.seed_variance, same_start=True).gain_points
     return Shipped(tuple(shipped.tolist()), gain.value, gain.low, gain.high, tuple(tests.proven.tolist()))
 
 

@@ -204,8 +204,8 @@ def search(folder: Path, name: str, arm: str, number: int) -> list[bool]:
         if cheap_alone:
             rows = np.array(cheap_on).reshape(-1, K)
             return posterior.Trials(rows, np.array(cheap_scores), VALIDATION, spread, dearer)
-        scouts = posterior.Scouts(np.array(cheap_on), np.array(cheap_scores)) if cheap_on else None
-        return posterior.Trials(np.array(on), np.array(scores), VALIDATION, spread, dearer, scouts)
+        low_fidelity = posterior.LowFidelityRuns(np.array(cheap_on), np.array(cheap_scores)) if cheap_on else None
+        return posterior.Trials(np.array(on), np.array(scores), VALIDATION, spread, dearer, low_fidelity)
 
     def drawn(trials: posterior.Trials) -> Bools:
         chosen, chain = posterior.draw(trials, expected, apart, np.random.default_rng([number, made]))

@@ -30,7 +30,7 @@ class Arms:
     before: float = 0.5
     after: float = 0.5
     falls: float = 0.0
-    pilots: int = 5
+    baselines: int = 5
     finals: int = 2
     searched: int = 12
     images: int = 400
@@ -78,19 +78,19 @@ def _played(cell: Arms, part: int, seed: list[int]) -> Iterator[tuple[float, ...
     played = play(world, rng, arms=(1, cell.finals))
     everything = slice(None)
     if cell.same_start:
-        pilots = run(world, np.zeros((part, cell.pilots, cell.K), bool), rng, everything)
-        on, test = _beside(played.on, pilots), np.concatenate([pilots[..., n:], played.test], axis=1)
+        baselines = run(world, np.zeros((part, cell.baselines, cell.K), bool), rng, everything)
+        on, test = _beside(played.on, baselines), np.concatenate([baselines[..., n:], played.test], axis=1)
     else:
         stranger = other(world, rng, s=cell.before, points=-cell.gain)
-        pilots = run(stranger, np.ones((part, cell.pilots, 1), bool), rng, everything)
+        baselines = run(stranger, np.ones((part, cell.baselines, 1), bool), rng, everything)
         on, test = played.on, played.test
-    lead = _lead(cell, world, rng, 100.0 * pilots[..., :n].mean(-1))
+    lead = _lead(cell, world, rng, 100.0 * baselines[..., :n].mean(-1))
     added = gains(world, played.shipped)
     down = cell.falls * np.mean(FALL)
     for c in range(part):
         if lead[c] < 0:
             continue
-        arm = pilots[c]
+        arm = baselines[c]
         lucky = bool(cell.rivals) and _is_close(lead[c], arm[1 if len(arm) > 2 else 0 :, :n])
         if lucky and cell.leave_out and len(arm) > LEAST_LEFT:
             arm, lucky = arm[1:], False
@@ -107,20 +107,21 @@ def _played(cell: Arms, part: int, seed: list[int]) -> Iterator[tuple[float, ...
         )  # fmt: skip
 
 
-def _beside(on: NDArray[np.bool_], pilots: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.concatenate([np.zeros((*pilots.shape[:2], on.shape[2]), bool), on], axis=1)
+def _beside(on: NDArray[np.bool_], baselines: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.concatenate([np.zeros((*baselines.shape[:2], on.shape[2]), bool), on], axis=1)
 
 
 def _lead(cell: Arms, world: World, rng: np.random.Generator, scores: Floats) -> Floats:
-    """By how much the best of the probed networks beats the first pilot on validation; 0 where none was probed."""
+    """By how much the best of the probed networks beats the first run of the baseline on validation; 0 where none was
+    probed."""
     if not cell.rivals:
         return np.zeros(len(scores))
-    probes = []
+    start_runs = []
     for _ in range(cell.rivals):
         one = np.ones((len(scores), 1, 1), bool)
         network = other(replace(world, images=world.images[:, :300]), rng, s=cell.before, points=-cell.gain)
-        probes.append(100.0 * run(network, one, rng, slice(None)).mean(-1)[:, 0])
-    return np.max(probes, axis=0) - scores[:, 0]
+        start_runs.append(100.0 * run(network, one, rng, slice(None)).mean(-1)[:, 0])
+    return np.max(start_runs, axis=0) - scores[:, 0]
 
 
 def _is_close(lead: float, others: NDArray[np.bool_]) -> bool:

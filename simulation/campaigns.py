@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from convlift.evidence import attribution, posterior, single_changes, total_gain
 from convlift.evidence.image_variance import accuracy_variance
-from convlift.evidence.power import pilots_and_finals
+from convlift.evidence.power import baseline_and_final_runs
 from convlift.records.result import Estimate
 from simulation.worlds import World, run
 
@@ -17,14 +17,15 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Played:
-    """on (C, B, K): every run, pilots first, finals last; validation (C, B) and test (C, B, nt) right or wrong."""
+    """on (C, B, K): every run, runs of the baseline first, finals last; validation (C, B) and test (C, B, nt) right or
+    wrong."""
 
     on: Bools
     validation: Bools
     test: Bools
     shipped: Bools  # (C, K)
     belief: posterior.Belief
-    pilots: int
+    baselines: int
     finals: int
 
 
@@ -35,27 +36,26 @@ def play(
     use_priors: bool = False,
     rule: str = "auto",
     groups=None,
-    scouts: tuple[World, int, float] | None = None,
+    low_fidelity: tuple[World, int, float] | None = None,
     arms: tuple[int, int] | None = None,
 ) -> Played:
     """Steps 1 to 5 for all campaigns side by side; the test's right and wrong are kept, never looked at.
 
-    scouts: the world of cheaper runs, how many of them come first, and what part of a training each costs. arms: runs
-    of the bare start and final runs, None for the plan's.
-    """
+    low-fidelity trials: the world of cheaper runs, how many of them come first, and what part of a training each costs.
+    arms: runs of the bare start and final runs, None for the plan's."""
     setting = world.setting
     C, K, n = setting.campaigns, setting.K, setting.n
-    pilots, finals = arms or pilots_and_finals(setting.B)
-    asked = None if scouts is None else _scout(*scouts[:2], rng, np.zeros((C, K)))
-    spent = 0 if scouts is None else round(scouts[1] * scouts[2])
+    baselines, finals = arms or baseline_and_final_runs(setting.B)
+    asked = None if low_fidelity is None else _low_fidelity(*low_fidelity[:2], rng, np.zeros((C, K)))
+    spent = 0 if low_fidelity is None else round(low_fidelity[1] * low_fidelity[2])
     groups = np.full(K, -1) if groups is None else groups
     priors = world.priors if use_priors else np.zeros((C, K))
     on = np.zeros((C, setting.B, K), bool)
     right = np.zeros((C, setting.B, world.images.shape[1]), bool)
-    right[:, :pilots] = run(world, on[:, :pilots], rng, slice(None))
+    right[:, :baselines] = run(world, on[:, :baselines], rng, slice(None))
     state = None
     searched = setting.B - finals - spent
-    for r in range(pilots, searched):
+    for r in range(baselines, searched):
         recipe, state = posterior.draw(_trials(on, right, r, n, asked), priors, groups, rng, state)
         on[:, r] = recipe
         right[:, r] = run(world, on[:, r : r + 1], rng, slice(None))[:, 0]
@@ -64,10 +64,10 @@ def play(
     on[:, setting.B - finals :] = shipped[:, None]
     right[:, setting.B - finals :] = run(world, on[:, setting.B - finals :], rng, slice(None))
     made = np.r_[:searched, setting.B - finals : setting.B]
-    return Played(on[:, made], right[:, made, :n], right[:, made, n:], shipped, belief, pilots, finals)
+    return Played(on[:, made], right[:, made, :n], right[:, made, n:], shipped, belief, baselines, finals)
 
 
-def _scout(tier: World, number: int, rng: np.random.Generator, priors: Floats) -> posterior.Scouts:
+def _low_fidelity(tier: World, number: int, rng: np.random.Generator, priors: Floats) -> posterior.LowFidelityRuns:
     """Cheaper runs, each drawn from the belief over those before it; the first is the bare start."""
     C, K, n = *priors.shape, tier.setting.n
     on, right = np.zeros((C, number, K), bool), np.zeros((C, number, n), bool)
@@ -76,15 +76,17 @@ def _scout(tier: World, number: int, rng: np.random.Generator, priors: Floats) -
         if r:
             on[:, r], state = posterior.draw(_trials(on, right, r, n), priors, np.full(K, -1), rng, state)
         right[:, r] = run(tier, on[:, r : r + 1], rng, slice(0, n))[:, 0]
-    return posterior.Scouts(on, 100 * right.mean(-1))
+    return posterior.LowFidelityRuns(on, 100 * right.mean(-1))
 
 
-def _trials(on: Bools, right: Bools, runs: int, n: int, scouts: posterior.Scouts | None = None) -> posterior.Trials:
+def _trials(
+    on: Bools, right: Bools, runs: int, n: int, low_fidelity: posterior.LowFidelityRuns | None = None
+) -> posterior.Trials:
     scores = 100 * right[:, :runs, :n].mean(-1)
     sound = scores.max(axis=1, initial=100.0 / 3, keepdims=True)
     collapsed = scores < sound / 2
     spread = accuracy_variance(float(scores[~collapsed].mean()) / 100 if runs else 0.85)
-    return posterior.Trials(on[:, :runs], scores, n, spread, scouts=scouts, collapsed=collapsed)
+    return posterior.Trials(on[:, :runs], scores, n, spread, low_fidelity=low_fidelity, collapsed=collapsed)
 
 
 def gains(world: World, shipped: Bools) -> Floats:
@@ -115,7 +117,7 @@ def judge(world: World, played: Played, rng: np.random.Generator) -> Judged:
     finals, proven, covered = [], [], []
     for c in range(world.setting.campaigns):
         tests = single_changes.test_changes(played.on[c], played.test[c], asked=played.shipped[c])
-        arms = played.test[c, : played.pilots], played.test[c, -played.finals :]
+        arms = played.test[c, : played.baselines], played.test[c, -played.finals :]
         finals.append(total_gain.judge(*arms, tests.seed_variance, same_start=True))
         proven.append(tests.proven)
         one = posterior.Belief(

@@ -38,7 +38,7 @@ class Setting:
     lift: float = 2.2
     added: float = 0.0
     seeds: float = 0.05
-    pilots: int = 2
+    baselines: int = 2
     finals: int = 3
     group_size: int = 1
     alike: float = 0.5
@@ -114,7 +114,7 @@ def judged(setting: Setting, rng: np.random.Generator, *, grouped: bool = True) 
     images = make_images(setting, setting.n, rng)
     arms = [
         say(setting, images, arm, draw_seeds(setting, runs, rng), rng)
-        for arm, runs in enumerate((setting.pilots, setting.finals))
+        for arm, runs in enumerate((setting.baselines, setting.finals))
     ]
     arms.append(say(setting, images, 1, draw_seeds(setting, SEARCHED, rng), rng))
     groups = images.groups if grouped else None

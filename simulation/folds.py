@@ -32,7 +32,7 @@ class Setting:
     classes: int = 3
     apart: float = 2.0
     folds: int = 5
-    pilots: int = 2
+    baselines: int = 2
     finals: int = 2
     searched: int = 6
     group_size: int = 1
@@ -156,7 +156,7 @@ def _campaign(
     tried = [edited(Recipe(), rng) for _ in range(setting.searched)]
     scores = [(said(train_one(recipe), inputs[validation]).argmax(1) == labels[validation]).mean() for recipe in tried]
     shipped = tried[int(np.argmax(scores))] if tried else Recipe()
-    return [train_one(Recipe()) for _ in range(setting.pilots)], [train_one(shipped) for _ in range(setting.finals)]
+    return [train_one(Recipe()) for _ in range(setting.baselines)], [train_one(shipped) for _ in range(setting.finals)]
 
 
 @dataclass(frozen=True)

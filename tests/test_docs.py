@@ -17,7 +17,7 @@ from convlift.catalogue.candidates import CATALOGUE
 from convlift.cli import app
 from convlift.data import splits
 from convlift.evidence import changes_per_trial, gibbs, posterior, verdicts
-from convlift.evidence.power import minimum_detectable_points, pilots_and_finals
+from convlift.evidence.power import baseline_and_final_runs, minimum_detectable_points
 from convlift.recipe.built_in import BUILT_IN
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.section import levers
@@ -131,17 +131,17 @@ def test_python_in_a_page_compiles_and_names_what_exists():
 def quoted() -> list[tuple[str, str]]:
     """What pages say of figures that are set in the code."""
     shares = f"{100 * splits.SEALED_SHARE:g}% of the images"
-    arms = [pilots_and_finals(trainings) for trainings in (9, 39, 69, 99, 100)]
+    arms = [baseline_and_final_runs(trainings) for trainings in (9, 39, 69, 99, 100)]
     least = [[minimum_detectable_points(n, *both) for both in ((2, 2), (5, 2), (5, 6))] for n in (200, 600, 1000, 5000)]
     lean = f"from {posterior.LEAN_RUNS} trainings and {posterior.LEAN_IMAGES:,} validation images on"
     return [
         ("docs/method.md", f"counts as {space.WORST_POINTS:g} points below the median"),
         ("docs/decisions/0005-collapsed-runs.md", f"counts as {space.WORST_POINTS:g} points below the median"),
         ("docs/method.md", f"kappa ~ N({gibbs.KAPPA:g}, {gibbs.KAPPA_SD:g}^2)"),
-        ("docs/method.md", f"v ~ scaled inverse chi^2({gibbs.SCOUT_DF:g}, {gibbs.SCOUT_SD:g}^2)"),
+        ("docs/method.md", f"v ~ scaled inverse chi^2({gibbs.LOW_FIDELITY_DF:g}, {gibbs.LOW_FIDELITY_SD:g}^2)"),
         ("docs/decisions/0012-cheap-tier.md", f"by at most {low_fidelity.MOST} trainings"),
-        ("docs/decisions/0006-pilots-and-finals.md", f"as many as {100 * allocate.PILOTS_SHARE:g}% of the trainings"),
-        ("docs/decisions/0006-pilots-and-finals.md", f"pay for, at most {allocate.MOST_PILOTS}"),
+        ("docs/decisions/0006-pilots-and-finals.md", f"as many as {100 * allocate.BASELINE_SHARE:g}% of the trainings"),
+        ("docs/decisions/0006-pilots-and-finals.md", f"pay for, at most {allocate.MOST_BASELINE_RUNS}"),
         ("docs/decisions/0006-pilots-and-finals.md", f"at most {100 * allocate.DEAR_SHARE:g}% of the trainings"),
         ("docs/decisions/0007-lean-or-best.md", lean),
         ("docs/decisions/0009-optimizer-ratios.md", "| " + " | ".join(f"{ratio:g}" for ratio in STEP.values()) + " |"),

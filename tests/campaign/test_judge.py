@@ -69,8 +69,8 @@ def campaign(world: World, folder: Path, trainings: float = 14) -> Campaign:
         frozen = run_search(Search(problem, desk)).frozen
         desk.ledger.open_test()
         judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
-        pilots = [pilot.outcome for pilot in desk.ledger.trials("pilot") if pilot.outcome]
-    said = np.array([np.concatenate([p.validation_probabilities, p.test_probabilities]).argmax(1) for p in pilots])
+        baselines = [baseline_run.outcome for baseline_run in desk.ledger.trials("baseline") if baseline_run.outcome]
+    said = np.array([np.concatenate([p.validation_probabilities, p.test_probabilities]).argmax(1) for p in baselines])
     right = 100.0 * (said == world.labels)
     luck = float(right[:, : world.n].mean() - right[:, world.n :].mean())
     return Campaign(world, frozen, judged, world.points(frozen.recipe) - world.points(problem.baseline), luck)

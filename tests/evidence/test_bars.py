@@ -199,10 +199,11 @@ def test_levels_of_one_factor_are_never_on_together() -> None:
 
 
 def test_runs_equal_the_budget(small: Cell) -> None:
-    """Pilots have nothing on, finals the shipped recipe, and together with the search they are B; 12 on at most."""
+    """Runs of the baseline have nothing on, finals the shipped recipe, and together with the search they are B; 12 on
+    at most."""
     played = small.played
     assert played.on.shape[1] == 12
-    assert not played.on[:, : played.pilots].any()
+    assert not played.on[:, : played.baselines].any()
     assert np.array_equal(played.on[:, -played.finals], played.shipped)
     assert played.on[:, : -played.finals].sum(axis=-1).max() <= 12
 
@@ -231,7 +232,8 @@ def test_two_way_variance_keeps_its_level_where_mcnemar_does_not() -> None:
 @pytest.mark.parametrize("bare_runs", [0, 2])
 @pytest.mark.parametrize("kind", ["standard", "antagonism"])
 def test_the_start_effect_covers(kind: str, bare_runs: int) -> None:
-    """92% or more of 100 campaigns, where the baseline is another network 3 points worse (2 pilots, 20 trials)."""
+    """92% or more of 100 campaigns, where the baseline is another network 3 points worse (2 runs of the baseline, 20
+    trials)."""
     rng = np.random.default_rng(71)
     world = make_world(Setting(kind=kind, B=26, campaigns=100), rng)
     played = play(world, rng)
@@ -239,7 +241,7 @@ def test_the_start_effect_covers(kind: str, bare_runs: int) -> None:
     baselines = run(worse, np.zeros((100, 2, 1), bool), rng, slice(300, None))
     held = 0
     for c in range(100):
-        rows = slice(played.pilots - bare_runs, None)
+        rows = slice(played.baselines - bare_runs, None)
         effect = single_changes.start_effect(baselines[c], played.on[c, rows], played.test[c, rows])
         held += effect.low <= 3.0 <= effect.high
     assert held >= 92

@@ -83,14 +83,14 @@ def test_intervals_hold_what_the_procedure_gains(setting: Setting) -> None:
 
 @pytest.mark.simulated
 def test_where_nothing_is_gained_little_is_proven() -> None:
-    found = coverage(Setting(images=200, searched=0, finals=1, pilots=1), CAMPAIGNS, 4, fresh=300)
+    found = coverage(Setting(images=200, searched=0, finals=1, baselines=1), CAMPAIGNS, 4, fresh=300)
     assert all(one.proven <= 0.05 for one in found.values())
 
 
 @pytest.mark.simulated
 def test_a_class_with_one_image_a_fold_is_judged_over_all_folds() -> None:
     """Its deviation from the fold's own recall is always nothing: intervals from single folds hold far too little."""
-    found = coverage(Setting(images=100, rare=10, folds=10, searched=0, finals=1, pilots=1), CAMPAIGNS, 5, fresh=400)
+    found = coverage(Setting(images=100, rare=10, folds=10, searched=0, finals=1, baselines=1), CAMPAIGNS, 5, fresh=400)
     for metric in ("balanced-accuracy", "macro-f1", "kappa"):
         assert found[metric].gain >= 0.90, (metric, found[metric])
         assert found[metric].proven <= 0.06, (metric, found[metric])

@@ -30,7 +30,7 @@ NOISY = {
     "the baseline's seeds differ by 3": Arms(before=3, after=0.3),
     "by 5, as flowers": Arms(before=5, after=0.5),
     "by 8": Arms(before=8, after=1.0),
-    "one start, seeds differ by 2": Arms(before=2, after=2, pilots=5, same_start=True),
+    "one start, seeds differ by 2": Arms(before=2, after=2, baselines=5, same_start=True),
 }
 
 
@@ -61,16 +61,16 @@ def test_a_start_that_won_by_luck_does_not_flatter(before: float) -> None:
 
 
 def test_with_two_runs_of_the_baseline_a_close_choice_proves_nothing() -> None:
-    found = rates(Arms(before=8, after=1, pilots=2, rivals=3), 100, 4)
+    found = rates(Arms(before=8, after=1, baselines=2, rivals=3), 100, 4)
     assert found.proven * found.campaigns <= most(found.campaigns, 0.03)
-    kept = rates(Arms(before=8, after=1, pilots=2, rivals=3, leave_out=False), 100, 4)
+    kept = rates(Arms(before=8, after=1, baselines=2, rivals=3, leave_out=False), 100, 4)
     assert kept.proven > found.proven
 
 
 def test_near_an_accuracy_of_one_gains_can_be_proven() -> None:
     """+1.2 points at .98, 600 images, 2 + 2 runs: a power of .3 at least (benchmarked .4; .10 with limits that do not
     know the accuracy), with no more false gains than elsewhere (100 campaigns each)."""
-    near = Arms(before=0.2, after=0.2, pilots=2, accuracy=0.98, images=600)
+    near = Arms(before=0.2, after=0.2, baselines=2, accuracy=0.98, images=600)
     found, nothing = rates(Arms(**{**near.__dict__, "gain": 1.2}), 100, 5), rates(near, 100, 6)
     assert found.proven >= 0.3
     assert found.half_width < 1.6

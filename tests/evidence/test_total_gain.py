@@ -12,11 +12,11 @@ from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.posterior import Belief
 from convlift.evidence.power import (
     Power,
+    baseline_and_final_runs,
     detectable,
     expected,
     little_left_to_find,
     minimum_detectable_points,
-    pilots_and_finals,
 )
 from convlift.records.result import Estimate
 from convlift.records.verdict_grounds import Estimated, NeverOn, ProvenOnTheTest, StartedFrom, Unexplained
@@ -163,13 +163,13 @@ def test_shares_add_up_to_the_total() -> None:
 @pytest.mark.parametrize(
     ("budget", "arms"), [(3, (1, 1)), (9, (1, 1)), (10, (2, 2)), (40, (2, 3)), (70, (2, 4)), (100, (5, 6))]
 )
-def test_pilots_and_finals(budget: int, arms: tuple[int, int]) -> None:
-    assert pilots_and_finals(budget) == arms
+def test_baseline_and_final_runs(budget: int, arms: tuple[int, int]) -> None:
+    assert baseline_and_final_runs(budget) == arms
 
 
 def test_a_budget_without_search_is_refused() -> None:
     with pytest.raises(BudgetError, match="2 trainings"):
-        pilots_and_finals(2)
+        baseline_and_final_runs(2)
 
 
 def test_what_can_be_proven_is_said_in_words() -> None:
@@ -179,7 +179,7 @@ def test_what_can_be_proven_is_said_in_words() -> None:
     power = Power(300, 2, 3, accuracy_variance(0.93))
     words = note_sentence(detectable(300, power))
     assert words.startswith("With 300 test images, 2 baseline runs and 3 final runs, a measured gain under 2.7 points")
-    alone = note_sentence(detectable(300, replace(power, pilots=1)))
+    alone = note_sentence(detectable(300, replace(power, baselines=1)))
     assert alone.startswith("With 1 baseline run and 3 final runs nothing can be proven: it takes 2 of each")
     grouped = replace(power, n_test=75.4, groups=12.0)
     assert grouped.points > 1.8 * power.points

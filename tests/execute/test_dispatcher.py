@@ -114,7 +114,7 @@ def test_complete_runs_what_is_missing_in_order_and_no_more_at_once_than_fit(led
 
     with InlineExecutor(run, lambda: None) as executor:
         desk = Dispatcher(ledger, executor, HOUR)
-        plans = [plan(number, "pilot") for number in range(3)]
+        plans = [plan(number, "baseline") for number in range(3)]
         first = desk.complete(plans[1:2], lambda plan: 60.0)
         records = desk.complete(plans, lambda plan: 60.0)
     assert ran == [101, 100, 102]
@@ -141,7 +141,7 @@ def test_what_ended_is_written_down_before_a_request_to_stop_is_obeyed(ledger: L
 def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_path: Path) -> None:
     with open_here(tmp_path / "run") as ledger:
         desk = Dispatcher(ledger, Scripted(), HOUR)
-        desk.begin(plan(1, "pilot"), 60.0)
+        desk.begin(plan(1, "baseline"), 60.0)
         desk.begin(plan(2), 60.0)
     with open_here(tmp_path / "run") as ledger:
         executor = Scripted(3)
@@ -152,7 +152,7 @@ def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_
         assert [(job.id, job.spec.seed) for job in executor.submitted] == [(2, 102)]
         assert allowed(executor.submitted[0]) <= 20.0
         executor.prompt = True
-        (record,) = desk.complete([plan(1, "pilot")], lambda plan: 30.0)
+        (record,) = desk.complete([plan(1, "baseline")], lambda plan: 30.0)
         assert (record.id, record.attempt, record.status) == (1, 1, "finished")
         assert [job.id for job in executor.submitted] == [2, 1]
         assert 20.0 < allowed(executor.submitted[1]) <= 30.0
@@ -162,8 +162,8 @@ def test_what_was_left_behind_waits_until_it_is_asked_for_and_told_its_time(tmp_
 def test_a_probe_is_found_again_where_another_budget_gives_it_another_fidelity(ledger: Ledger) -> None:
     executor = Scripted(prompt=True)
     desk = Dispatcher(ledger, executor, HOUR)
-    (first,) = desk.complete([plan(1, "probe", fidelity=0.3)], lambda plan: 60.0)
-    (again,) = desk.complete([plan(1, "probe", fidelity=0.5)], lambda plan: 60.0)
+    (first,) = desk.complete([plan(1, "start", fidelity=0.3)], lambda plan: 60.0)
+    (again,) = desk.complete([plan(1, "start", fidelity=0.5)], lambda plan: 60.0)
     assert (again.id, again.fidelity) == (first.id, 0.3)
     assert len(executor.submitted) == 1
 
@@ -222,7 +222,7 @@ def test_the_budget_counts_every_process(tmp_path: Path) -> None:
 def test_weights_of_ended_search_runs_and_probes_go_except_the_best(ledger: Ledger) -> None:
     executor = Scripted(5, prompt=True)
     desk = Dispatcher(ledger, executor, HOUR)
-    roles: tuple[Role, ...] = ("pilot", "probe", "search", "search")
+    roles: tuple[Role, ...] = ("baseline", "start", "search", "search")
     for number, role in enumerate(roles):
         desk.begin(plan(number, role), 60.0)
     desk.collect()
@@ -233,7 +233,7 @@ def test_weights_of_ended_search_runs_and_probes_go_except_the_best(ledger: Ledg
         desk.weights_of(record).touch()
     desk.discard_weights(keep=[ledger.trial(3)])
     left = [record.id for record in ledger.trials() if desk.weights_of(record).exists()]
-    assert left == [1, 3, 5]  # the pilot, the one kept, the one that still runs
+    assert left == [1, 3, 5]  # the run of the baseline, the one kept, the one that still runs
 
 
 def test_real_failures_are_outcomes(ledger: Ledger, tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_the_trials_of_a_role_are_stopped_and_no_others(ledger: Ledger) -> None:
     executor = Telling()
     desk = Dispatcher(ledger, executor, HOUR)
     desk.begin(plan(1, "search"), HOUR)
-    desk.begin(plan(2, "pilot"), HOUR)
+    desk.begin(plan(2, "baseline"), HOUR)
     desk.cancel("search", "the machine became slower")
     (record,) = desk.collect()
     assert (record.role, record.status) == ("search", "stopped")

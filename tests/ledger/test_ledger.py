@@ -45,7 +45,7 @@ def test_a_trial_comes_back_as_it_was(tmp_path: Path) -> None:
     with open_ledger(tmp_path / "run", IDENTITY) as ledger:
         claimed = ledger.claim(PLAN)
         assert (claimed.status, claimed.attempt, claimed.number, claimed.outcome) == ("claimed", 1, 1, None)
-        assert ledger.claim(Plan("pilot", TrialSpec(Recipe(), seed=1))).number == 1
+        assert ledger.claim(Plan("baseline", TrialSpec(Recipe(), seed=1))).number == 1
         assert ledger.claim(PLAN).number == 2
         assert_same(ledger.finish(claimed.id, finished()).outcome, finished())
     with read_ledger(tmp_path / "run") as ledger:
@@ -54,7 +54,7 @@ def test_a_trial_comes_back_as_it_was(tmp_path: Path) -> None:
         assert (first.recipe, first.fingerprint) == (SMOOTH, SMOOTH.fingerprint())
         assert (first.names, first.seed, first.fidelity) == (PLAN.names, 11, 0.5)
         assert second.status == "claimed"
-        assert [trial.role for trial in ledger.trials()] == ["search", "pilot", "search"]
+        assert [trial.role for trial in ledger.trials()] == ["search", "baseline", "search"]
         assert ledger.identity == IDENTITY
 
 

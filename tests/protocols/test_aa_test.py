@@ -25,7 +25,7 @@ from convlift.records.result import Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
 from convlift.report.aa import print_tally
 
-PILOTS, SEARCHED = 2, 5
+BASELINE_RUNS, SEARCHED = 2, 5
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ class FakeCampaigns:
             request.out, Identity(dataset.store.fingerprint, problem.baseline, request.seed, "accuracy")
         ) as ledger:
             rng, sizes = np.random.default_rng(request.seed), (len(dataset.splits.validation), len(dataset.splits.test))
-            plans = [problem.plan("pilot", problem.baseline, number) for number in range(PILOTS)]
+            plans = [problem.plan("baseline", problem.baseline, number) for number in range(BASELINE_RUNS)]
             plans += [problem.plan("search", problem.baseline, number) for number in range(SEARCHED)]
             if not ledger.trials():
                 self.trained += 1
@@ -140,12 +140,12 @@ def test_the_naive_claim_is_that_of_the_runs_in_the_ledger(request_: Request) ->
     dataset, sealed = open_data(request_.data, None, found.seed, request_.cache, Session())
     labels = dataset.labels[dataset.splits.validation], sealed.open()
     with read_ledger(request_.out / "campaign-001") as ledger:  # type: ignore[operator]
-        runs = [*ledger.trials("pilot")[:1], *ledger.trials("search")]
+        runs = [*ledger.trials("baseline")[:1], *ledger.trials("search")]
         said = [(run.outcome.validation_probabilities, run.outcome.test_probabilities) for run in runs]
-        pilots = [run.outcome.test_probabilities for run in ledger.trials("pilot")]
+        baselines = [run.outcome.test_probabilities for run in ledger.trials("baseline")]
     validation = [100 * float((each[0].argmax(1) == labels[0]).mean()) for each in said]
     best = int(np.argmax(validation))
-    base = np.mean([100 * float((each.argmax(1) == labels[1]).mean()) for each in pilots])
+    base = np.mean([100 * float((each.argmax(1) == labels[1]).mean()) for each in baselines])
     test = 100 * float((said[best][1].argmax(1) == labels[1]).mean())
     assert found.naive.claimed_points == pytest.approx(validation[best] - validation[0])
     assert found.naive.worth_points == pytest.approx(test - base)

@@ -30,7 +30,7 @@ from convlift.report.live import Live
 from convlift.report.write import write_when_told
 from convlift.search.decisions import SearchNoise, Shipped, Shortlist, Start, note, note_result, note_story
 
-PILOTS, FINALS = 2, 2
+BASELINE_RUNS, FINALS = 2, 2
 CHANGE = "batch size x0.5"
 
 
@@ -91,7 +91,7 @@ class FakeCampaigns:
             session.listen(FolderOpened(request.out))
             session.listen(TrainedBefore(Path("begun")))
             shipped = _half(problem.baseline)
-            plans = [(problem.plan("pilot", problem.baseline, number), 0.7) for number in range(PILOTS)]
+            plans = [(problem.plan("baseline", problem.baseline, number), 0.7) for number in range(BASELINE_RUNS)]
             for plan, rate in plans:
                 outcome = Outcome("finished", *(answers(each, rate) for each in (problem.validation_labels, labels)))
                 ledger.finish(ledger.claim(plan).id, outcome)

@@ -82,8 +82,8 @@ def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(pla
     plan = planned(place, "5m", measured)
     for start in plan.starts:
         assert start.first_seconds >= start.seconds > 0
-        assert start.trainings > start.pilots + start.finals
-        assert min(start.pilots, start.finals) >= 1
+        assert start.trainings > start.baselines + start.finals
+        assert min(start.baselines, start.finals) >= 1
         assert {each.area for each in start.candidates} == {"data", "architecture", "training"}
         assert all(each.why for each in start.candidates)
         assert all(each.reason for each in start.left_out)
@@ -113,7 +113,7 @@ def test_a_shorter_budget_buys_less_and_one_that_is_too_short_nothing(place: Pat
 def test_by_number_of_trainings_every_start_has_as_many(place: Path) -> None:
     counted = planned(place, None, trainings=12)
     for start in counted.starts:
-        assert start.pilots + start.searches + start.finals == 12
+        assert start.baselines + start.searches + start.finals == 12
     assert document(counted)["budget_seconds"] is None
     words = " ".join(text_of(counted, 200).split())
     assert "each campaign has 12 trainings, however long they take, with 2 workers" in words

@@ -58,15 +58,15 @@ def judged(search: Search, **given: object) -> Judgement:
     return judge_campaign(search, frozen, WORLD.labels[WORLD.n :], **given)  # type: ignore[arg-type]
 
 
-def campaign(desk: Dispatcher, pilots: Sequence[float], probe: float, finals: Sequence[float]) -> None:
-    ran(desk, "pilot", pilots, BASELINE)
-    ran(desk, "probe", [probe], START.recipe, ("residual",))
+def campaign(desk: Dispatcher, baselines: Sequence[float], start_run: float, finals: Sequence[float]) -> None:
+    ran(desk, "baseline", baselines, BASELINE)
+    ran(desk, "start", [start_run], START.recipe, ("residual",))
     ran(desk, "search", [0.9, 0.9, 0.91], START.recipe)
     ran(desk, "final", finals, START.recipe)
 
 
 @pytest.mark.parametrize(
-    ("pilots", "probe", "close"),
+    ("baselines", "start_run", "close"),
     [
         ([0.80, 0.80, 0.81, 0.80, 0.81], 0.83, True),
         ([0.80, 0.80, 0.81, 0.80, 0.81], 0.92, False),
@@ -74,12 +74,12 @@ def campaign(desk: Dispatcher, pilots: Sequence[float], probe: float, finals: Se
     ],
 )
 def test_the_run_that_lost_a_close_choice_is_left_out(
-    problem: Problem, desk: Dispatcher, pilots: list[float], probe: float, close: bool
+    problem: Problem, desk: Dispatcher, baselines: list[float], start_run: float, close: bool
 ) -> None:
-    campaign(desk, pilots, probe, [0.9, 0.9])
-    assert lost_a_close_choice(Search(problem, desk), "residual", desk.ledger.trials("pilot")) == close
+    campaign(desk, baselines, start_run, [0.9, 0.9])
+    assert lost_a_close_choice(Search(problem, desk), "residual", desk.ledger.trials("baseline")) == close
     found = judged(Search(problem, desk))
-    counted = pilots[1:] if close else pilots
+    counted = baselines[1:] if close else baselines
     assert found.arms == (len(counted), 2)
     assert found.final.baseline.value == pytest.approx(np.mean(counted), abs=0.002)
     assert (CloseChoice(left_out=True) in found.notes) == close
@@ -96,26 +96,26 @@ def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(problem: Problem
 
 
 def test_of_the_baseline_as_start_no_run_lost_a_choice(problem: Problem, desk: Dispatcher) -> None:
-    (*pilots,) = ran(desk, "pilot", [0.8, 0.8, 0.8, 0.8], BASELINE)
-    assert not lost_a_close_choice(Search(problem, desk), "baseline", pilots)
-    assert not lost_a_close_choice(Search(problem, desk), "residual", pilots)  # no probe of it was made
+    (*baselines,) = ran(desk, "baseline", [0.8, 0.8, 0.8, 0.8], BASELINE)
+    assert not lost_a_close_choice(Search(problem, desk), "baseline", baselines)
+    assert not lost_a_close_choice(Search(problem, desk), "residual", baselines)  # no first run of it was made
 
 
 @pytest.mark.parametrize(
-    ("pilots", "finals", "note"),
+    ("baselines", "finals", "note"),
     [
         ([0.7, 0.7, 0.25, 0.7], [0.9, 0.9], RunsFailedToLearn("baseline", 1, 4)),
         ([0.7] * 4, [0.95, 0.26], RunsFailedToLearn("shipped", 1, 2)),
     ],
 )
 def test_runs_that_learned_nothing_count_and_nothing_is_proven(
-    problem: Problem, desk: Dispatcher, pilots: list[float], finals: list[float], note: RunsFailedToLearn
+    problem: Problem, desk: Dispatcher, baselines: list[float], finals: list[float], note: RunsFailedToLearn
 ) -> None:
     """Left out of the scores they would flatter the arm that they belong to."""
-    campaign(desk, pilots, 0.92, finals)
+    campaign(desk, baselines, 0.92, finals)
     found = judged(Search(problem, desk))
     assert found.final.final.value == pytest.approx(np.mean(finals), abs=0.002)
-    assert found.final.baseline.value == pytest.approx(np.mean(pilots), abs=0.002)
+    assert found.final.baseline.value == pytest.approx(np.mean(baselines), abs=0.002)
     assert not found.final.proven
     assert found.notes[0] == note
 
@@ -141,8 +141,8 @@ def test_the_final_that_validation_likes_best_ships(problem: Problem, desk: Disp
 
 def test_the_start_is_not_proven_where_the_gain_cannot_be(problem: Problem, desk: Dispatcher) -> None:
     """Points ahead, but over half a training of the baseline, or by one training: both are reported, neither proven."""
-    ran(desk, "pilot", [0.6] * 3, BASELINE, fidelity=0.5)
-    ran(desk, "probe", [0.95], START.recipe, ("residual",))
+    ran(desk, "baseline", [0.6] * 3, BASELINE, fidelity=0.5)
+    ran(desk, "start", [0.95], START.recipe, ("residual",))
     first = ran(desk, "final", [0.95], START.recipe)
     found = judged(Search(problem, desk))
     assert found.final.gain_points.low > 20
@@ -153,7 +153,7 @@ def test_the_start_is_not_proven_where_the_gain_cannot_be(problem: Problem, desk
         False,
         "likely",
     )
-    whole = ran(desk, "pilot", [0.6] * 3, BASELINE)
+    whole = ran(desk, "baseline", [0.6] * 3, BASELINE)
     assert judged(Search(problem, desk), before=whole, after=first).verdicts[0].label == "likely"
     found = judged(Search(problem, desk), before=whole)
     assert (found.final.proven, found.verdicts[0].label) == (True, "proven")
@@ -162,8 +162,8 @@ def test_the_start_is_not_proven_where_the_gain_cannot_be(problem: Problem, desk
 def test_the_runs_to_compare_can_be_named(problem: Problem, desk: Dispatcher) -> None:
     """The bare start ships, for instance, or the baseline was shortened: one run an arm is judged, proves nothing."""
     campaign(desk, [0.7] * 4, 0.92, [0.95, 0.95])
-    pilots, starts = desk.ledger.trials("pilot"), desk.ledger.trials("search")[:1]
-    found = judged(Search(problem, desk), before=pilots[1:2], after=starts, ships=starts[0])
+    baselines, starts = desk.ledger.trials("baseline"), desk.ledger.trials("search")[:1]
+    found = judged(Search(problem, desk), before=baselines[1:2], after=starts, ships=starts[0])
     assert found.arms == (1, 1)
     assert found.final.final.value == found.final.shipped.value == pytest.approx(0.9, abs=0.002)
     assert not found.final.proven

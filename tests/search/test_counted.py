@@ -48,8 +48,8 @@ def test_baseline_search_and_shipped_recipe_make_up_the_number(tmp_path: Path) -
     with desk_in(tmp_path / "run", world, float("inf"), workers=2) as desk:
         run_search(Search(counted(world, 20), desk))
         roles = [trial.role for trial in desk.ledger.trials()]
-    assert (roles.count("pilot"), roles.count("final")) == (5, 2)
-    assert roles.count("pilot") + roles.count("search") + roles.count("final") == 20
+    assert (roles.count("baseline"), roles.count("final")) == (5, 2)
+    assert roles.count("baseline") + roles.count("search") + roles.count("final") == 20
 
 
 def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path) -> None:
@@ -88,10 +88,10 @@ def test_no_trial_has_a_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("trainings", range(4, 60))
 def test_every_number_leaves_a_search_and_arms_of_two_from_six_on(tmp_path: Path, trainings: int) -> None:
     for is_other in (False, True):
-        pilots, finals = arms(trainings, is_other=is_other)
-        assert Allocation(trainings - 1, pilots, finals).searches >= min(2, trainings - 2)
-        assert min(pilots, finals) >= (2 if trainings >= (6 if is_other else 10) else 1)
-        assert not is_other or trainings < 14 or pilots >= 5
+        baselines, finals = arms(trainings, is_other=is_other)
+        assert Allocation(trainings - 1, baselines, finals).searches >= min(2, trainings - 2)
+        assert min(baselines, finals) >= (2 if trainings >= (6 if is_other else 10) else 1)
+        assert not is_other or trainings < 14 or baselines >= 5
 
 
 def test_recipes_are_drawn_from_what_all_machines_have_seen(tmp_path: Path) -> None:
@@ -105,4 +105,4 @@ def test_the_division_is_the_number_not_the_time(tmp_path: Path) -> None:
     world = World(seed=2, n=60, nt=60)
     with desk_in(tmp_path / "run", world, float("inf")) as desk:
         division = divide(Search(counted(world, 24), desk), STARTS[0])
-    assert (division.pilots, division.finals, division.searches) == (5, 2, 17)
+    assert (division.baselines, division.finals, division.searches) == (5, 2, 17)

@@ -63,18 +63,18 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_phases_come_in_order_and_in_the_numbers_of_the_division(done: Done) -> None:
     trials = done.desk.ledger.trials()
     allocation = made(done.desk.ledger, Allocation)
-    pilots, finals = allocation.pilots, allocation.finals
-    halves = [trial for trial in trials if trial.role == "probe"]
+    baselines, finals = allocation.baselines, allocation.finals
+    halves = [trial for trial in trials if trial.role == "start"]
     trials = tuple(trial for trial in trials if trial not in halves)
     # with 30 trainings there is time to see what half of the images bring
     assert [trial.names for trial in halves] == [(HALF,)] * (done.desk.executor.capacity > 1)
     assert all(trial.recipe == done.problem.baseline.edit(data={"images": 0.5}) for trial in halves)
     roles = [trial.role for trial in trials]
-    assert roles == ["pilot"] * pilots + ["search"] * (len(trials) - pilots - finals) + ["final"] * finals
+    assert roles == ["baseline"] * baselines + ["search"] * (len(trials) - baselines - finals) + ["final"] * finals
     assert roles.count("search") >= 4
     assert all(trial.status == "finished" and trial.attempt == 1 for trial in trials)
     assert len({trial.seed for trial in trials}) == len(trials)
-    for role in ("pilot", "search", "final"):
+    for role in ("baseline", "search", "final"):
         assert [t.number for t in trials if t.role == role] == list(range(1, roles.count(role) + 1))
 
 
@@ -94,12 +94,12 @@ def test_what_ships_is_what_was_frozen(done: Done) -> None:
 def test_levels_of_one_factor_are_never_on_together(done: Done) -> None:
     group = {c.name: c.intervention.group or c.name for c in done.frozen.candidates}
     assert len(set(group.values())) < len(group)
-    for trial in (trial for trial in done.desk.ledger.trials() if trial.role != "probe"):
+    for trial in (trial for trial in done.desk.ledger.trials() if trial.role != "start"):
         groups = [group[name] for name in trial.names]
         assert len(set(groups)) == len(groups)
         on = [name in trial.names for name in group]
         space = done.frozen.space
-        if trial.role != "pilot":
+        if trial.role != "baseline":
             assert switched(space, on).recipe == trial.recipe  # type: ignore[arg-type]
 
 

@@ -36,23 +36,23 @@ def test_scouts_come_first_in_one_phase_and_only_point_the_way(tmp_path: Path) -
     with desk_in(tmp_path / "run", TRUE, TRAININGS, baseline=TRANSFER) as desk:
         frozen = run_search(Search(problem, desk)).frozen
         judged = judge_campaign(Search(problem, desk), frozen, TRUE.labels[TRUE.n :])
-        scouts, searched = desk.ledger.trials("scout"), desk.ledger.trials("search")
+        low_fidelity, searched = desk.ledger.trials("low-fidelity"), desk.ledger.trials("search")
         asked = set(made(desk.ledger, LowFidelity).names)
-        saved = [desk.weights_of(trial).exists() for trial in scouts]
+        saved = [desk.weights_of(trial).exists() for trial in low_fidelity]
         seen = seen_trials(Search(problem, desk), frozen)
         belief = believe(Search(problem, desk), frozen)
-        used = sum(trial.outcome.seconds for trial in scouts if trial.outcome)
+        used = sum(trial.outcome.seconds for trial in low_fidelity if trial.outcome)
         budget = desk.budget_seconds
         counted = judged.verdicts[0].reason
-    assert 5 <= len(scouts) <= MOST
-    assert scouts[0].names == ()
-    assert all(trial.recipe.training.fine_tuning is None for trial in scouts)
-    assert all(set(trial.names) <= asked for trial in scouts)
-    assert max(trial.id for trial in scouts) < min(trial.id for trial in searched)
+    assert 5 <= len(low_fidelity) <= MOST
+    assert low_fidelity[0].names == ()
+    assert all(trial.recipe.training.fine_tuning is None for trial in low_fidelity)
+    assert all(set(trial.names) <= asked for trial in low_fidelity)
+    assert max(trial.id for trial in low_fidelity) < min(trial.id for trial in searched)
     assert not any(saved)
     assert used <= 0.12 * budget
-    assert seen.scouts is not None
-    assert seen.scouts.on.shape == (len(scouts), len(frozen.candidates))
+    assert seen.low_fidelity is not None
+    assert seen.low_fidelity.on.shape == (len(low_fidelity), len(frozen.candidates))
     assert 0 < belief.agreement <= 1
     names = [candidate.name for candidate in frozen.candidates]
     assert belief.probability[names.index("label smoothing 0.1")] > belief.probability[names.index("less dropout")]
@@ -64,12 +64,12 @@ def desk_trials(folder: Path) -> list[object]:
     from convlift.ledger.ledger import read_ledger
 
     with read_ledger(folder / "run") as ledger:
-        return [*ledger.trials("pilot"), *ledger.trials("final")]
+        return [*ledger.trials("baseline"), *ledger.trials("final")]
 
 
 def test_a_campaign_stopped_among_its_scouts_continues_as_if_it_had_not_been(tmp_path: Path) -> None:
     def stopped(ledger: Ledger) -> int:
-        return 2 if len([t for t in ledger.trials("scout") if t.outcome]) >= 5 else 0
+        return 2 if len([t for t in ledger.trials("low-fidelity") if t.outcome]) >= 5 else 0
 
     problem = problem_of(TRUE, baseline=TRANSFER)
     with desk_in(tmp_path / "whole", TRUE, TRAININGS, baseline=TRANSFER) as desk:
@@ -88,4 +88,4 @@ def test_there_is_no_cheap_tier_without_a_second_phase_or_without_time(tmp_path:
     for name, baseline, trainings in (("frozen", frozen, 20.0), ("short", TRANSFER, 5 * 12.3)):
         with desk_in(tmp_path / name, TRUE, trainings, baseline=baseline) as desk:
             run_search(Search(problem_of(TRUE, baseline=baseline), desk))
-            assert not desk.ledger.trials("scout")
+            assert not desk.ledger.trials("low-fidelity")

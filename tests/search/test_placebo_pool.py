@@ -28,7 +28,7 @@ def test_whatever_is_drawn_every_training_is_of_the_baseline(tmp_path: Path, see
         assert made(desk.ledger, Shortlist) == Shortlist(tuple(each.name for each in placebos()))
     assert frozen.recipe == BASELINE
     assert {trial.recipe for trial in trials} == {BASELINE}
-    assert {trial.role for trial in trials} <= {"pilot", "scout", "search", "final"}
+    assert {trial.role for trial in trials} <= {"baseline", "low-fidelity", "search", "final"}
     assert len({trial.seed for trial in trials}) == len(trials)
     assert any(trial.names for trial in trials)
     if judged is None:

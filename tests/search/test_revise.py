@@ -32,7 +32,7 @@ def overfitting(desk: Dispatcher, number: int) -> None:
     record = desk.ledger.claim(PROBLEM.plan("search", PROBLEM.baseline, number, ("batch norm",)))
     said = WORLD.says(_job(record))
     last = EpochReport("train", 9, 10, 0.1, 0.99, 0.9, 0.7, 1e-3, 360.0)
-    shown = desk.ledger.trials("pilot")[0].outcome
+    shown = desk.ledger.trials("baseline")[0].outcome
     assert shown is not None
     n = WORLD.n
     desk.ledger.finish(
@@ -141,8 +141,8 @@ def test_a_shortened_probe_is_no_witness_for_too_little_training(tmp_path: Path)
     whole = StartingPoint("other", PROBLEM.baseline.edit(architecture={"width": 64}), "wider")
     for fidelity, found in ((1.0, [Symptom.UNDERFIT]), (0.4, [])):
         with desk_in(tmp_path / str(fidelity), WORLD, HOURS) as desk:
-            probe = PROBLEM.plan("probe", whole.recipe, 1, (whole.name,), fidelity)
-            desk.complete([PROBLEM.plan("pilot", PROBLEM.baseline, 0), probe], lambda plan: 9 * HOUR)
+            start_run = PROBLEM.plan("start", whole.recipe, 1, (whole.name,), fidelity)
+            desk.complete([PROBLEM.plan("baseline", PROBLEM.baseline, 0), start_run], lambda plan: 9 * HOUR)
             choose_candidates(Search(PROBLEM, desk), whole, Allocation(30, 2, 2))
             shown = made(desk.ledger, Shortlist).symptoms
         assert [diagnosis.symptom for diagnosis in shown] == found

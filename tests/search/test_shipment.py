@@ -35,13 +35,15 @@ def frozen_with(start: StartingPoint, *names: str) -> Configuration:
 
 
 @contextmanager
-def ended(folder: Path, world: World, frozen: Configuration, pilots: int = 3) -> Iterator[tuple[Problem, Dispatcher]]:
-    """A campaign whose trainings are done: probes and pilots, the bare start, and two final runs."""
+def ended(
+    folder: Path, world: World, frozen: Configuration, baselines: int = 3
+) -> Iterator[tuple[Problem, Dispatcher]]:
+    """A campaign whose trainings are done: first runs and runs of the baseline, the bare start, and two final runs."""
     problem = problem_of(world, (START,))
     with desk_in(folder, world, 1000) as desk:
-        plans = [problem.plan("pilot", BASELINE, number) for number in range(pilots)]
+        plans = [problem.plan("baseline", BASELINE, number) for number in range(baselines)]
         if frozen.start is START:
-            plans += [problem.plan("probe", START.recipe, 1, (START.name,)), problem.plan("search", START.recipe, 0)]
+            plans += [problem.plan("start", START.recipe, 1, (START.name,)), problem.plan("search", START.recipe, 0)]
         plans += [problem.plan("final", frozen.recipe, number, frozen.names) for number in range(2)]
         desk.complete(plans, lambda plan: 100 * HOUR)
         yield problem, desk
@@ -56,7 +58,7 @@ def test_what_is_better_ships_and_is_judged(tmp_path: Path) -> None:
     found = shipped(tmp_path / "run", World(seed=1, effects={flipped: 8.0}), frozen_with(BARE, "horizontal flip"))
     assert (found.ships, found.judged, found.why) == ("recipe", True, None)
     assert [run.role for run in found.after] == ["final", "final"]
-    assert [run.role for run in found.before] == ["pilot"] * 3
+    assert [run.role for run in found.before] == ["baseline"] * 3
 
 
 def test_of_two_complete_final_runs_the_one_that_validation_likes_best_ships(tmp_path: Path) -> None:
@@ -81,8 +83,8 @@ def test_what_is_worse_than_the_bare_start_leaves_the_bare_start(tmp_path: Path)
     assert found.why == NotShipped("start is better")
     assert found.frozen.names == ()
     assert found.network.recipe == START.recipe
-    # the start won by nine points, so that its probe's luck decided nothing
-    assert [run.role for run in found.after] == ["search", "probe"]
+    # the start won by nine points, so that its first run's luck decided nothing
+    assert [run.role for run in found.after] == ["search", "start"]
 
 
 def test_where_one_run_of_the_bare_start_is_above_another_one_decides(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_where_one_run_of_the_bare_start_is_above_another_one_decides(tmp_path: 
         found = settle_shipment(Search(problem, desk), frozen)
     assert (finals[-1].recipe, finals[-1].names, len(finals)) == (START.recipe, (), 3)
     assert found.ships == "start"
-    assert [run.role for run in found.after] == ["final", "search", "probe"]
+    assert [run.role for run in found.after] == ["final", "search", "start"]
 
 
 def test_where_the_final_runs_are_above_no_more_is_run(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_a_final_run_that_was_cut_short_never_ships_beside_a_complete_one(tmp_pa
     problem = problem_of(world)
     with desk_in(tmp_path / "run", world, 1000) as desk:
         plans = [problem.plan("final", frozen.recipe, number, frozen.names) for number in range(2)]
-        desk.complete([problem.plan("pilot", BASELINE, 0), plans[0]], lambda plan: 100 * HOUR)
+        desk.complete([problem.plan("baseline", BASELINE, 0), plans[0]], lambda plan: 100 * HOUR)
         desk.complete([plans[1]], lambda plan: 0.97 * HOUR)
         assert [run.status for run in desk.ledger.trials("final")] == ["finished", "stopped"]
         found = settle_shipment(Search(problem, desk), frozen)
@@ -157,7 +159,7 @@ def test_a_final_run_that_was_cut_short_never_ships_beside_a_complete_one(tmp_pa
 
 def test_without_a_run_of_the_baseline_nothing_is_judged(tmp_path: Path) -> None:
     world, frozen = World(seed=1, effects={shifted: 8.0}), frozen_with(START)
-    with ended(tmp_path / "run", world, frozen, pilots=0) as (problem, desk):
+    with ended(tmp_path / "run", world, frozen, baselines=0) as (problem, desk):
         found = settle_shipment(Search(problem, desk), frozen)
         assert desk.ledger.recall("shipment") == {
             "ships": "recipe",

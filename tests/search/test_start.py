@@ -1,4 +1,4 @@
-"""Which network the search starts from, and how the time is divided: probes, their failures, too little time."""
+"""Which network the search starts from, and how the time is divided: first runs, their failures, too little time."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,11 +52,11 @@ def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(
     with desk_in(tmp_path / "run", world, 35) as desk:
         frozen = run_search(Search(problem, desk)).frozen
         judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
-        trials, pilots = desk.ledger.trials(), desk.ledger.trials("pilot")
-        searched, probed = desk.ledger.trials("search"), desk.ledger.trials("probe")
+        trials, baselines = desk.ledger.trials(), desk.ledger.trials("baseline")
+        searched, probed = desk.ledger.trials("search"), desk.ledger.trials("start")
     assert frozen.start.name == "residual"
     assert {trial.names[0] for trial in probed} >= {"residual", "frozen"}
-    assert [trial.role for trial in trials[:2]] == ["probe", "pilot"]
+    assert [trial.role for trial in trials[:2]] == ["start", "baseline"]
     assert searched[0].recipe == frozen.start.recipe
     assert searched[0].names == ()
     first, *others = judged.verdicts
@@ -64,7 +64,7 @@ def test_the_best_start_is_found_its_share_told_and_its_bare_form_trained_first(
     assert first.low <= 6.0 <= first.high
     assert first.trials == len(searched) + len([trial for trial in trials if trial.role == "final"])
     assert [verdict.name for verdict in others] == [candidate.name for candidate in frozen.candidates]
-    assert all(trial.recipe == problem.baseline for trial in pilots)
+    assert all(trial.recipe == problem.baseline for trial in baselines)
     assert len({trial.seed for trial in trials}) == len(trials)
 
 
@@ -101,7 +101,7 @@ def test_failed_probes_leave_the_baseline(tmp_path: Path) -> None:
     problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, 60) as desk:
         assert choose_start(Search(problem, desk)).name == "baseline"
-        assert {trial.status for trial in desk.ledger.trials("probe")} == {"failed"}
+        assert {trial.status for trial in desk.ledger.trials("start")} == {"failed"}
 
 
 @pytest.mark.parametrize(("error", "word"), [(OSError("disk full"), "disk full"), (diverges, "became nan")])
@@ -169,8 +169,8 @@ def test_a_baseline_that_does_not_fit_is_shortened_and_that_is_said(tmp_path: Pa
     problem = problem_of(world, STARTS[:1], dear)
     with desk_in(tmp_path / "run", world, 30, baseline=dear) as desk:
         shipment = run_search(Search(problem, desk))
-        (pilot,) = desk.ledger.trials("pilot")
-    assert pilot.fidelity < 1.0 or pilot.status == "stopped"
+        (baseline_run,) = desk.ledger.trials("baseline")
+    assert baseline_run.fidelity < 1.0 or baseline_run.status == "stopped"
     assert (shipment.shortened.planned, shipment.shortened.fine_tuning) == (300, False)
     assert 0 < shipment.shortened.epochs < 300
     assert shipment.frozen.start.name == "residual"
@@ -187,7 +187,7 @@ def test_a_baseline_that_was_shortened_by_too_much_is_trained_once_more(tmp_path
     problem = replace(problem_of(world), pace=Pace(FACTS, usual, 200))
     with desk_in(tmp_path / "run", world, 0.9) as desk:
         shipment = run_search(Search(problem, desk))
-        first, second = desk.ledger.trials("pilot")
+        first, second = desk.ledger.trials("baseline")
     assert first.fidelity < 0.3
     assert first.fidelity * 1.3 < second.fidelity <= 0.6
     assert shipment.network == second
@@ -218,10 +218,10 @@ def test_many_workers_do_not_stretch_the_wall_clock_of_a_probe(tmp_path: Path) -
     problem = problem_of(world, (StartingPoint("residual", slow, ""), STARTS[1]))
     with desk_in(tmp_path / "run", world, 20, workers=16) as desk:
         choose_start(Search(problem, desk))
-        probe = next(trial for trial in desk.ledger.trials("probe") if trial.names == ("residual",))
-        assert probe.status == "finished"
-        assert probe.outcome is not None
-        assert probe.outcome.seconds <= 0.15 * desk.budget_seconds
+        start_run = next(trial for trial in desk.ledger.trials("start") if trial.names == ("residual",))
+        assert start_run.status == "finished"
+        assert start_run.outcome is not None
+        assert start_run.outcome.seconds <= 0.15 * desk.budget_seconds
 
 
 @pytest.mark.parametrize("hours", [12, 30, 55, 70])
@@ -230,16 +230,16 @@ def test_a_fine_tuning_probe_is_sized_to_the_time(tmp_path: Path, hours: float) 
     problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, hours, workers=8) as desk:
         choose_start(Search(problem, desk))
-        probed = {trial.names[0]: trial for trial in desk.ledger.trials("probe")}
-        probe = probed["transfer"]
-        assert (probe.fidelity == 1.0) == (hours >= 55)  # twelve hours each
-        assert probe.status == "finished"
-        assert probe.outcome is not None
-        assert probe.outcome.seconds <= 0.35 * desk.budget_seconds
+        probed = {trial.names[0]: trial for trial in desk.ledger.trials("start")}
+        start_run = probed["transfer"]
+        assert (start_run.fidelity == 1.0) == (hours >= 55)  # twelve hours each
+        assert start_run.status == "finished"
+        assert start_run.outcome is not None
+        assert start_run.outcome.seconds <= 0.35 * desk.budget_seconds
 
 
 def test_dear_baselines_leave_the_time_to_the_search(tmp_path: Path) -> None:
-    """A baseline ten times as dear as the start: five pilots would cost half of all trainings."""
+    """A baseline ten times as dear as the start: five runs of the baseline would cost half of all trainings."""
     dear = BASELINE.edit(training={"epochs": 300})
     world = World(effects={residual: 9.0}, n=100, nt=100)
     problem = problem_of(world, STARTS[:1], dear)
@@ -250,7 +250,7 @@ def test_dear_baselines_leave_the_time_to_the_search(tmp_path: Path) -> None:
         cost = search.seconds(dear) / search.seconds(start.recipe)
     assert start.name == "residual"
     assert cost > 3
-    assert (division.pilots - 1) * cost <= 0.2 * division.trainings + cost
+    assert (division.baselines - 1) * cost <= 0.2 * division.trainings + cost
 
 
 def test_another_backbone_cannot_continue_a_campaign(tmp_path: Path) -> None:
@@ -270,15 +270,15 @@ def test_pilots_fill_the_time_of_workers_that_would_wait_for_a_long_probe(tmp_pa
     problem = problem_of(world, STARTS)
     with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
         start = choose_start(Search(problem, desk))
-        pilots, probes = desk.ledger.trials("pilot"), desk.ledger.trials("probe")
+        baselines, start_runs = desk.ledger.trials("baseline"), desk.ledger.trials("start")
         ends = desk.ledger.seconds_used()
-        assert {probe.names[0] for probe in probes} == {"residual", "frozen", "transfer"}
-        assert len(pilots) > 1
-        assert all(pilot.status == "finished" for pilot in pilots)
-        assert divide(Search(problem, desk), start).pilots >= len(pilots)
+        assert {start_run.names[0] for start_run in start_runs} == {"residual", "frozen", "transfer"}
+        assert len(baselines) > 1
+        assert all(baseline_run.status == "finished" for baseline_run in baselines)
+        assert divide(Search(problem, desk), start).baselines >= len(baselines)
         assert choose_start(Search(problem, desk)) == start
-        assert len(desk.ledger.trials("pilot")) == len(pilots)
+        assert len(desk.ledger.trials("baseline")) == len(baselines)
     with desk_in(tmp_path / "alone", world, 70) as desk:
         choose_start(Search(problem, desk))
-        assert len(desk.ledger.trials("pilot")) == 1
+        assert len(desk.ledger.trials("baseline")) == 1
         assert ends < desk.ledger.seconds_used()

@@ -48,19 +48,19 @@ def moment(scores: Scores, dispatcher: Dispatcher, epoch: EpochReport | None) ->
     problem, trials = scores.problem, dispatcher.ledger.trials()
     ended = [record for record in trials if record.outcome is not None]
     started = decided(dispatcher.ledger, Start)
-    of_the_start = [r for r in ended if started and r.fingerprint == started.fingerprint and r.role != "pilot"]
+    of_the_start = [r for r in ended if started and r.fingerprint == started.fingerprint and r.role != "baseline"]
     running = [record for record in trials if record.outcome is None]
     return Moment(
         role=trials[-1].role if trials else "",
-        trying=running[-1].names if running and running[-1].role in ("search", "probe") else (),
+        trying=running[-1].names if running and running[-1].role in ("search", "start") else (),
         epoch=epoch if dispatcher.running else None,
         metric=problem.metric.name,
-        baseline=_best(scores, (record for record in ended if record.role == "pilot")),
+        baseline=_best(scores, (record for record in ended if record.role == "baseline")),
         start_name=started.name if started and started.name != BASELINE else "",
         start=_best(scores, of_the_start),
         left_seconds=dispatcher.left(),
         budget_seconds=dispatcher.budget_seconds,
-        trainings_done=sum(record.role in ("pilot", "search", "final") for record in ended),
+        trainings_done=sum(record.role in ("baseline", "search", "final") for record in ended),
         trainings=problem.trainings,
     )
 

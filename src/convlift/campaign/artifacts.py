@@ -89,7 +89,7 @@ def result_from(
         baseline_name=problem.baseline_name,
         start_name=shipment.frozen.start.name,
         **(_scores(judged) if judged else _validation_scores(search, shipment)),
-        trials=sum(record.role != "scout" for record in ledger.trials()),
+        trials=sum(record.role != "low-fidelity" for record in ledger.trials()),
         seconds=ledger.seconds_used(),
         budget_seconds=0.0 if problem.trainings else search.budget_seconds,
         findings=dataset.store.findings,

@@ -51,7 +51,7 @@ def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openi
 
 def _goes_on(search: Search) -> bool:
     """Whether a longer budget would have an unjudged campaign judged: not where the baseline cannot be trained."""
-    failed = [record.status in ("diverged", "failed") for record in search.ledger.trials("pilot")]
+    failed = [record.status in ("diverged", "failed") for record in search.ledger.trials("baseline")]
     return not search.problem.trainings and search.problem.pool is None and not (failed and all(failed))
 
 
@@ -59,16 +59,16 @@ def _notes_of_the_search(search: Search, shipment: Shipment) -> list[Note]:
     notes: list[Note] = []
     ledger, trials = search.ledger, search.ledger.trials()
     if lost := lost_runs(ledger, shipment.frozen.recipe):
-        runs = sum(record.role in ("pilot", "final") for record in trials)
+        runs = sum(record.role in ("baseline", "final") for record in trials)
         notes.append(LostRuns(len(lost), runs, lost[0].outcome.reason if lost[0].outcome else ""))
     tried = len(shipment.frozen.candidates)
     if tried and little_left_to_find(len(ledger.trials("search")), tried):
         notes.append(LittleLeft())
     if unasked := (decided(ledger, GuardReport) or GuardReport()).not_asked:
         notes.append(NotAsked(unasked))
-    if scouts := len(ledger.trials("scout")):
+    if low_fidelity := len(ledger.trials("low-fidelity")):
         asked, agreement = made(ledger, LowFidelity), made(ledger, Agreement)
-        notes.append(LowFidelityTrials(scouts, len(asked.names), agreement.correlation))
+        notes.append(LowFidelityTrials(low_fidelity, len(asked.names), agreement.correlation))
     return notes
 
 

@@ -23,7 +23,7 @@ from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
-from convlift.search.start import MOST_OF_BUDGET, PROBE_SHARE, SHORTEST
+from convlift.search.start import MOST_OF_BUDGET, SHORTEST, START_RUN_SHARE
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,8 @@ class StartPreview:
     """A campaign from one starting point, if that becomes the start.
 
     first_seconds, seconds: of its first training here, with the extraction of features, and of every further one;
-    trainings: of it, that fit; searches: of them, beside pilots (runs of the baseline) and finals (of what ships); 0
-    where no search fits, and it would be trained alone.
-    """
+    trainings: of it, that fit; searches: of them, beside baselines (runs of the baseline) and finals (of
+    what ships); 0 where no search fits, and it would be trained alone."""
 
     name: str
     reason: str
@@ -42,7 +41,7 @@ class StartPreview:
     seconds: float
     trainings: int
     searches: int
-    pilots: int
+    baselines: int
     finals: int
     candidates: tuple[Candidate, ...]
     left_out: tuple[LeftOut, ...]
@@ -51,7 +50,7 @@ class StartPreview:
 @dataclass(frozen=True)
 class Preview:
     """counts: images of each split; images_per_class: classes by number of images, test aside; starts: the baseline
-    first, which one a campaign takes is seen from its probes; detectable: what this test can prove.
+    first, which one a campaign takes is seen from its first runs; detectable: what this test can prove.
 
     needed_seconds: the least budget in which anything can be trained. trainings: how many were asked for instead of a
     budget, which is infinite then; 0 for none.
@@ -154,7 +153,7 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
         seconds=own.in_epochs,
         trainings=found.trainings,
         searches=max(found.searches, 0),
-        pilots=found.pilots,
+        baselines=found.baselines,
         finals=found.finals,
         candidates=chosen if found.searches > 0 else (),
         left_out=left_out,
@@ -181,10 +180,11 @@ def _overhead(problem: Problem, request: Request, timed: dict[str, Timed]) -> fl
 
 
 def _probing(problem: Problem, request: Request, timed: dict[str, Timed]) -> float:
-    """Seconds until the start is chosen: the first baseline run and one probe of every other point, side by side."""
+    """Seconds until the start is chosen: the first run of the baseline and of every other point, side by
+    side."""
     if request.trainings:
         return 0.0
-    longest = min(PROBE_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
+    longest = min(START_RUN_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
     spent = [timed[BASELINE].seconds]
     for point in problem.starts:
         alone = timed[point.name].seconds

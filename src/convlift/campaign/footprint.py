@@ -13,7 +13,9 @@ SQUARES = 5
 """Copies of all pixels, for resolutions and fits that the search comes to; 4.2 were measured on hymenoptera in 4
 minutes, a part of them smaller."""
 FEATURE_BYTES = 100_000  # of one image, over all views and cuts; 48 kB were measured there
-NETWORKS = 15  # weights that lie in a run folder at once: baseline, probes, what runs, the best; 8 were counted there
+NETWORKS = (
+    15  # weights that lie in a run folder at once: baseline, first runs, what runs, the best; 8 were counted there
+)
 FEWEST_NETWORKS = 3
 RECORD_BYTES = 200_000  # of one trial in the ledger, and its lines in the log
 

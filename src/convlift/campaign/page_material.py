@@ -135,7 +135,7 @@ def _baseline_runs(ledger: Ledger) -> list[TrialRecord]:
     kept = decided(ledger, Shipped)
     if kept:
         return [ledger.trial(number) for number in kept.before]
-    return [record for record in ledger.trials("pilot") if record.status == "finished"]
+    return [record for record in ledger.trials("baseline") if record.status == "finished"]
 
 
 def _confusions(runs: Iterable[TrialRecord], seen: Seen, classes: int) -> Labels:

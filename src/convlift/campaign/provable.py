@@ -22,7 +22,7 @@ def power_before(problem: Problem, dataset: Dataset, runs: int = 2, folds: int =
     typical, images = [typical_run(labels, len(dataset.classes))], len(tested)
     return Power(
         n_test=images / assumed_design_effect(images, groups),
-        pilots=runs,
+        baselines=runs,
         finals=runs,
         image_variance=run_variance(problem.metric.matrix(typical, labels)),
         groups=even_groups(images, groups),
@@ -34,7 +34,7 @@ def power_of(problem: Problem, judged: Judgement) -> Power:
     """From the runs that were compared on the test."""
     return Power(
         n_test=judged.final.effective_images,
-        pilots=judged.arms[0],
+        baselines=judged.arms[0],
         finals=judged.arms[1],
         image_variance=judged.final.image_variance,
         seed_variance=judged.final.seed_variance,

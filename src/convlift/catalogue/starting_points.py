@@ -9,7 +9,7 @@ from convlift.records.facts import Facts
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A recipe to probe, its name in the report, and why it is worth a probe."""
+    """A recipe to try, its name in the report, and why it is worth a first run."""
 
     name: str
     recipe: Recipe
@@ -26,7 +26,7 @@ def residual_start(facts: Facts) -> Recipe:
 def starting_points(
     facts: Facts, *, pretrained: bool = True, backbone: str | None = None, weights: str | None = None
 ) -> tuple[StartingPoint, ...]:
-    """The starting points to probe. Other resolutions are for the search, where they are changes like any other.
+    """The starting points to try. Other resolutions are for the search, where they are changes like any other.
 
     pretrained: whether weights are at hand; backbone, weights: what the user named instead of the built-in ones.
     """

@@ -24,14 +24,14 @@ WITHIN = 0.44  # E[p(1-p)] / (A(1-A)): the part of an image's error that a new s
 WEIGHTED_AFTER = 6  # with fewer runs there is no mode to be far from
 
 
-# Effects in cheaper runs are about KAPPA times those in full ones, each off by some SCOUT_SD points of its own; both
-# are learned. At SCOUT_SD .7 with 4 degrees of freedom a tier that has little to do with full runs costs a point more
-# where most changes harm, and gains .1 more where it agrees well (150 simulated campaigns a cell).
-KAPPA, KAPPA_SD, SCOUT_SD, SCOUT_DF = 0.7, 0.3, 1.5, 2.0
+# Effects in cheaper runs are about KAPPA times those in full ones, each off by some LOW_FIDELITY_SD points of its own;
+# both are learned. At LOW_FIDELITY_SD .7 with 4 degrees of freedom a tier that has little to do with full runs costs a
+# point more where most changes harm, and gains .1 more where it agrees well (150 simulated campaigns a cell).
+KAPPA, KAPPA_SD, LOW_FIDELITY_SD, LOW_FIDELITY_DF = 0.7, 0.3, 1.5, 2.0
 
 
 @dataclass(frozen=True)
-class Scouting:
+class LowFidelityDesign:
     """Cheaper runs: on (..., R', K), scores (..., R')."""
 
     on: Floats
@@ -51,7 +51,7 @@ class Design:
     counts: Floats
     n_images: int
     image_variance: float
-    scouting: Scouting | None = None
+    low_fidelity: LowFidelityDesign | None = None
 
     @property
     def reshuffle(self) -> float:
@@ -68,8 +68,8 @@ class Design:
 class Chain:
     """Where the sampler stands: effects (..., K) and what is learned about all of them (...,).
 
-    mode: slowly running mean of the effects; runs far from it count less. kappa, scout_noise: of the cheaper runs.
-    """
+    mode: slowly running mean of the effects; runs far from it count less. kappa, low_fidelity_noise: of the cheaper
+    runs."""
 
     effect: Floats
     population: Floats
@@ -80,8 +80,8 @@ class Chain:
     prior_weight: Floats
     noise: Floats
     kappa: Floats
-    scout_variance: Floats
-    scout_noise: Floats
+    low_fidelity_variance: Floats
+    low_fidelity_noise: Floats
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def first_chain(design: Design, rng: np.random.Generator) -> Chain:
         prior_weight=scalar + 0.4,
         noise=scalar + design.noise_guess,
         kappa=scalar + KAPPA,
-        scout_variance=scalar + SCOUT_SD**2,
-        scout_noise=scalar + design.noise_guess,
+        low_fidelity_variance=scalar + LOW_FIDELITY_SD**2,
+        low_fidelity_noise=scalar + design.noise_guess,
     )
 
 
@@ -173,14 +173,18 @@ class _Heard:
 
 def _listen(design: Design, chain: Chain, rng: np.random.Generator) -> _Heard:
     """Draw the effects in the cheaper runs, which have an intercept of their own: b' ~ N(kappa b, v), v learned."""
-    if design.scouting is None:
+    if design.low_fidelity is None:
         nothing = np.zeros_like(chain.effect)
-        return _Heard(nothing, nothing > 0, nothing, nothing, chain.scout_noise)
-    flat = np.ones(design.scouting.scores.shape)
-    on, _ = _centred(design.scouting.on, flat)
-    scores, _ = _centred(design.scouting.scores[..., None], flat)
+        return _Heard(nothing, nothing > 0, nothing, nothing, chain.low_fidelity_noise)
+    flat = np.ones(design.low_fidelity.scores.shape)
+    on, _ = _centred(design.low_fidelity.on, flat)
+    scores, _ = _centred(design.low_fidelity.scores[..., None], flat)
     turned = np.swapaxes(on, -1, -2)
-    noise, kappa, own = chain.scout_noise[..., None], chain.kappa[..., None], chain.scout_variance[..., None]
+    noise, kappa, own = (
+        chain.low_fidelity_noise[..., None],
+        chain.kappa[..., None],
+        chain.low_fidelity_variance[..., None],
+    )
     precision = turned @ on / noise[..., None] + np.eye(on.shape[-1]) / own[..., None]
     root = np.linalg.cholesky(precision)
     slope = (turned @ scores)[..., 0] / noise + kappa * chain.effect / own
@@ -198,14 +202,14 @@ def _kappa(heard: _Heard, chain: Chain, effect: Floats, rng: np.random.Generator
     """Draw how much of an effect in full runs shows in cheaper ones (...,), never below zero, and the variance of what
     they show beside it."""
     if not heard.asked.any():
-        return chain.kappa, chain.scout_variance
-    own = chain.scout_variance
+        return chain.kappa, chain.low_fidelity_variance
+    own = chain.low_fidelity_variance
     precision = 1.0 / KAPPA_SD**2 + np.sum(heard.asked * effect**2, -1) / own
     pull = np.sum(heard.asked * effect * heard.effect, -1) / own
     drawn = (KAPPA / KAPPA_SD**2 + pull) / precision + rng.normal(size=precision.shape) / np.sqrt(precision)
     kappa = np.maximum(drawn, 0.0)
     off = np.sum(heard.asked * (heard.effect - kappa[..., None] * effect) ** 2, -1)
-    scaled = (SCOUT_DF * SCOUT_SD**2 + off) / rng.chisquare(SCOUT_DF + heard.asked.sum(-1))
+    scaled = (LOW_FIDELITY_DF * LOW_FIDELITY_SD**2 + off) / rng.chisquare(LOW_FIDELITY_DF + heard.asked.sum(-1))
     return kappa, np.clip(scaled, 0.3**2, 5.0**2)
 
 

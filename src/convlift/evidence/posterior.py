@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from convlift.evidence.changes_per_trial import most_on
-from convlift.evidence.gibbs import Chain, Conditionals, Design, Scouting, first_chain, sweep
+from convlift.evidence.gibbs import Chain, Conditionals, Design, LowFidelityDesign, first_chain, sweep
 from convlift.evidence.group_testing import Suspicion, suspect, within_suspicion
 
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ HARMFUL_POOL, COUNTED, WARY = -0.33, 1.0, 0.55
 
 
 @dataclass(frozen=True)
-class Scouts:
+class LowFidelityRuns:
     """Cheaper runs, shorter or on frozen features: on (..., R', K) bool, score_points (..., R') in points.
 
     They have an intercept of their own, and a change's effect in them is a learned multiple of that in full runs, give
@@ -67,7 +67,7 @@ class Trials:
     n_images: int
     image_variance: float
     extra_cost: Floats | None = None
-    scouts: Scouts | None = None
+    low_fidelity: LowFidelityRuns | None = None
     collapsed: Bools | None = None
 
     @property
@@ -188,14 +188,14 @@ def _design(trials: Trials, priors: Floats) -> Design:
     on = np.asarray(trials.on, np.float64)
     scores = np.asarray(trials.score_points, np.float64)
     priors = np.broadcast_to(np.asarray(priors, np.float64), on.shape[:-2] + on.shape[-1:])
-    scouts = trials.scouts
-    scouting = None
-    if scouts is not None and scouts.on.shape[-2]:
-        scouting = Scouting(np.asarray(scouts.on, np.float64), np.asarray(scouts.score_points, np.float64))
+    cheaper, low_fidelity = trials.low_fidelity, None
+    if cheaper is not None and cheaper.on.shape[-2]:
+        scored = np.asarray(cheaper.score_points, np.float64)
+        low_fidelity = LowFidelityDesign(np.asarray(cheaper.on, np.float64), scored)
     counts = np.ones_like(scores)
     if suspicion := trials.suspicion:
         counts = counts - suspicion.explained
-    return Design(on, scores, priors, counts, trials.n_images, trials.image_variance, scouting)
+    return Design(on, scores, priors, counts, trials.n_images, trials.image_variance, low_fidelity)
 
 
 def _population_moments(now: Conditionals) -> tuple[Floats, Floats, Floats]:

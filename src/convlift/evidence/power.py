@@ -18,7 +18,7 @@ SMALL = 1000  # images: with fewer, a test part of them proves so little that te
 USUAL_FOLDS = 5
 
 
-def pilots_and_finals(budget: int) -> tuple[int, int]:
+def baseline_and_final_runs(budget: int) -> tuple[int, int]:
     """(P, S): baseline runs and final runs out of `budget` trainings; the rest searches.
 
     Each run spent here is one the search does not get: (1, 1) below 10, (2, 2) below 40, (2, 3) below 70, (2, 4) below
@@ -44,14 +44,15 @@ class Power:
     """What decides how small a gain can be proven.
 
     n_test: test images, as independent ones where they come in groups (`images.effective_number`), and groups: how many
-    groups, 0 for none; pilots, finals: runs an arm. image_variance: of one run's score over images, points squared,
-    by default that of an accuracy of .9. folds: of a nested cross-validation, whose n_test images are all there are,
-    with so many runs an arm in each. seed_variance: of a recipe's score, points squared, None for the usual one, and
+    groups, 0 for none; baselines, finals: runs an arm. image_variance: of one run's score over images,
+    points squared, by default that of an accuracy of .9. folds: of a nested cross-validation, whose n_test images are
+    all there are, with so many runs an arm in each. seed_variance: of a recipe's score, points squared, None for the
+    usual one, and
     seed_freedom: its degrees of freedom.
     """
 
     n_test: float
-    pilots: int
+    baselines: int
     finals: int
     image_variance: float = accuracy_variance(0.9)
     groups: float = 0.0
@@ -66,7 +67,7 @@ class Power:
         Images: luck within an image, .44 of the image variance a run, and what the two recipes' chances differ by from
         image to image, .34 of it; seeds: .85 points a run at an accuracy of .85 (see `seeds.scale`).
         """
-        runs = 1 / self.pilots + 1 / self.finals
+        runs = 1 / self.baselines + 1 / self.finals
         images = self.image_variance * (WITHIN * runs + BETWEEN) / self.n_test
         shared = 1 / self.folds + 1 / (self.folds - 1) if self.folds > 1 else 0.0
         size = self.image_variance / USUAL_DEVIATION**2
@@ -74,7 +75,7 @@ class Power:
         seeds = each * runs / self.folds + max(each, FOLD_SD**2 * size) * shared
         image_df = max((self.groups or self.n_test) - 1.0, 1.0)
         told = PRIOR_RUNS if self.folds > 1 else WORD_RUNS
-        seed_df = self.seed_freedom or told + self.folds * (self.pilots + self.finals - 2)
+        seed_df = self.seed_freedom or told + self.folds * (self.baselines + self.finals - 2)
         df = (images + seeds) ** 2 / (images**2 / image_df + seeds**2 / seed_df)
         return float(stats.t.ppf(0.975, df)) * math.sqrt(images + seeds)
 
@@ -85,19 +86,19 @@ class Power:
 
 
 def minimum_detectable_points(
-    n_test: float, pilots: int, finals: int, image_variance: float = accuracy_variance(0.9)
+    n_test: float, baselines: int, finals: int, image_variance: float = accuracy_variance(0.9)
 ) -> float:
     """`Power.points` of independent images."""
-    return Power(n_test, pilots, finals, image_variance).points
+    return Power(n_test, baselines, finals, image_variance).points
 
 
 def detectable(images: int, power: Power) -> Detectable | NothingProvable:
     """What a campaign on so many test images could prove."""
-    if min(power.pilots, power.finals) < FEWEST_RUNS and power.folds == 1:
-        return NothingProvable(power.pilots, power.finals, FEWEST_RUNS)
+    if min(power.baselines, power.finals) < FEWEST_RUNS and power.folds == 1:
+        return NothingProvable(power.baselines, power.finals, FEWEST_RUNS)
     return Detectable(
         images=images,
-        baseline_runs=power.pilots,
+        baseline_runs=power.baselines,
         final_runs=power.finals,
         points=power.points,
         often=power.often,

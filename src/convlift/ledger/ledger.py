@@ -118,7 +118,7 @@ class Ledger:
         Raises LedgerError for any but a final trial or one of the baseline once the shipped recipe is frozen, and for
         these, too, once the test is open.
         """
-        if plan.role not in ("final", "pilot") and self.recall("freeze") is not None:
+        if plan.role not in ("final", "baseline") and self.recall("freeze") is not None:
             raise LedgerError(f"a {plan.role} trial was claimed after the shipped recipe was frozen.")
         if self.test_is_open:
             raise LedgerError(f"a {plan.role} trial was claimed after the sealed test was opened.")

@@ -21,7 +21,7 @@ from convlift.records.outcome import EpochReport, Outcome, Status
 MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
 
-Role = Literal["pilot", "probe", "scout", "search", "final"]
+Role = Literal["baseline", "start", "low-fidelity", "search", "final"]
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _naive(run: Path, metric: Metric, dataset: Dataset, test_labels: NDArray[np.
         on_test = [metric.score(outcome.test_probabilities, test_labels) for outcome in outcomes]
         return 100.0 * np.array(on_validation), 100.0 * np.array(on_test)
 
-    return keep_if_better(scores("pilot"), scores("search"))
+    return keep_if_better(scores("baseline"), scores("search"))
 
 
 def _seed(seed: int, place: int) -> int:

@@ -63,11 +63,12 @@ class Shipped:
 
 @dataclass(frozen=True)
 class FinishedFold:
-    """A fold that was judged: its result; what its pilots and final runs say of its test, and the test's labels (n,)
-    and groups; what its search says of the seeds' variance; whether its final runs were cut short."""
+    """A fold that was judged: its result; what the runs of its baseline and its final runs predict for its test, and
+    the test's labels (n,) and groups; what its search says of the seeds' variance; whether its final runs were cut
+    short."""
 
     result: Result
-    pilots: Said
+    baselines: Said
     finals: Said
     labels: NDArray[np.int64]
     groups: Groups
@@ -86,15 +87,15 @@ def read_fold(end: End) -> FinishedFold:
     folder, dataset, sealed = end
     with read_ledger(folder) as ledger:
         result, compared = result_of(ledger), decisions.made(ledger, decisions.Shipped)
-        pilots = [ledger.trial(run) for run in compared.before]
-        finals = pilots if result.ships == "baseline" else [ledger.trial(run) for run in compared.after]
-        if not pilots or not finals:
+        baselines = [ledger.trial(run) for run in compared.before]
+        finals = baselines if result.ships == "baseline" else [ledger.trial(run) for run in compared.after]
+        if not baselines or not finals:
             why = result.why.why if result.why else "no time"
             raise LedgerError(
                 f"the fold in {folder} has no run of the baseline, or none of what ships: {why}. A cross-validation "
                 "compares them in every fold; take fewer folds, or allow more time."
             )
-        arms = [[r.outcome.test_probabilities for r in runs if r.outcome is not None] for runs in (pilots, finals)]
+        arms = [[r.outcome.test_probabilities for r in runs if r.outcome is not None] for runs in (baselines, finals)]
         noise = decisions.decided(ledger, decisions.SearchNoise) or decisions.SearchNoise(0.0)
         groups = dataset.groups_of(dataset.splits.test)
         cut_short = any(record.status == "stopped" for record in finals)
@@ -104,7 +105,7 @@ def read_fold(end: End) -> FinishedFold:
 def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> list[FoldRuns]:
     """Every fold's runs on its test."""
     labels, groups = [fold.labels for fold in folds], [fold.groups for fold in folds]
-    before = scores_of_folds(metric, [fold.pilots for fold in folds], labels, groups)
+    before = scores_of_folds(metric, [fold.baselines for fold in folds], labels, groups)
     after = scores_of_folds(metric, [fold.finals for fold in folds], labels, groups)
     return [
         FoldRuns(b, a, fold.groups, fold.search_seed_variance) for b, a, fold in zip(before, after, folds, strict=True)
@@ -146,7 +147,7 @@ def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement)
     images = len(whole.store.labels)
     return Power(
         n_test=judged.effective_images,
-        pilots=min(len(fold.baseline) for fold in folds),
+        baselines=min(len(fold.baseline) for fold in folds),
         finals=min(len(fold.final) for fold in folds),
         image_variance=judged.image_variance,
         seed_variance=judged.seed_variance,

@@ -1,10 +1,11 @@
-"""How a campaign's time, or its number of trainings, is divided: settled once, after the probes, kept in the ledger."""
+"""How a campaign's time, or its number of trainings, is divided: settled once, after the first runs, kept in the
+ledger."""
 
 import math
 from dataclasses import dataclass
 
 from convlift.catalogue.starting_points import StartingPoint
-from convlift.evidence.power import pilots_and_finals
+from convlift.evidence.power import baseline_and_final_runs
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Shortened
@@ -20,14 +21,16 @@ FEWEST_COUNTED = 4  # trainings that can be asked for: a run of the baseline, a 
 ENOUGH_FOR_TWO = 6
 # Runs of the baseline where the start is another network: with fewer, a baseline whose seeds differ by 3 to 8 points
 # proves what is not so in 5 to 17 of 100 campaigns (simulated).
-PILOTS = 5
-PILOTS_SHARE = 0.05  # of the trainings: what pilots may take where they are cheap
-MOST_PILOTS = 8
-DEAR_SHARE = 0.2  # of the trainings: the most that pilots may take beside the first where they are dear
-PILOT_MOST = 0.3  # of the time that is left: what one run of the baseline may take; of a dearer one a part is trained
+BASELINE_RUNS = 5
+BASELINE_SHARE = 0.05  # of the trainings: what runs of the baseline may take where they are cheap
+MOST_BASELINE_RUNS = 8
+DEAR_SHARE = 0.2  # of the trainings: the most that runs of the baseline may take beside the first where they are dear
+BASELINE_MOST = (
+    0.3  # of the time that is left: what one run of the baseline may take; of a dearer one a part is trained
+)
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
-LONGER = 1.3  # than the start's shortened probe: a final run that is less than that is not worth its time
+LONGER = 1.3  # than the start's shortened first run: a final run that is less than that is not worth its time
 
 
 @dataclass(frozen=True)
@@ -60,19 +63,19 @@ def plan(times: Times, *, is_other: bool) -> Allocation:
         finals = _finals_alone(times) if is_other else 0
         return Allocation(finals, before, finals, before)
     trainings = math.floor(times.left * times.workers / each)
-    pilots, finals = arms(trainings, is_other=is_other, cost=times.baseline / each, workers=times.workers)
-    if times.baseline > PILOT_MOST * times.left:  # it was shortened, and of a shortened one nothing is proven
-        pilots = before
-    pilots = max(pilots, before)
-    # pilots cost what they cost, and a search that fits has two trials at least
-    searches = max(2, math.floor(trainings - (pilots - before) * times.baseline / each - finals))
-    return Allocation(searches + (pilots - before) + finals, pilots, finals, before)
+    baselines, finals = arms(trainings, is_other=is_other, cost=times.baseline / each, workers=times.workers)
+    if times.baseline > BASELINE_MOST * times.left:  # it was shortened, and of a shortened one nothing is proven
+        baselines = before
+    baselines = max(baselines, before)
+    # runs of the baseline cost what they cost, and a search that fits has two trials at least
+    searches = max(2, math.floor(trainings - (baselines - before) * times.baseline / each - finals))
+    return Allocation(searches + (baselines - before) + finals, baselines, finals, before)
 
 
 def plan_counted(trainings: int, *, is_other: bool) -> Allocation:
     """Of --trainings: the runs of the baseline, the search and the final runs are so many together."""
-    pilots, finals = arms(trainings, is_other=is_other)
-    return Allocation(trainings - 1, pilots, finals)
+    baselines, finals = arms(trainings, is_other=is_other)
+    return Allocation(trainings - 1, baselines, finals)
 
 
 def divide(search: Search, start: StartingPoint) -> Allocation:
@@ -88,20 +91,20 @@ def divide(search: Search, start: StartingPoint) -> Allocation:
 
 
 def _times(search: Search, start: StartingPoint) -> Times:
-    probes = [r for r in search.ledger.trials("probe") if r.recipe == start.recipe]
+    start_runs = [r for r in search.ledger.trials("start") if r.recipe == start.recipe]
     return Times(
         left=search.left(),
         each=search.seconds(start.recipe),
         baseline=search.seconds(search.problem.baseline),
         workers=search.workers,
-        before=len(search.ledger.trials("pilot")),  # some ran beside the probes
-        tried=max((r.fidelity if r.status == "finished" else 0.0 for r in probes), default=0.0),
+        before=len(search.ledger.trials("baseline")),  # some ran beside the first runs
+        tried=max((r.fidelity if r.status == "finished" else 0.0 for r in start_runs), default=0.0),
     )
 
 
 def _finals_alone(times: Times) -> int:
     """How many runs of the start fit where no search does; one that the clock cuts short where that is still longer
-    than its probe was."""
+    than its first run was."""
     fit = times.left / times.each
     if fit >= FINAL_SLACK:
         return min(2, times.workers * math.floor(fit / FINAL_SLACK))
@@ -109,21 +112,21 @@ def _finals_alone(times: Times) -> int:
 
 
 def arms(trainings: int, *, is_other: bool, cost: float | None = None, workers: int = 1) -> tuple[int, int]:
-    """Pilots and final runs: the table's; where the start is another network two each from ENOUGH_FOR_TWO trainings on,
-    and PILOTS pilots.
+    """Runs of the baseline and final runs: the table's; where the start is another network two each from ENOUGH_FOR_TWO
+    trainings on, and BASELINE_RUNS of the baseline.
 
-    cost: of a pilot in trainings; None where trainings are counted, whatever they cost. With a cost, no worker idles in
-    the last round of finals; pilots that cost a fraction of a training are as many as PILOTS_SHARE of the trainings pay
-    for, since the gain's variance falls with both; dear ones leave most of the time to the search.
-    """
-    pilots, finals = pilots_and_finals(max(FEWEST, trainings))
+    cost: of a run of the baseline in trainings; None where trainings are counted, whatever they cost. With a cost, no
+    worker idles in the last round of finals; runs of the baseline that cost a fraction of a training are as many as
+    BASELINE_SHARE of the trainings pay for, since the gain's variance falls with both; dear ones leave most of the time
+    to the search."""
+    baselines, finals = baseline_and_final_runs(max(FEWEST, trainings))
     if is_other and trainings >= ENOUGH_FOR_TWO:
-        pilots, finals = max(pilots, 2), max(finals, 2)
+        baselines, finals = max(baselines, 2), max(finals, 2)
     if cost is None:
-        return (max(pilots, min(PILOTS, trainings // 2 - 2)) if is_other else pilots), finals
+        return (max(baselines, min(BASELINE_RUNS, trainings // 2 - 2)) if is_other else baselines), finals
     finals = max(min(math.ceil(finals / workers) * workers, max(1, trainings // 3)), min(finals, trainings // 3))
-    wanted = max(pilots, PILOTS) if is_other else pilots
-    wanted = max(wanted, min(MOST_PILOTS, int(PILOTS_SHARE * trainings / cost)))
+    wanted = max(baselines, BASELINE_RUNS) if is_other else baselines
+    wanted = max(wanted, min(MOST_BASELINE_RUNS, int(BASELINE_SHARE * trainings / cost)))
     return min(wanted, 1 + int(DEAR_SHARE * trainings / cost)), finals
 
 
@@ -153,7 +156,7 @@ def _longest_phase(recipe: Recipe) -> tuple[int, str]:
 
 def shortened(search: Search) -> Shortened | None:
     """How much of its training the baseline had; None where it had all of it."""
-    runs = baseline_runs(search.ledger.trials("pilot"))
+    runs = baseline_runs(search.ledger.trials("baseline"))
     if not runs or runs[0].is_whole:
         return None
     planned, phase = _longest_phase(runs[0].recipe)

@@ -164,7 +164,7 @@ def _call(search: Search, start: StartingPoint) -> tuple[LabelChecker | None, st
     """The start's own network, or None and why there is none to ask."""
     saved = [
         search.dispatcher.weights_of(record)
-        for role in ("probe", "pilot")
+        for role in ("start", "baseline")
         for record in search.ledger.trials(role)
         if record.recipe == start.recipe and record.status == "finished" and search.has_network(record)
     ]

@@ -27,26 +27,35 @@ def baseline_arm(search: Search, start: str) -> tuple[list[TrialRecord], bool]:
     It stays where fewer than three others would be left, which say too little of how such runs differ; then nothing is
     proven.
     """
-    pilots = baseline_runs(search.ledger.trials("pilot"))
-    left_out = len(pilots) > LEAST_LEFT and lost_a_close_choice(search, start, pilots)
-    return pilots[left_out:], left_out
+    baselines = baseline_runs(search.ledger.trials("baseline"))
+    left_out = len(baselines) > LEAST_LEFT and lost_a_close_choice(search, start, baselines)
+    return baselines[left_out:], left_out
 
 
-def lost_a_close_choice(search: Search, start: str, pilots: Sequence[TrialRecord]) -> bool:
+def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRecord]) -> bool:
     """Whether the first of these runs of the baseline took part in a close choice of the start, and lost it.
 
     Whenever another start wins by luck, that run had bad luck (with two runs of the baseline and four equal networks
     the gain is too good by .4 to 1.1 points, simulated). Close is a lead of under three standard errors of the
     difference of two runs. Where the start wins clearly, the run tells as much as any.
     """
-    probe = next((r for r in _usable(search.ledger.trials("probe")) if r.names == (start,)), None)
-    if start == BASELINE or probe is None or not pilots or (pilots[0].role, pilots[0].number) != ("pilot", 1):
+    start_run = next((r for r in _usable(search.ledger.trials("start")) if r.names == (start,)), None)
+    if (
+        start == BASELINE
+        or start_run is None
+        or not baselines
+        or (baselines[0].role, baselines[0].number) != ("baseline", 1)
+    ):
         return False
-    sound = [pilot for pilot, fell in zip(pilots, search.scores.collapsed(pilots), strict=True) if not fell]
-    others = [pilot for pilot in sound if pilot.id != pilots[0].id]
+    sound = [
+        baseline_run
+        for baseline_run, fell in zip(baselines, search.scores.collapsed(baselines), strict=True)
+        if not fell
+    ]
+    others = [baseline_run for baseline_run in sound if baseline_run.id != baselines[0].id]
     others = others if len(others) >= FEWEST_RUNS else sound  # one alone says nothing of how such runs differ
-    scores = np.array([search.scores.score_points(pilot) for pilot in others])
-    lead = search.scores.score_points(probe) - search.scores.score_points(pilots[0])
+    scores = np.array([search.scores.score_points(baseline_run) for baseline_run in others])
+    lead = search.scores.score_points(start_run) - search.scores.score_points(baselines[0])
     error = math.sqrt(2.0 * score_variance(scores, _images_of(search, others), search.problem.validation_groups))
     return bool(lead < CLOSE * error)
 
@@ -79,7 +88,7 @@ def best_final(search: Search, finals: Sequence[TrialRecord]) -> TrialRecord:
 
 def lost_runs(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:
     """The baseline's runs, and the final runs of `recipe`, that came to nothing by themselves."""
-    runs = (*ledger.trials("pilot"), *finals_with(ledger, recipe))
+    runs = (*ledger.trials("baseline"), *finals_with(ledger, recipe))
     return [record for record in runs if record.status in ("diverged", "failed")]
 
 

@@ -39,19 +39,19 @@ class FirstTrainings(Decision):
 
 
 @dataclass(frozen=True)
-class SecondProbes(Decision):
-    """parts: of a training, by the name of the starting point; none where a probe is not worth its time."""
+class SecondStarts(Decision):
+    """parts: of a training, by the name of the starting point; none where a first run is not worth its time."""
 
-    key = "second probes"
+    key = "second starts"
 
     parts: dict[str, float]
 
 
 @dataclass(frozen=True)
 class BaselineBeside(Decision):
-    """runs: of the baseline, for the workers that would idle while the longest probe trains."""
+    """runs: of the baseline, for the workers that would idle while the longest first run trains."""
 
-    key = "baseline beside probes"
+    key = "baseline beside starts"
 
     runs: int
 
@@ -78,20 +78,20 @@ class Start(Decision):
 
 @dataclass(frozen=True)
 class Allocation(Decision):
-    """trainings: how many of the start there are after the probes; pilots, finals: runs of the baseline and of what
-    ships; before: pilots that had ended by then."""
+    """trainings: how many of the start there are after the first runs; baselines, finals: runs of the baseline and
+    of what ships; before: runs of the baseline that had ended by then."""
 
     key = "allocation"
 
     trainings: int
-    pilots: int
+    baselines: int
     finals: int
     before: int = 1
 
     @property
     def searches(self) -> int:
         """How many trainings are left for the search."""
-        return self.trainings - (self.pilots - self.before) - self.finals
+        return self.trainings - (self.baselines - self.before) - self.finals
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ class Procedure(Decision):
 
 # what is decided anew where a campaign ended with its test sealed and is given more time
 SETTLED: tuple[type[Decision], ...] = (
-    FirstTrainings, SecondProbes, BaselineBeside, BaselineOnceMore, Start, Allocation, Shortlist, GuardReport, Accused,
+    FirstTrainings, SecondStarts, BaselineBeside, BaselineOnceMore, Start, Allocation, Shortlist, GuardReport, Accused,
     Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
 )  # fmt: skip
 STORY, RESULT = "story", "result"  # plain data, whose shape report/ knows

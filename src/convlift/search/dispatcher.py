@@ -117,10 +117,10 @@ class Dispatcher:
         return self.ledger.folder / WEIGHTS / f"{record.id}.safetensors"
 
     def discard_weights(self, keep: Iterable[TrialRecord]) -> None:
-        """Delete the weights of search runs and probes that have ended, except those of `keep`."""
+        """Delete the weights of search runs and first runs that have ended, except those of `keep`."""
         kept = {record.id for record in keep}
         for record in self.ledger.trials():
-            if record.outcome is not None and record.role in ("search", "probe") and record.id not in kept:
+            if record.outcome is not None and record.role in ("search", "start") and record.id not in kept:
                 self.weights_of(record).unlink(missing_ok=True)
 
     def _find(self, plan: Plan) -> TrialRecord | None:
@@ -135,8 +135,8 @@ class Dispatcher:
 
     def _submit(self, record: TrialRecord, seconds: float) -> None:
         self._left_behind.pop(record.id, None)
-        save_to = "" if record.role == "scout" else str(self.weights_of(record))
-        limits = Limits(seconds, save_to, gives_up=record.role in ("scout", "search"))
+        save_to = "" if record.role == "low-fidelity" else str(self.weights_of(record))
+        limits = Limits(seconds, save_to, gives_up=record.role in ("low-fidelity", "search"))
         self._hand_over(Job(record.id, record.spec, limits))
         self.begun.append(record)
 

@@ -16,7 +16,7 @@ from convlift.search.decisions import Accused, Examination, decided, settle
 MOST_OF_BUDGET = 0.12  # of the worker-seconds that are left: what undoing the accused lever may take
 
 
-def probe_of_the_baseline(search: Search) -> list[Plan]:
+def trial_of_the_baseline(search: Search) -> list[Plan]:
     """The baseline with its most accused lever undone; nothing where it learned well, or where that is too dear.
 
     Settled once.
@@ -26,14 +26,14 @@ def probe_of_the_baseline(search: Search) -> list[Plan]:
     accused = _accused(search)
     if accused is None:
         return []
-    probe = accused.probe
+    start_run = accused.probe
 
     def decide() -> Accused:
         most = MOST_OF_BUDGET * search.left() * search.workers
-        return Accused(bool(search.problem.trainings) or search.seconds(probe) <= most)
+        return Accused(bool(search.problem.trainings) or search.seconds(start_run) <= most)
 
     tried = settle(search.ledger, Accused, decide).undone
-    return [search.problem.plan("probe", probe, _number(search), (accused.name,))] if tried else []
+    return [search.problem.plan("start", start_run, _number(search), (accused.name,))] if tried else []
 
 
 def examine_baseline(search: Search) -> None:
@@ -83,15 +83,15 @@ def _accused(search: Search) -> Accusation | None:
 
 def _first(search: Search) -> TrialRecord | None:
     """The baseline's first run of full length; a part of one is accused of nothing."""
-    ended = (r for r in search.ledger.trials("pilot") if r.fidelity == 1.0 and r.status in ("finished", "diverged"))
+    ended = (r for r in search.ledger.trials("baseline") if r.fidelity == 1.0 and r.status in ("finished", "diverged"))
     return next(ended, None)
 
 
 def _undone(search: Search, accusation: Accusation) -> TrialRecord | None:
-    probes = (r for r in search.ledger.trials("probe") if r.names == (accusation.name,) and r.status == "finished")
-    return next(probes, None)
+    start_runs = (r for r in search.ledger.trials("start") if r.names == (accusation.name,) and r.status == "finished")
+    return next(start_runs, None)
 
 
 def _number(search: Search) -> int:
-    """Of the probe: after the starts', and the one on half of the images."""
+    """Of the first run: after the starts', and the one on half of the images."""
     return len(search.problem.points) + 1

@@ -14,13 +14,13 @@ from convlift.errors import LedgerError
 from convlift.evidence import posterior
 from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import FINAL_SLACK, LEAST_OF_A_FINAL, PILOT_MOST, baseline_runs, divide
+from convlift.search.allocate import BASELINE_MOST, FINAL_SLACK, LEAST_OF_A_FINAL, baseline_runs, divide
 from convlift.search.augmentation_guard import guard
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, Allocation, Freeze, decided, made, note
-from convlift.search.examine import examine_baseline, probe_of_the_baseline
-from convlift.search.low_fidelity import scout, scouts_of
+from convlift.search.examine import examine_baseline, trial_of_the_baseline
+from convlift.search.low_fidelity import low_fidelity_of, run_low_fidelity
 from convlift.search.problem import BASELINE
 from convlift.search.revise import revise_candidates, revised, revision_is_due
 from convlift.search.shipment import (
@@ -35,7 +35,7 @@ from convlift.search.space import Configuration, SearchSpace, bare, switched, sw
 from convlift.search.start import choose_start
 
 MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
-MOST_OF_A_PILOT = 0.3  # of the time that is left, whatever was predicted
+MOST_OF_A_BASELINE_RUN = 0.3  # of the time that is left, whatever was predicted
 SEARCH_SLACK = 1.1  # a search run gets this much more: one that is cut short has taught nothing
 SLOWER = 1.25  # times as long as predicted: the slack of the final runs covers what is less
 SLOWED_DOWN = "the machine became slower, and its time is needed for the final runs"
@@ -51,20 +51,20 @@ def run_search(search: Search) -> Shipment:
     division = divide(search, start)
     if not search.ledger.test_is_open:
         is_frozen = decided(search.ledger, Freeze) is not None
-        probes = [] if is_frozen else probe_of_the_baseline(search)
-        probes += [] if is_frozen else try_half(search, start, division.trainings)
-        pilots = baseline_to_come(search, division)
-        search.dispatcher.complete(probes + pilots, lambda plan: MOST_OF_A_PILOT * search.left())
+        start_runs = [] if is_frozen else trial_of_the_baseline(search)
+        start_runs += [] if is_frozen else try_half(search, start, division.trainings)
+        baselines = baseline_to_come(search, division)
+        search.dispatcher.complete(start_runs + baselines, lambda plan: MOST_OF_A_BASELINE_RUN * search.left())
         examine_baseline(search)
     chosen = choose_candidates(search, start, division)
     chosen = revised(search.ledger, guard(search, start, chosen))
     space = SearchSpace(start, chosen)
     if decided(search.ledger, Freeze) is None:
         if division.searches > 0:
-            scout(search, space)
+            run_low_fidelity(search, space)
             space = search_recipes(search, space, division)
         belief = believe(search, space)
-        if search.ledger.trials("scout"):
+        if search.ledger.trials("low-fidelity"):
             note(search.ledger, Agreement(round(float(belief.agreement), 2)), replace=True)
         shipped = shipping(search, space, division, belief)
         search.ledger.freeze(shipped.recipe, shipped.names)
@@ -106,13 +106,13 @@ def confirm_start(search: Search, frozen: Configuration) -> None:
 
 def baseline_to_come(search: Search, division: Allocation) -> list[Plan]:
     """The runs of the baseline that are still to be made; of one that takes too long, none beside the part that was."""
-    problem, records = search.problem, search.ledger.trials("pilot")
+    problem, records = search.problem, search.ledger.trials("baseline")
     each = search.seconds(problem.baseline)
-    if records and each > PILOT_MOST * search.left() and baseline_runs(records):
+    if records and each > BASELINE_MOST * search.left() and baseline_runs(records):
         still_open = [record for record in records if record.outcome is None]
-        return [problem.plan("pilot", problem.baseline, r.number - 1, fidelity=r.fidelity) for r in still_open]
-    numbers = _numbers_to_come(records, division.pilots, len(records))
-    return [problem.plan("pilot", problem.baseline, number) for number in numbers]
+        return [problem.plan("baseline", problem.baseline, r.number - 1, fidelity=r.fidelity) for r in still_open]
+    numbers = _numbers_to_come(records, division.baselines, len(records))
+    return [problem.plan("baseline", problem.baseline, number) for number in numbers]
 
 
 def finals_to_come(search: Search, frozen: Configuration, wanted: int) -> list[Plan]:
@@ -228,10 +228,10 @@ def seen_trials(
     """The search's runs as evidence, and runs of the start itself where it is the baseline. seen: the runs of the
     search that count, all where it is None."""
     searched = search.ledger.trials("search") if seen is None else seen
-    bare = search.ledger.trials("pilot") if space.start.name == BASELINE else ()
+    bare = search.ledger.trials("baseline") if space.start.name == BASELINE else ()
     records = [record for record in (*bare, *searched) if record.is_evidence and record.fidelity == 1.0]
     dearer = np.array([max(0.0, candidate.cost - 1.0) for candidate in space.candidates])
-    return search.scores.trials(switches(space, records), records, dearer, scouts_of(search, space))
+    return search.scores.trials(switches(space, records), records, dearer, low_fidelity_of(search, space))
 
 
 def believe(search: Search, space: SearchSpace, seen: Sequence[TrialRecord] | None = None) -> posterior.Belief:

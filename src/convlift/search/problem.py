@@ -20,6 +20,11 @@ from convlift.records.facts import Facts
 from convlift.search.label_checker import OpenLabelChecker
 
 BASELINE = "baseline"
+# What each role's seeds are drawn by. Three of them are what the role was first called: the same campaign keeps the seeds
+# of its trials whatever a role is called.
+STREAMS: dict[Role, str] = {
+    "baseline": "pilot", "start": "probe", "low-fidelity": "scout", "search": "search", "final": "final",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Problem:
 
     baseline: that recipe.
     baseline_name: what the user calls it.
-    starts: other starting points to probe.
+    starts: other starting points to try.
     facts: of the data.
     pace: predicts how long a training takes.
     validation_labels (n,): class numbers.
@@ -67,5 +72,5 @@ class Problem:
 
     def plan(self, role: Role, recipe: Recipe, number: int, names: tuple[str, ...] = (), fidelity: float = 1.0) -> Plan:
         """Trial number `number` of its role, with a seed that nothing else shares."""
-        digest = hashlib.sha256(f"{self.seed} {role} {number}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed} {STREAMS[role]} {number}".encode()).digest()
         return Plan(role, TrialSpec(recipe, int.from_bytes(digest[:4], "big") >> 1, fidelity), names)

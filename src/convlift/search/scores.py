@@ -63,7 +63,7 @@ class Scores:
         on: NDArray[np.bool_],
         records: Sequence[TrialRecord],
         extra_cost: NDArray[np.float64] | None = None,
-        scouts: posterior.Scouts | None = None,
+        low_fidelity: posterior.LowFidelityRuns | None = None,
     ) -> posterior.Trials:
         """Runs as the model wants them: in points of accuracy's size, on as many images as are independent.
 
@@ -83,6 +83,6 @@ class Scores:
             n_images=round(effective_number(images, self.problem.validation_groups)),
             image_variance=run_variance(images) / unit**2 if probabilities else accuracy_variance(UNTRIED),
             extra_cost=extra_cost,
-            scouts=scouts and replace(scouts, score_points=scouts.score_points / unit),
+            low_fidelity=low_fidelity and replace(low_fidelity, score_points=low_fidelity.score_points / unit),
             collapsed=collapsed,
         )

@@ -103,7 +103,7 @@ def start_in_doubt(search: Search, frozen: Configuration) -> bool:
     if frozen.start.name == BASELINE or not frozen.names or not has_ended:
         return False
     finals = learned(search, finals_of(search, frozen))
-    starts = [run for run in learned(search, runs_of_the_start(search, frozen.start)) if run.role != "probe"]
+    starts = [run for run in learned(search, runs_of_the_start(search, frozen.start)) if run.role != "start"]
     is_decided = any(run.outcome is not None for run in finals_with(search.ledger, frozen.start.recipe))
     is_above = bool(starts) and (not finals or score(search, starts) > score(search, finals))
     return is_above and len(starts) < FEWEST_RUNS and not is_decided
@@ -115,10 +115,10 @@ def finals_of(search: Search, frozen: Configuration) -> list[TrialRecord]:
 
 
 def runs_of_the_start(search: Search, start: StartingPoint) -> list[TrialRecord]:
-    """The bare start's finished runs, its probe last."""
+    """The bare start's finished runs, its first run last."""
     return [
         record
-        for role in ("final", "search", "probe")
+        for role in ("final", "search", "start")
         for record in search.ledger.trials(role)
         if record.recipe == start.recipe and record.status == "finished"
     ]
@@ -126,31 +126,33 @@ def runs_of_the_start(search: Search, start: StartingPoint) -> list[TrialRecord]
 
 def _bare_runs(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The runs of the bare start that the final runs are compared with: none where it is the baseline, or what the
-    final runs are of; the probe, which was chosen for its score, only where there is no other."""
+    final runs are of; the first run, which was chosen for its score, only where there is no other."""
     if frozen.start.name == BASELINE or (finals and frozen.recipe == frozen.start.recipe):
         return []
     runs = learned(search, runs_of_the_start(search, frozen.start))
     if not runs:  # of a start that was chosen by a run that the clock cut short, that run may still ship
-        probes = [run for run in search.ledger.trials("probe") if run.recipe == frozen.start.recipe]
-        runs = [run for run in probes if run.status == "stopped" and run.has_trained]
-    return [run for run in runs if run.role != "probe"] or runs
+        start_runs = [run for run in search.ledger.trials("start") if run.recipe == frozen.start.recipe]
+        runs = [run for run in start_runs if run.status == "stopped" and run.has_trained]
+    return [run for run in runs if run.role != "start"] or runs
 
 
 def _to_judge(search: Search, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The runs of the bare start that can be judged; its probe among them only where it won by so much that its luck
-    decided nothing."""
-    if any(run.role == "probe" for run in runs):
+    """The runs of the bare start that can be judged; its first run among them only where it won by so much that its
+    luck decided nothing."""
+    if any(run.role == "start" for run in runs):
         return []
-    probes = [r for r in search.ledger.trials("probe") if r.recipe == runs[0].recipe and r.status == "finished"]
-    return [*runs, *(probes if won_clearly(search, probes) else [])]
+    start_runs = [r for r in search.ledger.trials("start") if r.recipe == runs[0].recipe and r.status == "finished"]
+    return [*runs, *(start_runs if won_clearly(search, start_runs) else [])]
 
 
-def won_clearly(search: Search, probes: Sequence[TrialRecord]) -> bool:
-    """Whether the start's probe beat every other first run by more than CLEAR points of accuracy's size."""
-    others = [*search.ledger.trials("pilot")[:1], *search.ledger.trials("probe")]
-    scores = [search.scores.score_points(r) for r in others if r.recipe not in [probe.recipe for probe in probes]]
+def won_clearly(search: Search, start_runs: Sequence[TrialRecord]) -> bool:
+    """Whether the start's first run beat every other start's by more than CLEAR points of accuracy's size."""
+    others = [*search.ledger.trials("baseline")[:1], *search.ledger.trials("start")]
+    scores = [
+        search.scores.score_points(r) for r in others if r.recipe not in [start_run.recipe for start_run in start_runs]
+    ]
     known = [each for each in scores if not math.isnan(each)]
-    return bool(probes and known) and search.scores.score_points(probes[0]) > max(known) + CLEAR
+    return bool(start_runs and known) and search.scores.score_points(start_runs[0]) > max(known) + CLEAR
 
 
 def _networks(search: Search, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -175,7 +177,7 @@ def _why(search: Search, found: _Found) -> NotShipped | None:
             return NotShipped("below the baseline")
         return NotShipped("no change helps" if search.ledger.trials("search") else "no time to search")
     if not found.before:
-        failed = [r.outcome for r in search.ledger.trials("pilot") if r.status in ("failed", "diverged")]
+        failed = [r.outcome for r in search.ledger.trials("baseline") if r.status in ("failed", "diverged")]
         if failed and failed[0] is not None:
             return NotShipped("baseline failed", failed[0].reason)
         return NotShipped("no time for the baseline")

@@ -1,4 +1,4 @@
-"""Which changes are tried: settled once, after the probes, and kept in the ledger."""
+"""Which changes are tried: settled once, after the first runs, and kept in the ledger."""
 
 from convlift.catalogue.candidates import Candidate, LeftOut, candidates, limit_for
 from convlift.catalogue.diagnose import Diagnosis, diagnose
@@ -24,12 +24,12 @@ def try_half(search: Search, start: StartingPoint, trainings: int) -> list[Plan]
     if trainings < ENOUGH_FOR_HALF or search.problem.pool is not None:
         return []
     fidelity = _first_of(search, start).fidelity
-    return [search.problem.plan("probe", halved(start.recipe), len(search.problem.points), (HALF,), fidelity)]
+    return [search.problem.plan("start", halved(start.recipe), len(search.problem.points), (HALF,), fidelity)]
 
 
 def _first_of(search: Search, start: StartingPoint) -> TrialRecord:
-    """The start's own probe, or the first pilot where it is the baseline."""
-    tried = (r for r in search.ledger.trials() if r.recipe == start.recipe and r.role in ("probe", "pilot"))
+    """The start's own first run, or the baseline's where it is the baseline."""
+    tried = (r for r in search.ledger.trials() if r.recipe == start.recipe and r.role in ("start", "baseline"))
     return next(tried)
 
 
@@ -39,7 +39,8 @@ def halved(recipe: Recipe) -> Recipe:
 
 
 def choose_candidates(search: Search, start: StartingPoint, division: Allocation) -> tuple[Candidate, ...]:
-    """The changes to be tried, from the symptoms of the start's own probe; the ledger keeps why, and why not others.
+    """The changes to be tried, from the symptoms of the start's own first run; the ledger keeps why, and why not
+    others.
 
     An eighth of the list stays free for what the revision may add. Where the study brings a pool of its own, that is
     tried as it is; where there is no search, nothing is.
@@ -65,14 +66,14 @@ def choose_candidates(search: Search, start: StartingPoint, division: Allocation
 
 
 def symptoms_of_the_start(search: Search, start: StartingPoint) -> tuple[Diagnosis, ...]:
-    """What the start's own probe shows; a shortened one is no witness for too little training."""
+    """What the start's own first run shows; a shortened one is no witness for too little training."""
     first = _first_of(search, start)
     outcome = first.outcome
-    halves = [r.outcome for r in search.ledger.trials("probe") if r.recipe == halved(start.recipe)]
+    halves = [r.outcome for r in search.ledger.trials("start") if r.recipe == halved(start.recipe)]
     half = halves[0] if halves else None
     problem = search.problem
     found = diagnose(outcome, problem.validation_labels, start.recipe, problem.facts, half) if outcome else ()
-    if first.fidelity < 1.0:  # a shortened probe learns less than its recipe would
+    if first.fidelity < 1.0:  # a shortened first run learns less than its recipe would
         found = tuple(each for each in found if each.symptom not in (Symptom.UNDER_TRAINED, Symptom.UNDERFIT))
     return found
 
@@ -82,7 +83,7 @@ def fitting_the_start(
 ) -> tuple[tuple[Candidate, ...], tuple[LeftOut, ...]]:
     """The catalogue against the start's recipe, each change with its price; from the first runs alone, so that a
     resumed campaign finds the same."""
-    timed = search.ledger.trials("pilot")[:1] + search.ledger.trials("probe")
+    timed = search.ledger.trials("baseline")[:1] + search.ledger.trials("start")
     each = search.seconds(start.recipe, timed, again=True)
     sharing = max(1.0, min(SHARING, trainings / 2))
 

@@ -1,4 +1,4 @@
-"""Which network the search starts from: cheap probes of a few very different ones, each sized to the time."""
+"""Which network the search starts from: cheap first runs of a few very different ones, each sized to the time."""
 
 import math
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
+from convlift.search.allocate import BASELINE_MOST, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
-from convlift.search.allocate import LONGER, MOST_PILOTS, PILOT_MOST, part_trained
 from convlift.search.context import Search
 from convlift.search.decisions import (
     BaselineBeside,
     BaselineOnceMore,
     FirstTrainings,
-    SecondProbes,
+    SecondStarts,
     Start,
     decided,
     note,
@@ -24,19 +24,19 @@ from convlift.search.decisions import (
 )
 from convlift.search.problem import BASELINE
 
-PROBE_SHARE = 0.06  # of the budget's worker-seconds: what one probe should take
+START_RUN_SHARE = 0.06  # of the budget's worker-seconds: what one first run should take
 MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
-FEWEST = 5  # trainings that must fit for a fine-tuning start to get a probe of full length
+FEWEST = 5  # trainings that must fit for a fine-tuning start to get a first run of full length
 FIRST_MOST = 0.6  # of the time: what one pass of pretrained features may take, the best that can be had early
 ALONE_MOST = 0.7  # of the time: a run of the baseline where nothing else fits
 FIRST_LATEST = 0.5  # of the time: when the first trainings end, whatever was predicted
 ALONE_LATEST = 0.8  # the same for the pretrained features, and for the baseline where they do not fit
-ONLY_MOST = 0.35  # of the time: the probe from scratch where no pretrained features fit
-LONG_MOST = 0.3  # of the time: a fine-tuning probe that is shortened
+ONLY_MOST = 0.35  # of the time: the first run of a start from scratch where no pretrained features fit
+LONG_MOST = 0.3  # of the time: a first run of a fine-tuning start that is shortened
 SHORTEST = 0.1  # a shorter training says nothing about the full one, and is none where there is a better one
 LIGHTEST = 2e-3  # seconds an image: no pretrained network of the usual ones extracts its features faster on a core
 MOST_TO_PREDICT = 0.7  # of a training's time: with more for its predictions it would learn nothing
-MANY = 100  # numbers of probes between one going on of a campaign and the next
+MANY = 100  # numbers of first runs between one going on of a campaign and the next
 LEAST = 0.002  # of a training: the shortest that is planned
 ONCE_MORE_MOST = 0.8  # of the time: a longer part of the baseline where a part of it is the best that there is
 LAST_RESORT = 0.5  # of the whole time, with that for the report: a training where there is none yet
@@ -46,23 +46,22 @@ ADVICE = 3.0  # times as long as predicted is what a budget that was too short i
 def choose_start(search: Search) -> StartingPoint:
     """Probe the starting points and take the best on validation, whatever room that leaves for a search.
 
-    The one choice that is made by single runs: the points are few and far apart, the probes never enter an estimate,
-    and what the start gains is measured on the sealed test like everything else.
-    Raises BudgetError where nothing could be trained in the time, DataError where nothing could be trained at all.
-    """
+    The one choice that is made by single runs: the points are few and far apart, the first runs never enter an
+    estimate, and what the start gains is measured on the sealed test like everything else. Raises BudgetError where
+    nothing could be trained in the time, DataError where nothing could be trained at all."""
     known = decided(search.ledger, Start)
     if known is not None:
         return _known(search, known)
     first = _first_trainings(search)
-    second = _second_probes(search, first)
-    beside = _pilots_beside(search, second, first)
+    second = _second_start_runs(search, first)
+    beside = _baseline_beside(search, second, first)
     records = first + search.dispatcher.complete(second + beside, lambda plan: FIRST_LATEST * search.left())
     records += search.dispatcher.complete(_baseline_once_more(search, records), lambda plan: _last_seconds(search))
     able = [record for record in records if _rank(search, record) > -math.inf]
     if not able:
         raise _nothing(search, records)
     best = max(able, key=lambda record: _rank(search, record))
-    name = best.names[0] if best.role == "probe" else BASELINE
+    name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))
 
 
@@ -77,16 +76,16 @@ def _known(search: Search, kept: Start) -> StartingPoint:
     )
 
 
-def _probe(search: Search, point: StartingPoint, fidelity: float = 1.0) -> Plan:
-    """The point's probe: the one that there is, or a new one where a campaign that goes on with more time has none that
-    was as long as this one shall be."""
-    plan = search.problem.plan("probe", point.recipe, search.problem.points.index(point), (point.name,), fidelity)
+def _start_run(search: Search, point: StartingPoint, fidelity: float = 1.0) -> Plan:
+    """The point's first run: the one that there is, or a new one where a campaign that goes on with more time has none
+    that was as long as this one shall be."""
+    plan = search.problem.plan("start", point.recipe, search.problem.points.index(point), (point.name,), fidelity)
     for again in range(1, 1 + times_unsettled(search.ledger, Start)):
-        known = [r for r in search.ledger.trials("probe") if r.seed == plan.spec.seed and r.recipe == plan.spec.recipe]
+        known = [r for r in search.ledger.trials("start") if r.seed == plan.spec.seed and r.recipe == plan.spec.recipe]
         if not known or (known[0].status != "stopped" and known[0].fidelity >= fidelity):
             break
         number = search.problem.points.index(point) + again * MANY
-        plan = search.problem.plan("probe", point.recipe, number, (point.name,), fidelity)
+        plan = search.problem.plan("start", point.recipe, number, (point.name,), fidelity)
     return plan
 
 
@@ -100,24 +99,24 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
     may_fit = cheapest is not None and LIGHTEST * _images(search) <= FIRST_MOST * search.left()
     settled = decided(search.ledger, FirstTrainings)
     part = settled.baseline_part if settled else _part_of_the_baseline(search, may_fit)
-    pilot = search.problem.plan("pilot", search.problem.baseline, 0, fidelity=part)
+    baseline_run = search.problem.plan("baseline", search.problem.baseline, 0, fidelity=part)
 
     def seconds(plan: Plan) -> float:
         # features that are not complete are worth nothing, of a run of the baseline a part is
-        is_alone = plan.role == "probe" or not may_fit
+        is_alone = plan.role == "start" or not may_fit
         return (ALONE_LATEST if is_alone else FIRST_LATEST) * search.left()
 
     if may_fit and (search.workers > 1 or search.problem.trainings):  # counted, all workers claim in one order
-        search.dispatcher.start(pilot, seconds)
+        search.dispatcher.start(baseline_run, seconds)
     if settled is None:
         fits = may_fit and search.seconds(cheapest.recipe, ()) <= FIRST_MOST * search.left() if cheapest else False
         settled = note(search.ledger, FirstTrainings(fits, part))
-    probe = [_probe(search, cheapest)] if cheapest and settled.features_fit else []
-    return search.dispatcher.complete([*probe, pilot], seconds)
+    start_run = [_start_run(search, cheapest)] if cheapest and settled.features_fit else []
+    return search.dispatcher.complete([*start_run, baseline_run], seconds)
 
 
 def _part_of_the_baseline(search: Search, may_fit: bool) -> float:
-    most = PILOT_MOST if may_fit else ALONE_MOST
+    most = BASELINE_MOST if may_fit else ALONE_MOST
     return sized(search, search.problem.baseline, most * search.left()) or LEAST
 
 
@@ -136,36 +135,36 @@ def sized(search: Search, recipe: Recipe, seconds: float, records: Sequence[Tria
     return round(min(1.0, max(LEAST, 0.9 * (seconds - predicting) / whole)), 3)
 
 
-def _second_probes(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
-    """The other probes, settled once: what is worth its time follows from how much of it is left."""
+def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
+    """The other first runs, settled once: what is worth its time follows from how much of it is left."""
 
-    def decide() -> SecondProbes:
-        tried = [record.names[0] for record in records if record.role == "probe"]
+    def decide() -> SecondStarts:
+        tried = [record.names[0] for record in records if record.role == "start"]
         others = [point for point in search.problem.starts if point.name not in tried]
         found = {point.name: _fidelity(search, point, records) for point in others}
-        return SecondProbes({name: part for name, part in found.items() if part})
+        return SecondStarts({name: part for name, part in found.items() if part})
 
-    parts = settle(search.ledger, SecondProbes, decide).parts
-    return [_probe(search, point, parts[point.name]) for point in search.problem.starts if point.name in parts]
+    parts = settle(search.ledger, SecondStarts, decide).parts
+    return [_start_run(search, point, parts[point.name]) for point in search.problem.starts if point.name in parts]
 
 
-def _pilots_beside(search: Search, probes: list[Plan], records: tuple[TrialRecord, ...]) -> list[Plan]:
-    """More pilots for the workers that would idle while the longest probe trains, settled once. They cost nothing, and
-    every one narrows the gain's interval."""
+def _baseline_beside(search: Search, start_runs: list[Plan], records: tuple[TrialRecord, ...]) -> list[Plan]:
+    """More runs of the baseline for the workers that would idle while the longest first run trains, settled once. They
+    cost nothing, and every one narrows the gain's interval."""
 
     def decide() -> BaselineBeside:
-        return BaselineBeside(0 if search.problem.trainings else _idle_pilots(search, probes, records))
+        return BaselineBeside(0 if search.problem.trainings else _idle_baseline_runs(search, start_runs, records))
 
     number = settle(search.ledger, BaselineBeside, decide).runs
-    return [search.problem.plan("pilot", search.problem.baseline, 1 + beside) for beside in range(number)]
+    return [search.problem.plan("baseline", search.problem.baseline, 1 + beside) for beside in range(number)]
 
 
-def _idle_pilots(search: Search, probes: list[Plan], records: tuple[TrialRecord, ...]) -> int:
-    seconds = [search.seconds(probe.spec.recipe, records, probe.spec.fidelity) for probe in probes]
+def _idle_baseline_runs(search: Search, start_runs: list[Plan], records: tuple[TrialRecord, ...]) -> int:
+    seconds = [search.seconds(start_run.spec.recipe, records, start_run.spec.fidelity) for start_run in start_runs]
     longest = max(seconds, default=0.0)
     idle = search.workers * longest - sum(seconds)
     each = search.seconds(search.problem.baseline, records)
-    return min(MOST_PILOTS - 1, int(idle / each)) if each <= longest else 0
+    return min(MOST_BASELINE_RUNS - 1, int(idle / each)) if each <= longest else 0
 
 
 def _baseline_once_more(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
@@ -173,10 +172,10 @@ def _baseline_once_more(search: Search, records: tuple[TrialRecord, ...]) -> lis
     any training: the workers are loaded by now, and the machine's speed is known. Settled once."""
 
     def decide() -> BaselineOnceMore:
-        return BaselineOnceMore(_longer_part(search, records), len(search.ledger.trials("pilot")))
+        return BaselineOnceMore(_longer_part(search, records), len(search.ledger.trials("baseline")))
 
     settled, problem = settle(search.ledger, BaselineOnceMore, decide), search.problem
-    return [problem.plan("pilot", problem.baseline, settled.number, fidelity=settled.part)] if settled.part else []
+    return [problem.plan("baseline", problem.baseline, settled.number, fidelity=settled.part)] if settled.part else []
 
 
 def _longer_part(search: Search, records: tuple[TrialRecord, ...]) -> float:
@@ -186,7 +185,7 @@ def _longer_part(search: Search, records: tuple[TrialRecord, ...]) -> float:
         part = sized(search, search.problem.baseline, ONCE_MORE_MOST * _last_seconds(search), search.ledger.trials())
         return max(part, LEAST) if any(record.status == "stopped" for record in records) else 0.0
     part = sized(search, search.problem.baseline, ONCE_MORE_MOST * search.left(), search.ledger.trials())
-    return part if best.role == "pilot" and part >= LONGER * part_trained(search, best) else 0.0
+    return part if best.role == "baseline" and part >= LONGER * part_trained(search, best) else 0.0
 
 
 def _last_seconds(search: Search) -> float:
@@ -194,13 +193,13 @@ def _last_seconds(search: Search) -> float:
 
 
 def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, ...]) -> float:
-    """How much of a training its probe should be; 0 where it is none."""
+    """How much of a training its first run should be; 0 where it is none."""
     if search.problem.trainings:
         return 1.0
     left = search.left()
-    is_alone = not any(r.role == "probe" and _rank(search, r) > -math.inf for r in records)
+    is_alone = not any(r.role == "start" and _rank(search, r) > -math.inf for r in records)
     if point.recipe.architecture.kind == "convnet":
-        allowed = min(PROBE_SHARE * search.workers, MOST_OF_BUDGET) * search.budget_seconds
+        allowed = min(START_RUN_SHARE * search.workers, MOST_OF_BUDGET) * search.budget_seconds
         allowed = min(max(allowed, ONLY_MOST * left) if is_alone else allowed, FIRST_LATEST * left)
         fidelity = sized(search, point.recipe, allowed, records)
         return fidelity if fidelity >= (LEAST if is_alone else SHORTEST) else 0.0
