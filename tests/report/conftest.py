@@ -8,6 +8,7 @@ from PIL import Image
 
 from convlift.recipe.recipe import Recipe
 from convlift.records.finding import Finding
+from convlift.records.notes import LittleLeft
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Label, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
@@ -90,7 +91,7 @@ def make_result(
             ),
             Finding("imbalance", "note", "The largest class has 1.5 times as many images as the smallest."),
         ),
-        notes=("Little is left to find: the last eight trials moved no belief by more than 0.1 points.",),
+        notes=(LittleLeft(),),
         counts={"test": test_images},
     )
 

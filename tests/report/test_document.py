@@ -4,8 +4,10 @@ import dataclasses
 import json
 
 from conftest import make_verdict
+from convlift.records.notes import LittleLeft, NotShipped
 from convlift.records.result import ClassScore, Estimate, Result
 from convlift.report.document import document
+from convlift.report.wording.note_sentences import note_sentence
 
 
 def test_the_keys_are_exactly_the_published_ones(result: Result) -> None:
@@ -70,7 +72,7 @@ def test_what_was_not_measured_is_null_and_said(result: Result) -> None:
         gain_points=None,
         proven=False,
         judged=False,
-        why="Not judged: no time for the baseline.",
+        why=NotShipped("no time for the baseline"),
         classes=(ClassScore("daisy", 20, None, 0.5, 0),),
     )
     read = json.loads(json.dumps(document(open_), allow_nan=False))
@@ -79,4 +81,4 @@ def test_what_was_not_measured_is_null_and_said(result: Result) -> None:
     assert read["classes"] == [{"name": "daisy", "images": 20, "baseline": None, "final": 0.5, "predicted": 0}]
     assert "never predicts class 'daisy'" in read["warnings"][0]
     assert read["findings"][0]["items"] == ["a/1.jpg", "b/2.jpg"]
-    assert len(read["notes"]) == 1
+    assert read["notes"] == [note_sentence(LittleLeft())]
