@@ -12,7 +12,7 @@ from convlift.records.notes import LittleLeft
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Label, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
-from convlift.report.story import HardImage, Role, Story, TrialRecord
+from convlift.report.page_records import HardImage, Role, Story, TrialRecord
 
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 CHANGES = (

@@ -7,9 +7,9 @@ from typing import Any
 
 from conftest import make_picture, make_result, make_story, make_verdicts
 from convlift.records.label_check import LabelCheck
-from convlift.report.narration import held_back
 from convlift.report.page import render
-from convlift.report.story import HeldBack
+from convlift.report.page_records import HeldBack
+from convlift.report.summary import held_back
 from convlift.search.decisions import AskedAbout, GuardReport
 
 EXAMPLE = {
@@ -83,5 +83,7 @@ def test_the_section_is_missing_where_nothing_was_held_back():
 
 
 def test_a_damaged_picture_is_left_out():
-    page = page_with(HeldBack("hue", "", "It is unlike the others.", b"nonsense", b"nonsense", "rose", "tulip", 0.9, 0.9))
+    page = page_with(
+        HeldBack("hue", "", "It is unlike the others.", b"nonsense", b"nonsense", "rose", "tulip", 0.9, 0.9)
+    )
     assert "<img" not in page.split('<section id="held-back">')[1].split("</section>")[0]

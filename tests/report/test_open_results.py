@@ -11,7 +11,7 @@ from conftest import make_curve, make_result, make_story, make_verdicts
 from convlift.records.notes import NotShipped, Shortened
 from convlift.records.recipe_findings import Confirmed, OverAugmented
 from convlift.records.result import ClassScore, Estimate, Result
-from convlift.report.document import document
+from convlift.report.documents import result_document
 from convlift.report.page import render
 from convlift.report.terminal import print_result
 from convlift.report.wording.headline import conclusion, flattered, headline, never_predicted
@@ -166,7 +166,7 @@ def test_a_page_of_next_to_nothing_is_a_page(alone: Result) -> None:
 def test_what_is_wrong_with_the_own_recipe_stands_at_the_top(result: Result) -> None:
     found = dataclasses.replace(result, recipe_findings=(Confirmed(OverAugmented((("rotation", 0.2),)), 0.57, 0.95),))
     said = "Your recipe is over-augmented: 0.570 with its augmentation (rotation 0.2), 0.950 without its augmentation"
-    assert document(found)["recipe_findings"] == [f"{said}, on the validation images."]
+    assert result_document(found)["recipe_findings"] == [f"{said}, on the validation images."]
     for text in (printed(found), read(found)):
         assert said in text
         assert text.index(said) < text.index("horizontal flip")

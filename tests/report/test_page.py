@@ -22,7 +22,7 @@ from convlift.records.notes import NotAsked
 from convlift.records.recipe_findings import FewEpochs, Suspected
 from convlift.records.result import Result
 from convlift.report.page import render
-from convlift.report.story import Choice, Story
+from convlift.report.page_records import Choice, Story
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 
 HOSTILE = "<script>alert(1)</script>"

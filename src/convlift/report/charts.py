@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Result, Verdict
-from convlift.report.story import Role, TrialRecord
+from convlift.report.page_records import Role, TrialRecord
 from convlift.report.svg import HARMFUL, INK, LIKELY, MUTED, PAPER, PROVEN, RULE, UNDECIDED, axes, draw
 from convlift.report.wording.headline import conclusion, judged_images, ranked, was_tried
 from convlift.report.wording.phrases import labels_for, share, signed, typographic, wrapped

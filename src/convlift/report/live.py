@@ -31,7 +31,7 @@ from convlift.records.events import (
     TrainingOnAll,
 )
 from convlift.records.outcome import EpochReport
-from convlift.report.findings import finding_lines
+from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.headline import why_sentence
 from convlift.report.wording.phrases import counted, duration, printable, shorten, signed
 from convlift.report.wording.power_sentence import folds_advice, power_sentence
@@ -169,9 +169,9 @@ def first_words(began: CampaignBegan) -> tuple[str, ...]:
 
 def _tight(event: DiskTight) -> str:
     return (
-        f"The disk at {printable(event.disk)} has {_megabytes(event.free)} free; a campaign like this one usually takes "
-        f"{_megabytes(event.usual)}. Where it becomes full the campaign stops, loses nothing, and goes on once there "
-        "is room."
+        f"The disk at {printable(event.disk)} has {_megabytes(event.free)} free; a campaign like this one usually "
+        f"takes {_megabytes(event.usual)}. Where it becomes full the campaign stops, loses nothing, and goes on once "
+        "there is room."
     )
 
 

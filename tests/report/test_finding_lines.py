@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from convlift.records.finding import Finding
-from convlift.report.findings import finding_lines, write_findings
+from convlift.report.finding_lines import finding_lines, write_findings
 
 BROKEN = Finding("unreadable", "warning", "1 of 121 files cannot be read.", ("a/broken.png",), "Replace it.")
 MANY = Finding("duplicates", "warning", "40 images appear twice.", tuple(f"b/{i}.jpg" for i in range(40)))
