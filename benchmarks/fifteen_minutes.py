@@ -30,7 +30,7 @@ from convlift.campaign.open_data import open_data
 from convlift.console.progress import Progress
 from convlift.evidence.metrics import ACCURACY
 from convlift.ledger.ledger import read_ledger
-from convlift.report.narration import result_of
+from convlift.search.decisions import result_of
 
 RESULTS = Path(__file__).parent / "results" / "fifteen-minutes.json"
 

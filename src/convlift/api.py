@@ -26,7 +26,9 @@ from convlift.protocols.plan_of_folds import preview_folds
 from convlift.recipe.recipe import Recipe, load_recipe
 from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.live import Live
-from convlift.report.training import TrainingStory, tell_training, write_training
+from convlift.report.page_records import TrainingStory
+from convlift.report.summary import tell_training
+from convlift.report.training_page import write_training
 from convlift.report.write import REPORT, write_report, write_when_told
 from convlift.search.decisions import result_of
 

@@ -107,7 +107,8 @@ def improve(
     The same command continues an interrupted campaign. Exit code 4: finished without a reliable improvement.
     """
     from convlift import api
-    from convlift.report.preview import document, print_preview
+    from convlift.report.documents import plan_document
+    from convlift.report.plan import print_preview
 
     options: dict[str, Any] = {
         "current": current, "out": out, "backbone": backbone, "weights": weights, "root": root, "seed": seed,
@@ -117,7 +118,7 @@ def improve(
     if dry_run:
         plan = api.preview(data, budget, cv=cv, quiet=quiet, **options)
         if as_json:
-            print(json.dumps(document(plan)))
+            print(json.dumps(plan_document(plan)))
         else:
             print_preview(plan, Console())
         if not plan.is_possible:
@@ -157,7 +158,7 @@ def aa(
     """
     from convlift import api
     from convlift.evidence.null_campaigns import plain
-    from convlift.report.aa import print_tally
+    from convlift.report.terminal import print_tally
 
     found = api.aa(
         data, campaigns, budget, current=current, out=out, root=root, seed=seed, workers=workers, metric=metric,
@@ -190,7 +191,8 @@ def train(
     """Train one recipe once: model, page and diagnosis. The score is the validation's; the test stays sealed."""
     from convlift import api
     from convlift.recipe.built_in import recipe_from, with_backbone
-    from convlift.report.training import print_training, training_document
+    from convlift.report.documents import training_document
+    from convlift.report.training_page import print_training
 
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(
@@ -210,7 +212,8 @@ def recipes(
 ) -> None:
     """List the built-in recipes and every lever of a recipe, with its range, default and source."""
     from convlift.recipe.built_in import built_in
-    from convlift.report.recipes import document, print_recipes
+    from convlift.report.documents import recipes_document
+    from convlift.report.recipe_list import print_recipes
 
     if show is not None:
         chosen = built_in(show)
@@ -219,7 +222,7 @@ def recipes(
         )
         return
     if as_json:
-        print(json.dumps(document()))
+        print(json.dumps(recipes_document()))
     else:
         print_recipes(Console(highlight=False))
 
@@ -289,7 +292,7 @@ def priors(
     """Learn from finished campaigns what to expect of each change, beside what its source says."""
     from convlift import api
     from convlift.catalogue.priors import document
-    from convlift.report.priors import print_expectations
+    from convlift.report.terminal import print_expectations
 
     found = api.learn_priors(runs, out)
     if as_json:
@@ -311,11 +314,11 @@ def with_folds(arguments: list[str]) -> list[str]:
 
 
 def _show(result: Result, as_json: bool) -> None:
-    from convlift.report.document import document
+    from convlift.report.documents import result_document
     from convlift.report.terminal import print_result
 
     if as_json:
-        print(json.dumps(document(result)))
+        print(json.dumps(result_document(result)))
     else:
         print_result(result, Console())
 

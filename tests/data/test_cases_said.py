@@ -14,7 +14,7 @@ from convlift.data.readers.open import open_source
 from convlift.data.store import open_store
 from convlift.errors import DataError
 from convlift.records.finding import Finding
-from convlift.report.findings import write_findings
+from convlift.report.finding_lines import write_findings
 
 Encode = Callable[..., bytes]
 MakeFolder = Callable[..., Path]

@@ -13,7 +13,8 @@ from convlift import api
 from convlift.errors import BudgetError, ConvliftError, DataError, RecipeError
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
-from convlift.report.preview import Preview, document, print_preview
+from convlift.report.documents import plan_document as document
+from convlift.report.plan import Preview, print_preview
 from convlift.report.wording.power_sentence import power_sentence
 
 BACKBONE = "mobilenetv3_small_050"

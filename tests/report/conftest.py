@@ -8,10 +8,11 @@ from PIL import Image
 
 from convlift.recipe.recipe import Recipe
 from convlift.records.finding import Finding
+from convlift.records.notes import LittleLeft
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Label, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
-from convlift.report.story import HardImage, Role, Story, TrialRecord
+from convlift.report.page_records import HardImage, Role, Story, TrialRecord
 
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 CHANGES = (
@@ -90,7 +91,7 @@ def make_result(
             ),
             Finding("imbalance", "note", "The largest class has 1.5 times as many images as the smallest."),
         ),
-        notes=("Little is left to find: the last eight trials moved no belief by more than 0.1 points.",),
+        notes=(LittleLeft(),),
         counts={"test": test_images},
     )
 
@@ -120,9 +121,9 @@ def make_trials(verdicts: tuple[Verdict, ...], number: int) -> tuple[TrialRecord
     rng = np.random.default_rng(3)
     records = []
     for i in range(number):
-        role: Role = "pilot" if i < 2 else "probe" if i < 5 else "final" if i >= number - 3 else "search"
+        role: Role = "baseline" if i < 2 else "start" if i < 5 else "final" if i >= number - 3 else "search"
         on = tuple(v.name for v in verdicts if role == "search" and rng.random() < 0.4)
-        height = {"pilot": 0.715, "probe": 0.77, "search": 0.79 + 0.02 * i / number, "final": 0.827}[role]
+        height = {"baseline": 0.715, "start": 0.77, "search": 0.79 + 0.02 * i / number, "final": 0.827}[role]
         failed = i == 12
         score = float("nan") if failed else height + 0.016 * rng.standard_normal()
         records.append(TrialRecord(i + 1, role, on, score, "diverged" if failed else "finished", 21.5))

@@ -116,7 +116,7 @@ def test_charts_of_forty_changes_have_a_row_each() -> None:
 
 def test_the_room_is_light_until_it_draws() -> None:
     code = (
-        "import sys, convlift.report.page, convlift.report.terminal, convlift.report.document; "
+        "import sys, convlift.report.page, convlift.report.terminal, convlift.report.documents; "
         "print([m for m in ('torch', 'matplotlib', 'sklearn', 'cv2', 'timm', 'PIL') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

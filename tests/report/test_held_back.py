@@ -1,12 +1,15 @@
 """Augmentations that were held back: from the ledger to the page."""
 
 import base64
+import dataclasses
 from dataclasses import replace
+from typing import Any
 
 from conftest import make_picture, make_result, make_story, make_verdicts
-from convlift.report.narration import held_back
+from convlift.records.label_check import LabelCheck
 from convlift.report.page import render
-from convlift.report.story import HeldBack
+from convlift.report.page_records import HeldBack
+from convlift.report.summary import held_back
 from convlift.search.decisions import AskedAbout, GuardReport
 
 EXAMPLE = {
@@ -17,11 +20,27 @@ EXAMPLE = {
     "confidence_before": 0.991,
     "confidence_after": 0.873,
 }
+
+
+def checked(right: float, confused: tuple[str, ...] = (), p_value: float = 0.0004) -> dict[str, Any]:
+    """What the guard wrote down of one check."""
+    check = LabelCheck(0.9, right, 100 * (0.9 - right), 2.0, 0.8, 7.25, p_value, confused, None)
+    plain = {name: value for name, value in dataclasses.asdict(check).items() if name != "example"}
+    return {"strengths": {"hue": 0.5}, **plain}
+
+
 REPORT = GuardReport(
     asked=(
-        AskedAbout("shift 1/8", "data", "kept", "as it is", "", (), None),
-        AskedAbout("hue", "data", "left out", None, "It names 37% right.", (), None),
-        AskedAbout("zoom 30%", "data", "weakened", "at half strength", "It names 55% right.", (), EXAMPLE),
+        AskedAbout("shift 1/8", "data", "kept", "as it is", (checked(0.89),), None),
+        AskedAbout("hue", "data", "left out", None, (checked(0.37, p_value=0.012),), None),
+        AskedAbout(
+            "zoom 30%",
+            "data",
+            "weakened",
+            "at half strength",
+            (checked(0.55, ("rose", "<b>tulip</b>")), checked(0.88)),
+            EXAMPLE,
+        ),
     )
 )
 
@@ -46,7 +65,14 @@ def test_the_page_shows_each_with_its_reason_and_its_pictures():
     assert section.count("<img") == 2
     assert "left out." in section
     assert "tried at half strength." in section
-    assert "It names 55% right." in section
+    reason = (
+        "The starting network classifies 55% of such images correctly, against 90% as they are; with its last layer "
+        "fitted to them it misclassifies 7.2 more of 100 untouched images, most often rose as &lt;b&gt;tulip&lt;/b&gt; "
+        "(probability by chance alone: under 0.001)."
+    )
+    assert reason in " ".join(section.split())
+    assert "classifies 37% of such images correctly" in section
+    assert "more of 100 untouched images (probability by chance alone: 0.012)." in section
     assert "99% sure" in section
     assert "87% sure" in section
     assert "&lt;b&gt;tulip" in section
@@ -57,5 +83,7 @@ def test_the_section_is_missing_where_nothing_was_held_back():
 
 
 def test_a_damaged_picture_is_left_out():
-    page = page_with(HeldBack("hue", "", "It names 37% right.", b"nonsense", b"nonsense", "rose", "tulip", 0.9, 0.9))
+    page = page_with(
+        HeldBack("hue", "", "It is unlike the others.", b"nonsense", b"nonsense", "rose", "tulip", 0.9, 0.9)
+    )
     assert "<img" not in page.split('<section id="held-back">')[1].split("</section>")[0]

@@ -1,12 +1,52 @@
 """The words of a campaign while it works."""
 
 import dataclasses
+import math
+from pathlib import Path
+from typing import Any, get_args
 
+import pytest
+
+from convlift.console.progress import Progress
+from convlift.records.events import (
+    BudgetUnused,
+    CachePlaced,
+    CampaignBegan,
+    CampaignEnded,
+    DiskTight,
+    EpochEnded,
+    Event,
+    FoldBegan,
+    FoldEnded,
+    FolderOpened,
+    ImagesDecoded,
+    ImagesRead,
+    JudgingFolds,
+    Loading,
+    ModelWritten,
+    Moment,
+    NullCampaignBegan,
+    NullCampaignEnded,
+    NullCampaignLeftOut,
+    PowerExpected,
+    ReadingImages,
+    TestOpening,
+    TimingStart,
+    TrainedBefore,
+    TrainingEnded,
+    TrainingOnAll,
+    TrialBegan,
+    TrialEnded,
+)
+from convlift.records.finding import Finding
+from convlift.records.notes import Detectable, NotShipped
 from convlift.records.outcome import EpochReport
-from convlift.report.live import Moment, Opening, first_words, live_line
+from convlift.report.live import LOG, Live, first_words, lasting_lines, live_line, passing_line
 
 COUNTS = {"train": 1078, "validation": 359, "test": 360}
-OPENING = Opening("digits", 10, COUNTS, "plain", 2, "runs/digits-1a2b3c4d", budget_seconds=1200.0)
+BEGAN = CampaignBegan(
+    "digits", 10, COUNTS, "plain", 2, "runs/digits-1a2b3c4d", budget_seconds=1200.0, trainings=0, resumed=False
+)
 EPOCH = EpochReport("train", 3, 15, 0.2, 0.9, 0.3, 0.88, 1e-3, 2.0)
 MOMENT = Moment(
     "search",
@@ -16,35 +56,205 @@ MOMENT = Moment(
     0.957,
     "residual",
     0.9899,
-    0.993,
     left_seconds=192.0,
     budget_seconds=300.0,
 )
+BROKEN = Finding("unreadable", "warning", "1 of 121 files cannot be read.", ("a/broken.png",), "Replace it.")
+ENDLESS = float("inf")
+# what stays on the screen and in the log
+LASTING: list[tuple[Event, tuple[str, ...]]] = [
+    (ImagesRead((BROKEN,)), ("warning: 1 of 121 files cannot be read. Replace it. [a/broken.png]",)),
+    (ImagesRead(()), ()),
+    (
+        BEGAN,
+        (
+            "Improving 'plain' on digits: 20 min in all, with 2 workers. Everything goes to runs/digits-1a2b3c4d.",
+            "10 classes; 1,078 images to learn from, 359 to choose by, 360 sealed until the end.",
+        ),
+    ),
+    (
+        PowerExpected(Detectable(60, 3, 3, 4.04, 6.2), 240),
+        (
+            "With 60 test images, a gain under about 4.0 points can hardly be proven, and one of 6.2 points is in four "
+            "of five campaigns (if the baseline classifies nine in ten images correctly and each recipe is run 3 "
+            "times).",
+        ),
+    ),
+    (
+        DiskTight("/", 2.5e9, 4e9),
+        (
+            "The disk at / has 2,500 MB free; a campaign like this one usually takes 4,000 MB. Where it becomes full "
+            "the campaign stops, loses nothing, and goes on once there is room.",
+        ),
+    ),
+    (
+        BudgetUnused(),
+        (
+            "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its "
+            "result, as it was. A new campaign on the same images would be judged on the same test, which is then "
+            "sealed no longer.",
+        ),
+    ),
+    (FoldEnded(2, 5, True, 31, "transfer"), ("fold 2 of 5 is done: 31 trials, started from transfer",)),
+    (FoldEnded(2, 5), ()),
+    (NullCampaignEnded(3, 20, -0.04, 1, False), ("campaign 3 of 20: +0.0 points, 1 change proven, total not proven",)),
+    (NullCampaignEnded(3, 20, 1.26, 0, True), ("campaign 3 of 20: +1.3 points, 0 changes proven, total proven",)),
+    (
+        NullCampaignLeftOut(NotShipped("no time for the baseline")),
+        ("a campaign is left out, since no baseline was trained. Not judged: no time for the baseline.",),
+    ),
+    (NullCampaignLeftOut(), ("a campaign is left out, since no baseline was trained.",)),
+    (
+        TrainedBefore(Path("runs/a")),
+        ("note: runs/a holds this training already; it is done again and replaces the old model.",),
+    ),
+    (
+        CachePlaced(Path("/tmp/convlift-7"), Path("/home/me/.cache")),
+        (
+            "note: images are cached in /tmp/convlift-7, since /home/me/.cache cannot be written; set CONVLIFT_CACHE "
+            "to keep them elsewhere.",
+        ),
+    ),
+    (
+        CachePlaced(Path("/tmp/convlift-7"), None),
+        (
+            "note: images are cached in /tmp/convlift-7, since this user has no home folder; set CONVLIFT_CACHE to "
+            "keep them elsewhere.",
+        ),
+    ),
+]
+# what the next line replaces
+PASSING: list[tuple[Event, str]] = [
+    (ReadingImages(), "reading the images"),
+    (ImagesDecoded(40, 121), "decoding images: 40 of 121"),
+    (Loading(), "loading"),
+    (
+        MOMENT,
+        "search: label smoothing 0.1 and 2 more, epoch 4 of 15; best validation accuracy: baseline 0.957, start "
+        "residual 0.990; 3 min 12 s of 5 min left",
+    ),
+    (EpochEnded(0, EPOCH), "train epoch 4 of 15: validation accuracy 0.8800, 0:22 left"),
+    (TestOpening(), "opening the sealed test"),
+    (TrainingOnAll(75.0), "training what ships on all images, 1:15 left"),
+    (TrainingOnAll(ENDLESS), "training what ships on all images"),
+    (JudgingFolds(), "judging all folds together"),
+    (TimingStart("residual"), "timing some steps of residual"),
+    (NullCampaignBegan(3, 20, 540.0), "campaign 3 of 20: about 9:00 left"),
+    (NullCampaignBegan(3, 20, ENDLESS), "campaign 3 of 20"),
+]
+# the log alone
+LOGGED: list[tuple[Event, str]] = [
+    (EpochEnded(7, EPOCH), "trial 7 train epoch 4/15: train loss 0.2000, validation 0.8800")
+]
+# for programs, or told by what comes next: the live line names what runs, and the end prints where things lie
+SILENT: list[Event] = [
+    FolderOpened(Path("runs/a")),
+    FoldBegan(2, 5),
+    TrialBegan(7, "search", ("horizontal flip",)),
+    TrialEnded(7, "search", ("horizontal flip",), "finished", 0.9, 12.0),
+    ModelWritten(Path("runs/a")),
+    CampaignEnded(Path("runs/a")),
+    TrainingEnded(Path("runs/a")),
+]
 
 
-def test_the_first_words_say_what_is_done_how_long_and_where() -> None:
-    first, second = first_words(OPENING)
-    assert first == (
-        "Improving 'plain' on digits: 20 min in all, with 2 workers. Everything goes to runs/digits-1a2b3c4d."
-    )
-    assert second == "10 classes; 1,078 images to learn from, 359 to choose by, 360 sealed until the end."
-    counted = dataclasses.replace(OPENING, trainings=24, budget_seconds=float("inf"), resumed=True)
+class Heard(Progress):
+    """Progress that keeps what it is given instead of showing it."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.lines: list[tuple[str, str]] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(("said", self._part + text))
+        super().say(text)
+
+    def show(self, text: str) -> None:
+        self.lines.append(("shown", self._part + text))
+
+    def log(self, text: str) -> None:
+        self.lines.append(("logged", text))
+        super().log(text)
+
+
+def heard(*events: Event) -> list[tuple[str, str]]:
+    """What people are told of these events; what is said goes into the log too."""
+    with Heard() as progress:
+        live = Live(progress)
+        for event in events:
+            live(event)
+    said = {text for how, text in progress.lines if how == "said"}
+    return [line for line in progress.lines if line[0] != "logged" or line[1] not in said]
+
+
+def test_every_event_has_its_line_or_is_silent_on_purpose() -> None:
+    told = [event for event, _ in (*LASTING, *PASSING, *LOGGED)] + SILENT
+    assert {type(event) for event in told} == set(get_args(Event))
+
+
+@pytest.mark.parametrize(("event", "lines"), LASTING, ids=lambda value: type(value).__name__)
+def test_lasting_lines(event: Event, lines: tuple[str, ...]) -> None:
+    assert lasting_lines(event) == lines
+    assert heard(event) == [("said", line) for line in lines]
+
+
+@pytest.mark.parametrize(("event", "line"), PASSING, ids=lambda value: type(value).__name__)
+def test_passing_lines(event: Event, line: str) -> None:
+    assert passing_line(event) == line
+    assert heard(event) == [("shown", line)]
+
+
+@pytest.mark.parametrize(("event", "line"), LOGGED, ids=lambda value: type(value).__name__)
+def test_lines_for_the_log_alone(event: Event, line: str) -> None:
+    assert heard(event) == [("logged", line)]
+
+
+@pytest.mark.parametrize("event", SILENT, ids=lambda value: type(value).__name__)
+def test_silent_events(event: Any, tmp_path: Path) -> None:
+    here = dataclasses.replace(event, folder=tmp_path) if hasattr(event, "folder") else event
+    assert heard(here) == []
+
+
+def test_a_campaign_that_goes_on_or_counts_trainings_says_so() -> None:
+    counted = dataclasses.replace(BEGAN, trainings=24, budget_seconds=ENDLESS, resumed=True)
     assert first_words(counted)[0].startswith("Going on with 'plain' on digits: 24 trainings, however long they take")
 
 
-def test_the_live_line_says_what_is_tried_how_far_and_how_good() -> None:
-    assert live_line(MOMENT) == (
-        "search: label smoothing 0.1 and 2 more, epoch 4 of 15; best validation accuracy: baseline 0.957, "
-        "start residual 0.990, search 0.993; 3 min 12 s of 5 min left"
+def test_a_small_data_set_hears_that_all_of_its_images_could_be_tested() -> None:
+    (line,) = lasting_lines(PowerExpected(Detectable(60, 3, 1, 4.0, 6.2), 240, cv_folds=5))
+    assert line.endswith(
+        "each recipe is run once). All 240 images would be test images with --cv: 5 campaigns, each tested on images "
+        "of its own, which takes 5 times as many trainings."
     )
 
 
+def test_what_is_said_of_a_fold_begins_with_its_name(tmp_path: Path) -> None:
+    fold = tmp_path / "fold-1"
+    fold.mkdir()
+    ended = FoldEnded(1, 2, True, 31, "transfer")
+    began = (FolderOpened(tmp_path), FoldBegan(1, 2), FolderOpened(fold), Loading())
+    assert heard(*began, ended, JudgingFolds()) == [
+        ("shown", "fold 1 of 2: loading"),
+        ("said", "fold 1 of 2 is done: 31 trials, started from transfer"),
+        ("shown", "judging all folds together"),
+    ]
+    assert "is done" in (tmp_path / LOG).read_text()
+    assert (fold / LOG).is_file()
+
+
+def test_a_fold_that_breaks_off_ends_its_part() -> None:
+    assert heard(FoldBegan(1, 2), FoldEnded(1, 2), Loading()) == [("shown", "loading")]
+
+
 def test_what_is_not_known_is_left_out() -> None:
-    assert live_line(Moment("pilot")) == "baseline"
+    assert live_line(Moment("baseline")) == "baseline"
     assert live_line(Moment("", left_seconds=-3.0, budget_seconds=60.0)) == "preparing; 0.0 s of 1 min left"
-    assert live_line(
-        dataclasses.replace(MOMENT, baseline=float("nan"), start=None, best=None, trying=(), epoch=None)
-    ) == ("search; 3 min 12 s of 5 min left")
+    nothing = dataclasses.replace(MOMENT, baseline=math.nan, start=None, trying=(), epoch=None)
+    assert live_line(nothing) == "search; 3 min 12 s of 5 min left"
+
+
+def test_a_metric_is_called_by_its_title() -> None:
+    assert "best validation log-loss skill: baseline" in live_line(dataclasses.replace(MOMENT, metric="log-loss"))
 
 
 def test_a_campaign_of_trainings_counts_them() -> None:
@@ -55,3 +265,19 @@ def test_a_campaign_of_trainings_counts_them() -> None:
 def test_the_second_phase_is_named() -> None:
     tuned = dataclasses.replace(MOMENT, epoch=dataclasses.replace(EPOCH, phase="fine-tune"))
     assert "epoch 4 of 15 of fine-tuning" in live_line(tuned)
+
+
+def test_names_from_outside_cannot_steer_the_terminal() -> None:
+    hostile = "\x1b[2J"
+    events: list[Event] = [
+        dataclasses.replace(BEGAN, data=hostile, baseline=hostile, run=hostile),
+        ImagesRead((Finding("unreadable", "warning", hostile, (hostile,)),)),
+        DiskTight(hostile, 1.0, 2.0),
+        TrainedBefore(Path(hostile)),
+        CachePlaced(Path(hostile), Path(hostile)),
+        TimingStart(hostile),
+        FoldEnded(1, 2, True, 3, hostile),
+        dataclasses.replace(MOMENT, trying=(hostile,), start_name=hostile),
+    ]
+    said = [*(line for event in events for line in lasting_lines(event)), *map(passing_line, events)]
+    assert "\x1b" not in "".join(said)

@@ -8,16 +8,17 @@ import pytest
 from rich.console import Console
 
 from conftest import make_curve, make_result, make_story, make_verdicts
+from convlift.records.notes import NotShipped, Shortened
 from convlift.records.recipe_findings import Confirmed, OverAugmented
 from convlift.records.result import ClassScore, Estimate, Result
-from convlift.report.document import document
+from convlift.report.documents import result_document
 from convlift.report.page import render
 from convlift.report.terminal import print_result
 from convlift.report.wording.headline import conclusion, flattered, headline, never_predicted
 
 COUNTS = {"train": 1078, "validation": 359, "test": 360}
-WHY_OPEN = "Not judged: no time for the baseline."
-WHY_KEPT = "The searched recipe is below the baseline on the validation images: keep your baseline."
+WHY_OPEN = NotShipped("no time for the baseline")
+WHY_KEPT = NotShipped("below the baseline")
 
 
 def make_open(result: Result, **more: object) -> Result:
@@ -64,7 +65,7 @@ def test_what_was_not_judged_says_why_and_of_which_images_it_speaks(alone: Resul
 
 
 def test_a_comparison_that_was_not_judged_shows_both_scores(result: Result) -> None:
-    found = headline(make_open(result, why="Not judged: no time for the final runs."))
+    found = headline(make_open(result, why=NotShipped("no time for final runs")))
     assert found.startswith("accuracy 0.712 -> 0.823 on 359 validation images, by which they were chosen.")
 
 
@@ -77,15 +78,15 @@ def test_a_baseline_that_stays_is_said_first(kept: Result) -> None:
 
 
 def test_a_bare_start_that_ships_is_said(result: Result) -> None:
-    why = "The searched recipe's final runs are below the bare start on the validation images: the start ships."
-    bare = dataclasses.replace(result, ships="start", why=why)
+    bare = dataclasses.replace(result, ships="start", why=NotShipped("start is better"))
+    why = "The searched recipe's final runs are below the bare start on the validation images: the start ships"
     for text in (printed(bare), read(bare)):
         assert "the bare start, transfer, without any change" in text
         assert why in text
 
 
 def test_a_shortened_baseline_is_said_and_proves_nothing(result: Result) -> None:
-    short = dataclasses.replace(result, shortened="3.5 of its 10 epochs")
+    short = dataclasses.replace(result, shortened=Shortened(3.5, 10))
     assert conclusion(short) == "unclear"
     assert "not proven" in headline(short)
     for text in (printed(short), read(short)):
@@ -165,7 +166,7 @@ def test_a_page_of_next_to_nothing_is_a_page(alone: Result) -> None:
 def test_what_is_wrong_with_the_own_recipe_stands_at_the_top(result: Result) -> None:
     found = dataclasses.replace(result, recipe_findings=(Confirmed(OverAugmented((("rotation", 0.2),)), 0.57, 0.95),))
     said = "Your recipe is over-augmented: 0.570 with its augmentation (rotation 0.2), 0.950 without its augmentation"
-    assert document(found)["recipe_findings"] == [f"{said}, on the validation images."]
+    assert result_document(found)["recipe_findings"] == [f"{said}, on the validation images."]
     for text in (printed(found), read(found)):
         assert said in text
         assert text.index(said) < text.index("horizontal flip")

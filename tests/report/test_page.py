@@ -18,10 +18,11 @@ from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import InvalidRecipe
 from convlift.records.evidence_of_symptoms import AccuracyGap, LossNotFinite, LossStillFalls, LowRecall
 from convlift.records.finding import Finding
+from convlift.records.notes import NotAsked
 from convlift.records.recipe_findings import FewEpochs, Suspected
 from convlift.records.result import Result
 from convlift.report.page import render
-from convlift.report.story import Choice, Story
+from convlift.report.page_records import Choice, Story
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 
 HOSTILE = "<script>alert(1)</script>"
@@ -107,7 +108,7 @@ def test_every_name_is_escaped(result: Result) -> None:
         start_name=HOSTILE,
         verdicts=(verdict, left_out),
         findings=(Finding(HOSTILE, "error", HOSTILE, (HOSTILE, "\udcff\x00.jpg"), HOSTILE),),
-        notes=(HOSTILE,),
+        notes=(NotAsked((HOSTILE,)),),
         recipe_findings=(Suspected(FewEpochs(1, 4), LossNotFinite(HOSTILE)),),
     )
     story = make_story(hostile, (HOSTILE, '" onerror="alert(1)', "{{ 7 * 7 }}"))

@@ -6,6 +6,7 @@ import io
 from rich.console import Console
 
 from conftest import make_result, make_verdicts
+from convlift.records.notes import NotAsked
 from convlift.records.result import Result
 from convlift.report.terminal import print_result
 
@@ -50,7 +51,7 @@ def test_names_can_neither_colour_nor_steer_the_terminal(result: Result) -> None
         data=name,
         metric=name,
         run=f"runs/{name}",
-        notes=(name,),
+        notes=(NotAsked((name,)),),
         verdicts=(dataclasses.replace(result.verdicts[0], name=name),),
     )
     text = printed(hostile)

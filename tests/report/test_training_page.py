@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from conftest import make_curve
+from convlift.campaign.train_once import Trained
 from convlift.data.dataset import Dataset
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
@@ -18,14 +19,9 @@ from convlift.records.finding import Finding
 from convlift.records.outcome import NO_PROBABILITIES, Outcome
 from convlift.records.recipe_findings import Confirmed, OverAugmented
 from convlift.records.result import Estimate
-from convlift.report.training import (
-    Trained,
-    print_training,
-    render_training,
-    tell_training,
-    training_document,
-    write_training,
-)
+from convlift.report.documents import training_document
+from convlift.report.summary import tell_training
+from convlift.report.training_page import print_training, render_training, write_training
 from convlift.report.wording.diagnoses import sentence
 from convlift.report.wording.recipe_faults import finding_in_words
 
@@ -47,9 +43,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(tmp_path_factory.mktemp("runs"), recipe, dataset, outcome, Estimate(0.5, 0.3, 0.7))
 
 
-def printed(trained: Trained, *probes: Confirmed) -> str:
+def printed(trained: Trained, *confirmed: Confirmed) -> str:
     console = Console(file=io.StringIO(), width=80)
-    print_training(tell_training(trained, probes), console)
+    print_training(tell_training(trained, confirmed), console)
     return " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter
@@ -12,6 +12,7 @@ from convlift.catalogue.grounds import NotTried, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Condition, InvalidRecipe, Misfit, Unfit, Unmet
 from convlift.records.evidence_of_symptoms import Evidence, FewImages, LossNotFinite, LossStillFalls
+from convlift.records.notes import Arm, Detectable, LostRuns, NotAsked, Note, NotShipped, RegisterTrouble, Shortened
 from convlift.records.recipe_findings import (
     Confirmed,
     Fault,
@@ -23,7 +24,7 @@ from convlift.records.recipe_findings import (
     Suspected,
     WrongLearningRate,
 )
-from convlift.records.result import Verdict
+from convlift.records.result import Result, Verdict
 from convlift.records.verdict_grounds import (
     Estimated,
     Ground,
@@ -36,6 +37,8 @@ from convlift.records.verdict_grounds import (
 )
 from convlift.report.wording.choice_of_changes import not_tried_in_words, unfit_in_words, why_in_words
 from convlift.report.wording.diagnoses import evidence_in_words, sentence
+from convlift.report.wording.headline import shortened_phrase, why_sentence
+from convlift.report.wording.note_sentences import note_sentence
 from convlift.report.wording.recipe_faults import fault_in_words, finding_in_words
 from convlift.report.wording.verdict_reasons import reason_in_words, unexplained_in_words
 
@@ -44,12 +47,18 @@ WHY = Why((Symptom.OVERFIT,), (Symptom.UNDERFIT,), 0.25, 7)
 VALUES: dict[Any, Any] = {
     int: 12,
     float: 0.125,
-    float | None: 0.125,
     str: "a name",
     tuple[str, ...]: ("convnet",),
     Strengths: (("rotation", 0.125),),
     Condition: "no change",
     Why: WHY,
+    Arm: "baseline",
+    Literal["folder unreadable", "files unreadable", "not writable"]: "not writable",
+    bool: True,
+    float | None: 0.125,
+    tuple[tuple[str, str, str], ...]: (("digits-1", "accuracy", "2026-01-02"),),
+    tuple[tuple[str, int], ...]: (("transfer", 3), ("residual", 2)),
+    tuple[float | None, ...]: (0.5, None),
     Fault: FewEpochs(1, 4),
     Evidence: FewImages(12.0),
 }
@@ -58,7 +67,7 @@ VALUES: dict[Any, Any] = {
 def of_kind(record: type) -> Any:
     """A record of that kind, made from the types of its fields."""
     fields = (field for field in dataclasses.fields(record) if field.name != "kind")
-    return record(*(VALUES[field.type] for field in fields))
+    return record(*("log-loss" if field.name == "metric" else VALUES[field.type] for field in fields))
 
 
 UNIONS = {
@@ -67,6 +76,7 @@ UNIONS = {
     "recipe finding": (RecipeFinding, finding_in_words),
     "unfit": (Unfit, unfit_in_words),
     "not tried": (NotTried, not_tried_in_words),
+    "note": (Note, note_sentence),
     "ground": (Ground, lambda ground: reason_in_words(verdict(ground))),
 }
 KINDS = [
@@ -202,3 +212,69 @@ def test_a_verdict_s_reason_has_its_figures() -> None:
 
 def test_a_large_remainder_is_a_warning() -> None:
     assert unexplained_in_words(Unexplained(6.0, 9.0)).startswith("+6.0 of +9.0 points are not explained by the shares")
+
+
+REASONS_NOT_TO_SHIP = get_args(get_type_hints(NotShipped)["why"])
+NEVER_JUDGED = ("baseline failed", "no time for the baseline", "final runs failed, unjudged", "no time for final runs")
+TROUBLES = get_args(get_type_hints(RegisterTrouble)["trouble"])
+
+
+@pytest.mark.parametrize("why", REASONS_NOT_TO_SHIP)
+def test_every_reason_not_to_ship_has_a_sentence(why: Any) -> None:
+    said = why_sentence(NotShipped(why, "the loss became nan"))
+    assert said[0].isupper()
+    assert said.endswith(".")
+    # a reader must not wait for a proof that nobody has made, and the headline says so once
+    assert said.startswith("Not judged") == (why in NEVER_JUDGED)
+    assert "()" not in why_sentence(NotShipped(why))
+    assert NotShipped(why).wants_time == said.startswith("Not judged: no time")
+
+
+@pytest.mark.parametrize("kind", get_args(Note), ids=lambda kind: kind.__name__)
+def test_every_note_is_made_of_whole_sentences(kind: type) -> None:
+    said = note_sentence(of_kind(kind))
+    assert said[0].isupper() or said[0].isdigit() or said.startswith(("log-loss", "+"))
+    assert said.endswith(".")
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_every_trouble_with_the_register_has_a_sentence(trouble: Any) -> None:
+    said = note_sentence(RegisterTrouble(trouble, "/home/me/.cache", "Permission denied", 1))
+    assert "the register of opened tests in /home/me/.cache" in said
+    assert ("Permission denied" in said) == (trouble != "files unreadable")
+    assert said.endswith(".")
+    assert not said.endswith("..")
+
+
+def test_a_result_comes_back_with_every_kind_of_record_that_it_may_hold(result: Result) -> None:
+    notes = tuple(of_kind(kind) for kind in get_args(Note))
+    found = tuple(of_kind(kind) for kind in get_args(RecipeFinding))
+    verdicts = tuple(verdict(of_kind(kind)) for kind in get_args(Ground))
+    for why in REASONS_NOT_TO_SHIP:
+        whole = dataclasses.replace(
+            result,
+            notes=notes,
+            recipe_findings=found,
+            verdicts=verdicts,
+            why=NotShipped(why, "the loss became nan"),
+            shortened=Shortened(3.5, 10, fine_tuning=True),
+        )
+        plain = json.loads(json.dumps(dataclasses.asdict(whole), allow_nan=False))
+        back = TypeAdapter(Result).validate_python(plain)
+        assert back == whole
+        assert [type(note) for note in back.notes] == list(get_args(Note))
+
+
+def test_one_of_something_is_singular() -> None:
+    assert note_sentence(NotAsked(("hue",))).startswith("1 augmentation was not tried")
+    assert "1 baseline run and 3 final runs" in note_sentence(Detectable(60, 1, 3, 4.0, 6.0))
+
+
+def test_runs_that_were_lost_for_no_known_reason_have_no_empty_brackets() -> None:
+    assert "failed to learn. The figures" in note_sentence(LostRuns(1, 6, ""))
+    assert "failed to learn (the loss became nan). The figures" in note_sentence(LostRuns(1, 6, "the loss became nan"))
+
+
+def test_a_shortened_training_is_told_in_epochs() -> None:
+    assert shortened_phrase(Shortened(3.5, 10)) == "3.5 of its 10 epochs"
+    assert shortened_phrase(Shortened(0.04, 10, fine_tuning=True)) == "less than 0.1 of its 10 epochs of fine-tuning"

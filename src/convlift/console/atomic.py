@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from convlift.console.disk import writing_into
 from convlift.errors import ConvliftError
 
 
@@ -23,6 +24,15 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file, whole or not at all; its path. Raises DiskError."""
+    beside = path.with_name(f".{path.name}.part")
+    with writing_into(path.parent):
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    return path
 
 
 def publish(temporary: Path, folder: Path, is_whole: Callable[[Path], bool]) -> None:

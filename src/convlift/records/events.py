@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convlift.records.finding import Finding
-from convlift.records.notes import Detectable
+from convlift.records.notes import Detectable, NotShipped
 from convlift.records.outcome import EpochReport, Status
 
 
@@ -217,7 +217,9 @@ class NullCampaignEnded:
 
 @dataclass(frozen=True)
 class NullCampaignLeftOut:
-    """A campaign of an A/A test that trained no baseline."""
+    """A campaign of an A/A test that trained no baseline; why: nothing was judged."""
+
+    why: NotShipped | None = None
 
 
 @dataclass(frozen=True)

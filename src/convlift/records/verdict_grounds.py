@@ -67,3 +67,4 @@ class Unexplained:
 
     points: float
     total: float
+    kind: Literal["unexplained"] = "unexplained"

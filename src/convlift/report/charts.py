@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Result, Verdict
-from convlift.report.story import Role, TrialRecord
+from convlift.report.page_records import Role, TrialRecord
 from convlift.report.svg import HARMFUL, INK, LIKELY, MUTED, PAPER, PROVEN, RULE, UNDECIDED, axes, draw
 from convlift.report.wording.headline import conclusion, judged_images, ranked, was_tried
 from convlift.report.wording.phrases import labels_for, share, signed, typographic, wrapped
@@ -29,9 +29,9 @@ _LABEL_MARKERS = {
     "harmful": ("X", HARMFUL, HARMFUL),
 }
 _ROLE_MARKERS: dict[Role, tuple[str, str, str]] = {
-    "probe": ("v", MUTED, PAPER),
-    "scout": ("^", MUTED, PAPER),
-    "pilot": ("s", MUTED, MUTED),
+    "start": ("v", MUTED, PAPER),
+    "low-fidelity": ("^", MUTED, PAPER),
+    "baseline": ("s", MUTED, MUTED),
     "search": ("o", LIKELY, PAPER),
     "final": ("o", PROVEN, PROVEN),
 }

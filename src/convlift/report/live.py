@@ -30,14 +30,16 @@ from convlift.records.events import (
     TrainedBefore,
     TrainingOnAll,
 )
-from convlift.report.findings import finding_lines
-from convlift.report.wording.phrases import counted, duration, printable, shorten
+from convlift.records.outcome import EpochReport
+from convlift.report.finding_lines import finding_lines
+from convlift.report.wording.headline import why_sentence
+from convlift.report.wording.phrases import counted, duration, printable, shorten, signed
 from convlift.report.wording.power_sentence import folds_advice, power_sentence
 
 PHASES = {
-    "pilot": "baseline",
-    "probe": "starting points",
-    "scout": "low-fidelity trials",
+    "baseline": "baseline",
+    "start": "starting points",
+    "low-fidelity": "low-fidelity trials",
     "search": "search",
     "final": "final runs",
 }
@@ -61,31 +63,17 @@ class Live:
                 self._part.__enter__()
             case FoldEnded():
                 self._end_part()
-            case EpochEnded():
-                self._tell_epoch(event)
         for line in lasting_lines(event):
             self._progress.say(line)
         if line := passing_line(event):
             self._progress.show(line)
+        if line := logged_line(event):
+            self._progress.log(line)
 
     def _end_part(self) -> None:
         if self._part is not None:
             self._part.__exit__(None, None, None)
             self._part = None
-
-    def _tell_epoch(self, event: EpochEnded) -> None:
-        epoch = event.report
-        place = f"{epoch.phase} epoch {epoch.epoch + 1}"
-        if not event.trial:  # one training, with nothing else going on
-            left = clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)
-            self._progress.show(
-                f"{place} of {epoch.epochs}: validation accuracy {epoch.validation_accuracy:.4f}, {left} left"
-            )
-            return
-        self._progress.log(
-            f"trial {event.trial} {place}/{epoch.epochs}: train loss {epoch.train_loss:.4f}, "
-            f"validation {epoch.validation_accuracy:.4f}"
-        )
 
 
 def lasting_lines(event: Event) -> tuple[str, ...]:
@@ -105,14 +93,16 @@ def lasting_lines(event: Event) -> tuple[str, ...]:
         case CachePlaced():
             return (_cache_placed(event),)
         case TrainedBefore(folder):
-            return (f"note: {folder} holds this training already; it is done again and replaces the old model.",)
+            where = printable(str(folder))
+            return (f"note: {where} holds this training already; it is done again and replaces the old model.",)
         case FoldEnded(fold, folds, True):
-            start = event.start_name
+            start = printable(event.start_name)
             return (f"fold {fold} of {folds} is done: {event.trials} trials, started from {start}",)
         case NullCampaignEnded():
             return (_null_campaign(event),)
-        case NullCampaignLeftOut():
-            return ("a campaign is left out, since no baseline was trained",)
+        case NullCampaignLeftOut(why):
+            judged = f" {why_sentence(why)}" if why else ""
+            return (f"a campaign is left out, since no baseline was trained.{printable(judged)}",)
     return ()
 
 
@@ -127,6 +117,8 @@ def passing_line(event: Event) -> str:
             return "loading"
         case Moment():
             return live_line(event)
+        case EpochEnded(0, epoch):  # one training, with nothing else going on
+            return _epoch_of_one_training(epoch)
         case TestOpening():
             return "opening the sealed test"
         case TrainingOnAll(left):
@@ -134,10 +126,21 @@ def passing_line(event: Event) -> str:
         case JudgingFolds():
             return "judging all folds together"
         case TimingStart(name):
-            return f"timing some steps of {name}"
+            return f"timing some steps of {printable(name)}"
         case NullCampaignBegan(campaign, campaigns, left):
             about = f": about {clock_text(left)} left" if math.isfinite(left) else ""
             return f"campaign {campaign} of {campaigns}{about}"
+    return ""
+
+
+def logged_line(event: Event) -> str:
+    """What goes into the log alone; "" for nothing."""
+    match event:
+        case EpochEnded(trial, epoch) if trial:
+            return (
+                f"trial {trial} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
+                f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
+            )
     return ""
 
 
@@ -166,9 +169,9 @@ def first_words(began: CampaignBegan) -> tuple[str, ...]:
 
 def _tight(event: DiskTight) -> str:
     return (
-        f"The disk at {event.disk} has {_megabytes(event.free)} free; a campaign like this one usually takes "
-        f"{_megabytes(event.usual)}. Where it becomes full the campaign stops, loses nothing, and goes on once there "
-        "is room."
+        f"The disk at {printable(event.disk)} has {_megabytes(event.free)} free; a campaign like this one usually "
+        f"takes {_megabytes(event.usual)}. Where it becomes full the campaign stops, loses nothing, and goes on once "
+        "there is room."
     )
 
 
@@ -178,12 +181,22 @@ def _megabytes(number: float) -> str:
 
 def _cache_placed(event: CachePlaced) -> str:
     why = "this user has no home folder" if event.usual is None else f"{event.usual} cannot be written"
-    return f"note: images are cached in {event.folder}, since {why}; set CONVLIFT_CACHE to keep them elsewhere."
+    said = f"note: images are cached in {event.folder}, since {why}; set CONVLIFT_CACHE to keep them elsewhere."
+    return printable(said)
 
 
 def _null_campaign(event: NullCampaignEnded) -> str:
-    claims = f"{event.changes_proven} changes proven, total {'proven' if event.total_proven else 'not proven'}"
-    return f"campaign {event.campaign} of {event.campaigns}: {event.gain_points:+.1f} points, {claims}"
+    changes = f"{counted(event.changes_proven, 'change')} proven"
+    total = f"total {'proven' if event.total_proven else 'not proven'}"
+    return f"campaign {event.campaign} of {event.campaigns}: {signed(event.gain_points)} points, {changes}, {total}"
+
+
+def _epoch_of_one_training(epoch: EpochReport) -> str:
+    left = clock_text((epoch.epochs - epoch.epoch - 1) * epoch.seconds)
+    return (
+        f"{epoch.phase} epoch {epoch.epoch + 1} of {epoch.epochs}: validation accuracy "
+        f"{epoch.validation_accuracy:.4f}, {left} left"
+    )
 
 
 def live_line(moment: Moment) -> str:

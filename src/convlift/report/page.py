@@ -15,8 +15,8 @@ from markupsafe import Markup
 from convlift.evidence.metrics import title_of
 from convlift.records.result import Estimate, Result
 from convlift.report import charts
-from convlift.report.document import document
-from convlift.report.story import Story
+from convlift.report.documents import result_document
+from convlift.report.page_records import Story
 from convlift.report.thumbnails import thumbnail
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.diagnoses import sentence
@@ -70,7 +70,7 @@ def render(result: Result, story: Story) -> str:
             judged_images=judged_images(result),
             warnings=warnings_of(result),
             ships=shipped_network(result),
-            json=json.dumps(document(result), indent=2, allow_nan=False),
+            json=json.dumps(result_document(result), indent=2, allow_nan=False),
             image_kind="test image" if result.judged else "validation image",
             **_changes(result),
             **model_parts(story),
@@ -195,7 +195,7 @@ def _trials(result: Result, story: Story) -> dict[str, Any]:
         "trials_chart": _both(partial(charts.trials, story.trials, result)) if story.trials else "",
         "trials": story.trials[:_TRIAL_ROWS],
         "roles": set(roles),
-        "pilots": story.baseline_runs or roles.count("pilot"),
+        "baselines": story.baseline_runs or roles.count("baseline"),
         "finals": story.final_runs or roles.count("final"),
         "unfinished": sum(record.status != "finished" for record in story.trials),
     }

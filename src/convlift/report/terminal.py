@@ -1,4 +1,4 @@
-"""The result as a table that a person reads in ten seconds."""
+"""Tables that a person reads in ten seconds: a result, an A/A test, what past campaigns lead one to expect."""
 
 import shlex
 from collections.abc import Iterable
@@ -10,8 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.catalogue.priors import Expectations
+from convlift.evidence.null_campaigns import Rate, Spread, Tally
 from convlift.records.result import Result
-from convlift.report.findings import finding_lines
+from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.headline import (
     conclusion,
     headline,
@@ -88,7 +91,7 @@ def _print_changes(result: Result, console: Console) -> None:
 
 
 def _table(result: Result) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = _empty_table()
     table.add_column("change", overflow="fold", ratio=1)
     table.add_column("area", no_wrap=True)
     table.add_column("points", justify="right", no_wrap=True)
@@ -108,6 +111,10 @@ def _table(result: Result) -> Table:
             "yes" if verdict.shipped else "no",
         )
     return table
+
+
+def _empty_table() -> Table:
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
 
 
 def _print_remainder(result: Result, console: Console) -> None:
@@ -136,3 +143,45 @@ def print_places(run: Path, files: Iterable[tuple[str, str]], console: Console) 
         console.print(Text(f"{name:<7} {printable(str(run / file))}"), soft_wrap=True)
     console.print(Text(f"report  open {printable(str(run / 'report.html'))} in a browser"), soft_wrap=True)
     console.print(Text(f"predict convlift predict {printable(shlex.quote(str(run)))} IMAGES"), soft_wrap=True)
+
+
+def print_tally(tally: Tally, console: Console) -> None:
+    """Print what the campaigns claimed, where nothing was to be gained, beside what keep-if-better would have."""
+    table = _empty_table()
+    table.add_column("", overflow="fold", ratio=1)
+    table.add_column("convlift", justify="right")
+    table.add_column("keep if better", justify="right")
+    table.add_row("campaigns with a change called proven", _rate(tally.any_change_proven), "")
+    table.add_row("campaigns that claim a total gain", _rate(tally.total_proven), _rate(tally.naive_claims))
+    table.add_row("gain as reported, points: mean, sd", _points(tally.claimed), _points(tally.naive_claimed))
+    table.add_row("the same run on the sealed test", "", _points(tally.naive_worth))
+    table.add_row("95% intervals that cover the truth, 0", _rate(tally.covers_zero), "none given")
+    table.add_row("validation less test, points", _points(tally.optimism), "")
+    console.print(table)
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.hits} of {rate.n}\n({rate.low:.1%} to {rate.high:.1%})"
+
+
+def _points(spread: Spread) -> str:
+    deviation = f", {spread.sd:.2f}" if spread.sd == spread.sd else ""
+    return f"{spread.mean:+.2f}{deviation}"
+
+
+def print_expectations(expectations: Expectations, console: Console) -> None:
+    """Print every change that a campaign tried, what its source led one to expect, and what is expected now."""
+    catalogue = {intervention.name: intervention.prior for intervention in CATALOGUE}
+    table = _empty_table()
+    table.add_column("change", overflow="fold", ratio=1)
+    for name in ("network", "source", "now", "+-", "campaigns"):
+        table.add_column(name, justify="left" if name == "network" else "right", no_wrap=True)
+    for kind, learned in expectations.learned.items():
+        for name, each in sorted(learned.items(), key=lambda entry: -entry[1].points):
+            figures = (f"{catalogue[name]:+.2f}", f"{each.points:+.2f}", f"{each.sd:.2f}", str(each.campaigns))
+            table.add_row(Text(name), kind, *figures)
+    if table.row_count:
+        console.print(table)
+    for origin in expectations.origins:
+        said = f"{origin.run}: {origin.data}, {counted(origin.changes, 'change')}, data {origin.fingerprint[:12]}"
+        console.print(Text(f"from {printable(said)}"), soft_wrap=True)

@@ -1,16 +1,16 @@
 """The files for people in a run folder: the page, the list of findings, the model card."""
 
-import os
 from pathlib import Path
 
+from convlift.console.atomic import write_text
 from convlift.deploy.model_folder import CARD, read_card_facts
 from convlift.ledger.ledger import Ledger, read_ledger
 from convlift.records.events import CampaignEnded, Event, Listener, ModelWritten, TrainingEnded
 from convlift.records.result import Result
 from convlift.report.card import card, figures_before_the_end, figures_of
-from convlift.report.findings import write_findings
-from convlift.report.narration import story_of
+from convlift.report.finding_lines import write_findings
 from convlift.report.page import render
+from convlift.report.summary import story_of
 from convlift.search.decisions import result_of
 
 REPORT = "report.html"
@@ -52,11 +52,3 @@ def write_card(folder: Path, result: Result | None = None) -> None:
     recipe, config = facts
     figures = figures_of(result, config.scores) if result else figures_before_the_end(config.scores)
     write_text(folder / "model" / CARD, card(recipe, config, figures))
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Whole or not at all. Raises OSError."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-    return path

@@ -74,13 +74,14 @@ def _not_judged(result: Result, title: str, images: str) -> str:
 
 def why_sentence(why: NotShipped) -> str:
     """Why the searched recipe does not ship, or why nothing was judged."""
-    failed = f"failed to learn ({why.reason})"
+    because = f" ({why.reason})" if why.reason else ""
+    failed = f"failed to learn{because}"
     return {
         "final runs failed": f"The final runs {failed}: keep your baseline.",
         "below the baseline": "The searched recipe is below the baseline on the validation images: keep your baseline.",
         "no change helps": "The search found no change that probably helps: keep your baseline.",
         "no time to search": "There was no time to search: keep your baseline.",
-        "baseline failed": f"Not judged: the baseline could not be trained ({why.reason}).",
+        "baseline failed": f"Not judged: the baseline could not be trained{because}.",
         "no time for the baseline": "Not judged: no time for the baseline.",
         "final runs failed, unjudged": f"Not judged: the final runs {failed}.",
         "no time for final runs": "Not judged: no time for the final runs.",

@@ -130,16 +130,18 @@ def _shipped_cut_short(note: ShippedCutShort) -> str:
 
 
 def _lost_runs(note: LostRuns) -> str:
+    reason = f" ({note.reason})" if note.reason else ""
     return (
-        f"{note.lost} of the {note.runs} runs of the baseline and of the shipped recipe failed to learn "
-        f"({note.reason}). The figures are those of the others, and no gain is called proven."
+        f"{note.lost} of the {note.runs} runs of the baseline and of the shipped recipe failed to learn"
+        f"{reason}. The figures are those of the others, and no gain is called proven."
     )
 
 
 def _not_asked(note: NotAsked) -> str:
+    one = len(note.names) == 1
     return (
-        f"{len(note.names)} augmentations were not tried, since there was no time to check whether they keep images "
-        f"what they are: {', '.join(note.names)}."
+        f"{counted(len(note.names), 'augmentation')} {'was' if one else 'were'} not tried, since there was no time to "
+        f"check whether {'it keeps' if one else 'they keep'} images what they are: {', '.join(note.names)}."
     )
 
 
@@ -157,17 +159,19 @@ def _metric_meaning(note: MetricMeaning) -> str:
 
 
 def _untested_classes(note: UntestedClasses) -> str:
-    return f"Nothing is measured on {', '.join(map(repr, note.names))}: the test has no image of it."
+    them = "it" if len(note.names) == 1 else "them"
+    return f"Nothing is measured on {', '.join(map(repr, note.names))}: the test has no image of {them}."
 
 
 def _few_of_a_class(note: FewOfAClass) -> str:
+    images = counted(note.images, "image")
     if note.in_a_fold:
         return (
-            f"{metric_named(note.metric).title} is the mean over the folds, one of which has {note.images} images of "
+            f"{metric_named(note.metric).title} is the mean over the folds, one of which has {images} of "
             f"class {note.name!r}: under {note.needed} its intervals are too narrow. Take fewer folds."
         )
     return (
-        f"The test has {note.images} images of class {note.name!r}: under {note.needed} the scores' own intervals are "
+        f"The test has {images} of class {note.name!r}: under {note.needed} the scores' own intervals are "
         "too narrow; the gain's are not."
     )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from convlift.records.finding import Finding
-from convlift.report.findings import findings_in_words, write_findings
+from convlift.report.finding_lines import finding_lines, write_findings
 
 BROKEN = Finding("unreadable", "warning", "1 of 121 files cannot be read.", ("a/broken.png",), "Replace it.")
 MANY = Finding("duplicates", "warning", "40 images appear twice.", tuple(f"b/{i}.jpg" for i in range(40)))
@@ -11,14 +11,14 @@ NOTE = Finding("imbalance", "note", "Fine.", ("c.jpg",))
 
 
 def test_the_files_are_named_a_few_of_them_at_most() -> None:
-    assert findings_in_words((BROKEN, NOTE)) == ["warning: 1 of 121 files cannot be read. Replace it. [a/broken.png]"]
-    (line,) = findings_in_words((MANY,))
+    assert finding_lines((BROKEN, NOTE)) == ["warning: 1 of 121 files cannot be read. Replace it. [a/broken.png]"]
+    (line,) = finding_lines((MANY,))
     assert line.endswith("[b/0.jpg, b/1.jpg, b/2.jpg, b/3.jpg, b/4.jpg and 35 more, all of them in findings.txt]")
 
 
 def test_a_file_that_the_message_names_is_not_named_twice() -> None:
     named = Finding("unreadable", "warning", "a/broken.png cannot be read.", ("a/broken.png",))
-    assert findings_in_words((named,)) == ["warning: a/broken.png cannot be read."]
+    assert finding_lines((named,)) == ["warning: a/broken.png cannot be read."]
 
 
 def test_all_of_them_are_in_the_run_folder(tmp_path: Path) -> None:

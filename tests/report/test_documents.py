@@ -4,12 +4,14 @@ import dataclasses
 import json
 
 from conftest import make_verdict
+from convlift.records.notes import LittleLeft, NotShipped
 from convlift.records.result import ClassScore, Estimate, Result
-from convlift.report.document import document
+from convlift.report.documents import result_document
+from convlift.report.wording.note_sentences import note_sentence
 
 
 def test_the_keys_are_exactly_the_published_ones(result: Result) -> None:
-    found = document(result)
+    found = result_document(result)
     assert list(found) == [
         "schema_version",
         "run",
@@ -57,7 +59,7 @@ def test_figures_that_are_not_finite_become_null(result: Result) -> None:
         verdicts=(dataclasses.replace(make_verdict("x", "data", 0, "undecided"), points=nothing),),
         optimism_points=nothing,
     )
-    read = json.loads(json.dumps(document(broken), allow_nan=False))
+    read = json.loads(json.dumps(result_document(broken), allow_nan=False))
     assert read["gain"] == {"points": None, "low": None, "high": None}
     assert read["changes"][0]["points"] is None
     assert read["optimism_points"] is None
@@ -70,13 +72,13 @@ def test_what_was_not_measured_is_null_and_said(result: Result) -> None:
         gain_points=None,
         proven=False,
         judged=False,
-        why="Not judged: no time for the baseline.",
+        why=NotShipped("no time for the baseline"),
         classes=(ClassScore("daisy", 20, None, 0.5, 0),),
     )
-    read = json.loads(json.dumps(document(open_), allow_nan=False))
+    read = json.loads(json.dumps(result_document(open_), allow_nan=False))
     assert (read["judged"], read["proven"], read["baseline"], read["gain"]) == (False, False, None, None)
     assert read["why"] == "Not judged: no time for the baseline."
     assert read["classes"] == [{"name": "daisy", "images": 20, "baseline": None, "final": 0.5, "predicted": 0}]
     assert "never predicts class 'daisy'" in read["warnings"][0]
     assert read["findings"][0]["items"] == ["a/1.jpg", "b/2.jpg"]
-    assert len(read["notes"]) == 1
+    assert read["notes"] == [note_sentence(LittleLeft())]

@@ -1,9 +1,9 @@
 """What the audit of the data found, in lines for the terminal and in a file of the run folder."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from convlift.console.atomic import write_text
 from convlift.records.finding import Finding
 from convlift.report.wording.phrases import counted, printable
 
@@ -27,15 +27,12 @@ def _line(finding: Finding) -> str:
 
 def write_findings(folder: Path, findings: Iterable[Finding]) -> Path | None:
     """Write every finding, with every file that it is about, to findings.txt in the run folder; the path, or None where
-    there is none. A file of an earlier run is replaced or removed."""
+    there is none. A file of an earlier run is replaced or removed. Raises DiskError."""
     path, found = folder / FINDINGS, list(findings)
     if not found:
         path.unlink(missing_ok=True)
         return None
-    beside = path.with_name(f".{FINDINGS}.part")
-    beside.write_text("\n".join(map(_block, found)), encoding="utf-8")
-    os.replace(beside, path)
-    return path
+    return write_text(path, "\n".join(map(_block, found)))
 
 
 def _block(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""What the report tells beside the result: plain frozen records, rebuilt from the ledger at any time."""
+"""What a page shows beside the result: plain frozen records, rebuilt from the ledger at any time."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,17 +8,21 @@ from numpy.typing import NDArray
 
 from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.grounds import NotTried, Why
+from convlift.records.finding import Finding
 from convlift.records.outcome import EpochReport, Status
-from convlift.records.result import Estimate
+from convlift.records.recipe_findings import Confirmed, Suspected
+from convlift.records.result import ClassScore, Estimate
+from convlift.report.wording.headline import unpredicted
+from convlift.report.wording.phrases import counted
 
-Role = Literal["pilot", "probe", "scout", "search", "final"]
+Role = Literal["baseline", "start", "low-fidelity", "search", "final"]
 
 
 @dataclass(frozen=True)
 class TrialRecord:
     """One training of the campaign.
 
-    role: pilot (a baseline run), probe (picks the starting point), search (several changes on at once), final (a fresh
+    role: run of the baseline (a baseline run), first run (picks the starting point), search (several changes on at once), final (a fresh
     run of the shipped recipe). score: validation score in [0, 1], NaN where the trial left none.
     """
 
@@ -121,3 +125,32 @@ class Story:
     baseline_runs: int = 0
     final_runs: int = 0
     baseline_diagnosis: tuple[Diagnosis, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingStory:
+    """One training of one recipe, judged by nobody: every figure is of the validation images.
+
+    score: with its 95% interval, of `metric`; suspicions: of its recipe, where none was tried; first runs: what was found
+    where one was; shown: what the page shares with a campaign's.
+    """
+
+    run: str
+    data: str
+    metric: str
+    score: Estimate
+    images: int
+    seconds: float
+    classes: tuple[ClassScore, ...]
+    diagnosis: tuple[Diagnosis, ...]
+    suspicions: tuple[Suspected, ...]
+    findings: tuple[Finding, ...]
+    counts: dict[str, int]
+    shown: Story
+    confirmed: tuple[Confirmed, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str:
+        """That a class is never predicted, or ""."""
+        return unpredicted(self.classes, self.metric, counted(self.images, "validation image"))

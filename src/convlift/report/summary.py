@@ -1,13 +1,18 @@
-"""From the ledger to what the page shows."""
+"""From the ledger of a campaign, or from one training, to what its page shows."""
 
 import base64
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.page_material import hard_images
+from convlift.campaign.train_once import Trained
+from convlift.catalogue.diagnose import diagnose
+from convlift.data.dataset import facts_of
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import Ledger
@@ -15,8 +20,9 @@ from convlift.ledger.trials import Role
 from convlift.ledger.trials import TrialRecord as LedgerRecord
 from convlift.recipe.recipe import parse_recipe
 from convlift.records.outcome import EpochReport
-from convlift.records.result import Estimate
-from convlift.report.story import Choice, FoldStory, HardImage, HeldBack, Story, TrialRecord
+from convlift.records.recipe_findings import Confirmed
+from convlift.records.result import ClassScore, Estimate
+from convlift.report.page_records import Choice, FoldStory, HardImage, HeldBack, Story, TrainingStory, TrialRecord
 from convlift.report.wording.guard_reasons import guard_reason
 from convlift.search.decisions import (
     AskedAbout,
@@ -55,12 +61,9 @@ def story_of(ledger: Ledger) -> Story:
         final_recall=tuple(_nan(value) for value in told["final_recall"]),
         class_counts={name: tuple(counts) for name, counts in told["class_counts"].items()},
         trials=_trials(ledger, told.get("trials", []), (labels, metric)),
-        baseline_curve=_curve(ledger, before, "pilot"),
+        baseline_curve=_curve(ledger, before, "baseline"),
         final_curve=_curve(ledger, after, "final"),
-        hard_images=tuple(
-            HardImage(base64.b64decode(i["png"]), i["true_class"], i["predicted_class"], i["confidence"])
-            for i in told["hard_images"]
-        ),
+        hard_images=_hard_images(told["hard_images"]),
         held_back=held_back(decided(ledger, GuardReport) or GuardReport()),
         choice=_choice(ledger),
         minimum_detectable_points=told["minimum_detectable_points"],
@@ -69,6 +72,55 @@ def story_of(ledger: Ledger) -> Story:
         baseline_runs=counted[0],
         final_runs=counted[1],
         baseline_diagnosis=(decided(ledger, Examination) or Examination()).symptoms,
+    )
+
+
+def tell_training(trained: Trained, confirmed: Sequence[Confirmed] = ()) -> TrainingStory:
+    """The story of one training; first runs: findings about its recipe, where accusations were tried."""
+    dataset, outcome = trained.dataset, trained.outcome
+    splits, classes = dataset.splits, len(dataset.classes)
+    labels, said = dataset.labels[splits.validation], outcome.validation_probabilities
+    confusion = np.zeros((classes, classes), np.int64)
+    pictures: list[Facts] = []
+    if len(said) == len(labels) > 0:
+        np.add.at(confusion, (labels, said.argmax(axis=1)), 1)
+        pictures = hard_images(said, dataset, splits.validation, labels)
+    totals = confusion.sum(axis=1)
+    recalls = [float(confusion[k, k] / total) if total else None for k, total in enumerate(totals)]
+    rows = zip(dataset.classes, totals.tolist(), recalls, confusion.sum(axis=0).tolist(), strict=True)
+    return TrainingStory(
+        run=str(trained.run),
+        data=dataset.name,
+        metric=trained.metric,
+        score=trained.score,
+        images=len(labels),
+        seconds=outcome.seconds,
+        classes=tuple(ClassScore(name, images, None, right, predicted) for name, images, right, predicted in rows),
+        diagnosis=diagnose(outcome, labels, trained.recipe, facts_of(dataset)),
+        suspicions=() if confirmed else tuple(each.suspected for each in trained.accusations()),
+        findings=dataset.store.findings,
+        counts=splits.counts,
+        shown=Story(
+            shipped_recipe=trained.recipe.to_yaml(),
+            baseline_recipe="",
+            start_recipe="",
+            classes=dataset.classes,
+            confusion=confusion,
+            baseline_recall=(),
+            final_recall=tuple(map(_nan, recalls)),
+            class_counts={},
+            final_curve=outcome.curve,
+            hard_images=_hard_images(pictures),
+        ),
+        confirmed=tuple(confirmed),
+        environment=trained.environment,
+    )
+
+
+def _hard_images(told: Iterable[Facts]) -> tuple[HardImage, ...]:
+    return tuple(
+        HardImage(base64.b64decode(each["png"]), each["true_class"], each["predicted_class"], each["confidence"])
+        for each in told
     )
 
 

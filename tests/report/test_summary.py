@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,10 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from convlift.report.hard_images import HARD_IMAGES
 from PIL import Image
 
-from convlift.campaign.artifacts import REPORT, in_words, scores_of, write_report
+from convlift.campaign.page_material import HARD_IMAGES, class_scores, environment, page_material
 from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.grounds import TooDear, Why
 from convlift.catalogue.symptoms import Symptom
@@ -30,11 +28,26 @@ from convlift.ledger.trials import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.evidence_of_symptoms import AccuracyGap, LossStillFalls, OneEpoch
+from convlift.records.notes import Detectable, NotShipped, OpenedBefore, Shortened, StillSealed
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.records.recipe_findings import Confirmed, FewEpochs, OverAugmented, Suspected
 from convlift.records.result import Estimate, Result
-from convlift.report.narration import environment, plain, result_of, story_of, tell
-from convlift.search.decisions import AddedChange, Examination, Revision, Shortlist, note
+from convlift.records.verdict_grounds import Unexplained
+from convlift.report.documents import result_document
+from convlift.report.summary import story_of
+from convlift.report.wording.start_changes import changes_of_start
+from convlift.report.write import REPORT, write_report
+from convlift.search.decisions import (
+    AddedChange,
+    Examination,
+    Revision,
+    Shipped,
+    Shortlist,
+    note,
+    note_result,
+    note_story,
+    result_of,
+)
 
 N, CLASSES = 60, 3
 OVERFIT = Diagnosis(Symptom.OVERFIT, AccuracyGap(0.98, 0.7))
@@ -49,7 +62,7 @@ class Told(NamedTuple):
 
 
 def test_the_reasons_for_the_changes_come_from_the_ledger(told: Told, result: Result) -> None:
-    told.ledger.record("story", told.story)
+    note_story(told.ledger, told.story)
     shortlist = Shortlist(
         names=("horizontal flip",),
         symptoms=(OVERFIT,),
@@ -65,7 +78,7 @@ def test_the_reasons_for_the_changes_come_from_the_ledger(told: Told, result: Re
     assert choice.tried == {"horizontal flip": Why((Symptom.OVERFIT,), (), 1.0)}
     assert choice.left_out == {"width x2": CoarseStem(32)}, "what the revision added is left out no more"
     assert (choice.seen, choice.added) == ((falls,), {"epochs x3": late})
-    told.ledger.record("result", plain(result))
+    note_result(told.ledger, result)
     page = write_report(told.ledger).read_text()
     for words in (
         "Overfit: accuracy 0.980 in training, 0.700 in validation.",
@@ -90,7 +103,7 @@ def outcome(dataset: Dataset, labels: np.ndarray, wrong: int) -> Outcome:
 
 @pytest.fixture(params=[1, 3], ids=["grey", "colour"])
 def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
-    """A finished campaign: two pilots, a search run that diverged, a final run; and its story."""
+    """A finished campaign: two runs of the baseline, a search run that diverged, a final run; and its story."""
     shape = (N, 8, 8) if request.param == 1 else (N, 8, 8, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     store = open_store(array_source("noise", {None: (images, np.arange(N) % CLASSES)}, ("a", "b", "c")), tmp_path)
@@ -102,8 +115,8 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
         def trial(role: Role, recipe: Recipe, seed: int, ended: Outcome, names: tuple[str, ...] = ()) -> None:
             ledger.finish(ledger.claim(Plan(role, TrialSpec(recipe, seed), names)).id, ended)
 
-        trial("pilot", Recipe(), 1, outcome(dataset, labels, 9))
-        trial("pilot", Recipe(), 2, outcome(dataset, labels, 7))
+        trial("baseline", Recipe(), 1, outcome(dataset, labels, 9))
+        trial("baseline", Recipe(), 2, outcome(dataset, labels, 7))
         diverged = Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, reason="the loss became nan")
         trial("search", SHIPPED, 3, diverged, ("label smoothing 0.1",))
         ledger.freeze(SHIPPED, ("label smoothing 0.1",))
@@ -114,13 +127,21 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
             "minimum_detectable_points": 4.5,
             "environment": environment(0, 2),
         }
-        story = tell(ledger, list(ledger.trials("final")), dataset, labels, more)
+        story = page_material(ledger, list(ledger.trials("final")), dataset, labels, more)
         yield Told(ledger, dataset, labels, story)
 
 
 def test_the_result_comes_back_from_the_ledger_as_it_was(told: Told, result: Result) -> None:
-    odd = replace(result, unexplained_points=0.1 + 0.2, notes=("one", "two"), counts={"test": 9, "train": 1})
-    told.ledger.record("result", plain(odd))
+    odd = replace(
+        result,
+        unexplained_points=0.1 + 0.2,
+        notes=(StillSealed(), Detectable(60, 2, 3, 4.0, 6.5), OpenedBefore(2, (("a", "accuracy", "2026-01-02"),), 0.3)),
+        counts={"test": 9, "train": 1},
+        why=NotShipped("start is better"),
+        shortened=Shortened(3.5, 10),
+    )
+    odd = replace(odd, notes=(*odd.notes, Unexplained(6.0, 9.0)))
+    note_result(told.ledger, odd)
     assert result_of(told.ledger) == odd
     with read_ledger(told.ledger.folder) as reader:
         assert result_of(reader) == odd
@@ -129,18 +150,18 @@ def test_the_result_comes_back_from_the_ledger_as_it_was(told: Told, result: Res
 def test_what_was_not_judged_comes_back_too(told: Told, result: Result) -> None:
     shipped = Estimate(0.9, 0.8, 0.95)
     closed = replace(result, baseline=None, gain_points=None, judged=False, proven=False, verdicts=(), shipped=shipped)
-    told.ledger.record("result", plain(closed))
+    note_result(told.ledger, closed)
     assert result_of(told.ledger) == closed
 
 
 def test_a_closed_test_is_told_by_validation_images(told: Told, result: Result) -> None:
     more = {"start_recipe": Recipe().to_yaml(), "minimum_detectable_points": 0.0, "environment": {}}
     finals = list(told.ledger.trials("final"))
-    told.ledger.record(
-        "shipment", {"ships": "start", "network": finals[0].id, "judged": False, "before": [], "after": []}
-    )
-    told.ledger.record("story", tell(told.ledger, finals, told.dataset, None, more))
-    told.ledger.record("result", plain(replace(result, judged=False, baseline=None, gain_points=None, verdicts=())))
+    note(told.ledger, Shipped("start", finals[0].id, judged=False, before=(), after=()))
+    material = page_material(told.ledger, finals, told.dataset, None, more)
+    note_story(told.ledger, material)
+    closed = replace(result, judged=False, baseline=None, gain_points=None, verdicts=())
+    note_result(told.ledger, replace(closed, classes=class_scores(material)))
     story, validation = story_of(told.ledger), told.dataset.splits.validation
     assert story.confusion.sum() == len(validation)
     assert set(story.class_counts) == {"train", "validation"}
@@ -155,22 +176,21 @@ def test_a_closed_test_is_told_by_validation_images(told: Told, result: Result) 
 
 def test_a_campaign_without_any_training_to_show_is_told(told: Told) -> None:
     more = {"start_recipe": "", "minimum_detectable_points": None, "environment": {}}
-    told.ledger.record("story", tell(told.ledger, [], told.dataset, None, more))
+    note_story(told.ledger, page_material(told.ledger, [], told.dataset, None, more))
     assert story_of(told.ledger).confusion.shape == (0, CLASSES)
 
 
 def test_what_the_baseline_showed_comes_back(told: Told, result: Result) -> None:
     found = (Confirmed(OverAugmented((("rotation", 0.2),)), 0.57, 0.95), Suspected(FewEpochs(1, 4), OneEpoch()))
     note(told.ledger, Examination(symptoms=(OVERFIT,)))
-    told.ledger.record("story", told.story)
-    told.ledger.record("result", plain(replace(result, recipe_findings=found)))
+    note_story(told.ledger, told.story)
+    note_result(told.ledger, replace(result, recipe_findings=found))
     assert result_of(told.ledger).recipe_findings == found
     assert story_of(told.ledger).baseline_diagnosis == (OVERFIT,)
 
 
 def test_scores_a_class_come_with_the_result(told: Told, result: Result) -> None:
-    told.ledger.record("story", told.story)
-    told.ledger.record("result", plain(result))
+    note_result(told.ledger, replace(result, classes=class_scores(told.story)))
     found = result_of(told.ledger).classes
     assert [each.name for each in found] == ["a", "b", "c"]
     assert [each.images for each in found] == np.bincount(told.labels, minlength=CLASSES).tolist()
@@ -181,21 +201,24 @@ def test_scores_a_class_come_with_the_result(told: Told, result: Result) -> None
 
 def test_a_start_is_a_whole_recipe(told: Told, result: Result) -> None:
     start = Recipe().edit(data={"normalization": "standardize"}, training={"epochs": 15, "optimizer": "adamw"})
-    told.ledger.record("story", {**told.story, "start_recipe": start.to_yaml()})
-    named = replace(result.verdicts[0], name="start: residual", area="architecture")
-    told.ledger.record("result", plain(replace(result, verdicts=(named, result.verdicts[1]))))
-    first, second = result_of(told.ledger).verdicts
-    assert first.area == "recipe"
-    assert first.changes == (
+    named = replace(result.verdicts[0], name="start: transfer", area="recipe")
+    recipes = {"baseline_recipe": Recipe().to_yaml(), "start_recipe": start.to_yaml()}
+    note_result(told.ledger, replace(result, verdicts=(named, result.verdicts[1]), **recipes))
+    read = result_of(told.ledger)
+    whole = (
         "data: normalization standardize instead of unit",
         "training: epochs 15 instead of 10, optimizer adamw instead of adam",
     )
-    assert (second.area, second.changes) == ("data", ())
+    assert [changes_of_start(each, read) for each in read.verdicts] == [whole, ()]
+    first, second = result_document(read)["changes"]
+    assert (first["changes"], "changes" in second) == (list(whole), False)
+    note_story(told.ledger, told.story)
+    assert f"A whole recipe; it changes {'; '.join(whole)}." in write_report(told.ledger).read_text()
 
 
 def test_a_final_that_was_cut_short_has_its_curve(told: Told) -> None:
     finals = list(told.ledger.trials("final"))
-    told.ledger.record("story", tell(told.ledger, finals, told.dataset, told.labels, told_more()))
+    note_story(told.ledger, page_material(told.ledger, finals, told.dataset, told.labels, told_more()))
     assert story_of(told.ledger).final_curve == finals[0].outcome.curve
 
 
@@ -203,12 +226,8 @@ def told_more() -> dict[str, Any]:
     return {"start_recipe": Recipe().to_yaml(), "minimum_detectable_points": 4.5, "environment": {}}
 
 
-def test_plain_data_is_plain(result: Result) -> None:
-    assert json.loads(json.dumps(plain(result))) == plain(result)
-
-
 def test_the_story_comes_back_from_the_ledger(told: Told) -> None:
-    told.ledger.record("story", told.story)
+    note_story(told.ledger, told.story)
     story = story_of(told.ledger)
     assert story.classes == ("a", "b", "c")
     assert story.confusion.sum() == len(told.labels)
@@ -218,8 +237,8 @@ def test_the_story_comes_back_from_the_ledger(told: Told) -> None:
     # of two runs: 16 of twice as many
     assert (np.array(story.baseline_recall) * np.bincount(told.labels)).sum() == pytest.approx(len(told.labels) - 8)
     assert [(t.role, t.status, t.changes) for t in story.trials] == [
-        ("pilot", "finished", ()),
-        ("pilot", "finished", ()),
+        ("baseline", "finished", ()),
+        ("baseline", "finished", ()),
         ("search", "diverged", ("label smoothing 0.1",)),
         ("final", "finished", ("label smoothing 0.1",)),
     ]
@@ -232,7 +251,7 @@ def test_the_story_comes_back_from_the_ledger(told: Told) -> None:
 
 
 def test_hard_images_are_the_wrong_ones_the_surest_first(told: Told) -> None:
-    told.ledger.record("story", told.story)
+    note_story(told.ledger, told.story)
     images = story_of(told.ledger).hard_images
     assert len(images) == min(4, HARD_IMAGES)
     assert [image.confidence for image in images] == sorted((i.confidence for i in images), reverse=True)
@@ -243,8 +262,8 @@ def test_hard_images_are_the_wrong_ones_the_surest_first(told: Told) -> None:
 
 
 def test_the_page_can_be_rendered_again(told: Told, result: Result) -> None:
-    told.ledger.record("story", told.story)
-    told.ledger.record("result", plain(result))
+    note_story(told.ledger, told.story)
+    note_result(told.ledger, result)
     path = write_report(told.ledger)
     first = path.read_bytes()
     path.unlink()
@@ -262,17 +281,10 @@ def test_an_unfinished_campaign_has_neither(told: Told, read: Callable[[Ledger],
 def test_a_class_without_test_images_has_no_recall(told: Told) -> None:
     only = np.zeros(len(told.labels), np.int64)
     more = {"start_recipe": "", "minimum_detectable_points": 4.5, "environment": {}}
-    told.ledger.record("story", tell(told.ledger, list(told.ledger.trials("final")), told.dataset, only, more))
+    note_story(told.ledger, page_material(told.ledger, list(told.ledger.trials("final")), told.dataset, only, more))
     recalls = story_of(told.ledger).final_recall
     assert not math.isnan(recalls[0])
     assert math.isnan(recalls[1])
-
-
-def test_figures_in_words(result: Result) -> None:
-    assert in_words(Estimate(0.71249, 0.68, 0.7431)) == "0.712 (95% interval 0.680 to 0.743)"
-    scores = scores_of(result)
-    assert scores["gain in points"] == "+11.1 (95% interval +8.0 to +14.2), proven"
-    assert any("sealed test images" in name for name in scores)
 
 
 def test_the_environment_names_what_a_rerun_needs() -> None:
@@ -280,3 +292,8 @@ def test_the_environment_names_what_a_rerun_needs() -> None:
     assert found["seed"] == "7"
     assert "torch" in found["software"]
     assert "convlift" in found["software"]
+
+
+def test_the_page_says_how_many_workers_there_were(told: Told) -> None:
+    note_story(told.ledger, told.story)
+    assert story_of(told.ledger).environment["workers"] == "2 of one thread each"

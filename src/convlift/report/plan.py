@@ -1,72 +1,20 @@
-"""The plan of a campaign as text and as one JSON document, before anything is trained."""
+"""The plan of a campaign as text and tables, before anything is trained."""
 
-from dataclasses import asdict
-from typing import Any, get_args
+from typing import get_args
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from convlift.campaign.dry_run import Preview, StartPreview
+from convlift.campaign.dry_run import Preview
 from convlift.catalogue.candidates import Candidate
 from convlift.records.result import Area
-from convlift.report.document import SCHEMA_VERSION
-from convlift.report.findings import finding_lines
-from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
+from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.phrases import counted, duration, printable, signed
 from convlift.report.wording.power_sentence import power_sentence
 
 NAMED = 10  # classes
-
-
-def document(plan: Preview) -> dict[str, Any]:
-    """Plain data for `json.dumps`: times in seconds, expectations in points."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "data": plan.data,
-        "images": plan.counts,
-        "images_per_class": dict(zip(plan.classes, plan.images_per_class, strict=True)),
-        "resolution": plan.resolution,
-        "channels": plan.channels,
-        "findings": [asdict(finding) for finding in plan.findings],
-        "metric": plan.metric,
-        "budget_seconds": None if plan.trainings else plan.budget_seconds,
-        "trainings": plan.trainings,
-        "workers": plan.workers,
-        "folds": plan.folds,
-        "fold_seconds": plan.fold_seconds,
-        "detectable": power_sentence(plan.detectable),
-        "starts": [_start(start) for start in plan.starts],
-    }
-
-
-def _start(start: StartPreview) -> dict[str, Any]:
-    return {
-        "name": start.name,
-        "reason": start.reason,
-        "recipe": start.recipe.model_dump(),
-        "seconds_first": start.first_seconds,
-        "seconds": start.seconds,
-        "trainings": start.trainings,
-        "searches": start.searches,
-        "pilots": start.pilots,
-        "finals": start.finals,
-        "candidates": [
-            {
-                "name": c.name,
-                "area": c.area,
-                "expected_points": c.prior,
-                "cost": c.cost,
-                "why": why_in_words(c.why),
-                "claim": c.intervention.claim,
-            }
-            for c in start.candidates
-        ],
-        "left_out": [
-            {"name": each.name, "area": each.area, "reason": not_tried_in_words(each.reason)} for each in start.left_out
-        ],
-    }
 
 
 def print_preview(plan: Preview, console: Console) -> None:
@@ -78,7 +26,7 @@ def print_preview(plan: Preview, console: Console) -> None:
     console.print(_starts(plan))
     console.print(
         Text(
-            "A campaign trains the baseline, probes the other starting points, and starts from the best on validation. "
+            "A campaign trains the baseline, tries the other starting points, and starts from the best on validation. "
             f"Times are estimates from some steps on random images, mostly right within a factor of 2; {_length(plan)} "
             f"with {counted(plan.workers, 'worker')}."
         )
@@ -141,7 +89,7 @@ def _starts(plan: Preview) -> Table:
     table = _table(("starting point", "why", "a training", "budget buys", "changes"))
     for start in plan.starts:
         first = f" (first {duration(start.first_seconds)})" if start.first_seconds > 1.1 * start.seconds else ""
-        buys = f"{start.pilots} + {start.searches} + {start.finals} trainings"
+        buys = f"{start.baselines} + {start.searches} + {start.finals} trainings"
         name = f"{start.name} ({plan.baseline_name})" if start is plan.starts[0] else start.name
         cells = name, start.reason, f"{duration(start.seconds)}{first}", buys, str(len(start.candidates))
         table.add_row(*(printable(cell) for cell in cells))
