@@ -20,8 +20,8 @@ from convlift.records.facts import Facts
 from convlift.search.label_checker import OpenLabelChecker
 
 BASELINE = "baseline"
-# What each role's seeds are drawn by. Three are what the role was first called, so that the same campaign keeps the seeds
-# of its trials.
+# What each role's seeds are drawn by. Three are what the role was first called, so that the same campaign keeps the
+# seeds of its trials.
 STREAMS: dict[Role, str] = {
     "baseline": "pilot", "start": "probe", "low-fidelity": "scout", "search": "search", "final": "final",
 }  # fmt: skip
