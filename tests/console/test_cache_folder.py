@@ -10,6 +10,7 @@ import pytest
 
 from convlift.console.cache_folder import cache_folder
 from convlift.errors import DiskError
+from convlift.records.events import CachePlaced
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +56,7 @@ def test_a_home_that_cannot_be_written_is_said_and_passed_over(monkeypatch, bare
         monkeypatch.setenv("HOME", str(home))
         folder, said = found()
         assert folder == bare / "tmp" / f"convlift-{os.getuid()}"
-        assert said == [
-            f"note: images are cached in {folder}, since {home}/.cache/convlift cannot be written; "
-            "set CONVLIFT_CACHE to keep them elsewhere."
-        ]
+        assert said == [CachePlaced(folder, home / ".cache" / "convlift")]
 
 
 def test_a_folder_that_others_can_write_is_not_trusted(monkeypatch, bare):
@@ -86,7 +84,6 @@ def test_a_user_without_a_name_and_home_gets_a_folder_of_its_own(bare):
     code = "import os; import convlift.console.cache_folder as c; os.setuid(54321); print(c.cache_folder(print))"
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": "/tmp"}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert found.stdout.startswith(
-        "note: images are cached in /tmp/convlift-54321, since this user has no home folder;"
-    )
-    Path("/tmp/convlift-54321").rmdir()
+    own = Path("/tmp/convlift-54321")
+    assert found.stdout.splitlines() == [repr(CachePlaced(own, None)), str(own)]
+    own.rmdir()
