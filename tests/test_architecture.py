@@ -1,6 +1,7 @@
 """The rules of the house that a machine can check."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 import convlift
+import convlift.errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(convlift.__file__).parent
@@ -97,3 +99,114 @@ def test_what_only_reads_and_writes_is_light():
     code += f"print(*[name for name in {HEAVY} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.split() == []
+
+
+# where sentences for people are written: what they read, what they type, what errors say, what a catalogue describes,
+# and what the audit finds (`Finding` carries its sentences from where the files are looked at)
+SENTENCES = (
+    "report/",
+    "cli.py",
+    "console/options.py",
+    "errors.py",
+    "recipe/",
+    "catalogue/interventions/",
+    "catalogue/placebos.py",
+    "catalogue/starting_points.py",
+    "catalogue/symptoms.py",
+    "audit/",
+)
+# file and beginning of the sentence -> why it stands there
+SENTENCES_LEFT = {
+    ("data/readers/class_folders.py", "Move them into"): "a remedy of a Finding, from a table of them",
+    ("data/readers/class_folders.py", "Follow them with"): "a remedy of a Finding, from a table of them",
+    ("deploy/answers.py", "convlift: {} passed over"): "`convlift predict` prints its answers one by one, as they come",
+}
+IN_WORDS_LEFT = {("ledger/database.py", "_in_words"): "makes errors of SQLite into errors that say what to do"}
+SAYS = re.compile(r"[\w)'\"%}]\.(?: [A-Z{]|$)")
+
+
+def test_only_the_report_puts_records_into_words():
+    found = {
+        (named(path), node.name)
+        for path in FILES
+        if not named(path).startswith("report/")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.endswith("_in_words")
+    }
+    assert found == set(IN_WORDS_LEFT)
+
+
+def test_no_sentence_outside_the_rooms_that_speak():
+    """Facts below, sentences above: other rooms hand up records. Docstrings, errors, asserts and Findings may speak."""
+    found = [
+        (named(path), text)
+        for path in FILES
+        if not named(path).startswith(SENTENCES)
+        for text in sentences_in(ast.parse(path.read_text()), may_find=named(path).startswith("data/"))
+    ]
+    left = [any(file == at and text.startswith(begin) for at, begin in SENTENCES_LEFT) for file, text in found]
+    assert [each for each, is_left in zip(found, left, strict=True) if not is_left] == []
+    assert sum(left) == len(SENTENCES_LEFT), "one that is gone goes from the list"
+
+
+def test_what_reads_as_a_sentence_is_found():
+    code = '''
+def f(a, path):
+    """A docstring is a sentence of its own."""
+    remedy = "Give another folder with --out."
+    if a:
+        raise LedgerError(f"{path} holds something else. {remedy}")
+    assert a, "It was told before that there is one."
+    said = f"With {a} images nothing can be proven. {path}"
+    return said, "no sentence at all", "It is one.", Finding("leak", "note", "Two images are the same one.")
+'''
+    said, finding = "With {} images nothing can be proven. {}", "Two images are the same one."
+    assert sentences_in(ast.parse(code), may_find=True) == [said]
+    assert sentences_in(ast.parse(code), may_find=False) == [said, finding]
+
+
+def sentences_in(tree, *, may_find):
+    """Its strings that read as a sentence, without those that only errors, asserts, docstrings and, where they may,
+    Findings say: written there, or given a name that is said there."""
+    excused = {id(node) for root in spoken(tree, may_find=may_find) for node in ast.walk(root)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    texts = [text_of(node) for node in ast.walk(tree) if id(node) not in excused | parts]
+    return [text for text in texts if len(text.split()) >= 4 and SAYS.search(text.strip())]
+
+
+def spoken(tree, *, may_find):
+    """What is a docstring, an assert's message, raised, handed to an error or a Finding; and what is assigned to names
+    that are used there, in the same function or at the top of the file."""
+    scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]
+    for scope in scopes:
+        roots = [root for node in ast.walk(scope) for root in spoken_by(node, may_find=may_find)]
+        yield from roots
+        names = {node.id for root in roots for node in ast.walk(root) if isinstance(node, ast.Name)}
+        own = tree.body if scope is tree else ast.walk(scope)
+        yield from (node for node in own if names & assigned_names(node))
+
+
+def spoken_by(node, *, may_find):
+    match node:
+        case ast.Expr(value=ast.Constant()) | ast.Raise():
+            return [node]
+        case ast.Assert(msg=ast.AST() as message):
+            return [message]
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            is_error = name.endswith("Error") or hasattr(convlift.errors, name)
+            return [node] if is_error or (may_find and name == "Finding") else []
+    return []
+
+
+def assigned_names(node):
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
+    return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+
+
+def text_of(node):
+    """The text of a string or f-string, with {} for what is filled in; "" of anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return ""

@@ -212,8 +212,7 @@ def recipes(
 ) -> None:
     """List the built-in recipes and every lever of a recipe, with its range, default and source."""
     from convlift.recipe.built_in import built_in
-    from convlift.report.documents import recipes_document
-    from convlift.report.recipe_list import print_recipes
+    from convlift.report.recipe_list import print_recipes, recipes_document
 
     if show is not None:
         chosen = built_in(show)

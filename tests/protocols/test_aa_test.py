@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asked import asked
-from convlift.report.aa import print_tally
 from rich.console import Console
 
 from convlift.campaign.open_data import open_data
@@ -24,6 +23,7 @@ from convlift.records.notes import NotShipped
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
+from convlift.report.terminal import print_tally
 
 BASELINE_RUNS, SEARCHED = 2, 5
 

@@ -28,6 +28,7 @@ from convlift.records.events import (
     NullCampaignBegan,
     NullCampaignEnded,
     NullCampaignLeftOut,
+    OfNullCampaign,
     PowerExpected,
     ReadingImages,
     TestOpening,
@@ -155,6 +156,7 @@ SILENT: list[Event] = [
     ModelWritten(Path("runs/a")),
     CampaignEnded(Path("runs/a")),
     TrainingEnded(Path("runs/a")),
+    OfNullCampaign(Loading()),
 ]
 
 

@@ -38,18 +38,17 @@ def read_groups(group_from: str, keys: Sequence[str]) -> NDArray[np.int64]:
     find = _from_table(Path(table["file"]), table["column"]) if table else _from_path(group_from)
     names = [find(key) for key in keys]
     if lost := [key for key, name in zip(keys, names, strict=True) if not name]:
+        remedy = (
+            "Add rows for them, with paths relative to the data folder."
+            if table
+            else "Mend the expression, or use a table: FILE.csv:COLUMN."
+        )
         raise ConvliftError(
             f"{len(lost)} of {len(keys)} images have no group by --group-from {printable(group_from)}, such as "
-            f"{lost[0]}; every image needs one. {_remedy(bool(table))}"
+            f"{lost[0]}; every image needs one. {remedy}"
         )
     numbers = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2 for name in {*names}}
     return np.array([numbers[name] for name in names], np.int64)
-
-
-def _remedy(is_table: bool) -> str:
-    if is_table:
-        return "Add rows for them, with paths relative to the data folder."
-    return "Mend the expression, or use a table: FILE.csv:COLUMN."
 
 
 def _from_path(expression: str) -> Callable[[str], str]:

@@ -226,7 +226,7 @@ def _kappa(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floa
     return scores
 
 
-ACCURACY = Metric("accuracy", "accuracy", "the share of images that are named right", _accuracy)
+ACCURACY = Metric("accuracy", "accuracy", "the share of images that are classified correctly", _accuracy)
 AUROC = Metric(
     "auroc",
     "AUROC",
@@ -240,7 +240,7 @@ METRICS = (
     Metric(
         "balanced-accuracy",
         "balanced accuracy",
-        "the share of images named right within each class, averaged over the classes",
+        "the share of images classified correctly within each class, averaged over the classes",
         _balanced_accuracy,
         least_images=20,
     ),

@@ -30,13 +30,11 @@ from convlift.ledger.ledger import read_ledger
 from convlift.ledger.trials import Role
 from convlift.recipe.built_in import recipe_from
 from convlift.records.events import (
-    CampaignEnded,
-    Event,
     Listener,
-    ModelWritten,
     NullCampaignBegan,
     NullCampaignEnded,
     NullCampaignLeftOut,
+    OfNullCampaign,
 )
 from convlift.records.result import Estimate, Result
 
@@ -65,7 +63,7 @@ def run_aa(request: Request, number: int, session: Session, campaign: Campaign =
     try:
         for run, result, asked in _campaigns(replace(request, out=folder), number, session, campaign):
             if result.baseline is None:
-                session.listen(NullCampaignLeftOut())
+                session.listen(NullCampaignLeftOut(result.why))
                 continue
             one = _read(asked, run, result)
             done.append(one)
@@ -98,7 +96,7 @@ def _campaigns(
         session.listen(NullCampaignBegan(place + 1, number, each * (number - place)))
         began = time.monotonic()
         try:
-            run, result = campaign(one, Session(_documents_alone(session.listen), session.stop, began))
+            run, result = campaign(one, Session(_apart(session.listen), session.stop, began))
         except Interrupted as interrupted:
             raise Interrupted(
                 f"stopped in campaign {place + 1} of {number}; the finished ones are in {folder}, and the same "
@@ -111,14 +109,9 @@ def _campaigns(
         yield run, result, one
 
 
-def _documents_alone(listen: Listener) -> Listener:
-    """Of one campaign nothing is told but that there is something to be written."""
-
-    def heard(event: Event) -> None:
-        if isinstance(event, CampaignEnded | ModelWritten):
-            listen(event)
-
-    return heard
+def _apart(listen: Listener) -> Listener:
+    """What is told of one campaign is told as such."""
+    return lambda event: listen(OfNullCampaign(event))
 
 
 def _read(request: Request, run: Path, result: Result) -> NullCampaign:

@@ -39,7 +39,7 @@ def read_recipe_file(path: Path) -> Any:
     except _Fault as fault:
         raise RecipeError(f"recipe {_word(str(path))} {fault}.") from None
     except yaml.MarkedYAMLError as error:
-        raise RecipeError(f"recipe {_word(str(path))} is not valid YAML: {_in_words(error)}.") from None
+        raise RecipeError(f"recipe {_word(str(path))} is not valid YAML: {_fault_of_the_yaml(error)}.") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split()).replace(' in "<unicode string>"', "")
         raise RecipeError(f"recipe {_word(str(path))} is not valid YAML: {reason}.") from None
@@ -137,7 +137,7 @@ class _Loader(yaml.SafeLoader):
         return ".".join(part for part in (*self._path, last) if part) or "recipe"
 
 
-def _in_words(error: yaml.MarkedYAMLError) -> str:
+def _fault_of_the_yaml(error: yaml.MarkedYAMLError) -> str:
     told = [" ".join(part.split()) for part in (error.context, error.problem) if part]
     problem = told[-1] if told else "it cannot be understood"
     mark = error.problem_mark or error.context_mark

@@ -223,6 +223,13 @@ class NullCampaignLeftOut:
 
 
 @dataclass(frozen=True)
+class OfNullCampaign:
+    """What happens in one campaign of an A/A test, which nobody watches."""
+
+    event: "Event"
+
+
+@dataclass(frozen=True)
 class TimingStart:
     """Some steps of a starting point are timed."""
 
@@ -255,7 +262,7 @@ Event = (
     ReadingImages | ImagesDecoded | ImagesRead | FolderOpened | CampaignBegan | PowerExpected | DiskTight | Loading
     | TrialBegan | EpochEnded | TrialEnded | Moment | TestOpening | BudgetUnused | ModelWritten | CampaignEnded
     | FoldBegan | FoldEnded | TrainingOnAll | JudgingFolds | NullCampaignBegan | NullCampaignEnded
-    | NullCampaignLeftOut | TimingStart | TrainedBefore | TrainingEnded | CachePlaced
+    | NullCampaignLeftOut | OfNullCampaign | TimingStart | TrainedBefore | TrainingEnded | CachePlaced
 )  # fmt: skip
 Listener = Callable[[Event], None]
 

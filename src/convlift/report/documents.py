@@ -1,12 +1,9 @@
-"""What `--json` prints and programs read: a result, a plan, one training, the recipes, as one JSON document each."""
+"""What `--json` prints and programs read: a result, a plan, one training, as one JSON document each."""
 
 import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from convlift.recipe.built_in import BUILT_IN
-from convlift.recipe.recipe import Recipe
-from convlift.recipe.section import levers
 from convlift.records.result import ClassScore, Estimate, Result, Verdict
 from convlift.report.page_records import TrainingStory
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
@@ -161,9 +158,3 @@ def training_document(story: TrainingStory) -> dict[str, Any]:
         "warnings": [story.warning] if story.warning else [],
         "findings": [asdict(finding) for finding in story.findings],
     }
-
-
-def recipes_document() -> dict[str, Any]:
-    """Plain data for `json.dumps`."""
-    named = {entry.name: {"summary": entry.summary, "recipe": entry.recipe.model_dump()} for entry in BUILT_IN}
-    return {"schema_version": SCHEMA_VERSION, "recipes": named, "levers": [lever._asdict() for lever in levers(Recipe)]}

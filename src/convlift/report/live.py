@@ -23,6 +23,7 @@ from convlift.records.events import (
     NullCampaignBegan,
     NullCampaignEnded,
     NullCampaignLeftOut,
+    OfNullCampaign,
     PowerExpected,
     ReadingImages,
     TestOpening,
@@ -48,11 +49,13 @@ LOG = "log.txt"
 
 
 class Live:
-    """A listener that tells people; owns which part of a cross-validation its lines are of."""
+    """A listener that tells people; owns which part of a cross-validation its lines are of, and the log of a campaign
+    that nobody watches."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._part: AbstractContextManager[None] | None = None
+        self._unwatched: Live | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -63,12 +66,21 @@ class Live:
                 self._part.__enter__()
             case FoldEnded():
                 self._end_part()
+            case OfNullCampaign(inner):
+                self._tell_apart(inner)
         for line in lasting_lines(event):
             self._progress.say(line)
         if line := passing_line(event):
             self._progress.show(line)
         if line := logged_line(event):
             self._progress.log(line)
+
+    def _tell_apart(self, event: Event) -> None:
+        """Into the log of that campaign alone."""
+        if isinstance(event, FolderOpened):
+            self._unwatched = Live(Progress(quiet=True))
+        if self._unwatched is not None:
+            self._unwatched(event)
 
     def _end_part(self) -> None:
         if self._part is not None:

@@ -22,8 +22,9 @@ Role = Literal["baseline", "start", "low-fidelity", "search", "final"]
 class TrialRecord:
     """One training of the campaign.
 
-    role: run of the baseline (a baseline run), first run (picks the starting point), search (several changes on at
-    once), final (a fresh run of the shipped recipe). score: validation score in [0, 1], NaN where the trial left none.
+    role: baseline (a run of the baseline), start (the first run of a starting point), low-fidelity (the head alone, on
+        stored features), search (several changes on at once), final (a fresh run of the shipped recipe).
+    score: validation score in [0, 1], NaN where the trial left none.
     """
 
     number: int
@@ -132,7 +133,7 @@ class TrainingStory:
     """One training of one recipe, judged by nobody: every figure is of the validation images.
 
     score: with its 95% interval, of `metric`; suspicions: of its recipe, where none was tried; first runs: what was
-    found where one was; shown: what the page shares with a campaign's. """
+    found where one was; shown: what the page shares with a campaign's."""
 
     run: str
     data: str

@@ -1,5 +1,7 @@
 """The built-in recipes and the levers of a recipe, as `convlift recipes` lists them."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -7,6 +9,12 @@ from rich.text import Text
 from convlift.recipe.built_in import BUILT_IN
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.section import levers
+
+
+def recipes_document() -> dict[str, Any]:
+    """Plain data for `json.dumps`."""
+    named = {entry.name: {"summary": entry.summary, "recipe": entry.recipe.model_dump()} for entry in BUILT_IN}
+    return {"schema_version": 1, "recipes": named, "levers": [lever._asdict() for lever in levers(Recipe)]}
 
 
 def print_recipes(console: Console) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from convlift.console.atomic import write_text
 from convlift.deploy.model_folder import CARD, read_card_facts
 from convlift.ledger.ledger import Ledger, read_ledger
-from convlift.records.events import CampaignEnded, Event, Listener, ModelWritten, TrainingEnded
+from convlift.records.events import CampaignEnded, Event, Listener, ModelWritten, OfNullCampaign, TrainingEnded
 from convlift.records.result import Result
 from convlift.report.card import card, figures_before_the_end, figures_of
 from convlift.report.finding_lines import write_findings
@@ -20,7 +20,7 @@ def write_when_told(listen: Listener) -> Listener:
     """A listener that has written what belongs to an event before it passes it on."""
 
     def heard(event: Event) -> None:
-        match event:
+        match event.event if isinstance(event, OfNullCampaign) else event:
             case CampaignEnded(folder, is_new):
                 if is_new or not (folder / REPORT).is_file():  # killed between its result and its page
                     with read_ledger(folder) as ledger:

@@ -47,11 +47,12 @@ class Shipment:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found. stays: whether the baseline does; lost: why the final runs failed, "" where they did not."""
+    """What was found. stays: whether the baseline does; lost: why the final runs failed to learn; None where they did
+    not."""
 
     ships: Ships
     stays: bool
-    lost: str
+    lost: str | None
     before: Sequence[TrialRecord]
     after: Sequence[TrialRecord]
 
@@ -159,19 +160,20 @@ def _networks(search: Search, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [run for run in runs if search.has_network(run)]
 
 
-def _lost_finals(search: Search, frozen: Configuration, kept: Sequence[TrialRecord]) -> str:
-    """Why the frozen recipe's final runs came to nothing, where all of them did."""
+def _lost_finals(search: Search, frozen: Configuration, kept: Sequence[TrialRecord]) -> str | None:
+    """Why the frozen recipe's final runs failed to learn, where all of them did; None where one learned, or none
+    ended."""
     ended = [run.outcome for run in finals_with(search.ledger, frozen.recipe) if run.outcome is not None]
     if kept or not ended:
-        return ""
-    return "; ".join(dict.fromkeys(outcome.reason or "they failed to learn" for outcome in ended))
+        return None
+    return "; ".join(dict.fromkeys(outcome.reason for outcome in ended if outcome.reason))
 
 
 def _why(search: Search, found: _Found) -> NotShipped | None:
     """Why the searched recipe does not ship, or is not judged; None where it is and does."""
     lost = found.lost
     if found.stays:
-        if lost:
+        if lost is not None:
             return NotShipped("final runs failed", lost)
         if search.ledger.trials("final"):
             return NotShipped("below the baseline")
@@ -182,7 +184,11 @@ def _why(search: Search, found: _Found) -> NotShipped | None:
             return NotShipped("baseline failed", failed[0].reason)
         return NotShipped("no time for the baseline")
     if not found.after:
-        return NotShipped("final runs failed, unjudged", lost) if lost else NotShipped("no time for final runs")
+        return (
+            NotShipped("final runs failed, unjudged", lost)
+            if lost is not None
+            else NotShipped("no time for final runs")
+        )
     if found.ships == "start":
-        return NotShipped("only the start learned", lost) if lost else NotShipped("start is better")
+        return NotShipped("only the start learned", lost) if lost is not None else NotShipped("start is better")
     return None
