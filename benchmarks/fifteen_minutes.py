@@ -27,10 +27,11 @@ from typing import Any
 import numpy as np
 
 from convlift.campaign.open_data import open_data
-from convlift.console.progress import Progress
+from convlift.campaign.request import request_of
+from convlift.campaign.session import Session
 from convlift.evidence.metrics import ACCURACY
 from convlift.ledger.ledger import read_ledger
-from convlift.search.decisions import result_of
+from convlift.search.ending import result_of
 
 RESULTS = Path(__file__).parent / "results" / "fifteen-minutes.json"
 
@@ -48,8 +49,8 @@ def campaign(name: str, data: str, budget: str, seed: int, out: Path) -> dict[st
         env={**os.environ, "XDG_CACHE_HOME": str(cache)},
     )
     wall = time.monotonic() - began
-    with Progress(quiet=True) as progress:
-        dataset, sealed = open_data(data, None, seed, cache / "convlift", progress)
+    request = request_of(data, None, cache / "convlift", seed=seed)
+    dataset, sealed = open_data(request, Session())
     validation, test = dataset.labels[dataset.splits.validation], sealed.open()
     with read_ledger(folder) as ledger:
         result = result_of(ledger)

@@ -28,8 +28,9 @@ from pathlib import Path
 import torch
 
 from convlift.campaign.open_data import open_data
+from convlift.campaign.request import request_of
+from convlift.campaign.session import Session
 from convlift.catalogue.accusations import accuse, confirmed, difference_error
-from convlift.console.progress import Progress
 from convlift.data.dataset import facts_of
 from convlift.recipe.built_in import built_in
 from convlift.recipe.trial_spec import TrialSpec
@@ -54,7 +55,7 @@ RECIPES = {
 
 
 def measure(cache: Path) -> list[dict[str, object]]:
-    dataset, _ = open_data("digits", None, 0, cache, Progress(quiet=True))
+    dataset, _ = open_data(request_of("digits", None, cache), Session())
     labels, facts = dataset.labels[dataset.splits.validation], facts_of(dataset)
     rows: list[dict[str, object]] = []
     for name, recipe in RECIPES.items():

@@ -16,7 +16,20 @@ import convlift.errors
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(convlift.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-MOST_LINES = 350
+MOST_LINES = 300
+MOST_LINES_OF_A_FUNCTION = 40  # as for arguments and complexity, see ruff in pyproject.toml
+# what is longer -> why
+LONG_FILES = {
+    "catalogue/interventions/training.py": "data: one entry a change",
+    "cli.py": "one function a command, its options with their help texts",
+    "data/decode.py": "every kind of picture in one place",
+    "data/readers/layout.py": "every reading of a folder in one place",
+    "evidence/gibbs.py": "one sampler",
+    "ledger/ledger.py": "one handle, whose operations share its state",
+}
+LONG_FUNCTIONS = {
+    ("report/wording/diagnoses.py", "evidence_in_words"): "one case a record, which a type checker counts",
+}
 # files of a name that another room has too: none may be added, and one that is renamed goes from here
 TWINS_LEFT: set[str] = set()
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "cv2", "matplotlib")
@@ -33,7 +46,24 @@ def test_a_room_imports_only_what_stands_below_it(capsys):
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_no_file_is_long(path):
-    assert len(path.read_text().splitlines()) < MOST_LINES
+    lines = len(path.read_text().splitlines())
+    assert (lines > MOST_LINES) == (named(path) in LONG_FILES), f"{lines} lines"
+
+
+def test_no_function_is_long():
+    """Its docstring is not counted."""
+    found = {
+        (named(path), node.name)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and lines_of(node) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert found == set(LONG_FUNCTIONS)
+
+
+def lines_of(node):
+    has_docstring = ast.get_docstring(node) is not None and len(node.body) > 1
+    return node.end_lineno - node.body[has_docstring].lineno + 1
 
 
 def test_the_rooms_start_empty():

@@ -30,7 +30,7 @@ from convlift.report.page_records import TrainingStory
 from convlift.report.summary import tell_training
 from convlift.report.training_page import write_training
 from convlift.report.write import REPORT, write_report, write_when_told
-from convlift.search.decisions import result_of
+from convlift.search.ending import result_of
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model

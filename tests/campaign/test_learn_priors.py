@@ -11,6 +11,7 @@ import pytest
 from convlift import api
 from convlift.campaign.learn_priors import gather
 from convlift.campaign.open_data import open_data
+from convlift.campaign.request import request_of
 from convlift.campaign.session import Session
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.priors import CATALOGUE_SD, load_expectations
@@ -22,7 +23,7 @@ from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from convlift.records.result import START, Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
-from convlift.search.decisions import note_result
+from convlift.search.ending import note_result
 
 SCORE = Estimate(0.8, 0.7, 0.9)
 PRIORS = {each.name: each.prior for each in CATALOGUE}
@@ -164,7 +165,7 @@ def test_faults_are_one_sentence_and_exit_code_two(tmp_path: Path) -> None:
 
 
 def test_priors_that_saw_the_labels_of_these_images_are_refused(tmp_path: Path) -> None:
-    digits, _ = open_data("digits", None, 0, api.cache_folder(), Session())
+    digits, _ = open_data(request_of("digits", None, api.cache_folder()), Session())
     folder = campaign(tmp_path / "one", verdict("horizontal flip", 3.0), data=digits.store.fingerprint)
     path = tmp_path / "priors.json"
     api.learn_priors([folder], out=path)

@@ -218,16 +218,16 @@ def test_a_folder_that_was_there_before_stays(request_for: Request_, tmp_path: P
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 
-def test_a_request_to_stop_is_heard_while_images_are_decoded(data: Path, tmp_path: Path) -> None:
+def test_a_request_to_stop_is_heard_while_images_are_decoded(request_for: Request_) -> None:
     with pytest.raises(Interrupted, match="the same command starts again") as caught:
-        open_data(str(data), None, 0, tmp_path / "cache", Session(stop=lambda: signal.SIGINT))
+        open_data(request_for(), Session(stop=lambda: signal.SIGINT))
     assert caught.value.exit_code == 130
-    dataset, _ = open_data(str(data), None, 0, tmp_path / "cache", Session())
+    dataset, _ = open_data(request_for(), Session())
     assert len(dataset.splits.test) == 110
 
 
 def test_a_start_equal_to_the_baseline_is_not_tried_twice(request_for: Request_, tmp_path: Path) -> None:
-    dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", Session())
+    dataset, _ = open_data(request_for(), Session())
     plain = problem_of(request_for(), dataset)
     for point in plain.starts:
         problem = problem_of(request_for(current=point.recipe), dataset)
@@ -236,7 +236,7 @@ def test_a_start_equal_to_the_baseline_is_not_tried_twice(request_for: Request_,
 
 
 def test_the_same_question_has_the_same_folder_whatever_the_budget(request_for: Request_, tmp_path: Path) -> None:
-    dataset, _ = open_data(request_for().data, None, 0, tmp_path / "cache", Session())
+    dataset, _ = open_data(request_for(), Session())
 
     def folder(**changes: object) -> Path:
         request = request_for(**changes)
@@ -255,14 +255,14 @@ def test_metric_and_groups_are_part_of_the_question(request_for: Request_, tmp_p
     folders = set()
     for changes in ({}, {"metric": "kappa"}, {"group_from": TENS}, {"group_from": "^(.*)$"}):
         request = request_for(**changes)
-        dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", Session(), group_from=request.group_from)
+        dataset, _ = open_data(request, Session())
         folders.add(folder_for(request, dataset, problem_of(request, dataset)))
     assert len(folders) == 4
 
 
 def test_groups_reach_the_splits_of_the_workers_and_the_problem(request_for: Request_, tmp_path: Path) -> None:
     request = request_for(group_from=TENS)
-    dataset, _ = open_data(request.data, None, 0, tmp_path / "cache", Session(), group_from=TENS)
+    dataset, _ = open_data(request, Session())
     problem = problem_of(request, dataset)
     assert problem.test_groups is not None
     assert len(np.unique(problem.test_groups)) == 11

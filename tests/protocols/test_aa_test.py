@@ -66,7 +66,7 @@ class FakeCampaigns:
         if place == self._interrupted:
             self._interrupted = None
             raise Interrupted("stopped on request", 2)
-        dataset, _ = open_data(request.data, None, request.seed, request.cache, session)
+        dataset, _ = open_data(request, session)
         problem = problem_of(request, dataset)
         assert not problem.starts
         with open_ledger(
@@ -137,7 +137,7 @@ def test_without_any_baseline_the_budget_is_too_short(request_: Request) -> None
 
 def test_the_naive_claim_is_that_of_the_runs_in_the_ledger(request_: Request) -> None:
     found = run_aa(request_, 1, Session(), FakeCampaigns()).campaigns[0]
-    dataset, sealed = open_data(request_.data, None, found.seed, request_.cache, Session())
+    dataset, sealed = open_data(replace(request_, seed=found.seed), Session())
     labels = dataset.labels[dataset.splits.validation], sealed.open()
     with read_ledger(request_.out / "campaign-001") as ledger:  # type: ignore[operator]
         runs = [*ledger.trials("baseline")[:1], *ledger.trials("search")]

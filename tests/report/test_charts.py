@@ -19,6 +19,7 @@ from conftest import (
     make_verdicts,
 )
 from convlift.records.result import Result
+from convlift.report.confusion_chart import confusion
 from convlift.report import charts
 
 
@@ -28,7 +29,7 @@ def every_chart(result: Result, width: int) -> dict[str, str]:
         "forest": charts.forest(result.verdicts, width),
         "steps": charts.steps(result, width),
         "curves": charts.curves(make_curve((("train", 1),), 0.7), make_curve((("head", 3),), 0.8), width),
-        "confusion": charts.confusion(make_confusion(5), FLOWERS, width),
+        "confusion": confusion(make_confusion(5), FLOWERS, width),
         "trials": charts.trials(make_trials(result.verdicts, 20), result, width),
     }
 
@@ -64,7 +65,7 @@ def test_hostile_names_are_text(name: str, result: Result) -> None:
     svgs = [
         charts.forest(named.verdicts, 343),
         charts.steps(named, 820),
-        charts.confusion(make_confusion(2), (name, "b"), 820),
+        confusion(make_confusion(2), (name, "b"), 820),
     ]
     for svg in svgs:
         assert "<script" not in svg
@@ -97,7 +98,7 @@ def test_verdicts_without_figures_are_left_out_of_the_charts() -> None:
 def test_an_empty_class_and_an_empty_matrix_row_are_drawn() -> None:
     counts = np.zeros((2, 2), np.int64)
     counts[0] = (3, 1)
-    svg = charts.confusion(counts, ("a", "b"), 343)
+    svg = confusion(counts, ("a", "b"), 343)
     assert ">75<" in svg
     assert ">25<" in svg
 

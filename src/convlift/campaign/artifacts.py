@@ -22,13 +22,9 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.events import CampaignEnded, Listener
 from convlift.records.result import ClassScore, Estimate, Result
 from convlift.search.context import Search
-from convlift.search.decisions import (
-    SearchNoise,
-    note,
-    note_result,
-    note_story,
-)
+from convlift.search.decisions import SearchNoise, note
 from convlift.search.dispatcher import WEIGHTS
+from convlift.search.ending import note_result, note_story
 from convlift.search.examine import found_of_the_baseline
 from convlift.search.shipment import Shipment
 

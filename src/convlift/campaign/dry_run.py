@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.provable import power_before
-from convlift.campaign.request import Request, data_of
+from convlift.campaign.request import Request
 from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.catalogue.candidates import Candidate, LeftOut, candidates, limit_for
 from convlift.catalogue.starting_points import StartingPoint
@@ -86,7 +87,7 @@ def preview(request: Request, session: Session) -> Preview:
 
     Raises what `run_campaign` raises of the data, the recipe and the weights.
     """
-    dataset, _ = data_of(request, session)
+    dataset, _ = open_data(request, session)
     problem = problem_of(request, dataset)
     found = expected(len(dataset.splits.test), power_before(problem, dataset))
     return plan_of(request, problem, dataset, found, session)

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from convlift.campaign.open_data import open_data
-from convlift.campaign.session import Session
 from convlift.catalogue.candidates import Candidate
 from convlift.catalogue.priors import document, load_expectations
 from convlift.console.duration import parse_duration
 from convlift.console.resources import usable_cpus, usable_memory, usable_workers
-from convlift.data.choices import Choices
 from convlift.data.dataset import Dataset
 from convlift.data.decode import Alpha
 from convlift.data.readers.layout import Layout
-from convlift.data.splits import Fold, SealedLabels
+from convlift.data.splits import Fold
 from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
@@ -43,7 +40,7 @@ class Request:
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
     priors: a file that `learn_priors` wrote, in place of the packaged one.
-    layout, alpha, follow_links: how a folder is read; see `data.choices.Choices`.
+    layout, alpha, follow_links: how a folder is read; see docs/data.md.
     pool: the changes to be tried instead of the catalogue's, from the baseline alone.
     fold: the campaign is this part of a nested cross-validation.
     """
@@ -68,11 +65,6 @@ class Request:
     follow_links: bool = False
     pool: tuple[Candidate, ...] | None = None
     fold: Fold | None = None
-
-    @property
-    def choices(self) -> Choices:
-        """Of how a folder is read."""
-        return Choices(self.layout, self.alpha, self.follow_links)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -115,19 +107,6 @@ def check_request(request: Request) -> None:
     metric_named(request.metric)
     if request.priors:
         load_expectations(request.priors)
-
-
-def data_of(request: Request, session: Session) -> tuple[Dataset, SealedLabels]:
-    """The data set that is asked about, split, its test sealed; see `open_data.open_data`."""
-    return open_data(
-        request.data,
-        request.root,
-        request.seed,
-        request.cache,
-        session,
-        group_from=request.group_from,
-        choices=request.choices,
-    )
 
 
 def seed_of(request: Request) -> int:

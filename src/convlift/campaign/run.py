@@ -12,9 +12,10 @@ from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.going_on import check_measure, forget, goes_on, has_trained, is_budget_unused
 from convlift.campaign.judge import judge_campaign
 from convlift.campaign.one_training import refuse_training
+from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.provable import power_before
-from convlift.campaign.request import Request, check_request, data_of, folder_for, identity_of
+from convlift.campaign.request import Request, check_request, folder_for, identity_of
 from convlift.campaign.session import Session
 from convlift.console.disk import has_plenty
 from convlift.data.dataset import Dataset
@@ -36,8 +37,9 @@ from convlift.records.events import (
 )
 from convlift.records.result import Result
 from convlift.search.context import Search
-from convlift.search.decisions import result_of, result_so_far, unsettle
+from convlift.search.decisions import unsettle
 from convlift.search.dispatcher import Dispatcher
+from convlift.search.ending import result_of, result_so_far
 from convlift.search.loop import run_search
 from convlift.search.problem import Problem
 from convlift.search.scores import Scores
@@ -47,7 +49,7 @@ from convlift.trial.worker_task import prepare, run_job
 def run_campaign(request: Request, session: Session) -> tuple[Path, Result]:
     """Run the campaign, or continue it, or read its result where it is finished: (run folder, result)."""
     check_request(request)
-    dataset, sealed = data_of(request, session)
+    dataset, sealed = open_data(request, session)
     return run_on(request, dataset, sealed, session)
 
 

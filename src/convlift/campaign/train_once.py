@@ -12,8 +12,9 @@ from convlift.campaign.one_training import (
     training_folder,
     write_record,
 )
+from convlift.campaign.open_data import open_data
 from convlift.campaign.page_material import environment
-from convlift.campaign.request import Request, data_of
+from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.catalogue.accusations import Accusation, accuse
 from convlift.console.disk import writing_into
@@ -62,7 +63,7 @@ def train_once(request: Request, session: Session) -> Trained:
     another run; DiskError, LedgerError.
     """
     chosen, metric = recipe_from(request.current), metric_named(request.metric)
-    dataset, _ = data_of(request, session)
+    dataset, _ = open_data(request, session)
     chosen = chosen.at(dataset.store.native_resolution)
     question = question_of(dataset, chosen, request.seed, request.metric)
     folder = request.out or folder_of(dataset.name, question)

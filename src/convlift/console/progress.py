@@ -70,6 +70,10 @@ class Progress:
         self._log.flush()
         self._early = []
 
+    def clock(self) -> str:
+        """How long this has been at work."""
+        return clock_text(time.monotonic() - self._started)
+
     def say(self, text: str) -> None:
         """A line that stays."""
         self._console.print(self._part + text, markup=False)
@@ -77,7 +81,7 @@ class Progress:
 
     def log(self, text: str) -> None:
         """A line for the log alone."""
-        line = f"{clock_text(time.monotonic() - self._started)} {text}\n"
+        line = f"{self.clock()} {text}\n"
         if self._log is None:
             self._early.append(line)
             return

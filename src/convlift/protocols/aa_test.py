@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.request import Request, data_of
+from convlift.campaign.open_data import open_data
+from convlift.campaign.request import Request
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.catalogue.placebos import placebos
@@ -117,7 +118,7 @@ def _apart(listen: Listener) -> Listener:
 def _read(request: Request, run: Path, result: Result) -> NullCampaign:
     """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing:
     a gain of 0 points, in any case."""
-    dataset, sealed = data_of(request, Session())
+    dataset, sealed = open_data(request, Session())
     gain = result.gain_points if result.judged else None
     return NullCampaign(
         seed=request.seed,
@@ -150,7 +151,7 @@ def _seed(seed: int, place: int) -> int:
 
 def _folder_for(request: Request, session: Session) -> Path:
     """The same question gets the same folder, so that the same command continues."""
-    dataset, _ = data_of(request, session)
+    dataset, _ = open_data(request, session)
     baseline = recipe_from(request.current).at(dataset.store.native_resolution)
     what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
     question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)

@@ -44,8 +44,8 @@ from convlift.records.events import (
 from convlift.records.result import Result
 from convlift.search import decisions
 from convlift.search.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
-from convlift.search.decisions import result_of, result_so_far
 from convlift.search.dispatcher import WEIGHTS, Dispatcher
+from convlift.search.ending import result_of, result_so_far
 from convlift.search.scores import Scores
 from convlift.search.space import Configuration
 from convlift.trial.worker_task import prepare, run_job

@@ -13,7 +13,9 @@ from convlift.data.dataset import Dataset
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.ledger.ledger import read_ledger
 from convlift.ledger.trials import TrialRecord
-from convlift.search.decisions import Shipped, made, result_of, story
+from convlift.records.result import Result
+from convlift.search.decisions import Shipped, made
+from convlift.search.ending import result_of, story
 
 End = tuple[Path, Dataset, NDArray[np.int64]]
 
@@ -23,15 +25,8 @@ def material_of_folds(ends: Sequence[End], whole: Dataset, validation_labels: ND
     images; every fold's trials and figures. ends: of every fold its run folder, data set and test labels, which are
     open by now; validation_labels: of what ships."""
     folders = [folder for folder, _, _ in ends]
-    stories, results = [], []
-    for folder, dataset, labels in ends:
-        with read_ledger(folder) as ledger:
-            results.append(result_of(ledger))
-            kept = story(ledger) or {}
-            if not results[-1].judged:  # its baseline ships, and its own page is of the validation images
-                runs = [ledger.trial(run) for run in made(ledger, Shipped).before]
-                kept = page_material(ledger, runs, dataset, labels, {})
-            stories.append(kept)
+    read = [_read(end) for end in ends]
+    results, stories = [result for result, _ in read], [material for _, material in read]
     tested = np.array([story["class_counts"]["test"] for story in stories])
     confusions = [np.array(story["confusion"], float) for story in stories]
     # a fold with more final runs counts no more than the others
@@ -64,6 +59,18 @@ def material_of_folds(ends: Sequence[End], whole: Dataset, validation_labels: ND
             for result in results
         ],
     }
+
+
+def _read(end: End) -> tuple[Result, dict[str, Any]]:
+    """A fold's result, and what its page is made of; of its test images in any case."""
+    folder, dataset, labels = end
+    with read_ledger(folder) as ledger:
+        result = result_of(ledger)
+        if result.judged:
+            return result, story(ledger) or {}
+        # its baseline ships, and its own page is of the validation images
+        runs = [ledger.trial(run) for run in made(ledger, Shipped).before]
+        return result, page_material(ledger, runs, dataset, labels, {})
 
 
 def _over_folds(recalls: list[list[float | None]], tested: NDArray[np.int64]) -> list[float | None]:

@@ -38,8 +38,8 @@ from convlift.records.notes import (
 )
 from convlift.records.result import Result
 from convlift.search import decisions
-from convlift.search.decisions import result_of
 from convlift.search.dispatcher import WEIGHTS
+from convlift.search.ending import note_result, note_story, result_of
 from convlift.search.problem import Problem
 from convlift.search.scores import Scores
 from convlift.search.space import Configuration
@@ -138,8 +138,8 @@ def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence
         "minimum_detectable_points": power.points,
         "environment": environment(shipped.request.seed, shipped.request.workers),
     }
-    decisions.note_story(ledger, {**material, **more})
-    decisions.note_result(ledger, result, replace=False)
+    note_story(ledger, {**material, **more})
+    note_result(ledger, result, replace=False)
 
 
 def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement) -> Power:

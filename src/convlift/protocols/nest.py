@@ -75,14 +75,7 @@ def cut_folds(request: Request, folds: int, session: Session) -> Nest:
     """
     if not FEWEST <= folds <= MOST:
         raise ConvliftError(f"--cv {folds} is out of range; give {FEWEST} to {MOST} folds, or leave it out.")
-    store, groups = read_images(
-        request.data,
-        request.root,
-        request.cache,
-        session,
-        group_from=request.group_from,
-        choices=request.choices,
-    )
+    store, groups = read_images(request, session)
     if (store.official != "").any():
         raise ConvliftError(
             f"{store.name} brings its own test or validation part, and --cv makes each image a test image in turn; "

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.page_records import Role, TrialRecord
 from convlift.report.svg import HARMFUL, INK, LIKELY, MUTED, PAPER, PROVEN, RULE, UNDECIDED, axes, draw
 from convlift.report.wording.headline import conclusion, judged_images, ranked, was_tried
-from convlift.report.wording.phrases import labels_for, share, signed, typographic, wrapped
+from convlift.report.wording.phrases import share, signed, typographic, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 LEADING = 14  # pixels from line to line of a name
 NARROW = 500  # below this width, on phones, a name stands above its bar
-MATRIX_CLASSES = 30  # beyond, a confusion matrix is a grey square
 # marker, colour, fill: shape and fill repeat what the colour says (the page's legend names them)
 _LABEL_MARKERS = {
     "proven": ("o", PROVEN, PROVEN),
@@ -156,40 +154,6 @@ def curves(baseline: tuple[EpochReport, ...], final: tuple[EpochReport, ...], wi
         if curve
     )
     return draw(f"curves{width}", (width, height), paint, f"Learning curves: {words}")
-
-
-def confusion(counts_KK: NDArray[np.int64], classes: tuple[str, ...], width: int) -> str:
-    """Confusion matrix for at most 30 classes: rows are true classes, cells the percentage of a row's images."""
-    number = len(classes)
-    rows = counts_KK.sum(axis=1, keepdims=True)
-    rates_KK = counts_KK / np.maximum(rows, 1)
-    longest = 26 if width >= NARROW else 14
-    labels = labels_for(classes, longest)
-    letters = max(len(label) for label in labels)
-    margin = 16 + 7 * letters
-    cell = min((width - margin - 8) / number, 60)
-    extent = cell * number
-    font = min(12, max(7, 0.6 * cell))
-
-    def paint(figure: "Figure") -> None:
-        panel = axes(figure, margin, 8, 8, margin)
-        for i, j in zip(*np.nonzero(counts_KK), strict=True):
-            rate = rates_KK[i, j]
-            colour = PROVEN if i == j else HARMFUL
-            panel.barh(i, 0.94, left=j - 0.47, height=0.94, color=colour, alpha=0.12 + 0.88 * rate)
-            if cell >= 22:
-                text = f"{100 * rate:.0f}" if rate >= 0.005 else "·"
-                panel.text(j, i, text, ha="center", va="center", color=PAPER if rate > 0.5 else INK, fontsize=font)
-        panel.set_xticks(range(number), labels, rotation=90, fontsize=font)
-        panel.set_yticks(range(number), labels, fontsize=font)
-        panel.tick_params(labelbottom=False, labeltop=True, pad=4)
-        panel.set_xlim(-0.5, number - 0.5)
-        panel.set_ylim(number - 0.5, -0.5)
-        panel.spines["bottom"].set_visible(False)
-
-    right = np.trace(counts_KK) / max(int(counts_KK.sum()), 1)
-    words = f"Confusion matrix of {number} classes; {100 * right:.1f}% of the test images are on its diagonal"
-    return draw(f"confusion{width}", (extent + margin + 8, extent + margin + 8), paint, words)
 
 
 def trials(records: tuple[TrialRecord, ...], result: Result, width: int) -> str:

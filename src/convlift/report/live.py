@@ -2,6 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from convlift.console.progress import Progress, clock_text
 from convlift.evidence.metrics import title_of
@@ -49,13 +50,13 @@ LOG = "log.txt"
 
 
 class Live:
-    """A listener that tells people; owns which part of a cross-validation its lines are of, and the log of a campaign
-    that nobody watches."""
+    """A listener that tells people; owns which part of a cross-validation its lines are of, and which log those of a
+    campaign that nobody watches go to."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._part: AbstractContextManager[None] | None = None
-        self._unwatched: Live | None = None
+        self._unwatched: Path | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -78,9 +79,11 @@ class Live:
     def _tell_apart(self, event: Event) -> None:
         """Into the log of that campaign alone."""
         if isinstance(event, FolderOpened):
-            self._unwatched = Live(Progress(quiet=True))
-        if self._unwatched is not None:
-            self._unwatched(event)
+            self._unwatched = event.folder / LOG
+        lines = [*lasting_lines(event), *filter(None, [logged_line(event)])]
+        if self._unwatched is not None and lines:
+            with self._unwatched.open("a", encoding="utf-8") as log:
+                log.writelines(f"{self._progress.clock()} {line}\n" for line in lines)
 
     def _end_part(self) -> None:
         if self._part is not None:
@@ -88,7 +91,7 @@ class Live:
             self._part = None
 
 
-def lasting_lines(event: Event) -> tuple[str, ...]:
+def lasting_lines(event: Event) -> tuple[str, ...]:  # noqa: C901 - one case a record
     """What stays on the screen, and goes into the log."""
     match event:
         case ImagesRead(findings):
@@ -118,7 +121,7 @@ def lasting_lines(event: Event) -> tuple[str, ...]:
     return ()
 
 
-def passing_line(event: Event) -> str:
+def passing_line(event: Event) -> str:  # noqa: C901 - one case a record
     """What the next line replaces; "" for what leaves the line as it is."""
     match event:
         case ReadingImages():

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from convlift.evidence.metrics import title_of
 from convlift.records.result import Estimate, Result
 from convlift.report import charts
+from convlift.report.confusion_chart import MATRIX_CLASSES, confusion
 from convlift.report.documents import result_document
 from convlift.report.page_records import Story
 from convlift.report.thumbnails import thumbnail
@@ -145,8 +146,8 @@ def model_parts(story: Story) -> dict[str, Any]:
     """What the templates show of a network: mistakes, classes, hard images, curves."""
     number = len(story.classes)
     matrix: str | Markup = ""
-    matrix_chart = partial(charts.confusion, story.confusion, story.classes)
-    if story.confusion.size and number <= charts.MATRIX_CLASSES:
+    matrix_chart = partial(confusion, story.confusion, story.classes)
+    if story.confusion.size and number <= MATRIX_CLASSES:
         # on a phone more than 12 classes leave cells too small to read; the table of mistakes says it there
         matrix = _both(matrix_chart) if number <= 12 else Markup(f'<div class="wide">{matrix_chart(_WIDE)}</div>')
     tested = story.classes if story.final_recall else ()

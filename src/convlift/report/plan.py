@@ -24,21 +24,8 @@ def print_preview(plan: Preview, console: Console) -> None:
         console.print(Text(line))
     console.print()
     console.print(_starts(plan))
-    console.print(
-        Text(
-            "A campaign trains the baseline, tries the other starting points, and starts from the best on validation. "
-            f"Times are estimates from some steps on random images, mostly right within a factor of 2; {_length(plan)} "
-            f"with {counted(plan.workers, 'worker')}."
-        )
-    )
-    if plan.folds:
-        console.print(
-            Text(
-                f"So goes each of {plan.folds} folds, whose campaigns start and choose for themselves; then what they "
-                "agree on is trained on all images."
-                + ("" if plan.trainings else f" All that takes {duration(plan.budget_seconds)}.")
-            )
-        )
+    for line in _course(plan):
+        console.print(Text(line))
     console.print(Text(power_sentence(plan.detectable)))
     for area in get_args(Area):
         table = _changes(plan, area)
@@ -61,6 +48,22 @@ def print_preview(plan: Preview, console: Console) -> None:
                 "bold red",
             )
         )
+
+
+def _course(plan: Preview) -> list[str]:
+    """What a campaign does with the budget."""
+    lines = [
+        "A campaign trains the baseline, tries the other starting points, and starts from the best on validation. "
+        f"Times are estimates from some steps on random images, mostly right within a factor of 2; {_length(plan)} "
+        f"with {counted(plan.workers, 'worker')}."
+    ]
+    if plan.folds:
+        whole = "" if plan.trainings else f" All that takes {duration(plan.budget_seconds)}."
+        lines.append(
+            f"So goes each of {plan.folds} folds, whose campaigns start and choose for themselves; then what they "
+            f"agree on is trained on all images.{whole}"
+        )
+    return lines
 
 
 def _length(plan: Preview) -> str:

@@ -33,8 +33,8 @@ from convlift.search.decisions import (
     Shipped,
     Shortlist,
     decided,
-    story,
 )
+from convlift.search.ending import story
 
 Labels = NDArray[np.int64]
 Facts = dict[str, Any]  # plain data for the ledger

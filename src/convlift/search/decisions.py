@@ -15,7 +15,6 @@ from convlift.catalogue.grounds import NotTried, Why
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.records.recipe_findings import RecipeFinding
-from convlift.records.result import Result
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ def settle(ledger: Ledger, kind: type[D], decide: Callable[[], D]) -> D:
 def decided(ledger: Ledger, kind: type[D]) -> D | None:
     """The decision of that kind, None where it was not made. Raises ValueError where the ledger holds nonsense."""
     value = ledger.recall(kind.key)
-    return None if value is None else _adapter(kind).validate_python(value)
+    return None if value is None else adapter_of(kind).validate_python(value)
 
 
 def made(ledger: Ledger, kind: type[D]) -> D:
@@ -290,41 +289,12 @@ def times_unsettled(ledger: Ledger, kind: type[Decision]) -> int:
     return sum(value is None for _, value in ledger.history(kind.key))
 
 
-def story(ledger: Ledger) -> dict[str, Any] | None:
-    """What the page needs and the trials do not hold; None where nothing was judged or handed over yet."""
-    found: dict[str, Any] | None = ledger.recall(STORY)
-    return found
-
-
-def note_story(ledger: Ledger, told: dict[str, Any]) -> None:
-    """Write the story down, also over another one."""
-    ledger.record(STORY, told, replace=True)
-
-
-def result_so_far(ledger: Ledger) -> Result | None:
-    """The result of a campaign that has ended; None of one that has not. Raises ValueError for nonsense."""
-    found = ledger.recall(RESULT)
-    return None if found is None else _adapter(Result).validate_python(found)
-
-
-def result_of(ledger: Ledger) -> Result:
-    """The result of a finished campaign. Raises LedgerError where it is not finished."""
-    found = result_so_far(ledger)
-    if found is None:
-        raise LedgerError(f"{ledger.folder} holds a campaign that is not finished; run improve again to continue it.")
-    return found
-
-
-def note_result(ledger: Ledger, found: Result, *, replace: bool = True) -> None:
-    """Write the result down. Raises LedgerError where another one is there that is not to be replaced."""
-    ledger.record(RESULT, asdict(found), replace=replace)
-
-
 T = TypeVar("T")
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def adapter_of(kind: type[T]) -> TypeAdapter[T]:
+    """What reads a record of that type back from plain data, and checks it."""
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)  # takes milliseconds, which commands that decide nothing need not wait for
     return _ADAPTERS[kind]

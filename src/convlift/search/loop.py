@@ -159,8 +159,8 @@ def search_recipes(search: Search, space: SearchSpace, division: Allocation) -> 
     while not full or search.dispatcher.running:
         while search.dispatcher.free and not full and search.may_draw(trials := search.ledger.trials("search")):
             number, seen = len(trials), search.seen(trials)
-            full = is_hopeless(seen) or (bool(search.problem.trainings) and number >= division.searches)
-            if full:
+            if _is_enough(search, division, seen, number):
+                full = True
                 break
             if revision_is_due(search, division, seen):
                 space = _revised(search, space, seen)
@@ -172,17 +172,30 @@ def search_recipes(search: Search, space: SearchSpace, division: Allocation) -> 
                 search.dispatcher.begin(search.problem.plan("search", drawn.recipe, number, drawn.names), latest)
         if search.dispatcher.running and search.dispatcher.collect():
             belief = believe(search, space)
-            if best := most_promising(search, space, belief):
-                search.dispatcher.discard_weights(keep=[best, *runs_of_the_start(search, space.start)])
-        if search.dispatcher.heard and not search.problem.trainings:
+            _keep_promising(search, space, belief)
+        if search.dispatcher.heard:
             slower = _slowdown(search)
             if slower > 1.0 and search.dispatcher.running and until() < 0:
                 search.dispatcher.cancel("search", SLOWED_DOWN)
     return space
 
 
+def _keep_promising(search: Search, space: SearchSpace, belief: posterior.Belief) -> None:
+    """Of all weights on the disk keep those that an interruption would leave, and those that may ship."""
+    if best := most_promising(search, space, belief):
+        search.dispatcher.discard_weights(keep=[best, *runs_of_the_start(search, space.start)])
+
+
+def _is_enough(search: Search, division: Allocation, seen: Sequence[TrialRecord], number: int) -> bool:
+    """Whether no trial is to be drawn after `number` of them."""
+    return is_hopeless(seen) or (bool(search.problem.trainings) and number >= division.searches)
+
+
 def _slowdown(search: Search) -> float:
-    """How many times as long as predicted the running trials take; 1 where the slack covers it."""
+    """How many times as long as predicted the running trials take; 1 where the slack covers it, or where trainings are
+    counted."""
+    if search.problem.trainings:
+        return 1.0
     records = search.ledger.trials()
     found = search.dispatcher.slowdown(lambda record: search.seconds(record.recipe, records, record.fidelity))
     return found if found > SLOWER else 1.0

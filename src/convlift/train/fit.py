@@ -37,7 +37,7 @@ class Phase:
     train_mode: Callable[[nn.Module], Any] = nn.Module.train
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what a training is made of
     network: nn.Module,
     batches: Batches,
     objective: Objective,

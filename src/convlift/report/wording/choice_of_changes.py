@@ -74,7 +74,7 @@ def not_tried_in_words(reason: NotTried) -> str:
             return unfit_in_words(reason)
 
 
-def unfit_in_words(unfit: Unfit) -> str:
+def unfit_in_words(unfit: Unfit) -> str:  # noqa: C901 - one case a record
     """Why a change does not fit the recipe or the data."""
     match unfit:
         case Unmet(condition):

@@ -32,7 +32,7 @@ def sentence(diagnosis: Diagnosis) -> str:
 
 
 # one case a record, all of them in one place, so that a type checker finds the one that is missing
-def evidence_in_words(evidence: Evidence) -> str:
+def evidence_in_words(evidence: Evidence) -> str:  # noqa: C901 - one case a record
     """What a training showed, as the part of a sentence that follows a colon."""
     match evidence:
         case HalfOfTheImages(half, whole):
