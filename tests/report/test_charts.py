@@ -19,8 +19,8 @@ from conftest import (
     make_verdicts,
 )
 from convlift.records.result import Result
-from convlift.report.confusion_chart import confusion
 from convlift.report import charts
+from convlift.report.confusion_chart import confusion
 
 
 def every_chart(result: Result, width: int) -> dict[str, str]:
