@@ -29,6 +29,8 @@ from convlift.report.live import Live
 from convlift.report.page_records import TrainingStory
 from convlift.report.summary import tell_training
 from convlift.report.training_page import write_training
+from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.verdict_reasons import reason_in_words
 from convlift.report.write import REPORT, write_report, write_when_told
 from convlift.search.ending import result_of
 
@@ -52,6 +54,15 @@ class Campaign:
     def changes(self) -> tuple[Verdict, ...]:
         """What is said of every change."""
         return self.result.verdicts
+
+    def why(self, change: Verdict) -> str:
+        """What the verdict on a change rests on, in words."""
+        return reason_in_words(change)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of how the result came about, a sentence each."""
+        return tuple(note_sentence(note) for note in self.result.notes)
 
     @property
     def recipe(self) -> Recipe:

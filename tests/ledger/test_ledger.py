@@ -20,6 +20,7 @@ from convlift.ledger.trials import Plan, pack, unpack
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
+from convlift.records.software import software_version
 
 IDENTITY = Identity(data="d" * 64, baseline=Recipe(), seed=0, metric="accuracy")
 SMOOTH = Recipe().edit(training={"label_smoothing": 0.1})
@@ -148,6 +149,18 @@ def test_an_orderly_end_is_no_failed_attempt(tmp_path: Path) -> None:
             assert (trial.attempt, trial.status) == (1, "claimed")
 
 
+@pytest.mark.parametrize("other", ["0.0.9", "9.0.0"])
+def test_what_another_version_wrote_is_refused_by_its_number(tmp_path: Path, other: str) -> None:
+    """Its records have other shapes: neither shown nor continued."""
+    with open_ledger(tmp_path, replace(IDENTITY, software=other)):
+        pass
+    refused = f"was made by convlift {other}, and convlift {software_version()} cannot read it; use that version"
+    with pytest.raises(LedgerError, match=refused):
+        read_ledger(tmp_path)
+    with pytest.raises(LedgerError, match=refused):
+        open_ledger(tmp_path, IDENTITY)
+
+
 def test_another_campaign_is_refused_in_words(tmp_path: Path) -> None:
     open_ledger(tmp_path, IDENTITY).close()
     other = Identity(data="e" * 64, baseline=SMOOTH, seed=1, metric="accuracy", software="9.9")
@@ -158,7 +171,7 @@ def test_another_campaign_is_refused_in_words(tmp_path: Path) -> None:
         "data was dddddddddddd..., is eeeeeeeeeeee...",
         "baseline.training.label_smoothing was 0.0, is 0.1",
         "seed was 0, is 1",
-        "software was 0.2.0, is 9.9",
+        f"software was {software_version()}, is 9.9",
         "--out",
     ):
         assert part in text

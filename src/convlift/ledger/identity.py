@@ -8,6 +8,7 @@ from convlift.ledger.fingerprint import Identity, differences, to_json
 from convlift.ledger.migrations import now
 from convlift.ledger.trials import from_json
 from convlift.recipe.recipe import parse_recipe
+from convlift.records.software import software_version
 
 
 def enter(database: Database, identity: Identity) -> None:
@@ -18,6 +19,7 @@ def enter(database: Database, identity: Identity) -> None:
         with database.write() as writer:
             writer.execute("INSERT INTO campaign VALUES (1, ?, ?)", (to_json(document), now()))
         return
+    refuse_other_versions(database)
     changes = differences(stored, document)
     if changes:
         raise LedgerError(
@@ -37,6 +39,18 @@ def _stored_identity(database: Database) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise LedgerError(f"what campaign {database.path.parent} holds cannot be read; see `convlift salvage`.")
     return found
+
+
+def refuse_other_versions(database: Database) -> None:
+    """Raise LedgerError where the ledger was begun by a convlift that wrote other records: of another major or minor
+    version (before 1.0 a minor one may change anything, semver.org)."""
+    document = _stored_identity(database)
+    known, ours = str((document or {}).get("software", "")), software_version()
+    if known and known.split(".")[:2] != ours.split(".")[:2]:
+        raise LedgerError(
+            f"{database.path.parent} was made by convlift {known}, and convlift {ours} cannot read it; use that version, "
+            "or run the campaign again in another folder."
+        )
 
 
 def identity_in(database: Database) -> Identity:

@@ -19,7 +19,7 @@ from convlift.ledger.clock import SessionClock
 from convlift.ledger.database import Database, open_to_read, open_to_write
 from convlift.ledger.filesystem import refuse_remote
 from convlift.ledger.fingerprint import Identity, to_json
-from convlift.ledger.identity import enter, identity_in
+from convlift.ledger.identity import enter, identity_in, refuse_other_versions
 from convlift.ledger.migrations import now
 from convlift.ledger.trials import (
     CAMPAIGN_ENDED,
@@ -77,11 +77,20 @@ def open_ledger(
 
 
 def read_ledger(folder: Path) -> "Ledger":
-    """The ledger of a run folder to read from, also while its campaign runs. Raises LedgerError: absent, damaged."""
+    """The ledger of a run folder to read from, also while its campaign runs.
+
+    Raises LedgerError: absent, damaged, or of a version of convlift that wrote other records.
+    """
     path = folder / LEDGER_FILE
     if not path.is_file():
         raise LedgerError(f"{folder} holds no {LEDGER_FILE}; give the folder of a run.")
-    return Ledger(open_to_read(path))
+    database = open_to_read(path)
+    try:
+        refuse_other_versions(database)
+    except BaseException:
+        database.close()
+        raise
+    return Ledger(database)
 
 
 @contextmanager
