@@ -31,7 +31,7 @@ from convlift.campaign.request import request_of
 from convlift.campaign.session import Session
 from convlift.evidence.metrics import ACCURACY
 from convlift.ledger.ledger import read_ledger
-from convlift.search.ending import result_of
+from convlift.search.result_in_ledger import result_of
 
 RESULTS = Path(__file__).parent / "results" / "fifteen-minutes.json"
 

@@ -32,7 +32,7 @@ from convlift.report.training_page import write_training
 from convlift.report.wording.note_sentences import note_sentence
 from convlift.report.wording.verdict_reasons import reason_in_words
 from convlift.report.write import REPORT, write_report, write_when_told
-from convlift.search.ending import result_of
+from convlift.search.result_in_ledger import result_of
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from convlift.campaign.detectable_gain import power_of
 from convlift.campaign.judge import Judgement, judge_campaign
-from convlift.campaign.provable import power_of
 from convlift.data.dataset import SEALED, Dataset, seal
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import SealedLabels, make_splits

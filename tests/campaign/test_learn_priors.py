@@ -23,7 +23,7 @@ from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from convlift.records.result import START, Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
-from convlift.search.ending import note_result
+from convlift.search.result_in_ledger import note_result
 
 SCORE = Estimate(0.8, 0.7, 0.9)
 PRIORS = {each.name: each.prior for each in CATALOGUE}

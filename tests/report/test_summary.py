@@ -38,7 +38,7 @@ from convlift.report.summary import story_of
 from convlift.report.wording.start_changes import changes_of_start
 from convlift.report.write import REPORT, write_report
 from convlift.search.decisions import AddedChange, Examination, Revision, Shipped, Shortlist, note
-from convlift.search.ending import note_result, note_story, result_of
+from convlift.search.result_in_ledger import note_result, note_story, result_of
 
 N, CLASSES = 60, 3
 OVERFIT = Diagnosis(Symptom.OVERFIT, AccuracyGap(0.98, 0.7))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.circumstances import notes_of, notes_of_the_test
+from convlift.campaign.detectable_gain import power_of
 from convlift.campaign.judge import Judgement
 from convlift.campaign.page_material import class_scores, environment, page_material
-from convlift.campaign.provable import power_of
+from convlift.campaign.result_notes import notes_of, notes_of_the_test
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.evidence.total_gain import one_network
@@ -23,9 +23,9 @@ from convlift.records.events import CampaignEnded, Listener
 from convlift.records.result import ClassScore, Estimate, Result
 from convlift.search.context import Search
 from convlift.search.decisions import SearchNoise, note
+from convlift.search.diagnose_baseline import found_of_the_baseline
 from convlift.search.dispatcher import WEIGHTS
-from convlift.search.ending import note_result, note_story
-from convlift.search.examine import found_of_the_baseline
+from convlift.search.result_in_ledger import note_result, note_story
 from convlift.search.shipment import Shipment
 
 

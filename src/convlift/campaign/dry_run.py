@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request
 from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.catalogue.candidates import Candidate, LeftOut, candidates, limit_for

@@ -12,7 +12,7 @@ from convlift.ledger.ledger import LEDGER_FILE, Ledger, read_ledger
 from convlift.recipe.recipe import parse_recipe
 from convlift.records.result import START
 from convlift.search import decisions
-from convlift.search.ending import result_of, result_so_far
+from convlift.search.result_in_ledger import result_of, result_so_far
 
 METRICS = ("accuracy", "balanced-accuracy")  # the scores whose points are those of the catalogue
 WIDTH = 2 * 1.959964  # of a 95% interval, in standard errors

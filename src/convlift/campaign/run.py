@@ -8,14 +8,14 @@ import numpy as np
 
 from convlift.campaign.announce import Announcer
 from convlift.campaign.artifacts import Opened, hand_over, keep_best
+from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.footprint import check_disk, footprint_of
-from convlift.campaign.going_on import check_measure, forget, goes_on, has_trained, is_budget_unused
 from convlift.campaign.judge import judge_campaign
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, check_request, folder_for, identity_of
+from convlift.campaign.resume import check_measure, forget, goes_on, has_trained, is_budget_unused
 from convlift.campaign.session import Session
 from convlift.console.disk import has_plenty
 from convlift.data.dataset import Dataset
@@ -39,9 +39,9 @@ from convlift.records.result import Result
 from convlift.search.context import Search
 from convlift.search.decisions import unsettle
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.ending import result_of, result_so_far
 from convlift.search.loop import run_search
 from convlift.search.problem import Problem
+from convlift.search.result_in_ledger import result_of, result_so_far
 from convlift.search.scores import Scores
 from convlift.trial.worker_task import prepare, run_job
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from convlift.campaign.going_on import check_measure, is_budget_unused
+from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request, check_request, identity_of
+from convlift.campaign.resume import check_measure, is_budget_unused
 from convlift.campaign.run import read_again, run_on
 from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.catalogue.priors import document
@@ -45,7 +45,7 @@ from convlift.records.result import Result
 from convlift.search import decisions
 from convlift.search.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
 from convlift.search.dispatcher import WEIGHTS, Dispatcher
-from convlift.search.ending import result_of, result_so_far
+from convlift.search.result_in_ledger import result_of, result_so_far
 from convlift.search.scores import Scores
 from convlift.search.space import Configuration
 from convlift.trial.worker_task import prepare, run_job

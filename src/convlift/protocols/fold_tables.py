@@ -15,7 +15,7 @@ from convlift.ledger.ledger import read_ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.records.result import Result
 from convlift.search.decisions import Shipped, made
-from convlift.search.ending import result_of, story
+from convlift.search.result_in_ledger import result_of, story
 
 End = tuple[Path, Dataset, NDArray[np.int64]]
 

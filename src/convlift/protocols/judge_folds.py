@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.artifacts import scores_of, write_model
-from convlift.campaign.circumstances import groups_tested, notes_of_the_metric
+from convlift.campaign.detectable_gain import even_groups
 from convlift.campaign.page_material import class_scores, environment
-from convlift.campaign.provable import even_groups
 from convlift.campaign.request import Request
+from convlift.campaign.result_notes import groups_tested, notes_of_the_metric
 from convlift.data.dataset import Dataset
 from convlift.data.splits import SealedLabels
 from convlift.errors import LedgerError
@@ -39,8 +39,8 @@ from convlift.records.notes import (
 from convlift.records.result import Result
 from convlift.search import decisions
 from convlift.search.dispatcher import WEIGHTS
-from convlift.search.ending import note_result, note_story, result_of
 from convlift.search.problem import Problem
+from convlift.search.result_in_ledger import note_result, note_story, result_of
 from convlift.search.scores import Scores
 from convlift.search.space import Configuration
 

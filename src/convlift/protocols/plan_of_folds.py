@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.dry_run import Preview, plan_of
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.provable import power_before
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.evidence.power import expected

@@ -34,7 +34,7 @@ from convlift.search.decisions import (
     Shortlist,
     decided,
 )
-from convlift.search.ending import story
+from convlift.search.result_in_ledger import story
 
 Labels = NDArray[np.int64]
 Facts = dict[str, Any]  # plain data for the ledger

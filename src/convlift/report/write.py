@@ -11,7 +11,7 @@ from convlift.report.card import card, figures_before_the_end, figures_of
 from convlift.report.finding_lines import write_findings
 from convlift.report.page import render
 from convlift.report.summary import story_of
-from convlift.search.ending import result_of
+from convlift.search.result_in_ledger import result_of
 
 REPORT = "report.html"
 

@@ -19,7 +19,7 @@ from convlift.search.augmentation_guard import guard
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, Allocation, Freeze, decided, made, note
-from convlift.search.examine import examine_baseline, trial_of_the_baseline
+from convlift.search.diagnose_baseline import examine_baseline, trial_of_the_baseline
 from convlift.search.low_fidelity import low_fidelity_of, run_low_fidelity
 from convlift.search.problem import BASELINE
 from convlift.search.revise import revise_candidates, revised, revision_is_due

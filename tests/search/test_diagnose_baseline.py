@@ -8,8 +8,13 @@ import pytest
 from convlift.recipe.recipe import Recipe
 from convlift.records.recipe_findings import Confirmed, OverAugmented, RecipeFinding, Suspected
 from convlift.search.context import Search
+from convlift.search.diagnose_baseline import (
+    MOST_OF_BUDGET,
+    examine_baseline,
+    found_of_the_baseline,
+    trial_of_the_baseline,
+)
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.examine import MOST_OF_BUDGET, examine_baseline, found_of_the_baseline, trial_of_the_baseline
 from convlift.search.loop import run_search
 from made_up import BASELINE, HOUR, World, desk_in, problem_of
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.detectable_gain import power_of
 from convlift.campaign.judge import Judgement
-from convlift.campaign.provable import power_of
 from convlift.data.dataset import Dataset
 from convlift.evidence.metrics import ACCURACY, Metric
 from convlift.evidence.power import detectable, little_left_to_find

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convlift.campaign.circumstances import groups_tested, notes_of_the_metric
+from convlift.campaign.result_notes import groups_tested, notes_of_the_metric
 from convlift.evidence.metrics import METRICS, metric_named
 from convlift.records.notes import FewOfAClass, GroupsTested, MetricMeaning, Note, UntestedClasses
 from convlift.report.wording.note_sentences import note_sentence
