@@ -236,7 +236,7 @@ def predict(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row an image, with every class's probability.")] = False,
 ) -> None:
-    """Name images with a trained model: one line an image, with the label and its probability.
+    """Classify images with a trained model: one line an image, with the label and its probability.
 
     Unreadable ones are listed, never replaced; then the exit code is 3.
     """
@@ -288,7 +288,7 @@ def priors(
     out: Annotated[Path | None, typer.Option(help="Write the priors file that improve --priors reads.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn from finished campaigns what to expect of each change, beside what its source says."""
+    """Learn from finished campaigns what to expect of each change, beside what its source reports."""
     from convlift import api
     from convlift.catalogue.priors import document
     from convlift.report.terminal import print_expectations

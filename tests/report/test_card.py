@@ -50,7 +50,7 @@ def test_a_cross_validation_is_of_the_procedure(counted: Result) -> None:
 def test_what_a_reader_must_not_miss_stands_in_the_card(counted: Result) -> None:
     short = replace(counted, ships="start", shortened=Shortened(3.5, 10))
     found = figures_of(short, {})
-    assert found["note"] == "What ships is the bare start, transfer, without any change of the search."
+    assert found["note"] == "The bare start, transfer, ships without any change of the search."
     assert found["warning 1"].startswith("The baseline had only 3.5 of its 10 epochs")
 
 

@@ -81,7 +81,7 @@ def test_a_bare_start_that_ships_is_said(result: Result) -> None:
     bare = dataclasses.replace(result, ships="start", why=NotShipped("start is better"))
     why = "The searched recipe's final runs are below the bare start on the validation images: the start ships"
     for text in (printed(bare), read(bare)):
-        assert "the bare start, transfer, without any change" in text
+        assert "The bare start, transfer, ships without any change" in text
         assert why in text
 
 

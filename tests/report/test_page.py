@@ -72,7 +72,7 @@ def test_the_answer_comes_first_and_every_part_is_there(page: str) -> None:
         "The data",
         "14 images appear twice.",
         "The model",
-        "taken for dandelion, 97% sure",
+        "predicted dandelion, 97% sure",
         "The trials",
         "The recipe",
         "horizontal_flip: 0.5",

@@ -61,7 +61,7 @@ def test_terminal_and_page_say_the_same_of_the_same_images(trained: Trained) -> 
         assert "Your recipe may be over-augmented" in said
     assert story.diagnosis
     assert "convlift predict" in text
-    assert "taken for left, 90% sure" in page
+    assert "predicted left, 90% sure" in page
     assert "Learning curves" in page
 
 

@@ -231,5 +231,5 @@ def _start_subject(frozen: Configuration, runs: Sequence[TrialRecord]) -> Subjec
         "recipe",
         seconds,
         frozen.start.reason,
-        "probed before the search",
+        "tried before the search",
     )

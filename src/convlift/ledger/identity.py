@@ -48,8 +48,8 @@ def refuse_other_versions(database: Database) -> None:
     known, ours = str((document or {}).get("software", "")), software_version()
     if known and known.split(".")[:2] != ours.split(".")[:2]:
         raise LedgerError(
-            f"{database.path.parent} was made by convlift {known}, and convlift {ours} cannot read it; use that version, "
-            "or run the campaign again in another folder."
+            f"{database.path.parent} was made by convlift {known}, and convlift {ours} cannot read it; use that "
+            "version, or run the campaign again in another folder."
         )
 
 

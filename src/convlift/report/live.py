@@ -137,7 +137,9 @@ def passing_line(event: Event) -> str:  # noqa: C901 - one case a record
         case TestOpening():
             return "opening the sealed test"
         case TrainingOnAll(left):
-            return "training what ships on all images" + (f", {clock_text(left)} left" if math.isfinite(left) else "")
+            return "training the shipped recipe on all images" + (
+                f", {clock_text(left)} left" if math.isfinite(left) else ""
+            )
         case JudgingFolds():
             return "judging all folds together"
         case TimingStart(name):

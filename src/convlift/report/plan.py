@@ -96,7 +96,9 @@ def _starts(plan: Preview) -> Table:
         name = f"{start.name} ({plan.baseline_name})" if start is plan.starts[0] else start.name
         cells = name, start.reason, f"{duration(start.seconds)}{first}", buys, str(len(start.candidates))
         table.add_row(*(printable(cell) for cell in cells))
-    table.caption = "budget buys: runs of the baseline + of the search + of what ships; without a search, of the start"
+    table.caption = (
+        "budget buys: runs of the baseline + of the search + of the shipped recipe; without a search, of the start"
+    )
     table.caption_justify = "left"
     return table
 

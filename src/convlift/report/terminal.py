@@ -76,7 +76,9 @@ def _context(result: Result) -> str:
 
 def _print_changes(result: Result, console: Console) -> None:
     if not result.verdicts:
-        nothing = "No change was tried." if result.judged else "Nothing is said of single changes: nothing was judged."
+        nothing = (
+            "No change was tried." if result.judged else "There is no verdict on single changes: nothing was judged."
+        )
         console.print(f"\n{nothing}")
         return
     console.print()

@@ -107,7 +107,7 @@ def shipped_network(result: Result) -> str:
         return "Keep your baseline: the network in the run folder is the baseline's own."
     if result.ships == "start":
         start = printable(result.start_name)
-        return f"What ships is the bare start, {start}, without any change of the search."
+        return f"The bare start, {start}, ships without any change of the search."
     return ""
 
 
@@ -138,7 +138,7 @@ def warnings_of(result: Result) -> tuple[str, ...]:
 
 
 def never_predicted(result: Result) -> str:
-    """Which classes what ships never predicts, although there are images of them; "" for none."""
+    """Which classes the shipped network never predicts, although there are images of them; "" for none."""
     return unpredicted(result.classes, result.metric, judged_images(result))
 
 

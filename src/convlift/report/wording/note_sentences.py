@@ -124,9 +124,10 @@ def _worker_deaths(note: WorkerDeaths) -> str:
 
 
 def _shipped_cut_short(note: ShippedCutShort) -> str:
+    less = "the shipped network was trained for less than its recipe says."
     if note.last:
-        return "The budget ended before the last training did: what ships was trained for less than its recipe says."
-    return "The budget ended before a final run did: what ships was trained for less than its recipe says."
+        return f"The budget ended before the last training did: {less}"
+    return f"The budget ended before a final run did: {less}"
 
 
 def _lost_runs(note: LostRuns) -> str:
@@ -205,12 +206,12 @@ def _folds_cut_short(note: FoldsCutShort) -> str:
 
 def _fold_starts(note: FoldStarts) -> str:
     named = ", ".join(f"{name} ({number})" for name, number in note.starts)
-    return f"The folds chose different starting points: {named}. What ships starts from the first."
+    return f"The folds chose different starting points: {named}. The shipped recipe starts from the first."
 
 
 def _no_consensus(note: NoConsensus) -> str:
     return (
-        "Every training of the recipe that the folds agree on failed to learn. What ships is the recipe of the fold "
+        "Every training of the recipe that the folds agree on failed to learn. The shipped recipe is that of the fold "
         "that did best on its validation images, of those that learned."
     )
 
