@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from convlift.evidence.changes_per_trial import most_on
-from convlift.evidence.gibbs import Chain, Conditionals, Design, LowFidelityDesign, first_chain, sweep
+from convlift.evidence.gibbs import sweep
 from convlift.evidence.group_testing import Suspicion, suspect, within_suspicion
+from convlift.evidence.spike_and_slab import Chain, Conditionals, Design, LowFidelityDesign, first_chain
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

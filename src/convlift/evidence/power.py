@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from scipy import stats
 
 from convlift.errors import BudgetError
-from convlift.evidence.gibbs import WITHIN
 from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.pooled_folds import FOLD_SD, PRIOR_RUNS
 from convlift.evidence.seeds import LIMITS, USUAL_DEVIATION, WORD_RUNS
+from convlift.evidence.spike_and_slab import WITHIN
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.records.notes import Detectable, NothingProvable
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.evidence.gibbs import WITHIN
 from convlift.evidence.image_variance import Groups, effective_number, image_part, run_variance
+from convlift.evidence.spike_and_slab import WITHIN
 
 Floats = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
-from convlift.evidence.gibbs import SEED_SD, SLAB_SCALE, WITHIN
 from convlift.evidence.image_variance import Groups, degrees_of_freedom, effective_number, image_part
 from convlift.evidence.seeds import of_a_stranger, scale, within_limits
+from convlift.evidence.spike_and_slab import SEED_SD, SLAB_SCALE, WITHIN
 from convlift.records.result import Estimate
 
 Floats = NDArray[np.float64]
