@@ -8,10 +8,11 @@ from convlift.data.readers.layout import Layout
 
 @dataclass(frozen=True)
 class Choices:
-    """layout: which folders are classes (`readers/layout.py`); alpha: what becomes of transparency (`decode.py`);
-    follow_links: whether links may lead out of the folder.
+    """How the files of a data set are to be read. All of it changes the fingerprint where it changes what is read.
 
-    All of them change the data set's fingerprint where they change what is read.
+    layout: which folders are classes (`readers/layout.py`).
+    alpha: what becomes of transparency (`decode.py`).
+    follow_links: whether links may lead out of the folder.
     """
 
     layout: Layout = "auto"

@@ -90,7 +90,12 @@ def run_weights(on: Floats, mode: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """effect, slab, slab_logit (..., K); centres, spreads (2, ..., K): conditional mean and variance by component."""
+    """The effects of one pass.
+
+    effect (..., K): as drawn.
+    slab, slab_logit (..., K): whether the change belongs to the slab, and the log odds of it.
+    centres, spreads (2, ..., K): conditional mean and variance by component.
+    """
 
     effect: Floats
     slab: NDArray[np.bool_]

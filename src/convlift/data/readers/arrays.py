@@ -36,8 +36,10 @@ _BROKEN = (
 
 @dataclass(frozen=True, eq=False)
 class ArraySource:
-    """Images held in memory. parts: uint8 (n, H, W) or (n, H, W, C), one a split; ends: their running totals.
+    """Images held in memory.
 
+    parts: uint8 (n, H, W) or (n, H, W, C), one a split.
+    ends: their running totals.
     value_range: the value that became 255, where the arrays were deeper than bytes.
     """
 
