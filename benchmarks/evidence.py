@@ -223,7 +223,7 @@ def two_way() -> Iterator[Line]:
             world = make_world(Setting(kind="null", n=1, n_test=n, s=s, K=1, campaigns=50), rng)
             arms = [run(world, np.full((50, 5, 1), on), rng, slice(1, None)) for on in (False, True)]
             for baseline, changed in zip(*arms, strict=True):
-                gain = total_gain.judge(baseline, changed, 0.5**2, same_start=True).gain_points
+                gain = total_gain.judge(total_gain.ArmScores(baseline, changed), 0.5**2, same_start=True).gain_points
                 hits += not gain.low <= 0 <= gain.high
                 wins, losses = int((changed[0] & ~baseline[0]).sum()), int((baseline[0] & ~changed[0]).sum())
                 mcnemar += stats.binomtest(wins, max(wins + losses, 1)).pvalue < 0.05

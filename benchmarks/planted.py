@@ -211,7 +211,8 @@ def ours(job: Job, train: Train, seed: int) -> Shipped:
         runs.append(train(shipped, len(runs)))
     test = np.array([run.test for run in runs], np.float64)
     tests = single_changes.test_changes(np.array(on), test, asked=shipped)
-    gain = total_gain.judge(test[:baselines], test[-finals:], tests.seed_variance, same_start=True).gain_points
+    arms = total_gain.ArmScores(test[:baselines], test[-finals:])
+    gain = total_gain.judge(arms, tests.seed_variance, same_start=True).gain_points
     return Shipped(tuple(shipped.tolist()), gain.value, gain.low, gain.high, tuple(tests.proven.tolist()))
 
 

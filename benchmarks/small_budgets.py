@@ -52,7 +52,7 @@ from planted import BASELINE as SMALL_NETWORK
 from planted import TRAIN, VALIDATION, write_images
 
 from convlift.campaign.request import _forward as forward_of
-from convlift.catalogue.candidates import Candidate, candidates, compose, groups, priors
+from convlift.catalogue.candidates import Candidate, CostLimit, candidates, compose, groups, priors
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.work import training_work
 from convlift.data.dataset import Dataset, seal
@@ -172,7 +172,7 @@ class Job:
         whole = training_work(self.baseline, self.facts, forward)
         self.cost: Callable[[Recipe], float] = lambda recipe: training_work(recipe, self.facts, forward) / whole
         self.candidates: tuple[Candidate, ...] = candidates(
-            self.baseline, self.facts, limit=LIMIT, cost=self.cost, dearest=DEAREST
+            self.baseline, self.facts, limit=LIMIT, cost_limit=CostLimit(self.cost, DEAREST)
         )[0]
 
     def fitting(self, on: Bools, worth: NDArray[np.float64]) -> Bools:

@@ -95,9 +95,8 @@ def _played(cell: Arms, part: int, seed: list[int]) -> Iterator[tuple[float, ...
         if lucky and cell.leave_out and len(arm) > LEAST_LEFT:
             arm, lucky = arm[1:], False
         tests = single_changes.test_changes(on[c], test[c], asked=played.shipped[c])
-        judged = total_gain.judge(
-            arm[:, n:], played.test[c, -cell.finals :], tests.seed_variance, same_start=cell.same_start
-        )
+        scores = total_gain.ArmScores(arm[:, n:], played.test[c, -cell.finals :])
+        judged = total_gain.judge(scores, tests.seed_variance, same_start=cell.same_start)
         gain, score = judged.gain_points, judged.final
         true, true_score = added[c] + cell.gain, 100 * setting.accuracy + added[c] - down
         yield (

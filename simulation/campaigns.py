@@ -117,8 +117,8 @@ def judge(world: World, played: Played, rng: np.random.Generator) -> Judged:
     finals, proven, covered = [], [], []
     for c in range(world.setting.campaigns):
         tests = single_changes.test_changes(played.on[c], played.test[c], asked=played.shipped[c])
-        arms = played.test[c, : played.baselines], played.test[c, -played.finals :]
-        finals.append(total_gain.judge(*arms, tests.seed_variance, same_start=True))
+        arms = total_gain.ArmScores(played.test[c, : played.baselines], played.test[c, -played.finals :])
+        finals.append(total_gain.judge(arms, tests.seed_variance, same_start=True))
         proven.append(tests.proven)
         one = posterior.Belief(
             belief.mean[c], belief.sd[c], belief.probability[c], belief.intercept[c], belief.noise[c], 0

@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from convlift.evidence.image_variance import image_part
 from convlift.evidence.metrics import METRICS, Metric
-from convlift.evidence.total_gain import FinalJudgement, judge
+from convlift.evidence.total_gain import ArmScores, FinalJudgement, judge
 
 Floats = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ def judged(setting: Setting, rng: np.random.Generator, *, grouped: bool = True) 
         *scores, searched = (metric.matrix(list(arm), images.labels, groups) for arm in arms)
         luck = image_part(searched - searched.mean(axis=0), groups).mean() * SEARCHED / (SEARCHED - 1)
         seeds = max(float(searched.mean(axis=1).var(ddof=1) - luck), 0.0)
-        return judge(scores[0] / 100, scores[1] / 100, seeds, groups, lowest=metric.lowest)
+        return judge(ArmScores(scores[0] / 100, scores[1] / 100), seeds, groups, lowest=metric.lowest)
 
     return {metric.name: by(metric) for metric in METRICS}
 

@@ -16,7 +16,7 @@ from convlift.audit import findings
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.cli import app
 from convlift.data import splits
-from convlift.evidence import changes_per_trial, gibbs, posterior, verdicts
+from convlift.evidence import changes_per_trial, posterior, spike_and_slab, verdicts
 from convlift.evidence.power import baseline_and_final_runs, minimum_detectable_points
 from convlift.recipe.built_in import BUILT_IN
 from convlift.recipe.recipe import Recipe, parse_recipe
@@ -137,8 +137,11 @@ def quoted() -> list[tuple[str, str]]:
     return [
         ("docs/method.md", f"counts as {space.WORST_POINTS:g} points below the median"),
         ("docs/decisions/0005-collapsed-runs.md", f"counts as {space.WORST_POINTS:g} points below the median"),
-        ("docs/method.md", f"kappa ~ N({gibbs.KAPPA:g}, {gibbs.KAPPA_SD:g}^2)"),
-        ("docs/method.md", f"v ~ scaled inverse chi^2({gibbs.LOW_FIDELITY_DF:g}, {gibbs.LOW_FIDELITY_SD:g}^2)"),
+        ("docs/method.md", f"kappa ~ N({spike_and_slab.KAPPA:g}, {spike_and_slab.KAPPA_SD:g}^2)"),
+        (
+            "docs/method.md",
+            f"v ~ scaled inverse chi^2({spike_and_slab.LOW_FIDELITY_DF:g}, {spike_and_slab.LOW_FIDELITY_SD:g}^2)",
+        ),
         ("docs/decisions/0012-cheap-tier.md", f"by at most {low_fidelity.MOST} trainings"),
         ("docs/decisions/0006-pilots-and-finals.md", f"as many as {100 * allocate.BASELINE_SHARE:g}% of the trainings"),
         ("docs/decisions/0006-pilots-and-finals.md", f"pay for, at most {allocate.MOST_BASELINE_RUNS}"),
@@ -149,14 +152,17 @@ def quoted() -> list[tuple[str, str]]:
         ("docs/method.md", f"{changes_per_trial.MOST_ON} changes"),
         ("docs/method.md", f"lose {changes_per_trial.BEARABLE_POINTS:g} points at most"),
         ("docs/method.md", f"a score to {changes_per_trial.KNOWN_TO:g} points"),
-        ("docs/method.md", f"m is {gibbs.SLAB_MEAN:g}, and 0 for lists of up to {gibbs.SHORT_LIST} changes"),
+        (
+            "docs/method.md",
+            f"m is {spike_and_slab.SLAB_MEAN:g}, and 0 for lists of up to {spike_and_slab.SHORT_LIST} changes",
+        ),
         (
             "docs/method.md",
             f"lose over {-posterior.HARMFUL_POOL:g} points on average, each counted as {posterior.COUNTED:g}",
         ),
         ("docs/method.md", f"worth {posterior.POINTS_PER_TRAINING:g} points"),
-        ("docs/method.md", f"for the first {gibbs.WEIGHTED_AFTER} runs"),
-        ("docs/method.md", f"s2 = {gibbs.RESHUFFLE_POINTS:g}^2 / n"),
+        ("docs/method.md", f"for the first {spike_and_slab.WEIGHTED_AFTER} runs"),
+        ("docs/method.md", f"s2 = {spike_and_slab.RESHUFFLE_POINTS:g}^2 / n"),
         (
             "docs/method.md",
             f"recognized is below {guard.RECOGNIZED:g}, the harm at least {guard.LEAST_POINTS:g} point",

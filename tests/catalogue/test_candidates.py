@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convlift.catalogue.candidates import CATALOGUE, candidates, compose, groups, limit_for, priors, shared_with, valid
+from convlift.catalogue.candidates import (
+    CATALOGUE,
+    CostLimit,
+    candidates,
+    compose,
+    groups,
+    limit_for,
+    priors,
+    shared_with,
+    valid,
+)
 from convlift.catalogue.grounds import JointChange, NoPlace, TooDear, Why
 from convlift.catalogue.intervention import head_only
 from convlift.catalogue.priors import Expectations, Learned
@@ -150,7 +160,7 @@ def test_what_costs_too_much_is_left_out_with_its_price():
     def cost(recipe):
         return recipe.training.epochs / 10
 
-    chosen, left_out = candidates(start("plain", FLOWERS), FLOWERS, (), 100, cost=cost, dearest=2.5)
+    chosen, left_out = candidates(start("plain", FLOWERS), FLOWERS, (), 100, CostLimit(cost, 2.5))
     assert "epochs x2" in {each.name for each in chosen}
     assert next(each.cost for each in chosen if each.name == "epochs x2") == 2
     assert next(each.reason for each in left_out if each.name == "epochs x3") == TooDear(3.0, 2.5)
@@ -161,12 +171,12 @@ def test_a_place_on_a_short_list_goes_to_what_is_worth_its_price():
         return recipe.training.epochs / 10
 
     of_time = {each.name for each in candidates(start("plain", FLOWERS), FLOWERS, (), 12)[0]}
-    chosen, _ = candidates(start("plain", FLOWERS), FLOWERS, (), 12, cost=cost)
+    chosen, _ = candidates(start("plain", FLOWERS), FLOWERS, (), 12, CostLimit(cost))
     assert "epochs x3" in of_time
     assert "epochs x3" not in {each.name for each in chosen}
     assert next(
         each.promise
-        for each in candidates(start("plain", FLOWERS), FLOWERS, (), 200, cost=cost)[0]
+        for each in candidates(start("plain", FLOWERS), FLOWERS, (), 200, CostLimit(cost))[0]
         if each.name == "epochs x3"
     ) == pytest.approx(0.7 - 0.2 * 2)
 

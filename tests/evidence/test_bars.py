@@ -220,7 +220,7 @@ def test_two_way_variance_keeps_its_level_where_mcnemar_does_not() -> None:
         world = make_world(Setting(kind="null", n=1, n_test=5000, s=1.0, K=1, campaigns=50), rng)
         arms = [run(world, np.full((50, 5, 1), on), rng, slice(1, None)) for on in (False, True)]
         for baseline, changed in zip(*arms, strict=True):
-            gain = total_gain.judge(baseline, changed, 0.5**2, same_start=True).gain_points
+            gain = total_gain.judge(total_gain.ArmScores(baseline, changed), 0.5**2, same_start=True).gain_points
             two_way += not gain.low <= 0 <= gain.high
             wins = int((changed[0] & ~baseline[0]).sum())
             losses = int((baseline[0] & ~changed[0]).sum())

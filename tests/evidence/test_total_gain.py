@@ -36,7 +36,7 @@ def test_wilson_known_values() -> None:
 def test_the_final_by_hand() -> None:
     """One run an arm, 4 images, one start: g = .85^2 of the mean size; V = var/4 + 2 g; Satterthwaite, 3 and 2 df."""
     baseline, shipped = np.array([[0, 0, 1, 1.0]]), np.array([[1, 0, 1, 1.0]])
-    judged = total_gain.judge(baseline, shipped, 0.0, same_start=True)
+    judged = total_gain.judge(total_gain.ArmScores(baseline, shipped), 0.0, same_start=True)
     size = (0.25 + 0.75 * 0.25) / 2 / (0.85 * 0.15)
     images, seeds = np.var([100, 0, 0, 0], ddof=1) / 4, 2 * 0.85**2 * size
     df = (images + seeds) ** 2 / (images**2 / 3 + seeds**2 / 2)
@@ -88,23 +88,23 @@ def test_limits_know_the_accuracy() -> None:
 def test_with_one_run_an_arm_nothing_is_proven() -> None:
     rng = np.random.default_rng(3)
     baseline, shipped = rng.random((2, 2000)) < 0.5, rng.random((2, 2000)) < 0.9
-    assert total_gain.judge(baseline, shipped, 0.5).proven
+    assert total_gain.judge(total_gain.ArmScores(baseline, shipped), 0.5).proven
     for arms in ((baseline[:1], shipped), (baseline, shipped[:1])):
-        judged = total_gain.judge(*arms, 0.5)
+        judged = total_gain.judge(total_gain.ArmScores(*arms), 0.5)
         assert judged.gain_points.low > 0
         assert not judged.proven
 
 
 def test_the_network_that_ships_has_an_interval_of_its_own() -> None:
     arms = np.zeros((2, 40)), np.stack([np.zeros(40), np.ones(40)])
-    assert [total_gain.judge(*arms, 0.5, ships=which).shipped.value for which in (0, 1)] == [0.0, 1.0]
+    assert [total_gain.judge(total_gain.ArmScores(*arms, which), 0.5).shipped.value for which in (0, 1)] == [0.0, 1.0]
 
 
 def test_scores_between_zero_and_one_and_perfect_arms_are_judged() -> None:
     rng = np.random.default_rng(1)
-    soft = total_gain.judge(rng.random((2, 50)), np.minimum(rng.random((3, 50)) + 0.5, 1), 0.5)
+    soft = total_gain.judge(total_gain.ArmScores(rng.random((2, 50)), np.minimum(rng.random((3, 50)) + 0.5, 1)), 0.5)
     assert soft.proven
-    perfect = total_gain.judge(np.ones((2, 30)), np.ones((2, 30)), 0.5)
+    perfect = total_gain.judge(total_gain.ArmScores(np.ones((2, 30)), np.ones((2, 30))), 0.5)
     assert perfect.gain_points.value == 0
     assert perfect.final.high == 1
     assert 0.8 < perfect.final.low < 1
@@ -197,7 +197,12 @@ def test_what_is_said_to_be_provable_is(n: int) -> None:
         world = make_world(Setting(kind="null", n=1, n_test=n, s=0.85, K=8, campaigns=150), rng)
         world.effects[:, 0] = gain
         arms = [run(world, np.full((150, 2, 8), on), rng, slice(1, None)) for on in (False, True)]
-        proven = np.mean([total_gain.judge(*both, 0.7, same_start=True).proven for both in zip(*arms, strict=True)])
+        proven = np.mean(
+            [
+                total_gain.judge(total_gain.ArmScores(*both), 0.7, same_start=True).proven
+                for both in zip(*arms, strict=True)
+            ]
+        )
         assert abs(proven - rate) <= 0.05 + 2.58 * np.sqrt(rate * (1 - rate) / 150)
 
 
@@ -220,9 +225,8 @@ def test_verdicts_and_their_reasons() -> None:
         subjects,
         on,
         points > 0.5,
-        attribution.Shares(points, points - 1.0, points + 1.0, 0.0),
+        attribution.Shares(points, points - 1.0, points + 1.0, np.array([0.99, 0.85, 0.6, 0.1, 0.5]), 0.0),
         tests,
-        np.array([0.99, 0.85, 0.6, 0.1, 0.5]),
         np.zeros(5, bool),
     )
     assert [verdict.label for verdict in found] == ["proven", "likely", "undecided", "harmful", "undecided"]

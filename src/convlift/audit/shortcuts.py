@@ -20,8 +20,11 @@ _LISTED = 100
 
 @dataclass(frozen=True)
 class _Property:
-    """What may give a class away. word: its value in words, "" for nothing worth saying, None where it is not known;
-    number: its value as one that can be ranked."""
+    """What may give a class away.
+
+    word: its value in words, "" for one that is not worth a mention, None where it is not known.
+    number: its value as one that can be ranked.
+    """
 
     kind: str
     word: Callable[[Traits], str | None]

@@ -12,7 +12,8 @@ from PIL import Image
 class Traits:
     """A file as it came: format and mode in Pillow's words, and its size in pixels.
 
-    quality: of a JPEG, 1 to 100, else None; frame: the colour of its border in words, "" for none.
+    quality: of a JPEG, 1 to 100, else None.
+    frame: the colour of its border in words, "" for none.
     """
 
     format: str

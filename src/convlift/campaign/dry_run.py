@@ -12,7 +12,7 @@ from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request
 from convlift.campaign.session import LOADING_SECONDS, Session
-from convlift.catalogue.candidates import Candidate, LeftOut, candidates, limit_for
+from convlift.catalogue.candidates import Candidate, CostLimit, LeftOut, candidates, limit_for
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
@@ -172,7 +172,7 @@ def _candidates(problem: Problem, own: Timed, trainings: int) -> tuple[tuple[Can
 
     limit = limit_for(trainings)
     limit -= limit // REVISION_PART
-    return candidates(own.recipe, problem.facts, (), limit, cost, DEAREST, problem.expectations)
+    return candidates(own.recipe, problem.facts, (), limit, CostLimit(cost, DEAREST), problem.expectations)
 
 
 def _overhead(problem: Problem, request: Request, timed: dict[str, Timed]) -> float:

@@ -13,7 +13,7 @@ from convlift.evidence.attribution import Shares, shares
 from convlift.evidence.group_testing import suspect
 from convlift.evidence.image_variance import effective_number, run_variance
 from convlift.evidence.single_changes import ChangeTests, start_effect, test_changes
-from convlift.evidence.total_gain import FEWEST_RUNS, FinalJudgement, judge
+from convlift.evidence.total_gain import FEWEST_RUNS, ArmScores, FinalJudgement, judge
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.trials import TrialRecord
 from convlift.records.notes import Arm, CloseChoice, Note, OneRun, RunsFailedToLearn
@@ -77,8 +77,8 @@ def judge_campaign(
     tests = test_changes(on, scores, groups, asked=frozen.on, unit=unit)
     place = [record.id for record in arms.after].index((ships or best_final(search, arms.after)).id)
     final = judge(
-        baseline, shipped, tests.seed_variance, groups,
-        same_start=frozen.start.name == BASELINE, ships=place, lowest=metric.lowest,
+        ArmScores(baseline, shipped, place), tests.seed_variance, groups,
+        same_start=frozen.start.name == BASELINE, lowest=metric.lowest,
     )  # fmt: skip
     # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample of whole trainings
     whole = all(run.is_whole for run in arms.before)
@@ -94,7 +94,7 @@ def judge_campaign(
         found.append(start_verdict(subject, effect, len(runs + lost), provable=provable))
     split = shares(belief, frozen.on, final.gain_points.value, start_points, unit=unit)
     ruinous = suspect(switches(frozen, ended), fell).culprits
-    found += _changes(frozen, runs + lost, split, tests, (belief.probability, ruinous))
+    found += _changes(frozen, runs + lost, split, tests, ruinous)
     optimism = float(np.mean([search.scores.score_points(run) for run in arms.after])) - 100.0 * final.final.value
     return Judgement(
         final, tuple(found), split.unexplained, split.warning, optimism, unit, tests.seed_variance,
@@ -206,9 +206,9 @@ def _changes(
     runs: Sequence[TrialRecord],
     split: Shares,
     tests: ChangeTests,
-    believed: tuple[Floats, NDArray[np.bool_]],
+    ruinous: NDArray[np.bool_],
 ) -> tuple[Verdict, ...]:
-    """believed (K,) each: the chance of helping, and whether trainings with it come to nothing."""
+    """One verdict a change; ruinous (K,): changes to blame for trials that failed to learn."""
     on = switches(frozen, runs)
     seconds = np.array([run.outcome.seconds if run.outcome else 0.0 for run in runs])
     subjects = [
@@ -221,7 +221,7 @@ def _changes(
         )
         for k, candidate in enumerate(frozen.candidates)
     ]
-    return verdicts(subjects, on, frozen.on, split, tests, *believed)
+    return verdicts(subjects, on, frozen.on, split, tests, ruinous)
 
 
 def _start_subject(frozen: Configuration, runs: Sequence[TrialRecord]) -> Subject:

@@ -51,9 +51,11 @@ LEARNS_TOO_LITTLE = {Symptom.UNDERFIT, Symptom.OVER_AUGMENTED, Symptom.UNDER_TRA
 class Accusation:
     """A lever of the recipe that its training accuses.
 
-    name: of the probe, as its trial is called; fault: the lever, with its value and the one that undoes it; evidence:
-    what the training showed; probe: the same recipe with the lever undone; cost: of the probe's training, in those of
-    the recipe.
+    name: of the probe, as its trial is called.
+    fault: the lever, with its value and the one that undoes it.
+    evidence: what the training showed.
+    probe: the same recipe with the lever undone.
+    cost: of the probe's training, in those of the recipe.
     """
 
     name: str

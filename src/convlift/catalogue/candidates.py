@@ -38,7 +38,7 @@ CATALOGUE: tuple[Intervention, ...] = (
 )
 
 # Fewer places than that, about 17 trainings, are a short list: of each factor only the most promising level has a place
-# before all others, and joint changes, whose trainings are dearer, have none. Their worth depends on the world: see
+# before all others, and joint changes, whose trainings are costlier, have none. Their worth depends on the world: see
 # docs/LOG.md.
 SHORT = 30
 MOST = 40  # more candidates than this thin the evidence for each one out too far
@@ -51,9 +51,12 @@ RelativeCost = Callable[[Recipe], float]
 
 @dataclass(frozen=True)
 class Candidate:
-    """An intervention that fits the start. prior: its expected gain in points, raised where a symptom calls for it and
-    lowered where one speaks against it; cost: its training's length in trainings of the start; why: it is tried,
-    None where nobody asked."""
+    """An intervention that fits the start.
+
+    prior: its expected gain in points, raised by a symptom that calls for it and lowered by one that speaks against it.
+    cost: how long its training takes, in trainings of the start.
+    why: why it is tried; None where it was not chosen by `candidates`.
+    """
 
     intervention: Intervention
     prior: float
@@ -66,12 +69,24 @@ class Candidate:
 
     @property
     def promise(self) -> float:
-        """What it is worth a place for: its expected gain in points, less what the search pays for dearer trainings."""
+        """What it is worth a place for: its expected gain in points, less what the search charges for its cost."""
         return self.prior - TRAINING_POINTS * (self.cost - 1.0)
 
     @property
     def area(self) -> Area:
         return self.intervention.area
+
+
+@dataclass(frozen=True)
+class CostLimit:
+    """What a training may cost: a change whose trainings take longer is not tried.
+
+    cost: trainings of the start that one training of an edited recipe takes.
+    most: how many it may take.
+    """
+
+    cost: RelativeCost
+    most: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -93,14 +108,13 @@ def candidates(
     facts: Facts,
     symptoms: Collection[Symptom] = (),
     limit: int = MOST,
-    cost: RelativeCost | None = None,
-    dearest: float = 3.0,
+    cost_limit: CostLimit | None = None,
     expectations: Expectations | None = None,
 ) -> tuple[tuple[Candidate, ...], tuple[LeftOut, ...]]:
     """The candidates in catalogue order, and what was left out, each with its reason.
 
-    cost: trainings of the start that one training of an edited recipe takes; where given, what costs more than
-    `dearest` is left out. Every area that has a fitting intervention keeps a share of a short list.
+    limit: how many there may be; every area that has a fitting intervention keeps a share of a short list.
+    cost_limit: None leaves nothing out for its cost.
     expectations: what past campaigns lead one to expect; by default those that come with the package.
     """
     known = expectations or shipped_expectations()
@@ -110,15 +124,15 @@ def candidates(
         reason: NotTried | None = why_unfit(intervention, recipe, facts)
         if not reason and intervention in JOINT and limit < SHORT:
             reason = JointChange(limit, SHORT)
-        price = cost(intervention.edit(recipe)) if cost and not reason else 1.0
-        if price > dearest:
-            reason = TooDear(price, dearest)
+        cost = cost_limit.cost(intervention.edit(recipe)) if cost_limit and not reason else 1.0
+        if cost_limit and cost > cost_limit.most:
+            reason = TooDear(cost, cost_limit.most)
         if reason:
             left_out.append(LeftOut(intervention.name, intervention.area, reason))
         else:
             learned = known.of(recipe.architecture.kind, intervention.name)
             prior = _prior(intervention, symptoms, learned)
-            fitting.append(Candidate(intervention, prior, price, _why(intervention, symptoms, prior, learned)))
+            fitting.append(Candidate(intervention, prior, cost, _why(intervention, symptoms, prior, learned)))
     chosen = _balanced(fitting, limit)
     for candidate in fitting:
         if candidate not in chosen:

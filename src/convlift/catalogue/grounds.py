@@ -12,10 +12,12 @@ from convlift.catalogue.unfit import Unfit
 
 @dataclass(frozen=True)
 class Why:
-    """What speaks for a change and against it.
+    """What is in favour of a change and against it.
 
-    called, warned: the symptoms that call for it and that speak against it; points: what it is expected to gain, from
-    `campaigns` past ones, or else from what was published (`Intervention.reported`), "" where there is no figure.
+    called, warned: the symptoms that call for it, and those that warn against it.
+    points: what it is expected to gain.
+    campaigns: how many past ones lead one to expect that; 0 where it is what was published.
+    reported: what was published (`Intervention.reported`), "" where there is no figure.
     """
 
     called: tuple[Symptom, ...]
@@ -36,7 +38,11 @@ class JointChange:
 
 @dataclass(frozen=True)
 class TooDear:
-    """times: what one of its trainings takes, in those of the start; most: how many it may take."""
+    """A change whose trainings are too expensive.
+
+    times: what one of its trainings takes, in those of the start.
+    most: how many it may take.
+    """
 
     times: float
     most: float

@@ -37,7 +37,7 @@ def fits_always(recipe: Recipe, facts: Facts) -> None:
 class Intervention:
     """A claim that can be tested by one edit.
 
-    helps, hurts: the symptoms that call for it, and those that speak against it.
+    helps, hurts: the symptoms that call for it, and those that warn against it.
     prior: gain in percentage points that its source leads one to expect, on the careful side.
     group: levels of one factor share a group and are never on together; "" for a factor of its own.
     networks: the kinds of network it is meant for.
@@ -45,7 +45,7 @@ class Intervention:
     repeats: whether the edit applied twice goes further (doubling) rather than changing nothing (setting).
     parts: the other factors that a joint change moves; it is never on together with a change of one of them.
     reported: the gain that was published, and on what, in points; "" where no figure was found, so that `prior` is a
-    default.
+        default.
     """
 
     name: str

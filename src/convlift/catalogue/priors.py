@@ -33,8 +33,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Origin:
-    """A campaign that was learned from: run folder's name, data set's name and fingerprint (SHA-256), and the number
-    of changes that it had something to say of."""
+    """A campaign that was learned from.
+
+    run: its run folder's name.
+    data, fingerprint: the data set's name and fingerprint (SHA-256).
+    changes: of how many changes it learned something.
+    """
 
     run: str
     data: str
@@ -63,7 +67,11 @@ class Learned:
 
 @dataclass(frozen=True)
 class Expectations:
-    """origins: the campaigns; learned: kind of network -> change -> what is expected of it."""
+    """What past campaigns lead one to expect.
+
+    origins: the campaigns.
+    learned: kind of network -> change -> what is expected of it.
+    """
 
     origins: tuple[Origin, ...] = ()
     learned: Mapping[Kind, Mapping[str, Learned]] = field(default_factory=dict)

@@ -32,9 +32,13 @@ class Unmet:
     """A condition of the recipe or of the data under which the intervention is pointless.
 
     augmented alike, augmented in views: features are cached, so that all strengths change together, and only through
-    views; augmented afresh: they are not; colour statistics: they are of no use to grey images; two phases: the batches
-    of fine-tuning decide more; one stage: too few channels for an average; adam: what it differs in from AdamW is a
-    factor of its own; no normalization: without it the dropout does no such harm.
+        views.
+    augmented afresh: they are not cached.
+    colour statistics: they are of no use to grey images.
+    two phases: the batches of fine-tuning decide more.
+    one stage: too few channels for an average.
+    adam: what it differs in from AdamW is a factor of its own.
+    no normalization: without it the dropout does no such harm.
     """
 
     condition: Condition

@@ -18,7 +18,11 @@ UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest number of whol
 
 
 class Group(NamedTuple):
-    """One control group that holds this process. version: 1 or 2; folder: where its files lie."""
+    """One control group that holds this process.
+
+    version: 1 or 2.
+    folder: where its files lie.
+    """
 
     version: int
     folder: Path

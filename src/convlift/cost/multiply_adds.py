@@ -12,7 +12,11 @@ from convlift.recipe.architecture import Architecture, ConvNet
 
 
 class Cost(NamedTuple):
-    """parameters: how many numbers are learned; multiply_adds: of one forward pass of one image."""
+    """What a network costs.
+
+    parameters: how many numbers are learned.
+    multiply_adds: of one forward pass of one image.
+    """
 
     parameters: int
     multiply_adds: int

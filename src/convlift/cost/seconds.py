@@ -23,9 +23,14 @@ SINGLE, DENSE, HEAD, TUNING, EXTRACTION = 65e-12, 27e-12, 31e-12, 45e-12, 40e-12
 
 @dataclass(frozen=True)
 class Timed:
-    """A training that ended: what it was, and its wall-clock seconds; in_epochs: those of them that its epochs took,
-    in_tuning: those that the epochs of a second phase did, 0 where that was not told apart. first_done, second_done:
-    shares of the two phases that it got through, less than 1 where the clock stopped it."""
+    """A training that ended.
+
+    recipe, fidelity: what it was.
+    seconds: its wall clock.
+    in_epochs: those of them that its epochs took.
+    in_tuning: those that the epochs of a second phase took, 0 where that was not told apart.
+    first_done, second_done: shares of the two phases that it got through, less than 1 where the clock stopped it.
+    """
 
     recipe: Recipe
     fidelity: float
@@ -46,9 +51,11 @@ class _Phases:
 
 @dataclass(frozen=True)
 class Pace:
-    """Predicts seconds. facts, forward: see `budget.training_work`; held_out_images: validation and test together.
+    """Predicts seconds.
 
-    nominal: predict from multiply-adds alone, whatever trainings took: the same on every machine, busy or idle.
+    facts, forward: see `work.training_work`.
+    held_out_images: validation and test together.
+    nominal: predict from multiply-adds alone, however long trainings took: the same on every machine, busy or idle.
     """
 
     facts: Facts

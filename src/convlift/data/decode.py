@@ -2,7 +2,6 @@
 
 import io
 import re
-import struct
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from convlift.audit.traits import Traits, quality_of
 from convlift.data.depth import Deep, deep_values, float_values, highest, is_unit, to_bytes
 from convlift.data.formats import FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
+from convlift.data.orientation import turn_of, turned
 from convlift.data.readers.source import printable
 from convlift.errors import UnreadableImage
 from convlift.recipe.data import LETTERBOX_FILL, Resize
@@ -26,24 +26,15 @@ Alpha = Literal["white", "black", "ignore"]
 ALPHAS: tuple[Alpha, ...] = ("white", "black", "ignore")
 _MASK = 0.5  # of a band's values are 0 or 255 where it says what is transparent; of a photograph's, few are
 
-_ORIENTATION = 0x0112  # EXIF's tag, and what undoes each of its values
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """pixels: uint8 (H, W, C), C = 1 where every pixel is grey, else 3. notes: what was done to the file's pixels.
+    """An image as it is kept.
 
-    deep: the values before they were scaled, where the file has more than 8 bits; traits: what the file looks like
-    from outside, None for an array.
+    pixels: uint8 (H, W, C), C = 1 where every pixel is grey, else 3.
+    notes: what was done to the file's pixels.
+    deep: the values before they were scaled, where the file has more than 8 bits.
+    traits: what the file looks like from outside; None for an array.
     """
 
     pixels: NDArray[np.uint8]
@@ -103,33 +94,43 @@ def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Tr
 def _opened(content: bytes) -> tuple[Image.Image, list[str], Deep | None, Traits]:
     """The loaded upright image, notes, its values where they are deeper than 8 bits, and its traits."""
     kind = sniff(content)
-    if kind not in FORMATS:
-        raise UnreadableImage(f"{kind}, not one of {', '.join(FORMATS)}")
-    header = read_header(content, kind)
-    if header.bands > MOST_BANDS:
-        raise UnreadableImage(f"{kind} with {header.bands} bands; colour, grey and a transparent band are read")
-    if (
-        header.in_planes and header.bits > 8 and header.bands > 1
-    ):  # Pillow and OpenCV make noise of them, without a word
-        raise UnreadableImage(f"{kind} of {header.bits} bits with its bands in planes; save them pixel by pixel")
+    header = _checked_header(content, kind)
     try:
-        try:
-            return _load(content, header)
-        except ValueError as error:
-            if kind != "PNG" or "MAX_TEXT" not in str(error):
-                raise
-            return _load(without_text(content), header)  # more text than Pillow takes: it is not needed
-        except UnidentifiedImageError:
-            if kind != "TIFF" or header.pixels > MAX_PIXELS or (values := float_values(content, header)) is None:
-                raise
-            traits = Traits(kind, "F", values.shape[1], values.shape[0], None)
-            return Image.new("L", (1, 1)), [], values, traits
+        return _read(content, kind, header)
     except UnreadableImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise UnreadableImage(f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read") from error
     except Exception as error:  # on broken files Pillow raises nearly anything, SyntaxError included
         raise UnreadableImage(_fault(content, kind, header, error)) from error
+
+
+def _checked_header(content: bytes, kind: str) -> Header:
+    """What the header tells. Raises UnreadableImage where it shows that the image is none of those that are read."""
+    if kind not in FORMATS:
+        raise UnreadableImage(f"{kind}, not one of {', '.join(FORMATS)}")
+    header = read_header(content, kind)
+    if header.bands > MOST_BANDS:
+        raise UnreadableImage(f"{kind} with {header.bands} bands; colour, grey and a transparent band are read")
+    # Pillow and OpenCV make noise of them, without a word
+    if header.in_planes and header.bits > 8 and header.bands > 1:
+        raise UnreadableImage(f"{kind} of {header.bits} bits with its bands in planes; save them pixel by pixel")
+    return header
+
+
+def _read(content: bytes, kind: str, header: Header) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+    """As Pillow reads it, or by another way where Pillow cannot though nothing is broken."""
+    try:
+        return _load(content, header)
+    except ValueError as error:
+        if kind != "PNG" or "MAX_TEXT" not in str(error):
+            raise
+        return _load(without_text(content), header)  # more text than Pillow takes: it is not needed
+    except UnidentifiedImageError:
+        if kind != "TIFF" or header.pixels > MAX_PIXELS or (values := float_values(content, header)) is None:
+            raise
+        traits = Traits(kind, "F", values.shape[1], values.shape[0], None)
+        return Image.new("L", (1, 1)), [], values, traits
 
 
 def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep | None, Traits]:
@@ -141,11 +142,11 @@ def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep 
         notes = ["first frame"] if getattr(image, "is_animated", False) else []
         traits = Traits(image.format or "", image.mode, width, height, quality_of(image))
         image.load()
-        turn = _turn(image)
+        turn = turn_of(image)
         deep = deep_values(image, content, header)
         if turn is not None:
             notes.append("rotated")
-            deep = None if deep is None else _turned(deep, turn)
+            deep = None if deep is None else turned(deep, turn)
             image = image.transpose(turn) if deep is None else image
         return image, notes, deep, traits
 
@@ -228,28 +229,6 @@ def _drop_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return pixels
     first = pixels[:, :, :1]
     return first if (pixels == first).all() else pixels
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-        return None  # a broken EXIF block says nothing about the pixels
-
-
-def _turned(values: Deep, turn: Image.Transpose) -> Deep:
-    """As Image.transpose, for (H, W) or (H, W, C) of any type."""
-    turned: dict[Image.Transpose, Any] = {
-        Image.Transpose.FLIP_LEFT_RIGHT: lambda: values[:, ::-1],
-        Image.Transpose.ROTATE_180: lambda: np.rot90(values, 2),
-        Image.Transpose.FLIP_TOP_BOTTOM: lambda: values[::-1],
-        Image.Transpose.TRANSPOSE: lambda: values.swapaxes(0, 1),
-        Image.Transpose.ROTATE_270: lambda: np.rot90(values, 3),
-        Image.Transpose.TRANSVERSE: lambda: np.rot90(values, 2).swapaxes(0, 1),
-        Image.Transpose.ROTATE_90: lambda: np.rot90(values),
-    }
-    result: Deep = turned[turn]()
-    return result
 
 
 def _to_eight_bits(image: Image.Image, alpha: Alpha, notes: list[str]) -> Image.Image:

@@ -40,9 +40,12 @@ _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 @dataclass(frozen=True)
 class Header:
-    """bits: of one value; bands: values of one pixel; 8 and 3 where the header does not say otherwise.
+    """What a header tells of an image before it is decoded.
 
-    Of a TIFF also: pixels in all; in_planes: whether the bands lie one after the other.
+    bits: of one value; 8 where the header does not tell.
+    bands: values of one pixel; 3 where the header does not tell.
+    pixels: in all, of a TIFF.
+    in_planes: whether the bands of a TIFF lie one after the other.
     """
 
     bits: int = 8

@@ -26,6 +26,7 @@ def deal_groups(
     shares are free, copies of an image never part groups, and no class is missing anywhere.
     Raises DataError where a class has fewer groups than there are parts.
     """
+    # a copy in another part would leak, so what is dealt are groups joined by their copies
     copies, owners = duplicate_groups(store.hashes[inside], store.labels[inside])
     units = together(groups, copies)
     table = np.zeros((int(units.max()) + 1, len(store.classes)))
@@ -39,6 +40,7 @@ def deal_groups(
             f"{int((table[:, scarce[0]] > 0).sum())} groups; no group is cut, so {len(shares)} parts need at least "
             f"{len(shares)} groups of every class. Add images of more groups, or leave out --group-from."
         )
+    # dealing is greedy, and chance orders groups of one size: the evenest of several deals is near the best
     orders = max(1, min(_ORDERS, _MOST_DEALT // len(table)))
     deals = [_deal_groups(table, shares, rng) for _ in range(orders)]
     part = min(deals, key=lambda deal: _unevenness(table, shares, deal))
@@ -64,15 +66,20 @@ def _deal_groups(
     table: NDArray[np.float64], shares: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """The part of each group; table (G, C): its images by class. Ties in size fall to the random order."""
+    # large groups first, while every part still has room for them; small ones then fill what is missing (the rule of
+    # longest processing time first, Graham 1969)
     order = rng.permutation(len(table))
     order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
     wanted = shares[:, None] * table.sum(axis=0)
     missing, part = wanted.copy(), np.zeros(len(table), np.int64)
     for group in order:
-        # what the sum over parts of (missing / wanted)^2 * wanted loses where the group goes to each part
+        # each part's distance from its share is a chi-square, the sum over classes of missing^2 / wanted; this is by
+        # how much it falls where the part takes the group: (missing^2 - (missing - group)^2) / wanted
         relief = ((2.0 * missing - table[group]) * table[group] / wanted).sum(axis=1)
         part[group] = int(relief.argmax())
         missing[part[group]] -= table[group]
+    # even in sum may still be none of a rare class in a small part; one loan mends one (part, class), and a loan may be
+    # impossible, so tries are counted
     for _ in range(len(shares) * table.shape[1]):
         if not (absent := _absent(table, part, len(shares))):
             break

@@ -27,7 +27,11 @@ _THREADS = min(8, usable_cpus())  # Pillow decodes and resizes without holding t
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """What is kept of an image beside its pixels. digest: see `pixel_hash`; traits: None of an array."""
+    """What is kept of an image beside its pixels.
+
+    digest: see `pixel_hash`.
+    traits: None of an array.
+    """
 
     shape: tuple[int, ...]
     digest: str
@@ -37,10 +41,13 @@ class Taken:
 
 @dataclass(frozen=True, eq=False)
 class Intake:
-    """kept: indices of the images that could be read, and what is known of each; unreadable: "key: reason" of the rest.
+    """Which images could be read, and what is known of them.
 
-    value_range: the value that became 255 in files of more than 8 bits, None where there are none; maxima: the largest
-    value of each of those files, by index.
+    kept: their indices.
+    taken: what is known of each.
+    unreadable: "key: reason" of the rest.
+    value_range: the value that became 255 in files of more than 8 bits; None where there are none.
+    maxima: the largest value of each of those files, by index.
     """
 
     kept: list[int]
@@ -52,9 +59,10 @@ class Intake:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """hashes (N,): SHA-256 of each image's bytes as they lie there, "" where it cannot be read.
+    """What the files of a data set hold, before they are decoded.
 
-    deep: the indices of the files that say they have more than 8 bits a value.
+    hashes (N,): SHA-256 of each image's bytes as they lie there, "" where it cannot be read.
+    deep: the indices of the files whose headers give more than 8 bits a value.
     """
 
     hashes: NDArray[np.str_]

@@ -36,8 +36,11 @@ class Splits:
 
 @dataclass(frozen=True)
 class Fold:
-    """Which part of a nested cross-validation a campaign has as its sealed test. number: 1 to `of`; 0: none of them,
-    for the training of what ships, which no image is left to test."""
+    """Which part of a nested cross-validation a campaign has as its sealed test.
+
+    number: 1 to `of`; 0 for none of them, in the training of the shipped recipe on all images, which leaves none to
+        test.
+    """
 
     number: int
     of: int

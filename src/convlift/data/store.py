@@ -24,14 +24,16 @@ _VERSION = 3  # goes up when decoding or the layout changes, so that old stores 
 
 @dataclass(frozen=True, eq=False)
 class ImageStore:
-    """N readable images on disk, under `folder`.
+    """N readable images on disk, under `folder`. Whoever predicts must hand `value_range` and `alpha` to `decode`.
 
-    labels (N,) int64; official (N,) "train", "validation", "test" or ""; hashes (N,) SHA-256 of what each image shows,
-    the same for copies in other file formats (`intake.pixel_hash`); channels 1 where every image is grey, else 3;
-    native_resolution: the median shorter side in pixels, of the images as stored (at most 256); fingerprint: SHA-256 of
-    contents, labels, official splits, class names and `alpha`, in order.
-    value_range: the value that became 255 in files of more than 8 bits, None where there are none; alpha: what became
-    of transparency. Whoever predicts must hand both to `decode`.
+    labels (N,): int64.
+    official (N,): "train", "validation", "test" or "".
+    hashes (N,): SHA-256 of what each image shows, the same for copies in other file formats (`intake.pixel_hash`).
+    channels: 1 where every image is grey, else 3.
+    native_resolution: the median shorter side in pixels, of the images as stored (at most 256).
+    fingerprint: SHA-256 of contents, labels, official splits, class names and `alpha`, in order.
+    value_range: the value that became 255 in files of more than 8 bits; None where there are none.
+    alpha: what became of transparency.
     """
 
     name: str

@@ -36,7 +36,11 @@ class Origin(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """pixels: uint8 (H, W, 1 or 3), upright; notes: what a user should know of how the values were read."""
+    """An image as the network gets it.
+
+    pixels: uint8 (H, W, 1 or 3), upright.
+    notes: what a user should know of how the values were read.
+    """
 
     pixels: Pixels
     notes: tuple[str, ...] = ()

@@ -33,8 +33,9 @@ _MOST = {WEIGHTS: 8 * 2**30, RECIPE: 2**20, CONFIG: 16 * 2**20, SUMS: 2**16}
 class ModelConfig:
     """What a network needs beside its weights.
 
-    mean and std are per channel, of pixels in [0, 1]; value_range: what stands for white in images of more than 8 bits,
-    None where training saw none; alpha: what becomes of transparency.
+    mean, std: per channel, of pixels in [0, 1].
+    value_range: what stands for white in images of more than 8 bits; None where training saw none.
+    alpha: what becomes of transparency.
     """
 
     classes: tuple[str, ...]

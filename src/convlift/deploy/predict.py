@@ -36,10 +36,12 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image's answer.
+    """The prediction for one image.
 
-    image: its path, or its place among the images; confidence: the label's probability; probabilities: of every class,
-    in [0, 1]; notes: what speaks against trusting it, such as values that training never saw.
+    image: its path, or its place among the images.
+    confidence: the label's probability.
+    probabilities: of every class, in [0, 1].
+    notes: reasons not to trust it, such as values that training never saw.
     """
 
     image: str

@@ -20,12 +20,18 @@ LARGE_POINTS, LARGE_SHARE = 1.0, 0.5  # of an unexplained remainder
 
 @dataclass(frozen=True)
 class Shares:
-    """points, low, high (K,): 95% intervals in points; unexplained: the total minus what was shipped adds; warning: the
-    same beside the total, where it is large."""
+    """What each of K changes adds.
+
+    points, low, high (K,): each share in points with its 95% interval.
+    probability (K,): that the change helps, by the same regression.
+    unexplained: the total minus what the shipped changes add, in points.
+    warning: the same beside the total, where it is large.
+    """
 
     points: Floats
     low: Floats
     high: Floats
+    probability: Floats
     unexplained: float
     warning: Unexplained | None = None
 
@@ -44,4 +50,4 @@ def shares(
     unexplained = total - start - float(belief.mean[shipped].sum())
     is_large = abs(unexplained) > max(unit * LARGE_POINTS, LARGE_SHARE * abs(total))
     warning = Unexplained(unexplained, total) if is_large else None
-    return Shares(belief.mean, belief.mean - half, belief.mean + half, unexplained, warning)
+    return Shares(belief.mean, belief.mean - half, belief.mean + half, belief.probability, unexplained, warning)

@@ -20,8 +20,10 @@ MOST_UNCLEARED = 12  # as many as a recipe may hold at all
 
 @dataclass(frozen=True)
 class Suspicion:
-    """cleared, culprits (..., K); limit (...,): how many uncleared changes the next recipe may hold.
+    """What collapsed runs tell of the changes that they held.
 
+    cleared, culprits (..., K): changes of which it is known that they do not, or do, make a run collapse.
+    limit (...,): how many uncleared changes the next recipe may hold.
     explained (..., R): collapsed runs that held an uncleared change, and are no evidence of anything else.
     """
 

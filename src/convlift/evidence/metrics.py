@@ -34,12 +34,17 @@ UNITS = (0.25, 4.0)  # a ratio beyond that is that of a handful of mistakes
 
 @dataclass(frozen=True)
 class Metric:
-    """One score. name: as it is asked for; title: as it is shown; meaning: one sentence for whoever reads a result.
+    """One score.
 
-    per_image(probabilities_NK, labels_N, groups_N) -> (N,), whose mean is the score. lowest: the worst score there is.
+    name: as a command or a recipe names it.
+    title: as it is shown.
+    meaning: one sentence for whoever reads a result.
+    per_image: (probabilities_NK, labels_N, groups_N) -> (N,), whose mean is the score.
+    lowest: the worst score there is.
     least_images: of a class, from which on the score's own interval covers 92%; the gain's does with any number
-    (simulated, benchmarks/metrics.py). pooled: whether one score can be made of what several networks say, each of its
-    own images; not where images are ranked, since another network has another scale (Forman and Scholz 2010).
+        (simulated, benchmarks/metrics.py).
+    pooled: whether one score can be made of several networks' predictions, each for images of its own; not where images
+        are ranked, since another network has another scale (Forman and Scholz 2010).
     """
 
     name: str

@@ -21,8 +21,10 @@ SCHEMA_VERSION = 1  # of `plain`
 class NullCampaign:
     """One campaign whose changes all do nothing, so that its true gain is zero.
 
-    changes_proven: how many it called proven; total_proven: whether it called the total gain proven; optimism_points:
-    validation less test score of what it shipped. naive: what keep-if-better says of the same runs.
+    changes_proven: how many it called proven.
+    total_proven: whether it called the total gain proven.
+    optimism_points: validation less test score of the recipe that it shipped.
+    naive: what keep-if-better makes of the same runs.
     """
 
     seed: int
@@ -36,8 +38,11 @@ class NullCampaign:
 
 @dataclass(frozen=True)
 class Naive:
-    """claimed_points: best validation score less that of the first baseline run; worth_points: test score of that same
-    run less the mean of all baseline runs."""
+    """What keep-if-better, which trusts the best validation score, makes of a campaign's runs.
+
+    claimed_points: best validation score less that of the first baseline run.
+    worth_points: test score of that same run less the mean of all baseline runs.
+    """
 
     claimed_points: float
     worth_points: float
@@ -68,8 +73,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Tally:
-    """The campaigns together. covers_zero: 95% intervals of the gain that hold its true value, zero; naive_claims: how
-    often keep-if-better claims any gain."""
+    """The campaigns together.
+
+    covers_zero: 95% intervals of the gain that include its true value, zero.
+    naive_claims: how often keep-if-better claims any gain.
+    """
 
     any_change_proven: Rate
     total_proven: Rate

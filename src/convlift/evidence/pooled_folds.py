@@ -60,10 +60,11 @@ Said = Sequence[NDArray[np.floating]]  # probabilities (n, K) of several runs on
 
 @dataclass(frozen=True)
 class FoldRuns:
-    """What one fold's campaign left on its test: baseline (P, n) and final runs (S, n), every image's score, 1 at best.
+    """What one fold's campaign left on its test.
 
-    groups (n,): which images belong together, by numbers that no other fold has, None where each stands alone;
-    search_seed_variance: g_R of `changes.test_changes`, points squared.
+    baseline (P, n), final (S, n): every run's score on each image, 1 at best.
+    groups (n,): which images belong together, by numbers that no other fold has; None where each stands alone.
+    search_seed_variance: g_R of `single_changes.test_changes`, points squared.
     """
 
     baseline: Floats
@@ -74,8 +75,13 @@ class FoldRuns:
 
 @dataclass(frozen=True)
 class NestedJudgement:
-    """baseline, final: mean scores in [0, 1] over all images; gain_points: their difference in points; each with a 95%
-    interval. proven: the gain's lies above 0. seed_variance, image_variance, effective_images: see `FinalJudgement`."""
+    """How both arms score on all images, each tested in one fold; all intervals are 95%.
+
+    baseline, final: mean scores in [0, 1].
+    gain_points: their difference, in points.
+    proven: the gain's interval lies above 0.
+    seed_variance, degrees_of_freedom, image_variance, effective_images: see `FinalJudgement`.
+    """
 
     baseline: Estimate
     final: Estimate

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from convlift.evidence.changes_per_trial import most_on
-from convlift.evidence.gibbs import Chain, Conditionals, Design, LowFidelityDesign, first_chain, sweep
+from convlift.evidence.gibbs import sweep
 from convlift.evidence.group_testing import Suspicion, suspect, within_suspicion
+from convlift.evidence.spike_and_slab import Chain, Conditionals, Design, LowFidelityDesign, first_chain
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -39,7 +40,10 @@ HARMFUL_POOL, COUNTED, WARY = -0.33, 1.0, 0.55
 
 @dataclass(frozen=True)
 class LowFidelityRuns:
-    """Cheaper runs, shorter or on frozen features: on (..., R', K) bool, score_points (..., R') in points.
+    """Cheaper runs, shorter or on frozen features.
+
+    on (..., R', K) bool: which candidates each run switched on.
+    score_points (..., R'): score in points.
 
     They have an intercept of their own, and a change's effect in them is a learned multiple of that in full runs, give
     or take .7 points: they point the way, and settle nothing.
@@ -56,10 +60,11 @@ class Trials:
     on (..., R, K) bool: which candidates each run switched on; runs of the bare starting point are zero rows.
     score_points (..., R): score in points, 0 to 100, on the same `n_images` images; R may be 0.
     image_variance: of one run's score over images, in points squared (accuracy A: 100^2 A(1-A)); it sets how noisy one
-    run is believed to be.
-    collapsed (..., R): which runs came to nothing; None for none. What the rest explains of them is no evidence of
-    effects, see `collapse.py`; the others count by their score.
-    extra_cost (K,): by how many trainings of the starting point each change makes a run dearer; None for none.
+        run is believed to be.
+    extra_cost (K,): how many trainings of the starting point each change adds to the cost of a run; None for none.
+    low_fidelity: the cheaper runs; None for none.
+    collapsed (..., R): which runs failed to learn; None for none. Those that the rest explains are no evidence of
+        effects (`group_testing.py`); the others count by their score.
     """
 
     on: Bools
@@ -82,11 +87,14 @@ class Trials:
 class Belief:
     """Posterior of the population effects, in points: what the changes add on all images, not only on these.
 
-    mean, sd, probability (..., K): probability is that of an effect above zero. intercept (...,): score of the bare
-    starting point, in points; noise (...,): variance g of one run around the model, in points squared. n_images: what
-    the scores were measured on. agreement (...,): correlation over changes between their effects in cheaper runs and in
-    full ones, 0 where there are no cheaper runs. tried (..., K): on in at least one run that came to something; None
-    where that is not known.
+    mean, sd (..., K): of each effect.
+    probability (..., K): that the effect is above zero.
+    intercept (...,): score of the bare starting point, in points.
+    noise (...,): variance g of one run around the model, in points squared.
+    n_images: how many images the scores were measured on.
+    agreement (...,): correlation over changes between their effects in cheaper runs and in full ones, 0 where there are
+        no cheaper runs.
+    tried (..., K): on in at least one run that learned something; None where that is not known.
     """
 
     mean: Floats

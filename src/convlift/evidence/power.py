@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from scipy import stats
 
 from convlift.errors import BudgetError
-from convlift.evidence.gibbs import WITHIN
 from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.pooled_folds import FOLD_SD, PRIOR_RUNS
 from convlift.evidence.seeds import LIMITS, USUAL_DEVIATION, WORD_RUNS
+from convlift.evidence.spike_and_slab import WITHIN
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.records.notes import Detectable, NothingProvable
 
@@ -43,11 +43,13 @@ def baseline_and_final_runs(budget: int) -> tuple[int, int]:
 class Power:
     """What decides how small a gain can be proven.
 
-    n_test: test images, as independent ones where they come in groups (`images.effective_number`), and groups: how many
-    groups, 0 for none; baselines, finals: runs an arm. image_variance: of one run's score over images,
-    points squared, by default that of an accuracy of .9. folds: of a nested cross-validation, whose n_test images are
-    all there are, with so many runs an arm in each. seed_variance: of a recipe's score, points squared, None for the
-    usual one, and
+    n_test: test images, as independent ones where they come in groups (`image_variance.effective_number`); with folds
+        all images there are, since each is tested.
+    baselines, finals: runs an arm, with folds in each fold.
+    image_variance: of one run's score over images, points squared, by default that of an accuracy of .9.
+    groups: how many groups the test images come in, 0 for none.
+    folds: of a nested cross-validation, 1 for one sealed test.
+    seed_variance: of a recipe's score, points squared; None for the usual one.
     seed_freedom: its degrees of freedom.
     """
 

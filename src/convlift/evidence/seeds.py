@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.evidence.gibbs import WITHIN
 from convlift.evidence.image_variance import Groups, effective_number, image_part, run_variance
+from convlift.evidence.spike_and_slab import WITHIN
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ USUAL_DEVIATION = 100.0 * math.sqrt(0.85 * 0.15)  # of one image's points, where
 
 @dataclass(frozen=True)
 class Spread:
-    """variance: of one run's true score over seeds, points squared; freedom: the degrees of freedom that it has."""
+    """How much true scores differ over seeds: variance, of one run, in points squared, and its degrees of freedom."""
 
     variance: float
     freedom: float

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, stats
 
-from convlift.evidence.gibbs import SEED_SD, SLAB_SCALE, WITHIN
 from convlift.evidence.image_variance import Groups, degrees_of_freedom, effective_number, image_part
 from convlift.evidence.seeds import of_a_stranger, scale, within_limits
+from convlift.evidence.spike_and_slab import SEED_SD, SLAB_SCALE, WITHIN
 from convlift.records.result import Estimate
 
 Floats = NDArray[np.float64]
@@ -25,11 +25,16 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class ChangeTests:
-    """One look at all K changes, in points: estimate, its standard error, t, two-sided p, Holm's p (K,), proven (K,).
+    """One look at all K changes.
 
-    asked (K,): the changes that the test was asked about, those of the recipe that was frozen before it was opened;
-    Holm's p corrects for their number, and is 1 for the others, of which nothing can be proven. seed_variance: g_R, of
-    one run's true score over seeds, points squared.
+    points, error (K,): estimate and its standard error, in points.
+    t, p (K,): its t statistic and two-sided p.
+    holm (K,): Holm's p, which corrects for the number of changes in `asked`; 1 for the others.
+    proven (K,): which changes are.
+    asked (K,): the changes that the test is about, those of the recipe that was frozen before it was opened; of the
+        others nothing can be proven.
+    degrees_of_freedom: of t.
+    seed_variance: g_R, of one run's true score over seeds, points squared.
     """
 
     points: Floats
@@ -45,7 +50,13 @@ class ChangeTests:
 
 @dataclass(frozen=True)
 class _Ridge:
-    """noise: g; seeds: g_R; freedom: N - 1 - tr H; map (K, N) from scores to effects."""
+    """A ridge regression of scores on what was on.
+
+    noise: g, variance of one run around the model, points squared.
+    seeds: g_R, the part of it that is no luck on single images.
+    freedom: N - 1 - tr H, the degrees of freedom that the fit leaves.
+    map (K, N): from scores to effects.
+    """
 
     noise: float
     seeds: float
@@ -63,24 +74,34 @@ def test_changes(
 ) -> ChangeTests:
     """Test every change once on the opened test.
 
-    on (N, K): what each run had on, over all runs from one starting point, final runs included; scores (N, nt): each
-    run's score on each test image, 1 at best. A change is proven when its Holm-adjusted p (Holm 1979) is at most .05
-    and its effect is positive. A change that was on in no run or in all gets p = 1. asked (K,): which changes to
-    correct for, fixed before the test was opened; None for all.
-    groups (nt,): which images belong together; unit: of the metric, see `metrics.Metric.unit`.
+    on (N, K): what each run had on, over all runs from one starting point, final runs included.
+    scores (N, nt): each run's score on each test image, 1 at best.
+    groups (nt,): which images belong together.
+    asked (K,): which changes to correct for, fixed before the test was opened; None for all.
+    unit: of the metric, see `metrics.Metric.unit`.
+    A change is proven when its Holm-adjusted p (Holm 1979) is at most .05 and its effect is positive. A change that was
+    on in no run or in all gets p = 1.
     """
     design, points = _centred(on), 100.0 * np.asarray(scores, np.float64)
     ridge = _ridge(design, points, groups, unit)
+    # E[estimate] = H b with H = map X: its diagonal is what the ridge lets through of a change, and beside it stands
+    # what the other changes leak into the estimate (their aliases, in the words of designed experiments)
     leak = ridge.map @ design
     kept = np.diagonal(leak).copy()
     np.fill_diagonal(leak, 0.0)
+    # an estimate is linear in the runs, so it has one number on every image, whose spread is the image part; seeds are
+    # independent between runs, so their part is g_R times the squared weights
     noise = image_part(ridge.map @ points, groups) + ridge.seeds * np.sum(ridge.map**2, axis=1)
+    # t is no surer than the less certain of its two parts: the images' variance, and that of the seeds, whose guess
+    # counts like 4 runs (see `_ridge`) and to which the runs add 20 degrees of freedom at most
     df = min(4.0 + min(ridge.freedom, 20.0), degrees_of_freedom(points.shape[1], groups))
     seen = np.abs(design).sum(axis=0) > 0
     # estimate and error are divided by H_jj, the part of a change that the ridge lets through: t is the same, and the
     # points are those of the change rather than of its shrunk shadow
     scale = np.where(seen, kept, 1.0)
     estimate = np.where(seen, ridge.map @ points.mean(axis=1), 0.0) / scale
+    # the other changes are taken for draws of N(0, own), so that what leaks is a variance beside those of images and
+    # seeds; in the ridge alone it would be a bias that no interval knows of
     own = _effect_variance(estimate[seen], (noise / scale**2)[seen], unit**2 * EFFECT_VARIANCE)
     error = np.sqrt(np.where(seen, noise + own * np.sum(leak**2, axis=1), 0.0)) / scale
     t = estimate / np.where(seen, error, 1.0)
@@ -123,19 +144,25 @@ def start_effect(
     of the variance, beside images and seeds. Simulated coverage in worlds with no, mixed, antagonistic and mostly
     harmful changes: with a bare run .95 to 1.00; without one .97 to 1.00, but .65 to .75 where most changes harm.
     """
+    # the baseline is another network, so its runs tell nothing of the start: the start's score is the regression's
+    # intercept, extrapolated to a run with no change on
     x, points = np.asarray(on, np.float64), 100.0 * np.asarray(scores, np.float64)
     baseline = 100.0 * np.asarray(baseline_scores, np.float64)
     ridge = _ridge(_centred(on), points, groups, unit)
+    # how two runs' scores go together through the changes that they share: x (v I + .5^2 1 1') x'
     count = x.sum(axis=1)
     leak = unit**2 * (EFFECT_VARIANCE * x @ x.T + COMMON_VARIANCE * np.outer(count, count))
+    # the generalized least-squares mean (Aitken 1935): weights are the inverse covariance's row sums, scaled to 1
     weights = linalg.solve(leak + ridge.noise * np.eye(len(x)), np.ones(len(x)), assume_a="pos")
     weights /= weights.sum()
     gain = weights @ points - baseline.mean(axis=0)
+    # no search started from the baseline, so its seed variance comes from its own runs (seeds.py)
     spread = of_a_stranger(baseline, groups)
     before = spread.variance / len(baseline)
     seeds = within_limits(ridge.seeds, scale(points))
     rest = float(image_part(gain, groups) + seeds * (weights @ weights) + weights @ leak @ weights)
     rest_df = min(4.0 + min(ridge.freedom, 20.0), degrees_of_freedom(len(gain), groups))
+    # Welch-Satterthwaite: two variances that are estimated apart
     df = (before + rest) ** 2 / (before**2 / spread.freedom + rest**2 / rest_df)
     half = float(stats.t.ppf(0.975, df) * np.sqrt(before + rest))
     middle = float(gain.mean())
@@ -152,9 +179,12 @@ def _ridge(design: Floats, points: Floats, groups: Groups = None, unit: float = 
     """Ridge with penalty g/v, g re-estimated four times: what the model leaves over, pooled with what it should be."""
     runs, candidates = design.shape
     score, own = points.mean(axis=1), unit**2 * EFFECT_VARIANCE
+    # what a new seed redraws on single images is luck that every run has; the guess of g adds the seeds' usual variance
     luck = WITHIN * float(points.var(axis=1).mean()) / effective_number(points, groups)
     guess = unit**2 * SEED_SD**2 + luck
     noise, freedom, gram = guess, 0.5, design.T @ design
+    # the penalty needs g and g needs the residuals of the fit: a few rounds settle both. The guess counts like 4 runs
+    # (a scaled inverse chi-square prior), and g never falls below a quarter of it, as in the search's own model
     for _ in range(4):
         map_KN = linalg.solve(gram + noise / own * np.eye(candidates), design.T, assume_a="pos")
         freedom = max(runs - 1 - float(np.trace(map_KN @ design)), 0.5)

@@ -21,14 +21,32 @@ FEWEST_RUNS = 2  # an arm: one run says nothing of what another seed would have 
 
 
 @dataclass(frozen=True)
-class FinalJudgement:
-    """baseline, final: mean scores in [0, 1]; gain_points: their difference in points; each with a 95% interval.
+class ArmScores:
+    """The runs that are compared: each run's score on each test image, 1 at best (see `metrics`).
 
-    shipped: score of the final run whose weights ship. proven: the gain's interval lies above 0, and each arm has two
-    runs or more. seed_variance: of one run's true score over seeds, points squared, the mean that both arms' runs
-    weigh; seed_freedom: what it knows, in degrees of freedom. degrees_of_freedom: of the gain's interval.
-    image_variance: of one baseline run's score over images, points squared; effective_images: as how many independent
-    images the test counts.
+    baseline: (P, nt).
+    final: (S, nt), of the shipped recipe.
+    ships: which of the final runs does.
+    """
+
+    baseline: Floats
+    final: Floats
+    ships: int = 0
+
+
+@dataclass(frozen=True)
+class FinalJudgement:
+    """How both arms score on the sealed test, and what lies between them; all intervals are 95%.
+
+    baseline, final: mean scores in [0, 1].
+    gain_points: their difference, in points.
+    proven: the gain's interval lies above 0, and each arm has two runs or more.
+    shipped: score of the final run whose weights ship.
+    seed_variance: of one run's true score over seeds, points squared; the mean over both arms, weighted by their runs.
+    seed_freedom: its degrees of freedom.
+    degrees_of_freedom: of the gain's interval.
+    image_variance: of one baseline run's score over images, points squared.
+    effective_images: as how many independent images the test counts.
     """
 
     baseline: Estimate
@@ -44,23 +62,23 @@ class FinalJudgement:
 
 
 def judge(
-    baseline_scores: Floats,
-    final_scores: Floats,
+    scores: ArmScores,
     search_seed_variance: float,
     groups: Groups = None,
     *,
     same_start: bool = False,
-    ships: int = 0,
     lowest: float = 0.0,
 ) -> FinalJudgement:
     """Score both arms and their difference on the sealed test.
 
-    baseline_scores (P, nt), final_scores (S, nt): each run's score on each test image, 1 at best (see `metrics`).
-    search_seed_variance: g_R of `changes.test_changes`, points squared: what the search says of the seeds of its start;
-    same_start: whether that is the baseline, so that both arms share one variance; else each has its own (seeds.py).
-    groups (nt,): which images belong together; ships: which final run does; lowest: the worst score there is.
+    search_seed_variance: g_R of `single_changes.test_changes`, points squared: how much runs from the search's start
+        differ from seed to seed.
+    groups (nt,): which images belong together.
+    same_start: whether the search started from the baseline, so that both arms share one variance; else each has its
+        own (seeds.py).
+    lowest: the worst score there is.
     """
-    arms = [100.0 * np.asarray(arm, np.float64) for arm in (baseline_scores, final_scores)]
+    arms = [100.0 * np.asarray(arm, np.float64) for arm in (scores.baseline, scores.final)]
     baseline, final = arms
     before, after, both = _spreads(arms, search_seed_variance, groups, same_start=same_start)
     gain, low, high, df = two_way_interval(final.mean(0) - baseline.mean(0), both.variance, both.freedom, groups)
@@ -69,7 +87,7 @@ def judge(
         final=mean_score(final.mean(0), after.variance / len(final), after.freedom, groups, lowest),
         gain_points=Estimate(gain, low, high),
         proven=low > 0.0 and min(len(baseline), len(final)) >= FEWEST_RUNS,
-        shipped=one_network(final[ships] / 100.0, groups, lowest=lowest),
+        shipped=one_network(final[scores.ships] / 100.0, groups, lowest=lowest),
         seed_variance=both.variance / (1.0 / len(baseline) + 1.0 / len(final)),
         seed_freedom=both.freedom,
         degrees_of_freedom=df,

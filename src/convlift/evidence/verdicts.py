@@ -44,18 +44,16 @@ def verdicts(
     shipped: NDArray[np.bool_],
     shares: Shares,
     tests: ChangeTests,
-    probability: NDArray[np.float64],
     ruinous: NDArray[np.bool_],
 ) -> tuple[Verdict, ...]:
     """One verdict for each of K changes, in their order.
 
-    on (R, K): what each trial switched on; shipped (K,). probability (K,): of helping, from the regression that the
-    shares come from, which has seen every run on validation and test images. ruinous (K,): what is to blame for trials
-    that came to nothing (`collapse.suspect`).
+    on (R, K): what each trial switched on; shipped (K,): what the shipped recipe has on.
+    ruinous (K,): changes to blame for trials that failed to learn (`group_testing.suspect`).
     """
     found = []
     for k, subject in enumerate(subjects):
-        trials, chance = int(on[:, k].sum()), float(probability[k])
+        trials, chance = int(on[:, k].sum()), float(shares.probability[k])
         if ruinous[k]:
             chance = 0.0
         label = label_of(chance, proven=bool(tests.proven[k]))

@@ -15,8 +15,11 @@ from convlift.records.outcome import NO_PROBABILITIES, Cause, EpochReport, Outco
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to run. id: the ledger's; limits: kept by the trial itself; its owner may `cancel`, the executor
-    enforces nothing."""
+    """One trial to run.
+
+    id: the ledger's.
+    limits: kept by the trial itself; its owner may `cancel`, the executor enforces nothing.
+    """
 
     id: int
     spec: TrialSpec
@@ -24,8 +27,12 @@ class Job:
 
 
 class Ended(NamedTuple):
-    """How a job ended. crashed: its process died, and another attempt may succeed; traceback: for the log, or "";
-    cause: of the crash."""
+    """How a job ended.
+
+    crashed: its process died, and another attempt may succeed.
+    traceback: for the log, or "".
+    cause: of the crash.
+    """
 
     job: Job
     outcome: Outcome

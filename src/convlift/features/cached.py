@@ -27,10 +27,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """One kind of result, memory-mapped.
+    """One kind of result, memory-mapped. Features are (D,) float32; activations (h, w, C) float16, as channels-last
+    networks read.
 
-    clean: (N, ...) for every image of the store; views: for each view (n, ...), rows as in `train`, the training
-    images' row numbers. Features are (D,) float32; activations (h, w, C) float16, as channels-last networks read.
+    clean: (N, ...) for every image of the store.
+    views: for each view (n, ...), rows as in `train`.
+    train: the training images' row numbers.
     """
 
     clean: NDArray[Any]

@@ -28,8 +28,10 @@ VERSION = 3
 class Images:
     """The images of a store at the network's resolution.
 
-    pixels: (N, R, R, C) uint8, all images; fingerprint: the store's; resize: how the pixels were made; train: row
-    numbers of the training images, which alone get augmented views.
+    pixels: (N, R, R, C) uint8, all images.
+    fingerprint: the store's.
+    resize: how the pixels were made.
+    train: row numbers of the training images, which alone get augmented views.
     """
 
     pixels: NDArray[np.uint8]
@@ -42,8 +44,9 @@ class Images:
 class Extraction:
     """What is computed of them.
 
-    mean, std: per channel, of pixels in [0, 1]; views: augmented copies of each training image (none where the
-    augmentation changes nothing); stages: also keep the activations below the last `stages` stages.
+    mean, std: per channel, of pixels in [0, 1].
+    views: augmented copies of each training image (none where the augmentation changes nothing).
+    stages: also keep the activations below the last `stages` stages.
     """
 
     mean: tuple[float, ...]

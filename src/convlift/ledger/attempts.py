@@ -12,7 +12,11 @@ MAX_KILLS = 50  # by others: far above bad luck, so that a trial that only seems
 
 
 class Deaths(NamedTuple):
-    """How often processes died under a trial. own: by its doing, or for want of memory; outside: by somebody else's."""
+    """How often processes died under a trial.
+
+    own: by its doing, or for want of memory.
+    outside: by somebody else's.
+    """
 
     own: int
     outside: int

@@ -17,10 +17,13 @@ from convlift.records.software import software_version
 class Identity:
     """A trial may be compared only with trials of the same identity.
 
-    data: the image store's fingerprint (SHA-256 of contents, labels and classes); baseline: the recipe that every
-    gain is measured against; seed: of the campaign; metric: name of the score; software: convlift's version; groups:
-    fingerprint of which images belong together, "" where each stands alone; fold: which part of a nested
-    cross-validation is the test, "" without one.
+    data: the image store's fingerprint (SHA-256 of contents, labels and classes).
+    baseline: the recipe that every gain is measured against.
+    seed: of the campaign.
+    metric: name of the score.
+    software: convlift's version.
+    groups: fingerprint of which images belong together, "" where each stands alone.
+    fold: which part of a nested cross-validation is the test, "" without one.
     """
 
     data: str

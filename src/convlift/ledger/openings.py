@@ -27,8 +27,15 @@ LARGEST_FILE = 1_000_000  # bytes: nothing that this module wrote is larger
 
 @dataclass(frozen=True)
 class Opening:
-    """One opening of a sealed test. campaign: a random name, the same over resumes; run: its folder; data: the data
-    set's name; at: when, ISO 8601 UTC; images: how many; sketch: up to SKETCH of their smallest hashes, sorted."""
+    """One opening of a sealed test.
+
+    campaign: a random name, the same over resumes.
+    run: its folder.
+    data: the data set's name.
+    at: when, ISO 8601 UTC.
+    images: how many.
+    sketch: up to SKETCH of their smallest hashes, sorted.
+    """
 
     campaign: str
     run: str
@@ -41,7 +48,11 @@ class Opening:
 
 @dataclass(frozen=True)
 class Openings:
-    """before: earlier openings of the same test, oldest first; trouble: why the register is not to be relied on."""
+    """What is known of a sealed test when it is opened.
+
+    before: earlier openings of the same test, oldest first.
+    trouble: why the register is not to be relied on.
+    """
 
     before: tuple[Opening, ...] = ()
     trouble: RegisterTrouble | None = None

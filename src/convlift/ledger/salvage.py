@@ -25,8 +25,12 @@ MISSES = 1_000  # so many row numbers without a row, and there are no more
 
 
 class Salvaged(NamedTuple):
-    """What was saved into the new folder. trials: how many; ended: those with their outcome; lost: what was not, in
-    words."""
+    """What was saved into the new folder.
+
+    trials: how many.
+    ended: those with their outcome.
+    lost: what was not saved, in words.
+    """
 
     folder: Path
     trials: int

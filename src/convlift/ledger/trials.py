@@ -35,8 +35,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial of the ledger. number: its place within its role, from 1; attempt: how often it was begun, from 1.
+    """One trial of the ledger.
 
+    number: its place within its role, from 1.
+    attempt: how often it was begun, from 1.
     outcome: None while the trial is claimed and has not ended. Its arrays are read-only.
     """
 

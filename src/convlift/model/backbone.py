@@ -136,7 +136,11 @@ def _build(name: str, pad_type: str) -> Any:
 
 
 class _Structure(NamedTuple):
-    """parts: as in Backbone; used, unused: names of top-level modules that make the features, and of the others."""
+    """How a timm network is built.
+
+    parts: as in Backbone.
+    used, unused: names of top-level modules that make the features, and of the others.
+    """
 
     parts: tuple[tuple[str, ...], ...]
     channels: int

@@ -19,8 +19,9 @@ class TrialSpec:
 class Limits:
     """What a training may take and where it leaves what.
 
-    seconds: wall clock from the moment at which it is handed over, after which it stops where it is; save_to: path of
-    the weights, "" for none; gives_up: whether it ends, as diverged, where half of its epochs have taught it nothing.
+    seconds: wall clock from the moment at which it is handed over, after which it stops where it is.
+    save_to: path of the weights, "" for none.
+    gives_up: whether it ends, as diverged, where half of its epochs have taught it nothing.
     """
 
     seconds: float = math.inf

@@ -58,8 +58,11 @@ class CampaignBegan:
 
 @dataclass(frozen=True)
 class PowerExpected:
-    """What the campaign will be able to prove, from assumed runs and an assumed accuracy of .9; cv_folds: of the
-    cross-validation that would test every image, where that is worth its price, else 0; images: of the data set."""
+    """What the campaign will be able to prove, from assumed runs and an assumed accuracy of .9.
+
+    images: of the data set.
+    cv_folds: of the cross-validation that would test every image, where that is worth its cost, else 0.
+    """
 
     detectable: Detectable
     images: int
@@ -184,8 +187,10 @@ class FoldEnded:
 
 @dataclass(frozen=True)
 class TrainingOnAll:
-    """What ships after a cross-validation is trained on all images; left_seconds: infinite where trainings are
-    counted."""
+    """The shipped recipe of a cross-validation is trained on all images.
+
+    left_seconds: infinite where trainings are counted.
+    """
 
     left_seconds: float
 

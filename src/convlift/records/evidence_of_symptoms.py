@@ -116,8 +116,12 @@ class LossJumps:
 
 @dataclass(frozen=True)
 class GradientsAgree:
-    """Agreement of the gradients of two batches, 1 where there is no noise; within: two standard errors of it;
-    noise_scale: in images (McCandlish et al. 2018, section 2.2)."""
+    """How far the gradients of two batches agree.
+
+    agreement: 1 where there is no noise.
+    within: two standard errors of it.
+    noise_scale: in images (McCandlish et al. 2018, section 2.2).
+    """
 
     batch_size: int
     agreement: float

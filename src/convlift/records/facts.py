@@ -8,9 +8,10 @@ from typing import Literal
 class Facts:
     """What is known of the data before any training.
 
-    native_resolution: median shorter side in pixels; imbalance: images of the largest class over those of the smallest;
-    aspect: median of longer over shorter side, None where nobody measured it; class_names: as they are shown, () where
-    only numbers are known.
+    native_resolution: median shorter side in pixels.
+    imbalance: images of the largest class over those of the smallest.
+    aspect: median of longer over shorter side; None where nobody measured it.
+    class_names: as they are shown, () where only numbers are known.
     """
 
     training_images: int

@@ -6,9 +6,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the audit has to say about the data.
+    """One thing that the audit found about the data.
 
-    kind: a short fixed name such as "unreadable"; items: the paths concerned; remedy: what the user can do.
+    kind: a short fixed name such as "unreadable".
+    items: the paths concerned.
+    remedy: what the user can do.
     """
 
     kind: str

@@ -71,8 +71,12 @@ class CloseChoice:
 
 @dataclass(frozen=True)
 class OpenedBefore:
-    """The same test was opened before. number: how often, this time included; runs: earlier ones (folder's name,
-    metric, day), the latest last, each once; flattery_points: by how much the best of so many may be too good."""
+    """The same test was opened before.
+
+    number: how often, this time included.
+    runs: earlier ones (folder's name, metric, day), the latest last, each once.
+    flattery_points: by how much the best of so many may be too good.
+    """
 
     number: int
     runs: tuple[tuple[str, str, str], ...]
@@ -118,8 +122,12 @@ class StillSealed:
 
 @dataclass(frozen=True)
 class LostRuns:
-    """lost: of the runs of the baseline and of the shipped recipe, those that diverged or failed; reason: of the
-    first."""
+    """Runs of the baseline or of the shipped recipe that diverged or failed.
+
+    lost: how many did.
+    runs: how many there were.
+    reason: of the first.
+    """
 
     lost: int
     runs: int
@@ -144,7 +152,12 @@ class NotAsked:
 
 @dataclass(frozen=True)
 class LowFidelityTrials:
-    """trials: of the head alone, on stored features; changes: asked about; correlation: see `decisions.Agreement`."""
+    """Trials of the head alone, on stored features.
+
+    trials: how many.
+    changes: how many they tried.
+    correlation: see `decisions.Agreement`.
+    """
 
     trials: int
     changes: int
@@ -170,8 +183,12 @@ class UntestedClasses:
 
 @dataclass(frozen=True)
 class FewOfAClass:
-    """The class with the fewest test images has so few that the metric's intervals are too narrow; in_a_fold: in one
-    of the folds."""
+    """The class with the fewest test images has so few that the metric's intervals are too narrow.
+
+    name: the class.
+    needed: the fewest images that would do.
+    in_a_fold: whether `images` are those in one of the folds.
+    """
 
     metric: str
     name: str

@@ -16,9 +16,10 @@ kernel for want of memory."""
 class EpochReport:
     """One epoch of one phase. Losses are mean cross-entropies in nats, accuracies in [0, 1].
 
-    gradient_agreement: of two batches, one after the other, in the second half of the epochs so far, with its standard
-    error, see `train/gradients.py`; None where it was not measured. images: training images seen in it, fewer than
-    all where the clock ended it.
+    gradient_agreement: of two batches, one after the other, in the second half of the epochs so far
+        (`train/gradients.py`); None where it was not measured.
+    gradient_error: its standard error.
+    images: training images seen in it, fewer than all where the clock ended it.
     """
 
     phase: Literal["train", "head", "fine-tune"]
@@ -39,10 +40,12 @@ class EpochReport:
 class Outcome:
     """What one trial leaves.
 
-    validation_probabilities (n, K) and test_probabilities (nt, K): float32, rows in the order of the split's
-    indices; empty (0, 0) where the trial did not get so far. `seconds` is wall clock; `weights` the path of the
-    saved network, or "".
-    status: finished; diverged (loss not finite); stopped (by the deadline: trained less than its recipe says); failed.
+    status: finished; diverged (loss not finite); stopped (by the deadline: trained less than its recipe has it);
+        failed.
+    validation_probabilities (n, K), test_probabilities (nt, K): float32, rows in the order of the split's indices;
+        empty (0, 0) where the trial did not get so far.
+    seconds: wall clock.
+    weights: the path of the saved network, or "".
     """
 
     status: Status

@@ -73,8 +73,10 @@ class Suspected:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A fault that was undone once: validation scores with and without it, in [0, 1]; with_it: None where that run
-    failed to learn."""
+    """A fault that was undone once.
+
+    with_it, without_it: validation scores, in [0, 1]; with_it is None where that run failed to learn.
+    """
 
     fault: Fault
     with_it: float | None

@@ -26,11 +26,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of one change at the end.
+    """The judgement on one change at the end.
 
     points, low, high: its share of the gain in percentage points, with a 95% interval.
-    probability: of helping, from the validation and test images of all runs; trials: in how many it was switched on;
-    seconds: their cost. shipped: whether the final recipe contains it; reason: what the label rests on.
+    probability: of helping, from the validation and test images of all runs.
+    trials: in how many it was switched on.
+    seconds: their cost.
+    shipped: whether the shipped recipe contains it.
+    reason: what the label rests on.
     """
 
     name: str
@@ -52,8 +55,9 @@ class Verdict:
 class ClassScore:
     """One class on the images that the scores are of.
 
-    baseline, final: which part of its images the baseline's and the shipping recipe's runs got right, in [0, 1], None
-    where there is no image or no run; predicted: how many images the shipped network itself takes for it.
+    baseline, final: which part of its images the runs of the baseline and of the shipped recipe classify correctly, in
+        [0, 1]; None where there is no image or no run.
+    predicted: for how many images the shipped network predicts it.
     """
 
     name: str

@@ -24,7 +24,12 @@ class Ruinous:
 
 @dataclass(frozen=True)
 class ProvenOnTheTest:
-    """of: all trials; points: on the sealed test alone; p_value: after correction for the `changes` that ship."""
+    """Proven by the sealed test.
+
+    of: all trials.
+    points: on the sealed test alone.
+    p_value: after correction for the `changes` that ship.
+    """
 
     of: int
     points: float

@@ -1,6 +1,6 @@
 """Which changes are tried: settled once, after the first runs, and kept in the ledger."""
 
-from convlift.catalogue.candidates import Candidate, LeftOut, candidates, limit_for
+from convlift.catalogue.candidates import Candidate, CostLimit, LeftOut, candidates, limit_for
 from convlift.catalogue.diagnose import Diagnosis, diagnose
 from convlift.catalogue.priors import document, shipped_expectations
 from convlift.catalogue.starting_points import StartingPoint
@@ -92,4 +92,6 @@ def fitting_the_start(
         return (again + (search.seconds(recipe, timed) - again) / sharing) / each
 
     symptoms = {diagnosis.symptom for diagnosis in found}
-    return candidates(start.recipe, search.problem.facts, symptoms, limit, cost, DEAREST, search.problem.expectations)
+    return candidates(
+        start.recipe, search.problem.facts, symptoms, limit, CostLimit(cost, DEAREST), search.problem.expectations
+    )

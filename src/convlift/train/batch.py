@@ -7,8 +7,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """inputs: images_NCHW float, or any tensor that the network takes; targets: labels_N int64, or probabilities_NK
-    (mixed images)."""
+    """What one step learns from.
+
+    inputs: images_NCHW float, or any tensor that the network takes.
+    targets: labels_N int64, or probabilities_NK (mixed images).
+    """
 
     inputs: Tensor
     targets: Tensor

@@ -25,11 +25,13 @@ Objective = Callable[[Tensor, Tensor], Loss]
 
 @dataclass(frozen=True)
 class Phase:
-    """What sets one phase of training apart: its name, its validation, and which layers are in training mode.
+    """What sets one phase of training apart.
 
-    validate: gives the validation score of the network as it stands (`evaluate` does); without it the reports
-    hold NaN there. train_mode: called with the network before every epoch; transfer learning keeps frozen batch norms
-    in evaluation mode here.
+    name: of the phase.
+    validate: gives the validation score of the network as it stands (`evaluate` does); without it the reports hold NaN
+        there.
+    train_mode: called with the network before every epoch; transfer learning keeps frozen batch norms in evaluation
+        mode here.
     """
 
     name: Literal["train", "head", "fine-tune"] = "train"

@@ -12,7 +12,11 @@ from torch.nn import functional
 
 
 class Loss(NamedTuple):
-    """minimized: what the gradient is taken of; cross_entropy: without smoothing and weights, in nats, to be shown."""
+    """A loss to minimize and one to show.
+
+    minimized: what the gradient is taken of.
+    cross_entropy: without smoothing and weights, in nats.
+    """
 
     minimized: Tensor
     cross_entropy: Tensor
@@ -20,11 +24,10 @@ class Loss(NamedTuple):
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """(logits_NK, targets) -> Loss, means over the batch.
+    """(logits_NK, targets) -> Loss, means over the batch; targets: labels_N int64, or probabilities_NK (mixed images).
 
-    targets: labels_N int64, or probabilities_NK (mixed images). label_smoothing moves that much probability from the
-    target to all K classes alike (Szegedy et al. 2016, section 7). class_weights (K,): how much an image of a class
-    counts, see `class_weights`; None for all alike.
+    label_smoothing: how much probability moves from the target to all K classes alike (Szegedy et al. 2016, section 7).
+    class_weights (K,): how much an image of a class counts, see `class_weights`; None for all alike.
     """
 
     label_smoothing: float = 0.0

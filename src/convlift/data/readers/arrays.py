@@ -36,8 +36,10 @@ _BROKEN = (
 
 @dataclass(frozen=True, eq=False)
 class ArraySource:
-    """Images held in memory. parts: uint8 (n, H, W) or (n, H, W, C), one a split; ends: their running totals.
+    """Images held in memory.
 
+    parts: uint8 (n, H, W) or (n, H, W, C), one a split.
+    ends: their running totals.
     value_range: the value that became 255, where the arrays were deeper than bytes.
     """
 
@@ -105,7 +107,8 @@ def _as_uint8(
 ) -> tuple[tuple[NDArray[np.uint8], ...], float | None]:
     """All parts on one scale of 0..255, by the range over all of them together; and the value that became 255.
 
-    That is None where they are bytes or floats in 0 to 1.
+    That is None where they are bytes or floats in 0 to 1. Raises DataError where the range cannot be known for sure: a
+    wrong guess would train on pixels that are black, clipped, or on another scale in each part.
     """
     arrays = list(parts.values())
     for images in arrays:
@@ -117,22 +120,29 @@ def _as_uint8(
             )
         if images.dtype.kind not in "iubf":
             raise DataError(f"{name} has images of type {images.dtype}; whole numbers or floats are needed.")
+    # bytes are pixels already, however dark they are
     if all(images.dtype == np.uint8 for images in arrays):
         return tuple(arrays), None
+    # one range for all parts: each on its own would make the test images brighter or darker than those of training
     filled = [images for images in arrays if images.size]
     low = min((float(images.min()) for images in filled), default=0.0)
     high = max((float(images.max()) for images in filled), default=0.0)
+    # negative values mean that somebody has normalized already, by figures that are not in the file; written this way
+    # round, NaN is refused too
     if not (low >= 0 and high <= MOST):
         raise DataError(
             f"{name} has pixels from {low:g} to {high:g}; floats must lie in 0 to 1 or, as whole numbers, from 0 up. "
             "Save the images before any normalization."
         )
+    # floats (and truth values) in 0 to 1 have that range by convention; whole numbers in 0 to 1 are grey levels
     if all(images.dtype.kind in "fb" for images in arrays) and high <= 1:
         return tuple(_scaled(images, 1.0) for images in arrays), None
+    # bytes beside deeper numbers would nearly vanish on the deeper scale
     if high > 255 and (narrow := [split for split, images in parts.items() if images.dtype == np.uint8]):
         raise DataError(
             f"the {narrow[0]} images of {name} are bytes, while others reach {high:g}; save all parts in one type."
         )
+    # whole bits, as cameras give them; all black images have no range, and any scale leaves them black
     value_range = range_of([high])
     return tuple(_scaled(images, value_range or 255.0) for images in arrays), value_range
 

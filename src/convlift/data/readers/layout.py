@@ -1,6 +1,5 @@
 """Which folders are classes and which are official parts: train, validation, test."""
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from convlift.data.readers.part_names import part_of
 from convlift.data.readers.source import Split, printable
 from convlift.data.readers.tree import Entry, Tree, entries, folders, has_images, key_of
 from convlift.errors import ConvliftError, DataError
@@ -18,17 +18,7 @@ from convlift.records.finding import Finding
 Layout = Literal["auto", "class", "folder/class"]
 LAYOUTS: tuple[Layout, ...] = ("auto", "class", "folder/class")
 
-_WORDS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
-    **dict.fromkeys(("val", "vali", "valid", "validation", "validate", "dev", "devel", "development"), "validation"),
-    **dict.fromkeys(("eval", "evaluation"), "validation"),
-    **dict.fromkeys(("test", "testing", "tst", "testdev", "holdout", "heldout"), "test"),
-}
-_FILLERS = (
-    *("set", "sets", "subset", "data", "dataset", "datasets", "split", "part", "partition", "folder", "dir", "files"),
-    *("image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo", "photos", "sample", "samples"),
-)
-_SPELLED = {"train", "training", "val", "valid", "validation", "test", "testing"}  # needs no word of explanation
+_SPELLED = {"train", "training", "val", "valid", "validation", "test", "testing"}  # needs no explanation
 _DEEPEST = 3  # folders around the parts, such as archive/dataset/train
 
 
@@ -43,45 +33,16 @@ class Branch:
 
 @dataclass(frozen=True)
 class Reading:
-    """The class folders, what lies beside them, and what is to be said of how they were told apart."""
+    """How the folders of a data set were read.
+
+    branches: the class folders.
+    beside: what lies beside them.
+    findings: what a reader should know of how they were told apart.
+    """
 
     branches: tuple[Branch, ...]
     beside: tuple[Entry, ...]
     findings: tuple[Finding, ...] = ()
-
-
-def part_of(name: str) -> tuple[Split, str] | None:
-    """The part that a folder's name says, and what else the name says: "seg_train" -> ("train", "seg").
-
-    Any case, with or without set, data, images and the like, with or without a number behind: train, TrainingSet,
-    test-data, val2017, hold_out. None where the name says no part, or several.
-    """
-    words = _words(name)
-    found = [(place, split) for place, word in enumerate(words) if (split := _split(word))]
-    splits = {split for _, split in found}
-    if splits == {"train", "validation"}:  # train_val is both together
-        splits = {"train"}
-    if len(splits) != 1:
-        return None
-    places, last = {place for place, _ in found}, found[-1][0]
-    rest = [word for place, word in enumerate(words) if place not in places and word not in _FILLERS]
-    if rest and rest[0].isdecimal() and not set(rest) & set(words[:last]):
-        rest = rest[1:]
-    return splits.pop(), " ".join(rest)
-
-
-def _words(name: str) -> list[str]:
-    plain = re.sub(r"(?i)h[eo]ld[\W_]*out", "holdout", unicodedata.normalize("NFC", name))
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])", " ", plain)
-    return [word for word in re.split(r"[\W_]+", apart.lower()) if word]
-
-
-def _split(word: str) -> Split | None:
-    if word in _WORDS:
-        return _WORDS[word]
-    return next(
-        (_WORDS[word[: -len(tail)]] for tail in _FILLERS if word.endswith(tail) and word[: -len(tail)] in _WORDS), None
-    )
 
 
 def read_layout(tree: Tree, layout: Layout) -> Reading:
@@ -127,7 +88,7 @@ def _find_parts(tree: Tree) -> Reading | None:
         if parts := _parts(named) or _unlike_parts(tree, named):
             beside += [entry for entry in top if entry.path not in parts]
             if (reading := _named_by_both(parts, tree)) is not None:
-                return Reading(reading, tuple(beside), (_said(tree, parts),))
+                return Reading(reading, tuple(beside), (_parts_finding(tree, parts),))
             return _below(tree, here, parts, beside)
         if len(inner := folders(tree, here)) != 1 or any(entry.kind == "image" for entry in top):
             return None
@@ -183,8 +144,8 @@ def _below(tree: Tree, here: Path, parts: dict[Path, tuple[Split, str]], beside:
             else:
                 beside.append(entry)
     plain = here == tree.root and not wrapped and {path.name.lower() for path in parts} <= _SPELLED
-    said = () if plain else (_said(tree, parts, wrapped),)
-    return Reading(tuple(branches), tuple(beside), said)
+    finding = () if plain else (_parts_finding(tree, parts, wrapped),)
+    return Reading(tuple(branches), tuple(beside), finding)
 
 
 def _unwrapped(tree: Tree, part: Path, split: Split) -> Path:
@@ -201,7 +162,7 @@ def _unwrapped(tree: Tree, part: Path, split: Split) -> Path:
     return part
 
 
-def _said(tree: Tree, parts: dict[Path, tuple[Split, str]], wrapped: Iterable[Path] = ()) -> Finding:
+def _parts_finding(tree: Tree, parts: dict[Path, tuple[Split, str]], wrapped: Iterable[Path] = ()) -> Finding:
     by_split: dict[str, list[str]] = defaultdict(list)
     for path, (split, _) in parts.items():
         by_split[split].append(key_of(tree, path))
@@ -233,7 +194,7 @@ def _parts_in_classes(tree: Tree, tops: list[Path]) -> Reading | None:
     inside = [entry for top in tops for entry in entries(tree, top) if entry.path not in taken]
     beside = [entry for entry in entries(tree, tree.root) if entry.path not in tops]
     merged = {path: part for top in tops for path, part in found[top].items()}
-    return Reading(tuple(branches), tuple(beside + inside), (_said(tree, merged),))
+    return Reading(tuple(branches), tuple(beside + inside), (_parts_finding(tree, merged),))
 
 
 def _pooled(tree: Tree, tops: list[Path]) -> Reading:
@@ -275,7 +236,7 @@ def _check_one_reading(tree: Tree, tops: list[Path]) -> None:
 
 
 def _nested(tree: Tree, classes: Iterable[Path]) -> tuple[Finding, ...]:
-    """What is said where class folders are made of further folders, which may be the classes that were meant."""
+    """A warning where class folders are made of further folders, which may be the classes that were meant."""
     inner = {each: folders(tree, each) for each in classes if not has_images(tree, each)}
     made = {each: those for each, those in inner.items() if len(those) > 1}
     if not made:

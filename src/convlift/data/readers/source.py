@@ -13,7 +13,12 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled image. key: its printable name; label: index into the classes; split: the official one, or None."""
+    """One labelled image.
+
+    key: its printable name.
+    label: index into the classes.
+    split: the official one, or None.
+    """
 
     key: str
     label: int
