@@ -76,7 +76,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.dataset import Dataset, seal
+from convlift.data.sealed import seal
+from convlift.data.dataset import Dataset
 from convlift.data.readers.open import open_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store

@@ -241,7 +241,7 @@ def predict(
     Unreadable ones are listed, never replaced; then the exit code is 3.
     """
     from convlift import api
-    from convlift.deploy.answers import Style, print_answers
+    from convlift.deploy.print_predictions import Style, print_answers
 
     if as_json and as_csv:
         raise ConvliftError("--json and --csv exclude one another; leave one out.")

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from convlift.campaign.detectable_gain import power_of
 from convlift.campaign.judge import Judgement, judge_campaign
-from convlift.data.dataset import SEALED, Dataset, seal
+from convlift.data.dataset import SEALED, Dataset
 from convlift.data.readers.arrays import array_source
-from convlift.data.splits import SealedLabels, make_splits
+from convlift.data.sealed import SealedLabels, seal
+from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import metric_named

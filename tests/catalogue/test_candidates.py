@@ -16,9 +16,9 @@ from convlift.catalogue.candidates import (
     shared_with,
     valid,
 )
-from convlift.catalogue.grounds import JointChange, NoPlace, TooDear, Why
 from convlift.catalogue.intervention import head_only
 from convlift.catalogue.priors import Expectations, Learned
+from convlift.catalogue.reasons import JointChange, NoPlace, TooDear, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_splits import parts, store_of
 
-from convlift.data.dataset import seal
 from convlift.data.groups import check_number, check_official, read_groups
+from convlift.data.sealed import seal
 from convlift.data.splits import make_splits
 from convlift.data.store import ImageStore
 from convlift.errors import ConvliftError, DataError

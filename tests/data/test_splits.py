@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlift.audit.findings import check_classes, duplicate_groups
-from convlift.data.dataset import Dataset, seal
-from convlift.data.splits import SealedLabels, Splits, make_splits, shares
+from convlift.data.dataset import Dataset
+from convlift.data.sealed import SealedLabels, seal
+from convlift.data.splits import Splits, make_splits, shares
 from convlift.data.store import ImageStore
 from convlift.errors import DataError, LedgerError
 

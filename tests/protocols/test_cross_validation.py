@@ -16,7 +16,7 @@ from convlift.catalogue.candidates import CATALOGUE
 from convlift.cli import main, with_folds
 from convlift.console.progress import Progress
 from convlift.data.dataset import Dataset
-from convlift.data.splits import SealedLabels
+from convlift.data.sealed import SealedLabels
 from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.protocols.cross_validation import run_folds

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import make_picture, make_result, make_story, make_verdicts
 from convlift.catalogue.diagnose import Diagnosis
-from convlift.catalogue.grounds import JointChange, Why
+from convlift.catalogue.reasons import JointChange, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import InvalidRecipe
 from convlift.records.evidence_of_symptoms import AccuracyGap, LossNotFinite, LossStillFalls, LowRecall

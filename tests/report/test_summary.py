@@ -14,7 +14,7 @@ from PIL import Image
 
 from convlift.campaign.page_material import HARD_IMAGES, class_scores, environment, page_material
 from convlift.catalogue.diagnose import Diagnosis
-from convlift.catalogue.grounds import TooDear, Why
+from convlift.catalogue.reasons import TooDear, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import CoarseStem
 from convlift.data.dataset import Dataset

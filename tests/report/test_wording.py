@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from convlift.catalogue.diagnose import Diagnosis
-from convlift.catalogue.grounds import NotTried, Why
+from convlift.catalogue.reasons import NotTried, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Condition, InvalidRecipe, Misfit, Unfit, Unmet
 from convlift.records.evidence_of_symptoms import Evidence, FewImages, LossNotFinite, LossStillFalls

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
-from convlift.data.dataset import Dataset, seal
+from convlift.data.dataset import Dataset
 from convlift.data.groups import check_number, check_official, read_groups
 from convlift.data.readers.open import open_source
-from convlift.data.splits import SealedLabels, make_splits
+from convlift.data.sealed import SealedLabels, seal
+from convlift.data.splits import make_splits
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import Interrupted
 from convlift.records.events import ImagesDecoded, ImagesRead, ReadingImages

@@ -19,7 +19,7 @@ from convlift.campaign.resume import check_measure, forget, goes_on, has_trained
 from convlift.campaign.session import Session
 from convlift.console.disk import has_plenty
 from convlift.data.dataset import Dataset
-from convlift.data.splits import SealedLabels
+from convlift.data.sealed import SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, RecipeError, WeightsError
 from convlift.evidence.power import SMALL, USUAL_FOLDS, expected
 from convlift.execute.choose import executor_for

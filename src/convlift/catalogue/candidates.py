@@ -7,7 +7,6 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.catalogue.grounds import JointChange, NoPlace, NotTried, OtherArea, OtherLevel, TooDear, Why
 from convlift.catalogue.intervention import Intervention, misfit, why_unfit
 from convlift.catalogue.interventions.architecture import ARCHITECTURE
 from convlift.catalogue.interventions.augmentation import AUGMENTATION
@@ -18,6 +17,7 @@ from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.interventions.training import TRAINING
 from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.catalogue.priors import Expectations, Learned, shipped_expectations
+from convlift.catalogue.reasons import JointChange, NoPlace, NotTried, OtherArea, OtherLevel, TooDear, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, why_impossible

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.splits import SealedLabels, Splits
+from convlift.data.splits import Splits
 from convlift.data.store import ImageStore
 from convlift.records.facts import Facts
 
@@ -59,11 +59,6 @@ class Dataset:
     @property
     def channels(self) -> int:
         return self.store.channels
-
-
-def seal(store: ImageStore, splits: Splits, groups: NDArray[np.int64] | None = None) -> tuple[Dataset, SealedLabels]:
-    """The data set that trials may see, and the test labels, to be opened once."""
-    return Dataset(store, splits, groups), SealedLabels(store.labels[splits.test])
 
 
 def facts_of(dataset: Dataset) -> Facts:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convlift.audit.findings import duplicate_groups
 from convlift.data.group_deals import deal_groups, together
 from convlift.data.store import ImageStore
-from convlift.errors import DataError, LedgerError
+from convlift.errors import DataError
 
 SEALED_SHARE = 0.25  # of all images, whatever their number: a share that fell as a data set grows would unseal images
 CARVED_VALIDATION = 0.15  # of the official training part, where there is no official validation part
@@ -47,22 +47,6 @@ class Fold:
 
     def __str__(self) -> str:
         return f"fold {self.number} of {self.of}" if self.number else f"no fold of {self.of}"
-
-
-class SealedLabels:
-    """The test labels (nt,), which can be read exactly once. Owns the one thing that must not be looked at early."""
-
-    def __init__(self, labels_nt: NDArray[np.int64]) -> None:
-        self._labels: NDArray[np.int64] | None = labels_nt.copy()
-
-    def open(self) -> NDArray[np.int64]:
-        """The labels, in the order of `Splits.test`. Raises LedgerError at the second call."""
-        if self._labels is None:
-            raise LedgerError(
-                "the sealed test was opened already; it is scored once, start a new campaign to score again."
-            )
-        labels, self._labels = self._labels, None
-        return labels
 
 
 def shares(n: int) -> tuple[float, float]:

@@ -22,7 +22,8 @@ from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.catalogue.priors import document
 from convlift.console.duration import format_duration
 from convlift.data.dataset import Dataset
-from convlift.data.splits import Fold, SealedLabels
+from convlift.data.sealed import SealedLabels
+from convlift.data.splits import Fold
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
 from convlift.evidence.power import expected
 from convlift.execute.choose import executor_for

@@ -14,7 +14,7 @@ from convlift.campaign.page_material import class_scores, environment
 from convlift.campaign.request import Request
 from convlift.campaign.result_notes import groups_tested, notes_of_the_metric
 from convlift.data.dataset import Dataset
-from convlift.data.splits import SealedLabels
+from convlift.data.sealed import SealedLabels
 from convlift.errors import LedgerError
 from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import Metric

@@ -7,9 +7,10 @@ from convlift.campaign.open_data import read_images
 from convlift.campaign.prepare import CLOSING_SECONDS, problem_of
 from convlift.campaign.request import Request, folder_for
 from convlift.campaign.session import Session
-from convlift.data.dataset import Dataset, seal
+from convlift.data.dataset import Dataset
 from convlift.data.groups import check_number
-from convlift.data.splits import Fold, SealedLabels, Splits, make_splits
+from convlift.data.sealed import SealedLabels, seal
+from convlift.data.splits import Fold, Splits, make_splits
 from convlift.errors import ConvliftError
 from convlift.search.problem import Problem
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.catalogue.diagnose import Diagnosis
-from convlift.catalogue.grounds import NotTried, Why
+from convlift.catalogue.reasons import NotTried, Why
 from convlift.records.finding import Finding
 from convlift.records.outcome import EpochReport, Status
 from convlift.records.recipe_findings import Confirmed, Suspected

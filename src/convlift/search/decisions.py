@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import TypeAdapter
 
 from convlift.catalogue.diagnose import Diagnosis
-from convlift.catalogue.grounds import NotTried, Why
+from convlift.catalogue.reasons import NotTried, Why
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.records.recipe_findings import RecipeFinding

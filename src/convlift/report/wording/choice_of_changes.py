@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from convlift.catalogue.grounds import JointChange, NoPlace, NotTried, OtherArea, OtherLevel, TooDear, Why
+from convlift.catalogue.reasons import JointChange, NoPlace, NotTried, OtherArea, OtherLevel, TooDear, Why
 from convlift.catalogue.unfit import (
     CoarseStem,
     Condition,

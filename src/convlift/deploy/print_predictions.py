@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from convlift.data.readers.source import printable
-from convlift.deploy.listing import list_images
+from convlift.deploy.image_paths import list_images
 from convlift.deploy.predict import BATCH, Model, Prediction, Unreadable
 from convlift.errors import UnreadableImage
 
