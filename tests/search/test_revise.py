@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,7 +56,11 @@ def begun(desk: Dispatcher):
 def revise(desk: Dispatcher, start, chosen, probability=None):
     chance = np.full(len(chosen), 0.6) if probability is None else probability
     return revise_candidates(
-        Search(PROBLEM, desk), start, chosen, (np.zeros(len(chosen)), chance), desk.ledger.trials("search")
+        Search(PROBLEM, desk),
+        start,
+        chosen,
+        SimpleNamespace(mean=np.zeros(len(chosen)), probability=chance),
+        desk.ledger.trials("search"),
     )
 
 

@@ -84,7 +84,7 @@ def judge_campaign(
     whole = all(run.is_whole for run in arms.before)
     sound = whole and not arms.unlearned and not lost_runs(search.ledger, frozen.recipe) and not arms.lucky
     final = replace(final, proven=final.proven and sound)
-    belief = _belief(search, frozen, runs, lost, (scores, unit))
+    belief = _belief(search, frozen, runs, lost, scores, unit)
     found: list[Verdict] = []
     start_points = 0.0
     if frozen.start.name != BASELINE:
@@ -178,13 +178,13 @@ def _belief(
     frozen: Configuration,
     runs: Sequence[TrialRecord],
     lost: Sequence[TrialRecord],
-    tested: tuple[Floats, float],
+    correct: Floats,
+    unit: float,
 ) -> posterior.Belief:
     """The regression again, on validation and test images of all runs together; `lost` ones came to nothing.
 
-    tested: what `_matrix` has of the runs, and the metric's unit. The model thinks in points of accuracy's size.
+    correct: what `_matrix` has of the runs; unit: the metric's. The model thinks in points of accuracy's size.
     """
-    correct, unit = tested
     validation = [search.scores.image_points(run.outcome.validation_probabilities) for run in runs if run.outcome]
     images = np.concatenate([np.array(validation), 100.0 * correct], axis=1) / unit
     n = len(search.problem.validation_labels)

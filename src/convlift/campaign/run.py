@@ -71,7 +71,7 @@ def run_on(request: Request, dataset: Dataset, sealed: SealedLabels, session: Se
                 known = None
             ledger.note_settings(request.settings)
             if known is None:
-                _run(request, problem, ledger, (dataset, sealed), session)
+                _run(request, problem, ledger, dataset, sealed, session)
             else:
                 read_again(ledger, session, is_unused=is_budget_unused(known, earlier, request))
             return folder, result_of(ledger)
@@ -89,9 +89,13 @@ def read_again(ledger: Ledger, session: Session, *, is_unused: bool) -> None:
 
 
 def _run(
-    request: Request, problem: Problem, ledger: Ledger, images: tuple[Dataset, SealedLabels], session: Session
+    request: Request,
+    problem: Problem,
+    ledger: Ledger,
+    dataset: Dataset,
+    sealed: SealedLabels,
+    session: Session,
 ) -> None:
-    dataset, sealed = images
     _begin(request, problem, dataset, ledger, session)
     # 1. search, from wherever the ledger left off, until it is settled what ships
     prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups, request.fold)

@@ -60,7 +60,7 @@ def story_of(ledger: Ledger) -> Story:
         baseline_recall=tuple(_nan(value) for value in told["baseline_recall"]),
         final_recall=tuple(_nan(value) for value in told["final_recall"]),
         class_counts={name: tuple(counts) for name, counts in told["class_counts"].items()},
-        trials=_trials(ledger, told.get("trials", []), (labels, metric)),
+        trials=_trials(ledger, told.get("trials", []), labels, metric),
         baseline_curve=_curve(ledger, before, "baseline"),
         final_curve=_curve(ledger, after, "final"),
         hard_images=_hard_images(told["hard_images"]),
@@ -181,13 +181,13 @@ def _curve(ledger: Ledger, number: int | None, role: Role) -> tuple[EpochReport,
     return next((r.outcome.curve for r in ended if r.outcome is not None), ())
 
 
-def _trials(ledger: Ledger, before: list[Any], scored: tuple[Labels, Metric]) -> tuple[TrialRecord, ...]:
+def _trials(ledger: Ledger, before: list[Any], validation_labels: Labels, metric: Metric) -> tuple[TrialRecord, ...]:
     """The ledger's trials; before: rows of those in the folds' own ledgers (`fold_tables.py`), which come first."""
     found = [
         TrialRecord(number, role, tuple(changes), _nan(score), status, seconds)
         for number, (role, changes, score, status, seconds) in enumerate(before, 1)
     ]
-    own = [_trial(record, *scored) for record in ledger.trials() if record.outcome is not None]
+    own = [_trial(record, validation_labels, metric) for record in ledger.trials() if record.outcome is not None]
     return (*found, *(replace(each, number=each.number + len(found)) for each in own))
 
 

@@ -203,7 +203,7 @@ def _slowdown(search: Search) -> float:
 
 def _revised(search: Search, space: SearchSpace, seen: Sequence[TrialRecord]) -> SearchSpace:
     belief = believe(search, space, seen)
-    chosen = revise_candidates(search, space.start, space.candidates, (belief.mean, belief.probability), seen)
+    chosen = revise_candidates(search, space.start, space.candidates, belief, seen)
     return SearchSpace(space.start, chosen)
 
 

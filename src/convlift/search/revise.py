@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from convlift.catalogue.candidates import CATALOGUE, SHORT, Candidate, limit_for
 from convlift.catalogue.diagnose import diagnose
 from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.starting_points import StartingPoint
+from convlift.evidence import posterior
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
@@ -35,17 +33,17 @@ def revise_candidates(
     search: Search,
     start: StartingPoint,
     chosen: tuple[Candidate, ...],
-    believed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    belief: posterior.Belief,
     seen: Sequence[TrialRecord],
 ) -> tuple[Candidate, ...]:
     """The list of changes, once revised: what the symptoms of the search call for is added at its end.
 
-    believed (K,) each: mean effect and probability of helping of the chosen changes, from validation images alone;
+    belief: in the chosen changes, from validation images alone;
     seen: the trials of the search that may be looked at. Nothing is taken off the
     list: what probably harms is hardly drawn any more, and stays declared, so that the correction for the number of
     changes counts it. The ledger keeps the reasons, and gives a resumed campaign the same list.
     """
-    settle(search.ledger, Revision, lambda: _revision(search, start, chosen, believed, seen))
+    settle(search.ledger, Revision, lambda: _revision(search, start, chosen, belief, seen))
     return revised(search.ledger, chosen)
 
 
@@ -60,22 +58,21 @@ def _revision(
     search: Search,
     start: StartingPoint,
     chosen: tuple[Candidate, ...],
-    believed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    belief: posterior.Belief,
     seen: Sequence[TrialRecord],
 ) -> Revision:
     """The revision. added: what answers a symptom that the run believed to be the best shows and the
     start did not, where no symptom speaks against it, the guard has no objection, and no level of its factor is
     probably harmful: the most promising of each factor, as many as the list has room for."""
-    belief_mean, belief_probability = believed
     ended = [r for r in seen if r.status == "finished"]
-    worth = dict(zip((candidate.name for candidate in chosen), belief_mean, strict=True))
+    worth = dict(zip((candidate.name for candidate in chosen), belief.mean, strict=True))
     best = max(ended, key=lambda record: sum(worth[name] for name in record.names), default=None)
     if best is None or best.outcome is None:
         return Revision()
     now = diagnose(best.outcome, search.problem.validation_labels, best.recipe, search.problem.facts)
     symptoms = {diagnosis.symptom for diagnosis in now}
     new = symptoms - {diagnosis.symptom for diagnosis in symptoms_of_the_start(search, start)}
-    doubted = [c for c, p in zip(chosen, belief_probability, strict=True) if p < DOUBTED]
+    doubted = [c for c, p in zip(chosen, belief.probability, strict=True) if p < DOUBTED]
     spoiled = {factor for candidate in doubted for factor in candidate.intervention.factors}
     trainings = made(search.ledger, Allocation).trainings
     wanted = [
