@@ -78,7 +78,7 @@ from numpy.typing import NDArray
 
 from convlift.data.sealed import seal
 from convlift.data.dataset import Dataset
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.evidence import posterior, single_changes, total_gain

@@ -57,7 +57,7 @@ from convlift.catalogue.candidates import Candidate, CostLimit, candidates, comp
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.work import training_work
 from convlift.data.dataset import Dataset
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.evidence import posterior

@@ -21,7 +21,7 @@ from convlift.data.decode import ALPHAS, decode, deep_maximum, is_deep
 from convlift.data.groups import read_groups
 from convlift.data.readers import arrays
 from convlift.data.readers.layout import LAYOUTS
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.store import open_store
 from convlift.errors import ConvliftError, DataError
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_splits import parts, store_of
 
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.splits import SEALED_SHARE, make_splits, sealed_hashes
 from convlift.data.store import ImageStore, open_store
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from convlift.data.readers.open import Source, open_source
 from convlift.data.readers.part_names import part_of
+from convlift.data.readers.recognize import Source, open_source
 from convlift.errors import ConvliftError, DataError
 
 MakeFolder = Callable[..., Path]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from convlift.data.decode import decode, from_array
 from convlift.data.depth import range_of
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import ConvliftError, DataError, UnreadableImage
 from convlift.records.finding import Finding

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from convlift.audit.traits import frame_of, quality_of
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.store import open_store
 from convlift.errors import DataError
 from convlift.records.finding import Finding

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convlift.data.readers.open import Source, open_source
+from convlift.data.readers.recognize import Source, open_source
 from convlift.errors import DataError
 
 MakeFolder = Callable[..., Path]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convlift.data.readers.builtin import FASHION_ROOT
-from convlift.data.readers.open import Source, open_source
+from convlift.data.readers.named_data_sets import FASHION_ROOT
+from convlift.data.readers.recognize import Source, open_source
 from convlift.errors import ConvliftError, DataError
 
 

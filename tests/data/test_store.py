@@ -13,7 +13,7 @@ import pytest
 
 from convlift.console.atomic import publish, temporary_beside
 from convlift.data.decode import decode, square
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.store import ImageStore, open_store, reopen_store
 from convlift.errors import ConvliftError, DataError
 

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from sklearn.linear_model import Ridge
 
 from convlift.data.dataset import Dataset
-from convlift.data.readers.builtin import open_builtin
+from convlift.data.readers.named_data_sets import open_builtin
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.recipe.augmentation import Augmentation

@@ -9,7 +9,7 @@ from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
 from convlift.data.groups import check_number, check_official, read_groups
-from convlift.data.readers.open import open_source
+from convlift.data.readers.recognize import open_source
 from convlift.data.sealed import SealedLabels, seal
 from convlift.data.splits import make_splits
 from convlift.data.store import ImageStore, open_store

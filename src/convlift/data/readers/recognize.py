@@ -7,9 +7,9 @@ import numpy as np
 
 from convlift.audit.findings import check_classes
 from convlift.data.readers.arrays import open_idx, open_npz
-from convlift.data.readers.builtin import BUILTIN, open_builtin
 from convlift.data.readers.class_folders import open_folder
 from convlift.data.readers.layout import Layout
+from convlift.data.readers.named_data_sets import BUILTIN, open_builtin
 from convlift.data.readers.source import Item, Source
 from convlift.errors import ConvliftError
 
