@@ -53,7 +53,7 @@ RelativeCost = Callable[[Recipe], float]
 class Candidate:
     """An intervention that fits the start.
 
-    prior: its expected gain in points, raised by a symptom that calls for it and lowered by one that speaks against it.
+    prior: its expected gain in points, raised by a symptom that calls for it and lowered by one that warns against it.
     cost: how long its training takes, in trainings of the start.
     why: why it is tried; None where it was not chosen by `candidates`.
     """
@@ -148,7 +148,7 @@ def _prior(intervention: Intervention, symptoms: Collection[Symptom], learned: L
 
 
 def _why(intervention: Intervention, symptoms: Collection[Symptom], prior: float, learned: Learned | None) -> Why:
-    """Which symptoms call for it or speak against it, what is expected of it, and where that comes from."""
+    """Which symptoms call for it or warn against it, what is expected of it, and where that comes from."""
     return Why(
         called=tuple(symptom for symptom in intervention.helps if symptom in symptoms),
         warned=tuple(symptom for symptom in intervention.hurts if symptom in symptoms),
@@ -222,7 +222,7 @@ def valid(recipe: Recipe, candidates: Sequence[Candidate], on: Switches) -> bool
 
 def shared_with(recipe_frozen: Recipe, candidates: Sequence[Candidate]) -> tuple[bool, ...]:
     """Which candidates of a transfer recipe also mean something on its frozen counterpart (see `head_only`), so that
-    a training of the head alone can ask about them.
+    a training of the head alone can try them.
 
     False where the edit has no valid result, changes nothing, starts the fine-tuning that was taken away, or only
     augments where no views are stored: features that are extracted once see no augmentation.

@@ -29,7 +29,7 @@ class Why:
 
 @dataclass(frozen=True)
 class JointChange:
-    """A change of several factors, whose trainings are dearer: the list has `places`, and it takes `needed`."""
+    """A change of several factors, whose trainings are costlier: the list has `places`, and it takes `needed`."""
 
     places: int
     needed: int

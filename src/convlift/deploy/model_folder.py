@@ -192,7 +192,7 @@ def _read_config(path: Path) -> ModelConfig:
 
 
 def _check_sums(folder: Path) -> None:
-    """Compare the files that decide what the model says; the card may be edited by anyone."""
+    """Compare the files that decide what the model predicts; the card may be edited by anyone."""
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     for name in DECIDING:

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 MOST_ON = 12  # more changes at once make every run a worse witness for each of them (simulated)
 LEAST_ON = 2
 BEARABLE_POINTS = 3.0  # what a recipe may be expected to lose; at 6 the rule gains half as much where most harm
-LATEST = 6  # runs that are asked: the search turns what it draws to the better
+LATEST = 6  # runs that count: the search turns what it draws to the better
 KNOWN_TO = 1.25  # points, a run's standard error; where scores are less sure, few changes at once show nothing at all
 
 

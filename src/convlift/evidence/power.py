@@ -14,7 +14,7 @@ from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.records.notes import Detectable, NothingProvable
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
-SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its price
+SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its cost
 USUAL_FOLDS = 5
 
 

@@ -1,4 +1,4 @@
-"""Whose campaign a ledger holds: written down once, and asked for by everybody who goes on with it."""
+"""Whose campaign a ledger holds: written down once, and compared by everybody who goes on with it."""
 
 from typing import Any
 

@@ -86,8 +86,8 @@ def read_ledger(folder: Path) -> "Ledger":
 
 @contextmanager
 def understood(ledger: "Ledger") -> Iterator[None]:
-    """Turn what breaks in the block, which only reads what a ledger says, into a LedgerError: somebody wrote nonsense
-    there, or another version of convlift something else."""
+    """Turn what breaks in the block, which only reads a ledger's contents, into a LedgerError: somebody wrote
+    nonsense there, or another version of convlift something else."""
     try:
         yield
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -156,7 +156,7 @@ class Ledger:
         """Begin the next attempt of a trial whose process died, with the same seed.
 
         reason: how the attempt before ended; cause: whose fault that was. After MAX_CRASHES of its own the trial has
-        failed instead, and after MAX_KILLS by others it is stopped, which says nothing of it: see the record's status.
+        failed instead, and after MAX_KILLS by others it is stopped, which is no verdict on it: see the record's status.
         """
         self._refuse_ended(trial)
         deaths = deaths_of(self._database, trial).after(cause)
@@ -246,7 +246,7 @@ class Ledger:
     def open_test(self) -> None:
         """Write down, as the fact "test opened", that the sealed test is opened for the frozen recipe and no other.
 
-        A resumed campaign says so again, and nothing changes. Raises LedgerError where no recipe is frozen yet.
+        A resumed campaign does so again, and nothing changes. Raises LedgerError where no recipe is frozen yet.
         """
         frozen = self.recall("freeze")
         if frozen is None:

@@ -99,7 +99,7 @@ def split_at(backbone: Backbone, stages: int) -> tuple[nn.Sequential, nn.Sequent
 
 def _run_of(network: nn.Module, units: list[str]) -> nn.Sequential:
     run = nn.Sequential(*(network.get_submodule(unit) for unit in units))
-    # Sequential starts in training mode and would say so, whatever its modules do
+    # Sequential starts in training mode and would report it, whatever its modules do
     run.training = network.training
     return run
 

@@ -211,7 +211,7 @@ def _check_size(archive: zipfile.ZipFile, name: str, path: Path) -> None:
             "Save the images as files in class folders."
         )
     if not dtype.hasobject and size != left:
-        raise ValueError(f"its header says {size} bytes, {left} are there")
+        raise ValueError(f"its header promises {size} bytes, but {left} are there")
 
 
 def open_idx(name: str, folder: Path, classes: tuple[str, ...] | None) -> ArraySource:
@@ -243,7 +243,8 @@ def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
             size = math.prod(shape)
             if size > MAX_BYTES:
                 raise DataError(
-                    f"{path} says it holds {size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:g} GB are read into memory."
+                    f"{path} holds {size / 1e9:.1f} GB by its header; at most {MAX_BYTES / 1e9:g} GB are read into "
+                    "memory. Save the images as files in class folders."
                 )
             content = _read(file, size + 1)
     except FileNotFoundError as error:
