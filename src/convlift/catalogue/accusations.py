@@ -34,7 +34,7 @@ from convlift.records.recipe_findings import (
 )
 
 WORTH_REPORTING = 0.02  # of the score: less is not worth a finding about somebody's recipe
-CERTAIN = 2.0  # standard errors, below which a difference of two trainings may not be there
+CERTAIN = 2.0  # standard errors, below which a difference of two training runs may not be there
 # A step of Adam: 0.001 is Keras' default and that of Kingma and Ba 2015, section 2; ten times as much or a tenth of it
 # is where tutorials fail most (Bengio 2012, section 3.1.1: "a factor of 2 to 10 from diverging").
 HIGH_STEP, LOW_STEP = 3e-3, 2e-4

@@ -1,5 +1,5 @@
 """Images that belong together: one patient, one camera, one day. No split may cut them, and no interval may count them
-as independent witnesses."""
+as independent."""
 
 import csv
 import hashlib

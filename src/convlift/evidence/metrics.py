@@ -117,13 +117,13 @@ def _references(values_C: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     if groups_N is None:
         return values_C
     place = np.unique(labels_N, return_inverse=True)[1]
-    few = _witnesses(place, groups_N) < FEW_GROUPS
+    few = _independent_counts(place, groups_N) < FEW_GROUPS
     if few.any() and few.sum() < FEW_GROUPS:
         few[:] = True
     return np.where(few, values_C[few].mean() if few.any() else 0.0, values_C)
 
 
-def _witnesses(place_N: NDArray[np.int64], groups_N: Groups) -> NDArray[np.int64]:
+def _independent_counts(place_N: NDArray[np.int64], groups_N: Groups) -> NDArray[np.int64]:
     """How many images, or groups, each class has (C,); place_N: the class of every image, counted from 0."""
     if groups_N is None:
         return np.bincount(place_N)
@@ -152,7 +152,7 @@ def _balanced_accuracy(probabilities_NK: Floats, labels_N: Labels, groups_N: Gro
     present, place, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
     recall = np.bincount(place, right) / counts
     reference = _references(recall, labels_N, groups_N)
-    stretch = _stretch(recall, reference, _witnesses(place, groups_N))
+    stretch = _stretch(recall, reference, _independent_counts(place, groups_N))
     weight = stretch * len(labels_N) / (len(present) * counts)
     scores: Floats = recall.mean() + weight[place] * (right - reference[place])
     return scores

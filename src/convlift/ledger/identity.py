@@ -35,7 +35,7 @@ def _stored_identity(database: Database) -> dict[str, Any] | None:
     except (ValueError, TypeError):
         found = None
     if not isinstance(found, dict):
-        raise LedgerError(f"what campaign {database.path.parent} holds cannot be read; see `convlift salvage`.")
+        raise LedgerError(f"the campaign in {database.path.parent} cannot be read; see `convlift salvage`.")
     return found
 
 
@@ -48,4 +48,4 @@ def identity_in(database: Database) -> Identity:
         baseline = parse_recipe(document.pop("baseline"), where=f"baseline of {folder}")
         return Identity(baseline=baseline, **document)
     except (KeyError, TypeError, ConvliftError) as error:
-        raise LedgerError(f"what campaign {folder} holds cannot be read ({error}).") from error
+        raise LedgerError(f"the campaign in {folder} cannot be read ({error}); see `convlift salvage`.") from error

@@ -93,8 +93,8 @@ def understood(ledger: "Ledger") -> Iterator[None]:
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise LedgerError(
-            f"what the ledger of {ledger.folder} says cannot be made sense of ({words}): it is damaged, or of another "
-            "version of convlift."
+            f"the ledger of {ledger.folder} cannot be understood ({words}); it is damaged or of another version of "
+            "convlift, see `convlift salvage`."
         ) from error
 
 
@@ -224,7 +224,7 @@ class Ledger:
         Raises LedgerError once the sealed test was opened: what was settled before is what it judged.
         """
         if self.test_is_open:
-            raise LedgerError("nothing is settled anew once the sealed test was opened.")
+            raise LedgerError("the sealed test was opened, so nothing is settled anew; start a new campaign.")
         for key in keys:
             if self.recall(key) is not None:
                 self.record(key, None, replace=True)

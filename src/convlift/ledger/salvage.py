@@ -52,7 +52,7 @@ def salvage(folder: Path, out: Path) -> Salvaged:
         rows, lost = _read_all(_copy(folder, Path(place)))
     if not rows["campaign"]:
         raise LedgerError(
-            f"nothing in {folder / LEDGER_FILE} says which data and which recipe it was of, so nothing can be saved: "
+            f"{folder / LEDGER_FILE} has lost which data and which recipe it was of, so nothing can be saved: "
             f"{'; '.join(lost) or 'it is empty'}."
         )
     out.mkdir(parents=True)

@@ -131,7 +131,7 @@ def _build(name: str, pad_type: str) -> Any:
         if not padding:
             raise
         raise WeightsError(
-            f"the weights ask for pad_type='{pad_type[:40]}', which {name} has not; give weights of this network."
+            f"the weights need pad_type='{pad_type[:40]}', which {name} does not have; give weights of this network."
         ) from error
 
 

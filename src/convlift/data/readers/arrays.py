@@ -169,7 +169,9 @@ def open_npz(path: Path) -> ArraySource:
                     parts[split] = images, _array(archive, f"{prefix}_labels", path)
             names = sorted(archive)
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as an .npz file: {' '.join(str(error).split())}.") from error
+        raise DataError(
+            f"{path} cannot be read as an .npz file ({' '.join(str(error).split())}); save it anew."
+        ) from error
     if "train" not in parts:
         found = ", ".join(printable(name) for name in names) or "nothing"
         raise DataError(f"{path} has no train_images; it holds {found}. Name the arrays as MedMNIST does.")
