@@ -3,7 +3,6 @@
 Whatever is killed whenever: what was recorded stays recorded, and what had not ended is tried again.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,28 +13,19 @@ from typing import Any
 from convlift.console.atomic import sweep
 from convlift.errors import LedgerError
 from convlift.ledger import lock
-from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_of, worker_deaths
+from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, count_attempt, deaths_of, worker_deaths
 from convlift.ledger.clock import SessionClock
 from convlift.ledger.database import Database, open_to_read, open_to_write
+from convlift.ledger.fact_table import fact_history, write_fact
 from convlift.ledger.filesystem import refuse_remote
 from convlift.ledger.fingerprint import Identity, to_json
 from convlift.ledger.identity import enter, identity_in
 from convlift.ledger.migrations import now
-from convlift.ledger.trials import (
-    CAMPAIGN_ENDED,
-    SELECT_TRIAL,
-    Plan,
-    Role,
-    TrialRecord,
-    from_json,
-    outcome_row,
-    trial_record,
-)
+from convlift.ledger.trials import CAMPAIGN_ENDED, SELECT_TRIAL, Plan, Role, TrialRecord, outcome_row, trial_record
 from convlift.recipe.recipe import Recipe
 from convlift.records.outcome import NO_PROBABILITIES, Cause, Outcome, Status
 
 LEDGER_FILE = "ledger.sqlite"
-UNSETTLED = "null"  # the value of a fact that is open again
 
 
 def open_ledger(
@@ -139,7 +129,7 @@ class Ledger:
                 row,
             )
             trial = int(cursor.lastrowid or 0)
-            _count(writer, trial, 1)
+            count_attempt(writer, trial, 1)
         self._claimed.add(trial)
         return self.trial(trial)
 
@@ -165,7 +155,7 @@ class Ledger:
         if deaths.outside >= MAX_KILLS:
             return self._give_up(trial, "stopped", f"killed from outside {deaths.outside} times; the last: {reason}")
         with self._database.write() as writer:
-            _count(writer, trial, 1, reason, cause)
+            count_attempt(writer, trial, 1, reason, cause)
         self._claimed.add(trial)
         return self.trial(trial)
 
@@ -202,16 +192,7 @@ class Ledger:
         replace: append a new value; the old ones stay in `history`.
         Raises LedgerError where the key already holds another value.
         """
-        text = to_json(value)
-        newest = "SELECT version, value FROM facts WHERE key = ? ORDER BY version DESC LIMIT 1"
-        with self._database.write() as writer:
-            row = writer.execute(newest, (key,)).fetchone()
-            if row is not None and row["value"] == text:
-                return
-            if row is not None and row["value"] != UNSETTLED and not replace:
-                raise LedgerError(f"'{key}' is already recorded with another value; a fact is written once.")
-            version = 1 if row is None else row["version"] + 1
-            writer.execute("INSERT INTO facts VALUES (?, ?, ?, ?)", (key, version, text, now()))
+        write_fact(self._database, key, value, replace=replace)
 
     def recall(self, key: str, default: Any = None) -> Any:
         """The newest value of a fact, or the default."""
@@ -231,8 +212,7 @@ class Ledger:
 
     def history(self, key: str) -> tuple[tuple[str, Any], ...]:
         """Every value that a fact has had, oldest first: (wall-clock time in ISO 8601 UTC, value)."""
-        rows = self._database.rows("SELECT at, value FROM facts WHERE key = ? ORDER BY version", key)
-        return tuple((row["at"], self._fact(key, row["value"])) for row in rows)
+        return fact_history(self._database, key)
 
     def freeze(self, recipe: Recipe, names: tuple[str, ...]) -> str:
         """Fix the shipped recipe and its changes before the test is opened; returns its SHA-256.
@@ -295,7 +275,7 @@ class Ledger:
                 self._session.stop()
                 with self._database.write() as writer:
                     for trial in sorted(self._claimed):
-                        _count(writer, trial, -1, "given back", "outside")
+                        count_attempt(writer, trial, -1, "given back", "outside")
         finally:
             self._database.close()
             if held is not None:
@@ -309,12 +289,6 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _fact(self, key: str, text: Any) -> Any:
-        try:
-            return from_json(text)
-        except (ValueError, TypeError) as error:
-            raise LedgerError(f"'{key}' in the ledger of {self.folder} is damaged; see `convlift salvage`.") from error
-
     def _give_up(self, trial: int, status: Status, reason: str) -> TrialRecord:
         return self.finish(trial, Outcome(status, NO_PROBABILITIES, NO_PROBABILITIES, reason=reason))
 
@@ -323,8 +297,3 @@ class Ledger:
         if record.outcome is not None:
             raise LedgerError(f"trial {trial} has already ended ({record.status}); it is not run again.")
         return record
-
-
-def _count(writer: sqlite3.Connection, trial: int, change: int, reason: str = "", cause: Cause = "itself") -> None:
-    row = (trial, change, reason, cause, now())
-    writer.execute("INSERT INTO claims (trial, change, reason, cause, at) VALUES (?, ?, ?, ?, ?)", row)
