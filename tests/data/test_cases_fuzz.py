@@ -148,7 +148,7 @@ def test_no_memory_is_taken_by_a_headers_word(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     tracemalloc.start()
     for shape, message in (
-        ((10**7, 28, 28), "takes 7.8 GB|its header says"),
+        ((10**7, 28, 28), "takes 7.8 GB|its header promises"),
         ((10**9, 28, 28), "takes 784.0 GB; at most 8"),
     ):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -158,7 +158,7 @@ def test_no_memory_is_taken_by_a_headers_word(tmp_path: Path) -> None:
             open_source(str(path))
     folder = tmp_path / "idx"
     folder.mkdir()
-    for side, message in ((60_000, "says it holds 216000.0 GB; at most 8 GB"), (900, "not a whole IDX file")):
+    for side, message in ((60_000, "holds 216000.0 GB by its header; at most 8 GB"), (900, "not a whole IDX file")):
         head = b"\0\0\x08\3" + b"".join(int(side).to_bytes(4, "big") for _ in range(3))
         (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + bytes(1000)))
         with pytest.raises(DataError, match=message):

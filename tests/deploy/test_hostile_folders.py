@@ -87,7 +87,7 @@ def edited(folder, **changes):
         ({"preprocessing__value_range": 0}, "preprocessing.value_range"),
         ({"preprocessing__value_range": "4095"}, "preprocessing.value_range"),
         ({"preprocessing": []}, "preprocessing"),
-        ({"schema_version": 2}, "schema version 2, and this convlift reads 1; update it"),
+        ({"schema_version": 2}, "schema version 2, and this convlift reads 1; update convlift"),
         ({"schema_version": None}, "schema_version"),
         ({"scores": 5}, "scores"),
     ],

@@ -24,20 +24,20 @@ def test_a_recipe_shall_not_lose_more_than_three_points(lost: float, allowed: in
     assert limit((0, 12), [85.0, 85.0 - lost]) == allowed
 
 
-def test_only_the_latest_runs_are_asked() -> None:
+def test_only_the_latest_runs_count() -> None:
     held = (0, *(12,) * (2 * LATEST))
     assert limit(held, [85.0] + [60.0] * LATEST + [85.0] * LATEST) == MOST_ON
     assert limit(held, [85.0] + [85.0] * LATEST + [60.0] * LATEST) == 2
 
 
 def test_it_holds_back_only_where_it_knows() -> None:
-    """A noisy score, no bare start, runs with changes for half of the changes, and a run that came to nothing."""
+    """A noisy score, no bare start, runs with changes for half of the changes, and a run that failed to learn."""
     assert limit((0, 12), [85.0, 60.0], noise=2.0) == MOST_ON
     assert limit((12, 12), [60.0, 60.0]) == MOST_ON
     assert limit((0,) + (12,) * 20, [85.0] + [60.0] * 20) == 2
     assert limit((0,) + (12,) * 21, [85.0] + [60.0] * 21) == MOST_ON
     assert limit((0,) * 30 + (12,), [85.0] * 30 + [60.0]) == 2  # runs of the bare start tell nothing of the changes
-    assert limit((0, 0, 12), [85.0, 10.0, 60.0], sound=[1.0, 0.0, 1.0]) == 2  # nor does one that came to nothing
+    assert limit((0, 0, 12), [85.0, 10.0, 60.0], sound=[1.0, 0.0, 1.0]) == 2  # nor does one that failed to learn
     assert limit((0, 12, 12), [85.0, 20.0, 85.0], sound=[1.0, 0.0, 1.0]) == MOST_ON
     assert int(most_on(np.zeros((0, 40)), np.zeros(0), np.zeros(0), KNOWN)) == MOST_ON
 

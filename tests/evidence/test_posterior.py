@@ -115,8 +115,8 @@ def test_the_same_generator_gives_the_same_recipe() -> None:
 def test_dear_changes_are_drawn_less_often() -> None:
     rng = np.random.default_rng(9)
     cost = np.array([3.0, 3, 3, 3, 0, 0, 0, 0])
-    dear = Trials(np.zeros((0, 8), bool), np.zeros(0), 300, accuracy_variance(0.85), cost)
-    drawn = np.mean([posterior.draw(dear, np.zeros(8), NONE, rng)[0] for _ in range(60)], axis=0)
+    costly = Trials(np.zeros((0, 8), bool), np.zeros(0), 300, accuracy_variance(0.85), cost)
+    drawn = np.mean([posterior.draw(costly, np.zeros(8), NONE, rng)[0] for _ in range(60)], axis=0)
     assert drawn[:4].mean() < drawn[4:].mean() - 0.1
 
 

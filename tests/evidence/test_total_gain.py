@@ -58,8 +58,8 @@ def test_an_arms_variance_is_without_luck_on_single_images() -> None:
 
 
 def test_each_arm_has_its_own_variance() -> None:
-    """By hand: own variance v of two runs that differ by 8 points, .85^2 as one run more; what ships has the search's
-    word as two runs more, within its limits, and no less than the baseline's up to 4 points."""
+    """By hand: own variance v of two runs that differ by 8 points, .85^2 as one run more; the shipped recipe has the
+    search's estimate as two runs more, within its limits, and no less than the baseline's up to 4 points."""
     size = 100.0 * np.sqrt(0.85 * 0.15)
     points = 85.0 + size * np.resize([1.0, -1.0], 1000)
     noisy, quiet = np.stack([points - 4, points + 4]), np.stack([points, points])

@@ -122,7 +122,7 @@ def test_quantized_weights_are_not_taken_for_others(tmp_path, state):
         ({"mean": "0", "std": "0"}, "metadata give the std 0; it must be over 0"),
         ({"mean": "0", "std": "-1,1,1"}, "it must be over 0"),
         ({"mean": "9" * 5000, "std": "1"}, "where a mean or std"),
-        ({"create": "timm.create_model('resnet10t', pad_type='same')"}, "pad_type='same', which resnet10t has not"),
+        ({"create": "timm.create_model('resnet10t', pad_type='same')"}, "pad_type='same', which resnet10t does not"),
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(tmp_path, state, metadata, words):

@@ -52,7 +52,7 @@ def test_weight_decay_shrinks_weights_by_rate_times_decay(optimizer: str) -> Non
 
 
 @pytest.mark.parametrize("optimizer", RULES)
-def test_biases_and_norms_decay_where_asked(optimizer: str) -> None:
+def test_biases_and_norms_decay_where_the_recipe_sets_it(optimizer: str) -> None:
     moved = after_one_step(optimizer=optimizer, learning_rate=0.1, weight_decay=0.2, decay_norms_and_biases=True)
     assert list(moved.values()) == pytest.approx([0.98] * 6)
 

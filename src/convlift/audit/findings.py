@@ -1,4 +1,4 @@
-"""What is said of a data set's images and labels, and the rules without which nothing can be learned."""
+"""What is found of a data set's images and labels, and the rules without which nothing can be learned."""
 
 import math
 from collections import Counter, defaultdict
@@ -26,7 +26,7 @@ _NOTES = {
     "unit float": "hold floats up to 1 among images of larger values, and were scaled on their own",
     "outside range": "hold values above the range of the data set, which were cut",
     "first frame": "have several frames, of which the first was taken",
-    "rotated": "were turned upright as their EXIF block says",
+    "rotated": "were turned upright, as their EXIF block requires",
     "odd shape": "are under 8 pixels or more than 8 times as long as wide",
     "grey": "are grey among colour images",
 }

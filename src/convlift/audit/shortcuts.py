@@ -73,8 +73,8 @@ def shortcut_findings(
         if told and np.unique(labels).size == 2:  # what tells one of two classes tells the other
             told = dict([min(told.items())])
         if told:
-            said = [text.format(repr(classes[label])) for label, text in sorted(told.items())]
-            message = f"the files' {each.kind} tells the class: {'; '.join(said[:3])}."
+            parts = [text.format(repr(classes[label])) for label, text in sorted(told.items())]
+            message = f"the files' {each.kind} tells the class: {'; '.join(parts[:3])}."
             items = [key for key, label in zip(keys, labels.tolist(), strict=True) if label in told]
             remedy = f"{each.remedy} A network may learn it instead of the subject."
             found.append(Finding(each.kind, "warning", message, tuple(items[:_LISTED]), remedy))

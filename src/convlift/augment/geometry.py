@@ -104,7 +104,7 @@ def resample(image_HWC: Pixels, affine_23: Floats, into_HWC: Pixels) -> Pixels:
 
 
 def flip(image_HWC: Pixels, flips_2: NDArray[np.bool_], into_HWC: Pixels) -> Pixels:
-    """One image mirrored (left to right, top to bottom) as asked: the same as the map, without arithmetic."""
+    """One image mirrored (left to right, top to bottom) where flips_2 is true: as by the map, without arithmetic."""
     horizontal, vertical = flips_2
     if not (horizontal or vertical):
         return image_HWC

@@ -7,7 +7,7 @@ Floats = NDArray[np.float64]
 
 
 class Streams:
-    """Owns a generator for every name, made when it is first asked for; key: what sets these apart from other streams.
+    """Owns a generator for every name, made when it is first used; key: what sets these apart from other streams.
 
     A generator follows from the key and its own name alone, and is drawn from in order, image after image: what else is
     drawn, by levers that are on or that will be added one day, leaves it alone, and so does the size of batches.

@@ -33,8 +33,8 @@ from convlift.records.recipe_findings import (
     WrongLearningRate,
 )
 
-WORTH_SAYING = 0.02  # of the score: less is not worth a word about somebody's recipe
-CERTAIN = 2.0  # standard errors, below which a difference of two trainings may not be there
+WORTH_REPORTING = 0.02  # of the score: less is not worth a finding about somebody's recipe
+CERTAIN = 2.0  # standard errors, below which a difference of two training runs may not be there
 # A step of Adam: 0.001 is Keras' default and that of Kingma and Ba 2015, section 2; ten times as much or a tenth of it
 # is where tutorials fail most (Bengio 2012, section 3.1.1: "a factor of 2 to 10 from diverging").
 HIGH_STEP, LOW_STEP = 3e-3, 2e-4
@@ -93,7 +93,7 @@ def confirmed(
     if math.isnan(score_with) and math.isfinite(score_without):
         return Confirmed(accusation.fault, None, score_without)
     gain = score_without - score_with
-    is_certain = gain > max(WORTH_SAYING, CERTAIN * standard_error)
+    is_certain = gain > max(WORTH_REPORTING, CERTAIN * standard_error)
     return Confirmed(accusation.fault, score_with, score_without) if is_certain else None
 
 
@@ -177,7 +177,7 @@ def _batches(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> It
 
 
 def _epochs(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
-    """Longer is no fault of the rest, so it is the last to be accused, and the dearest to try."""
+    """Longer is no fault of the rest, so it is the last to be accused, and the most expensive to try."""
     epochs = recipe.training.epochs
     blamed = found.get(Symptom.UNDER_TRAINED)
     evidence = blamed.evidence if blamed else _too_short(outcome, epochs)
@@ -214,7 +214,7 @@ def _learned_nothing(found: Found) -> Diagnosis | None:
 
 
 def _too_little(found: Found, outcome: Outcome) -> Evidence | None:
-    """What says that too little is learned in training itself; None where nothing does."""
+    """The evidence that too little is learned in training itself; None where nothing does."""
     for symptom, diagnosis in found.items():
         if symptom in LEARNS_TOO_LITTLE:
             return diagnosis.evidence

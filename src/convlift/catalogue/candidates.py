@@ -38,8 +38,8 @@ CATALOGUE: tuple[Intervention, ...] = (
 )
 
 # Fewer places than that, about 17 trainings, are a short list: of each factor only the most promising level has a place
-# before all others, and joint changes, whose trainings are costlier, have none. Their worth depends on the world: see
-# docs/LOG.md.
+# before all others, and joint changes, whose training runs are costlier, have none. Their worth depends on the world:
+# see docs/LOG.md.
 SHORT = 30
 MOST = 40  # more candidates than this thin the evidence for each one out too far
 TRAINING_POINTS = 0.2  # a training's worth of time, in points: as the search charges it (evidence/posterior.py)
@@ -53,8 +53,8 @@ RelativeCost = Callable[[Recipe], float]
 class Candidate:
     """An intervention that fits the start.
 
-    prior: its expected gain in points, raised by a symptom that calls for it and lowered by one that speaks against it.
-    cost: how long its training takes, in trainings of the start.
+    prior: its expected gain in points, raised by a symptom that calls for it and lowered by one that warns against it.
+    cost: of one training run with it, in training runs of the start.
     why: why it is tried; None where it was not chosen by `candidates`.
     """
 
@@ -79,10 +79,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class CostLimit:
-    """What a training may cost: a change whose trainings take longer is not tried.
+    """What a training may cost: a change whose training runs take longer is not tried.
 
-    cost: trainings of the start that one training of an edited recipe takes.
-    most: how many it may take.
+    cost: of one training run of an edited recipe, in training runs of the start.
+    most: what it may be.
     """
 
     cost: RelativeCost
@@ -148,7 +148,7 @@ def _prior(intervention: Intervention, symptoms: Collection[Symptom], learned: L
 
 
 def _why(intervention: Intervention, symptoms: Collection[Symptom], prior: float, learned: Learned | None) -> Why:
-    """Which symptoms call for it or speak against it, what is expected of it, and where that comes from."""
+    """Which symptoms call for it or warn against it, what is expected of it, and where that comes from."""
     return Why(
         called=tuple(symptom for symptom in intervention.helps if symptom in symptoms),
         warned=tuple(symptom for symptom in intervention.hurts if symptom in symptoms),
@@ -207,7 +207,7 @@ def compose(recipe: Recipe, candidates: Sequence[Candidate], on: Switches) -> Re
         recipe = candidate.intervention.edit(recipe)
     network, side = recipe.architecture, recipe.data.resolution
     if isinstance(network, ConvNet) and side is not None and (reason := why_impossible(network, side)):
-        raise RecipeError(f"the changes do not fit together, leave one of them out: {reason}.")
+        raise RecipeError(f"the changes do not fit together ({reason}); leave one of them out.")
     return recipe
 
 
@@ -222,7 +222,7 @@ def valid(recipe: Recipe, candidates: Sequence[Candidate], on: Switches) -> bool
 
 def shared_with(recipe_frozen: Recipe, candidates: Sequence[Candidate]) -> tuple[bool, ...]:
     """Which candidates of a transfer recipe also mean something on its frozen counterpart (see `head_only`), so that
-    a training of the head alone can ask about them.
+    a training of the head alone can try them.
 
     False where the edit has no valid result, changes nothing, starts the fine-tuning that was taken away, or only
     augments where no views are stored: features that are extracted once see no augmentation.

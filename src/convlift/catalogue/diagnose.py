@@ -1,4 +1,4 @@
-"""What a training's curve and its validation probabilities say is wrong, each with the figures that say so.
+"""What is wrong with a training, by its curve and its validation probabilities, each with the figures that show it.
 
 Every threshold has two parts: a size below which a difference is not worth an intervention, and twice the standard
 error of the difference, below which it may not be there at all.
@@ -52,7 +52,7 @@ JUMP = 1.5  # from one epoch's validation loss to the next; twice, since one jum
 NOTHING_LEARNED = 0.95  # times ln K, in the last epoch of training
 WILD_START = 1.5  # times ln K, in the mean over the first epoch: worse than guessing for most of it
 # Agreement of the gradients of two batches, in the second half of training: beyond it half of the batch adds points
-# (benchmarks/gradient_noise.py). How noisy the gradients of small batches are says nothing of what to change.
+# (benchmarks/gradient_noise.py). How noisy the gradients of small batches are does not show what to change.
 LARGE_BATCHES = 0.25
 
 
@@ -96,7 +96,7 @@ def _of_the_halves(
     half_nk: NDArray[np.float32], all_nk: NDArray[np.float32], labels_n: NDArray[np.int64]
 ) -> Iterator[Diagnosis]:
     """Whether more images would help, from what the last doubling brought (Cortes et al. 1994)."""
-    right_half, right_all = (said.argmax(1) == labels_n for said in (half_nk, all_nk))
+    right_half, right_all = (probabilities.argmax(1) == labels_n for probabilities in (half_nk, all_nk))
     each = right_all.astype(float) - right_half
     error = float(each.std() / math.sqrt(len(each)))
     if each.mean() > max(DOUBLING, 2 * error):

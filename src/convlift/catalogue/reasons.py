@@ -29,7 +29,7 @@ class Why:
 
 @dataclass(frozen=True)
 class JointChange:
-    """A change of several factors, whose trainings are dearer: the list has `places`, and it takes `needed`."""
+    """A change of several factors, whose training runs are costlier: the list has `places`, and it takes `needed`."""
 
     places: int
     needed: int
@@ -38,10 +38,10 @@ class JointChange:
 
 @dataclass(frozen=True)
 class TooDear:
-    """A change whose trainings are too expensive.
+    """A change whose training runs are too expensive.
 
-    times: what one of its trainings takes, in those of the start.
-    most: how many it may take.
+    times: cost of one training run with it, in training runs of the start.
+    most: what that may be.
     """
 
     times: float

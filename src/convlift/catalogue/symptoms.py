@@ -1,4 +1,4 @@
-"""What can be wrong with a training: the symptoms that interventions answer to."""
+"""What can be wrong with a training: the symptoms that interventions are remedies for."""
 
 from enum import StrEnum
 

@@ -13,8 +13,8 @@ def cache_folder(listen: Listener = unheard) -> Path:
     """$CONVLIFT_CACHE, else convlift in the user's cache folder, else one among the temporary files, which is told.
 
     The last for users without a home, and for homes that cannot be written, as containers have them. Raises DiskError
-    where nothing can be written anywhere. A named folder is taken at its word: what is wrong with it is said when
-    something is written there.
+    where nothing can be written anywhere. A named folder is not checked: what is wrong with it shows when something is
+    written there.
     """
     if own := os.environ.get("CONVLIFT_CACHE"):
         return _expanded(Path(own))

@@ -1,4 +1,4 @@
-"""What a full or read-only disk says: one sentence that names the disk, before or while something is written."""
+"""The error of a full or read-only disk: one sentence that names the disk, before or while something is written."""
 
 import errno
 import os
@@ -57,7 +57,7 @@ def refusal_behind(error: BaseException) -> DiskError | None:
         if isinstance(cause, DiskError):
             return cause
         if isinstance(cause, OSError) and cause.errno in (*_FULL, *_FAILING):
-            # who knew what was being written has said it better
+            # whoever knew what was being written has the better sentence
             if isinstance(error, ConvliftError):
                 return DiskError(str(error))
             if cause.filename is None:

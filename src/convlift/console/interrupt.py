@@ -11,10 +11,10 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int]]:
-    """Give a callable that says which signal has asked to stop (0 for none).
+    """Give a callable that returns the stop signal that came, 0 for none.
 
-    The first signal only sets the answer; a second one stops at once. One that is ignored stays so, as nohup wants it.
-    Off the main thread, where Python allows no handlers, the answer is always 0.
+    The first signal only sets that number; a second one stops at once. One that is ignored stays so, as nohup wants it.
+    Off the main thread, where Python allows no handlers, it is always 0.
     """
     received = 0
 

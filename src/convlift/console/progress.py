@@ -1,4 +1,4 @@
-"""What a long run says while it works: a live line on a terminal, else a line every 30 seconds, and log.txt."""
+"""What a long run shows while it works: a live line on a terminal, else a line every 30 seconds, and log.txt."""
 
 import time
 from collections.abc import Iterator

@@ -56,8 +56,8 @@ def usable_workers(cpus: int, memory: int) -> int:
 
 
 def oom_kills(root: Path = ROOT) -> int:
-    """How many processes the kernel has killed for want of memory so far, in this process's group or, where that does
-    not say, on this machine; 0 where the kernel does not count them.
+    """How many processes the kernel has killed for want of memory so far, in this process's group or, where that is
+    not counted, on this machine; 0 where the kernel does not count them.
 
     A process that died by SIGKILL while this number rose was not killed by a person.
     """

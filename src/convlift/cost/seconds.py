@@ -10,7 +10,7 @@ from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
-NEAREST = 5  # trainings that count: those whose work is most alike, since small networks waste more of each second
+NEAREST = 5  # training runs that count: those whose work is most alike, since small networks waste more of each second
 
 
 MADE_HERE = 0.05  # of a head's seconds for a multiply-add: an extraction that took less was read from the disk
@@ -71,7 +71,7 @@ class Pace:
 
         The phases of a training and the extraction of features are timed apart: a multiply-add takes three times as
         long in a small head as in a large backbone, and a process is slow to start its first training. The speed of a
-        phase is the median over the most similar trainings: of the same kind of network where there are any, because
+        phase is the median over the most similar ones: of the same kind of network where there are any, because
         depthwise convolutions take longer for a multiply-add than dense ones, and of those the nearest in work. Where
         nothing was fine-tuned yet, a backbone trains at the speed at which it extracts. An extraction counts for the
         first training that needs it.

@@ -62,7 +62,7 @@ class Dataset:
 
 
 def facts_of(dataset: Dataset) -> Facts:
-    """The facts that interventions and diagnoses ask for, from the images and labels that are not sealed."""
+    """The facts that interventions and diagnoses need, from the images and labels that are not sealed."""
     splits, store = dataset.splits, dataset.store
     per_class = np.bincount(dataset.labels[splits.train], minlength=len(dataset.classes))
     sides = np.sort(store.shapes[:, :2], axis=1)

@@ -19,12 +19,12 @@ from convlift.recipe.data import LETTERBOX_FILL, Resize
 
 MAX_PIXELS = 64_000_000  # read from the header; Pillow alone stops at 179 million
 SHORTER_SIDE, LONGER_SIDE = 256, 1024  # nothing larger is kept, in pixels
-FULL_RANGE = 65535.0  # of 16 bits, where no data set says otherwise
+FULL_RANGE = 65535.0  # of 16 bits, where the data set has no range of its own
 
 # what is done where an image is transparent: laid on white or black, or shown as if it were not
 Alpha = Literal["white", "black", "ignore"]
 ALPHAS: tuple[Alpha, ...] = ("white", "black", "ignore")
-_MASK = 0.5  # of a band's values are 0 or 255 where it says what is transparent; of a photograph's, few are
+_MASK = 0.5  # of a band's values are 0 or 255 where it marks what is transparent; of a photograph's, few are
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def from_array(image: Deep, value_range: float | None = None) -> Decoded:
 
 
 def is_deep(content: bytes) -> bool:
-    """Whether a file says that it has more than 8 bits a value; False for what is no image."""
+    """Whether a file has more than 8 bits a value by its header; False for what is no image."""
     return content[:2] != b"\xff\xd8" and read_header(content, sniff(content)).bits > 8
 
 
@@ -112,7 +112,7 @@ def _checked_header(content: bytes, kind: str) -> Header:
     header = read_header(content, kind)
     if header.bands > MOST_BANDS:
         raise UnreadableImage(f"{kind} with {header.bands} bands; colour, grey and a transparent band are read")
-    # Pillow and OpenCV make noise of them, without a word
+    # Pillow and OpenCV make noise of them, without a warning
     if header.in_planes and header.bits > 8 and header.bands > 1:
         raise UnreadableImage(f"{kind} of {header.bits} bits with its bands in planes; save them pixel by pixel")
     return header
@@ -152,7 +152,7 @@ def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep 
 
 
 def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:
-    """Why a file cannot be decoded: what it is where that is not read, else what the decoder says is broken."""
+    """Why a file cannot be decoded: what it is where that is not read, else what the decoder found broken."""
     if kind == "JPEG" and (bits := jpeg_bits(content)) != 8:
         return f"JPEG of {bits} bits a value; 8 are read"
     text = re.sub(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>", "", printable(str(error))).strip()

@@ -50,7 +50,7 @@ def _of_ppm(content: bytes) -> Deep | None:
     except ValueError as error:
         raise UnreadableImage("broken PPM: image file is truncated") from error
     if int(values.max()) > top:
-        raise UnreadableImage(f"broken PPM: a value of {values.max()} where its header says {top} at most")
+        raise UnreadableImage(f"broken PPM: a value of {values.max()}, but its header allows {top} at most")
     return values.reshape(height, width, bands) if bands == 3 else values.reshape(height, width)
 
 

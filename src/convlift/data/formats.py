@@ -1,4 +1,4 @@
-"""What kind of file it is by its first bytes, and what a header says before anything is decoded."""
+"""What kind of file it is by its first bytes, and what a header tells before anything is decoded."""
 
 import re
 import struct
@@ -124,7 +124,7 @@ def ppm_values(content: bytes) -> tuple[int, int, int, int] | None:
 
 
 def without_text(content: bytes) -> bytes:
-    """A PNG without its text and colour profile, which say nothing of the pixels but may be larger than they are."""
+    """A PNG without its text and colour profile, which do not change the pixels but may be larger than they are."""
     kept, place = [content[:8]], 8
     while place + 12 <= len(content):
         end = place + 12 + int.from_bytes(content[place : place + 4], "big")

@@ -1,5 +1,5 @@
 """Images that belong together: one patient, one camera, one day. No split may cut them, and no interval may count them
-as independent witnesses."""
+as independent."""
 
 import csv
 import hashlib
@@ -109,10 +109,10 @@ def _plain(path: str) -> str:
 
 
 def check_official(store: ImageStore, groups: NDArray[np.int64]) -> tuple[Finding, ...]:
-    """What is to be said where the data set brings its own parts: a group in training and validation is a warning.
+    """Findings where the data set brings its own parts: a group in training and validation is a warning.
 
-    Raises ConvliftError where a group of the test part lies in another part too: whoever names groups says that their
-    images are no independent witnesses, so such a test would flatter every recipe.
+    Raises ConvliftError where a group of the test part lies in another part too: images of one
+    group are not independent, so such a test would flatter every recipe.
     """
     seen = {part: set(groups[store.official == part].tolist()) for part in ("train", "validation", "test")}
     if both := sorted(seen["test"] & (seen["train"] | seen["validation"])):
@@ -135,9 +135,9 @@ def check_official(store: ImageStore, groups: NDArray[np.int64]) -> tuple[Findin
 
 
 def check_number(name: str, groups: NDArray[np.int64]) -> None:
-    """Raise DataError where a test on images of these groups (nt,) says nothing: with one group there is no spread."""
+    """Raise DataError where a test on images of these groups (nt,) proves nothing: one group has no spread."""
     if (count := len(np.unique(groups))) < 2:
         raise DataError(
-            f"the test part of {name} holds {count} group; at least 2 are needed, for an interval counts groups. Add "
+            f"the test part of {name} holds {count} group; at least 2 are needed, because intervals count groups. Add "
             "images of more groups, or leave out --group-from."
         )

@@ -19,7 +19,7 @@ class SealedLabels:
         """The labels, in the order of `Splits.test`. Raises LedgerError at the second call."""
         if self._labels is None:
             raise LedgerError(
-                "the sealed test was opened already; it is scored once, start a new campaign to score again."
+                "the sealed test was opened already and is scored only once; start a new campaign to score again."
             )
         labels, self._labels = self._labels, None
         return labels

@@ -103,7 +103,7 @@ def open_store(source: Source, cache: Path, progress: Progress | None = None, al
         raise ConvliftError(f"alpha {alpha!r} is not known; it is one of {', '.join(ALPHAS)}.")
     contents = survey(source)
     fingerprint = _fingerprint(source, contents.hashes, alpha)
-    # keys and findings are no part of the data, but a store must not answer with those of renamed files
+    # keys and findings are no part of the data, but a store must not return those of renamed files
     names = json.dumps([_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]])
     folder = cache / "stores" / sha256((fingerprint + names).encode())[:32]
     if not _is_whole(folder):
@@ -149,7 +149,7 @@ def reopen_store(folder: Path) -> ImageStore:
 def _fill(
     folder: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None
 ) -> dict[str, object]:
-    """Decode everything into `folder`: images.bin and index.npz; what meta.json is to say.
+    """Decode everything into `folder`: images.bin and index.npz. Returns what goes into meta.json.
 
     Raises DataError by the rules of findings.
     """

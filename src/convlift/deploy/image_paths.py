@@ -50,7 +50,7 @@ def _one(name: str) -> Iterator[Listed]:
     if os.path.isdir(name):
         yield from _in_folder(name)
     elif os.path.lexists(name) or not glob.has_magic(name):
-        yield Listed(name)  # a file called a[1].jpg is that file, and what is not there is said when it is read
+        yield Listed(name)  # a file called a[1].jpg is that file, and a missing one is reported when it is read
     elif matches := sorted(set(glob.glob(name, recursive=True))):
         yield from _everywhere(matches) if "**" in name else _matched(matches)
     else:

@@ -70,7 +70,7 @@ def several(given: object) -> Iterator[object] | None:
 
 
 def name_of(image: object, index: int) -> str:
-    """What an answer calls an image: its path where there is one, else its place among the images."""
+    """What a prediction calls an image: its path where there is one, else its place among the images."""
     if isinstance(image, str | os.PathLike):
         return os.fsdecode(os.fspath(image))
     for known in ("filename", "name"):  # of Pillow images that were opened from a file, and of open files
@@ -215,7 +215,7 @@ def _hint(shape: tuple[int, ...]) -> str:
 
 
 def _narrowed(array: NDArray[Any], name: str, origin: Origin) -> NDArray[Any]:
-    """As 8 bits where the numbers say so by themselves, as the readers of arrays take them; else as they are."""
+    """As 8 bits where the numbers are plainly so, as the readers of arrays take them; else as they are."""
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind not in "biuf":
@@ -233,13 +233,13 @@ def _narrowed(array: NDArray[Any], name: str, origin: Origin) -> NDArray[Any]:
 
 
 def _seen(decoded: Decoded, origin: Origin) -> Seen:
-    """The pixels, and what is to be said of a range that training never saw."""
+    """The pixels, with a note where their range is one that training never saw."""
     if decoded.deep is None or is_unit(decoded.deep):
         return Seen(decoded.pixels)
     high = float(decoded.deep.max())
     if origin.value_range is None:
         return Seen(decoded.pixels, (f"16 bit, read as 0 to {FULL_RANGE:g}, but training saw images of 8 bits only",))
     if high > origin.value_range:
-        said = f"values up to {high:g}, but training saw none above {origin.value_range:g}; what is above is white"
-        return Seen(decoded.pixels, (said,))
+        note = f"values up to {high:g}, but training saw none above {origin.value_range:g}; what is above is white"
+        return Seen(decoded.pixels, (note,))
     return Seen(decoded.pixels)

@@ -184,7 +184,8 @@ def _read_config(path: Path) -> ModelConfig:
         raise ConvliftError(f"{path} is damaged ({' '.join(reason.split())}); copy the folder again.") from None
     if found.schema_version > SCHEMA_VERSION:
         raise ConvliftError(
-            f"{path} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; update it."
+            f"{path} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; "
+            "update convlift."
         )
     steps = found.preprocessing.model_dump(exclude={"transparency"})
     alpha = next(alpha for alpha, words in _TRANSPARENCY.items() if words == found.preprocessing.transparency)
@@ -192,7 +193,7 @@ def _read_config(path: Path) -> ModelConfig:
 
 
 def _check_sums(folder: Path) -> None:
-    """Compare the files that decide what the model says; the card may be edited by anyone."""
+    """Compare the files that decide what the model predicts; the card may be edited by anyone."""
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     for name in DECIDING:

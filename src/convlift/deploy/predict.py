@@ -53,14 +53,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image without an answer. reason: its text is the whole sentence."""
+    """An image without a prediction. reason: its text is the whole sentence."""
 
     image: str
     reason: UnreadableImage
 
 
 class _Square(NamedTuple):
-    """An image that waits for its answer: its name, its pixels (R, R, C), and what is to be said of it."""
+    """An image that waits for its prediction: its name, its pixels (R, R, C), and notes on it."""
 
     name: str
     pixels: Pixels
@@ -87,7 +87,7 @@ class Model:
     @overload
     def predict(self, images: Iterable[Any]) -> list[Prediction]: ...
     def predict(self, images: Any) -> Prediction | list[Prediction]:
-        """Name one image, or each of several: one image gives one answer, a list gives a list.
+        """Classify one image, or each of several: one image gives one prediction, a list gives a list.
 
         images: a path, the bytes of an image file, a file opened for reading bytes, a Pillow image, or an array (H, W),
         (H, W, 1) or (H, W, 3), in PyTorch's tensors with the channels first; or any iterable of these, or an array
@@ -103,17 +103,17 @@ class Model:
         return found[0] if many is None else found
 
     def answers(self, images: Iterable[Any], batch: int = BATCH) -> Iterator[Prediction | Unreadable]:
-        """Name any number of images, in their order, with no more than `batch` of them in memory.
+        """Classify any number of images, in their order, with no more than `batch` of them in memory.
 
-        An image that cannot be read gets an `Unreadable` in place of its answer; one among `images` is handed on.
+        An image that cannot be read gets an `Unreadable` in place of its prediction; one among `images` is handed on.
         """
         waiting: list[_Square | Unreadable] = []
         for index, image in enumerate(images):
             waiting.append(image if isinstance(image, Unreadable) else self._read(image, index))
             if len(waiting) >= batch:
-                yield from self._named(waiting)
+                yield from self._classified(waiting)
                 waiting = []
-        yield from self._named(waiting)
+        yield from self._classified(waiting)
 
     def _read(self, image: object, index: int) -> "_Square | Unreadable":
         name = name_of(image, index)
@@ -125,7 +125,7 @@ class Model:
         pixels = square(seen.pixels, steps.channels, steps.resolution, cast(Resize, steps.resize))
         return _Square(name, pixels, seen.notes)
 
-    def _named(self, waiting: "list[_Square | Unreadable]") -> Iterator[Prediction | Unreadable]:
+    def _classified(self, waiting: "list[_Square | Unreadable]") -> Iterator[Prediction | Unreadable]:
         rows = iter(self.probabilities([entry.pixels for entry in waiting if isinstance(entry, _Square)]))
         for entry in waiting:
             if isinstance(entry, Unreadable):

@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-MOST_ON = 12  # more changes at once make every run a worse witness for each of them (simulated)
+MOST_ON = 12  # more changes at once make every run worse evidence for each of them (simulated)
 LEAST_ON = 2
 BEARABLE_POINTS = 3.0  # what a recipe may be expected to lose; at 6 the rule gains half as much where most harm
-LATEST = 6  # runs that are asked: the search turns what it draws to the better
+LATEST = 6  # runs that count: the search turns what it draws to the better
 KNOWN_TO = 1.25  # points, a run's standard error; where scores are less sure, few changes at once show nothing at all
 
 
 def most_on(on: Floats, scores: Floats, sound: Floats, noise_guess: float) -> NDArray[np.int64]:
     """How many changes the next recipe may hold (...,): 2 to 12.
 
-    on (..., R, K), scores (..., R) in points, in the order of the runs; sound (..., R): 1 for a run that came to
-    something; noise_guess: what the variance of a run's score should be, in points squared: over 1.25^2, which is so
-    with less than about 430 images at an accuracy of .85, nothing is held back. Nor is it before a bare start was run,
-    or after K/2 runs with changes, when changes are known one by one.
+    on (..., R, K), scores (..., R): which changes were on, and the scores in points, in the order of the runs.
+    sound (..., R): 1 for a run that learned something.
+    noise_guess: what the variance of a run's score should be, in points squared.
+    Nothing is held back where that variance is over 1.25^2, which is so with less than about 430 images at an accuracy
+    of .85; nor before a bare start was run, or after K/2 runs with changes, when changes are known one by one.
     """
     held = on.sum(-1)
     bare, loaded = sound * (held == 0), sound * (held > 0)
@@ -34,5 +35,5 @@ def most_on(on: Floats, scores: Floats, sound: Floats, noise_guess: float) -> ND
     lost = np.sum(latest * held * (level[..., None] - scores), -1)
     per_change = lost / np.maximum(np.sum(latest * held**2, -1), 1.0)  # least squares through the bare start
     allowed = np.floor(BEARABLE_POINTS / np.maximum(per_change, BEARABLE_POINTS / MOST_ON))
-    told = bare.any(-1) & (loaded.sum(-1) <= on.shape[-1] / 2)
-    return np.where(told, np.maximum(allowed, LEAST_ON), MOST_ON).astype(np.int64)
+    is_known = bare.any(-1) & (loaded.sum(-1) <= on.shape[-1] / 2)
+    return np.where(is_known, np.maximum(allowed, LEAST_ON), MOST_ON).astype(np.int64)

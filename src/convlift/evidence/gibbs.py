@@ -77,7 +77,7 @@ def sweep(design: Design, chain: Chain, rng: np.random.Generator) -> tuple[Chain
 def run_weights(on: Floats, mode: Floats) -> Floats:
     """How much each run (..., R) counts: 1 / (1 + (h/5)^2), h its distance in points from the current mode.
 
-    Effects are those around the mode: interactions make runs far from it worse witnesses of what a change adds there.
+    Effects are those around the mode: interactions make runs far from it worse evidence of what a change adds there.
     """
     if on.shape[-2] <= WEIGHTED_AFTER:
         return np.ones(on.shape[:-1])

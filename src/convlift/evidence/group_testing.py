@@ -1,6 +1,6 @@
 """Changes that ruin a training: found by elimination, not by regression.
 
-A run that collapses to chance, diverges or fails says nothing of how much each of its changes adds, only that one of
+A run that collapses to chance, diverges or fails does not show how much each of its changes adds, only that one of
 them is ruinous. A linear model shares the loss out among all of them, and with 3 ruinous changes of 40 hardly a run of
 a search is left (true gain .1 points instead of 2.2 at 12 trainings, simulated). So such runs are read as group tests
 (Dorfman 1943): what was on in a sound run is cleared, the only uncleared change of a collapsed one is the culprit, and
@@ -34,7 +34,7 @@ class Suspicion:
 
 
 def suspect(on: Bools, collapsed: Bools) -> Suspicion:
-    """Read runs on (..., R, K) in their order; collapsed (..., R) says which of them came to nothing.
+    """Read runs on (..., R, K) in their order; collapsed (..., R): which of them failed to learn.
 
     Two changes that are ruinous only together are both cleared by sound runs of either: such a run stays evidence.
     """

@@ -53,7 +53,7 @@ def image_part(points_n: Floats, groups: Groups = None) -> Floats:
 
 def degrees_of_freedom(n: int, groups: Groups = None) -> float:
     """Of `image_part`: n - 1, or the number of groups less one, counted as (sum m)^2 / sum m^2 (Kish 1965) because
-    one large group among small ones says no more than it alone; at least 1."""
+    one large group among small ones tells no more than it alone; at least 1."""
     if groups is None:
         return max(n - 1.0, 1.0)
     sizes = np.unique(groups, return_counts=True)[1]

@@ -9,7 +9,7 @@ Every score is at most 1, higher is better, and a point is a hundredth. Classes 
 out of averages over classes, for nothing is measured on them.
 
 Suffixes: N images, K classes. groups (N,): which images belong together, None where each stands alone. A class that
-comes from one group or two says nothing of how such groups differ: see `_references`.
+comes from one group or two does not show how such groups differ: see `_references`.
 """
 
 from collections.abc import Callable, Sequence
@@ -117,13 +117,13 @@ def _references(values_C: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     if groups_N is None:
         return values_C
     place = np.unique(labels_N, return_inverse=True)[1]
-    few = _witnesses(place, groups_N) < FEW_GROUPS
+    few = _independent_counts(place, groups_N) < FEW_GROUPS
     if few.any() and few.sum() < FEW_GROUPS:
         few[:] = True
     return np.where(few, values_C[few].mean() if few.any() else 0.0, values_C)
 
 
-def _witnesses(place_N: NDArray[np.int64], groups_N: Groups) -> NDArray[np.int64]:
+def _independent_counts(place_N: NDArray[np.int64], groups_N: Groups) -> NDArray[np.int64]:
     """How many images, or groups, each class has (C,); place_N: the class of every image, counted from 0."""
     if groups_N is None:
         return np.bincount(place_N)
@@ -152,31 +152,31 @@ def _balanced_accuracy(probabilities_NK: Floats, labels_N: Labels, groups_N: Gro
     present, place, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
     recall = np.bincount(place, right) / counts
     reference = _references(recall, labels_N, groups_N)
-    stretch = _stretch(recall, reference, _witnesses(place, groups_N))
+    stretch = _stretch(recall, reference, _independent_counts(place, groups_N))
     weight = stretch * len(labels_N) / (len(present) * counts)
     scores: Floats = recall.mean() + weight[place] * (right - reference[place])
     return scores
 
 
 def _macro_f1(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
-    """Mean over classes of F_c = 2a / (b + t), with a, b, t the shares of images of class c that are named right, that
-    are named c, and that are c. Influence on F_c: (2 [right and c] - F_c ([named c] + [is c])) / (b + t).
+    """Mean over classes of F_c = 2a / (b + t), with b, t the shares of images that are predicted c and that are c, a
+    that of images that are both. Influence on F_c: (2 [both] - F_c ([predicted c] + [is c])) / (b + t).
     In groups: see `_references`."""
     present = np.unique(labels_N)
-    named = probabilities_NK.argmax(axis=1)[:, None] == present
+    predicted = probabilities_NK.argmax(axis=1)[:, None] == present
     is_class = labels_N[:, None] == present
-    either = named.astype(np.float64) + is_class
+    either = predicted.astype(np.float64) + is_class
     share = either.mean(axis=0)
-    f1 = 2.0 * (named & is_class).mean(axis=0) / share
-    influence = (2.0 * (named & is_class) - _references(f1, labels_N, groups_N) * either) / share
+    f1 = 2.0 * (predicted & is_class).mean(axis=0) / share
+    influence = (2.0 * (predicted & is_class) - _references(f1, labels_N, groups_N) * either) / share
     scores: Floats = f1.mean() + influence.mean(axis=1)
     return scores
 
 
 def _log_loss_skill(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """1 - log loss / ln K: 1 for certainty that is right, 0 for a guess that gives every class 1/K, negative below."""
-    told = np.clip(probabilities_NK[np.arange(len(labels_N)), labels_N], LEAST_PROBABILITY, 1.0)
-    scores: Floats = 1.0 + np.log(told) / np.log(probabilities_NK.shape[1])
+    given = np.clip(probabilities_NK[np.arange(len(labels_N)), labels_N], LEAST_PROBABILITY, 1.0)
+    scores: Floats = 1.0 + np.log(given) / np.log(probabilities_NK.shape[1])
     return scores
 
 
@@ -205,27 +205,27 @@ def _auroc(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floa
     return scores / len(present)
 
 
-def _placements(said_N: Floats, positive_N: NDArray[np.bool_]) -> Floats:
+def _placements(scores_N: Floats, positive_N: NDArray[np.bool_]) -> Floats:
     """(N,): of each image the share of images of the other kind that stand on their right side of it, half for ties."""
-    placement, rank = np.empty(len(said_N)), rankdata(said_N)
+    placement, rank = np.empty(len(scores_N)), rankdata(scores_N)
     for kind, sign in ((positive_N, 1.0), (~positive_N, -1.0)):
-        below = (rank[kind] - rankdata(said_N[kind])) / (len(said_N) - int(kind.sum()))
+        below = (rank[kind] - rankdata(scores_N[kind])) / (len(scores_N) - int(kind.sum()))
         placement[kind] = below if sign > 0 else 1.0 - below
     return placement
 
 
 def _kappa(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floats:
     """(o - e) / (1 - e), o the agreement with the labels, e = sum_c b_c t_c what chance would give for these shares of
-    classes named and classes there. Influence of an image named p that is t: on o: [p = t] - o; on e: t_p + b_t - 2e.
-    0 where a split holds one class and nothing else is named: then chance explains everything."""
+    classes predicted and true. Influence of an image predicted p that is t: on o: [p = t] - o; on e: t_p + b_t - 2e.
+    0 where a split holds one class and nothing else is predicted: then chance explains everything."""
     classes = probabilities_NK.shape[1]
-    named, n = probabilities_NK.argmax(axis=1), len(labels_N)
-    says, there = (np.bincount(which, minlength=classes) / n for which in (named, labels_N))
-    agreement, chance = float((named == labels_N).mean()), float(says @ there)
+    predicted, n = probabilities_NK.argmax(axis=1), len(labels_N)
+    predicted_share, true_share = (np.bincount(which, minlength=classes) / n for which in (predicted, labels_N))
+    agreement, chance = float((predicted == labels_N).mean()), float(predicted_share @ true_share)
     if chance >= 1.0:
         return np.zeros(n)
-    on_agreement = (named == labels_N) - agreement
-    on_chance = there[named] + says[labels_N] - 2.0 * chance
+    on_agreement = (predicted == labels_N) - agreement
+    on_chance = true_share[predicted] + predicted_share[labels_N] - 2.0 * chance
     value = (agreement - chance) / (1.0 - chance)
     scores: Floats = value + on_agreement / (1.0 - chance) - on_chance * (1.0 - agreement) / (1.0 - chance) ** 2
     return scores

@@ -16,7 +16,8 @@ taken to be that of the seeds, .85 points squared at least.
 
 Simulated with real learners and a real search in every fold (simulation/folds.py; `python
 benchmarks/evidence.py --only nested`), 200 campaigns a row, standard error .015 to .02: how often the 95% interval
-holds what the procedure gains, and what it scores, on data sets of this size, for accuracy / the worst of six metrics.
+includes what the procedure gains, and what it scores, on data sets of this size, for accuracy / the worst of six
+metrics.
 
     images, folds, runs an arm              gain          score
     300, 5, 2                               .97 / .97     .97 / .96
@@ -30,8 +31,8 @@ holds what the procedure gains, and what it scores, on data sets of this size, f
     200, 10, 1; 10 images of one class      .93 / .78     .95 / .86
     100, 5, 1; 5 images of one class        .96 / .80     .89 / .75
 
-The worst in the last two rows is AUROC, which is taken fold by fold, and each fold has one image of that class: the
-result says so. Without the third term the gain is held in .89 instead of .95 at 300 images in 2 folds, elsewhere in .01
+The worst in the last two rows is AUROC, which is taken fold by fold, and each fold has one image of that class: a
+note tells so. Without the third term the gain is held in .89 instead of .95 at 300 images in 2 folds, elsewhere in .01
 to .05 less; with Nadeau and Bengio's own estimate in .96 to .99, by intervals 1.6 to 8.7 times as wide. Where nothing
 is to be gained, a gain was proven in .02 to .04 of the campaigns.
 """
@@ -53,7 +54,7 @@ Floats = NDArray[np.float64]
 # points at an accuracy of .85: least deviation of a recipe's true score over training images and searches; see above
 FOLD_SD = 0.85
 
-PRIOR_RUNS = 4.0  # what the folds' searches say of the seeds counts like this many runs
+PRIOR_RUNS = 4.0  # what the folds' searches tell of the seeds counts like this many runs
 
 Said = Sequence[NDArray[np.floating]]  # probabilities (n, K) of several runs on the same images
 

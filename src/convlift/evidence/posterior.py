@@ -28,13 +28,12 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 FRESH_SWEEPS = 30  # burn-in of a chain that starts from nothing: the first trial, or a campaign that is resumed
-POINTS_PER_TRAINING = (
-    0.2  # charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
-)
+# charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
+POINTS_PER_TRAINING = 0.2
 LEAN_RUNS, LEAN_IMAGES = 60, 2000
 # The mean belief over all changes, each counted as 1 point either way at most, is about -.5 where most of them harm and
-# -.1 in the standard world; a few that harm much do not make a harmful pool. In one, asking P > .55 of what ships gains
-# .1 to .2 of true gain; elsewhere it would lose .1 to .5 (simulated).
+# -.1 in the standard world; a few that harm much do not make a harmful pool. In one, shipping only changes of P > .55
+# gains .1 to .2 of true gain; elsewhere it would lose .1 to .5 (simulated).
 HARMFUL_POOL, COUNTED, WARY = -0.33, 1.0, 0.55
 
 
@@ -77,7 +76,7 @@ class Trials:
 
     @property
     def suspicion(self) -> Suspicion | None:
-        """What the collapsed runs say of which changes; None where none collapsed."""
+        """Which changes the collapsed runs cast suspicion on; None where none collapsed."""
         if self.collapsed is None or not self.collapsed.any():
             return None
         return suspect(np.asarray(self.on, bool), self.collapsed)
@@ -118,11 +117,13 @@ def draw(
 ) -> tuple[Bools, Chain]:
     """The next recipe: every change whose drawn effect is positive, and the chain to go on with.
 
-    priors (..., K): expected effect of each candidate in points. groups (K,): -1 for none; candidates with the same
-    other number are levels of one factor and never on together. At most as many changes are on as `caution.most_on`
-    says, the largest draws. state: the chain that the last call returned; without it a new one is started with more
-    burn-in, so a resumed campaign needs nothing but its trials. For further recipes of one batch 3 sweeps are enough. A
-    change that makes the run dearer must be worth the search it displaces.
+    priors (..., K): expected effect of each candidate in points.
+    groups (K,): -1 for none; candidates with the same other number are levels of one factor and never on together.
+    state: the chain that the last call returned; without it a new one is started with more burn-in, so a resumed
+        campaign needs nothing but its trials.
+    sweeps: for further recipes of one batch 3 are enough.
+    At most `changes_per_trial.most_on` changes are on, those with the largest draws. A change that makes the run more
+    expensive must be worth the search that it displaces.
     """
     design = _design(trials, priors)
     if state is None:
@@ -177,8 +178,8 @@ def ship(belief: Belief, groups: NDArray[np.int64], runs: int, rule: Literal["au
     the changes are believed to harm) and mean > .03.
     auto takes lean from 60 runs on 2,000 validation images, where it costs little. True gain in points of lean / best,
     and useless changes shipped (200 simulated campaigns, 60 runs): 300 images 4.34 / 5.32 and 1.1 / 7.4; 1,000 images
-    4.94 / 5.31 and 1.8 / 6.3; 2,000 images 5.34 / 5.45 and 2.2 / 5.4. One level a group: the largest mean. What was in
-    no run that came to something does not ship.
+    4.94 / 5.31 and 1.8 / 6.3; 2,000 images 5.34 / 5.45 and 2.2 / 5.4. One level a group: the largest mean. A change
+    that was on in no run that learned something does not ship.
     """
     informed = runs >= LEAN_RUNS and belief.n_images >= LEAN_IMAGES
     if rule == "lean" or (rule == "auto" and informed):

@@ -14,7 +14,7 @@ from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.records.notes import Detectable, NothingProvable
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
-SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its price
+SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its cost
 USUAL_FOLDS = 5
 
 
@@ -76,8 +76,8 @@ class Power:
         each = LIMITS[0] ** 2 * size if self.seed_variance is None else self.seed_variance
         seeds = each * runs / self.folds + max(each, FOLD_SD**2 * size) * shared
         image_df = max((self.groups or self.n_test) - 1.0, 1.0)
-        told = PRIOR_RUNS if self.folds > 1 else WORD_RUNS
-        seed_df = self.seed_freedom or told + self.folds * (self.baselines + self.finals - 2)
+        prior_runs = PRIOR_RUNS if self.folds > 1 else WORD_RUNS
+        seed_df = self.seed_freedom or prior_runs + self.folds * (self.baselines + self.finals - 2)
         df = (images + seeds) ** 2 / (images**2 / image_df + seeds**2 / seed_df)
         return float(stats.t.ppf(0.975, df)) * math.sqrt(images + seeds)
 

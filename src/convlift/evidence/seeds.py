@@ -1,14 +1,14 @@
-"""How much a recipe's true score differs from seed to seed, said of each arm by itself.
+"""How much a recipe's true score differs from seed to seed, estimated for each arm by itself.
 
-Two to five runs of an arm say little of their own variance, so it is moderated (Smyth 2004): by what is usual, and, for
-recipes that grew out of the search's start, by the search's word, the many runs that say how far scores scatter around
-what the changes explain. That word is no better than the model: with fewer runs than changes it takes seeds for
+Two to five runs of an arm tell little of their own variance, so it is moderated (Smyth 2004): by what is usual and, for
+recipes that grew out of the search's start, by the search's estimate, from the many runs whose scores scatter around
+what the changes explain. That estimate is no better than the model: with fewer runs than changes it takes seeds for
 effects, and where most changes harm it takes their interplay for seeds. So it counts like two runs, is kept between .85
 and 2.5 points, and is the least that is believed.
 
 Chosen among a dozen rules in simulated campaigns whose arms differ in noise (`python benchmarks/evidence.py --only
 arms`): one variance for both arms proves false gains in .05 to .17 of them where the baseline's seeds differ by 3
-points and more, or those of what ships by 2.
+points and more, or those of the shipped recipe by 2.
 """
 
 import math
@@ -23,12 +23,14 @@ from convlift.evidence.spike_and_slab import WITHIN
 
 Floats = NDArray[np.float64]
 
-WORD_RUNS = 2.0  # what the search says of the seeds counts like this many runs; at 4 false gains are 1.2 times as many
-USUAL_RUNS = 1.0  # what is usual counts like this many, where no search says anything
-LIMITS = (0.85, 2.5)  # points at an accuracy of .85: the least and the most that the search's word may be. Without an
-# upper limit intervals are twice as wide where most changes harm
-# Points: as noisy as this what ships is believed to be where the baseline's runs are. With 2 instead of 4, gain or loss
-# of nothing is proven in .04 to .055 of simulated campaigns where seeds differ by 4 points in both arms, or by 8 and 1
+WORD_RUNS = 2.0  # the search's estimate counts like so many runs; at 4 false gains are 1.2 times as many
+USUAL_RUNS = 1.0  # what is usual counts like this many, where no search estimates anything
+# points at an accuracy of .85: the least and the most that the search's estimate may be. Without an upper limit
+# intervals are twice as wide where most changes harm
+LIMITS = (0.85, 2.5)
+# points: up to this, the shipped recipe is believed to be as noisy as the baseline's runs are. With 2 instead of 4, a
+# gain or loss of nothing is proven in .04 to .055 of simulated campaigns where seeds differ by 4 points in both arms,
+# or by 8 and 1
 MOST_OF_THE_OTHER = 4.0
 FLOOR = 0.2
 USUAL_DEVIATION = 100.0 * math.sqrt(0.85 * 0.15)  # of one image's points, where the limits were measured
@@ -73,14 +75,15 @@ def of_a_stranger(arm: Floats, groups: Groups = None) -> Spread:
 
 
 def of_the_searched(arm: Floats, word: float, stranger: Spread, size: float, groups: Groups = None) -> Spread:
-    """Of what ships, from its runs (S, nt) in points, where the baseline is another network.
+    """Of the shipped recipe, from its runs (S, nt) in points, where the baseline is another network.
 
-    word: the search's, points squared; stranger: the baseline's, size: its `scale`. Networks that scatter do so on both
-    sides more often than not, so the baseline's variance, up to 4 points', is the least too.
+    word: the search's estimate, points squared.
+    stranger, size: the baseline's spread and `scale`. Networks that scatter do so on both sides more often than not, so
+        the baseline's variance, up to 4 points', is the least too.
     """
     own = scale(arm)
-    told = max(within_limits(word, own), min(stranger.variance / size**2, MOST_OF_THE_OTHER**2) * own**2)
-    return _moderated([between(arm, groups)], [len(arm)], told, WORD_RUNS)
+    least = max(within_limits(word, own), min(stranger.variance / size**2, MOST_OF_THE_OTHER**2) * own**2)
+    return _moderated([between(arm, groups)], [len(arm)], least, WORD_RUNS)
 
 
 def of_both(arms: Sequence[Floats], word: float, owners: Sequence[Groups], counts: float = WORD_RUNS) -> Spread:
@@ -100,7 +103,7 @@ def score_variance(scores: Floats, images_Rn: Floats, groups: Groups = None) -> 
 
 
 def within_limits(word: float, size: float) -> float:
-    """The search's word, points squared, between the limits of recipes whose `scale` is `size`."""
+    """The search's estimate, points squared, between the limits of recipes whose `scale` is `size`."""
     return min(max(word, (LIMITS[0] * size) ** 2), (LIMITS[1] * size) ** 2)
 
 

@@ -17,7 +17,7 @@ from convlift.records.result import Estimate
 
 Floats = NDArray[np.float64]
 
-FEWEST_RUNS = 2  # an arm: one run says nothing of what another seed would have done
+FEWEST_RUNS = 2  # an arm: one run does not show what another seed would have done
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def judge(
 
 
 def _spreads(arms: list[Floats], word: float, groups: Groups, *, same_start: bool) -> tuple[Spread, Spread, Spread]:
-    """Of one run of the baseline, of one of what ships, and the seeds' part of the gain with its degrees of freedom by
-    Satterthwaite."""
+    """Of one run of the baseline, of one of the shipped recipe, and the seeds' part of the gain with its degrees of
+    freedom by Satterthwaite."""
     runs = [len(arm) for arm in arms]
     if same_start:
         shared = of_both(arms, word, [groups, groups])
@@ -145,7 +145,7 @@ def mean_score(points: Floats, seeds: float, seed_df: float, groups: Groups, low
     """An arm's mean score from its runs' mean points on every image (nt,); seeds: the other part of its variance.
 
     Two right and two wrong images are added for the width alone (Agresti and Coull 1998). Without them a perfect arm
-    would claim to be perfect on every image there is. Of images in groups as many are added together as say no more
+    would claim to be perfect on every image there is. Of images in groups as many are added together as tell no more
     than one independent image: near copies of each other are two right and two wrong groups.
     """
     score, copies = float(points.mean()), _copies(points, groups)
@@ -156,8 +156,8 @@ def mean_score(points: Floats, seeds: float, seed_df: float, groups: Groups, low
 
 
 def _copies(points: Floats, groups: Groups) -> int:
-    """How many images of one group say as much as one image that stands alone: the design effect of their mean, no more
-    than there are images in a group."""
+    """How many images of one group tell as much as one image that stands alone: the design effect of their mean, at
+    most the number of images in a group."""
     if groups is None:
         return 1
     alone, size = float(image_part(points)), len(points) / (degrees_of_freedom(len(points), groups) + 1.0)

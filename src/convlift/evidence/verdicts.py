@@ -73,9 +73,10 @@ def verdicts(
 def start_verdict(subject: Subject, effect: Estimate, trials: int, *, provable: bool = True) -> Verdict:
     """The verdict on the starting point where it differs from the baseline.
 
-    effect: `changes.start_effect`. Proven when its own 95% interval lies above zero: it is one contrast, fixed before
-    the search, so it needs no correction for having been picked. provable: whether it can be, from more than one
-    run of the baseline that all learned something and more than one that started from it.
+    effect: `single_changes.start_effect`. Proven when its own 95% interval lies above zero: it is one contrast, fixed
+        before the search, so it needs no correction for having been picked.
+    provable: whether it can be, from more than one run of the baseline that all learned something and more than one
+        that started from it.
     """
     sd = max((effect.high - effect.low) / 3.92, 1e-9)
     chance = float(ndtr(effect.value / sd))
@@ -87,8 +88,8 @@ def verdicts_of_folds(folds: Sequence[Sequence[Verdict]], start: str, shipped: C
     """One verdict for each change that any fold of a nested cross-validation searched, in the order of its first fold.
 
     Share and interval are the means of those folds' own: folds share most of their training images, so their mean is
-    not taken to be any surer than one of them. The label goes by the mean probability; proven is said of the total
-    alone. start: the name of what ships starts from; shipped: its changes.
+    not taken to be any surer than one of them. The label goes by the mean probability; only the total
+    can be proven. start: the name of the shipped recipe's start; shipped: its changes.
     """
     names = dict.fromkeys(verdict.name for fold in folds for verdict in fold)
     kept = {*shipped, f"{START}{start}"}
@@ -115,7 +116,7 @@ def _over_folds(found: Sequence[Verdict], folds: int, kept: Collection[str]) -> 
 
 
 def label_of(probability: float, *, proven: bool) -> Label:
-    """The label: proven ships and survived Holm's correction on the sealed test; the rest goes by the probability."""
+    """proven: a change that ships and survived Holm's correction on the sealed test; else by the probability."""
     if proven:
         return "proven"
     if probability > LIKELY:

@@ -208,7 +208,7 @@ class ProcessExecutor:
         return worker
 
     def _listen(self, timeout: float) -> None:
-        """Take in what workers say within `timeout` seconds, at the first sign of life of any; then assign jobs."""
+        """Take in what workers send within `timeout` seconds, at the first sign of life of any; then assign jobs."""
         # a second at most: a dead worker's own children might hold its pipe open, and only its exit code would tell
         wait_for_any([worker.connection for worker in self._workers], min(max(timeout, 0.0), 1.0))
         for worker in list(self._workers):

@@ -42,7 +42,7 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class Cached:
-    """Pooled features, and the activations at the cut where they were asked for."""
+    """Pooled features, and the activations at the cut where they are needed."""
 
     features: Stored
     activations: Stored | None
@@ -61,8 +61,8 @@ def extract(
 
     The key is everything that decides them: the backbone's structure and weights, the images, resize, resolution and
     normalization; for views the augmentation and the training rows too. Of two processes that want the same, the second
-    waits for the first. progress: (images done, images to do), never called when all was there; stop: asked at every
-    batch. None where `stop` said so; views complete by then stay for the next time.
+    waits for the first. progress: (images done, images to do), never called when all was there; stop: called at
+    every batch. None where it gave True; views complete by then stay for the next time.
     Raises RecipeError where the backbone has not so many stages, ConvliftError where `folder` cannot be written.
     """
     jobs = make_jobs(extraction, images, backbone, folder)

@@ -115,10 +115,10 @@ def network_fingerprint(network: nn.Module) -> str:
 def run_job(
     job: Job, batches: Iterator[Tensor], halves: tuple[nn.Module, nn.Module], go_on: Callable[[int], bool]
 ) -> bool:
-    """Write the missing files of a job; False, with nothing written, where `go_on` said no.
+    """Write the missing files of a job; False, with nothing written, where `go_on` gave False.
 
-    batches: inputs (b, 3, R, R) of job.rows in order; halves: the network below and above the cut; go_on: asked before
-    every batch with the number of images done.
+    batches: inputs (b, 3, R, R) of job.rows in order; halves: the network below and above the cut; go_on: called
+    before every batch with the number of images done.
     """
     lower, upper = halves
     device = _device(lower)

@@ -27,7 +27,7 @@ def open_features(path: Path) -> NDArray[Any] | None:
 
 @contextmanager
 def locked(path: Path, stop: Callable[[], bool]) -> Iterator[bool]:
-    """Hold the lock file `path` (the kernel frees it if this process dies); False where `stop` said so while waiting.
+    """Hold the lock file `path` (the kernel frees it if this process dies); False where `stop` became true first.
 
     Raises ConvliftError where the folder cannot be written.
     """

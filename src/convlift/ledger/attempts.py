@@ -1,9 +1,11 @@
 """Attempts of trials that ended without an outcome: whose fault each was, and when it is not tried again."""
 
+import sqlite3
 from collections import Counter
 from typing import NamedTuple
 
 from convlift.ledger.database import Database
+from convlift.ledger.migrations import now
 from convlift.ledger.trials import CAMPAIGN_ENDED
 from convlift.records.outcome import Cause
 
@@ -24,6 +26,14 @@ class Deaths(NamedTuple):
     def after(self, cause: Cause) -> "Deaths":
         """With one more."""
         return Deaths(self.own, self.outside + 1) if cause == "outside" else Deaths(self.own + 1, self.outside)
+
+
+def count_attempt(
+    writer: sqlite3.Connection, trial: int, change: int, reason: str = "", cause: Cause = "itself"
+) -> None:
+    """Write down that an attempt begins (change 1) or is given back (-1); reason, cause: how the one before ended."""
+    row = (trial, change, reason, cause, now())
+    writer.execute("INSERT INTO claims (trial, change, reason, cause, at) VALUES (?, ?, ?, ?, ?)", row)
 
 
 def deaths_of(database: Database, trial: int) -> Deaths:

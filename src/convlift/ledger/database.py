@@ -88,7 +88,7 @@ def open_to_read(path: Path) -> Database:
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    # autocommit: transactions begin where `write` says so
+    # autocommit: transactions begin where `write` begins them
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
     connection.row_factory = sqlite3.Row
     # somebody else's file may hold triggers and views that do what no ledger does, and values of any size

@@ -1,4 +1,4 @@
-"""Whose campaign a ledger holds: written down once, and asked for by everybody who goes on with it."""
+"""Whose campaign a ledger holds: written down once, and compared by everybody who goes on with it."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def _stored_identity(database: Database) -> dict[str, Any] | None:
     except (ValueError, TypeError):
         found = None
     if not isinstance(found, dict):
-        raise LedgerError(f"what campaign {database.path.parent} holds cannot be read; see `convlift salvage`.")
+        raise LedgerError(f"the campaign in {database.path.parent} cannot be read; see `convlift salvage`.")
     return found
 
 
@@ -62,4 +62,4 @@ def identity_in(database: Database) -> Identity:
         baseline = parse_recipe(document.pop("baseline"), where=f"baseline of {folder}")
         return Identity(baseline=baseline, **document)
     except (KeyError, TypeError, ConvliftError) as error:
-        raise LedgerError(f"what campaign {folder} holds cannot be read ({error}).") from error
+        raise LedgerError(f"the campaign in {folder} cannot be read ({error}); see `convlift salvage`.") from error

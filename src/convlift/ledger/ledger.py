@@ -3,7 +3,6 @@
 Whatever is killed whenever: what was recorded stays recorded, and what had not ended is tried again.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,28 +13,19 @@ from typing import Any
 from convlift.console.atomic import sweep
 from convlift.errors import LedgerError
 from convlift.ledger import lock
-from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, deaths_of, worker_deaths
+from convlift.ledger.attempts import MAX_CRASHES, MAX_KILLS, count_attempt, deaths_of, worker_deaths
 from convlift.ledger.clock import SessionClock
 from convlift.ledger.database import Database, open_to_read, open_to_write
+from convlift.ledger.fact_table import fact_history, write_fact
 from convlift.ledger.filesystem import refuse_remote
 from convlift.ledger.fingerprint import Identity, to_json
 from convlift.ledger.identity import enter, identity_in, refuse_other_versions
 from convlift.ledger.migrations import now
-from convlift.ledger.trials import (
-    CAMPAIGN_ENDED,
-    SELECT_TRIAL,
-    Plan,
-    Role,
-    TrialRecord,
-    from_json,
-    outcome_row,
-    trial_record,
-)
+from convlift.ledger.trials import CAMPAIGN_ENDED, SELECT_TRIAL, Plan, Role, TrialRecord, outcome_row, trial_record
 from convlift.recipe.recipe import Recipe
 from convlift.records.outcome import NO_PROBABILITIES, Cause, Outcome, Status
 
 LEDGER_FILE = "ledger.sqlite"
-UNSETTLED = "null"  # the value of a fact that is open again
 
 
 def open_ledger(
@@ -95,15 +85,15 @@ def read_ledger(folder: Path) -> "Ledger":
 
 @contextmanager
 def understood(ledger: "Ledger") -> Iterator[None]:
-    """Turn what breaks in the block, which only reads what a ledger says, into a LedgerError: somebody wrote nonsense
-    there, or another version of convlift something else."""
+    """Turn what breaks in the block, which only reads a ledger's contents, into a LedgerError: somebody wrote
+    nonsense there, or another version of convlift something else."""
     try:
         yield
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise LedgerError(
-            f"what the ledger of {ledger.folder} says cannot be made sense of ({words}): it is damaged, or of another "
-            "version of convlift."
+            f"the ledger of {ledger.folder} cannot be understood ({words}); it is damaged or of another version of "
+            "convlift, see `convlift salvage`."
         ) from error
 
 
@@ -148,7 +138,7 @@ class Ledger:
                 row,
             )
             trial = int(cursor.lastrowid or 0)
-            _count(writer, trial, 1)
+            count_attempt(writer, trial, 1)
         self._claimed.add(trial)
         return self.trial(trial)
 
@@ -165,7 +155,7 @@ class Ledger:
         """Begin the next attempt of a trial whose process died, with the same seed.
 
         reason: how the attempt before ended; cause: whose fault that was. After MAX_CRASHES of its own the trial has
-        failed instead, and after MAX_KILLS by others it is stopped, which says nothing of it: see the record's status.
+        failed instead, and after MAX_KILLS by others it is stopped, which is no verdict on it: see the record's status.
         """
         self._refuse_ended(trial)
         deaths = deaths_of(self._database, trial).after(cause)
@@ -174,7 +164,7 @@ class Ledger:
         if deaths.outside >= MAX_KILLS:
             return self._give_up(trial, "stopped", f"killed from outside {deaths.outside} times; the last: {reason}")
         with self._database.write() as writer:
-            _count(writer, trial, 1, reason, cause)
+            count_attempt(writer, trial, 1, reason, cause)
         self._claimed.add(trial)
         return self.trial(trial)
 
@@ -211,16 +201,7 @@ class Ledger:
         replace: append a new value; the old ones stay in `history`.
         Raises LedgerError where the key already holds another value.
         """
-        text = to_json(value)
-        newest = "SELECT version, value FROM facts WHERE key = ? ORDER BY version DESC LIMIT 1"
-        with self._database.write() as writer:
-            row = writer.execute(newest, (key,)).fetchone()
-            if row is not None and row["value"] == text:
-                return
-            if row is not None and row["value"] != UNSETTLED and not replace:
-                raise LedgerError(f"'{key}' is already recorded with another value; a fact is written once.")
-            version = 1 if row is None else row["version"] + 1
-            writer.execute("INSERT INTO facts VALUES (?, ?, ?, ?)", (key, version, text, now()))
+        write_fact(self._database, key, value, replace=replace)
 
     def recall(self, key: str, default: Any = None) -> Any:
         """The newest value of a fact, or the default."""
@@ -233,15 +214,14 @@ class Ledger:
         Raises LedgerError once the sealed test was opened: what was settled before is what it judged.
         """
         if self.test_is_open:
-            raise LedgerError("nothing is settled anew once the sealed test was opened.")
+            raise LedgerError("the sealed test was opened, so nothing is settled anew; start a new campaign.")
         for key in keys:
             if self.recall(key) is not None:
                 self.record(key, None, replace=True)
 
     def history(self, key: str) -> tuple[tuple[str, Any], ...]:
         """Every value that a fact has had, oldest first: (wall-clock time in ISO 8601 UTC, value)."""
-        rows = self._database.rows("SELECT at, value FROM facts WHERE key = ? ORDER BY version", key)
-        return tuple((row["at"], self._fact(key, row["value"])) for row in rows)
+        return fact_history(self._database, key)
 
     def freeze(self, recipe: Recipe, names: tuple[str, ...]) -> str:
         """Fix the shipped recipe and its changes before the test is opened; returns its SHA-256.
@@ -255,7 +235,7 @@ class Ledger:
     def open_test(self) -> None:
         """Write down, as the fact "test opened", that the sealed test is opened for the frozen recipe and no other.
 
-        A resumed campaign says so again, and nothing changes. Raises LedgerError where no recipe is frozen yet.
+        A resumed campaign does so again, and nothing changes. Raises LedgerError where no recipe is frozen yet.
         """
         frozen = self.recall("freeze")
         if frozen is None:
@@ -304,7 +284,7 @@ class Ledger:
                 self._session.stop()
                 with self._database.write() as writer:
                     for trial in sorted(self._claimed):
-                        _count(writer, trial, -1, "given back", "outside")
+                        count_attempt(writer, trial, -1, "given back", "outside")
         finally:
             self._database.close()
             if held is not None:
@@ -318,12 +298,6 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _fact(self, key: str, text: Any) -> Any:
-        try:
-            return from_json(text)
-        except (ValueError, TypeError) as error:
-            raise LedgerError(f"'{key}' in the ledger of {self.folder} is damaged; see `convlift salvage`.") from error
-
     def _give_up(self, trial: int, status: Status, reason: str) -> TrialRecord:
         return self.finish(trial, Outcome(status, NO_PROBABILITIES, NO_PROBABILITIES, reason=reason))
 
@@ -332,8 +306,3 @@ class Ledger:
         if record.outcome is not None:
             raise LedgerError(f"trial {trial} has already ended ({record.status}); it is not run again.")
         return record
-
-
-def _count(writer: sqlite3.Connection, trial: int, change: int, reason: str = "", cause: Cause = "itself") -> None:
-    row = (trial, change, reason, cause, now())
-    writer.execute("INSERT INTO claims (trial, change, reason, cause, at) VALUES (?, ?, ?, ?, ?)", row)

@@ -22,7 +22,7 @@ def acquire(folder: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # the file's text only says whom to wait for; whether the lock is held is the kernel's word alone
+        # the file's text only tells whom to wait for; whether the lock is held, the kernel alone knows
         holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
         os.close(descriptor)
         if error.errno not in (errno.EACCES, errno.EAGAIN):

@@ -16,7 +16,7 @@ class Migration:
 
 
 def append_only(table: str) -> tuple[str, ...]:
-    """Triggers that refuse to change or delete a row: what a ledger once said stays said."""
+    """Triggers that refuse to change or delete a row: what was once recorded stays."""
     return tuple(
         f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
@@ -111,7 +111,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...] = 
 
 
 def newer(found: int, migrations: tuple[Migration, ...]) -> LedgerError:
-    """What is said of a ledger from the future."""
+    """The error for a ledger from the future."""
     return LedgerError(
         f"the ledger has schema {found}; this convlift reads schemas up to {len(migrations)}. Install a newer convlift."
     )

@@ -3,7 +3,7 @@
 One small file for each opening, named after the campaign, so that campaigns of one machine never write to the same file
 and a resumed campaign writes its own again. A test is known by its images, not by its path or its data set: another
 metric, another --out, or one image added is still the same test. The register only ever informs. Where it cannot be
-read or written, the campaign goes on and the report says so.
+read or written, the campaign goes on and the report has a note.
 """
 
 import hashlib
@@ -66,8 +66,8 @@ class Openings:
 def register_opening(ledger: Ledger, cache: Path, data: str, hashes: Iterable[str]) -> Openings:
     """Write down that this campaign opens its sealed test, and who did before it.
 
-    hashes (nt,): of the sealed images (`ImageStore.hashes` at `Splits.test`). Asked again, as a resumed campaign does,
-    it answers as it did: the fact "openings" keeps it. Never raises for the register's sake.
+    hashes (nt,): of the sealed images (`ImageStore.hashes` at `Splits.test`). Called again, as a resumed campaign does,
+    it returns the same: the fact "openings" keeps it. Never raises for the register's sake.
     """
     own = ledger.recall("opening")
     if own is None:

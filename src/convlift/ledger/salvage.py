@@ -1,6 +1,6 @@
 """What is whole in a damaged ledger, copied into a new run folder; the damaged one is only read.
 
-SQLite finds damage page by page, so each row is asked for by itself, and what comes back is checked by what the ledger
+SQLite finds damage page by page, so each row is read by itself, and what comes back is checked by what the ledger
 wrote beside it: the recipe's SHA-256, the checksum of the arrays, JSON that parses.
 """
 
@@ -42,7 +42,7 @@ def salvage(folder: Path, out: Path) -> Salvaged:
     """Copy what is whole of a run folder's ledger into the new folder `out`, with the weights and the model beside it.
 
     A trial whose outcome is lost is kept as one that had not ended, so that the campaign runs it again with its seed.
-    Raises LedgerError: no ledger there, `out` exists, or nothing says whose campaign it was.
+    Raises LedgerError: no ledger there, `out` exists, or nothing tells whose campaign it was.
     """
     if not (folder / LEDGER_FILE).is_file():
         raise LedgerError(f"{folder} holds no {LEDGER_FILE}; give the folder of a run.")
@@ -52,7 +52,7 @@ def salvage(folder: Path, out: Path) -> Salvaged:
         rows, lost = _read_all(_copy(folder, Path(place)))
     if not rows["campaign"]:
         raise LedgerError(
-            f"nothing in {folder / LEDGER_FILE} says which data and which recipe it was of, so nothing can be saved: "
+            f"{folder / LEDGER_FILE} has lost which data and which recipe it was of, so nothing can be saved: "
             f"{'; '.join(lost) or 'it is empty'}."
         )
     out.mkdir(parents=True)
@@ -112,7 +112,7 @@ def _is_table(connection: sqlite3.Connection, name: str) -> bool:
     """Whether it is one, and no view of somebody else's, which might never end."""
     try:
         found = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (name,)).fetchall()
-    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be said
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be looked up
         return False
     return [row["type"] for row in found] == ["table"]
 
@@ -142,7 +142,7 @@ def _last(connection: sqlite3.Connection, table: str) -> int | None:
     """The largest row number; None where even that cannot be read."""
     try:
         found = connection.execute(f"SELECT MAX(rowid) FROM {table}").fetchone()[0]
-    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be said
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be looked up
         return None
     return min(int(found or 0), 10_000_000) if isinstance(found, int | None) else None
 
@@ -154,7 +154,7 @@ def _lost_facts(connection: sqlite3.Connection, whole: list[Row]) -> list[str]:
         return []
     try:
         found = connection.execute("SELECT key, version FROM facts INDEXED BY sqlite_autoindex_facts_1").fetchall()
-    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be said
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged name cannot even be looked up
         return []
     return [f"the fact '{row['key']}'" for row in found if (row["key"], row["version"]) not in known]
 

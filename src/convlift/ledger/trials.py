@@ -83,8 +83,8 @@ class TrialRecord:
 
     @property
     def is_evidence(self) -> bool:
-        """Whether it says something of its recipe: it ended by itself, well or badly, and not by the clock nor with the
-        campaign's own process."""
+        """Whether it is evidence of its recipe's worth: it ended by itself, well or badly, not by the clock nor with
+        the campaign's own process."""
         if self.outcome is None or self.outcome.status == "stopped":
             return False
         return not self.outcome.reason.endswith(CAMPAIGN_ENDED)
@@ -218,6 +218,6 @@ def unpack(blob: bytes) -> NDArray[np.float32]:
     if dtype.hasobject or dtype != np.float32 or is_fortran or len(shape) != 2:
         raise ValueError("the array holds no probabilities, and nothing is unpickled")
     if math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError("the array is not as large as it says")
+        raise ValueError("the array is not as large as its header has it")
     array: NDArray[np.float32] = np.frombuffer(data, np.float32, offset=file.tell()).reshape(shape)
     return array

@@ -99,7 +99,7 @@ def split_at(backbone: Backbone, stages: int) -> tuple[nn.Sequential, nn.Sequent
 
 def _run_of(network: nn.Module, units: list[str]) -> nn.Sequential:
     run = nn.Sequential(*(network.get_submodule(unit) for unit in units))
-    # Sequential starts in training mode and would say so, whatever its modules do
+    # Sequential starts in training mode and would report it, whatever its modules do
     run.training = network.training
     return run
 
@@ -131,7 +131,7 @@ def _build(name: str, pad_type: str) -> Any:
         if not padding:
             raise
         raise WeightsError(
-            f"the weights ask for pad_type='{pad_type[:40]}', which {name} has not; give weights of this network."
+            f"the weights need pad_type='{pad_type[:40]}', which {name} does not have; give weights of this network."
         ) from error
 
 

@@ -23,7 +23,7 @@ Channels = NDArray[np.float32]  # a figure for each
 def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channels], padding: str = "") -> None:
     """Weights as safetensors, with the normalization in the file's metadata; whole or not at all.
 
-    normal: mean and deviation; padding: timm's `pad_type` of the backbone, where its weights ask for another than
+    normal: mean and deviation; padding: timm's `pad_type` of the backbone, where its weights need another than
     timm's own. Raises DiskError where the file cannot be written.
     """
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -53,7 +53,7 @@ def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...
 
 
 def saved_padding(path: Path) -> str:
-    """What `save_network` was told of the backbone's padding."""
+    """The backbone's padding, as `save_network` was given it."""
     return str(_described(path)["padding"])
 
 

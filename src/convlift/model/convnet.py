@@ -136,7 +136,7 @@ def _halving(architecture: ConvNet, width: int) -> list[nn.Module]:
         case "average":
             return [nn.AvgPool2d(2)]
         case "strided":
-            # a 3x3 convolution whatever the kernel lever says (Springenberg et al. 2015, section 2.1): a strided
+            # a 3x3 convolution whatever the kernel lever is (Springenberg et al. 2015, section 2.1): a strided
             # 1x1 one would never see three pixels in four
             return [*_convolution(architecture, width, width, kernel=3, stride=2), _activation(architecture)]
 

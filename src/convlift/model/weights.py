@@ -31,10 +31,10 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights and what it says of itself.
+    """A file of weights and what its metadata tells.
 
     by_order: its keys are another implementation's, and match the network's in order and shape.
-    statistics: mean and deviation of the pixels, in [0, 1] units, that it was trained with; None where it does not say.
+    statistics: mean and deviation of the pixels, in [0, 1] units, that it was trained with; None where not known.
     pad_type: timm's `pad_type` argument for the network it fits; "" is timm's default.
     """
 
@@ -45,7 +45,7 @@ class WeightsFile:
 
 
 def find_local_weights(backbone: str, weights: str) -> WeightsFile | None:
-    """The file that `weights` ("auto", "random" or a path) means for a backbone, without asking any hub.
+    """The file that `weights` ("auto", "random" or a path) means for a backbone, without a look at any hub.
 
     None for random weights, and for "auto" where no installed package holds them. Raises WeightsError for a path that
     leads to no weights of this backbone.
@@ -60,7 +60,7 @@ def find_local_weights(backbone: str, weights: str) -> WeightsFile | None:
 def find_weights(backbone: str, weights: str, hub: str | None) -> WeightsFile | None:
     """The file that `weights` ("auto", "random" or a path) means for a backbone; None for random weights.
 
-    hub: the backbone's repository on timm's hub, asked only for "auto" and only where no package holds the weights.
+    hub: the backbone's repository on timm's hub, needed only for "auto" and only where no package holds the weights.
     Raises WeightsError where there is no such file, or the hub cannot be reached.
     """
     file = find_local_weights(backbone, weights)
@@ -102,7 +102,7 @@ def _check_size(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 size = max(size, sum(entry.file_size for entry in archive.infolist()))
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
-        return  # whoever reads it next says what is wrong
+        return  # whoever reads it next reports what is wrong
     if size > MAX_BYTES:
         raise WeightsError(
             f"weights {path} hold {size / 1e9:.0f} GB, and no convolutional network has over {MAX_BYTES / 1e9:.0f}; "
@@ -190,7 +190,7 @@ def _named_file(path: Path, backbone: str) -> WeightsFile:
 
 
 def _described(path: Path, backbone: str) -> WeightsFile:
-    """What the metadata of a .safetensors file says: `mean` and `std` (one number, or three with commas), `create`."""
+    """What the metadata of a .safetensors file holds: `mean` and `std` (one number, or three with commas), `create`."""
     from safetensors import safe_open
 
     try:
@@ -267,7 +267,7 @@ def _hub_file(backbone: str, repository: str) -> Path:
         "ON",
     ):
         raise WeightsError(refusal.format("HF_HUB_OFFLINE is set") + remedy)
-    if not _answers(hub.hf_hub_url(repository, filename)):
+    if not _is_reachable(hub.hf_hub_url(repository, filename)):
         raise WeightsError(refusal.format("it does not answer") + remedy)
     try:
         return Path(hub.hf_hub_download(repository, filename, etag_timeout=REACH_SECONDS))
@@ -275,21 +275,21 @@ def _hub_file(backbone: str, repository: str) -> Path:
         raise WeightsError(refusal.format(type(error).__name__) + remedy) from error
 
 
-def _answers(url: str) -> bool:
+def _is_reachable(url: str) -> bool:
     """Whether the hub knows a file. In a thread of its own: looking up a name can hang longer than any timeout."""
     import huggingface_hub as hub
 
-    answers: list[bool] = []
+    reached: list[bool] = []
 
-    def ask() -> None:
+    def look_up() -> None:
         try:
             hub.get_hf_file_metadata(url, timeout=REACH_SECONDS)
         except Exception:
-            answers.append(False)
+            reached.append(False)
         else:
-            answers.append(True)
+            reached.append(True)
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
     thread.join(REACH_SECONDS)
-    return answers == [True]
+    return reached == [True]

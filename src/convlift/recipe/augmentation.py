@@ -6,7 +6,7 @@ MIRRORS = ("horizontal_flip", "vertical_flip")  # the levers that are probabilit
 
 
 class Augmentation(Section):
-    """Each field is one lever. Ranges are uniform and symmetric unless said otherwise.
+    """Each field is one lever. Ranges are uniform and symmetric unless stated otherwise.
 
     Validation, test and prediction never augment.
     """

@@ -140,9 +140,9 @@ def with_backbone(recipe: Recipe, backbone: str | None = None, weights: str | No
     if not changes:
         return recipe
     if not isinstance(recipe.architecture, Pretrained):
-        asked = ", ".join(f"{key} '{value}'" for key, value in changes.items())
+        wanted = ", ".join(f"{key} '{value}'" for key, value in changes.items())
         raise RecipeError(
-            f"{asked} needs a pretrained architecture, but this recipe trains a convnet from scratch; "
+            f"{wanted} needs a pretrained architecture, but this recipe trains a convnet from scratch; "
             "use the recipe frozen or transfer."
         )
     return recipe.edit(architecture=changes)

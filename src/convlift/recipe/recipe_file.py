@@ -72,7 +72,7 @@ def _text(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """Refuses, while it reads, what no recipe holds; what it has not read yet costs nothing."""
 
-    yaml_implicit_resolvers = {  # a date is a text here, so that its field says what it wants
+    yaml_implicit_resolvers = {  # a date is a text here, so that its field's own error tells what it takes
         first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_CORE}timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 
 class Section(BaseModel):
-    """Frozen, `extra="forbid"`, no NaN or infinity: a recipe means exactly what it says."""
+    """Frozen, `extra="forbid"`, no NaN or infinity: a recipe means exactly what is written in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -42,7 +42,7 @@ class CampaignBegan:
 
     counts: images by "train", "validation", "test".
     baseline: the recipe to be improved, as the user calls it.
-    budget_seconds: infinite where `trainings` says how long it is.
+    budget_seconds: infinite where `trainings` limits it.
     """
 
     data: str
@@ -123,7 +123,7 @@ class Moment:
     baseline, start: the best validation score so far of the baseline and of the start, 1 at best; None for none.
     start_name: of the start, "" where it is the baseline or not chosen yet.
     left_seconds, budget_seconds: of the time, infinite where trainings are counted.
-    trainings_done: of `trainings`, where that is how long the campaign is.
+    trainings_done: of `trainings`, where they limit the campaign.
     """
 
     role: str

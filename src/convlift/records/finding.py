@@ -1,4 +1,4 @@
-"""What the audit has to say about the data."""
+"""What the audit found about the data."""
 
 from dataclasses import dataclass
 from typing import Literal

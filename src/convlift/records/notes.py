@@ -107,7 +107,7 @@ class WorkerDeaths:
 
 @dataclass(frozen=True)
 class ShippedCutShort:
-    """What ships was trained for less than its recipe says. last: whether it is what a cross-validation trains last."""
+    """The shipped network was trained for less than its recipe sets; last: on all images, after a cross-validation."""
 
     last: bool = False
     kind: Literal["shipped cut short"] = "shipped cut short"
@@ -144,7 +144,7 @@ class LittleLeft:
 
 @dataclass(frozen=True)
 class NotAsked:
-    """Augmentations that were not tried, since the guard had no time to ask about them."""
+    """Augmentations that were not tried, since the guard had no time to check them."""
 
     names: tuple[str, ...]
     kind: Literal["not asked"] = "not asked"

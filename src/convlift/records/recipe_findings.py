@@ -1,4 +1,4 @@
-"""What is wrong with somebody's own recipe: the lever at fault, and what says so.
+"""What is wrong with somebody's own recipe: the lever at fault, and the evidence for it.
 
 `kind` tells the records apart once they are plain data; `report/wording/recipe_faults.py` has the sentences.
 """

@@ -17,7 +17,7 @@ START = "start: "  # how the name of the first change begins where the search st
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95% interval. Scores are in [0, 1]; gains in percentage points where `points` is said."""
+    """A figure with its 95% interval. Scores are in [0, 1], and gains in percentage points."""
 
     value: float
     low: float
@@ -73,21 +73,21 @@ class Result:
 
     run: the run folder.
     metric: its name.
-    baseline, final: scores of the baseline and of what ships, 1 at best; validation scores where nothing was judged,
-        and then the baseline's is None where none was trained.
+    baseline, final: scores of the baseline and of the shipped recipe, 1 at best; validation scores where nothing was
+        judged, and then the baseline's is None where none was trained.
     gain_points: in percentage points; None where nothing was judged.
     proven: never where the baseline was shortened.
     unexplained_points: the gain minus the sum of the shipped changes' shares.
     optimism_points: validation minus test score of the shipped recipe.
-    budget_seconds: 0 where trainings were asked for.
+    budget_seconds: 0 where a number of trainings was given.
     counts: images by "train", "validation", "test".
     folds: of a cross-validation, 0 where there was one sealed test.
     ships: whose network the run folder holds: of the searched recipe, of the bare start, or of the baseline, where
         validation likes that better.
     judged: whether the sealed test was opened.
-    why: why nothing was judged, or why not the searched recipe ships.
+    why: why nothing was judged, or why the searched recipe does not ship.
     shortened: how much of its training the baseline had, where all of it did not fit into the time.
-    trainings: how many were asked for, 0 where the time was given.
+    trainings: how many were to be run, 0 where the time was given.
     shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
         images; None where no test was opened for it.
     opened: how often this sealed test was opened, this campaign included.

@@ -41,7 +41,7 @@ def make_optimizer(network: nn.Module, training: Training) -> Optimizer:
 def parameter_groups(network: nn.Module, training: Training) -> list[dict[str, Any]]:
     """Parameters with the same penalties together: `params`, `weight_decay` (2 * l2) and `shrinkage` (decoupled).
 
-    Biases and normalization weights (one dimension or none) have neither, unless the recipe asks for it: they are few
+    Biases and normalization weights (one dimension or none) have neither, unless the recipe sets it: they are few
     and carry no capacity (He et al. 2019, section 3.1).
     """
     convolutional = set(_convolution_parameters(network))

@@ -18,7 +18,7 @@ def multiplier(kind: config.Schedule, step: float, total: int, warmup: float) ->
     constant: a linear rise from near 0 to 1 (Goyal et al. 2017, section 2.2), then 1.
     cosine: the same rise, then half a cosine down to 0 (Loshchilov and Hutter 2017, equation 5, without restarts).
     one_cycle: half a cosine up from 1/25 to 1 and half a cosine down to 0: the two phases of Smith and Topin 2019,
-    with cosines for their straight lines, and momentum left alone. The rise is as long as `warmup` says, so 0 means
+    with cosines for their straight lines, and momentum left alone. The rise is as long as `warmup`, so 0 means
     none; Smith and Topin let it take a little under a half.
     No step is taken at 0 itself, which would be a step for nothing: the lowest point lies one step after the last.
     """

@@ -182,7 +182,7 @@ AUGMENTATION: tuple[Intervention, ...] = (
     Intervention(
         name="saturation",
         area="data",
-        claim="How vivid colours are says more of the camera than of the class.",
+        claim="How vivid colours are depends more on the camera than on the class.",
         source="He et al. 2019, section 2.1",
         helps=_FEW,
         edit=_augments(saturation=0.3),

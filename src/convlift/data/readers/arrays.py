@@ -169,7 +169,9 @@ def open_npz(path: Path) -> ArraySource:
                     parts[split] = images, _array(archive, f"{prefix}_labels", path)
             names = sorted(archive)
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as an .npz file: {' '.join(str(error).split())}.") from error
+        raise DataError(
+            f"{path} cannot be read as an .npz file ({' '.join(str(error).split())}); save it anew."
+        ) from error
     if "train" not in parts:
         found = ", ".join(printable(name) for name in names) or "nothing"
         raise DataError(f"{path} has no train_images; it holds {found}. Name the arrays as MedMNIST does.")
@@ -211,7 +213,7 @@ def _check_size(archive: zipfile.ZipFile, name: str, path: Path) -> None:
             "Save the images as files in class folders."
         )
     if not dtype.hasobject and size != left:
-        raise ValueError(f"its header says {size} bytes, {left} are there")
+        raise ValueError(f"its header promises {size} bytes, but {left} are there")
 
 
 def open_idx(name: str, folder: Path, classes: tuple[str, ...] | None) -> ArraySource:
@@ -243,7 +245,8 @@ def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
             size = math.prod(shape)
             if size > MAX_BYTES:
                 raise DataError(
-                    f"{path} says it holds {size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:g} GB are read into memory."
+                    f"{path} holds {size / 1e9:.1f} GB by its header; at most {MAX_BYTES / 1e9:g} GB are read into "
+                    "memory. Save the images as files in class folders."
                 )
             content = _read(file, size + 1)
     except FileNotFoundError as error:

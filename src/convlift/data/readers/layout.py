@@ -98,7 +98,7 @@ def _find_parts(tree: Tree) -> Reading | None:
 
 
 def _parts(names: dict[Path, str]) -> dict[Path, tuple[Split, str]]:
-    """The folders that are parts, with what else their names say; none where their names may as well be classes."""
+    """The folders that are parts, with the rest of their names; none where their names may as well be classes."""
     found = {path: part for path, name in names.items() if (part := part_of(name))}
     kinds: dict[str, set[Split]] = defaultdict(set)
     for split, rest in found.values():
@@ -169,7 +169,7 @@ def _parts_finding(tree: Tree, parts: dict[Path, tuple[Split, str]], wrapped: It
     words = {"train": "training", "validation": "validation", "test": "test"}
     named = [f"{_shown(by_split[split])} as the {word} part" for split, word in words.items() if by_split[split]]
     items = tuple(key_of(tree, path) for path in [*parts, *wrapped])
-    remedy = "If these are classes, say so with --layout class."
+    remedy = "If these are classes, give --layout class."
     return Finding("parts", "note", f"read {', '.join(named)}.", items, remedy)
 
 
@@ -246,7 +246,7 @@ def _nested(tree: Tree, classes: Iterable[Path]) -> tuple[Finding, ...]:
         f"all images of {_shown(each.name for each in made)} lie in folders below, such as {items[0]}; the first "
         "folder is read as the class."
     )
-    remedy = "If the second one is the class, say so with --layout folder/class; read several data sets one by one."
+    remedy = "If the second one is the class, give --layout folder/class; read several data sets one by one."
     return (Finding("nested", "warning", message, items, remedy),)
 
 

@@ -52,7 +52,7 @@ def printable(name: str) -> str:
 
 
 def validation_as_test(splits: set[Any], where: str) -> Finding | None:
-    """What is said where a data set has train and validation parts but no test part: validation seals the test."""
+    """A note where a data set has train and validation parts but no test part: validation becomes the sealed test."""
     if "validation" not in splits or "test" in splits:
         return None
     return Finding(
