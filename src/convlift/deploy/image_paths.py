@@ -20,7 +20,7 @@ class Listed(NamedTuple):
 
 
 def list_images(named: Sequence[str], stdin: BinaryIO | None) -> Iterator[Listed]:
-    """The images in the order of the arguments, one after another, so that the first is answered at once.
+    """The images in the order of the arguments, one after another, so that the first is classified at once.
 
     named: paths of files (taken as they are), of folders (searched to the bottom, in the order of names), patterns
     that the shell did not expand, and "-" for a list on stdin, one a line, or set apart by zero bytes.

@@ -96,10 +96,10 @@ class Model:
         """
         many = several(images)
         found = []
-        for answer in self.answers([images] if many is None else many):
-            if isinstance(answer, Unreadable):
-                raise answer.reason
-            found.append(answer)
+        for prediction in self.answers([images] if many is None else many):
+            if isinstance(prediction, Unreadable):
+                raise prediction.reason
+            found.append(prediction)
         return found[0] if many is None else found
 
     def answers(self, images: Iterable[Any], batch: int = BATCH) -> Iterator[Prediction | Unreadable]:

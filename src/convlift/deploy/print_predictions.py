@@ -1,4 +1,4 @@
-"""What `convlift predict` prints: an answer an image as soon as it is there, or one document at the end."""
+"""What `convlift predict` prints: a prediction an image as soon as it is there, or one document at the end."""
 
 import csv
 import json
@@ -24,25 +24,25 @@ class Style(Enum):
 
 
 def print_answers(model: Model, named: Sequence[str], style: Style) -> int:
-    """Print the answers on stdout, and on stderr what could not be read; how many these are.
+    """Print the predictions on stdout, and on stderr what could not be read; how many these are.
 
     named: see `listing.list_images`. In a JSON document everything stands in the document.
     """
     passed_over: list[str] = []
-    # from a list on stdin somebody may wait for the answer to a line before writing the next one
-    answers = model.answers(_images(named, passed_over), batch=1 if "-" in named else BATCH)
+    # from a list on stdin somebody may wait for the prediction of one image before writing the next one
+    predictions = model.answers(_images(named, passed_over), batch=1 if "-" in named else BATCH)
     if style is Style.JSON:
-        return _print_document(answers, passed_over)
+        return _print_document(predictions, passed_over)
     row = _csv_row(model) if style is Style.CSV else _line
     unreadable = 0
-    for answer in answers:
-        if isinstance(answer, Unreadable):
+    for prediction in predictions:
+        if isinstance(prediction, Unreadable):
             unreadable += 1
-            print(f"convlift: {answer.reason}", file=sys.stderr)
+            print(f"convlift: {prediction.reason}", file=sys.stderr)
             continue
-        row(answer)
-        for note in answer.notes:
-            print(f"convlift: {printable(answer.image)}: {note}.", file=sys.stderr)
+        row(prediction)
+        for note in prediction.notes:
+            print(f"convlift: {printable(prediction.image)}: {note}.", file=sys.stderr)
     if passed_over:
         few = ", ".join(printable(path) for path in passed_over[:_FEW]) + (", ..." if len(passed_over) > _FEW else "")
         what = (
@@ -64,38 +64,40 @@ def _images(named: Sequence[str], passed_over: list[str]) -> Iterator[str | Unre
             yield found.path
 
 
-def _line(answer: Prediction) -> None:
-    print(f"{printable(answer.image)}\t{printable(answer.label)}\t{answer.confidence:.3f}", flush=True)
+def _line(prediction: Prediction) -> None:
+    print(f"{printable(prediction.image)}\t{printable(prediction.label)}\t{prediction.confidence:.3f}", flush=True)
 
 
 def _csv_row(model: Model) -> Callable[[Prediction], None]:
-    """Prints the header now, and then a row an answer; names on one line each, as everywhere."""
+    """Prints the header now, and then a row a prediction; names on one line each, as everywhere."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", "label", "confidence", *(f"p({printable(name)})" for name in model.classes)])
     sys.stdout.flush()
 
-    def write(answer: Prediction) -> None:
-        figures = (answer.confidence, *answer.probabilities.values())
-        writer.writerow([printable(answer.image), printable(answer.label), *(f"{figure:.6g}" for figure in figures)])
+    def write(prediction: Prediction) -> None:
+        figures = (prediction.confidence, *prediction.probabilities.values())
+        writer.writerow(
+            [printable(prediction.image), printable(prediction.label), *(f"{figure:.6g}" for figure in figures)]
+        )
         sys.stdout.flush()
 
     return write
 
 
-def _print_document(answers: Iterator[Prediction | Unreadable], passed_over: list[str]) -> int:
+def _print_document(predictions: Iterator[Prediction | Unreadable], passed_over: list[str]) -> int:
     rows: list[dict[str, Any]] = []
     unreadable: list[dict[str, str]] = []
-    for answer in answers:
-        if isinstance(answer, Unreadable):
-            unreadable.append({"image": answer.image, "reason": str(answer.reason)})
+    for prediction in predictions:
+        if isinstance(prediction, Unreadable):
+            unreadable.append({"image": prediction.image, "reason": str(prediction.reason)})
             continue
         rows.append(
             {
-                "image": answer.image,
-                "label": answer.label,
-                "confidence": answer.confidence,
-                "probabilities": answer.probabilities,
-                "notes": list(answer.notes),
+                "image": prediction.image,
+                "label": prediction.label,
+                "confidence": prediction.confidence,
+                "probabilities": prediction.probabilities,
+                "notes": list(prediction.notes),
             }
         )
     print(json.dumps({"schema_version": 1, "predictions": rows, "unreadable": unreadable, "passed_over": passed_over}))

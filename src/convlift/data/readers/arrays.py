@@ -198,7 +198,7 @@ def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:
 def _check_size(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     """Raise DataError where an array is larger than MAX_BYTES, ValueError where its header lies about its size.
 
-    NumPy asks for memory by the header's word.
+    NumPy takes as much memory as the header promises.
     """
     if name not in archive.namelist():
         return
