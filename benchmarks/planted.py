@@ -76,9 +76,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.sealed import seal
 from convlift.data.dataset import Dataset
 from convlift.data.readers.recognize import open_source
+from convlift.data.sealed import seal
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.evidence import posterior, single_changes, total_gain

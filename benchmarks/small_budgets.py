@@ -51,13 +51,13 @@ from numpy.typing import NDArray
 from planted import BASELINE as SMALL_NETWORK
 from planted import TRAIN, VALIDATION, write_images
 
-from convlift.data.sealed import seal
 from convlift.campaign.request import _forward as forward_of
 from convlift.catalogue.candidates import Candidate, CostLimit, candidates, compose, groups, priors
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.work import training_work
 from convlift.data.dataset import Dataset
 from convlift.data.readers.recognize import open_source
+from convlift.data.sealed import seal
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.evidence import posterior
