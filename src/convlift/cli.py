@@ -241,12 +241,12 @@ def predict(
     Unreadable ones are listed, never replaced; then the exit code is 3.
     """
     from convlift import api
-    from convlift.deploy.print_predictions import Style, print_answers
+    from convlift.deploy.print_predictions import Style, print_predictions
 
     if as_json and as_csv:
         raise ConvliftError("--json and --csv exclude one another; leave one out.")
     style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
-    if print_answers(api.load(model), images, style):
+    if print_predictions(api.load(model), images, style):
         raise typer.Exit(3)
 
 

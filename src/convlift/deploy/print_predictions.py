@@ -23,10 +23,10 @@ class Style(Enum):
     JSON = auto()
 
 
-def print_answers(model: Model, named: Sequence[str], style: Style) -> int:
+def print_predictions(model: Model, named: Sequence[str], style: Style) -> int:
     """Print the predictions on stdout, and on stderr what could not be read; how many these are.
 
-    named: see `listing.list_images`. In a JSON document everything stands in the document.
+    named: see `image_paths.list_images`. In a JSON document everything stands in the document.
     """
     passed_over: list[str] = []
     # from a list on stdin somebody may wait for the prediction of one image before writing the next one
