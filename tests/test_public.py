@@ -59,6 +59,21 @@ def test_the_version_is_the_packages():
     assert convlift.__version__ == pyproject["project"]["version"]
 
 
+@pytest.mark.parametrize("call", ["improve", "preview", "aa", "train"])
+def test_an_option_that_there_is_not_is_a_type_error(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = ("digits", "plain") if call == "train" else ("digits",)
+    with pytest.raises(TypeError, match=r"there is no option .budgte.; there are .*seed"):
+        getattr(api, call)(*data, budgte="1m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_has_no_options_of_a_search(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match="there is no option 'workers'"):
+        convlift.train("digits", "plain", workers=2)
+
+
 def test_importing_the_package_imports_nothing_else():
     heavy = {"torch", "timm", "pydantic", "yaml", "numpy", "scipy", "sklearn", "cv2", "PIL"}
     code = f"import sys, convlift; from convlift import ConvliftError; print(*({heavy} & set(sys.modules)))"

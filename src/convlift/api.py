@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convlift.campaign.dry_run import Preview
 from convlift.campaign.dry_run import preview as preview_campaign
 from convlift.campaign.learn_priors import gather, write_expectations
-from convlift.campaign.request import request_of
+from convlift.campaign.request import OPTIONS, TRAINING_OPTIONS, check_options, request_of
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.campaign.train_once import train_once
@@ -112,6 +112,7 @@ def improve(
     Raises DataError, BudgetError, RecipeError, WeightsError, LedgerError; Interrupted after Ctrl-C.
     """
     with _at_work(quiet) as (session, cache):
+        check_options(options, OPTIONS)
         request = request_of(data, budget, cache, **options)
         return Campaign(*(run_campaign(request, session) if cv is None else run_folds(request, cv, session)))
 
@@ -128,6 +129,7 @@ def aa(
     if options.pop("cv", None) is not None:
         raise ConvliftError("the A/A test judges each campaign on one sealed test; leave out cv.")
     with _at_work(quiet) as (session, cache):
+        check_options(options, OPTIONS)
         return run_aa(request_of(data, budget, cache, usual="30s", **options), campaigns, session)
 
 
@@ -139,6 +141,7 @@ def preview(
     Raises what `improve` raises of the data, the recipe and the weights.
     """
     with _at_work(quiet) as (session, cache):
+        check_options(options, OPTIONS)
         request = request_of(data, budget, cache, **options)
         return preview_campaign(request, session) if cv is None else preview_folds(request, cv, session)
 
@@ -149,15 +152,17 @@ def train(
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
     recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-HASH, the same
-    for the same data, recipe, seed and metric; the rest: as for `improve`. The same training again replaces the model;
+    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links: as for
+    `improve`. The same training again replaces the model;
     into the folder of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
     """
     with _at_work(quiet, stops=False) as (session, cache):
-        done = train_once(request_of(data, None, cache, current=recipe, **options), session)
-        story = tell_training(done)
-        write_training(story)
+        check_options(options, TRAINING_OPTIONS)
+        with train_once(request_of(data, None, cache, current=recipe, **options), session) as done:
+            story = tell_training(done)
+            write_training(story)
     return Training(done.run, done.recipe, done.score, story.images, done.outcome.seconds, story, done.metric)
 
 

@@ -1,6 +1,7 @@
 """What is whole in a damaged ledger is saved into a new folder, and what is lost is listed."""
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,4 +174,7 @@ def test_what_cannot_be_saved_is_said(run: Path, tmp_path: Path) -> None:
     (run / LEDGER_FILE).write_bytes(b"\xff" * 50_000)
     with pytest.raises(LedgerError, match=r"so nothing can be saved"):
         salvage(run, tmp_path / "saved")
+    open_ledger(tmp_path / "old", replace(IDENTITY, software="0.0.9")).close()
+    with pytest.raises(LedgerError, match=r"old was made by convlift 0\.0\.9, and .* use that version"):
+        salvage(tmp_path / "old", tmp_path / "saved")
     assert not (tmp_path / "saved").exists()

@@ -114,6 +114,7 @@ def test_a_shorter_budget_buys_less_and_one_that_is_too_short_nothing(place: Pat
 def test_by_number_of_trainings_every_start_has_as_many(place: Path) -> None:
     counted = planned(place, None, trainings=12)
     for start in counted.starts:
+        assert start.trainings == 12
         assert start.baselines + start.searches + start.finals == 12
     assert document(counted)["budget_seconds"] is None
     words = " ".join(text_of(counted, 200).split())

@@ -31,6 +31,7 @@ from convlift.records.events import (
     OfNullCampaign,
     PowerExpected,
     ReadingImages,
+    ResultWithdrawn,
     TestOpening,
     TimingStart,
     TrainedBefore,
@@ -156,6 +157,7 @@ SILENT: list[Event] = [
     ModelWritten(Path("runs/a")),
     CampaignEnded(Path("runs/a")),
     TrainingEnded(Path("runs/a")),
+    ResultWithdrawn(Path("runs/a")),
     OfNullCampaign(Loading()),
 ]
 
@@ -242,6 +244,21 @@ def test_what_is_said_of_a_fold_begins_with_its_name(tmp_path: Path) -> None:
     ]
     assert "is done" in (tmp_path / LOG).read_text()
     assert (fold / LOG).is_file()
+
+
+def test_what_a_campaign_of_an_aa_test_says_stands_in_its_own_log(tmp_path: Path) -> None:
+    """Also what it says before its folder is known."""
+    own = [tmp_path / "campaign-001", tmp_path / "campaign-002"]
+    events: list[Event] = []
+    for number, folder in enumerate(own, 1):
+        folder.mkdir()
+        events += [NullCampaignBegan(number, 2, ENDLESS), OfNullCampaign(ImagesRead((BROKEN,)))]
+        events += [OfNullCampaign(FolderOpened(folder)), OfNullCampaign(EpochEnded(number, EPOCH))]
+    assert {text for _, text in heard(*events)} == {"campaign 1 of 2", "campaign 2 of 2"}
+    for number, folder in enumerate(own, 1):
+        broken, epoch = (folder / LOG).read_text().splitlines()
+        assert "1 of 121 files cannot be read" in broken
+        assert f"trial {number} train epoch" in epoch
 
 
 def test_a_fold_that_breaks_off_ends_its_part() -> None:

@@ -24,7 +24,7 @@ from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
-from convlift.search.start import MOST_OF_BUDGET, SHORTEST, START_RUN_SHARE
+from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST, START_RUN_SHARE
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
     """The campaign from one point, divided as it will be once all points were probed."""
     own, is_other = timed[point.name], point.name != BASELINE
     left = max(0.0, request.budget_seconds - _overhead(problem, request, timed))
-    times = Times(left, own.in_epochs, timed[BASELINE].in_epochs, request.workers)
+    tried = _tried(request, point, own)
+    times = Times(left, own.in_epochs, timed[BASELINE].in_epochs, request.workers, tried=tried)
     counted = request.trainings
     found = plan_counted(counted, is_other=is_other) if counted else plan(times, is_other=is_other)
     chosen, left_out = _candidates(problem, own, found.trainings)
@@ -152,13 +153,21 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
         recipe=own.recipe,
         first_seconds=own.seconds,
         seconds=own.in_epochs,
-        trainings=found.trainings,
+        trainings=counted or found.trainings,
         searches=max(found.searches, 0),
         baselines=found.baselines,
         finals=found.finals,
         candidates=chosen if found.searches > 0 else (),
         left_out=left_out,
     )
+
+
+def _tried(request: Request, point: StartingPoint, own: Timed) -> float:
+    """Of a training of the point, the part that its first run will have."""
+    allowed = LONG_MOST * request.budget_seconds
+    if point.recipe.architecture.kind == "convnet":
+        allowed = min(START_RUN_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
+    return min(1.0, allowed / own.seconds)
 
 
 def _candidates(problem: Problem, own: Timed, trainings: int) -> tuple[tuple[Candidate, ...], tuple[LeftOut, ...]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -74,7 +75,19 @@ class Request:
         return {"budget_seconds": self.budget_seconds}
 
 
+# options of `improve` whose names a caller may give; what `train` takes of them
+OPTIONS = frozenset({
+    "trainings", "workers", "current", "out", "backbone", "weights", "root", "seed", "ship", "metric", "group_from",
+    "priors", "layout", "alpha", "follow_links",
+})  # fmt: skip
+TRAINING_OPTIONS = OPTIONS - {"trainings", "workers", "current", "ship", "priors", "backbone", "weights"}
 MAY_BE_MISSING = {"trainings", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
+
+
+def check_options(options: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raise TypeError, as Python does, for an option that there is not."""
+    if unknown := sorted(options.keys() - known):
+        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(known))}.")
 
 
 def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str = "20m", **options: Any) -> Request:

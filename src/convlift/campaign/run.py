@@ -33,6 +33,7 @@ from convlift.records.events import (
     Loading,
     ModelWritten,
     PowerExpected,
+    ResultWithdrawn,
     TestOpening,
 )
 from convlift.records.result import Result
@@ -68,6 +69,7 @@ def run_on(request: Request, dataset: Dataset, sealed: SealedLabels, session: Se
             known = result_so_far(ledger)
             if known is not None and goes_on(known, earlier, request):
                 unsettle(ledger)
+                session.listen(ResultWithdrawn(folder))
                 known = None
             ledger.note_settings(request.settings)
             if known is None:

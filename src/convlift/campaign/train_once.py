@@ -1,5 +1,7 @@
 """One training of one recipe: what `train` does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,9 +58,11 @@ class Trained:
         return accuse(self.outcome, labels, self.recipe, facts_of(self.dataset))
 
 
-def train_once(request: Request, session: Session) -> Trained:
+@contextmanager
+def train_once(request: Request, session: Session) -> Iterator[Trained]:
     """Train `request.current` once: no search, no claim. The test split stays closed; the score is the validation's.
 
+    The run folder is held until the block ends; where the block fails, a folder that was made here goes again.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
     """
@@ -85,7 +89,7 @@ def train_once(request: Request, session: Session) -> Trained:
         machine = environment(request.seed, 1)
         done = Trained(folder, chosen, dataset, outcome, score, request.metric, machine)
         session.listen(TrainingEnded(folder))
-    return done
+        yield done
 
 
 def _train(recipe: Recipe, request: Request, dataset: Dataset, folder: Path, session: Session) -> Outcome:

@@ -1,5 +1,6 @@
 """Whose campaign a ledger holds: written down once, and compared by everybody who goes on with it."""
 
+from pathlib import Path
 from typing import Any
 
 from convlift.errors import ConvliftError, LedgerError
@@ -42,13 +43,17 @@ def _stored_identity(database: Database) -> dict[str, Any] | None:
 
 
 def refuse_other_versions(database: Database) -> None:
-    """Raise LedgerError where the ledger was begun by a convlift that wrote other records: of another major or minor
-    version (before 1.0 a minor one may change anything, semver.org)."""
-    document = _stored_identity(database)
-    known, ours = str((document or {}).get("software", "")), software_version()
+    """Raise LedgerError where the ledger was begun by a convlift that wrote other records."""
+    refuse_version((_stored_identity(database) or {}).get("software"), database.path.parent)
+
+
+def refuse_version(software: object, folder: Path) -> None:
+    """Raise LedgerError where a run folder is of another major or minor version; before 1.0 a minor one may change
+    anything (semver.org). software: the version, as its identity has it."""
+    known, ours = str(software or ""), software_version()
     if known and known.split(".")[:2] != ours.split(".")[:2]:
         raise LedgerError(
-            f"{database.path.parent} was made by convlift {known}, and convlift {ours} cannot read it; use that "
+            f"{folder} was made by convlift {known}, and convlift {ours} cannot read it; use that "
             "version, or run the campaign again in another folder."
         )
 

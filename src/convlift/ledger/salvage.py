@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from convlift.errors import LedgerError
 from convlift.ledger.database import Database, open_to_write
+from convlift.ledger.identity import refuse_version
 from convlift.ledger.ledger import LEDGER_FILE, Ledger
 from convlift.ledger.migrations import now
 from convlift.ledger.trials import SELECT_TRIAL, from_json, trial_record
@@ -42,7 +43,7 @@ def salvage(folder: Path, out: Path) -> Salvaged:
     """Copy what is whole of a run folder's ledger into the new folder `out`, with the weights and the model beside it.
 
     A trial whose outcome is lost is kept as one that had not ended, so that the campaign runs it again with its seed.
-    Raises LedgerError: no ledger there, `out` exists, or nothing tells whose campaign it was.
+    Raises LedgerError: no ledger there, `out` exists, nothing tells whose campaign it was, or it is of another version.
     """
     if not (folder / LEDGER_FILE).is_file():
         raise LedgerError(f"{folder} holds no {LEDGER_FILE}; give the folder of a run.")
@@ -55,6 +56,7 @@ def salvage(folder: Path, out: Path) -> Salvaged:
             f"{folder / LEDGER_FILE} has lost which data and which recipe it was of, so nothing can be saved: "
             f"{'; '.join(lost) or 'it is empty'}."
         )
+    refuse_version(_software(rows["campaign"][0]), folder)
     out.mkdir(parents=True)
     with closing(open_to_write(out / LEDGER_FILE)) as database:
         database.rows("PRAGMA synchronous = OFF")  # nobody but us knows the new file yet
@@ -68,6 +70,15 @@ def salvage(folder: Path, out: Path) -> Salvaged:
             source = folder / name
             shutil.copytree(source, out / name) if source.is_dir() else shutil.copy2(source, out / name)
     return Salvaged(out, len(trials), len(ended), tuple(lost))
+
+
+def _software(campaign: Row) -> object:
+    """The version in the campaign's identity; None where that cannot be read."""
+    try:
+        identity = from_json(campaign["identity"])
+    except (ValueError, TypeError):
+        return None
+    return identity.get("software") if isinstance(identity, dict) else None
 
 
 def _copy(folder: Path, place: Path) -> Path:

@@ -153,11 +153,12 @@ def _run_fold(nest: Nest, number: int, ledger: Ledger, session: Session, campaig
 def _unfinished_fold(nest: Nest, result: Result, seconds: float) -> BudgetError | DataError:
     """Why a fold's campaign judged nothing."""
     why = result.why
-    if why is not None and why.wants_time and not nest.request.trainings:
+    if why is not None and why.wants_time:
         what = "the baseline" if why.why == "no time for the baseline" else "the final runs"
-        return BudgetError(f"Not judged: no time for {what}.", 2.0 * seconds)
-    failed = why.reason if why else ""
-    return DataError(f"nothing was judged, since what was to be compared failed to learn ({failed}).")
+        sentence = f"Not judged: no time for {what}."
+        return DataError(sentence) if nest.request.trainings else BudgetError(sentence, 2.0 * seconds)
+    failed = f" ({why.reason})" if why and why.reason else ""
+    return DataError(f"nothing was judged, since what was to be compared failed to learn{failed}.")
 
 
 def _too_short(nest: Nest, number: int, seconds: float, error: BudgetError) -> BudgetError:

@@ -167,6 +167,13 @@ class CampaignEnded:
 
 
 @dataclass(frozen=True)
+class ResultWithdrawn:
+    """A campaign that had ended goes on: what was written of its result is no longer so."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
 class FoldBegan:
     """A fold of a cross-validation begins: what is told from now on is of its campaign."""
 
@@ -266,7 +273,7 @@ class CachePlaced:
 Event = (
     ReadingImages | ImagesDecoded | ImagesRead | FolderOpened | CampaignBegan | PowerExpected | DiskTight | Loading
     | TrialBegan | EpochEnded | TrialEnded | Moment | TestOpening | BudgetUnused | ModelWritten | CampaignEnded
-    | FoldBegan | FoldEnded | TrainingOnAll | JudgingFolds | NullCampaignBegan | NullCampaignEnded
+    | ResultWithdrawn | FoldBegan | FoldEnded | TrainingOnAll | JudgingFolds | NullCampaignBegan | NullCampaignEnded
     | NullCampaignLeftOut | OfNullCampaign | TimingStart | TrainedBefore | TrainingEnded | CachePlaced
 )  # fmt: skip
 Listener = Callable[[Event], None]

@@ -57,6 +57,7 @@ class Live:
         self._progress = progress
         self._part: AbstractContextManager[None] | None = None
         self._unwatched: Path | None = None
+        self._waiting: list[str] = []
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -67,6 +68,8 @@ class Live:
                 self._part.__enter__()
             case FoldEnded():
                 self._end_part()
+            case NullCampaignBegan():
+                self._unwatched, self._waiting = None, []
             case OfNullCampaign(inner):
                 self._tell_apart(inner)
         for line in lasting_lines(event):
@@ -77,13 +80,15 @@ class Live:
             self._progress.log(line)
 
     def _tell_apart(self, event: Event) -> None:
-        """Into the log of that campaign alone."""
+        """Into the log of that campaign alone; what comes before its folder is known waits."""
+        lines = [*lasting_lines(event), *filter(None, [logged_line(event)])]
+        self._waiting += [f"{self._progress.clock()} {line}\n" for line in lines]
         if isinstance(event, FolderOpened):
             self._unwatched = event.folder / LOG
-        lines = [*lasting_lines(event), *filter(None, [logged_line(event)])]
-        if self._unwatched is not None and lines:
+        if self._unwatched is not None and self._waiting:
             with self._unwatched.open("a", encoding="utf-8") as log:
-                log.writelines(f"{self._progress.clock()} {line}\n" for line in lines)
+                log.writelines(self._waiting)
+            self._waiting = []
 
     def _end_part(self) -> None:
         if self._part is not None:

@@ -111,7 +111,7 @@ def _changes(plan: Preview, area: str) -> Table:
         for candidate in start.candidates:
             if candidate.area == area:
                 rows.setdefault(candidate.name, []).append((start.name, candidate))
-    able = sum(start.trainings > 0 for start in plan.starts)
+    able = sum(start.searches > 0 for start in plan.starts)
     for name, found in rows.items():
         where = "any" if len(found) == able else ", ".join(start for start, _ in found)
         priors = [candidate.prior for _, candidate in found]

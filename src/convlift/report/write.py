@@ -5,7 +5,15 @@ from pathlib import Path
 from convlift.console.atomic import write_text
 from convlift.deploy.model_folder import CARD, read_card_facts
 from convlift.ledger.ledger import Ledger, read_ledger
-from convlift.records.events import CampaignEnded, Event, Listener, ModelWritten, OfNullCampaign, TrainingEnded
+from convlift.records.events import (
+    CampaignEnded,
+    Event,
+    Listener,
+    ModelWritten,
+    OfNullCampaign,
+    ResultWithdrawn,
+    TrainingEnded,
+)
 from convlift.records.result import Result
 from convlift.report.card import card, figures_before_the_end, figures_of
 from convlift.report.finding_lines import write_findings
@@ -13,7 +21,7 @@ from convlift.report.page import render
 from convlift.report.summary import story_of
 from convlift.search.result_in_ledger import result_of
 
-REPORT = "report.html"
+REPORT, MODEL = "report.html", "model"
 
 
 def write_when_told(listen: Listener) -> Listener:
@@ -22,9 +30,10 @@ def write_when_told(listen: Listener) -> Listener:
     def heard(event: Event) -> None:
         match event.event if isinstance(event, OfNullCampaign) else event:
             case CampaignEnded(folder, is_new):
-                if is_new or not (folder / REPORT).is_file():  # killed between its result and its page
-                    with read_ledger(folder) as ledger:
-                        write_report(ledger)
+                _write_what_is_missing(folder, is_new=is_new)
+            case ResultWithdrawn(folder):
+                for path in (folder / REPORT, folder / MODEL / CARD):
+                    path.unlink(missing_ok=True)
             case ModelWritten(folder) | TrainingEnded(folder):
                 write_card(folder)
         listen(event)
@@ -32,23 +41,33 @@ def write_when_told(listen: Listener) -> Listener:
     return heard
 
 
+def _write_what_is_missing(folder: Path, *, is_new: bool) -> None:
+    """All of it for a new result; for one that was there, what a kill between the result and its page has left out. A
+    card that is there may be somebody's own."""
+    with read_ledger(folder) as ledger:
+        if is_new or not (folder / REPORT).is_file():
+            write_report(ledger)
+        if is_new or not (folder / MODEL / CARD).is_file():
+            write_card(folder, result_of(ledger))
+
+
 def write_report(ledger: Ledger) -> Path:
-    """Write the page of a finished campaign, its findings and its model's card; the path of the page.
+    """Write the page of a finished campaign and its findings; the path of the page.
 
     Raises LedgerError where the campaign is not finished, DiskError where nothing can be written.
     """
     result = result_of(ledger)
-    write_card(ledger.folder, result)
+    page = write_text(ledger.folder / REPORT, render(result, story_of(ledger)))
     write_findings(ledger.folder, result.findings)
-    return write_text(ledger.folder / REPORT, render(result, story_of(ledger)))
+    return page
 
 
 def write_card(folder: Path, result: Result | None = None) -> None:
     """The card of the model in a run folder; result: of its campaign, where that has ended. Nothing where there is no
     model."""
-    facts = read_card_facts(folder / "model")
+    facts = read_card_facts(folder / MODEL)
     if facts is None:
         return
     recipe, config = facts
     figures = figures_of(result, config.scores) if result else figures_before_the_end(config.scores)
-    write_text(folder / "model" / CARD, card(recipe, config, figures))
+    write_text(folder / MODEL / CARD, card(recipe, config, figures))
