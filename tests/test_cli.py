@@ -82,6 +82,7 @@ def test_help_and_recipes_import_nothing_heavy():
     calls = [["--help"], *([command, "--help"] for command in COMMANDS), ["recipes"], ["recipes", "--show", "plain"]]
     code = (
         "import sys\nfrom convlift.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: assert 'numpy' not in sys.modules\n"
         f"for call in {calls}:\n  try: main(call)\n  except SystemExit as end: assert not end.code\n"
         f"print(*sorted({HEAVY} & set(sys.modules)), file=sys.stderr)"
     )

@@ -5,7 +5,7 @@ import json
 import sys
 from io import StringIO, TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -28,8 +28,9 @@ from convlift.console.options import (
     Workers,
 )
 from convlift.errors import ConvliftError
-from convlift.records.result import Result
-from convlift.records.software import software_version
+
+if TYPE_CHECKING:
+    from convlift.records.result import Result
 
 app = typer.Typer(
     name="convlift",
@@ -42,6 +43,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from convlift.records.software import software_version
+
         print(f"convlift {software_version()}")
         raise typer.Exit
 
@@ -312,7 +315,7 @@ def with_folds(arguments: list[str]) -> list[str]:
     return found
 
 
-def _show(result: Result, as_json: bool) -> None:
+def _show(result: "Result", as_json: bool) -> None:
     from convlift.report.documents import result_document
     from convlift.report.terminal import print_result
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from convlift.console.disk import check_room, tight
+from convlift.console.disk import check_room, disk_of, free_bytes
 from convlift.records.events import DiskTight
 from convlift.search.problem import Problem
 
@@ -62,10 +62,16 @@ def check_disk(run: Path, cache: Path, needed: Footprint) -> DiskTight | None:
     """
     if _same_disk(run, cache):
         check_room(run, needed.cache_least + needed.run_least)
-        return tight(run, needed.cache_usual + needed.run_usual)
+        return _tight(run, needed.cache_usual + needed.run_usual)
     check_room(cache, needed.cache_least)
     check_room(run, needed.run_least)
-    return tight(cache, needed.cache_usual) or tight(run, needed.run_usual)
+    return _tight(cache, needed.cache_usual) or _tight(run, needed.run_usual)
+
+
+def _tight(folder: Path, usual_bytes: float) -> DiskTight | None:
+    """That a disk may become full, where it has less than what is usually needed."""
+    free = free_bytes(folder)
+    return None if free is None or free >= usual_bytes else DiskTight(str(disk_of(folder)), free, usual_bytes)
 
 
 def _same_disk(run: Path, cache: Path) -> bool:

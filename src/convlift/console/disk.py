@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from convlift.errors import ConvliftError, DiskError
-from convlift.records.events import DiskTight
 
 PLENTY = 20e9  # bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -26,10 +25,10 @@ def writing_into(folder: Path) -> Iterator[None]:
 
 def check_room(folder: Path, needed_bytes: float) -> None:
     """Fail before any time is spent where `needed_bytes` do not fit. Raises DiskError."""
-    free = _free_bytes(folder)
+    free = free_bytes(folder)
     if free is not None and free < needed_bytes:
         raise DiskError(
-            f"{folder} needs about {_megabytes(needed_bytes)}, but the disk at {_disk_of(folder)} has "
+            f"{folder} needs about {_megabytes(needed_bytes)}, but the disk at {disk_of(folder)} has "
             f"{_megabytes(free)} free; free space there or name another folder with --out."
         )
 
@@ -41,13 +40,7 @@ def is_disks_fault(error: OSError) -> bool:
 
 def has_plenty(*folders: Path) -> bool:
     """Whether so much is free that nobody need count what a campaign takes."""
-    return all(free is None or free >= PLENTY for free in map(_free_bytes, folders))
-
-
-def tight(folder: Path, usual_bytes: float) -> DiskTight | None:
-    """That a disk may become full, where it has less than what is usually needed."""
-    free = _free_bytes(folder)
-    return None if free is None or free >= usual_bytes else DiskTight(str(_disk_of(folder)), free, usual_bytes)
+    return all(free is None or free >= PLENTY for free in map(free_bytes, folders))
 
 
 def refusal_behind(error: BaseException) -> DiskError | None:
@@ -73,22 +66,23 @@ def refusal(folder: Path, error: OSError) -> DiskError:
     reason = error.strerror or str(error)
     if error.errno not in _FULL:
         return DiskError(f"{folder} cannot be written ({reason}); check its permissions or name another folder.")
-    free = _free_bytes(folder)
+    free = free_bytes(folder)
     left = "" if free is None else f", {_megabytes(free)} free"
     return DiskError(
-        f"{folder} cannot be written: the disk at {_disk_of(folder)} is full ({reason}{left}); free space there or "
+        f"{folder} cannot be written: the disk at {disk_of(folder)} is full ({reason}{left}); free space there or "
         "name another folder."
     )
 
 
-def _free_bytes(folder: Path) -> int | None:
+def free_bytes(folder: Path) -> int | None:
+    """On the disk where the folder lies, or will lie; None where nobody can tell."""
     try:
         return shutil.disk_usage(_existing(folder)).free
     except OSError:
         return None
 
 
-def _disk_of(folder: Path) -> Path:
+def disk_of(folder: Path) -> Path:
     """The mount point under which the folder lies, or will lie."""
     found = _existing(folder).resolve()
     while not os.path.ismount(found) and found != found.parent:
