@@ -29,6 +29,7 @@ def test_the_starting_points_of_flowers():
         "residual",
         "frozen",
         "transfer",
+        "fine-tune",
     ]
     assert all(point.reason and point.recipe.data.resolution for point in points)
     assert {point.recipe.architecture.backbone for point in points[1:]} == {"resnet50"}

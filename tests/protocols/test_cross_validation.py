@@ -28,8 +28,9 @@ from convlift.records.result import Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
 from convlift.report.live import Live
 from convlift.report.write import write_when_told
-from convlift.search.decisions import SearchNoise, Shipped, Shortlist, Start, note
+from convlift.search.decisions import SearchNoise, Shipped, Shortlist, note
 from convlift.search.result_in_ledger import note_result, note_story
+from convlift.search.start_decisions import Start
 
 BASELINE_RUNS, FINALS = 2, 2
 CHANGE = "batch size x0.5"

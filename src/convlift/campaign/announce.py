@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from convlift.ledger.trials import TrialRecord
 from convlift.records.events import EpochEnded, Listener, Moment, TrialBegan, TrialEnded
 from convlift.records.outcome import EpochReport
-from convlift.search.decisions import Start, decided
+from convlift.search.decisions import decided
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import BASELINE
 from convlift.search.scores import Scores
+from convlift.search.start_decisions import Start
 
 TOLD_EVERY = 1.0  # seconds
 

@@ -6,6 +6,8 @@ from convlift.recipe.built_in import built_in, with_backbone
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
+FINE_TUNE = "fine-tune"
+
 
 @dataclass(frozen=True)
 class StartingPoint:
@@ -44,6 +46,7 @@ def starting_points(
     for name, reason in (
         ("frozen", "pretrained features at {} pixels: extracted once, then every trial costs seconds"),
         ("transfer", "the same features at {} pixels, with the last stages fitted to these images"),
+        (FINE_TUNE, "all of the pretrained network, fitted to these images at {} pixels in the time that there is"),
     ):
         recipe = with_backbone(built_in(name), backbone, weights).at(facts.native_resolution)
         points.append(StartingPoint(name, recipe, reason.format(recipe.data.resolution)))

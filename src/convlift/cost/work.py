@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
+from convlift.recipe.training import SMALLER
 from convlift.records.facts import Facts
 
 
@@ -51,7 +52,9 @@ def tuning_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     below = forward(recipe) - trained if afresh else 0.0
     images = recipe.data.images * facts.training_images
     steps = _steps(tuned.epochs, tuned.batch_size, images)
-    return (3 * trained + below) * tuned.epochs * images + steps * _STEP_OVERHEAD
+    from_images = afresh or tuned.stages is None
+    epochs = tuned.epochs * (1.0 - (1.0 - SMALLER**2) * tuned.small_first * from_images)
+    return (3 * trained + below) * epochs * images + steps * _STEP_OVERHEAD
 
 
 def _steps(epochs: int, batch_size: int, images: float) -> int:

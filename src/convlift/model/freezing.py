@@ -38,6 +38,17 @@ def unfreeze(network: Classifier, stages: int | None, batch_norm: BatchNormRule)
     return [*opened.parameters(), *network.head.parameters()]
 
 
+def rate_factors(network: Classifier, decay: float) -> dict[nn.Parameter, float]:
+    """Factors on the learning rates of a backbone: `decay` for its last stage, its square for the one before, and so
+    on to the stem; the head's is 1 and not named. One factor for all where the stages cannot be told apart."""
+    parts = network.backbone.parts
+    factors: dict[nn.Parameter, float] = {}
+    for depth, units in enumerate(reversed(parts), 1):
+        modules = [network.backbone.network.get_submodule(unit) for unit in units] or [network.backbone.network]
+        factors |= {parameter: decay**depth for module in modules for parameter in module.parameters()}
+    return factors
+
+
 def train_mode(network: nn.Module) -> None:
     """Training mode, except for what the phase holds in evaluation mode; any other network: training mode."""
     network.train()

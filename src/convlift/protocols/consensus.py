@@ -11,11 +11,13 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.search.augmentation_guard import guarded
-from convlift.search.decisions import Freeze, GuardReport, Shipped, Shortlist, Start, decided, made
+from convlift.search.decisions import Freeze, GuardReport, Shipped, Shortlist, decided, made
+from convlift.search.length import offered
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.revise import revised
 from convlift.search.scores import Scores
 from convlift.search.space import Configuration, SearchSpace, fitting, switched
+from convlift.search.start_decisions import Start
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def choice_of(problem: Problem, ledger: Ledger) -> Choice:
     shipped, chosen = made(ledger, Shipped), made(ledger, Start)
     if shipped.ships == "baseline":
         chosen = Start(BASELINE, problem.baseline.fingerprint())
-    start = next((p for p in problem.points if Start(p.name, p.recipe.fingerprint()) == chosen), None)
+    start = next((p for p in offered(problem, ledger) if Start(p.name, p.recipe.fingerprint()) == chosen), None)
     if start is None:
         raise LedgerError(
             f"the fold in {ledger.folder} started from '{chosen.name}' as it is not offered now; run the command that "

@@ -15,6 +15,9 @@ Schedule = Literal["constant", "cosine", "one_cycle"]
 STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 10.0}
 
 
+SMALLER = 0.75  # of the side, in the epochs on small images
+
+
 class FineTuning(Section):
     """The second phase of transfer learning: the backbone, or its last stages, trained at a lower learning rate."""
 
@@ -36,11 +39,31 @@ class FineTuning(Section):
         le=0.9,
     )
     batch_size: int = lever(32, "images per step", "Masters and Luschi 2018", ge=1, le=4096)
+    small_first: float = lever(
+        0.0,
+        "share of the epochs, the first ones, on images of three quarters of the side, which cost half; only where "
+        "images change afresh",
+        "Tan and Le 2021, section 4",
+        ge=0,
+        le=1,
+    )
+    layer_decay: float = lever(
+        1.0,
+        "factor on the learning rate from each stage to the one before it, the head having the whole of it",
+        "Howard and Ruder 2018, section 3.2",
+        gt=0,
+        le=1,
+    )
     batch_norm: Literal["frozen", "update"] = lever(
         "frozen",
         "frozen: unfrozen stages keep the pretrained running statistics; update: they follow the batches",
         "Chollet 2020, Keras guide to transfer learning; Ioffe and Szegedy 2015",
     )
+
+
+def smaller(resolution: int) -> int:
+    """The side, in pixels, of the small images of `small_first`: a whole number of eights, as halvings like it."""
+    return max(8, 8 * round(SMALLER * resolution / 8))
 
 
 class Training(Section):
@@ -99,6 +122,14 @@ class Training(Section):
         "King and Zeng 2001, section 4.2; Cui et al. 2019",
         ge=0,
         le=1,
+    )
+    average: float = lever(
+        0.0,
+        "decay of the running average of all weights, which is what a training leaves; 0: the last step's weights, as "
+        "with early stopping",
+        "Polyak and Juditsky 1992; Tarvainen and Valpola 2017",
+        ge=0,
+        lt=1,
     )
     patience: int | None = lever(
         None,

@@ -4,14 +4,15 @@ ledger."""
 import math
 from dataclasses import dataclass
 
-from convlift.catalogue.starting_points import StartingPoint
+from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.evidence.power import baseline_and_final_runs
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Shortened
 from convlift.search.context import Search
-from convlift.search.decisions import Allocation, settle
+from convlift.search.decisions import Allocation, decided, settle
 from convlift.search.problem import BASELINE
+from convlift.search.start_decisions import Length
 from convlift.search.timing import share_seen
 
 FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
@@ -30,6 +31,7 @@ BASELINE_MOST = (
 )
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
+MOST_AT_ONCE = 4  # trainings of a settled length, of which the best ships: more add little
 LONGER = 1.3  # than the start's shortened first run: a final run that is less than that is not worth its time
 
 
@@ -43,6 +45,7 @@ class Times:
     workers: how many trials run at once.
     before: runs of the baseline that ended before the division.
     tried: of a training of the start, the part that its first run had.
+    rounds: of the workers, for which the length of the start's training was settled; 0 where it was not.
     """
 
     left: float
@@ -51,6 +54,7 @@ class Times:
     workers: int
     before: int = 1
     tried: float = 1.0
+    rounds: int = 0
 
 
 def plan(times: Times, *, is_other: bool) -> Allocation:
@@ -59,7 +63,7 @@ def plan(times: Times, *, is_other: bool) -> Allocation:
     Where no search fits there is none, and what ships is the start.
     """
     each, before = times.each, times.before
-    if times.left < FEWEST * each:
+    if times.rounds or times.left < FEWEST * each:
         finals = _finals_alone(times) if is_other else 0
         return Allocation(finals, before, finals, before)
     trainings = math.floor(times.left * times.workers / each)
@@ -92,12 +96,14 @@ def divide(search: Search, start: StartingPoint) -> Allocation:
 
 def _times(search: Search, start: StartingPoint) -> Times:
     start_runs = [r for r in search.ledger.trials("start") if r.recipe == start.recipe]
+    length = decided(search.ledger, Length)
     return Times(
         left=search.left(),
         each=search.seconds(start.recipe),
         baseline=search.seconds(search.problem.baseline),
         workers=search.workers,
         before=len(search.ledger.trials("baseline")),  # some ran beside the first runs
+        rounds=length.rounds if start.name == FINE_TUNE and length else 0,
         tried=max((r.fidelity if r.status == "finished" else 0.0 for r in start_runs), default=0.0),
     )
 
@@ -105,6 +111,8 @@ def _times(search: Search, start: StartingPoint) -> Times:
 def _finals_alone(times: Times) -> int:
     """How many runs of the start fit where no search does; one that the clock cuts short where that is still longer
     than its first run was."""
+    if times.rounds:
+        return times.rounds * min(times.workers, MOST_AT_ONCE)
     fit = times.left / times.each
     if fit >= FINAL_SLACK:
         return min(2, times.workers * math.floor(fit / FINAL_SLACK))

@@ -18,6 +18,7 @@ from typing import Any
 from convlift.catalogue.candidates import Candidate
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import WeightsError
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Example, LabelCheck
@@ -158,6 +159,16 @@ def _destruction(start: Recipe, candidate: Candidate) -> tuple[int, float]:
         return 2, sum(mirrors)
     moved = [value for name, value in strengths.items() if name in GEOMETRY]
     return (1, sum(moved)) if moved else (0, sum(strengths.values()))
+
+
+def checker_of(search: Search, record: TrialRecord) -> LabelChecker | None:
+    """A finished trial's network to ask; None where there is none."""
+    if search.problem.ask is None or not search.has_network(record):
+        return None
+    try:
+        return search.problem.ask(search.dispatcher.weights_of(record), record.recipe)
+    except WeightsError:
+        return None
 
 
 def _call(search: Search, start: StartingPoint) -> tuple[LabelChecker | None, str]:

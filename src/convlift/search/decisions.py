@@ -6,7 +6,7 @@ ended by then is settled once.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -15,64 +15,18 @@ from convlift.catalogue.reasons import NotTried, Why
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.records.recipe_findings import RecipeFinding
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What every record here is; key: of its fact in the ledger."""
-
-    key: ClassVar[str]
-
+from convlift.search.decision import Decision
+from convlift.search.start_decisions import (
+    BaselineBeside,
+    BaselineOnceMore,
+    FineTuning,
+    FirstTrainings,
+    Length,
+    SecondStarts,
+    Start,
+)
 
 D = TypeVar("D", bound=Decision)
-
-
-@dataclass(frozen=True)
-class FirstTrainings(Decision):
-    """features_fit: whether one pass of pretrained features fits; baseline_part: of a training of the baseline."""
-
-    key = "first trainings"
-
-    features_fit: bool
-    baseline_part: float
-
-
-@dataclass(frozen=True)
-class SecondStarts(Decision):
-    """parts: of a training, by the name of the starting point; none where a first run is not worth its time."""
-
-    key = "second starts"
-
-    parts: dict[str, float]
-
-
-@dataclass(frozen=True)
-class BaselineBeside(Decision):
-    """runs: of the baseline, for the workers that would idle while the longest first run trains."""
-
-    key = "baseline beside starts"
-
-    runs: int
-
-
-@dataclass(frozen=True)
-class BaselineOnceMore(Decision):
-    """part: of a training, 0 for none; number: of the run among the baseline's."""
-
-    key = "baseline once more"
-
-    part: float
-    number: int
-
-
-@dataclass(frozen=True)
-class Start(Decision):
-    """The starting point: its name and its recipe's fingerprint."""
-
-    key = "start"
-
-    name: str
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -243,8 +197,8 @@ class Procedure(Decision):
 
 # what is decided anew where a campaign ended with its test sealed and is given more time
 SETTLED: tuple[type[Decision], ...] = (
-    FirstTrainings, SecondStarts, BaselineBeside, BaselineOnceMore, Start, Allocation, Shortlist, GuardReport, Accused,
-    Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
+    FirstTrainings, FineTuning, SecondStarts, BaselineBeside, BaselineOnceMore, Length, Start, Allocation,
+    Shortlist, GuardReport, Accused, Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
 )  # fmt: skip
 STORY, RESULT = "story", "result"  # plain data, whose shape report/ knows
 

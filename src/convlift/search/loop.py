@@ -33,10 +33,12 @@ from convlift.search.shipment import (
 from convlift.search.shortlist import choose_candidates, try_half
 from convlift.search.space import Configuration, SearchSpace, bare, switched, switches, within
 from convlift.search.start import choose_start
+from convlift.search.start_decisions import Length
 
 MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
 MOST_OF_A_BASELINE_RUN = 0.3  # of the time that is left, whatever was predicted
 SEARCH_SLACK = 1.1  # a search run gets this much more: one that is cut short has taught nothing
+LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: less is no longer that training
 SLOWER = 1.25  # times as long as predicted: the slack of the final runs covers what is less
 SLOWED_DOWN = "the machine became slower, and its time is needed for the final runs"
 HOPELESS = 6  # search trials that all came to nothing: the fault lies elsewhere than in their changes
@@ -84,8 +86,11 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
     if is_nothing(frozen) or search.ledger.test_is_open:
         return
     plans = finals_to_come(search, frozen, division.finals)
+    length = decided(search.ledger, Length)
+    is_fitted = length is not None and length.epochs > 0
     for first in range(0, len(plans), search.workers):
-        each = search.seconds(frozen.recipe)
+        # one whose length was settled to fill the time is run through faster where it is late
+        each = search.seconds(frozen.recipe) * (LATE_ROUND if is_fitted else 1.0)
         ended = any(record.status == "finished" for record in finals_with(search.ledger, frozen.recipe))
         if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
             return

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from convlift.catalogue.starting_points import StartingPoint
+from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.errors import LedgerError
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.trials import TrialRecord
@@ -20,9 +20,11 @@ from convlift.records.notes import NotShipped, Shortened
 from convlift.search.allocate import shortened
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with
 from convlift.search.context import Search
-from convlift.search.decisions import Shipped, note
+from convlift.search.decisions import Shipped, decided, note
+from convlift.search.length import offered
 from convlift.search.problem import BASELINE
-from convlift.search.space import Configuration, bare
+from convlift.search.space import Configuration, SearchSpace, bare
+from convlift.search.start_decisions import Length
 
 CLEAR = 5.0  # points: three standard errors of the difference of two networks on some 400 images, seeds included
 
@@ -65,12 +67,14 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     lost = _lost_finals(search, frozen, finals)
     arms: list[tuple[Ships, Sequence[TrialRecord]]]
     arms = [("recipe", finals), ("start", of_the_start), ("baseline", before)]
+    passed_over = best_passed_over(search, frozen)
+    arms += [("start", passed_over)] if passed_over else []
     able = [(ships, runs) for ships, runs in arms if _networks(search, runs)]
     if not able:
         raise LedgerError(f"no training left a network in {search.ledger.folder}; start anew in another folder.")
     # the first of equals: the recipe before the start, that before the baseline
     ships, runs = max(able, key=lambda arm: round(score(search, arm[1]), 6))
-    chosen = bare(frozen.space) if ships == "start" else frozen
+    chosen = _bare_start(search, frozen, runs[0]) if ships == "start" else frozen
     network = best_final(search, _networks(search, runs))
     # a final run that failed to learn does not ship, but it counts
     after = tuple(finals_of(search, frozen) if ships == "recipe" else _to_judge(search, runs))
@@ -81,6 +85,24 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
     note(search.ledger, Shipped(ships, network.id, judged, before_ids, after_ids), replace=True)
     return found
+
+
+def best_passed_over(search: Search, frozen: Configuration) -> list[TrialRecord]:
+    """The best first run of the starts that were passed over for one whose length was settled unseen; none else."""
+    length = decided(search.ledger, Length)
+    if length is None or not length.epochs or frozen.start.name != FINE_TUNE:
+        return []
+    others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names != (FINE_TUNE,)]
+    able = [record for record in learned(search, others) if record.fidelity == 1.0]
+    return [max(able, key=lambda record: search.scores.score_points(record))] if able else []
+
+
+def _bare_start(search: Search, frozen: Configuration, run: TrialRecord) -> Configuration:
+    """The start of a run with no change switched on."""
+    if run.recipe == frozen.start.recipe:
+        return bare(frozen.space)
+    point = next(point for point in offered(search.problem, search.ledger) if (point.name,) == run.names)
+    return bare(SearchSpace(point, ()))
 
 
 def is_nothing(frozen: Configuration) -> bool:

@@ -23,14 +23,16 @@ def try_half(search: Search, start: StartingPoint, trainings: int) -> list[Plan]
     where the start is not what the catalogue changes."""
     if trainings < ENOUGH_FOR_HALF or search.problem.pool is not None:
         return []
-    fidelity = _first_of(search, start).fidelity
-    return [search.problem.plan("start", halved(start.recipe), len(search.problem.points), (HALF,), fidelity)]
+    first = _first_of(search, start)
+    if first is None:
+        return []
+    return [search.problem.plan("start", halved(start.recipe), len(search.problem.points), (HALF,), first.fidelity)]
 
 
-def _first_of(search: Search, start: StartingPoint) -> TrialRecord:
-    """The start's own first run, or the baseline's where it is the baseline."""
+def _first_of(search: Search, start: StartingPoint) -> TrialRecord | None:
+    """The start's own first run, or the baseline's where it is the baseline; None of one that had none as it is now."""
     tried = (r for r in search.ledger.trials() if r.recipe == start.recipe and r.role in ("start", "baseline"))
-    return next(tried)
+    return next(tried, None)
 
 
 def halved(recipe: Recipe) -> Recipe:
@@ -68,6 +70,8 @@ def choose_candidates(search: Search, start: StartingPoint, division: Allocation
 def symptoms_of_the_start(search: Search, start: StartingPoint) -> tuple[Diagnosis, ...]:
     """What the start's own first run shows; a shortened one is no witness for too little training."""
     first = _first_of(search, start)
+    if first is None:  # its length was settled after its first run
+        return ()
     outcome = first.outcome
     halves = [r.outcome for r in search.ledger.trials("start") if r.recipe == halved(start.recipe)]
     half = halves[0] if halves else None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from convlift.catalogue.starting_points import StartingPoint
+from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.ledger.trials import Plan, TrialRecord
@@ -11,18 +11,10 @@ from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import BASELINE_MOST, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.context import Search
-from convlift.search.decisions import (
-    BaselineBeside,
-    BaselineOnceMore,
-    FirstTrainings,
-    SecondStarts,
-    Start,
-    decided,
-    note,
-    settle,
-    times_unsettled,
-)
+from convlift.search.decisions import decided, note, settle, times_unsettled
+from convlift.search.length import offered, settle_fine_tuning, settle_length
 from convlift.search.problem import BASELINE
+from convlift.search.start_decisions import BaselineBeside, BaselineOnceMore, FirstTrainings, SecondStarts, Start
 
 START_RUN_SHARE = 0.06  # of the budget's worker-seconds: what one first run should take
 MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
@@ -61,13 +53,16 @@ def choose_start(search: Search) -> StartingPoint:
     if not able:
         raise _nothing(search, records)
     best = max(able, key=lambda record: _rank(search, record))
+    if settle_length(search, best):
+        deep = next(point for point in offered(search.problem, search.ledger) if point.name == FINE_TUNE)
+        return _known(search, note(search.ledger, Start(FINE_TUNE, deep.recipe.fingerprint())))
     name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))
 
 
 def _known(search: Search, kept: Start) -> StartingPoint:
     """The start that was settled. Raises LedgerError where it is none of today's: another backbone was named."""
-    for point in search.problem.points:
+    for point in offered(search.problem, search.ledger):
         if point.name == kept.name and point.recipe.fingerprint() == kept.fingerprint:
             return point
     raise LedgerError(
@@ -79,13 +74,13 @@ def _known(search: Search, kept: Start) -> StartingPoint:
 def _start_run(search: Search, point: StartingPoint, fidelity: float = 1.0) -> Plan:
     """The point's first run: the one that there is, or a new one where a campaign that goes on with more time has none
     that was as long as this one shall be."""
-    plan = search.problem.plan("start", point.recipe, search.problem.points.index(point), (point.name,), fidelity)
+    place = [each.name for each in search.problem.points].index(point.name)
+    plan = search.problem.plan("start", point.recipe, place, (point.name,), fidelity)
     for again in range(1, 1 + times_unsettled(search.ledger, Start)):
         known = [r for r in search.ledger.trials("start") if r.seed == plan.spec.seed and r.recipe == plan.spec.recipe]
         if not known or (known[0].status != "stopped" and known[0].fidelity >= fidelity):
             break
-        number = search.problem.points.index(point) + again * MANY
-        plan = search.problem.plan("start", point.recipe, number, (point.name,), fidelity)
+        plan = search.problem.plan("start", point.recipe, place + again * MANY, (point.name,), fidelity)
     return plan
 
 
@@ -140,12 +135,16 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
 
     def decide() -> SecondStarts:
         tried = [record.names[0] for record in records if record.role == "start"]
-        others = [point for point in search.problem.starts if point.name not in tried]
-        found = {point.name: _fidelity(search, point, records) for point in others}
+        # where all of the network is to be trained, its last stages alone are not worth their time
+        tried += ["transfer"] if 0.0 < deep < 1.0 else []
+        others = [point for point in search.problem.starts if point.name not in (*tried, FINE_TUNE)]
+        found = {point.name: _fidelity(search, point, records) for point in others} | {FINE_TUNE: deep}
         return SecondStarts({name: part for name, part in found.items() if part})
 
+    deep = settle_fine_tuning(search, records)
     parts = settle(search.ledger, SecondStarts, decide).parts
-    return [_start_run(search, point, parts[point.name]) for point in search.problem.starts if point.name in parts]
+    points = offered(search.problem, search.ledger, for_first_runs=True)[1:]
+    return [_start_run(search, point, parts[point.name]) for point in points if point.name in parts]
 
 
 def _baseline_beside(search: Search, start_runs: list[Plan], records: tuple[TrialRecord, ...]) -> list[Plan]:

@@ -7,7 +7,8 @@ weight_decay  decoupled: before the step w shrinks by learning_rate * weight_dec
             (Loshchilov and Hutter 2019, algorithms 1 and 2), for every rule alike. So adam with it is adamw.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,14 +17,18 @@ from torch.optim import Optimizer
 
 from convlift.recipe.training import Training
 
+NO_FACTORS: Mapping[nn.Parameter, float] = MappingProxyType({})
 
-def make_optimizer(network: nn.Module, training: Training) -> Optimizer:
-    """An optimizer over the parameters of `network` that require a gradient.
+
+def make_optimizer(
+    network: nn.Module, training: Training, factors: Mapping[nn.Parameter, float] = NO_FACTORS
+) -> Optimizer:
+    """An optimizer over the parameters of `network` that require a gradient. factors: on the learning rate of some.
 
     Adam and SGD run fused, also on a CPU: 2 to 12 times faster than torch's default there, and as deterministic.
     RMSprop averages over about ten steps (0.9: Tieleman and Hinton 2012, and Keras; torch's own default is 0.99).
     """
-    groups = parameter_groups(network, training)
+    groups = parameter_groups(network, training, factors)
     rate, momentum = training.learning_rate, training.momentum
     match training.optimizer:
         case "sgd":
@@ -38,23 +43,27 @@ def make_optimizer(network: nn.Module, training: Training) -> Optimizer:
     return optimizer
 
 
-def parameter_groups(network: nn.Module, training: Training) -> list[dict[str, Any]]:
-    """Parameters with the same penalties together: `params`, `weight_decay` (2 * l2) and `shrinkage` (decoupled).
+def parameter_groups(
+    network: nn.Module, training: Training, factors: Mapping[nn.Parameter, float] = NO_FACTORS
+) -> list[dict[str, Any]]:
+    """Parameters with the same rate and penalties together: `params`, `lr`, `weight_decay` (2 * l2) and `shrinkage`
+    (decoupled).
 
     Biases and normalization weights (one dimension or none) have neither, unless the recipe sets it: they are few
     and carry no capacity (He et al. 2019, section 3.1).
     """
     convolutional = set(_convolution_parameters(network))
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, float], list[nn.Parameter]] = {}
     for parameter in network.parameters():
         if parameter.requires_grad:
             penalized = parameter.ndim > 1 or training.decay_norms_and_biases
             in_l2 = penalized and (training.l2_layers == "all" or parameter in convolutional)
-            key = (2 * training.l2 * in_l2, training.weight_decay * penalized)
+            rate = training.learning_rate * factors.get(parameter, 1.0)
+            key = (rate, 2 * training.l2 * in_l2, training.weight_decay * penalized)
             groups.setdefault(key, []).append(parameter)
     return [
-        {"params": parameters, "weight_decay": l2, "shrinkage": shrinkage}
-        for (l2, shrinkage), parameters in groups.items()
+        {"params": parameters, "lr": rate, "weight_decay": l2, "shrinkage": shrinkage}
+        for (rate, l2, shrinkage), parameters in groups.items()
     ]
 
 

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -13,6 +13,7 @@ from convlift.augment.streams import Streams
 from convlift.errors import Diverged
 from convlift.recipe.training import Training
 from convlift.records.outcome import EpochReport
+from convlift.train.averaging import AveragedWeights
 from convlift.train.batch import Batch
 from convlift.train.early_stopping import stop_early
 from convlift.train.evaluate import evaluate, predict_probabilities
@@ -32,7 +33,8 @@ TIMELY = 0.95  # of the time that is left, to be done a little before it is over
 @dataclass(frozen=True)
 class PhaseData:
     """What a phase trains on. draw: the inputs of some training positions; labels: int64, under `classes`; validation:
-    all validation images, batch by batch; test_images: how many more are predicted at the end.
+    all validation images, batch by batch; test_images: how many more are predicted at the end; rate_factors: on the
+    learning rates of some parameters; first_draw: what stands for `draw` in the first `first_epochs` epochs.
     """
 
     name: Literal["train", "head", "fine-tune"]
@@ -43,6 +45,9 @@ class PhaseData:
     classes: int
     train_mode: Callable[[nn.Module], Any] = nn.Module.train
     test_images: int = 0
+    rate_factors: Mapping[nn.Parameter, float] = field(default_factory=dict)
+    first_draw: Draw | None = None
+    first_epochs: int = 0
 
 
 def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int, clock: TrialClock) -> None:
@@ -57,13 +62,19 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
 
     def batches(epoch: int) -> Iterator[Batch]:
         streams = Streams(seed, data.name, epoch)
-        return training_batches(data.draw, data.labels, training.batch_size, streams, clock.late)
+        draw = data.first_draw if data.first_draw and epoch < data.first_epochs else data.draw
+        return training_batches(draw, data.labels, training.batch_size, streams, clock.late)
 
+    optimizer = make_optimizer(network, training, data.rate_factors)
+    # with early stopping the best epoch's own weights are what is kept
+    average = AveragedWeights(network, training.average) if training.average and not training.patience else None
+    if average:
+        average.follow(optimizer)
     reports = fit(
         network,
         batches,
         CrossEntropy(training.label_smoothing, class_weights(data.labels, training.class_balance, data.classes)),
-        make_optimizer(network, training),
+        optimizer,
         in_time(training, steps, clock),
         epochs=training.epochs,
         phase=Phase(data.name, lambda: evaluate(network, data.validation()), data.train_mode),
@@ -78,6 +89,8 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
                 f"after {epoch.epoch + 1} of {epoch.epochs} epochs it classifies {epoch.train_accuracy:.3f} of the "
                 f"training images correctly, no more than the largest class has ({chance:.3f}): it was given up."
             )
+    if average:
+        average.put()
 
 
 def _evaluation_seconds(network: nn.Module, data: PhaseData) -> float:

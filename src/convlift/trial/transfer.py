@@ -6,8 +6,9 @@ through all of the backbone only where the recipe augments afresh (augmentation 
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,12 @@ from convlift.features.cached import Stored, draw_rows, extract, rows
 from convlift.features.extraction import Extraction, Images
 from convlift.model.backbone import backbone_statistics
 from convlift.model.build import build_network
-from convlift.model.freezing import freeze, train_mode, unfreeze
+from convlift.model.freezing import freeze, rate_factors, train_mode, unfreeze
 from convlift.model.pretrained import Classifier, Tail
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.data import Normalization
 from convlift.recipe.recipe import Recipe
-from convlift.recipe.training import FineTuning, Training
+from convlift.recipe.training import FineTuning, Training, smaller
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.batches import EVALUATION_BATCH, Draw, Indices, chunks, image_draw, labelled, to_tensor, unchanged
@@ -66,13 +67,46 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     training = _second_phase(recipe.training, tuned, spec.fidelity)
     if cached.activations is not None and tuned.stages is not None:
         tail = Tail(network, tuned.stages)
-        run_phase(tail, _stored_data("fine-tune", cached.activations, dataset), training, spec.seed, clock)
+        stored = _stored_data("fine-tune", cached.activations, dataset)
+        factors = rate_factors(network, tuned.layer_decay)
+        run_phase(tail, replace(stored, rate_factors=factors), training, spec.seed, clock)
         return Trained(network, normal, *_predictions(tail, cached.activations, dataset))
+    return Trained(
+        network, normal, *_tune_on_images(network, recipe, dataset, _Tuning(training, spec.seed, normal), clock)
+    )
+
+
+class _Tuning(NamedTuple):
+    """What a second phase is made of beside the recipe: its rules, the trial's seed, the images' statistics."""
+
+    training: Training
+    seed: int
+    normal: Statistics
+
+
+def _tune_on_images(
+    network: Classifier, recipe: Recipe, dataset: Dataset, tuning: _Tuning, clock: TrialClock
+) -> tuple[Probabilities, Probabilities]:
+    """The second phase on images that run through all of the network; probabilities of validation and test images."""
+    splits, tuned, side, normal = dataset.splits, recipe.training.fine_tuning, recipe.data.resolution, tuning.normal
+    assert tuned is not None, "train_transfer() looked"
+    assert side is not None, "train_transfer() looked"
+    pixels = dataset.store.pixels(side, recipe.data.resize)
     validation, test = (unchanged(pixels, part, normal) for part in (splits.validation, splits.test))
-    draw = image_draw(np.ascontiguousarray(pixels[splits.train]), recipe.data.augmentation, normal)
-    run_phase(network, _phase_data("fine-tune", draw, validation, dataset), training, spec.seed, clock)
-    predictions = (predict_probabilities(network, part()) for part in (validation, test))
-    return Trained(network, normal, *predictions)
+    data = replace(
+        _phase_data("fine-tune", _draw(recipe, dataset, side, normal), validation, dataset),
+        rate_factors=rate_factors(network, tuned.layer_decay),
+        first_draw=_draw(recipe, dataset, smaller(side), normal) if tuned.small_first else None,
+        first_epochs=round(tuned.small_first * tuning.training.epochs),
+    )
+    run_phase(network, data, tuning.training, tuning.seed, clock)
+    return predict_probabilities(network, validation()), predict_probabilities(network, test())
+
+
+def _draw(recipe: Recipe, dataset: Dataset, resolution: int, normal: Statistics) -> Draw:
+    """Draws augmented images of that resolution."""
+    pixels = dataset.store.pixels(resolution, recipe.data.resize)
+    return image_draw(np.ascontiguousarray(pixels[dataset.splits.train]), recipe.data.augmentation, normal)
 
 
 def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train: Indices) -> Statistics:

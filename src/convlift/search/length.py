@@ -1,0 +1,137 @@
+"""All of a pretrained network, fine-tuned in whatever length fits: where it is tried, and how long it trains.
+
+A network whose features are the best that there is so far gets better still when all of it is trained (Kornblith et al.
+2019, section 4.3), and no search of so few trainings finds as much as a longer training brings (simulated: world (e),
+docs/method.md). So where few trainings of full length fit, there is no search: the length is settled such that every
+worker trains once or twice until the time is over, and of these networks the best ships.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.trials import TrialRecord
+from convlift.recipe.augmentation import MIRRORS, Augmentation
+from convlift.recipe.recipe import Recipe
+from convlift.search.augmentation_guard import checker_of, refused
+from convlift.search.context import Search
+from convlift.search.decisions import decided, settle
+from convlift.search.problem import Problem
+from convlift.search.start_decisions import FineTuning, Length
+
+ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
+LEAST_EPOCHS, MOST_EPOCHS = 4, 40
+ROUNDS_FROM = 2.5  # trainings of the recipe's own length after each other, from which every worker trains twice
+LOOK = 0.04  # of the time: a first look at the speed
+FILLED = 0.97  # of the time is planned for; a schedule that is late is run through faster (`trial/phase.in_time`)
+LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
+
+
+def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -> tuple[StartingPoint, ...]:
+    """The starting points as this campaign has them: all of a pretrained network with the augmentation that keeps its
+    images what they are, and, but for its first run, with the length that was settled."""
+
+    def fitted(point: StartingPoint) -> StartingPoint:
+        settled, length = decided(ledger, FineTuning), decided(ledger, Length)
+        if settled is None:
+            return point
+        recipe = point.recipe.edit(data={"augmentation": settled.augmentation})
+        if for_first_runs and settled.part < 1.0:  # a look at the speed of one epoch, all of its images alike
+            recipe = recipe.edit(training={"fine_tuning": {"small_first": 0.0}})
+        elif length and length.epochs and not for_first_runs:
+            recipe = lengthened(recipe, length.epochs)
+        return replace(point, recipe=recipe)
+
+    return tuple(fitted(point) if point.name == FINE_TUNE else point for point in problem.points)
+
+
+def lengthened(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe with so many epochs of fine-tuning."""
+    return recipe.edit(training={"fine_tuning": {"epochs": epochs}})
+
+
+def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> float:
+    """The part of a training that the first run of all of the network has: all of it where a search will follow, a
+    look at its speed where few trainings fit; 0 where it is none. Settled once, with the augmentation it keeps."""
+    return settle(search.ledger, FineTuning, lambda: _fine_tuning(search, records)).part
+
+
+def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
+    point = next((p for p in search.problem.starts if p.name == FINE_TUNE), None)
+    features = [r for r in records if r.role == "start" and r.status == "finished"]
+    is_best = bool(features) and _best(search, records).id == features[0].id
+    if point is None or not is_best or search.problem.pool is not None:
+        return FineTuning(0.0, {})
+    part = _part(search, point, records)
+    return FineTuning(part, _kept(search, point, features[0]) if part else {})
+
+
+def _part(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -> float:
+    if search.problem.trainings:
+        return 1.0
+    each, left = search.seconds(point.recipe, records), search.left()
+    if left * search.workers >= ENOUGH * each:
+        return 1.0
+    epochs = _nominal(point.recipe)
+    if epochs_that_fit(lambda e: each * e / epochs, epochs, (1.0 - LOOK) * left)[0] < LEAST_EPOCHS:
+        return 0.0
+    return round(min(LOOK * left / each, 1.0 / epochs), 4)
+
+
+def _best(search: Search, records: Sequence[TrialRecord]) -> TrialRecord:
+    """Of trials that trained anything; NaN is no score."""
+    able = [r for r in records if r.has_trained and search.scores.score_points(r) == search.scores.score_points(r)]
+    return max(able, key=search.scores.score_points)
+
+
+def _nominal(recipe: Recipe) -> int:
+    assert recipe.training.fine_tuning is not None, "of the starting point that fine-tunes"
+    return recipe.training.fine_tuning.epochs
+
+
+def _kept(search: Search, point: StartingPoint, features: TrialRecord) -> dict[str, float]:
+    """What of the recipe's augmentation the network of the features recognizes its images under: all of it together,
+    else each lever as it is, at half its strength, or off. Nothing where there is nobody to ask: the guard fails
+    closed."""
+    levers = {name: value for name, value in point.recipe.data.augmentation.model_dump().items() if value}
+    checker = checker_of(search, features)
+    if checker is None:
+        return dict.fromkeys(levers, 0.0)
+    checker.look_at(LOOKED_AT)
+    if not refused(checker.check(point.recipe.data.augmentation)):
+        return levers
+    kept = {}
+    for name, value in levers.items():
+        ways = (value,) if name in MIRRORS else (value, value / 2)
+        kept[name] = next((each for each in ways if not refused(checker.check(Augmentation(**{name: each})))), 0.0)
+    return kept
+
+
+def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float) -> tuple[int, int]:
+    """How long a training is that fills the time, and how many rounds of the workers: (epochs, rounds).
+
+    seconds: what a training of so many epochs takes; epochs: the recipe's own number; left: seconds that there are.
+    """
+    after_each_other = left / max(seconds(epochs), 1e-9)
+    rounds = 1 if after_each_other < ROUNDS_FROM else 2
+    found = int(FILLED * epochs * after_each_other / rounds)
+    return min(found, MOST_EPOCHS), rounds
+
+
+def settle_length(search: Search, best: TrialRecord) -> Length | None:
+    """The length of all of the network's training, where that is what the campaign trains: its first run was a look at
+    its speed, and a pretrained network is still the best start. Settled once; None where it is not."""
+    part = settle_fine_tuning(search, ())
+    if not 0.0 < part < 1.0 or best.role != "start" or best.recipe.architecture.kind != "pretrained":
+        return None
+
+    def decide() -> Length:
+        recipe = next(p.recipe for p in offered(search.problem, search.ledger) if p.name == FINE_TUNE)
+        epochs, rounds = epochs_that_fit(
+            lambda e: search.seconds(lengthened(recipe, e)), _nominal(recipe), search.left()
+        )
+        return Length(epochs, rounds) if epochs >= LEAST_EPOCHS else Length(0, 0)
+
+    found = settle(search.ledger, Length, decide)
+    return found if found.epochs else None

@@ -1,0 +1,75 @@
+"""What is settled of the first runs, and of where the search starts from."""
+
+from dataclasses import dataclass
+
+from convlift.search.decision import Decision
+
+
+@dataclass(frozen=True)
+class FirstTrainings(Decision):
+    """features_fit: whether one pass of pretrained features fits; baseline_part: of a training of the baseline."""
+
+    key = "first trainings"
+
+    features_fit: bool
+    baseline_part: float
+
+
+@dataclass(frozen=True)
+class SecondStarts(Decision):
+    """parts: of a training, by the name of the starting point; none where a first run is not worth its time."""
+
+    key = "second starts"
+
+    parts: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FineTuning(Decision):
+    """part: of a training of all of a pretrained network, its first run; 0 for none; augmentation: the strengths of its
+    own augmentation that keep images what they are."""
+
+    key = "fine-tuning"
+
+    part: float
+    augmentation: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Length(Decision):
+    """How long all of a pretrained network trains: epochs, 0 where it is not what the campaign trains, in how many
+    rounds of the workers."""
+
+    key = "length"
+
+    epochs: int
+    rounds: int
+
+
+@dataclass(frozen=True)
+class BaselineBeside(Decision):
+    """runs: of the baseline, for the workers that would idle while the longest first run trains."""
+
+    key = "baseline beside starts"
+
+    runs: int
+
+
+@dataclass(frozen=True)
+class BaselineOnceMore(Decision):
+    """part: of a training, 0 for none; number: of the run among the baseline's."""
+
+    key = "baseline once more"
+
+    part: float
+    number: int
+
+
+@dataclass(frozen=True)
+class Start(Decision):
+    """The starting point: its name and its recipe's fingerprint."""
+
+    key = "start"
+
+    name: str
+    fingerprint: str

@@ -1,0 +1,111 @@
+"""How long all of a pretrained network trains: settled by the time that there is, and only where its features win."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from convlift.catalogue.starting_points import FINE_TUNE, starting_points
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.trials import TrialRecord
+from convlift.recipe.recipe import Recipe
+from convlift.search.context import Search
+from convlift.search.decisions import Allocation, decided, made
+from convlift.search.length import FILLED, LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, offered
+from convlift.search.loop import run_search
+from convlift.search.shipment import Shipment
+from convlift.search.start_decisions import FineTuning, Length
+from made_up import FACTS, HOUR, Holds, World, desk_in, problem_of
+
+STARTS = starting_points(FACTS)
+
+
+def pretrained(recipe: Recipe) -> bool:
+    return recipe.architecture.kind == "pretrained"
+
+
+def tuned_whole(recipe: Recipe) -> bool:
+    tuned = recipe.training.fine_tuning
+    return tuned is not None and tuned.stages is None
+
+
+@pytest.mark.parametrize(
+    ("left", "found"),
+    [(100.0, (9, 1)), (160.0, (15, 1)), (399.0, (38, 1)), (401.0, (19, 2)), (900.0, (40, 2)), (10.0, (0, 1))],
+)
+def test_a_training_fills_the_time_once_or_twice(left: float, found: tuple[int, int]) -> None:
+    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left) == found
+    epochs, rounds = found
+    assert epochs == MOST_EPOCHS or 10.0 * epochs * rounds <= FILLED * left
+
+
+@contextmanager
+def campaign(
+    tmp_path: Path, effects: dict[Holds, float], budget: float
+) -> Iterator[tuple[Shipment, list[TrialRecord], Ledger]]:
+    """budget: in trainings of the baseline, one of the whole network takes about 30."""
+    world = World(seed=1, effects=effects, n=400, nt=800, seconds_noise=0.0)
+    with desk_in(tmp_path / "run", world, budget, workers=2) as desk:
+        shipment = run_search(Search(problem_of(world, STARTS), desk))
+        yield shipment, list(desk.ledger.trials()), desk.ledger
+
+
+def test_where_features_win_and_few_trainings_fit_all_of_the_network_trains_as_long_as_there_is_time(
+    tmp_path: Path,
+) -> None:
+    with campaign(tmp_path, {pretrained: 5.0, tuned_whole: 4.0}, 70) as (shipment, trials, ledger):
+        length, allocated = made(ledger, Length), made(ledger, Allocation)
+        finals = [trial for trial in trials if trial.role == "final"]
+        assert (shipment.frozen.start.name, shipment.ships, allocated.searches) == (FINE_TUNE, "recipe", 0)
+        assert length.epochs >= LEAST_EPOCHS
+        assert len(finals) == allocated.finals == 2 * length.rounds
+        assert {final.recipe.training.fine_tuning.epochs for final in finals if final.recipe.training.fine_tuning} == {
+            length.epochs
+        }
+        assert not [trial for trial in trials if trial.names == ("transfer",)]
+        assert ledger.seconds_used() > 0.9 * 70 * HOUR
+        assert shipment.judged
+
+
+def test_its_first_run_is_a_look_at_its_speed(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: 5.0}, 70) as (_, trials, ledger):
+        (first,) = [trial for trial in trials if trial.names == (FINE_TUNE,) and trial.role == "start"]
+        assert first.fidelity == made(ledger, FineTuning).part <= 1 / 16
+
+
+def test_without_anybody_to_ask_its_images_are_not_augmented(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: 5.0}, 70) as (shipment, _, ledger):
+        assert not shipment.frozen.recipe.data.augmentation.active
+        assert set(made(ledger, FineTuning).augmentation.values()) == {0.0}
+
+
+def test_where_it_is_worse_on_validation_the_features_ship(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: 9.0, tuned_whole: -8.0}, 70) as (shipment, *_):
+        assert (shipment.ships, shipment.frozen.start.name) == ("start", "frozen")
+        assert shipment.network.names == ("frozen",)
+
+
+def test_where_features_do_not_win_it_is_never_tried(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: -5.0, tuned_whole: 20.0}, 70) as (shipment, trials, ledger):
+        assert made(ledger, FineTuning).part == 0.0
+        assert decided(ledger, Length) is None
+        assert not [trial for trial in trials if trial.names == (FINE_TUNE,)]
+        assert shipment.frozen.start.name != FINE_TUNE
+
+
+def test_where_many_trainings_fit_it_is_a_start_like_any_other(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: 5.0, tuned_whole: 4.0}, 900) as (shipment, trials, ledger):
+        assert made(ledger, FineTuning).part == 1.0
+        assert decided(ledger, Length) is None
+        assert shipment.frozen.start.name == FINE_TUNE
+        assert [trial for trial in trials if trial.role == "search"]
+
+
+def test_the_start_is_found_again_with_its_length(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: 5.0, tuned_whole: 4.0}, 70) as (shipment, _, ledger):
+        problem = problem_of(World(seed=1), STARTS)
+        (again,) = [point for point in offered(problem, ledger) if point.name == FINE_TUNE]
+        assert again.recipe == shipment.frozen.start.recipe
+        (before,) = [point for point in offered(problem, ledger, for_first_runs=True) if point.name == FINE_TUNE]
+        assert before.recipe.training.fine_tuning.epochs == 16  # type: ignore[union-attr]
