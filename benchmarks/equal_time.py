@@ -17,7 +17,8 @@ Of every data set, budget and seed each of these has the same wall clock, from t
                   a batch
     seconds       until it had its score; convlift's until its process ended
 
-Whatever is in the file of results already is not done again. A line a run, in the order in which they ended.
+A run that is in the file of results already is not done again, unless it failed. A line a run, in the order in which
+they ended.
 
 Command: python benchmarks/equal_time.py NAME=DATA [NAME=DATA ...] [--minutes 5 15] [--seeds 1,2,3] [--rivals ...]
 DATA is what `convlift improve` reads, or one of two archives of which a subset without official parts is drawn first:
@@ -115,7 +116,7 @@ def run_convlift(task: Task, folder: Path) -> dict[str, Any]:
     )
     seconds = time.monotonic() - began
     if not (run / "model" / "model.safetensors").is_file():
-        raise RuntimeError(done.stderr.strip() or f"exit code {done.returncode}")
+        raise RuntimeError(fault(done))
     from convlift.deploy.predict import load
     from convlift.ledger.ledger import read_ledger
     from convlift.search.result_in_ledger import result_of
@@ -152,10 +153,15 @@ def run_rival(rival: str, task: Task, folder: Path) -> dict[str, Any]:
     command += ["--cache", str(folder / "cache"), *([] if task.flips else ["--no-flips"])]
     done = subprocess.run(command, capture_output=True, text=True)
     if not out.with_suffix(".json").is_file():
-        raise RuntimeError((done.stderr.strip() or f"exit code {done.returncode}")[-500:])
+        raise RuntimeError(fault(done))
     said: dict[str, Any] = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     _, test = parts(task, folder / "cache")
     return {"test": float((np.load(out)["test"].argmax(1) == test).mean()), **said}
+
+
+def fault(done: "subprocess.CompletedProcess[str]") -> str:
+    """The last that a process said before it ended without a model."""
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
 
 
 def parts(task: Task, cache: Path) -> tuple[Dataset, NDArray[np.int64]]:
@@ -245,7 +251,7 @@ def main() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.cores])  # what is started from here inherits it
     asked.out.mkdir(parents=True, exist_ok=True)
     lines = [json.loads(line) for line in asked.json.read_text().splitlines()] if asked.json.is_file() else []
-    done = {(x["data"], x["minutes"], x["seed"], x["cores"], x["rival"]) for x in lines}
+    done = {(x["data"], x["minutes"], x["seed"], x["cores"], x["rival"]) for x in lines if "failed" not in x}
     absent = {each: why_absent(each) for each in RIVALS}
     for rival in asked.rivals or EVERYBODY:
         if absent.get(rival):
