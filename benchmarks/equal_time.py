@@ -197,42 +197,54 @@ def table(lines: list[dict[str, Any]]) -> str:
     better of two: of the fine-tuned and the residual training of each seed the one that validation likes better, which
     took twice the time.
     """
-    rows = ["data min.  rival            test ± error (seeds)  ours less theirs   optimism   ms at 1, 32     seconds"]
+    rows = [f"{'data':<14}{'min':>5}  {'rival':<15}{'test ± error (n)':<22}{'ours less theirs':<18}"]
+    rows[0] += f"{'optimism':>8}{'ms at 1':>9}{'at 32':>8}{'seconds':>9}"
     sound = [line for line in lines if "failed" not in line]
     for name, minutes in dict.fromkeys((line["data"], line["minutes"]) for line in sound):
         here = [line for line in sound if (line["data"], line["minutes"]) == (name, minutes)]
         by_rival = {each: {line["seed"]: line for line in here if line["rival"] == each} for each in EVERYBODY}
         one, other = by_rival["fine-tuned"], by_rival["residual"]
-        both = {seed: max(one[seed], other[seed], key=lambda line: line["reported"]) for seed in one.keys() & other}
-        for rival, found in {**by_rival, "better of two": both}.items():
+        by_rival["better of two"] = {seed: better(one[seed], other[seed]) for seed in one.keys() & other}
+        for rival, found in by_rival.items():
             if found:
-                rows.append(f"{name} {minutes:g}  {rival:<14} {figures(found, by_rival[OURS])}")
-    failed = [
-        f"{x['data']} {x['minutes']:g} {x['rival']} seed {x['seed']}: {x['failed']}" for x in lines if "failed" in x
-    ]
-    return "\n".join(rows + failed)
+                ours = by_rival[OURS] if rival != OURS else {}
+                rows.append(f"{name:<14}{minutes:>5g}  {rival:<15}{figures(found, ours)}")
+    again = {question(line) for line in sound}
+    failed = [line for line in lines if question(line) not in again]
+    return "\n".join(
+        rows + [f"{x['data']} {x['minutes']:g} {x['rival']} seed {x['seed']}: {x['failed']}" for x in failed]
+    )
+
+
+def question(line: dict[str, Any]) -> tuple[Any, ...]:
+    """What a line answers."""
+    return tuple(line[key] for key in ("data", "minutes", "seed", "cores", "rival"))
+
+
+def better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Of two trainings the one that validation likes better, for the time of both."""
+    best = max(one, other, key=lambda line: line["reported"])
+    return best | {"seconds": one["seconds"] + other["seconds"]}
 
 
 def figures(found: dict[int, dict[str, Any]], ours: dict[int, dict[str, Any]]) -> str:
     """Of one rival on one data set."""
-    mean = {
-        key: statistics.mean(line[key] for line in found.values()) for key in next(iter(found.values())) if key in KEYS
-    }
+    mean = {key: statistics.mean(line[key] for line in found.values()) for key in KEYS}
     ahead = [100 * (ours[seed]["test"] - line["test"]) for seed, line in found.items() if seed in ours]
-    compared = f"{statistics.mean(ahead):+6.2f} ± {error(ahead):.2f}" if ahead else " " * 13
-    spread = error([line["test"] for line in found.values()])
+    compared = f"{statistics.mean(ahead):+.2f}{error(ahead)}" if ahead else ""
+    test = f"{mean['test']:.4f}{error([line['test'] for line in found.values()])} ({len(found)})"
     return (
-        f"{mean['test']:.4f} ± {spread:.4f} ({len(found)})   {compared}   {mean['optimism_points']:+.2f}   "
-        f"{mean['ms_batch_1']:.2f}, {mean['ms_batch_32']:.2f}   {mean['seconds']:.0f}"
+        f"{test:<22}{compared:<18}{mean['optimism_points']:>+8.2f}{mean['ms_batch_1']:>9.2f}{mean['ms_batch_32']:>8.2f}"
+        f"{mean['seconds']:>9.0f}"
     )
 
 
 KEYS = ("test", "optimism_points", "ms_batch_1", "ms_batch_32", "seconds")
 
 
-def error(values: list[float]) -> float:
-    """Standard error of their mean; NaN of a single one."""
-    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+def error(values: list[float]) -> str:
+    """The standard error of their mean, as it is written behind it; nothing of a single one."""
+    return f" ± {statistics.stdev(values) / len(values) ** 0.5:.2g}" if len(values) > 1 else ""
 
 
 def main() -> None:
@@ -251,7 +263,7 @@ def main() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.cores])  # what is started from here inherits it
     asked.out.mkdir(parents=True, exist_ok=True)
     lines = [json.loads(line) for line in asked.json.read_text().splitlines()] if asked.json.is_file() else []
-    done = {(x["data"], x["minutes"], x["seed"], x["cores"], x["rival"]) for x in lines if "failed" not in x}
+    done = {question(line) for line in lines if "failed" not in line}
     absent = {each: why_absent(each) for each in RIVALS}
     for rival in asked.rivals or EVERYBODY:
         if absent.get(rival):
