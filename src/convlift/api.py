@@ -47,8 +47,9 @@ class Campaign:
 
     @property
     def test_score(self) -> Estimate:
-        """Score of the shipped recipe on the sealed test, in [0, 1]; with folds, over all images."""
-        return self.result.final
+        """Score of the network that ships on the sealed test, in [0, 1]; with folds, of the procedure over all images;
+        where nothing was judged, on the validation images."""
+        return self.result.claim.final if self.result.claim else self.result.final
 
     @property
     def changes(self) -> tuple[Verdict, ...]:

@@ -209,7 +209,7 @@ class Freeze(Decision):
 @dataclass(frozen=True)
 class Shipped(Decision):
     """ships: whose network does; network: its trial; before, after: the trials that are compared, of the baseline and
-    of what ships."""
+    of what ships; baseline_network: the one of `before` that the network is compared with, None where there is none."""
 
     key = "shipment"
 
@@ -218,6 +218,7 @@ class Shipped(Decision):
     judged: bool
     before: tuple[int, ...]
     after: tuple[int, ...]
+    baseline_network: int | None = None
 
 
 @dataclass(frozen=True)
