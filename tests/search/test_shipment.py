@@ -167,5 +167,6 @@ def test_without_a_run_of_the_baseline_nothing_is_judged(tmp_path: Path) -> None
             "judged": False,
             "before": [],
             "after": [run.id for run in found.after],
+            "baseline_network": None,
         }
     assert (found.judged, found.why) == (False, NotShipped("no time for the baseline"))

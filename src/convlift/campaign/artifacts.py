@@ -109,7 +109,6 @@ def result_from(
 
 def _scores(judged: Judgement) -> dict[str, Any]:
     return {
-        "shipped": judged.final.shipped,
         "baseline": judged.final.baseline,
         "final": judged.final.final,
         # of a recipe that was trained once nobody knows what another seed would have done

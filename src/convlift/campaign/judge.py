@@ -62,8 +62,8 @@ def judge_campaign(
     before, after: the runs that are compared, of the baseline and of what ships; None for all of the baseline that
     ended (less the first, see `lost_a_close_choice`) and `final_runs`. ships: which of `after` does; None for
     `best_final`. The recipe's gain is proven only where every run of both arms learned something, none of the
-    baseline was shortened and each arm has two; of the start it is where the same holds, with the search's runs beside the final
-    ones. Raises LedgerError where an arm has no run."""
+    baseline was shortened and each arm has two; of the start it is where the same holds, with the search's runs beside
+    the final ones. Raises LedgerError where an arm has no run."""
     arms = _arms(search, frozen, before, after)
     ended, fell = _searched(search)
     # decided on validation images, which the test does not share; a run at chance, 60 points down, would drown the rest

@@ -126,11 +126,10 @@ def bootstrap_interval(apart: Floats, groups: Groups = None, seed: int = 0) -> t
     one nothing is known. The same scores always give the same interval.
     """
     middle = float(apart.mean())
-    if groups is None:
-        sums, sizes = apart, np.ones(len(apart))
-    else:
+    sums, sizes = apart, np.ones(len(apart))
+    if groups is not None:
         place = np.unique(groups, return_inverse=True)[1]
-        sums, sizes = np.bincount(place, apart), np.bincount(place, np.ones(len(apart)))
+        sums, sizes = (np.asarray(np.bincount(place, each), np.float64) for each in (sums, sizes))
     units, rng = len(sums), np.random.default_rng(seed)
     if units < 2:
         return -1.0, 1.0

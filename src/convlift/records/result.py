@@ -120,8 +120,6 @@ class Result:
     why: why nothing was judged, or why the searched recipe does not ship.
     shortened: how much of its training the baseline had, where all of it did not fit into the time.
     trainings: how many were to be run, 0 where the time was given.
-    shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
-        images; None where no test was opened for it.
     opened: how often this sealed test was opened, this campaign included.
     recipe_findings: what is wrong with the baseline's own recipe.
     classes: the scores a class.
@@ -152,7 +150,6 @@ class Result:
     why: NotShipped | None = None
     shortened: Shortened | None = None
     trainings: int = 0
-    shipped: Estimate | None = None
     network: NetworkGain | None = None
     opened: int = 1
     recipe_findings: tuple[RecipeFinding, ...] = ()

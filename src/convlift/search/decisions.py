@@ -183,8 +183,7 @@ class AddedChange:
 
 @dataclass(frozen=True)
 class Revision(Decision):
-    """trial: the run that was believed to be the best; symptoms: of it and not of the start; doubted: changes
-    that probably harm."""
+    """trial: the run believed to be the best; symptoms: of it and not of the start; doubted: changes that may harm."""
 
     key = "revision"
 
