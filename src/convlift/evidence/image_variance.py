@@ -83,7 +83,7 @@ def images_alike(points_n: Floats, groups: Groups = None) -> int:
     alone = float(image_part(points_n))
     size = len(points_n) / (degrees_of_freedom(len(points_n), groups) + 1.0)
     if alone <= 0:
-        return round(size)
+        return max(round(size), 1)
     return round(min(max(float(image_part(points_n, groups)) / alone, 1.0), max(size, 1.0)))
 
 
