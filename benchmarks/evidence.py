@@ -350,8 +350,9 @@ def network_power() -> Iterator[Line]:
             two, five = (networks.play(replace(usual, baselines=p, finals=2), 1000, 700, recipes=1000) for p in (2, 5))
             longer = [networks.play(replace(usual, gain=gain + more), 1000, 700).proven for more in (0.0, 0.5, 1.0)]
             measured = (
-                f"recipe 2 + 2 {two.recipe_proven:.3f}, 5 + 2 {five.recipe_proven:.3f}; networks 1 + 1 {longer[0]:.3f}, "
-                f"+.5 {longer[1]:.3f}, +1 {longer[2]:.3f}; networks 2 + 2 {two.proven:.3f}"
+                f"recipe 2 + 2 {two.recipe_proven:.3f}, 5 + 2 {five.recipe_proven:.3f}; "
+                f"networks 1 + 1 {longer[0]:.3f}, +.5 {longer[1]:.3f}, +1 {longer[2]:.3f}; "
+                f"networks 2 + 2 {two.proven:.3f}"
             )
             yield Line("network, power", f"+{gain:g} points, seeds {seeds:g}", measured, "", None)
 

@@ -35,7 +35,7 @@ def test_the_published_examples() -> None:
     """Tango 1998, section 6: sleeping difficulties of 32 pairs, and contact lenses of 44, at 90%."""
     assert tango_interval(9, 3, 32) == pytest.approx((-0.027, 0.390), abs=5e-4)
     assert tango_interval(0, 1, 44, level=0.9) == pytest.approx((-0.096, 0.037), abs=5e-4)
-    assert tango_statistic(1, 0, 44, -0.1) == pytest.approx(1.709, abs=1e-3)
+    assert tango_statistic(0, 1, 44, -0.1) == pytest.approx(1.709, abs=1e-3)
 
 
 def likelihood(q: float, won: int, lost: int, images: int, difference: float) -> float:
@@ -100,10 +100,12 @@ def test_accuracies_near_one() -> None:
 
 
 def test_the_exact_test_has_a_word_where_few_images_differ() -> None:
-    found = compare_networks(*pair(4, 0, 96))
-    assert found.gain_points.low > 0
-    assert found.p_value == pytest.approx(0.125)
-    assert not found.proven
+    assert tango_interval(4, 0, 100)[0] > 0
+    for won, lost in ((4, 0), (0, 4)):
+        found = compare_networks(*pair(won, lost, 96))
+        assert 0.0 in (found.gain_points.low, found.gain_points.high)
+        assert found.p_value == pytest.approx(0.125)
+        assert not found.proven
     assert compare_networks(*pair(6, 0, 94)).proven
     assert sign_test(9, 3) == pytest.approx(stats.binomtest(9, 12).pvalue)
 
@@ -171,9 +173,9 @@ def test_nothing_is_proven_of_nothing_summed_over_all_counts(images: int) -> Non
 
 
 WORLDS = (
-    "seeds 4, 1 + 1", "1 run in 15 falls by 10 to 40, 1 + 1", "baseline 8, final 1, 1 + 1", "baseline 8, final 1, 2 + 2",
-    "baseline .3, final 3, 2 + 2", "the very same recipe score, 1 + 1", "60 images, 1 + 1",
-    "accuracy 0.995, 600 images, 1 + 1", "luck chose the start, baseline 8, final 1, 1 + 1",
+    "seeds 4, 1 + 1", "1 run in 15 falls by 10 to 40, 1 + 1", "baseline 8, final 1, 1 + 1",
+    "baseline 8, final 1, 2 + 2", "baseline .3, final 3, 2 + 2", "the very same recipe score, 1 + 1",
+    "60 images, 1 + 1", "accuracy 0.995, 600 images, seeds 0, 1 + 1", "luck chose the start, baseline 8, final 1, 1 + 1",
     "30 near copies each, 20 groups, 1 + 1",
 )  # fmt: skip
 
@@ -191,7 +193,7 @@ def test_of_two_networks_nothing_false_is_proven(name: str) -> None:
 
 @pytest.mark.simulated
 def test_where_the_recipes_claim_fails_the_networks_holds() -> None:
-    """Two runs of a baseline whose seeds differ by 8 points: of the recipes a gain of nothing is proven far too often."""
+    """Two runs of a baseline whose seeds differ by 8 points: of recipes a gain of nothing is proven far too often."""
     found = play(CELLS["baseline 8, final 1, 2 + 2"], 500, 12, recipes=500)
     assert found.recipe_proven > 0.05
     assert found.recipe_covers < 0.9

@@ -183,15 +183,6 @@ def test_the_network_that_ships_has_a_figure_of_its_own(result: Result) -> None:
         assert "opened 3 times" in text
 
 
-def test_why_a_gain_above_zero_is_not_proven_is_said(result: Result) -> None:
-    """The interval leaves zero out, and the exact test does not agree."""
-    assert result.network
-    few = dataclasses.replace(result.network, won=4, lost=0, p_value=0.125, proven=False)
-    text = read(dataclasses.replace(result, network=few))
-    assert "Better, but not proven" in text
-    assert "so few images differ that the exact test on them gives p = 0.125" in text
-
-
 def test_of_a_recipe_that_was_trained_once_the_page_claims_nothing(result: Result) -> None:
     once = dataclasses.replace(result, gain_points=None, proven=False)
     assert "Nothing is claimed of the recipe, trained again" in read(once)
