@@ -175,8 +175,8 @@ def test_nothing_is_proven_of_nothing_summed_over_all_counts(images: int) -> Non
 WORLDS = (
     "seeds 4, 1 + 1", "1 run in 15 falls by 10 to 40, 1 + 1", "baseline 8, final 1, 1 + 1",
     "baseline 8, final 1, 2 + 2", "baseline .3, final 3, 2 + 2", "the very same recipe score, 1 + 1",
-    "60 images, 1 + 1", "accuracy 0.995, 600 images, seeds 0, 1 + 1", "luck chose the start, baseline 8, final 1, 1 + 1",
-    "30 near copies each, 20 groups, 1 + 1",
+    "60 images, 1 + 1", "accuracy 0.995, 600 images, seeds 0, 1 + 1",
+    "luck chose the start, baseline 8, final 1, 1 + 1", "30 near copies each, 20 groups, 1 + 1",
 )  # fmt: skip
 
 
