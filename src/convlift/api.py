@@ -47,8 +47,9 @@ class Campaign:
 
     @property
     def test_score(self) -> Estimate:
-        """Score of the shipped recipe on the sealed test, in [0, 1]; with folds, over all images."""
-        return self.result.final
+        """Score of the network that ships on the sealed test, in [0, 1]; with folds, of the procedure over all images;
+        where nothing was judged, on the validation images."""
+        return self.result.claim.final if self.result.claim else self.result.final
 
     @property
     def changes(self) -> tuple[Verdict, ...]:
@@ -122,7 +123,7 @@ def aa(
 ) -> AATest:
     """The A/A test: campaigns like those of `improve` on these images, in which every change is a placebo.
 
-    What they claim is false, so they say how often a campaign claims what is not so. campaigns: how many; budget: of
+    What they claim of recipes is false, so they say how often a campaign claims what is not so. campaigns: how many; budget: of
     each, by default 30s. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
     Raises as `improve` does; Interrupted after Ctrl-C, with what is finished on disk.
     """

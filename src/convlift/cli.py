@@ -129,7 +129,7 @@ def improve(
         return
     campaign = api.improve(data, budget, cv=cv, quiet=quiet, **options)
     _show(campaign.result, as_json)
-    if not campaign.result.proven:
+    if not campaign.result.is_better:
         raise typer.Exit(NO_RELIABLE_IMPROVEMENT)
 
 

@@ -55,7 +55,8 @@ def test_on_noise_the_naive_claim_is_luck_and_its_worth_is_none() -> None:
 
 
 def campaign(gain: Estimate, proven: int = 0, claimed: float = 1.0) -> NullCampaign:
-    return NullCampaign(0, 10, proven, gain, gain.low > 0, 0.5, Naive(claimed, 0.0))
+    network = Estimate(gain.value + 1.0, gain.low + 1.0, gain.high + 1.0)
+    return NullCampaign(0, 10, proven, gain, gain.low > 0, 0.5, Naive(claimed, 0.0), network, network.low > 0)
 
 
 def test_campaigns_are_added_up() -> None:
@@ -69,6 +70,7 @@ def test_campaigns_are_added_up() -> None:
     )
     assert (found.any_change_proven.hits, found.any_change_proven.n) == (2, 4)
     assert (found.total_proven.hits, found.covers_zero.hits, found.naive_claims.hits) == (1, 2, 3)
+    assert (found.network_proven.hits, found.network_claimed.mean) == (1, 1.0)
     assert (found.claimed.mean, found.naive_claimed.mean, found.optimism.mean) == (0.0, 1.5, 0.5)
     assert found.claimed.sd == pytest.approx(np.std([1, 3, -4, 0], ddof=1))
 

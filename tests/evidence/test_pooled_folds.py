@@ -5,7 +5,7 @@ import pytest
 
 from convlift.evidence.metrics import metric_named
 from convlift.evidence.pooled_folds import FOLD_SD, FoldRuns, judge_folds, scores_of_folds
-from convlift.evidence.power import Power, detectable, expected
+from convlift.evidence.power import Power, detectable
 from convlift.evidence.seeds import LIMITS, scale
 from convlift.evidence.total_gain import mean_score
 from convlift.evidence.verdicts import verdicts_of_folds
@@ -147,7 +147,7 @@ def test_words_name_the_folds() -> None:
     power = Power(300, 1, 2, folds=5)
     sentence = note_sentence(detectable(300, power))
     assert "With 300 test images in 5 folds, 1 baseline run and 2 final runs in each," in sentence
-    assert "each recipe is run twice in every fold" in power_sentence(expected(300, power))
+    assert "each recipe is run twice in every fold" in power_sentence(detectable(300, power))
     assert "All 300 images would be test images with --cv: 5 campaigns" in folds_advice(300, 5)
 
 

@@ -10,7 +10,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.finding import Finding
 from convlift.records.notes import LittleLeft
 from convlift.records.outcome import EpochReport
-from convlift.records.result import Estimate, Label, Result, Verdict
+from convlift.records.result import Estimate, Label, NetworkGain, Result, Verdict
 from convlift.records.verdict_grounds import Estimated
 from convlift.report.page_records import HardImage, Role, Story, TrialRecord
 
@@ -64,6 +64,10 @@ def make_result(
     test_images: int = 648,
 ) -> Result:
     value, low, high = gain
+    before, after = (
+        Estimate(0.712, 0.681, 0.743),
+        Estimate(0.712 + value / 100, 0.695 + value / 100, 0.735 + value / 100),
+    )
     shares = sum(verdict.points for verdict in verdicts if verdict.shipped)
     return Result(
         run="runs/flowers-20",
@@ -71,10 +75,11 @@ def make_result(
         data="flowers",
         baseline_name="plain",
         start_name="transfer",
-        baseline=Estimate(0.712, 0.681, 0.743),
-        final=Estimate(0.712 + value / 100, 0.695 + value / 100, 0.735 + value / 100),
-        gain_points=Estimate(value, low, high),
-        proven=low > 0 or high < 0,
+        baseline=before,
+        final=after,
+        gain_points=Estimate(value - 0.2, low - 1.0, high + 0.6),
+        network=NetworkGain(before, after, Estimate(value, low, high), low > 0, 90, 18, 0.001),
+        proven=low > 1.0,
         verdicts=verdicts,
         unexplained_points=value - shares,
         trials=38,

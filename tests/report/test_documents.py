@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+import pytest
+
 from conftest import make_verdict
 from convlift.records.notes import LittleLeft, NotShipped
 from convlift.records.result import ClassScore, Estimate, Result
@@ -27,8 +29,9 @@ def test_the_keys_are_exactly_the_published_ones(result: Result) -> None:
         "start_name",
         "baseline",
         "final",
-        "network",
         "gain",
+        "differing",
+        "recipe",
         "changes",
         "unexplained_points",
         "trials",
@@ -44,18 +47,22 @@ def test_the_keys_are_exactly_the_published_ones(result: Result) -> None:
         "notes",
         "findings",
     ]
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert list(found["baseline"]) == list(found["final"]) == ["score", "low", "high"]
     assert found["gain"] == {"points": 11.1, "low": 8.0, "high": 14.2}
+    assert found["differing"] == {"won": 90, "lost": 18, "p_value": 0.001}
+    assert list(found["recipe"]) == ["baseline", "final", "gain", "proven"]
+    assert found["recipe"]["gain"] == {"points": pytest.approx(10.9), "low": 7.0, "high": pytest.approx(14.8)}
     assert len(found["changes"]) == len(result.verdicts)
     assert list(found["changes"][0]) == ["name", "area", "points", "low", "high", "label", "shipped", "trials"]
 
 
 def test_figures_that_are_not_finite_become_null(result: Result) -> None:
     nothing, endless = float("nan"), float("inf")
+    assert result.network
     broken = dataclasses.replace(
         result,
-        gain_points=Estimate(nothing, -endless, endless),
+        network=dataclasses.replace(result.network, gain_points=Estimate(nothing, -endless, endless)),
         verdicts=(dataclasses.replace(make_verdict("x", "data", 0, "undecided"), points=nothing),),
         optimism_points=nothing,
     )

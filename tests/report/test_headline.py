@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from conftest import make_result, make_verdict
-from convlift.records.result import Result
-from convlift.report.wording.headline import conclusion, headline, ranked
+from convlift.records.result import Estimate, Result
+from convlift.report.wording.headline import conclusion, headline, ranked, recipe_line
 
 
 def test_the_headline_states_scores_gain_interval_and_test(result: Result) -> None:
@@ -28,7 +28,30 @@ def test_the_conclusion_follows_the_interval(gain: tuple[float, float, float], e
 
 
 def test_a_gain_that_was_not_proven_is_never_claimed(result: Result) -> None:
-    assert conclusion(dataclasses.replace(result, proven=False)) == "unclear"
+    assert result.network
+    unproven = dataclasses.replace(result, network=dataclasses.replace(result.network, proven=False))
+    assert conclusion(unproven) == "unclear"
+    assert not unproven.is_better
+
+
+def test_the_recipe_stands_beside_the_network(result: Result) -> None:
+    """One of the two may be proven without the other."""
+    said = "Trained again, the recipe gains +10.9 points (95% interval +7.0 to +14.8)"
+    assert recipe_line(result) == f"{said}, proven."
+    assert recipe_line(dataclasses.replace(result, proven=False)) == f"{said}, not proven."
+    assert dataclasses.replace(result, proven=False).is_better
+
+
+def test_of_a_recipe_that_was_trained_once_nothing_is_claimed(result: Result) -> None:
+    once = dataclasses.replace(result, gain_points=None, proven=False)
+    assert (recipe_line(once), conclusion(once), once.is_better) == ("", "better", True)
+
+
+def test_a_cross_validation_claims_a_gain_of_its_procedure(result: Result) -> None:
+    folds = dataclasses.replace(result, network=None, folds=5, gain_points=Estimate(4.0, 1.0, 7.0))
+    assert "+4.0 points (95% interval +1.0 to +7.0), proven on all 648 images in 5 folds" in headline(folds)
+    assert recipe_line(folds) == ""
+    assert not dataclasses.replace(folds, proven=False).is_better
 
 
 def test_shipped_changes_come_first_and_missing_figures_last() -> None:

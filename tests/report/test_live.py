@@ -78,8 +78,7 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
         PowerExpected(Detectable(60, 3, 3, 4.04, 6.2), 240),
         (
             "With 60 test images, a gain under about 4.0 points can hardly be proven, and one of 6.2 points is in four "
-            "of five campaigns (if the baseline classifies nine in ten images correctly and each recipe is run 3 "
-            "times).",
+            "of five campaigns (if nine in ten images are classified correctly).",
         ),
     ),
     (
@@ -99,8 +98,14 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
     ),
     (FoldEnded(2, 5, True, 31, "transfer"), ("fold 2 of 5 is done: 31 trials, started from transfer",)),
     (FoldEnded(2, 5), ()),
-    (NullCampaignEnded(3, 20, -0.04, 1, False), ("campaign 3 of 20: +0.0 points, 1 change proven, total not proven",)),
-    (NullCampaignEnded(3, 20, 1.26, 0, True), ("campaign 3 of 20: +1.3 points, 0 changes proven, total proven",)),
+    (
+        NullCampaignEnded(3, 20, -0.04, 1, False, 0.7, True),
+        ("campaign 3 of 20: recipe +0.0 points, not proven; network +0.7 points, proven; 1 change proven",),
+    ),
+    (
+        NullCampaignEnded(3, 20, 1.26, 0, True, 0.0, False),
+        ("campaign 3 of 20: recipe +1.3 points, proven; network +0.0 points, not proven; 0 changes proven",),
+    ),
     (
         NullCampaignLeftOut(NotShipped("no time for the baseline")),
         ("a campaign is left out, since no baseline was trained. Not judged: no time for the baseline.",),
@@ -227,7 +232,7 @@ def test_a_campaign_that_goes_on_or_counts_trainings_says_so() -> None:
 def test_a_small_data_set_hears_that_all_of_its_images_could_be_tested() -> None:
     (line,) = lasting_lines(PowerExpected(Detectable(60, 3, 1, 4.0, 6.2), 240, cv_folds=5))
     assert line.endswith(
-        "each recipe is run once). All 240 images would be test images with --cv: 5 campaigns, each tested on images "
+        "classified correctly). All 240 images would be test images with --cv: 5 campaigns, each tested on images "
         "of its own, which takes 5 times as many trainings."
     )
 

@@ -173,7 +173,17 @@ def test_what_is_wrong_with_the_own_recipe_stands_at_the_top(result: Result) -> 
 
 
 def test_the_network_that_ships_has_a_figure_of_its_own(result: Result) -> None:
-    alone = dataclasses.replace(result, shipped=Estimate(0.815, 0.78, 0.85), opened=3)
+    """The headline is of it and of the baseline's network; the recipe's mean scores are others."""
+    assert result.network
+    network = dataclasses.replace(result.network, final=Estimate(0.815, 0.78, 0.85))
+    alone = dataclasses.replace(result, network=network, opened=3)
     for text in (printed(alone), read(alone)):
         assert "0.815" in text
+        assert "Trained again, the recipe gains +10.9 points" in text
         assert "opened 3 times" in text
+
+
+def test_of_a_recipe_that_was_trained_once_the_page_claims_nothing(result: Result) -> None:
+    once = dataclasses.replace(result, gain_points=None, proven=False)
+    assert "Nothing is claimed of the recipe, trained again" in read(once)
+    assert "Trained again, the recipe gains" not in printed(once)

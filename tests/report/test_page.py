@@ -144,7 +144,9 @@ def test_the_same_records_give_the_same_page(page: str) -> None:
     ],
 )
 def test_nothing_is_claimed_without_proof(gain: tuple[float, float, float], words: str, never: str) -> None:
-    result = dataclasses.replace(make_result(make_verdicts(8)[5:], gain), proven=False)
+    result = make_result(make_verdicts(8)[5:], gain)
+    assert result.network
+    result = dataclasses.replace(result, proven=False, network=dataclasses.replace(result.network, proven=False))
     main = Reader(render(result, make_story(result, ("ants", "bees")))).text
     assert words in main
     assert never not in " ".join(main.split())

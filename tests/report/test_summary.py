@@ -31,7 +31,7 @@ from convlift.records.evidence_of_symptoms import AccuracyGap, LossStillFalls, O
 from convlift.records.notes import Detectable, NotShipped, OpenedBefore, Shortened, StillSealed
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.records.recipe_findings import Confirmed, FewEpochs, OverAugmented, Suspected
-from convlift.records.result import Estimate, Result
+from convlift.records.result import Result
 from convlift.records.verdict_grounds import Unexplained
 from convlift.report.documents import result_document
 from convlift.report.summary import story_of
@@ -139,8 +139,7 @@ def test_the_result_comes_back_from_the_ledger_as_it_was(told: Told, result: Res
 
 
 def test_what_was_not_judged_comes_back_too(told: Told, result: Result) -> None:
-    shipped = Estimate(0.9, 0.8, 0.95)
-    closed = replace(result, baseline=None, gain_points=None, judged=False, proven=False, verdicts=(), shipped=shipped)
+    closed = replace(result, baseline=None, gain_points=None, judged=False, proven=False, verdicts=(), network=None)
     note_result(told.ledger, closed)
     assert result_of(told.ledger) == closed
 

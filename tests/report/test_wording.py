@@ -267,7 +267,7 @@ def test_a_result_comes_back_with_every_kind_of_record_that_it_may_hold(result: 
 
 def test_one_of_something_is_singular() -> None:
     assert note_sentence(NotAsked(("hue",))).startswith("1 augmentation was not tried")
-    assert "1 baseline run and 3 final runs" in note_sentence(Detectable(60, 1, 3, 4.0, 6.0))
+    assert "1 baseline run and 3 final runs" in note_sentence(Detectable(60, 1, 3, 4.0, 6.0, folds=2))
 
 
 def test_runs_that_were_lost_for_no_known_reason_have_no_empty_brackets() -> None:

@@ -1,23 +1,26 @@
 """Which runs are compared on the test: what lost a close choice, what learned nothing, the network that ships."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from convlift.campaign.judge import Judgement, judge_campaign
+from convlift.campaign.judge import Judgement, judge_campaign, judge_networks
 from convlift.catalogue.starting_points import starting_points
 from convlift.errors import LedgerError
 from convlift.ledger.trials import Plan, Role, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
-from convlift.records.notes import CloseChoice, OneRun, RunsFailedToLearn
+from convlift.records.notes import CloseChoice, OneRun, RunsFailedToLearn, Shortened
 from convlift.records.outcome import Outcome, Status
+from convlift.records.result import NetworkGain
 from convlift.search.compared_runs import best_final, lost_a_close_choice
 from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import Problem
+from convlift.search.shipment import Shipment
 from convlift.search.space import Configuration, SearchSpace
 from made_up import BASELINE, CLASSES, FACTS, World, desk_in, problem_of
 
@@ -157,6 +160,54 @@ def test_the_start_is_not_proven_where_the_gain_cannot_be(problem: Problem, desk
     assert judged(Search(problem, desk), before=whole, after=first).verdicts[0].label == "likely"
     found = judged(Search(problem, desk), before=whole)
     assert (found.final.proven, found.verdicts[0].label) == (True, "proven")
+
+
+def settled(desk: Dispatcher, **more: object) -> Shipment:
+    """What validation would settle: the best final run beside the best of the baseline."""
+    frozen = Configuration(SearchSpace(START, ()), START.recipe, np.zeros(0, bool))
+    before, after = desk.ledger.trials("baseline"), desk.ledger.trials("final")
+    shipment = Shipment(frozen, "recipe", after[0], before, after, True, baseline_network=before[0])
+    return replace(shipment, **more)  # type: ignore[arg-type]
+
+
+def compared(problem: Problem, desk: Dispatcher, **more: object) -> NetworkGain:
+    return judge_networks(Search(problem, desk), settled(desk, **more), WORLD.labels[WORLD.n :])
+
+
+def test_one_run_of_each_proves_a_gain_of_the_network_and_none_of_the_recipe(
+    problem: Problem, desk: Dispatcher
+) -> None:
+    campaign(desk, [0.7], 0.92, [0.9])
+    found, recipes = compared(problem, desk), judged(Search(problem, desk))
+    assert found.gain_points.value == pytest.approx(20, abs=0.5)
+    assert (found.proven, recipes.final.proven, recipes.arms) == (True, False, (1, 1))
+    assert found.won is not None
+    assert found.lost is not None
+    assert found.gain_points.value == pytest.approx(100 * (found.won - found.lost) / WORLD.nt)
+
+
+def test_what_other_seeds_did_has_no_part_in_the_networks_gain(problem: Problem, desk: Dispatcher) -> None:
+    campaign(desk, [0.7], 0.92, [0.9])
+    alone = compared(problem, desk)
+    ran(desk, "baseline", [0.35, 0.55], BASELINE)
+    ran(desk, "final", [0.5], START.recipe)
+    assert compared(problem, desk) == alone
+
+
+def test_over_a_baseline_that_was_shortened_no_gain_is_proven(problem: Problem, desk: Dispatcher) -> None:
+    """Reported all the same."""
+    campaign(desk, [0.7], 0.92, [0.9])
+    (half,) = ran(desk, "baseline", [0.6], BASELINE, fidelity=0.5)
+    for why in ({"shortened": Shortened(2.0, 10)}, {"baseline_network": half}):
+        found = compared(problem, desk, **why)
+        assert found.gain_points.low > 10
+        assert not found.proven
+
+
+def test_without_a_network_of_the_baseline_there_is_nothing_to_compare(problem: Problem, desk: Dispatcher) -> None:
+    campaign(desk, [0.7], 0.92, [0.9])
+    with pytest.raises(LedgerError, match="no run of the baseline left a network"):
+        compared(problem, desk, baseline_network=None)
 
 
 def test_the_runs_to_compare_can_be_named(problem: Problem, desk: Dispatcher) -> None:

@@ -69,6 +69,17 @@ def test_of_two_complete_final_runs_the_one_that_validation_likes_best_ships(tmp
     assert Scores(problem).score_points(found.network) == max(scores) > min(scores)
 
 
+def test_it_is_compared_with_the_baselines_best_on_validation_which_the_ledger_keeps(tmp_path: Path) -> None:
+    """Fixed before the test is opened, and on the baseline's side."""
+    world, frozen = World(seed=1, effects={flipped: 8.0}, seed_points=3.0), frozen_with(BARE, "horizontal flip")
+    with ended(tmp_path / "run", world, frozen) as (problem, desk):
+        found = settle_shipment(Search(problem, desk), frozen)
+        scores = [Scores(problem).score_points(run) for run in desk.ledger.trials("baseline")]
+        assert found.baseline_network in found.before
+        assert Scores(problem).score_points(found.baseline_network) == max(scores) > min(scores)
+        assert desk.ledger.recall("shipment")["baseline_network"] == found.baseline_network.id
+
+
 def test_what_is_worse_than_the_baseline_leaves_the_baseline_and_the_test_sealed(tmp_path: Path) -> None:
     found = shipped(tmp_path / "run", World(seed=1, effects={flipped: -8.0}), frozen_with(BARE, "horizontal flip"))
     assert (found.ships, found.judged) == ("baseline", False)
@@ -167,5 +178,6 @@ def test_without_a_run_of_the_baseline_nothing_is_judged(tmp_path: Path) -> None
             "judged": False,
             "before": [],
             "after": [run.id for run in found.after],
+            "baseline_network": None,
         }
     assert (found.judged, found.why) == (False, NotShipped("no time for the baseline"))

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.detectable_gain import power_of
+from convlift.campaign.detectable_gain import half_width
 from convlift.campaign.judge import Judgement
 from convlift.campaign.page_material import class_scores, environment, page_material
 from convlift.campaign.result_notes import notes_of, notes_of_the_test
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
-from convlift.evidence.total_gain import one_network
+from convlift.evidence.total_gain import FEWEST_RUNS, one_network
 from convlift.ledger.openings import Openings
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.records.events import CampaignEnded, Listener
-from convlift.records.result import ClassScore, Estimate, Result
+from convlift.records.result import ClassScore, Estimate, NetworkGain, Result
 from convlift.search.context import Search
 from convlift.search.decisions import SearchNoise, note
 from convlift.search.diagnose_baseline import found_of_the_baseline
@@ -31,11 +31,13 @@ from convlift.search.shipment import Shipment
 
 @dataclass(frozen=True)
 class Opened:
-    """What the sealed test said, its labels (nt,), and who opened it before; None where that is not registered."""
+    """What the sealed test said of the recipes, its labels (nt,), who opened it before, None where that is not
+    registered, and what it said of the two networks."""
 
     judged: Judgement
     test_labels: NDArray[np.int64]
     openings: Openings | None = None
+    network: NetworkGain | None = None
 
 
 def hand_over(
@@ -47,7 +49,7 @@ def hand_over(
     network, ledger, problem = shipment.network, search.ledger, search.problem
     more: dict[str, Any] = {
         "start_recipe": shipment.frozen.start.recipe.to_yaml(),
-        "minimum_detectable_points": power_of(problem, judged).points if judged else 0.0,
+        "minimum_detectable_points": half_width(opened.network) if opened and opened.network else 0.0,
         "environment": environment(problem.seed, search.workers),
     }
     shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
@@ -62,7 +64,7 @@ def hand_over(
     note_result(ledger, result)
     if judged is not None or problem.trainings:  # else a longer budget goes on with them
         shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
-    listen(CampaignEnded(ledger.folder))
+    listen(CampaignEnded(ledger.folder, result=result))
 
 
 def result_from(
@@ -77,7 +79,7 @@ def result_from(
     judged, openings = (opened.judged, opened.openings) if opened else (None, None)
     notes = notes_of(search, shipment, judged, openings)
     if opened is not None:
-        notes += notes_of_the_test(search, dataset, opened.judged, opened.test_labels)
+        notes += notes_of_the_test(search, dataset, opened.judged, opened.test_labels, opened.network)
     return Result(
         run=str(ledger.folder),
         metric=problem.metric.name,
@@ -93,6 +95,7 @@ def result_from(
         counts=dataset.splits.counts,
         ships=shipment.ships,
         judged=opened is not None,
+        network=opened.network if opened else None,
         why=shipment.why,
         shortened=shipment.shortened,
         trainings=problem.trainings,
@@ -106,10 +109,10 @@ def result_from(
 
 def _scores(judged: Judgement) -> dict[str, Any]:
     return {
-        "shipped": judged.final.shipped,
         "baseline": judged.final.baseline,
         "final": judged.final.final,
-        "gain_points": judged.final.gain_points,
+        # of a recipe that was trained once nobody knows what another seed would have done
+        "gain_points": judged.final.gain_points if min(judged.arms) >= FEWEST_RUNS else None,
         "proven": judged.final.proven,
         "verdicts": judged.verdicts,
         "unexplained_points": judged.unexplained_points,
@@ -175,17 +178,23 @@ def keep_best(search: Search, dataset: Dataset) -> bool:
 def scores_of(result: Result) -> dict[str, Any]:
     """What the model's `config.json` says of how good it is: scores in [0, 1], gains in points, intervals of 95%.
 
+    final, baseline, gain_points, proven: of this network and of the baseline's; with folds, and where nothing was
+        judged, of the recipes.
+    recipe: the gain of the recipe, trained again; null where that is not known.
     of: the images that the scores are of. A figure that is not finite is null, since JSON has no NaN.
     """
+    claim = result.claim
+    recipe = result.recipe_claim
     of = "folds" if result.folds else "sealed test" if result.judged else "validation"
     return {
         "metric": result.metric,
         "of": of,
         "images": result.counts["validation" if of == "validation" else "test"],
-        "final": _finite(result.final),
-        "baseline": _finite(result.baseline),
-        "gain_points": _finite(result.gain_points),
-        "proven": result.proven,
+        "final": _finite(claim.final if claim else result.final),
+        "baseline": _finite(claim.baseline if claim else result.baseline),
+        "gain_points": _finite(claim.gain_points if claim else None),
+        "proven": bool(claim and claim.proven),
+        "recipe": {"gain_points": _finite(recipe.gain_points), "proven": recipe.proven} if recipe else None,
     }
 
 

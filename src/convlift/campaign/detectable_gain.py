@@ -1,46 +1,44 @@
-"""How small a gain this campaign's test can prove: expected before any training, and known after the final runs."""
+"""How small a gain this campaign's test can prove: expected before any training, and known once it was opened."""
 
 import numpy as np
 
-from convlift.campaign.judge import Judgement
 from convlift.data.dataset import Dataset
 from convlift.evidence.image_variance import Groups, assumed_design_effect, degrees_of_freedom, run_variance
 from convlift.evidence.metrics import typical_run
-from convlift.evidence.power import Power
+from convlift.evidence.power import OFTEN, Power, between_networks
+from convlift.records.notes import Detectable
+from convlift.records.result import NetworkGain
 from convlift.search.problem import Problem
 
 ENOUGH = 5000  # labels that a made-up run is scored on
 
 
 def power_before(problem: Problem, dataset: Dataset, runs: int = 2, folds: int = 1) -> Power:
-    """With a baseline that scores about .9, `runs` runs of each recipe, and images of one group that are alike as
-    `images.WITHIN_GROUPS` says. folds: of a nested cross-validation, which tests every image."""
+    """With networks that score about .9, and images of one group that are alike as `images.WITHIN_GROUPS` says.
+
+    folds: of a nested cross-validation, which tests every image and claims a gain of the recipes, each of which has
+        `runs` runs in every fold; one test compares two networks."""
     tested = dataset.splits.test if folds == 1 else np.arange(len(dataset.store.labels))
     groups = dataset.groups_of(tested)
     labels = dataset.labels[np.concatenate([dataset.splits.train, dataset.splits.validation])]
     labels = labels[:: max(1, len(labels) // ENOUGH)]
     typical, images = [typical_run(labels, len(dataset.classes))], len(tested)
-    return Power(
-        n_test=images / assumed_design_effect(images, groups),
-        baselines=runs,
-        finals=runs,
-        image_variance=run_variance(problem.metric.matrix(typical, labels)),
-        groups=even_groups(images, groups),
-        folds=folds,
-    )
+    variance = run_variance(problem.metric.matrix(typical, labels))
+    independent = images / assumed_design_effect(images, groups)
+    if folds == 1:
+        return between_networks(independent, variance, even_groups(images, groups))
+    return Power(independent, runs, runs, variance, even_groups(images, groups), folds)
 
 
-def power_of(problem: Problem, judged: Judgement) -> Power:
-    """From the runs that were compared on the test."""
-    return Power(
-        n_test=judged.final.effective_images,
-        baselines=judged.arms[0],
-        finals=judged.arms[1],
-        image_variance=judged.final.image_variance,
-        seed_variance=judged.final.seed_variance,
-        seed_freedom=judged.final.seed_freedom,
-        groups=even_groups(0 if problem.test_groups is None else len(problem.test_groups), problem.test_groups),
-    )
+def detectable_between(network: NetworkGain, images: int, independent: float | None) -> Detectable:
+    """From the two networks that were compared on so many images. independent: see `Detectable`."""
+    points = half_width(network)
+    return Detectable(images, 1, 1, points, OFTEN * points, independent)
+
+
+def half_width(network: NetworkGain) -> float:
+    """Of the gain's interval, in points: a measured gain of less proves nothing."""
+    return (network.gain_points.high - network.gain_points.low) / 2.0
 
 
 def even_groups(images: int, groups: Groups) -> float:

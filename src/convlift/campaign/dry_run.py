@@ -16,7 +16,7 @@ from convlift.catalogue.candidates import Candidate, CostLimit, LeftOut, candida
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
-from convlift.evidence.power import expected
+from convlift.evidence.power import detectable
 from convlift.recipe.recipe import Recipe
 from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
@@ -89,7 +89,7 @@ def preview(request: Request, session: Session) -> Preview:
     """
     dataset, _ = open_data(request, session)
     problem = problem_of(request, dataset)
-    found = expected(len(dataset.splits.test), power_before(problem, dataset))
+    found = detectable(len(dataset.splits.test), power_before(problem, dataset))
     return plan_of(request, problem, dataset, found, session)
 
 

@@ -1,4 +1,4 @@
-"""The sealed test is opened, once: the total gain, the share and verdict of every change, the result to show."""
+"""The sealed test is opened, once: what the network gains, and its recipe; the share and verdict of every change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +12,18 @@ from convlift.evidence import posterior
 from convlift.evidence.attribution import Shares, shares
 from convlift.evidence.group_testing import suspect
 from convlift.evidence.image_variance import effective_number, run_variance
+from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.single_changes import ChangeTests, start_effect, test_changes
 from convlift.evidence.total_gain import FEWEST_RUNS, ArmScores, FinalJudgement, judge
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.trials import TrialRecord
 from convlift.records.notes import Arm, CloseChoice, Note, OneRun, RunsFailedToLearn
-from convlift.records.result import START, Verdict
+from convlift.records.result import START, NetworkGain, Verdict
 from convlift.records.verdict_grounds import Unexplained
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
 from convlift.search.context import Search
 from convlift.search.problem import BASELINE
+from convlift.search.shipment import Shipment
 from convlift.search.space import Configuration, floored, switches
 
 Floats = NDArray[np.float64]
@@ -59,9 +61,9 @@ def judge_campaign(
 
     before, after: the runs that are compared, of the baseline and of what ships; None for all of the baseline that
     ended (less the first, see `lost_a_close_choice`) and `final_runs`. ships: which of `after` does; None for
-    `best_final`. A gain is proven only where every run of both arms learned something, none of the baseline was
-    shortened and each arm has two; of the start it is where the same holds, with the search's runs beside the final
-    ones. Raises LedgerError where an arm has no run."""
+    `best_final`. The recipe's gain is proven only where every run of both arms learned something, none of the
+    baseline was shortened and each arm has two; of the start it is where the same holds, with the search's runs beside
+    the final ones. Raises LedgerError where an arm has no run."""
     arms = _arms(search, frozen, before, after)
     ended, fell = _searched(search)
     # decided on validation images, which the test does not share; a run at chance, 60 points down, would drown the rest
@@ -100,6 +102,21 @@ def judge_campaign(
         final, tuple(found), split.unexplained, split.warning, optimism, unit, tests.seed_variance,
         _notes_of_arms(arms), (len(arms.before), len(arms.after)),
     )  # fmt: skip
+
+
+def judge_networks(search: Search, shipment: Shipment, test_labels: NDArray[np.int64]) -> NetworkGain:
+    """The network that ships against the baseline's, both settled before these labels were opened.
+
+    However large, the gain is not proven over a baseline that was shortened, or whose network learned nothing: it says
+    what the time was too short for. Raises LedgerError where there is no network of the baseline."""
+    before, after = shipment.baseline_network, shipment.network
+    if before is None:
+        raise LedgerError("no run of the baseline left a network, so there is nothing to compare with; start anew.")
+    problem = search.problem
+    scores = _matrix(search, [before, after], test_labels)
+    found = compare_networks(scores[0], scores[1], problem.test_groups, lowest=problem.metric.lowest)
+    learned = before.id not in _arms(search, shipment.frozen, shipment.before, shipment.after).unlearned
+    return replace(found, proven=found.proven and learned and before.is_whole and not shipment.shortened)
 
 
 @dataclass(frozen=True)

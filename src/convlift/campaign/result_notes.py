@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.detectable_gain import power_of
+from convlift.campaign.detectable_gain import detectable_between
 from convlift.campaign.judge import Judgement
 from convlift.data.dataset import Dataset
 from convlift.evidence.metrics import ACCURACY, Metric
-from convlift.evidence.power import detectable, little_left_to_find
+from convlift.evidence.power import little_left_to_find
 from convlift.evidence.reuse import flattery
 from convlift.ledger.openings import Openings, notes_of_openings
 from convlift.records.notes import (
@@ -24,6 +24,7 @@ from convlift.records.notes import (
     UntestedClasses,
     WorkerDeaths,
 )
+from convlift.records.result import NetworkGain
 from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, GuardReport, LowFidelity, decided, made
@@ -73,13 +74,15 @@ def _notes_of_the_search(search: Search, shipment: Shipment) -> list[Note]:
 
 
 def notes_of_the_test(
-    search: Search, dataset: Dataset, judged: Judgement, test_labels: NDArray[np.int64]
+    search: Search, dataset: Dataset, judged: Judgement, test_labels: NDArray[np.int64], network: NetworkGain | None
 ) -> list[Note]:
     """What the test can tell, and what it cannot. test_labels (nt,): just opened."""
     problem, notes = search.problem, notes_of_the_metric(search.problem.metric, dataset, test_labels)
+    independent = None
     if problem.test_groups is not None:
         notes.append(groups_tested(problem.test_groups))
-    return [*notes, detectable(len(test_labels), power_of(problem, judged))]
+        independent = judged.final.effective_images
+    return [*notes, detectable_between(network, len(test_labels), independent)] if network else notes
 
 
 def notes_of_the_metric(metric: Metric, dataset: Dataset, test_labels: NDArray[np.int64]) -> list[Note]:

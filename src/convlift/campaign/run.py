@@ -10,7 +10,7 @@ from convlift.campaign.announce import Announcer
 from convlift.campaign.artifacts import Opened, hand_over, keep_best
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.footprint import check_disk, footprint_of
-from convlift.campaign.judge import judge_campaign
+from convlift.campaign.judge import judge_campaign, judge_networks
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
@@ -21,7 +21,7 @@ from convlift.console.disk import has_plenty
 from convlift.data.dataset import Dataset
 from convlift.data.sealed import SealedLabels
 from convlift.errors import BudgetError, DataError, Interrupted, RecipeError, WeightsError
-from convlift.evidence.power import SMALL, USUAL_FOLDS, expected
+from convlift.evidence.power import SMALL, USUAL_FOLDS, detectable
 from convlift.execute.choose import executor_for
 from convlift.ledger.ledger import Ledger, open_ledger
 from convlift.ledger.openings import register_opening
@@ -128,7 +128,7 @@ def _run(
             openings = register_opening(ledger, request.cache, dataset.name, dataset.store.hashes[dataset.splits.test])
         labels = sealed.open()
         judged = judge_campaign(search, shipment.frozen, labels, after=shipment.after, ships=shipment.network)
-        opened = Opened(judged, labels, openings)
+        opened = Opened(judged, labels, openings, judge_networks(search, shipment, labels))
     # 3. leave model, result, and what the page is made of
     hand_over(search, dataset, shipment, session.listen, opened)
 
@@ -153,7 +153,7 @@ def _begin(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger,
             )
         )
     if is_new:
-        found = expected(len(dataset.splits.test), power_before(problem, dataset))
+        found = detectable(len(dataset.splits.test), power_before(problem, dataset))
         session.listen(PowerExpected(found, len(dataset.labels), USUAL_FOLDS if _suits_folds(dataset) else 0))
 
 

@@ -75,6 +75,18 @@ def design_effect(points_Rn: Floats, groups: Groups = None) -> float:
     return max(float(image_part(apart, groups).sum()) / alone, 1.0) if alone > 0 else 1.0
 
 
+def images_alike(points_n: Floats, groups: Groups = None) -> int:
+    """How many images of one group tell as much as one image that stands alone: the design effect of their mean, at
+    most the number of images in a group."""
+    if groups is None:
+        return 1
+    alone = float(image_part(points_n))
+    size = len(points_n) / (degrees_of_freedom(len(points_n), groups) + 1.0)
+    if alone <= 0:
+        return max(round(size), 1)
+    return round(min(max(float(image_part(points_n, groups)) / alone, 1.0), max(size, 1.0)))
+
+
 def assumed_design_effect(n: int, groups: Groups = None) -> float:
     """The design effect before anything was trained: 1 + (m - 1) .2, m = sum m_g^2 / n (Kish 1965)."""
     if groups is None:

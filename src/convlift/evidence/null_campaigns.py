@@ -1,6 +1,7 @@
 """What campaigns claim where nothing can be gained (A/A tests), beside what keeping the better run would claim there.
 
-Gains are in percentage points.
+Of the recipe everything that is claimed is false. Not so of the network: two trainings of one recipe do differ by their
+seeds, and a claim on the network that says so may be true. Gains are in percentage points.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ class NullCampaign:
     """One campaign whose changes all do nothing, so that its true gain is zero.
 
     changes_proven: how many it called proven.
-    total_proven: whether it called the total gain proven.
+    total_proven: whether it called the total gain of the recipe proven.
+    network_points: gain of the network that ships; 0 where nothing was judged.
+    network_proven: whether it called that proven.
     optimism_points: validation less test score of the recipe that it shipped.
     naive: what keep-if-better makes of the same runs.
     """
@@ -34,6 +37,8 @@ class NullCampaign:
     total_proven: bool
     optimism_points: float
     naive: "Naive"
+    network_points: Estimate
+    network_proven: bool
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ class Spread:
 class Tally:
     """The campaigns together.
 
-    covers_zero: 95% intervals of the gain that include its true value, zero.
+    covers_zero: 95% intervals of the recipe's gain that include its true value, zero.
+    network_proven: claims on the network, of which some may be true.
     naive_claims: how often keep-if-better claims any gain.
     """
 
@@ -87,6 +93,8 @@ class Tally:
     naive_claims: Rate
     naive_claimed: Spread
     naive_worth: Spread
+    network_proven: Rate
+    network_claimed: Spread
 
 
 def keep_if_better(baselines: tuple[Floats, Floats], searched: tuple[Floats, Floats]) -> Naive:
@@ -120,6 +128,8 @@ def tally(campaigns: Sequence[NullCampaign]) -> Tally:
         naive_claims=rate(sum(campaign.naive.claimed_points > 0 for campaign in campaigns), n),
         naive_claimed=_spread([campaign.naive.claimed_points for campaign in campaigns]),
         naive_worth=_spread([campaign.naive.worth_points for campaign in campaigns]),
+        network_proven=rate(sum(campaign.network_proven for campaign in campaigns), n),
+        network_claimed=_spread([campaign.network_points.value for campaign in campaigns]),
     )
 
 

@@ -10,10 +10,10 @@ from convlift.evidence.image_variance import accuracy_variance
 from convlift.evidence.pooled_folds import FOLD_SD, PRIOR_RUNS
 from convlift.evidence.seeds import LIMITS, USUAL_DEVIATION, WORD_RUNS
 from convlift.evidence.spike_and_slab import WITHIN
-from convlift.evidence.total_gain import FEWEST_RUNS
-from convlift.records.notes import Detectable, NothingProvable
+from convlift.records.notes import Detectable
 
 BETWEEN = 0.34  # variance over images of the difference of two recipes' chances, as a share of A(1-A)
+OFTEN = 1.0 + float(stats.norm.ppf(0.8) / stats.norm.ppf(0.975))  # half-widths, which four of five campaigns prove
 SMALL = 1000  # images: with fewer, a test part of them proves so little that testing on all of them is worth its cost
 USUAL_FOLDS = 5
 
@@ -22,10 +22,10 @@ def baseline_and_final_runs(budget: int) -> tuple[int, int]:
     """(P, S): baseline runs and final runs out of `budget` trainings; the rest searches.
 
     Each run spent here is one the search does not get: (1, 1) below 10, (2, 2) below 40, (2, 3) below 70, (2, 4) below
-    100. With one run an arm nothing can be proven. A second one costs the search .3 points of true gain at 12 trainings
-    and .2 at 15, of 1.9 to 3.1; at 8 trainings it costs .5 to .7 of 1.7 (300 simulated campaigns). From 100 on (5, 6):
-    the contrast has variance g (1/S + 1/P), so both arms need runs. Simulated power at 540 test images, a gain of 2.3
-    points and a seed deviation of .4 points: .87 with (2, 5), .98 with (5, 6).
+    100. With one run an arm nothing can be proven of the recipe. A second one costs the search .3 points of true gain
+    at 12 trainings and .2 at 15, of 1.9 to 3.1; at 8 trainings it costs .5 to .7 of 1.7 (300 simulated campaigns). From
+    100 on (5, 6): the contrast has variance g (1/S + 1/P), so both arms need runs. Simulated power at 540 test images,
+    a gain of 2.3 points and a seed deviation of .4 points: .87 with (2, 5), .98 with (5, 6).
     Raises BudgetError below 3.
     """
     if budget < 3:
@@ -84,7 +84,7 @@ class Power:
     @property
     def often(self) -> float:
         """The true gain in points that four of five campaigns prove."""
-        return self.points * (1.0 + float(stats.norm.ppf(0.8) / stats.norm.ppf(0.975)))
+        return self.points * OFTEN
 
 
 def minimum_detectable_points(
@@ -94,10 +94,14 @@ def minimum_detectable_points(
     return Power(n_test, baselines, finals, image_variance).points
 
 
-def detectable(images: int, power: Power) -> Detectable | NothingProvable:
-    """What a campaign on so many test images could prove."""
-    if min(power.baselines, power.finals) < FEWEST_RUNS and power.folds == 1:
-        return NothingProvable(power.baselines, power.finals, FEWEST_RUNS)
+def between_networks(n_test: float, image_variance: float, groups: float = 0.0) -> Power:
+    """Of the claim on two networks, whose seeds are as they are. Their difference on an image varies by .44 + .44 + .34
+    of a run's variance: about the share of images that only one of them has right, .11 at an accuracy of .9."""
+    return Power(n_test, 1, 1, image_variance, groups, seed_variance=0.0)
+
+
+def detectable(images: int, power: Power) -> Detectable:
+    """What a campaign on so many test images can prove."""
     return Detectable(
         images=images,
         baseline_runs=power.baselines,
@@ -107,13 +111,6 @@ def detectable(images: int, power: Power) -> Detectable | NothingProvable:
         independent=power.n_test if power.groups else None,
         folds=power.folds,
     )
-
-
-def expected(images: int, power: Power) -> Detectable:
-    """What a campaign will be able to prove, before it begins; the accuracy and the runs are assumed."""
-    found = detectable(images, power)
-    assert isinstance(found, Detectable), "two runs of each recipe are assumed"
-    return found
 
 
 def little_left_to_find(trainings: int, candidates: int) -> bool:

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from convlift.evidence.image_variance import Groups, degrees_of_freedom, effective_number, image_part, run_variance
+from convlift.evidence.image_variance import (
+    Groups,
+    degrees_of_freedom,
+    effective_number,
+    image_part,
+    images_alike,
+    run_variance,
+)
 from convlift.evidence.seeds import Spread, of_a_stranger, of_both, of_the_searched, scale
 from convlift.records.result import Estimate
 
@@ -148,17 +155,8 @@ def mean_score(points: Floats, seeds: float, seed_df: float, groups: Groups, low
     would claim to be perfect on every image there is. Of images in groups as many are added together as tell no more
     than one independent image: near copies of each other are two right and two wrong groups.
     """
-    score, copies = float(points.mean()), _copies(points, groups)
+    score, copies = float(points.mean()), images_alike(points, groups)
     guarded = np.concatenate([points, np.repeat([0.0, 0.0, 100.0, 100.0], copies)])
     owners = None if groups is None else np.concatenate([groups, groups.max() + 1 + np.arange(4 * copies) // copies])
     middle, low, high, _ = two_way_interval(guarded, seeds, seed_df, owners)
     return Estimate(score / 100, max((score - middle + low) / 100, lowest), min((score - middle + high) / 100, 1.0))
-
-
-def _copies(points: Floats, groups: Groups) -> int:
-    """How many images of one group tell as much as one image that stands alone: the design effect of their mean, at
-    most the number of images in a group."""
-    if groups is None:
-        return 1
-    alone, size = float(image_part(points)), len(points) / (degrees_of_freedom(len(points), groups) + 1.0)
-    return round(min(max(float(image_part(points, groups)) / alone, 1.0), max(size, 1.0))) if alone > 0 else round(size)

@@ -1,4 +1,4 @@
-"""The A/A test: whole campaigns whose changes all do nothing, so that everything they claim is false.
+"""The A/A test: whole campaigns whose changes all do nothing, so that everything they claim of recipes is false.
 
 Each goes the way of `improve`, through the same code, with placebos in place of the catalogue and the baseline as its
 only start. They are as many independent answers to the question how often a campaign cries wolf on these images.
@@ -68,8 +68,9 @@ def run_aa(request: Request, number: int, session: Session, campaign: Campaign =
                 continue
             one = _read(asked, run, result)
             done.append(one)
-            gain = one.gain_points.value
-            session.listen(NullCampaignEnded(len(done), number, gain, one.changes_proven, one.total_proven))
+            gains = one.gain_points.value, one.network_points.value
+            claims = one.changes_proven, one.total_proven, gains[1], one.network_proven
+            session.listen(NullCampaignEnded(len(done), number, gains[0], *claims))
             _write(folder, AATest(folder, tuple(done), tally(done)), number)
     except ConvliftError:
         with suppress(OSError):  # a campaign that could not begin has left it empty
@@ -116,18 +117,21 @@ def _apart(listen: Listener) -> Listener:
 
 
 def _read(request: Request, run: Path, result: Result) -> NullCampaign:
-    """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing:
-    a gain of 0 points, in any case."""
+    """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing: a
+    gain of 0 points, in any case."""
     dataset, sealed = open_data(request, Session())
-    gain = result.gain_points if result.judged else None
+    nothing = Estimate(0.0, 0.0, 0.0)
+    gain, network = (result.gain_points, result.network) if result.judged else (None, None)
     return NullCampaign(
         seed=request.seed,
         trials=result.trials,
         changes_proven=sum(verdict.label == "proven" for verdict in result.verdicts),
-        gain_points=gain or Estimate(0.0, 0.0, 0.0),
+        gain_points=gain or nothing,
         total_proven=result.proven,
         optimism_points=result.optimism_points,
         naive=_naive(run, metric_named(request.metric), dataset, sealed.open()),
+        network_points=network.gain_points if network else nothing,
+        network_proven=network is not None and network.proven,
     )
 
 

@@ -25,7 +25,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.sealed import SealedLabels
 from convlift.data.splits import Fold
 from convlift.errors import BudgetError, DataError, Interrupted, LedgerError, RecipeError, WeightsError
-from convlift.evidence.power import expected
+from convlift.evidence.power import detectable
 from convlift.execute.choose import executor_for
 from convlift.ledger.fingerprint import differences, fingerprint
 from convlift.ledger.ledger import Ledger, open_ledger, read_ledger
@@ -89,7 +89,7 @@ def _run(nest: Nest, ledger: Ledger, session: Session, campaign: Campaign) -> No
     _keep_procedure(nest, ledger)
     if not nest.folder_of(1).exists():
         images = len(nest.whole.store.labels)
-        found = expected(images, power_before(nest.problem, nest.whole, folds=nest.folds))
+        found = detectable(images, power_before(nest.problem, nest.whole, folds=nest.folds))
         session.listen(PowerExpected(found, images))
     for number in nest.numbers:
         if _finished(nest.folder_of(number)):

@@ -52,13 +52,23 @@ def material_of_folds(ends: Sequence[End], whole: Dataset, validation_labels: ND
                 "start": result.start_name,
                 "images": result.counts["test"],
                 "shipped": [verdict.name for verdict in result.verdicts if verdict.shipped],
-                "baseline": result.baseline.value if result.baseline else None,
-                "final": result.final.value,
-                "gain": vars(result.gain_points) if result.gain_points else None,
+                **_figures(result),
             }
             for result in results
         ],
     }
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    """Of a fold's two networks; of validation images where nothing was judged."""
+    claim = result.claim
+    if claim is None:
+        return {
+            "baseline": result.baseline.value if result.baseline else None,
+            "final": result.final.value,
+            "gain": None,
+        }
+    return {"baseline": claim.baseline.value, "final": claim.final.value, "gain": vars(claim.gain_points)}
 
 
 def _read(end: End) -> tuple[Result, dict[str, Any]]:

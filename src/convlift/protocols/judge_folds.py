@@ -236,4 +236,4 @@ def _notes_of_folds(whole: Dataset, folds: Sequence[FinishedFold]) -> list[Note]
 
 
 def _gain(result: Result) -> float | None:
-    return result.gain_points.value if result.gain_points is not None and result.judged else None
+    return result.claim.gain_points.value if result.claim else None

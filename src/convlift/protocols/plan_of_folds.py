@@ -7,7 +7,7 @@ from convlift.campaign.dry_run import Preview, plan_of
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
-from convlift.evidence.power import expected
+from convlift.evidence.power import detectable
 from convlift.protocols.nest import cut_folds
 
 
@@ -18,7 +18,7 @@ def preview_folds(request: Request, folds: int, session: Session) -> Preview:
     """
     nest = cut_folds(request, folds, session)
     asked, (dataset, _) = nest.request_of(1, nest.fold_seconds), nest.fold(1)
-    found = expected(len(nest.whole.store.labels), power_before(nest.problem, nest.whole, folds=folds))
+    found = detectable(len(nest.whole.store.labels), power_before(nest.problem, nest.whole, folds=folds))
     plan = plan_of(asked, problem_of(asked, dataset), dataset, found, session)
     # of the whole budget, for a second more of each fold
     more = folds / (1.0 - nest.reserve) * (plan.needed_seconds - asked.budget_seconds)

@@ -7,6 +7,7 @@ from pathlib import Path
 from convlift.records.finding import Finding
 from convlift.records.notes import Detectable, NotShipped
 from convlift.records.outcome import EpochReport, Status
+from convlift.records.result import Result
 
 
 @dataclass(frozen=True)
@@ -160,10 +161,12 @@ class ModelWritten:
 
 @dataclass(frozen=True)
 class CampaignEnded:
-    """The result is in the ledger of the run folder; is_new: whether it was not there before."""
+    """The result is in the ledger of the run folder; is_new: whether it was not there before; result: it, where the
+    campaign has just ended."""
 
     folder: Path
     is_new: bool = True
+    result: Result | None = None
 
 
 @dataclass(frozen=True)
@@ -218,13 +221,18 @@ class NullCampaignBegan:
 
 @dataclass(frozen=True)
 class NullCampaignEnded:
-    """What it claimed; gain_points: as it is reported."""
+    """What it claimed of the recipe, of single changes, and of the network.
+
+    gain_points, network_points: as they are reported, 0 where nothing is.
+    """
 
     campaign: int
     campaigns: int
     gain_points: float
     changes_proven: int
     total_proven: bool
+    network_points: float
+    network_proven: bool
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Detectable:
     """How small a gain a test can prove.
 
     images: of the test.
-    baseline_runs, final_runs: runs of each recipe, with folds in each fold.
+    baseline_runs, final_runs: runs of each recipe in each fold; 1 and 1 where two networks are compared.
     points: the smallest gain that the interval can just tell from nothing.
     often: the gain that four of five campaigns prove.
     independent: as how many independent images those of the test count; None where they come in no groups.
@@ -34,16 +34,6 @@ class Detectable:
 
 
 @dataclass(frozen=True)
-class NothingProvable:
-    """Too few runs of a recipe for anything to be proven; needed: of each."""
-
-    baseline_runs: int
-    final_runs: int
-    needed: int
-    kind: Literal["nothing provable"] = "nothing provable"
-
-
-@dataclass(frozen=True)
 class RunsFailedToLearn:
     """failed: of the runs of an arm that were compared."""
 
@@ -55,7 +45,7 @@ class RunsFailedToLearn:
 
 @dataclass(frozen=True)
 class OneRun:
-    """An arm has a single run."""
+    """An arm has a single run, so that nothing is claimed of the recipe, trained again."""
 
     arm: Arm
     kind: Literal["one run"] = "one run"
@@ -212,7 +202,7 @@ class GroupsTested:
 class FoldsTested:
     """Every image was tested once.
 
-    gains: of the folds in points; None where the baseline shipped.
+    gains: of the folds' networks in points; None where the baseline shipped.
     learned: the share of all images that a fold learned from.
     """
 
@@ -254,7 +244,7 @@ class NoConsensus:
 
 
 Note = (
-    Detectable | NothingProvable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
+    Detectable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
     | FoldStarts | NoConsensus | Unexplained

@@ -68,15 +68,47 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What the sealed test says of a gain; proven: whether it is called so.
+
+    baseline, final: the two scores that are compared.
+    gain_points: their difference, in percentage points.
+    """
+
+    baseline: Estimate
+    final: Estimate
+    gain_points: Estimate
+    proven: bool
+
+
+@dataclass(frozen=True)
+class NetworkGain(Claim):
+    """Of two fixed networks, the baseline's and the one that ships, named before the test was opened; intervals count
+    images alone.
+
+    won, lost: images that only the one that ships, only the baseline's has right; None where a score is no right or
+        wrong.
+    p_value: of the exact test on those images (McNemar), two-sided; None where there are none, or images in groups.
+    """
+
+    won: int | None = None
+    lost: int | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """The end of a campaign, as the report, the terminal table and `--json` show it.
 
     run: the run folder.
     metric: its name.
-    baseline, final: scores of the baseline and of the shipped recipe, 1 at best; validation scores where nothing was
-        judged, and then the baseline's is None where none was trained.
-    gain_points: in percentage points; None where nothing was judged.
-    proven: never where the baseline was shortened.
+    baseline, final: mean scores of the baseline's runs and of the shipped recipe's, 1 at best; validation scores where
+        nothing was judged, and then the baseline's is None where none was trained.
+    network: the network that ships beside the baseline's; None where nothing was judged, and with folds, whose claim is
+        of the procedure.
+    gain_points: of the recipe, trained again, in percentage points; with folds of the procedure. None where nothing was
+        judged, or one run of a recipe is all there is.
+    proven: that gain of the recipe; never where the baseline was shortened.
     unexplained_points: the gain minus the sum of the shipped changes' shares.
     optimism_points: validation minus test score of the shipped recipe.
     budget_seconds: 0 where a number of trainings was given.
@@ -88,8 +120,6 @@ class Result:
     why: why nothing was judged, or why the searched recipe does not ship.
     shortened: how much of its training the baseline had, where all of it did not fit into the time.
     trainings: how many were to be run, 0 where the time was given.
-    shipped: score of the network in the run folder on the sealed test, with the 95% interval of one network over
-        images; None where no test was opened for it.
     opened: how often this sealed test was opened, this campaign included.
     recipe_findings: what is wrong with the baseline's own recipe.
     classes: the scores a class.
@@ -120,9 +150,31 @@ class Result:
     why: NotShipped | None = None
     shortened: Shortened | None = None
     trainings: int = 0
-    shipped: Estimate | None = None
+    network: NetworkGain | None = None
     opened: int = 1
     recipe_findings: tuple[RecipeFinding, ...] = ()
     classes: tuple[ClassScore, ...] = ()
     baseline_recipe: str = ""
     start_recipe: str = ""
+
+    @property
+    def claim(self) -> Claim | None:
+        """What the headline says: of the two networks, with folds of the procedure; None where nothing was judged."""
+        return self.network or self._of_the_runs if self.judged else None
+
+    @property
+    def recipe_claim(self) -> Claim | None:
+        """What is said beside it of the recipe, trained again; None where a recipe was trained once, and where the
+        headline says just that."""
+        return self._of_the_runs if self.judged and self.network else None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the headline's gain is proven: never over a baseline that was shortened."""
+        return self.claim is not None and self.claim.proven and not self.shortened
+
+    @property
+    def _of_the_runs(self) -> Claim | None:
+        if self.baseline is None or self.gain_points is None:
+            return None
+        return Claim(self.baseline, self.final, self.gain_points, self.proven and not self.shortened)

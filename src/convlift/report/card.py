@@ -7,7 +7,7 @@ from convlift.deploy.model_folder import RECIPE, ModelConfig
 from convlift.evidence.metrics import title_of
 from convlift.recipe.recipe import Recipe
 from convlift.records.result import Estimate, Result
-from convlift.report.wording.headline import proof, shipped_network, warnings_of, why_sentence
+from convlift.report.wording.headline import proof, recipe_line, shipped_network, warnings_of, why_sentence
 
 MOST_CLASSES = 20
 
@@ -41,16 +41,19 @@ def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:
     title = title_of(result.metric)
     more = {"note": shipped_network(result)} if shipped_network(result) else {}
     more |= {f"warning {number}": warning for number, warning in enumerate(warnings_of(result), 1)}
-    baseline = {f"{title} of the baseline there": _score(result.baseline)} if result.baseline else {}
-    if not result.judged or result.baseline is None or result.gain_points is None:
+    claim = result.claim
+    before = claim.baseline if claim else result.baseline
+    baseline = {f"{title} of the baseline there": _score(before)} if before else {}
+    if claim is None:
         images = f"{result.counts['validation']} validation images, by which it was chosen"
         why = why_sentence(result.why) if result.why else ""
         return {f"{title} on {images}": _score(result.final), "not judged": why, **baseline, **more}
-    gain = result.gain_points
+    gain = claim.gain_points
     gained = f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f}), {proof(result)}"
     if not result.folds:
         where = f"{title} on {result.counts['test']} sealed test images"
-        return {where: _score(result.final), **baseline, "gain in points": gained, **more}
+        recipe = {"the recipe": said} if (said := recipe_line(result)) else {}
+        return {where: _score(claim.final), **baseline, "gain in points": gained, **recipe, **more}
     where = f"nested estimate over {result.folds} folds, {result.counts['test']} images"
     own = f"{title} of this network on {result.counts['validation']} validation images"
     return {

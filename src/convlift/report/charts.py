@@ -38,11 +38,12 @@ _ROLE_MARKERS: dict[Role, tuple[str, str, str]] = {
 def scores(result: Result, width: int) -> str:
     """The scores of the baseline and of what ships, each with its 95% interval."""
     final_colour = {"better": PROVEN, "worse": HARMFUL, "unclear": INK, "open": INK}[conclusion(result)]
-    rows = [("final", result.final, final_colour, -1.0)]
+    before, after = (result.claim.baseline, result.claim.final) if result.claim else (result.baseline, result.final)
+    rows = [("final", after, final_colour, -1.0)]
     if result.ships == "baseline":
-        rows = [("baseline", result.final, INK, -1.0)]
-    elif result.baseline is not None:
-        rows.insert(0, ("baseline", result.baseline, MUTED, 0.0))
+        rows = [("baseline", after, INK, -1.0)]
+    elif before is not None:
+        rows.insert(0, ("baseline", before, MUTED, 0.0))
 
     def paint(figure: "Figure") -> None:
         panel = axes(figure, 1, 24, 1, 4)
@@ -177,18 +178,19 @@ def trials(records: tuple[TrialRecord, ...], result: Result, width: int) -> str:
 
     best = max((record.score for record in scored), default=math.nan)
     words = f"{len(records)} trials; best validation score {best:.3f}"
-    words += f"; final on the sealed test {result.final.value:.3f}" if result.judged else ""
+    words += f"; final on the sealed test {(result.claim or result).final.value:.3f}" if result.judged else ""
     return draw(f"trials{width}", (width, 280), paint, words)
 
 
 def _sealed_panel(panel: "Axes", sealed: "Axes", result: Result) -> None:
     """The scores on the sealed test, at the right of the trials' own."""
     sealed.sharey(panel)
-    for x, estimate, colour in ((0, result.baseline, MUTED), (1, result.final, PROVEN)):
+    before, after = (result.claim.baseline, result.claim.final) if result.claim else (result.baseline, result.final)
+    for x, estimate, colour in ((0, before, MUTED), (1, after, PROVEN)):
         if estimate is not None:
             sealed.plot([x, x], [estimate.low, estimate.high], color=colour, linewidth=3, clip_on=False)
             sealed.plot([x], [estimate.value], "o", color=colour, markersize=9, clip_on=False)
-    panel.axhline(result.final.value, color=PROVEN, linewidth=1, linestyle=(0, (2, 3)))
+    panel.axhline(after.value, color=PROVEN, linewidth=1, linestyle=(0, (2, 3)))
     sealed.set_title("sealed test", loc="left", fontsize=12, fontweight="bold", pad=10)
     sealed.set_xticks([0, 1], ["base", "final"])
     sealed.set_xlim(-0.6, 1.6)

@@ -4,11 +4,11 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from convlift.records.result import ClassScore, Estimate, Result, Verdict
+from convlift.records.result import Claim, ClassScore, Estimate, NetworkGain, Result, Verdict
 from convlift.report.page_records import TrainingStory
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.diagnoses import sentence
-from convlift.report.wording.headline import conclusion, headline, shortened_phrase, warnings_of, why_sentence
+from convlift.report.wording.headline import headline, shortened_phrase, warnings_of, why_sentence
 from convlift.report.wording.note_sentences import note_sentence
 from convlift.report.wording.power_sentence import power_sentence
 from convlift.report.wording.recipe_faults import finding_in_words
@@ -18,31 +18,36 @@ if TYPE_CHECKING:
     from convlift.campaign.dry_run import Preview, StartPreview
 
 SCHEMA_VERSION = 1
+RESULT_VERSION = 2  # of `result_document`
 
 
 def result_document(result: Result) -> dict[str, Any]:
     """Plain data for `json.dumps`; a figure that is not finite becomes null, since JSON has no NaN.
 
     Scores and what a class has right are in [0, 1]; `points`, and the bounds beside them, are percentage points; times
-    are seconds.
+    are seconds. `baseline`, `final`, `gain` and `proven` are what the headline speaks of: the two networks, with folds
+    the procedure.
     """
+    claim = result.claim
+    before, after = (claim.baseline, claim.final) if claim else (result.baseline, result.final)
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": RESULT_VERSION,
         "run": result.run,
         "data": result.data,
         "metric": result.metric,
         "headline": headline(result),
         "judged": result.judged,
-        "proven": conclusion(result) == "better",
+        "proven": result.is_better,
         "ships": result.ships,
         "why": why_sentence(result.why) if result.why else "",
         "shortened": shortened_phrase(result.shortened) if result.shortened else "",
         "baseline_name": result.baseline_name,
         "start_name": result.start_name,
-        "baseline": _estimate("score", result.baseline) if result.baseline else None,
-        "final": _estimate("score", result.final),
-        "network": _estimate("score", result.shipped) if result.shipped else None,
-        "gain": _estimate("points", result.gain_points) if result.gain_points else None,
+        "baseline": _estimate("score", before) if before else None,
+        "final": _estimate("score", after),
+        "gain": _estimate("points", claim.gain_points) if claim else None,
+        "differing": _differing(result.network) if result.network else None,
+        "recipe": _recipe(result.recipe_claim) if result.recipe_claim else None,
         "changes": [_change(verdict, result) for verdict in result.verdicts],
         "unexplained_points": _number(result.unexplained_points),
         "trials": result.trials,
@@ -58,6 +63,21 @@ def result_document(result: Result) -> dict[str, Any]:
         "notes": [note_sentence(note) for note in result.notes],
         "findings": [asdict(finding) for finding in result.findings],
         **({"folds": result.folds} if result.folds else {}),
+    }
+
+
+def _differing(network: NetworkGain) -> dict[str, float | None]:
+    """How many images only one of the two networks has right; null where that is no question."""
+    return {"won": network.won, "lost": network.lost, "p_value": network.p_value}
+
+
+def _recipe(claim: Claim) -> dict[str, Any]:
+    """Of the recipe, trained again; scores are means over runs."""
+    return {
+        "baseline": _estimate("score", claim.baseline),
+        "final": _estimate("score", claim.final),
+        "gain": _estimate("points", claim.gain_points),
+        "proven": claim.proven,
     }
 
 

@@ -10,6 +10,7 @@ from convlift.records.events import (
     BudgetUnused,
     CachePlaced,
     CampaignBegan,
+    CampaignEnded,
     DiskTight,
     EpochEnded,
     Event,
@@ -33,8 +34,9 @@ from convlift.records.events import (
     TrainingOnAll,
 )
 from convlift.records.outcome import EpochReport
+from convlift.records.result import Result
 from convlift.report.finding_lines import finding_lines
-from convlift.report.wording.headline import why_sentence
+from convlift.report.wording.headline import headline, recipe_line, why_sentence
 from convlift.report.wording.phrases import counted, duration, printable, shorten, signed
 from convlift.report.wording.power_sentence import folds_advice, power_sentence
 
@@ -163,6 +165,8 @@ def logged_line(event: Event) -> str:
                 f"trial {trial} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
                 f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
             )
+        case CampaignEnded(result=Result() as result):
+            return " ".join(said for said in (headline(result), recipe_line(result)) if said)
     return ""
 
 
@@ -209,8 +213,9 @@ def _cache_placed(event: CachePlaced) -> str:
 
 def _null_campaign(event: NullCampaignEnded) -> str:
     changes = f"{counted(event.changes_proven, 'change')} proven"
-    total = f"total {'proven' if event.total_proven else 'not proven'}"
-    return f"campaign {event.campaign} of {event.campaigns}: {signed(event.gain_points)} points, {changes}, {total}"
+    recipe = f"recipe {signed(event.gain_points)} points, {'proven' if event.total_proven else 'not proven'}"
+    network = f"network {signed(event.network_points)} points, {'proven' if event.network_proven else 'not proven'}"
+    return f"campaign {event.campaign} of {event.campaigns}: {recipe}; {network}; {changes}"
 
 
 def _epoch_of_one_training(epoch: EpochReport) -> str:

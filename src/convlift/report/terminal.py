@@ -18,9 +18,10 @@ from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.headline import (
     conclusion,
     headline,
-    network_alone,
     never_tried,
+    of_null_networks,
     ranked,
+    recipe_line,
     shipped_network,
     warnings_of,
     was_tried,
@@ -43,13 +44,13 @@ def print_result(result: Result, console: Console) -> None:
     """
     console.print()
     console.print(Text(headline(result), style=_CONCLUSION_STYLES[conclusion(result)]))
+    if said := recipe_line(result):
+        console.print(Text(said))
     for said in (shipped_network(result), why_sentence(result.why) if result.judged and result.why else ""):
         if said:
             console.print(Text(printable(said), "bold"))
     for finding in result.recipe_findings:
         console.print(Text(printable(finding_in_words(finding)), "bold"))
-    if said := network_alone(result):
-        console.print(Text(said))
     console.print(Text(_context(result), style="dim"))
     for said in warnings_of(result):
         console.print(Text(f"warning: {said}", "red"))
@@ -154,12 +155,15 @@ def print_tally(tally: Tally, console: Console) -> None:
     table.add_column("convlift", justify="right")
     table.add_column("keep if better", justify="right")
     table.add_row("campaigns with a change called proven", _rate(tally.any_change_proven), "")
-    table.add_row("campaigns that claim a total gain", _rate(tally.total_proven), _rate(tally.naive_claims))
-    table.add_row("gain as reported, points: mean, sd", _points(tally.claimed), _points(tally.naive_claimed))
+    table.add_row("campaigns that claim a gain of the recipe", _rate(tally.total_proven), _rate(tally.naive_claims))
+    table.add_row("its gain as reported, points: mean, sd", _points(tally.claimed), _points(tally.naive_claimed))
     table.add_row("the same run on the sealed test", "", _points(tally.naive_worth))
-    table.add_row("95% intervals that cover the truth, 0", _rate(tally.covers_zero), "none given")
+    table.add_row("its 95% intervals that cover the truth, 0", _rate(tally.covers_zero), "none given")
+    table.add_row("campaigns that claim a gain of the network", _rate(tally.network_proven), "")
+    table.add_row("its gain as reported, points: mean, sd", _points(tally.network_claimed), "")
     table.add_row("validation less test, points", _points(tally.optimism), "")
     console.print(table)
+    console.print(Text(of_null_networks()))
 
 
 def _rate(rate: Rate) -> str:

@@ -137,8 +137,7 @@ class AddedChange:
 
 @dataclass(frozen=True)
 class Revision(Decision):
-    """trial: the run that was believed to be the best; symptoms: of it and not of the start; doubted: changes
-    that probably harm."""
+    """trial: the run believed to be the best; symptoms: of it and not of the start; doubted: changes that may harm."""
 
     key = "revision"
 
@@ -163,7 +162,7 @@ class Freeze(Decision):
 @dataclass(frozen=True)
 class Shipped(Decision):
     """ships: whose network does; network: its trial; before, after: the trials that are compared, of the baseline and
-    of what ships."""
+    of what ships; baseline_network: the one of `before` that the network is compared with, None where there is none."""
 
     key = "shipment"
 
@@ -172,6 +171,7 @@ class Shipped(Decision):
     judged: bool
     before: tuple[int, ...]
     after: tuple[int, ...]
+    baseline_network: int | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ Ships = Literal["recipe", "start", "baseline"]
 class Shipment:
     """What ships. frozen: the recipe that the search ended with, or, where the start ships, that of the start; network:
     the trial whose network it is; before, after: the baseline's and the shipping recipe's runs, to be judged; why: not
-    judged, or why not the searched recipe ships; shortened: see `result.Result`."""
+    judged, or why not the searched recipe ships; shortened: see `result.Result`; baseline_network: the one of `before`
+    that the network is compared with, by validation the best, which favours the baseline."""
 
     frozen: Configuration
     ships: Ships
@@ -45,6 +46,7 @@ class Shipment:
     judged: bool
     why: NotShipped | None = None
     shortened: Shortened | None = None
+    baseline_network: TrialRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,11 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     stays = ships == "baseline" or is_nothing(chosen)
     judged = not stays and bool(before) and bool(after)
     why = _why(search, _Found(ships, stays, lost, before, after))
-    found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search))
+    rival = best_final(search, before) if before else None
+    found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search), rival)
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
-    note(search.ledger, Shipped(ships, network.id, judged, before_ids, after_ids), replace=True)
+    settled = Shipped(ships, network.id, judged, before_ids, after_ids, rival.id if rival else None)
+    note(search.ledger, settled, replace=True)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from convlift.evidence.metrics import title_of
 from convlift.records.notes import NotShipped, Shortened
-from convlift.records.result import START, ClassScore, Result, Verdict
+from convlift.records.result import START, Claim, ClassScore, Result, Verdict
 from convlift.report.wording.phrases import counted, interval, printable, signed
 
 Conclusion = Literal["better", "worse", "unclear", "open"]
@@ -19,12 +19,11 @@ LEAST_SHOWN = 0.1  # epochs
 def conclusion(result: Result) -> Conclusion:
     """better: proven, the interval lies above 0; worse: it lies below; unclear: anything else claims nothing; open:
     the sealed test was not opened."""
-    gain = result.gain_points
-    if not result.judged or gain is None or result.baseline is None:
+    if result.claim is None:
         return "open"
-    if gain.high < 0:
+    if result.claim.gain_points.high < 0:
         return "worse"
-    return "better" if result.proven and gain.low > 0 and not result.shortened else "unclear"
+    return "better" if result.is_better else "unclear"
 
 
 def judged_images(result: Result) -> str:
@@ -49,13 +48,34 @@ def proof(result: Result) -> str:
 
 def headline(result: Result) -> str:
     """The answer in a line or two, in ASCII so that every terminal shows it."""
-    title, images, gain = printable(title_of(result.metric)), judged_images(result), result.gain_points
-    if conclusion(result) == "open" or result.baseline is None or gain is None:
+    title, images, claim = printable(title_of(result.metric)), judged_images(result), result.claim
+    if claim is None:
         return _not_judged(result, title, images)
-    value, low, high = interval(gain)
+    value, low, high = interval(claim.gain_points)
     return (
-        f"{title} {result.baseline.value:.3f} -> {result.final.value:.3f}: {value} points "
+        f"{title} {claim.baseline.value:.3f} -> {claim.final.value:.3f}: {value} points "
         f"(95% interval {low} to {high}), {proof(result)} on {images}"
+    )
+
+
+def recipe_line(result: Result) -> str:
+    """What is claimed of the recipe beside the network, in one sentence; "" where nothing is."""
+    claim = result.recipe_claim
+    if claim is None:
+        return ""
+    value, low, high = interval(claim.gain_points)
+    return f"Trained again, the recipe gains {value} points (95% interval {low} to {high}), {_proof(claim)}."
+
+
+def _proof(claim: Claim) -> str:
+    return "proven" if claim.proven else "proven to be worse" if claim.gain_points.high < 0 else "not proven"
+
+
+def of_null_networks() -> str:
+    """What an A/A test's claims on networks mean."""
+    return (
+        "Every claim on a recipe is false here. One on a network may be true: two trainings of one recipe differ by "
+        "their seeds."
     )
 
 
@@ -109,17 +129,6 @@ def shipped_network(result: Result) -> str:
         start = printable(result.start_name)
         return f"The bare start, {start}, ships without any change of the search."
     return ""
-
-
-def network_alone(result: Result) -> str:
-    """The score of the one network that ships, with its own interval; "" where it was not tested."""
-    if result.shipped is None or not result.judged:
-        return ""
-    alone = result.shipped
-    return (
-        f"The network that ships, alone: {printable(title_of(result.metric))} {alone.value:.3f} (95% interval "
-        f"{alone.low:.3f} to {alone.high:.3f}) on {judged_images(result)}."
-    )
 
 
 def warnings_of(result: Result) -> tuple[str, ...]:

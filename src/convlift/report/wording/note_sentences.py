@@ -21,7 +21,6 @@ from convlift.records.notes import (
     NoConsensus,
     NotAsked,
     Note,
-    NothingProvable,
     OneRun,
     OpenedBefore,
     RegisterTrouble,
@@ -46,11 +45,10 @@ def note_sentence(note: Note) -> str:
 
 
 def _detectable(note: Detectable) -> str:
-    each = " in each" if note.folds > 1 else ""
-    runs = f"{counted(note.baseline_runs, 'baseline run')} and {counted(note.final_runs, 'final run')}{each}"
+    runs = f"{counted(note.baseline_runs, 'baseline run')} and {counted(note.final_runs, 'final run')} in each, "
     return (
-        f"With {tested(note)}, {runs}, a measured gain under {note.points:.1f} points proves nothing; a true gain of "
-        f"{note.often:.1f} points is proven in four of five campaigns."
+        f"With {tested(note)}, {runs if note.folds > 1 else ''}a measured gain under {note.points:.1f} points proves "
+        f"nothing; a true gain of {note.often:.1f} points is proven in four of five campaigns."
     )
 
 
@@ -62,27 +60,19 @@ def tested(note: Detectable) -> str:
     return f"{images} in groups, which count as much as {note.independent:.0f} independent ones"
 
 
-def _nothing_provable(note: NothingProvable) -> str:
-    return (
-        f"With {counted(note.baseline_runs, 'baseline run')} and {counted(note.final_runs, 'final run')} nothing can "
-        f"be proven: it takes {note.needed} of each to see what another seed would have changed. A longer budget "
-        "has them."
-    )
-
-
 def _runs_failed_to_learn(note: RunsFailedToLearn) -> str:
     return (
         f"{note.failed} of {note.runs} runs of {_ARMS[note.arm]} failed to learn, by the validation images. They count "
-        "in the scores, and no gain is called proven."
+        f"in its mean score, and no gain {'' if note.failed == note.runs else 'of the recipe '}is called proven."
     )
 
 
 def _one_run(note: OneRun) -> str:
-    return f"There is one run of {_ARMS[note.arm]}: what another seed changes is not known, and nothing is proven."
+    return f"There is one run of {_ARMS[note.arm]}: what another seed would change is not known."
 
 
 def _close_choice(note: CloseChoice) -> str:
-    alone = "there are too few others to leave it out; nothing is proven"
+    alone = "there are too few others to leave it out; no gain of the recipe is proven"
     return (
         "The start was chosen over the baseline by a small lead. The baseline's run that lost that choice may have had "
         f"bad luck, and {'is left out of its score' if note.left_out else alone}."
@@ -218,7 +208,6 @@ def _no_consensus(note: NoConsensus) -> str:
 
 _SENTENCES: dict[type, Callable[[Any], str]] = {
     Detectable: _detectable,
-    NothingProvable: _nothing_provable,
     RunsFailedToLearn: _runs_failed_to_learn,
     OneRun: _one_run,
     CloseChoice: _close_choice,

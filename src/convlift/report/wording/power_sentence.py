@@ -5,13 +5,14 @@ from convlift.report.wording.note_sentences import tested
 
 
 def power_sentence(expected: Detectable) -> str:
-    """From assumed runs, and an accuracy of .9."""
-    runs = {1: "once", 2: "twice"}.get(expected.final_runs, f"{expected.final_runs} times")
-    runs += " in every fold" if expected.folds > 1 else ""
+    """From an accuracy of .9, and with folds from assumed runs."""
+    assumed = "if nine in ten images are classified correctly"
+    if expected.folds > 1:
+        runs = {1: "once", 2: "twice"}.get(expected.final_runs, f"{expected.final_runs} times")
+        assumed += f" and each recipe is run {runs} in every fold"
     return (
         f"With {tested(expected)}, a gain under about {expected.points:.1f} points can hardly be proven, and one of "
-        f"{expected.often:.1f} points is in four of five campaigns (if the baseline classifies nine in ten images "
-        f"correctly and each recipe is run {runs})."
+        f"{expected.often:.1f} points is in four of five campaigns ({assumed})."
     )
 
 
