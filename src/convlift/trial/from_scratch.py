@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -10,6 +11,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
 from convlift.model.build import build_network
 from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.compute_device import CPU, Device
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.batches import image_draw, labelled, to_tensor, unchanged
 from convlift.trial.phase import PhaseData, run_phase, scaled
@@ -28,9 +30,9 @@ class Trained:
     test: Probabilities
 
 
-def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> Trained:
+def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, device: Device = CPU) -> Trained:
     """Train the spec's convnet; its resolution is written down. Images are read from the memory map, never a file."""
-    recipe, splits = spec.recipe, dataset.splits
+    recipe, splits, place = spec.recipe, dataset.splits, torch.device(device.place)
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
     pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
     images = np.ascontiguousarray(pixels[splits.train])
@@ -40,12 +42,12 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> 
         classes=len(dataset.classes),
         channels=dataset.channels,
         resolution=recipe.data.resolution,
-    )
-    validation, test = (unchanged(pixels, part, normal) for part in (splits.validation, splits.test))
-    labels, validation_labels = (to_tensor(dataset.labels[part]) for part in (splits.train, splits.validation))
+    ).to(place)
+    validation, test = (unchanged(pixels, part, normal, place) for part in (splits.validation, splits.test))
+    labels, validation_labels = (to_tensor(dataset.labels[part], place) for part in (splits.train, splits.validation))
     data = PhaseData(
         "train",
-        image_draw(images, recipe.data.augmentation, normal),
+        image_draw(images, recipe.data.augmentation, normal, place),
         labels,
         lambda: labelled(validation(), validation_labels),
         len(validation_labels),

@@ -12,7 +12,9 @@ from convlift.model.memory import keep_freed_memory
 from convlift.model.weights import find_local_weights
 from convlift.recipe.architecture import Architecture
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
+from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import NO_PROBABILITIES, Outcome
+from convlift.train.device import repeat_exactly
 from convlift.trial.from_scratch import train_from_scratch
 from convlift.trial.trial_clock import Report, TrialClock
 
@@ -23,26 +25,28 @@ def run_trial(
     cache: Path,
     report: Report = lambda _epoch: None,
     limits: Limits = NO_LIMITS,
+    device: Device = CPU,
 ) -> Outcome:
     """Train, and predict validation and test images; test labels are not in `dataset`.
 
     cache: where features of frozen backbones are kept. report: called with every epoch.
-    The same spec, data and thread count give the same numbers, bit for bit, on a CPU.
+    The same spec, data, device and thread count give the same numbers, bit for bit on a CPU.
     Raises RecipeError or WeightsError where the recipe cannot be built; a loss that stops being finite is an outcome.
     """
     spec = replace(spec, recipe=spec.recipe.at(dataset.store.native_resolution))
     dataset = dataset.with_fewer(spec.recipe.data.images * _part_of_an_epoch(spec))
     keep_freed_memory()
     clock = TrialClock(limits.seconds, report, gives_up=limits.gives_up)
+    repeat_exactly(torch.device(device.place))
     torch.manual_seed(spec.seed)
     try:
         if spec.recipe.architecture.kind == "pretrained":
             # timm takes seconds to import, which a network from scratch need not wait for
             from convlift.trial.transfer import train_transfer
 
-            trained = train_transfer(spec, dataset, cache, clock)
+            trained = train_transfer(spec, dataset, cache, clock, device)
         else:
-            trained = train_from_scratch(spec, dataset, clock)
+            trained = train_from_scratch(spec, dataset, clock, device)
     except Diverged as error:
         curve, seconds = tuple(clock.curve), clock.elapsed()
         return Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, curve, seconds, str(error))
