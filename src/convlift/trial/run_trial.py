@@ -1,5 +1,6 @@
 """One recipe, one seed, one fidelity -> one outcome: the only room that wires data, network and training."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,9 +60,20 @@ def run_trial(
         trained.test,
         curve=tuple(clock.curve),
         seconds=clock.elapsed(),
-        reason="the time allowed was too short for the whole training" if clock.stopped or clock.hurried else "",
+        reason="; ".join(_circumstances(clock)),
         weights=limits.save_to,
     )
+
+
+def _circumstances(clock: TrialClock) -> Iterator[str]:
+    """What made the training another one than its recipe has it."""
+    if clock.stopped or clock.hurried:
+        yield "the time allowed was too short for the whole training"
+    if clock.micro.fewest:
+        yield (
+            f"the device's memory held no whole batch: gradients were added up over {clock.micro.parts} parts, and batch "
+            f"norm saw as few as {clock.micro.fewest} images"
+        )
 
 
 def _part_of_an_epoch(spec: TrialSpec) -> float:
