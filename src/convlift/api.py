@@ -33,6 +33,7 @@ from convlift.report.wording.note_sentences import note_sentence
 from convlift.report.wording.verdict_reasons import reason_in_words
 from convlift.report.write import REPORT, write_report, write_when_told
 from convlift.search.result_in_ledger import result_of
+from convlift.train.device import choose_devices
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model
@@ -152,7 +153,7 @@ def train(
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
     recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-HASH, the same
-    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links: as for
+    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links, device: as for
     `improve`. The same training again replaces the model;
     into the folder of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
@@ -166,11 +167,14 @@ def train(
     return Training(done.run, done.recipe, done.score, story.images, done.outcome.seconds, story, done.metric)
 
 
-def load(path: str | Path) -> "Model":
-    """The model in a run folder or model folder. Raises ConvliftError where it is missing or damaged."""
+def load(path: str | Path, device: str = "auto") -> "Model":
+    """The model in a run folder or model folder, on the device that it predicts with: auto, cpu, cuda, cuda:N or mps.
+
+    Raises ConvliftError where it is missing or damaged, or torch does not see such a device.
+    """
     from convlift.deploy.predict import load as load_model
 
-    return load_model(path)
+    return load_model(path, choose_devices(device)[0])
 
 
 def report(folder: str | Path) -> Campaign:

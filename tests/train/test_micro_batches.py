@@ -42,9 +42,7 @@ def batches(sizes: tuple[int, ...] = (16, 16, 5)) -> list[Batch]:
 def trained(room: int, objective: CrossEntropy = CrossEntropy(0.1)) -> tuple[Small, MicroBatches, list[float]]:
     network, micro = Small(room), MicroBatches()
     optimizer = SGD(network.parameters(), lr=0.1, momentum=0.9)
-    reports = fit(
-        network, lambda _: batches(), objective, optimizer, lambda _: 1.0, epochs=2, phase=Phase(micro=micro)
-    )
+    reports = fit(network, lambda _: batches(), objective, optimizer, lambda _: 1.0, epochs=2, phase=Phase(micro=micro))
     return network, micro, [report.train_loss for report in reports]
 
 

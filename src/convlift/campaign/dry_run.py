@@ -18,6 +18,7 @@ from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
 from convlift.evidence.power import expected
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import Device, names_of
 from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
@@ -55,6 +56,7 @@ class Preview:
 
     needed_seconds: the least budget in which anything can be trained. trainings: how many were asked for instead of a
     budget, which is infinite then; 0 for none.
+    device: what networks run on, by its name.
     folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
     """
 
@@ -75,6 +77,7 @@ class Preview:
     trainings: int = 0
     folds: int = 0
     fold_seconds: float = 0.0
+    device: str = "CPU"
 
     @property
     def is_possible(self) -> bool:
@@ -99,7 +102,7 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
     timed = {}
     for point in problem.points:
         session.listen(TimingStart(point.name))
-        timed[point.name] = _calibrated(point, dataset)
+        timed[point.name] = _calibrated(point, dataset, request.devices[0])
     # of one training a part, which is all that has to fit: as much as the first look at a start is given
     needed = problem.closing_seconds + LOADING_SECONDS + SHORTEST * min(one.seconds for one in timed.values())
     seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
@@ -119,10 +122,11 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
         needed_seconds=0.0 if request.trainings else needed,
         trainings=request.trainings,
         workers=request.workers,
+        device=names_of(request.devices),
     )
 
 
-def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
+def _calibrated(point: StartingPoint, dataset: Dataset, device: Device) -> Timed:
     """One training of the point, as it would have been timed."""
     from convlift.trial.calibrate import calibrate  # torch comes with it
 
@@ -134,6 +138,7 @@ def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
         held_out=len(splits.validation) + len(splits.test),
         classes=len(dataset.classes),
         channels=dataset.channels,
+        device=device,
     )
     return Timed(recipe, 1.0, extraction + epochs, epochs)
 

@@ -101,9 +101,7 @@ class Executor(Protocol):
 
 def after(job: Job, seconds: float, device: Device | None = None) -> Job:
     """The job as it is so many seconds after it was handed over. device: where it begins, if it does."""
-    return replace(
-        job, limits=replace(job.limits, seconds=job.limits.seconds - seconds), device=device or job.device
-    )
+    return replace(job, limits=replace(job.limits, seconds=job.limits.seconds - seconds), device=device or job.device)
 
 
 def attempt(run: Run, job: Job, context: Any, report: Report) -> Ended:

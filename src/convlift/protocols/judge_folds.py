@@ -36,6 +36,7 @@ from convlift.records.notes import (
     Note,
     ShippedCutShort,
 )
+from convlift.records.compute_device import names_of
 from convlift.records.result import Result
 from convlift.search import decisions
 from convlift.search.dispatcher import WEIGHTS
@@ -136,7 +137,7 @@ def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence
     more = {
         "start_recipe": frozen.start.recipe.to_yaml(),
         "minimum_detectable_points": power.points,
-        "environment": environment(shipped.request.seed, shipped.request.workers),
+        "environment": environment(shipped.request.seed, shipped.request.workers, names_of(shipped.request.devices)),
     }
     note_story(ledger, {**material, **more})
     note_result(ledger, result, replace=False)

@@ -55,7 +55,7 @@ def _course(plan: Preview) -> list[str]:
     lines = [
         "A campaign trains the baseline, tries the other starting points, and starts from the best on validation. "
         f"Times are estimates from some steps on random images, mostly right within a factor of 2; {_length(plan)} "
-        f"with {counted(plan.workers, 'worker')}."
+        f"with {counted(plan.workers, 'worker')} on the {printable(plan.device)}."
     ]
     if plan.folds:
         whole = "" if plan.trainings else f" All that takes {duration(plan.budget_seconds)}."

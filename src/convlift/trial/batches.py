@@ -66,9 +66,7 @@ def unchanged(
     return lambda: (normalize_batch(held(at), *normal) for at in chunks(np.arange(len(part)), EVALUATION_BATCH))
 
 
-def rows_on(
-    device: torch.device, values: Callable[[], NDArray[Any]], size: int
-) -> Callable[[Indices], Tensor]:
+def rows_on(device: torch.device, values: Callable[[], NDArray[Any]], size: int) -> Callable[[Indices], Tensor]:
     """Gives rows of an array on a device: from a copy that was laid there at the first call where it fits, else sent.
 
     values: gives the array, of `size` bytes.

@@ -14,9 +14,9 @@ from convlift.trial.batches import EVALUATION_BATCH, ON_CPU, Draw, Indices, chun
 def stored_draw(stored: Stored, device: torch.device = ON_CPU) -> Draw:
     """Draws stored results of training images, each its clean one or one of its views; as they were drawn on a CPU."""
     size = len(stored.train) * sum(each[:1].nbytes for each in (stored.clean, *stored.views))
-    if device.type == "cpu" or not _fits(size, device):
+    if device.type == "cpu" or not fits(size, device):
         return lambda chosen, streams: to_tensor(draw_rows(stored, chosen, streams), device)
-    held = _rows_on(device, lambda: np.concatenate([stored.clean[stored.train], *stored.views]), size)
+    held = rows_on(device, lambda: np.concatenate([stored.clean[stored.train], *stored.views]), size)
 
     def draw(chosen: Indices, streams: Streams) -> Tensor:
         versions = draw_versions(stored, len(chosen), streams)

@@ -38,9 +38,7 @@ from convlift.trial.trial_clock import TrialClock
 Pixels = NDArray[np.uint8]
 
 
-def train_transfer(
-    spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialClock, device: Device = CPU
-) -> Trained:
+def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialClock, device: Device = CPU) -> Trained:
     """Train the spec's pretrained network; its resolution is written down."""
     recipe, splits, place = spec.recipe, dataset.splits, torch.device(device.place)
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
