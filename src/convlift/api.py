@@ -153,8 +153,8 @@ def train(
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
     recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-HASH, the same
-    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links, device: as for
-    `improve`. The same training again replaces the model;
+    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links, device: as
+    for `improve`. The same training again replaces the model;
     into the folder of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.

@@ -168,8 +168,8 @@ def aa(
 
     found = api.aa(
         data, campaigns, budget, current=current, out=out, root=root, seed=seed, workers=workers, metric=metric,
-        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings, device=device,
-        quiet=quiet,
+        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings,
+        device=device, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(plain(found.campaigns, found.tally, campaigns)))

@@ -1,8 +1,9 @@
-"""The same changes as `pipeline`, to a whole batch at once where it lies: for devices that are fast at much of one kind.
+"""The same changes as `pipeline`, to a whole batch at once where it lies: for devices that do much of one kind fast.
 
-The draws are those of `pipeline`, made on the CPU from the same streams; only the pixel work is done here, in torch. Mirrors
-and shifts by whole pixels are equal to the byte. A pixel that is interpolated may differ by LEVELS of 255, since OpenCV adds
-in another order; up to its release 4 it also rounds places to 1/32 of a pixel, which near sharp edges is several levels.
+The draws are those of `pipeline`, made on the CPU from the same streams; the pixel work alone is done here, in torch.
+Mirrors and shifts by whole pixels are equal to the byte. A pixel that is interpolated may differ by LEVELS of 255, as
+OpenCV adds in another order; up to its release 4 it also rounds places to 1/32 of a pixel, which is several levels near
+a sharp edge.
 """
 
 from functools import cache
@@ -48,11 +49,11 @@ def augment_batch(
     N, H, W, C = images_NHWC.shape
     drawn = draw_changes(augmentation, streams, (N, H, W, C), mean_C, std_C)
     moved = images_NHWC
-    if drawn.affine_N23 is not None:
-        moved = warp_batch(images_NHWC, drawn.affine_N23)
-    elif drawn.flips_N2 is not None:
-        moved = _flipped(images_NHWC, drawn.flips_N2)
-    inputs_NHWC = _recoloured(moved, drawn.matrices_NCD)
+    if drawn.affines is not None:
+        moved = warp_batch(images_NHWC, drawn.affines)
+    elif drawn.flips is not None:
+        moved = _flipped(images_NHWC, drawn.flips)
+    inputs_NHWC = _recoloured(moved, drawn.matrices)
     if augmentation.noise:
         inputs_NHWC += _noise(inputs_NHWC, streams["noise"]) * _small(augmentation.noise / std_C, inputs_NHWC.device)
     return inputs_NHWC.permute(0, 3, 1, 2)

@@ -24,14 +24,14 @@ Floats = NDArray[np.float64]
 class Drawn(NamedTuple):
     """What is done to each image of a batch, drawn before any pixel is touched.
 
-    affine_N23: its map, None where none is needed.
-    flips_N2: whether it is mirrored, left to right and top to bottom, where mirrors are all that moves it.
-    matrices_NCD: colour and normalization, for bytes; D is C + 1.
+    affines (N, 2, 3): its map, None where none is needed.
+    flips (N, 2): whether it is mirrored, left to right and top to bottom, where mirrors are all that moves it.
+    matrices (N, C, C + 1): colour and normalization, for bytes.
     """
 
-    affine_N23: Floats | None
-    flips_N2: NDArray[np.bool_] | None
-    matrices_NCD: Floats
+    affines: Floats | None
+    flips: NDArray[np.bool_] | None
+    matrices: Floats
 
 
 def draw_changes(
@@ -80,7 +80,7 @@ def augment(
     move = _mover(drawn, images.shape)
     inputs, scratch = np.empty(images.shape, np.float32), np.empty(images.shape[1:], np.float32)
     for index, (image, into) in enumerate(zip(images, inputs, strict=True)):
-        colour.recolour(move(index, image), drawn.matrices_NCD[index], scratch, into)
+        colour.recolour(move(index, image), drawn.matrices[index], scratch, into)
         if augmentation.noise:
             _add_noise(into, augmentation.noise / std_C, streams["noise"], scratch)
     return inputs

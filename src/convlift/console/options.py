@@ -33,7 +33,7 @@ DeviceName = Annotated[
     str,
     typer.Option(
         "--device",
-        help="Where networks run: auto (the GPUs that torch sees, else the CPU), cpu, cuda, cuda:N (GPU number N), mps.",
+        help="Where networks run: auto (the GPUs that torch sees, else the CPU), cpu, cuda, cuda:N (one GPU) or mps.",
     ),
 ]
 

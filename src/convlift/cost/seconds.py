@@ -21,8 +21,8 @@ LEAST_DONE = 0.005  # of a phase: what was stopped before tells no speed
 class Speeds:
     """What is known of a device before anything was trained on it.
 
-    single, dense, head, tuning, extraction: seconds for a multiply-add in a network of a single convolution, in a deeper
-        one, in a head, in a backbone's last stages, in its forward pass.
+    single, dense, head, tuning, extraction: seconds for a multiply-add in a network of a single convolution, in a
+        deeper one, in a head, in a backbone's last stages, in its forward pass.
     step: what a step costs beside its arithmetic, in multiply-adds.
     """
 
@@ -34,8 +34,8 @@ class Speeds:
     step: float = STEP_OVERHEAD
 
 
-# One core of an AVX-512 processor, measured on digits, CIFAR-10, flowers and chest X-rays at 8 to 128 px: within a third
-# of these in all of them. A single convolution over few channels waits for memory.
+# One core of an AVX-512 processor, measured on digits, CIFAR-10, flowers and chest X-rays at 8 to 128 px: within a
+# third of these in all of them. A single convolution over few channels waits for memory.
 USUAL_CORE = Speeds(single=65e-12, dense=27e-12, head=31e-12, tuning=45e-12, extraction=40e-12)
 
 

@@ -150,7 +150,10 @@ class Model:
 
 
 def load(path: str | Path, device: Device = CPU) -> Model:
-    """The model in a model folder, or in a run folder, on a device. Raises ConvliftError where it is missing, damaged or unfit."""
+    """The model in a model folder, or in a run folder, on a device.
+
+    Raises ConvliftError where it is missing, damaged or unfit.
+    """
     keep_freed_memory()
     keep_to(usable_cpus())
     weights, recipe, config = read_model_folder(Path(path))

@@ -26,6 +26,7 @@ from convlift.ledger.ledger import Ledger, read_ledger
 from convlift.ledger.openings import Openings, notes_of_openings, register_opening
 from convlift.ledger.trials import TrialRecord
 from convlift.protocols.fold_tables import material_of_folds
+from convlift.records.compute_device import names_of
 from convlift.records.notes import (
     FewOfAClass,
     FoldsCutShort,
@@ -36,7 +37,6 @@ from convlift.records.notes import (
     Note,
     ShippedCutShort,
 )
-from convlift.records.compute_device import names_of
 from convlift.records.result import Result
 from convlift.search import decisions
 from convlift.search.dispatcher import WEIGHTS

@@ -71,8 +71,8 @@ def _circumstances(clock: TrialClock) -> Iterator[str]:
         yield "the time allowed was too short for the whole training"
     if clock.micro.fewest:
         yield (
-            f"the device's memory held no whole batch: gradients were added up over {clock.micro.parts} parts, and batch "
-            f"norm saw as few as {clock.micro.fewest} images"
+            f"the device's memory held no whole batch: gradients were added up over {clock.micro.parts} parts, and "
+            f"batch norm saw as few as {clock.micro.fewest} images"
         )
 
 

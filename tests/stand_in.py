@@ -1,8 +1,8 @@
-"""A device for machines that have none: tensors that compute on the CPU and refuse to be mixed with those that lie there.
+"""A device for machines that have none: tensors that compute on the CPU and refuse to be mixed with those of it.
 
-torch calls it "meta", a device that every build knows and that computes nothing by itself; under `StandIn` its tensors hold
-numbers. What a real device would refuse, or would have to wait for, is refused here or counted. Not found: what an
-operation itself cannot do on some device, and memory that is not written yet.
+torch calls it "meta", a device that every build knows and that computes nothing by itself; under `StandIn` its tensors
+hold numbers. What a real device would refuse, or would have to wait for, is refused here or counted. Not found: what an
+operation cannot do on some real device, and numbers that are read before they were written.
 """
 
 from collections.abc import Callable
