@@ -64,5 +64,8 @@ def _accumulate(network: nn.Module, batch: Batch, objective: Objective, micro: M
 
 def _parts(batch: Batch, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Of two images at least, as alike in size as can be: batch norm cannot normalize one value."""
-    count = max(1, min(parts, len(batch.targets) // 2))
+    count = min(parts, len(batch.targets) // 2)
+    if count < 2:
+        yield batch.inputs, batch.targets
+        return
     yield from zip(batch.inputs.tensor_split(count), batch.targets.tensor_split(count), strict=True)
