@@ -2,8 +2,8 @@
 
 First each of cifar10-94.yaml and cifar10-96.yaml is trained by the ordinary engine (`run_trial`) on 45,000 images, with
 5,000 for validation, and scored on the official test images, which no choice has seen. Seconds are those of a second
-training: the first one, of a tenth of an epoch, loads CUDA's libraries and is counted apart. Then the same campaign, with
-the same images and seed, runs on the CPU and on the device, one after the other.
+training: the first one, of a tenth of an epoch, loads CUDA's libraries and is counted apart. Then the same campaign,
+with the same images and seed, runs on the CPU and on the device, one after the other.
 
 Command: python benchmarks/gpu.py cifar10_jpegbytes.npz [--device cuda] [--seeds 1] [--budget 5m] [--folder photos/]
                                   [--only recipes|improve] [--images 60000] [--epochs N] [--json]

@@ -5,7 +5,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from safetensors.torch import load_file
-from stand_in import PLACE, STAND_IN, Mixed, StandIn
 from torch import nn
 
 from convlift.recipe.recipe import Recipe
@@ -17,6 +16,7 @@ from convlift.trial import batches
 from convlift.trial.calibrate import calibrate
 from convlift.trial.label_preservation import open_label_checker
 from convlift.trial.run_trial import run_trial
+from stand_in import PLACE, STAND_IN, Mixed, StandIn
 
 SCRATCH = Recipe().edit(
     data={"augmentation": {"horizontal_flip": 0.5, "rotation": 0.1, "brightness": 0.1, "noise": 0.05}},

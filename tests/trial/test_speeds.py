@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from stand_in import STAND_IN, StandIn
 
 from convlift.cost.seconds import USUAL_CORE
 from convlift.records.compute_device import CPU, Device
 from convlift.trial.speeds import Probe, speeds_of
+from stand_in import STAND_IN, StandIn
 
 PROBES = Probe(8, 8, 4), Probe(8, 16, 16)
 
@@ -24,7 +24,7 @@ def test_a_device_is_measured_once_and_every_model_for_itself(tmp_path):
     assert all(value > 0 for value in json.loads(kept.read_text()).values())
     assert speeds_of(STAND_IN, tmp_path, *PROBES) == first  # outside of the stand-in nothing could be measured
     other = Device("meta", 0, "another make")
-    with pytest.raises(Exception, match="."):
+    with pytest.raises(RuntimeError, match="meta"):
         speeds_of(other, tmp_path, *PROBES)
     kept.write_text('{"single": -1}')
     with StandIn():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 UNTOLD = 1 << 60
+REMEDY = "install a torch that was built for it and its driver, or leave the device to auto."
 KNOWN = "auto, cpu, cuda, cuda:0 (a GPU by its number) or mps"
 # one of these is there wherever torch could find a GPU on Linux: of NVIDIA's driver, AMD's, and Windows' beneath Linux
 TRACES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
@@ -63,13 +64,13 @@ def choose_devices(
         return (CPU,)
     if asked == "mps":
         if not mps():
-            raise ConvliftError(f"device 'mps' is the GPU of a Mac, and torch sees none; {_remedy()}")
+            raise ConvliftError(f"device 'mps' is the GPU of a Mac, and torch sees none; {REMEDY}")
         return (_mac(),)
     found = tuple(Device("cuda", number, name) for number, name in enumerate(gpus()))
     if asked == "auto" and not found:
         return (_mac(),) if mps() else (CPU,)
     if not found:
-        raise ConvliftError(f"device '{asked}' is a GPU, and torch sees none; {_remedy()}")
+        raise ConvliftError(f"device '{asked}' is a GPU, and torch sees none; {REMEDY}")
     if ":" not in asked:
         return tuple(device for device in found if device.name == found[0].name)
     number = int(asked.partition(":")[2])
@@ -77,10 +78,6 @@ def choose_devices(
         there = "cuda:0 alone" if len(found) == 1 else f"cuda:0 to cuda:{len(found) - 1}"
         raise ConvliftError(f"device '{asked}' is not there: torch sees {there}; name one of these, or auto.")
     return (found[number],)
-
-
-def _remedy() -> str:
-    return "install a torch that was built for it and its driver, or leave the device to auto."
 
 
 def _mac() -> Device:
