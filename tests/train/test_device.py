@@ -8,7 +8,15 @@ import torch
 
 from convlift.errors import ConvliftError
 from convlift.records.compute_device import CPU, Device, names_of
-from convlift.train.device import UNTOLD, choose_devices, compute_in_half, free_bytes, release_memory, synchronize
+from convlift.train.device import (
+    UNTOLD,
+    choose_devices,
+    compute_in_half,
+    free_bytes,
+    release_memory,
+    settle_on,
+    synchronize,
+)
 
 MAC = Device("mps", 0, "Apple GPU")
 ONE, TWO, ODD = (("NVIDIA L4",), ("NVIDIA L4", "NVIDIA L4"), ("NVIDIA L4", "NVIDIA T400", "NVIDIA L4"))
@@ -83,6 +91,7 @@ def test_a_record_knows_its_place_and_its_model():
 
 def test_on_a_cpu_nothing_is_asked_of_torch():
     here = torch.device("cpu")
+    settle_on(here)
     with compute_in_half(here):
         assert not torch.is_autocast_enabled("cpu")
     synchronize(here)

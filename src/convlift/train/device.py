@@ -104,11 +104,13 @@ def _has_bfloat16() -> bool:
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def repeat_exactly(device: "torch.device") -> None:
-    """Ask cuDNN for algorithms that give the same numbers at every call, not for those that were fastest just now."""
+def settle_on(device: "torch.device") -> None:
+    """Make it this process's own GPU, so that nothing is laid on the first one, and ask cuDNN for algorithms that give
+    the same numbers at every call, not for those that were fastest just now."""
     if device.type == "cuda":
         import torch
 
+        torch.cuda.set_device(device)
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
 
@@ -117,8 +119,10 @@ def synchronize(device: "torch.device") -> None:
     """Wait until the device has done all that it was given: only then does a clock tell how long it took."""
     import torch
 
-    if device.type in ("cuda", "mps"):
-        getattr(torch, device.type).synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def free_bytes(device: "torch.device") -> int:

@@ -20,7 +20,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import Training
 from convlift.records.compute_device import CPU, Device
 from convlift.train.batch import Batch
-from convlift.train.device import synchronize
+from convlift.train.device import settle_on, synchronize
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy
 from convlift.train.optimizers import make_optimizer
@@ -42,6 +42,7 @@ def calibrate(
     """
     keep_freed_memory()
     place = torch.device(device.place)
+    settle_on(place)
     with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
         torch.manual_seed(0)
         side = recipe.data.resolution

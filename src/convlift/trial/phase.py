@@ -68,7 +68,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         epochs=training.epochs,
         phase=Phase(data.name, lambda: evaluate(network, data.validation()), data.train_mode, clock.micro),
     )
-    chance = float(torch.bincount(data.labels).max()) / count
+    chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
     gives_up = clock.gives_up and chance * data.classes < EVEN and not training.class_balance
     for epoch in stop_early(reports, network, training.patience):

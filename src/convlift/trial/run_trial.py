@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from convlift.data.dataset import Dataset
-from convlift.errors import Diverged
+from convlift.errors import Diverged, RecipeError
 from convlift.model.checkpoint import save_network
 from convlift.model.memory import keep_freed_memory
 from convlift.model.weights import find_local_weights
@@ -15,7 +15,7 @@ from convlift.recipe.architecture import Architecture
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
 from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import NO_PROBABILITIES, Outcome
-from convlift.train.device import repeat_exactly
+from convlift.train.device import settle_on
 from convlift.trial.from_scratch import train_from_scratch
 from convlift.trial.trial_clock import Report, TrialClock
 
@@ -32,13 +32,14 @@ def run_trial(
 
     cache: where features of frozen backbones are kept. report: called with every epoch.
     The same spec, data, device and thread count give the same numbers, bit for bit on a CPU.
-    Raises RecipeError or WeightsError where the recipe cannot be built; a loss that stops being finite is an outcome.
+    Raises RecipeError or WeightsError where the recipe cannot be built, or its network does not fit the device's
+    memory; a loss that stops being finite is an outcome.
     """
     spec = replace(spec, recipe=spec.recipe.at(dataset.store.native_resolution))
     dataset = dataset.with_fewer(spec.recipe.data.images * _part_of_an_epoch(spec))
     keep_freed_memory()
     clock = TrialClock(limits.seconds, report, gives_up=limits.gives_up)
-    repeat_exactly(torch.device(device.place))
+    settle_on(torch.device(device.place))
     torch.manual_seed(spec.seed)
     try:
         if spec.recipe.architecture.kind == "pretrained":
@@ -51,6 +52,11 @@ def run_trial(
     except Diverged as error:
         curve, seconds = tuple(clock.curve), clock.elapsed()
         return Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, curve, seconds, str(error))
+    except torch.OutOfMemoryError as error:  # where not even a part of a batch, or the network itself, finds room
+        raise RecipeError(
+            f"the memory of {device.name} is too small for this recipe's network; lower its width, blocks, head_units "
+            "or resolution, or use --device cpu."
+        ) from error
     if limits.save_to:
         padding = _padding(spec.recipe.architecture)
         save_network(Path(limits.save_to), trained.network, trained.normal, padding)
