@@ -7,6 +7,7 @@ from torch.optim import SGD
 
 from convlift.errors import RecipeError
 from convlift.train.batch import Batch
+from convlift.train.device import has_no_room
 from convlift.train.evaluate import evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
 from convlift.train.micro_batches import MicroBatches
@@ -61,6 +62,21 @@ def test_gradients_of_the_parts_add_up_to_those_of_the_batch(weights: Tensor | N
 def test_where_two_images_are_too_many_a_sentence_says_so() -> None:
     with pytest.raises(RecipeError, match="2 images at a time are too many for the device's memory; lower"):
         trained(1)
+
+
+def test_a_fault_that_is_none_of_memory_is_no_reason_to_halve() -> None:
+    network = nn.Sequential(nn.Linear(5, 3))  # for other inputs
+    optimizer = SGD(network.parameters(), lr=0.1)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        list(fit(network, lambda _: batches(), CrossEntropy(), optimizer, lambda _: 1.0, epochs=1))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        evaluate(network, batches())
+
+
+def test_a_mac_without_memory_is_understood() -> None:
+    assert has_no_room(RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GB)"))
+    assert has_no_room(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not has_no_room(RuntimeError("a shape"))
 
 
 def test_predictions_are_made_in_halves() -> None:

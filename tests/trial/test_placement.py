@@ -12,7 +12,7 @@ from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.train.batch import Batch
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy
-from convlift.trial import batches
+from convlift.trial import batches, from_scratch, transfer
 from convlift.trial.calibrate import calibrate
 from convlift.trial.label_preservation import open_label_checker
 from convlift.trial.run_trial import run_trial
@@ -94,6 +94,28 @@ def test_a_planted_mistake_is_found(mistake):
         here = torch.randn(5, 1, 4, 4)
         with pytest.raises(Mixed):
             mistake(network, here.to(PLACE), here)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "function"),
+    [
+        ("from scratch", from_scratch, "to_tensor"),  # the labels
+        ("from scratch", from_scratch, "image_draw"),
+        ("from scratch", from_scratch, "unchanged"),
+        ("frozen", transfer, "to_tensor"),
+        ("frozen", transfer, "stored_draw"),
+        ("frozen", transfer, "stored_inputs"),
+        ("augmented afresh", transfer, "image_draw"),
+        ("augmented afresh", transfer, "unchanged"),
+    ],
+)
+def test_a_line_of_a_trial_that_forgets_the_device_is_found(
+    recipes, monkeypatch, digits, tmp_path, name, module, function
+):
+    right = getattr(module, function)
+    monkeypatch.setattr(module, function, lambda *arguments: right(*arguments[:-1]))
+    with StandIn(), pytest.raises(Mixed):
+        run_trial(TrialSpec(recipes[name], 0), digits, tmp_path, device=STAND_IN)
 
 
 def test_a_batch_left_on_the_cpu_is_found():

@@ -136,6 +136,13 @@ def free_bytes(device: "torch.device") -> int:
     return UNTOLD
 
 
+def has_no_room(error: RuntimeError) -> bool:
+    """Whether it is the device's memory that was too small; a Mac's GPU has no class of its own for it."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "MPS backend out of memory" in str(error)
+
+
 def release_memory(device: "torch.device") -> None:
     """Give back what torch keeps for later: after a step that found no room, in other sizes than are needed now."""
     import torch

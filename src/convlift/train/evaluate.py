@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convlift.train.batch import Batch
-from convlift.train.device import release_memory
+from convlift.train.device import has_no_room, release_memory
 
 
 class Score(NamedTuple):
@@ -57,8 +57,8 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
     """Of all inputs at once or, where the device's memory does not hold that, of one half after the other."""
     try:
         return network(inputs).float()
-    except torch.OutOfMemoryError:
-        if len(inputs) < 2:
+    except RuntimeError as error:
+        if len(inputs) < 2 or not has_no_room(error):
             raise
     release_memory(inputs.device)
     return torch.cat([_logits(network, half) for half in inputs.tensor_split(2)])

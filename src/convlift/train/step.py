@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from convlift.errors import RecipeError
 from convlift.train.batch import Batch
-from convlift.train.device import compute_in_half, release_memory
+from convlift.train.device import compute_in_half, has_no_room, release_memory
 from convlift.train.micro_batches import MicroBatches
 from convlift.train.objectives import Loss
 
@@ -32,7 +32,9 @@ def take_gradients(network: nn.Module, batch: Batch, objective: Objective, micro
     while True:
         try:
             return _accumulate(network, batch, objective, micro)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not has_no_room(error):
+                raise
             if len(batch.targets) < 4 * micro.parts:
                 raise RecipeError(
                     f"{len(batch.targets) // micro.parts} images at a time are too many for the device's memory; lower "

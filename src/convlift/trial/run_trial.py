@@ -15,7 +15,7 @@ from convlift.recipe.architecture import Architecture
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
 from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import NO_PROBABILITIES, Outcome
-from convlift.train.device import settle_on
+from convlift.train.device import has_no_room, settle_on
 from convlift.trial.from_scratch import train_from_scratch
 from convlift.trial.trial_clock import Report, TrialClock
 
@@ -52,7 +52,10 @@ def run_trial(
     except Diverged as error:
         curve, seconds = tuple(clock.curve), clock.elapsed()
         return Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, curve, seconds, str(error))
-    except torch.OutOfMemoryError as error:  # where not even a part of a batch, or the network itself, finds room
+    except RuntimeError as error:
+        if not has_no_room(error):
+            raise
+        # not even a part of a batch, or the network itself, finds room
         raise RecipeError(
             f"the memory of {device.name} is too small for this recipe's network; lower its width, blocks, head_units "
             "or resolution, or use --device cpu."
