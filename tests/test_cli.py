@@ -71,7 +71,7 @@ def test_help_says_where_runs_go(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert "(default: runs/NAME-HASH)" in convlift("improve", "--help").out
     assert "(default: runs/NAME-train-HASH)" in convlift("train", "--help").out
-    assert "(default: one a core)" in convlift("improve", "--help").out
+    assert "(default: one a core, or one a GPU)" in convlift("improve", "--help").out
 
 
 def test_without_a_command_help_is_shown():
@@ -178,6 +178,9 @@ USAGE = {
     "improve nothing": ("improve nowhere", ["'nowhere'", "no data"]),
     "improve an unknown backbone": ("improve digits --backbone resnet51", ["'resnet51'", "resnet50"]),
     "improve missing weights": ("improve digits --weights w.safetensors", ["w.safetensors", "not there"]),
+    "no device": ("train digits --device tpu", ["device 'tpu'", "none that convlift knows", "give auto, cpu, cuda"]),
+    "no GPU": ("improve digits --device cuda:1", ["'cuda:1' is a GPU", "torch sees none", "leave the device to auto"]),
+    "no Mac": ("predict nowhere 0.png --device mps", ["'mps'", "torch sees none", "leave the device to auto"]),
     "no model": ("predict nowhere 0.png", ["nowhere holds no model", "is missing", "give a run folder"]),
     "no run": ("report nowhere", ["nowhere", "ledger.sqlite", "give the folder of a run"]),
     "no recipe to show": ("recipes --show plian", ["'plian'", "did you mean 'plain'"]),

@@ -33,6 +33,7 @@ from convlift.report.wording.note_sentences import note_sentence
 from convlift.report.wording.verdict_reasons import reason_in_words
 from convlift.report.write import REPORT, write_report, write_when_told
 from convlift.search.result_in_ledger import result_of
+from convlift.train.device import choose_devices
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model
@@ -123,8 +124,8 @@ def aa(
 ) -> AATest:
     """The A/A test: campaigns like those of `improve` on these images, in which every change is a placebo.
 
-    What they claim of recipes is false, so they say how often a campaign claims what is not so. campaigns: how many; budget: of
-    each, by default 30s. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
+    What they claim of recipes is false, so they say how often a campaign claims what is not so. campaigns: how many;
+    budget: of each, by default 30s. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
     Raises as `improve` does; Interrupted after Ctrl-C, with what is finished on disk.
     """
     if options.pop("cv", None) is not None:
@@ -153,8 +154,8 @@ def train(
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
     recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-HASH, the same
-    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links: as for
-    `improve`. The same training again replaces the model;
+    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links, device: as
+    for `improve`. The same training again replaces the model;
     into the folder of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
@@ -167,11 +168,14 @@ def train(
     return Training(done.run, done.recipe, done.score, story.images, done.outcome.seconds, story, done.metric)
 
 
-def load(path: str | Path) -> "Model":
-    """The model in a run folder or model folder. Raises ConvliftError where it is missing or damaged."""
+def load(path: str | Path, device: str = "auto") -> "Model":
+    """The model in a run folder or model folder, on the device that it predicts with: auto, cpu, cuda, cuda:N or mps.
+
+    Raises ConvliftError where it is missing or damaged, or torch does not see such a device.
+    """
     from convlift.deploy.predict import load as load_model
 
-    return load_model(path)
+    return load_model(path, choose_devices(device)[0])
 
 
 def report(folder: str | Path) -> Campaign:

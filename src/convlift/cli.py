@@ -16,6 +16,7 @@ from convlift.console.options import (
     AsJson,
     Backbone,
     Data,
+    DeviceName,
     FollowLinks,
     GroupFrom,
     LayoutName,
@@ -75,6 +76,7 @@ def improve(
     root: Root = None,
     seed: Seed = 0,
     workers: Workers = None,
+    device: DeviceName = "auto",
     ship: Annotated[
         Literal["auto", "lean", "best"],
         typer.Option(
@@ -116,7 +118,7 @@ def improve(
     options: dict[str, Any] = {
         "current": current, "out": out, "backbone": backbone, "weights": weights, "root": root, "seed": seed,
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
-        "follow_links": follow_links, "priors": priors, "trainings": trainings,
+        "follow_links": follow_links, "priors": priors, "trainings": trainings, "device": device,
     }  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, cv=cv, quiet=quiet, **options)
@@ -146,6 +148,7 @@ def aa(
     root: Root = None,
     seed: Seed = 0,
     workers: Workers = None,
+    device: DeviceName = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
     layout: LayoutName = "auto",
@@ -165,7 +168,8 @@ def aa(
 
     found = api.aa(
         data, campaigns, budget, current=current, out=out, root=root, seed=seed, workers=workers, metric=metric,
-        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings, quiet=quiet,
+        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings,
+        device=device, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(plain(found.campaigns, found.tally, campaigns)))
@@ -183,6 +187,7 @@ def train(
     weights: Weights = None,
     root: Root = None,
     seed: Seed = 0,
+    device: DeviceName = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
     layout: LayoutName = "auto",
@@ -200,7 +205,7 @@ def train(
     chosen = with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(
         data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from, layout=layout,
-        alpha=alpha, follow_links=follow_links,
+        alpha=alpha, follow_links=follow_links, device=device,
     )  # fmt: skip
     if as_json:
         print(json.dumps(training_document(done.story)))
@@ -236,6 +241,7 @@ def predict(
         list[str],
         typer.Argument(help="Image files, folders (searched to the bottom), patterns, or - for a list on stdin."),
     ],
+    device: DeviceName = "auto",
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row an image, with every class's probability.")] = False,
 ) -> None:
@@ -249,7 +255,7 @@ def predict(
     if as_json and as_csv:
         raise ConvliftError("--json and --csv exclude one another; leave one out.")
     style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
-    if print_predictions(api.load(model), images, style):
+    if print_predictions(api.load(model, device), images, style):
         raise typer.Exit(3)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from convlift.data.decode import decode
 from convlift.deploy.predict import load
 from convlift.errors import UnreadableImage
+from stand_in import STAND_IN, StandIn
 
 ORIENTATION = 0x0112
 MOBILENET = Path(__file__).parents[2] / "../shared/data/weights/mobilenetv2_100_imagenet.safetensors"
@@ -40,6 +41,14 @@ def test_arrays_and_files_get_the_trials_own_probabilities(request, network, tmp
         Image.fromarray(pixels).save(path)
     assert_array_equal(rows(model.predict(list(held_out))), trained.outcome.validation_probabilities)
     assert_array_equal(rows(model.predict([str(path) for path in paths])), trained.outcome.validation_probabilities)
+
+
+@pytest.mark.parametrize("network", ["grey", "colour"])
+def test_on_another_device_the_same_network_says_the_same(request, network):
+    trained = request.getfixturevalue(network)
+    with StandIn():
+        found = load(trained.folder, STAND_IN).predict(list(trained.held_out()))
+    assert_allclose(rows(found), trained.outcome.validation_probabilities, atol=1e-5)
 
 
 def test_squares_get_the_same_whatever_else_is_in_the_batch(grey):

@@ -149,7 +149,7 @@ def test_an_exception_kills_what_runs(tmp_path: Path) -> None:
 def test_workers_leave_signals_threads_and_stdout_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "log.txt"
     prepare = fakes.prepare_in(tmp_path)
-    with ProcessExecutor(fakes.describe, prepare, workers=1, threads_per_worker=1, log=log) as executor:
+    with ProcessExecutor(fakes.describe, prepare, workers=1, log=log) as executor:
         executor.submit(job(1))
         ended = executor.wait(timeout=600.0)[0]
     told = json.loads(ended.outcome.reason)

@@ -13,6 +13,7 @@ from convlift import api
 from convlift.errors import BudgetError, ConvliftError, DataError, RecipeError
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import Device
 from convlift.report.documents import plan_document as document
 from convlift.report.plan import Preview, print_preview
 from convlift.report.wording.power_sentence import power_sentence
@@ -38,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def as_on_any_machine(
-    recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int
+    recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int, device: Device
 ) -> tuple[float, float]:
     """What `calibrate` measures, as the same figures on an idle and on a busy machine."""
     network, epochs = recipe.architecture, recipe.training.epochs
@@ -73,7 +74,7 @@ def test_it_says_what_the_data_are_and_where_a_campaign_may_start(plan: Preview)
     assert sum(plan.counts.values()) == 300
     assert sum(plan.images_per_class) == plan.counts["train"] + plan.counts["validation"]
     assert (len(plan.classes), plan.channels, plan.resolution) == (10, 1, 8)
-    assert [start.name for start in plan.starts] == ["baseline", "residual", "frozen", "transfer"]
+    assert [start.name for start in plan.starts] == ["baseline", "residual", "frozen", "transfer", "fine-tune"]
     assert all(start.reason for start in plan.starts)
     assert plan.detectable.images == plan.counts["test"]
 
@@ -81,6 +82,7 @@ def test_it_says_what_the_data_are_and_where_a_campaign_may_start(plan: Preview)
 @pytest.mark.parametrize("measured", [False, True])
 def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(place: Path, measured: bool) -> None:
     plan = planned(place, "5m", measured)
+    each_baseline = plan.starts[0].seconds
     for start in plan.starts:
         assert start.first_seconds >= start.seconds > 0
         assert start.trainings > start.baselines + start.finals
@@ -89,7 +91,8 @@ def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(pla
         assert all(each.why for each in start.candidates)
         assert all(each.reason for each in start.left_out)
         # no training can take less than nothing, nor all of them together more than the time there is
-        assert start.trainings * start.seconds <= plan.budget_seconds * plan.workers
+        own = (start.searches + start.finals) * start.seconds
+        assert own + start.baselines * each_baseline <= plan.budget_seconds * plan.workers
 
 
 def test_a_dearer_start_has_fewer_trainings(plan: Preview) -> None:
@@ -102,9 +105,9 @@ def test_a_shorter_budget_buys_less_and_one_that_is_too_short_nothing(place: Pat
     short = planned(place, "30s")
     nothing = planned(place, "14s")
     assert 0 < short.starts[0].trainings < plan.starts[0].trainings
-    assert [start.trainings for start in nothing.starts] == [0, 0, 0, 0]
+    assert [start.trainings for start in nothing.starts] == [0, 0, 0, 0, 0]
     assert not any(start.candidates for start in nothing.starts)
-    assert [start.searches for start in nothing.starts] == [0, 0, 0, 0]
+    assert [start.searches for start in nothing.starts] == [0, 0, 0, 0, 0]
     assert nothing.is_possible
     never = planned(place, "5s")
     assert not never.is_possible

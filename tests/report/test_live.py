@@ -35,6 +35,7 @@ from convlift.records.events import (
     TestOpening,
     TimingStart,
     TrainedBefore,
+    TrainingBegan,
     TrainingEnded,
     TrainingOnAll,
     TrialBegan,
@@ -47,7 +48,7 @@ from convlift.report.live import LOG, Live, first_words, lasting_lines, live_lin
 
 COUNTS = {"train": 1078, "validation": 359, "test": 360}
 BEGAN = CampaignBegan(
-    "digits", 10, COUNTS, "plain", 2, "runs/digits-1a2b3c4d", budget_seconds=1200.0, trainings=0, resumed=False
+    "digits", 10, COUNTS, "plain", 2, "CPU", "runs/digits-1a2b3c4d", budget_seconds=1200.0, trainings=0, resumed=False
 )
 EPOCH = EpochReport("train", 3, 15, 0.2, 0.9, 0.3, 0.88, 1e-3, 2.0)
 MOMENT = Moment(
@@ -70,7 +71,8 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
     (
         BEGAN,
         (
-            "Improving 'plain' on digits: 20 min in all, with 2 workers. Everything goes to runs/digits-1a2b3c4d.",
+            "Improving 'plain' on digits: 20 min in all, with 2 workers on the CPU. Everything goes to "
+            "runs/digits-1a2b3c4d.",
             "10 classes; 1,078 images to learn from, 359 to choose by, 360 sealed until the end.",
         ),
     ),
@@ -111,6 +113,8 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
         ("a campaign is left out, since no baseline was trained. Not judged: no time for the baseline.",),
     ),
     (NullCampaignLeftOut(), ("a campaign is left out, since no baseline was trained.",)),
+    (TrainingBegan("CPU"), ("Training on the CPU.",)),
+    (TrainingBegan("NVIDIA L4"), ("Training on NVIDIA L4.",)),
     (
         TrainedBefore(Path("runs/a")),
         ("note: runs/a holds this training already; it is done again and replaces the old model.",),

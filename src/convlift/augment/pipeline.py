@@ -6,6 +6,7 @@ stronger, or adding one to these, leaves the draws of all others as they were.
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,34 @@ from convlift.recipe.augmentation import Augmentation
 
 Pixels = NDArray[np.uint8]
 Inputs = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+
+class Drawn(NamedTuple):
+    """What is done to each image of a batch, drawn before any pixel is touched.
+
+    affines (N, 2, 3): its map, None where none is needed.
+    flips (N, 2): whether it is mirrored, left to right and top to bottom, where mirrors are all that moves it.
+    matrices (N, C, C + 1): colour and normalization, for bytes.
+    """
+
+    affines: Floats | None
+    flips: NDArray[np.bool_] | None
+    matrices: Floats
+
+
+def draw_changes(
+    augmentation: Augmentation, streams: Streams, shape: tuple[int, int, int, int], mean_C: Inputs, std_C: Inputs
+) -> Drawn:
+    """The draws of all levers but noise, which is drawn value by value. shape: NHWC."""
+    count, height, width, channels = shape
+    affine_N23 = flips_N2 = None
+    if augmentation.rotation or augmentation.zoom or augmentation.translation:
+        affine_N23 = geometry.draw_affines(augmentation, streams, count, (height, width))
+    elif augmentation.horizontal_flip or augmentation.vertical_flip:
+        flips_N2 = geometry.draw_flips(augmentation, streams, count)
+    colours = colour.draw_colours(augmentation, streams, count, channels)
+    return Drawn(affine_N23, flips_N2, colour.normalized(*colours, mean_C, std_C))
 
 
 def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Inputs:
@@ -46,25 +75,24 @@ def augment(
     Geometry comes first, then colour, then noise, then normalization; nothing is clipped (see colour.py).
     """
     images = _checked(images_NHWC, mean_C, std_C)
-    move = _mover(augmentation, streams, images.shape)
-    colours = colour.draw_colours(augmentation, streams, len(images), images.shape[3])
-    matrices = colour.normalized(*colours, mean_C, std_C)
+    count, height, width, channels = images.shape
+    drawn = draw_changes(augmentation, streams, (count, height, width, channels), mean_C, std_C)
+    move = _mover(drawn, images.shape)
     inputs, scratch = np.empty(images.shape, np.float32), np.empty(images.shape[1:], np.float32)
     for index, (image, into) in enumerate(zip(images, inputs, strict=True)):
-        colour.recolour(move(index, image), matrices[index], scratch, into)
+        colour.recolour(move(index, image), drawn.matrices[index], scratch, into)
         if augmentation.noise:
             _add_noise(into, augmentation.noise / std_C, streams["noise"], scratch)
     return inputs
 
 
-def _mover(augmentation: Augmentation, streams: Streams, shape: tuple[int, ...]) -> Callable[[int, Pixels], Pixels]:
+def _mover(drawn: Drawn, shape: tuple[int, ...]) -> Callable[[int, Pixels], Pixels]:
     """How image number `index` moves: not at all, by mirrors alone (exact and cheap), or by its affine map."""
     scratch = np.empty(shape[1:], np.uint8)
-    if augmentation.rotation or augmentation.zoom or augmentation.translation:
-        affine_N23 = geometry.draw_affines(augmentation, streams, shape[0], (shape[1], shape[2]))
+    affine_N23, flips_N2, _ = drawn
+    if affine_N23 is not None:
         return lambda index, image: geometry.resample(image, affine_N23[index], scratch)
-    if augmentation.horizontal_flip or augmentation.vertical_flip:
-        flips_N2 = geometry.draw_flips(augmentation, streams, shape[0])
+    if flips_N2 is not None:
         return lambda index, image: geometry.flip(image, flips_N2[index], scratch)
     return lambda index, image: image
 
@@ -73,7 +101,7 @@ def _add_noise(inputs_HWC: Inputs, deviation_C: Inputs, rng: np.random.Generator
     """Gaussian noise from 16 random bits a value: several times faster than the generator's own normals."""
     bits = rng.integers(2**64, size=-(-scratch.size // 4), dtype=np.uint64).view(np.uint16)
     # no index is out of range; "wrap" spares the copy that take makes to raise cleanly
-    _quantiles().take(bits[: scratch.size], out=scratch.reshape(-1), mode="wrap")
+    quantiles().take(bits[: scratch.size], out=scratch.reshape(-1), mode="wrap")
     # long rows: numpy is slow when the innermost axis is three channels
     rows = scratch.reshape(len(scratch), -1)
     rows *= np.tile(deviation_C.astype(np.float32), scratch.shape[1])
@@ -81,10 +109,10 @@ def _add_noise(inputs_HWC: Inputs, deviation_C: Inputs, rng: np.random.Generator
 
 
 @cache
-def _quantiles() -> Inputs:
+def quantiles() -> Inputs:
     """The normal distribution in 65,536 equally likely steps; its standard deviation is 1 to five digits."""
-    quantiles: Inputs = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
-    return quantiles
+    steps: Inputs = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
+    return steps
 
 
 def _checked(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Pixels:

@@ -41,16 +41,16 @@ class Opened:
 
 
 def hand_over(
-    search: Search, dataset: Dataset, shipment: Shipment, listen: Listener, opened: Opened | None = None
+    search: Search, dataset: Dataset, shipment: Shipment, listen: Listener, opened: Opened | None = None, *, device: str
 ) -> None:
     """Write the model that ships, what the page is made of, and the result. opened: None where the sealed test stayed
-    closed; the scores are then of validation images."""
+    closed; the scores are then of validation images; device: what the networks ran on."""
     judged, test_labels = (opened.judged, opened.test_labels) if opened else (None, None)
     network, ledger, problem = shipment.network, search.ledger, search.problem
     more: dict[str, Any] = {
         "start_recipe": shipment.frozen.start.recipe.to_yaml(),
         "minimum_detectable_points": half_width(opened.network) if opened and opened.network else 0.0,
-        "environment": environment(problem.seed, search.workers),
+        "environment": environment(problem.seed, search.workers, device),
     }
     shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
     # a kill between the two leaves the material alone, and the next process may have other workers to tell of

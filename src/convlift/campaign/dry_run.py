@@ -13,15 +13,17 @@ from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request
 from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.catalogue.candidates import Candidate, CostLimit, LeftOut, candidates, limit_for
-from convlift.catalogue.starting_points import StartingPoint
+from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.cost.seconds import Timed
 from convlift.data.dataset import Dataset
 from convlift.evidence.power import detectable
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import Device, names_of
 from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
+from convlift.search.length import ENOUGH, LEAST_EPOCHS, epochs_that_fit, lengthened
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST, START_RUN_SHARE
@@ -55,6 +57,7 @@ class Preview:
 
     needed_seconds: the least budget in which anything can be trained. trainings: how many were asked for instead of a
     budget, which is infinite then; 0 for none.
+    device: what networks run on, by its name.
     folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
     """
 
@@ -75,6 +78,7 @@ class Preview:
     trainings: int = 0
     folds: int = 0
     fold_seconds: float = 0.0
+    device: str = "CPU"
 
     @property
     def is_possible(self) -> bool:
@@ -99,7 +103,7 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
     timed = {}
     for point in problem.points:
         session.listen(TimingStart(point.name))
-        timed[point.name] = _calibrated(point, dataset)
+        timed[point.name] = _calibrated(point, dataset, request.devices[0])
     # of one training a part, which is all that has to fit: as much as the first look at a start is given
     needed = problem.closing_seconds + LOADING_SECONDS + SHORTEST * min(one.seconds for one in timed.values())
     seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
@@ -119,10 +123,11 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
         needed_seconds=0.0 if request.trainings else needed,
         trainings=request.trainings,
         workers=request.workers,
+        device=names_of(request.devices),
     )
 
 
-def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
+def _calibrated(point: StartingPoint, dataset: Dataset, device: Device) -> Timed:
     """One training of the point, as it would have been timed."""
     from convlift.trial.calibrate import calibrate  # torch comes with it
 
@@ -134,6 +139,7 @@ def _calibrated(point: StartingPoint, dataset: Dataset) -> Timed:
         held_out=len(splits.validation) + len(splits.test),
         classes=len(dataset.classes),
         channels=dataset.channels,
+        device=device,
     )
     return Timed(recipe, 1.0, extraction + epochs, epochs)
 
@@ -143,7 +149,8 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
     own, is_other = timed[point.name], point.name != BASELINE
     left = max(0.0, request.budget_seconds - _overhead(problem, request, timed))
     tried = _tried(request, point, own)
-    times = Times(left, own.in_epochs, timed[BASELINE].in_epochs, request.workers, tried=tried)
+    own, rounds = _lengthened(request, point, own, left)
+    times = Times(left, own.in_epochs, timed[BASELINE].in_epochs, request.workers, tried=tried, rounds=rounds)
     counted = request.trainings
     found = plan_counted(counted, is_other=is_other) if counted else plan(times, is_other=is_other)
     chosen, left_out = _candidates(problem, own, found.trainings)
@@ -160,6 +167,25 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
         candidates=chosen if found.searches > 0 else (),
         left_out=left_out,
     )
+
+
+def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float) -> tuple[Timed, int]:
+    """A training of the point in the length that fits, and how many rounds of the workers train it; 0 rounds where the
+    recipe keeps its own length, for a search or because too little of it fits."""
+    tuned = own.recipe.training.fine_tuning
+    if (
+        point.name != FINE_TUNE
+        or tuned is None
+        or request.trainings
+        or left * request.workers >= ENOUGH * own.in_epochs
+    ):
+        return own, 0
+    epochs, rounds = epochs_that_fit(lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left)
+    if epochs < LEAST_EPOCHS:
+        return own, 0
+    seconds = own.in_epochs * epochs / tuned.epochs
+    extraction = own.seconds - own.in_epochs
+    return Timed(lengthened(own.recipe, epochs), 1.0, extraction + seconds, seconds), rounds
 
 
 def _tried(request: Request, point: StartingPoint, own: Timed) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from convlift.data.dataset import Dataset
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
+from convlift.records.compute_device import CPU
 from convlift.records.outcome import NO_PROBABILITIES
 from convlift.records.result import ClassScore
 from convlift.search.decisions import Shipped, decided
@@ -79,12 +80,13 @@ def class_scores(material: Plain) -> tuple[ClassScore, ...]:
     return tuple(ClassScore(*row) for row in zip(*columns, strict=True))
 
 
-def environment(seed: int, workers: int) -> dict[str, str]:
+def environment(seed: int, workers: int, device: str = CPU.name) -> dict[str, str]:
     """What a rerun needs to know."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("convlift", "torch", "timm", "numpy"))
     return {
         "software": f"Python {platform.python_version()}, {packages}",
         "machine": f"{platform.system()} {platform.machine()}",
+        "device": device,
         "workers": str(workers),
         "seed": str(seed),
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from convlift.campaign.request import Request, seed_of
 from convlift.catalogue.priors import Expectations, load_expectations
 from convlift.catalogue.starting_points import starting_points
-from convlift.cost.seconds import Pace
+from convlift.cost.seconds import USUAL_CORE, Pace
 from convlift.cost.work import Forward
 from convlift.data.dataset import Dataset, facts_of
 from convlift.errors import ConvliftError
@@ -14,6 +14,7 @@ from convlift.evidence.metrics import metric_named
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import Device
 from convlift.search.label_checker import LabelChecker
 from convlift.search.problem import Problem
 
@@ -23,10 +24,10 @@ CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
 
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
-    labels, splits, store, facts = dataset.labels, dataset.splits, dataset.store, facts_of(dataset)
+    labels, splits, facts = dataset.labels, dataset.splits, facts_of(dataset)
     if request.backbone or request.weights:
         _check_backbone(request.backbone, request.weights)
-    baseline = recipe_from(request.current).at(store.native_resolution)
+    baseline = recipe_from(request.current).at(dataset.store.native_resolution)
     return Problem(
         baseline=baseline,
         baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
@@ -36,7 +37,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
             if point.recipe != baseline and request.pool is None
         ),
         facts=facts,
-        pace=Pace(facts, _forward(dataset), len(splits.validation) + len(splits.test), nominal=bool(request.trainings)),
+        pace=_pace(request, dataset),
         validation_labels=labels[splits.validation],
         seed=seed_of(request),
         ship=request.ship,
@@ -46,16 +47,28 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         metric=metric_named(request.metric),
         validation_groups=dataset.groups_of(splits.validation),
         test_groups=dataset.groups_of(splits.test),
-        ask=partial(_ask, dataset, seed_of(request), bool(request.trainings)),
+        ask=partial(_ask, dataset, seed_of(request), bool(request.trainings), request.devices[0]),
         trainings=request.trainings,
     )
 
 
-def _ask(dataset: Dataset, seed: int, one_thread: bool, weights: Path, recipe: Recipe) -> LabelChecker:
+def _pace(request: Request, dataset: Dataset) -> Pace:
+    """What predicts seconds: on a CPU from what is usual, on another device from what was measured of it. Where
+    trainings are counted, the same everywhere."""
+    device, nominal, speeds = request.devices[0], bool(request.trainings), USUAL_CORE
+    if not device.is_cpu and not nominal:
+        from convlift.trial.speeds import speeds_of  # torch comes with it
+
+        speeds = speeds_of(device, request.cache)
+    held_out = len(dataset.splits.validation) + len(dataset.splits.test)
+    return Pace(facts_of(dataset), _forward(dataset), held_out, nominal, speeds)
+
+
+def _ask(dataset: Dataset, seed: int, one_thread: bool, device: Device, weights: Path, recipe: Recipe) -> LabelChecker:
     """A finished trial's network, to be asked about augmentations."""
     from convlift.trial.label_preservation import open_label_checker
 
-    return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread)
+    return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread, device=device)
 
 
 def _expectations(path: Path, dataset: Dataset) -> Expectations:

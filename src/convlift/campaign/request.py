@@ -19,8 +19,10 @@ from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import CPU, Device
 from convlift.search.allocate import FEWEST_COUNTED
 from convlift.search.problem import Problem
+from convlift.train.device import choose_devices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class Request:
     trainings: how many the campaign has, whatever they take; 0 where its time is given instead.
     cache: folder where decoded images and stored features lie.
     workers: processes of one thread each.
+    devices: what they compute on, all of one make; the option is called device, and is one word for them.
     current: the recipe to be improved: a built-in name, a file or a Recipe.
     out: run folder; None for runs/NAME-HASH, the same for the same question.
     backbone, weights: a timm name and a file, instead of the packaged network.
@@ -51,6 +54,7 @@ class Request:
     cache: Path
     workers: int
     trainings: int = 0
+    devices: tuple[Device, ...] = (CPU,)
     current: str | Path | Recipe = "plain"
     out: Path | None = None
     backbone: str | None = None
@@ -78,7 +82,7 @@ class Request:
 # options of `improve` whose names a caller may give; what `train` takes of them
 OPTIONS = frozenset({
     "trainings", "workers", "current", "out", "backbone", "weights", "root", "seed", "ship", "metric", "group_from",
-    "priors", "layout", "alpha", "follow_links",
+    "priors", "layout", "alpha", "follow_links", "device",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {"trainings", "workers", "current", "ship", "priors", "backbone", "weights"}
 MAY_BE_MISSING = {"trainings", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
@@ -111,8 +115,14 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # as torch and numpy take it
         raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
     seconds = parse_duration(budget or usual) if trainings is None else math.inf
-    workers = given.pop("workers", None) or usable_workers(usable_cpus(), usable_memory())
-    return Request(data=str(data), budget_seconds=seconds, cache=cache, workers=workers, **given)
+    devices = choose_devices(given.pop("device", "auto"))
+    workers = given.pop("workers", None) or _usual_workers(devices)
+    return Request(data=str(data), budget_seconds=seconds, cache=cache, workers=workers, devices=devices, **given)
+
+
+def _usual_workers(devices: tuple[Device, ...]) -> int:
+    """One a core, as far as there is memory, or one a GPU."""
+    return usable_workers(usable_cpus(), usable_memory()) if devices[0].is_cpu else len(devices)
 
 
 def check_request(request: Request) -> None:

@@ -25,6 +25,7 @@ from convlift.evidence.power import SMALL, USUAL_FOLDS, detectable
 from convlift.execute.choose import executor_for
 from convlift.ledger.ledger import Ledger, open_ledger
 from convlift.ledger.openings import register_opening
+from convlift.records.compute_device import names_of
 from convlift.records.events import (
     BudgetUnused,
     CampaignBegan,
@@ -102,7 +103,8 @@ def _run(
     # 1. search, from wherever the ledger left off, until it is settled what ships
     prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups, request.fold)
     log = ledger.folder / "workers.log"
-    with executor_for(run_job, prepared, workers=request.workers, log=log) as executor:
+    devices = request.devices
+    with executor_for(run_job, prepared, workers=request.workers, devices=devices, log=log) as executor:
         watch = Announcer(Scores(problem), session.listen)
         dispatcher = Dispatcher(ledger, executor, request.budget_seconds, stop=session.stop, watch=watch)
         search = Search(problem, dispatcher)
@@ -130,7 +132,7 @@ def _run(
         judged = judge_campaign(search, shipment.frozen, labels, after=shipment.after, ships=shipment.network)
         opened = Opened(judged, labels, openings, judge_networks(search, shipment, labels))
     # 3. leave model, result, and what the page is made of
-    hand_over(search, dataset, shipment, session.listen, opened)
+    hand_over(search, dataset, shipment, session.listen, opened, device=names_of(request.devices))
 
 
 def _begin(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger, session: Session) -> None:
@@ -146,6 +148,7 @@ def _begin(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger,
                 counts=counts,
                 baseline=problem.baseline_name,
                 workers=request.workers,
+                device=names_of(request.devices),
                 run=str(ledger.folder),
                 budget_seconds=request.budget_seconds,
                 trainings=request.trainings,

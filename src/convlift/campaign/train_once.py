@@ -28,7 +28,7 @@ from convlift.evidence.total_gain import one_network
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
-from convlift.records.events import EpochEnded, TrainedBefore, TrainingEnded
+from convlift.records.events import EpochEnded, TrainedBefore, TrainingBegan, TrainingEnded
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate
 
@@ -74,6 +74,7 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
     with training_folder(folder, question) as is_done:
         if is_done:
             session.listen(TrainedBefore(folder))
+        session.listen(TrainingBegan(request.devices[0].name))
         outcome = _train(chosen, request, dataset, folder, session)
         validation = dataset.splits.validation
         points = metric.points(outcome.validation_probabilities, dataset.labels[validation])
@@ -86,7 +87,7 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
             write_model(folder, weights, chosen, dataset, scores)
         finally:
             weights.unlink(missing_ok=True)
-        machine = environment(request.seed, 1)
+        machine = environment(request.seed, 1, request.devices[0].name)
         done = Trained(folder, chosen, dataset, outcome, score, request.metric, machine)
         session.listen(TrainingEnded(folder))
         yield done
@@ -111,6 +112,7 @@ def _train(recipe: Recipe, request: Request, dataset: Dataset, folder: Path, ses
         request.cache,
         lambda epoch: session.listen(EpochEnded(0, epoch)),
         Limits(save_to=str(folder / ".trained.safetensors")),
+        request.devices[0],
     )
     if outcome.status != "finished":
         raise Diverged(outcome.reason)

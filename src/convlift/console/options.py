@@ -27,7 +27,15 @@ GroupFrom = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core).")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core, or one a GPU).")]
+
+DeviceName = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where networks run: auto (the GPUs that torch sees, else the CPU), cpu, cuda, cuda:N (one GPU) or mps.",
+    ),
+]
 
 Trainings = Annotated[
     int | None,

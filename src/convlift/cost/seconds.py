@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from convlift.cost.work import Forward, extraction_key, extraction_work, training_work, tuning_work
+from convlift.cost.work import STEP_OVERHEAD, Forward, extraction_key, extraction_work, training_work, tuning_work
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -16,9 +16,27 @@ NEAREST = 5  # training runs that count: those whose work is most alike, since s
 MADE_HERE = 0.05  # of a head's seconds for a multiply-add: an extraction that took less was read from the disk
 LEAST_DONE = 0.005  # of a phase: what was stopped before tells no speed
 
-# Seconds for a multiply-add on one core of an AVX-512 processor, measured on digits, CIFAR-10, flowers and chest X-rays
-# at 8 to 128 px: within a third of these in all of them. A single convolution over few channels waits for memory.
-SINGLE, DENSE, HEAD, TUNING, EXTRACTION = 65e-12, 27e-12, 31e-12, 45e-12, 40e-12
+
+@dataclass(frozen=True)
+class Speeds:
+    """What is known of a device before anything was trained on it.
+
+    single, dense, head, tuning, extraction: seconds for a multiply-add in a network of a single convolution, in a
+        deeper one, in a head, in a backbone's last stages, in its forward pass.
+    step: what a step costs beside its arithmetic, in multiply-adds.
+    """
+
+    single: float
+    dense: float
+    head: float
+    tuning: float
+    extraction: float
+    step: float = STEP_OVERHEAD
+
+
+# One core of an AVX-512 processor, measured on digits, CIFAR-10, flowers and chest X-rays at 8 to 128 px: within a
+# third of these in all of them. A single convolution over few channels waits for memory.
+USUAL_CORE = Speeds(single=65e-12, dense=27e-12, head=31e-12, tuning=45e-12, extraction=40e-12)
 
 
 @dataclass(frozen=True)
@@ -56,16 +74,18 @@ class Pace:
     facts, forward: see `work.training_work`.
     held_out_images: validation and test together.
     nominal: predict from multiply-adds alone, however long trainings took: the same on every machine, busy or idle.
+    speeds: of the device, where nothing was timed yet; see `trial/speeds.py`.
     """
 
     facts: Facts
     forward: Forward
     held_out_images: int
     nominal: bool = False
+    speeds: Speeds = USUAL_CORE
 
     def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0, *, again: bool = False) -> float:
         """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
-        Without any, what it takes on a usual core (`SINGLE` and the others).
+        Without any, what it takes by `speeds`.
 
         again: as if its features were stored already.
 
@@ -97,24 +117,33 @@ class Pace:
         return predicted + self._extraction_work(recipe) * extraction
 
     def evaluation_seconds(self, recipe: Recipe) -> float:
-        """What predicting validation and test images takes on a usual core, where that needs the whole network."""
+        """What predicting validation and test images takes, where that needs the whole network."""
         network = recipe.architecture
         if isinstance(network, Pretrained) and (recipe.training.fine_tuning is None or not _afresh(recipe)):
             return 0.0
-        return self.forward(recipe) * self.held_out_images * _usual_speed(recipe)
+        return self.forward(recipe) * self.held_out_images * self._usual_speed(recipe)
 
     def _usual(self, recipe: Recipe, fidelity: float, *, again: bool) -> float:
         work = self._work(recipe, fidelity)
         if not isinstance(recipe.architecture, Pretrained):
             # each epoch ends with the validation images, about half of those held out, in one forward pass
             held_out = self.forward(recipe) * self.held_out_images / 2 * recipe.training.epochs * fidelity
-            return (work.first + held_out) * _usual_speed(recipe)
-        extraction = 0.0 if again else self._extraction_work(recipe) * EXTRACTION
-        return work.first * HEAD + work.second * TUNING + extraction
+            return (work.first + held_out) * self._usual_speed(recipe)
+        extraction = 0.0 if again else self._extraction_work(recipe) * self.speeds.extraction
+        return work.first * self.speeds.head + work.second * self.speeds.tuning + extraction
+
+    def _usual_speed(self, recipe: Recipe) -> float:
+        """Seconds for a multiply-add of a whole network."""
+        network = recipe.architecture
+        if isinstance(network, Pretrained):
+            return self.speeds.extraction
+        return self.speeds.single if network.stages * network.blocks == 1 else self.speeds.dense
 
     def _work(self, recipe: Recipe, fidelity: float) -> _Phases:
-        second = tuning_work(recipe, self.facts, self.forward)
-        return _Phases((training_work(recipe, self.facts, self.forward) - second) * fidelity, second * fidelity)
+        second, whole = (
+            work(recipe, self.facts, self.forward, self.speeds.step) for work in (tuning_work, training_work)
+        )
+        return _Phases((whole - second) * fidelity, second * fidelity)
 
     def _done(self, each: Timed) -> _Phases:
         work = self._work(each.recipe, each.fidelity)
@@ -145,14 +174,6 @@ class Pace:
 
     def _extraction_work(self, recipe: Recipe) -> float:
         return extraction_work(recipe, self.facts, self.forward, self.held_out_images)
-
-
-def _usual_speed(recipe: Recipe) -> float:
-    """Seconds for a multiply-add of a whole network."""
-    network = recipe.architecture
-    if isinstance(network, Pretrained):
-        return EXTRACTION
-    return SINGLE if network.stages * network.blocks == 1 else DENSE
 
 
 def _afresh(recipe: Recipe) -> bool:

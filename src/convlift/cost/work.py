@@ -20,14 +20,14 @@ class Forward(Protocol):
 
 # What a backbone hands to its head; EfficientNet's figure stands for all.
 _FEATURES = 1280
-# What a step costs beside its arithmetic (some 2 ms of Python, optimizer and small kernels), in multiply-adds.
-_STEP_OVERHEAD = 3e7
+# What a step costs beside its arithmetic (some 2 ms of Python, optimizer and small kernels), in multiply-adds of a CPU.
+STEP_OVERHEAD = 3e7
 
 
-def training_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
+def training_work(recipe: Recipe, facts: Facts, forward: Forward, step: float = STEP_OVERHEAD) -> float:
     """Multiply-adds of one full training without the extraction of features (see `extraction_work`).
 
-    A step costs three forward passes (one forward, two backward) and a fixed overhead; frozen stages need no backward
+    A step costs three forward passes (one forward, two backward) and `step` beside them; frozen stages need no backward
     pass. The head's phase of transfer learning works on stored features, and so does the second phase below the stages
     that it trains, unless images are augmented afresh.
     """
@@ -35,14 +35,14 @@ def training_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     images = recipe.data.images * facts.training_images
     steps = _steps(training.epochs, training.batch_size, images)
     if not isinstance(network, Pretrained):
-        return 3 * forward(recipe) * training.epochs * images + steps * _STEP_OVERHEAD
+        return 3 * forward(recipe) * training.epochs * images + steps * step
     units = network.head_units
     head = _FEATURES * units + units * facts.classes if units else _FEATURES * facts.classes
-    work = 3.0 * head * training.epochs * images + steps * _STEP_OVERHEAD
-    return work + tuning_work(recipe, facts, forward)
+    work = 3.0 * head * training.epochs * images + steps * step
+    return work + tuning_work(recipe, facts, forward, step)
 
 
-def tuning_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
+def tuning_work(recipe: Recipe, facts: Facts, forward: Forward, step: float = STEP_OVERHEAD) -> float:
     """The part of `training_work` that the second phase of transfer learning has; 0 without one."""
     tuned = recipe.training.fine_tuning
     if tuned is None or not isinstance(recipe.architecture, Pretrained):
@@ -54,7 +54,7 @@ def tuning_work(recipe: Recipe, facts: Facts, forward: Forward) -> float:
     steps = _steps(tuned.epochs, tuned.batch_size, images)
     from_images = afresh or tuned.stages is None
     epochs = tuned.epochs * (1.0 - (1.0 - SMALLER**2) * tuned.small_first * from_images)
-    return (3 * trained + below) * epochs * images + steps * _STEP_OVERHEAD
+    return (3 * trained + below) * epochs * images + steps * step
 
 
 def _steps(epochs: int, batch_size: int, images: float) -> int:

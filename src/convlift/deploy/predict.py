@@ -27,6 +27,7 @@ from convlift.model.threads import keep_to
 from convlift.recipe.architecture import ConvNet, Pretrained
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import CPU, Device
 
 BATCH = 64
 BACKBONE = "backbone.network."  # what the names of a pretrained network's own weights begin with
@@ -70,8 +71,9 @@ class _Square(NamedTuple):
 class Model:
     """A trained network with its preprocessing; made by `load`."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, config: ModelConfig) -> None:
-        self._network = network.eval()
+    def __init__(self, network: nn.Module, recipe: Recipe, config: ModelConfig, device: Device = CPU) -> None:
+        self._place = torch.device(device.place)
+        self._network = network.eval().to(self._place)
         self.recipe = recipe
         self.config = config
 
@@ -142,13 +144,16 @@ class Model:
         with torch.inference_mode():
             for first in range(0, len(squares), BATCH):
                 inputs = normalize(np.stack(squares[first : first + BATCH]), mean, std)
-                logits = self._network(torch.from_numpy(inputs).permute(0, 3, 1, 2))
-                rows.append(logits.softmax(1).numpy())
+                logits = self._network(torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self._place))
+                rows.append(logits.softmax(1).cpu().numpy())
         return np.concatenate(rows)
 
 
-def load(path: str | Path) -> Model:
-    """The model in a model folder, or in a run folder. Raises ConvliftError where it is missing, damaged or unfit."""
+def load(path: str | Path, device: Device = CPU) -> Model:
+    """The model in a model folder, or in a run folder, on a device.
+
+    Raises ConvliftError where it is missing, damaged or unfit.
+    """
     keep_freed_memory()
     keep_to(usable_cpus())
     weights, recipe, config = read_model_folder(Path(path))
@@ -167,7 +172,7 @@ def load(path: str | Path) -> Model:
             f"{weights} is no weights file of convlift ({' '.join(str(error).split())[:200]}); nothing else is opened, "
             "least of all a pickle. Copy the folder again."
         ) from error
-    return Model(network, recipe, config)
+    return Model(network, recipe, config, device)
 
 
 def _header(weights: Path) -> tuple[Shapes, str]:

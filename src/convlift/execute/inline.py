@@ -6,16 +6,21 @@ from types import TracebackType
 from typing import Any
 
 from convlift.execute.job import Ended, Job, Prepare, Run, Running, after, attempt, lost
+from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import EpochReport
 
 
 class InlineExecutor:
-    """An Executor whose jobs run inside `wait`, oldest first, whatever the timeout. `prepare` runs at the first."""
+    """An Executor whose jobs run inside `wait`, oldest first, whatever the timeout. `prepare` runs at the first.
+
+    device: where they run.
+    """
 
     capacity = 1
 
-    def __init__(self, run: Run, prepare: Prepare) -> None:
+    def __init__(self, run: Run, prepare: Prepare, device: Device = CPU) -> None:
         self._run = run
+        self._device = device
         self._prepare = prepare
         self._context: Any = None
         self._prepared = False
@@ -44,7 +49,7 @@ class InlineExecutor:
             if not self._prepared:
                 self._context, self._prepared = self._prepare(), True
             job = self._waiting[0]  # stays among the running ones when Ctrl-C interrupts it
-            now = after(job, time.monotonic() - self._submitted[job.id])
+            now = after(job, time.monotonic() - self._submitted[job.id], self._device)
             ended = attempt(self._run, now, self._context, partial(self._report, job))
             self._waiting.remove(job)
             return (ended._replace(job=job),)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from convlift.console.disk import refusal_behind
 from convlift.errors import ConvliftError, Diverged
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
+from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import NO_PROBABILITIES, Cause, EpochReport, Outcome, Status
 
 
@@ -19,11 +20,13 @@ class Job:
 
     id: the ledger's.
     limits: kept by the trial itself; its owner may `cancel`, the executor enforces nothing.
+    device: where it runs, which the executor settles as the job begins.
     """
 
     id: int
     spec: TrialSpec
     limits: Limits = NO_LIMITS
+    device: Device = CPU
 
 
 class Ended(NamedTuple):
@@ -96,9 +99,9 @@ class Executor(Protocol):
         """Close; after an exception, kill."""
 
 
-def after(job: Job, seconds: float) -> Job:
-    """The job as it is so many seconds after it was handed over."""
-    return replace(job, limits=replace(job.limits, seconds=job.limits.seconds - seconds))
+def after(job: Job, seconds: float, device: Device | None = None) -> Job:
+    """The job as it is so many seconds after it was handed over. device: where it begins, if it does."""
+    return replace(job, limits=replace(job.limits, seconds=job.limits.seconds - seconds), device=device or job.device)
 
 
 def attempt(run: Run, job: Job, context: Any, report: Report) -> Ended:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
@@ -23,6 +23,7 @@ from convlift.console.interrupt import STOPPING
 from convlift.console.resources import oom_kills
 from convlift.execute.job import Ended, Job, Prepare, Run, Running, lost
 from convlift.execute.worker import Began, Broken, Message, Task
+from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import Cause, EpochReport
 
 THREAD_VARIABLES = (
@@ -33,6 +34,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "OPENCV_FOR_THREADS_NUM",
 )
+THREADS = 1  # of a worker
 PATIENCE = 5.0  # seconds that a worker gets to end by itself, once nothing keeps it
 OWN_SIGNALS = (
     signal.SIGSEGV,
@@ -50,6 +52,7 @@ OWN_SIGNALS = (
 class _Worker:
     process: "subprocess.Popen[bytes]"
     connection: "Connection[Any, Message]"
+    device: Device
     job: Job | None = None
     began: float | None = None
     served: bool = False
@@ -59,8 +62,9 @@ class _Worker:
 
 
 class ProcessExecutor:
-    """An Executor with `workers` processes of `threads_per_worker` threads each; they start to load at once.
+    """An Executor with `workers` processes of one thread each; they start to load at once.
 
+    devices: what they compute on, each on one, which is dealt out evenly.
     log: file that takes what workers print (their warnings, the stack of a crash); None: this process's stderr.
     A worker that died or was killed is replaced when a job needs it; where memory ran out, half as many go on. Workers
     end with this process, however it ends; on Linux also with the thread that made the executor.
@@ -73,15 +77,15 @@ class ProcessExecutor:
         prepare: Prepare,
         *,
         workers: int = 2,
-        threads_per_worker: int = 1,
+        devices: Sequence[Device] = (CPU,),
         log: Path | None = None,
         count_oom_kills: Callable[[], int] = oom_kills,
     ) -> None:
-        self._task = pickle.dumps(Task(run, prepare, threads_per_worker))
+        self._tasks = {device: pickle.dumps(Task(run, prepare, THREADS, device)) for device in devices}
         self._capacity = workers
         self._log = log
         self._count_oom_kills, self._oom_kills = count_oom_kills, count_oom_kills()
-        self._environment = _environment(threads_per_worker)
+        self._environment = _environment(THREADS)
         self._waiting: list[Job] = []
         self._submitted: dict[int, float] = {}
         self._ended: list[Ended] = []
@@ -183,6 +187,7 @@ class ProcessExecutor:
 
     def _start(self) -> _Worker:
         ours, theirs = Pipe()
+        device = min(self._tasks, key=lambda each: sum(worker.device == each for worker in self._workers))
         command = [sys.executable, "-P", "-m", "convlift.execute.worker"]
         # blocked until the worker ignores them: a Ctrl-C while it imports would end it with a traceback
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -201,10 +206,10 @@ class ProcessExecutor:
             theirs.close()
             if output:
                 output.close()
-        worker = _Worker(process, ours)
+        worker = _Worker(process, ours, device)
         self._workers.append(worker)
         with suppress(OSError):  # where it is dead already, the next listening notices
-            ours.send_bytes(self._task)
+            ours.send_bytes(self._tasks[device])
         return worker
 
     def _listen(self, timeout: float) -> None:

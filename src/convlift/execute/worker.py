@@ -22,6 +22,7 @@ from typing import Any
 from convlift.console.interrupt import STOPPING
 from convlift.errors import ConvliftError, DiskError
 from convlift.execute.job import Ended, Prepare, Run, after, attempt
+from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import EpochReport
 
 
@@ -33,6 +34,7 @@ class Task:
     run: Run
     prepare: Prepare
     threads: int
+    device: Device = CPU
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def main() -> None:
         _limit_threads(task.threads)  # again: the last job may have imported a library
         connection.send(Began(monotonic()))
         try:
-            ended = attempt(task.run, after(job, monotonic() - submitted), context, connection.send)
+            ended = attempt(task.run, after(job, monotonic() - submitted, task.device), context, connection.send)
             connection.send(ended._replace(job=job))
         except DiskError as error:  # the parent has nothing more for us
             connection.send(Broken(error, traceback.format_exc()))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from convlift.augment.streams import Streams
 from convlift.errors import ConvliftError
-from convlift.features.extraction import Extraction, Images, folded_halves, inputs, make_jobs, run_job
+from convlift.features.extraction import Extraction, Images, device_of, folded_halves, inputs, make_jobs, run_job
 from convlift.features.files import locked, open_features
 from convlift.model.backbone import Backbone
 from convlift.model.memory import keep_freed_memory
@@ -66,11 +66,11 @@ def extract(
     Raises RecipeError where the backbone has not so many stages, ConvliftError where `folder` cannot be written.
     """
     jobs = make_jobs(extraction, images, backbone, folder)
-    missing = [job for job in jobs if job.missing()]
+    missing, device = [job for job in jobs if job.missing()], device_of(backbone)
     if missing:
         _make(folder)
         keep_freed_memory()
-        halves = folded_halves(backbone, extraction.stages, next(inputs(extraction, images, jobs[0]))[:2])
+        halves = folded_halves(backbone, extraction.stages, next(inputs(extraction, images, jobs[0], device))[:2])
     total, before = sum(len(job.rows) for job in missing), 0
     for job in missing:
 
@@ -80,7 +80,7 @@ def extract(
             return not stop()
 
         with locked(job.lock, stop) as held:
-            if not held or not run_job(job, inputs(extraction, images, job), halves, go_on):
+            if not held or not run_job(job, inputs(extraction, images, job, device), halves, go_on):
                 return None
         before += len(job.rows)
     if missing and progress:
@@ -100,11 +100,16 @@ def draw_rows(stored: Stored, positions: NDArray[np.int64], streams: Streams) ->
     positions: into `stored.train`. Shapes as for `rows`.
     """
     chosen = stored.clean[stored.train[positions]]
-    versions = streams["view"].integers(len(stored.views) + 1, size=len(positions))
+    versions = draw_versions(stored, len(positions), streams)
     for number, view in enumerate(stored.views, start=1):
         here = versions == number
         chosen[here] = view[positions[here]]
     return np.ascontiguousarray(chosen, np.float32)
+
+
+def draw_versions(stored: Stored, count: int, streams: Streams) -> NDArray[np.int64]:
+    """Which version each of `count` images gives: 0 for the clean one, else the number of its view."""
+    return streams["view"].integers(len(stored.views) + 1, size=count)
 
 
 def _stored(paths: list[Path], images: Images) -> Stored:

@@ -19,6 +19,7 @@ from convlift.model.pretrained import as_colour, pool
 from convlift.recipe.augmentation import Augmentation
 
 BATCH = 64
+ON_CPU = torch.device("cpu")
 VIEW_SEED = 20_190_613
 # part of every key: raise it when the numbers that an extraction gives change
 VERSION = 3
@@ -47,6 +48,7 @@ class Extraction:
     mean, std: per channel, of pixels in [0, 1].
     views: augmented copies of each training image (none where the augmentation changes nothing).
     stages: also keep the activations below the last `stages` stages.
+    made_on: the model of the device that computes it, "" for the CPU: the next one's numbers are others.
     """
 
     mean: tuple[float, ...]
@@ -54,6 +56,7 @@ class Extraction:
     augmentation: Augmentation = field(default_factory=Augmentation)
     views: int = 0
     stages: int | None = None
+    made_on: str = ""
 
     @property
     def distinct_views(self) -> int:
@@ -85,6 +88,8 @@ def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder
         "images": [images.fingerprint, images.resize, *images.pixels.shape],
         "normalization": [extraction.mean, extraction.std],
     }
+    if extraction.made_on:
+        clean["device"] = extraction.made_on
     train = hashlib.sha256(np.ascontiguousarray(images.train, np.int64).data).hexdigest()
     change = [VIEW_SEED, extraction.augmentation.model_dump(), train]
     jobs = []
@@ -121,7 +126,6 @@ def run_job(
     before every batch with the number of images done.
     """
     lower, upper = halves
-    device = _device(lower)
     missing = job.missing()
     done = 0
     with ExitStack() as stack, torch.inference_mode():
@@ -129,7 +133,7 @@ def run_job(
         for inputs in batches if missing else ():
             if not go_on(done):
                 return False
-            middle = lower(inputs.to(device))
+            middle = lower(inputs)
             if job.features in writers:
                 writers[job.features].append(pool(upper(middle)).cpu().numpy())
             if job.activations in writers:
@@ -138,28 +142,32 @@ def run_job(
     return True
 
 
-def inputs(extraction: Extraction, images: Images, job: Job) -> Iterator[Tensor]:
-    """A job's images as the network reads them: (BATCH or fewer, 3, R, R) float32 in channels-last memory."""
+def inputs(extraction: Extraction, images: Images, job: Job, device: torch.device = ON_CPU) -> Iterator[Tensor]:
+    """A job's images as the network reads them: (BATCH or fewer, 3, R, R) float32 in channels-last memory, on the CPU
+    as arrays of it, on any other device made there at once."""
+    from convlift.augment.batched import augment_batch, normalize_batch, send
     from convlift.augment.pipeline import augment, normalize
     from convlift.augment.streams import Streams
 
     mean, std = np.array(extraction.mean, np.float32), np.array(extraction.std, np.float32)
-    streams = Streams(VIEW_SEED, job.view)
+    streams, change = Streams(VIEW_SEED, job.view), extraction.augmentation
     for first in range(0, len(job.rows), BATCH):
         pixels = np.ascontiguousarray(images.pixels[job.rows[first : first + BATCH]])
-        if job.view:
-            batch = augment(pixels, extraction.augmentation, mean, std, streams)
+        if device.type != "cpu":
+            sent = send(pixels, device)
+            changed = augment_batch(sent, change, mean, std, streams) if job.view else normalize_batch(sent, mean, std)
         else:
-            batch = normalize(pixels, mean, std)
-        yield as_colour(torch.from_numpy(batch).permute(0, 3, 1, 2))
+            batch = augment(pixels, change, mean, std, streams) if job.view else normalize(pixels, mean, std)
+            changed = torch.from_numpy(batch).permute(0, 3, 1, 2)
+        yield as_colour(changed)
 
 
 def folded_halves(backbone: Backbone, stages: int | None, sample_NCHW: Tensor) -> tuple[nn.Module, nn.Module]:
     """Copies of the backbone below and above the cut, batch norms folded; all of it is below where there is no cut.
 
-    sample_NCHW: a few images, which the folding is checked on. Raises RecipeError where there are not so many stages.
+    sample_NCHW: a few images where the backbone lies, which the folding is checked on. Raises RecipeError where there
+    are not so many stages.
     """
-    sample_NCHW = sample_NCHW.to(_device(backbone))
     if stages is None:
         return fold(backbone, sample_NCHW), nn.Identity()
     lower, upper = split_at(backbone, stages)
@@ -169,5 +177,6 @@ def folded_halves(backbone: Backbone, stages: int | None, sample_NCHW: Tensor) -
     return below, fold(upper, middle)
 
 
-def _device(network: nn.Module) -> torch.device:
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network lies."""
     return next(network.parameters()).device

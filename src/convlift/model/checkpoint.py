@@ -21,12 +21,13 @@ Channels = NDArray[np.float32]  # a figure for each
 
 
 def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channels], padding: str = "") -> None:
-    """Weights as safetensors, with the normalization in the file's metadata; whole or not at all.
+    """Weights as safetensors, with the normalization in the file's metadata; whole or not at all. They are
+    saved from the CPU, wherever the network lies, so that they load anywhere.
 
     normal: mean and deviation; padding: timm's `pad_type` of the backbone, where its weights need another than
     timm's own. Raises DiskError where the file cannot be written.
     """
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     mean, std = normal
     described = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
     beside = temporary_beside(path)

@@ -2,7 +2,9 @@
 
 from collections import OrderedDict
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from convlift.errors import RecipeError
 from convlift.model.attention import SelfAttention, SqueezeExcitation
@@ -71,6 +73,35 @@ class ResidualBlock(nn.Module):
         return self.activation(self.gate(self.branch(map_NCHW)) + self.shortcut(map_NCHW))
 
 
+class WhitenedConvolution(nn.Conv2d):
+    """A 2x2 convolution whose outputs are uncorrelated and of variance one over the training images, and not learned.
+
+    Its kernels are the eigenvectors of the covariance of 2x2 patches over the roots of their eigenvalues, and their
+    negatives, so that an activation loses neither sign (Jordan 2024, section 3.2, after Page 2018). Its biases learn.
+    """
+
+    SIDE = 2
+    SMALLEST = 5e-4  # added to the eigenvalues: directions in which images hardly vary are noise (Jordan 2024)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, self.outputs(channels), self.SIDE)
+        self.weight.requires_grad_(False)
+
+    @classmethod
+    def outputs(cls, channels: int) -> int:
+        """One output for each number of a patch, and for its negative."""
+        return 2 * channels * cls.SIDE**2
+
+    @torch.no_grad()
+    def whiten(self, images_NCHW: Tensor) -> None:
+        """Set the kernels from normalized images; done on the CPU in double precision, the same on every device."""
+        patches_PD = functional.unfold(images_NCHW.cpu().double(), self.SIDE, stride=self.SIDE).transpose(1, 2)
+        patches_PD = patches_PD.flatten(0, 1)
+        values_D, vectors_DD = torch.linalg.eigh(patches_PD.T.cov())
+        kernels = (vectors_DD / (values_D + self.SMALLEST).sqrt()).T.reshape(-1, *self.weight.shape[1:])
+        self.weight.copy_(torch.cat((kernels, -kernels)))
+
+
 def _features(architecture: ConvNet, channels: int) -> tuple[list[nn.Module], int]:
     layers: list[nn.Module] = []
     width = channels
@@ -78,16 +109,23 @@ def _features(architecture: ConvNet, channels: int) -> tuple[list[nn.Module], in
         layers += [*_convolution(architecture, channels, architecture.width, kernel=7, stride=2)]
         layers += [_activation(architecture), *_halving(architecture, architecture.width)]
         width = architecture.width
+    elif architecture.stem == "whitened":
+        layers += [WhitenedConvolution(channels), _activation(architecture)]
+        width = WhitenedConvolution.outputs(channels)
     elif architecture.residual:
         # a residual block needs its input as wide as itself: the first convolution stands alone (He et al., 4.2)
         layers += [*_convolution(architecture, channels, architecture.width), _activation(architecture)]
         width = architecture.width
     for stage in range(architecture.stages):
         wider = architecture.width * 2**stage
+        if architecture.halving == "first":
+            layers += _halving_convolution(architecture, width, wider)
+            width = wider
         for _ in range(architecture.blocks):
             layers += _block(architecture, width, wider)
             width = wider
-        layers += _halving(architecture, width)
+        if architecture.halving == "last":
+            layers += _halving(architecture, width)
         if architecture.stage_dropout:
             layers.append(nn.Dropout(architecture.stage_dropout))
     return layers, width
@@ -115,6 +153,14 @@ def _convolution(
             return [convolution, nn.GroupNorm(width // CHANNELS_PER_GROUP, width)]
         case "none":
             return [convolution]
+
+
+def _halving_convolution(architecture: ConvNet, inputs: int, width: int) -> list[nn.Module]:
+    """A convolution to the stage's width that is halved before it is normalized, which costs least."""
+    if architecture.pooling == "strided":
+        return [*_convolution(architecture, inputs, width, kernel=3, stride=2), _activation(architecture)]
+    convolution, *normalization = _convolution(architecture, inputs, width)
+    return [convolution, *_halving(architecture, width), *normalization, _activation(architecture)]
 
 
 def _activation(architecture: ConvNet) -> nn.Module:

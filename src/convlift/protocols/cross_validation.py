@@ -239,7 +239,8 @@ def _train(
         session.listen(TrainingOnAll(dispatcher.left()))
 
     left_some: list[tuple[Configuration, TrialRecord]] = []
-    with executor_for(run_job, prepared, workers=1, log=nest.folder / "workers.log") as executor:
+    log = nest.folder / "workers.log"
+    with executor_for(run_job, prepared, workers=1, devices=request.devices, log=log) as executor:
         dispatcher = Dispatcher(ledger, executor, request.budget_seconds, stop=session.stop, watch=watch)
         for frozen, plan in _last_plans(nest, agreed, choices):
             record = _train_last(nest, dispatcher, plan, needed)

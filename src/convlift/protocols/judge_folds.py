@@ -26,6 +26,7 @@ from convlift.ledger.ledger import Ledger, read_ledger
 from convlift.ledger.openings import Openings, notes_of_openings, register_opening
 from convlift.ledger.trials import TrialRecord
 from convlift.protocols.fold_tables import material_of_folds
+from convlift.records.compute_device import names_of
 from convlift.records.notes import (
     FewOfAClass,
     FoldsCutShort,
@@ -136,7 +137,7 @@ def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence
     more = {
         "start_recipe": frozen.start.recipe.to_yaml(),
         "minimum_detectable_points": power.points,
-        "environment": environment(shipped.request.seed, shipped.request.workers),
+        "environment": environment(shipped.request.seed, shipped.request.workers, names_of(shipped.request.devices)),
     }
     note_story(ledger, {**material, **more})
     note_result(ledger, result, replace=False)

@@ -18,10 +18,11 @@ class ConvNet(Section):
     """Stages of convolutions, each followed by a halving of the image; width doubles from stage to stage."""
 
     kind: Literal["convnet"] = "convnet"
-    stem: Literal["small", "large"] = lever(
+    stem: Literal["small", "large", "whitened"] = lever(
         "small",
-        "small: first convolution keeps the size; large: 7x7 with stride 2, then pooling",
-        "He et al. 2016, sections 3.4, 4.2",
+        "small: first convolution keeps the size; large: 7x7 with stride 2, then pooling; whitened: 2x2, set from the "
+        "training images so that its outputs are uncorrelated, and kept",
+        "He et al. 2016, sections 3.4, 4.2; Jordan 2024, section 3.2",
     )
     stages: int = lever(1, "how often the image is halved", "Simonyan and Zisserman 2015", ge=1, le=5)
     blocks: int = lever(
@@ -36,6 +37,11 @@ class ConvNet(Section):
         3, "side of the convolution kernels", "Simonyan and Zisserman 2015, section 2.3"
     )
     pooling: Pooling = lever("max", "how a stage halves the image", "Springenberg et al. 2015")
+    halving: Literal["last", "first"] = lever(
+        "last",
+        "where a stage halves the image: after its blocks, or right after a convolution of its own before them",
+        "He et al. 2016, section 3.3; Page 2018",
+    )
     normalization: Norm = lever("none", "after each convolution", "Ioffe and Szegedy 2015; Wu and He 2018")
     activation: Activation = lever(
         "relu", "after each normalization", "Nair and Hinton 2010; Hendrycks and Gimpel 2016"
@@ -90,7 +96,8 @@ def map_sides(network: ConvNet, resolution: int) -> tuple[int, ...]:
     def halved(side: int) -> int:
         return (side + 1) // 2 if network.pooling == "strided" else side // 2
 
-    sides = [halved((resolution + 1) // 2) if network.stem == "large" else resolution]
+    stem = {"small": resolution, "large": halved((resolution + 1) // 2), "whitened": resolution - 1}
+    sides = [stem[network.stem]]
     while len(sides) <= network.stages and sides[-1] > 1:
         sides.append(halved(sides[-1]))
     return tuple(sides)

@@ -43,6 +43,7 @@ class CampaignBegan:
 
     counts: images by "train", "validation", "test".
     baseline: the recipe to be improved, as the user calls it.
+    device: what networks run on, by its name.
     budget_seconds: infinite where `trainings` limits it.
     """
 
@@ -51,6 +52,7 @@ class CampaignBegan:
     counts: Mapping[str, int]
     baseline: str
     workers: int
+    device: str
     run: str
     budget_seconds: float
     trainings: int
@@ -257,6 +259,13 @@ class TimingStart:
 
 
 @dataclass(frozen=True)
+class TrainingBegan:
+    """One training begins. device: what it runs on, by its name."""
+
+    device: str
+
+
+@dataclass(frozen=True)
 class TrainedBefore:
     """The run folder holds this very training already; it is done again."""
 
@@ -282,7 +291,7 @@ Event = (
     ReadingImages | ImagesDecoded | ImagesRead | FolderOpened | CampaignBegan | PowerExpected | DiskTight | Loading
     | TrialBegan | EpochEnded | TrialEnded | Moment | TestOpening | BudgetUnused | ModelWritten | CampaignEnded
     | ResultWithdrawn | FoldBegan | FoldEnded | TrainingOnAll | JudgingFolds | NullCampaignBegan | NullCampaignEnded
-    | NullCampaignLeftOut | OfNullCampaign | TimingStart | TrainedBefore | TrainingEnded | CachePlaced
+    | NullCampaignLeftOut | OfNullCampaign | TimingStart | TrainedBefore | TrainingBegan | TrainingEnded | CachePlaced
 )  # fmt: skip
 Listener = Callable[[Event], None]
 

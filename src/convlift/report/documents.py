@@ -123,6 +123,7 @@ def plan_document(plan: "Preview") -> dict[str, Any]:
         "budget_seconds": None if plan.trainings else plan.budget_seconds,
         "trainings": plan.trainings,
         "workers": plan.workers,
+        "device": plan.device,
         "folds": plan.folds,
         "fold_seconds": plan.fold_seconds,
         "detectable": power_sentence(plan.detectable),

@@ -31,13 +31,14 @@ from convlift.records.events import (
     TestOpening,
     TimingStart,
     TrainedBefore,
+    TrainingBegan,
     TrainingOnAll,
 )
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Result
 from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.headline import headline, recipe_line, why_sentence
-from convlift.report.wording.phrases import counted, duration, printable, shorten, signed
+from convlift.report.wording.phrases import counted, duration, printable, processor, shorten, signed
 from convlift.report.wording.power_sentence import folds_advice, power_sentence
 
 PHASES = {
@@ -114,6 +115,8 @@ def lasting_lines(event: Event) -> tuple[str, ...]:  # noqa: C901 - one case a r
             return (_UNUSED,)
         case CachePlaced():
             return (_cache_placed(event),)
+        case TrainingBegan(device):
+            return (f"Training on {processor(device)}.",)
         case TrainedBefore(folder):
             where = printable(str(folder))
             return (f"note: {where} holds this training already; it is done again and replaces the old model.",)
@@ -187,7 +190,7 @@ def first_words(began: CampaignBegan) -> tuple[str, ...]:
     verb = "Going on with" if began.resumed else "Improving"
     return (
         f"{verb} '{printable(began.baseline)}' on {printable(began.data)}: {length}, with "
-        f"{counted(began.workers, 'worker')}. Everything goes to {printable(began.run)}.",
+        f"{counted(began.workers, 'worker')} on {processor(began.device)}. Everything goes to {printable(began.run)}.",
         f"{counted(began.classes, 'class', 'classes')}; {counts['train']:,} images to learn from, "
         f"{counts['validation']:,} to choose by, {counts['test']:,} sealed until the end.",
     )

@@ -11,7 +11,7 @@ from convlift.campaign.dry_run import Preview
 from convlift.catalogue.candidates import Candidate
 from convlift.records.result import Area
 from convlift.report.finding_lines import finding_lines
-from convlift.report.wording.phrases import counted, duration, printable, signed
+from convlift.report.wording.phrases import counted, duration, printable, processor, signed
 from convlift.report.wording.power_sentence import power_sentence
 
 NAMED = 10  # classes
@@ -55,7 +55,7 @@ def _course(plan: Preview) -> list[str]:
     lines = [
         "A campaign trains the baseline, tries the other starting points, and starts from the best on validation. "
         f"Times are estimates from some steps on random images, mostly right within a factor of 2; {_length(plan)} "
-        f"with {counted(plan.workers, 'worker')}."
+        f"with {counted(plan.workers, 'worker')} on {processor(plan.device)}."
     ]
     if plan.folds:
         whole = "" if plan.trainings else f" All that takes {duration(plan.budget_seconds)}."

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convlift.train.batch import Batch
+from convlift.train.device import has_no_room, release_memory
 
 
 class Score(NamedTuple):
@@ -29,7 +30,7 @@ def predict_probabilities(network: nn.Module, inputs: Iterable[Tensor]) -> NDArr
     inputs: batch by batch; nothing is known of their labels.
     """
     network.eval()
-    found = [functional.softmax(network(batch).float(), dim=1).cpu() for batch in inputs]
+    found = [functional.softmax(_logits(network, batch), dim=1).cpu() for batch in inputs]
     return torch.cat(found).numpy() if found else np.zeros((0, 0), np.float32)
 
 
@@ -42,7 +43,7 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
     network.eval()
     losses, right, count = [], [], 0
     for batch in batches:
-        logits_NK = network(batch.inputs).float()
+        logits_NK = _logits(network, batch.inputs)
         losses.append(functional.cross_entropy(logits_NK, batch.targets, reduction="sum"))
         right.append((logits_NK.argmax(1) == batch.targets).sum())
         count += len(batch.targets)
@@ -50,3 +51,14 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
         return UNSEEN
     # one wait for the device at the end, not one a batch
     return Score(float(torch.stack(losses).sum()) / count, int(torch.stack(right).sum()) / count)
+
+
+def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Of all inputs at once or, where the device's memory does not hold that, of one half after the other."""
+    try:
+        return network(inputs).float()
+    except RuntimeError as error:
+        if len(inputs) < 2 or not has_no_room(error):
+            raise
+    release_memory(inputs.device)
+    return torch.cat([_logits(network, half) for half in inputs.tensor_split(2)])

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,12 @@ from convlift.records.outcome import EpochReport
 from convlift.train.batch import Batch
 from convlift.train.evaluate import UNSEEN, Score
 from convlift.train.gradients import Agreement
+from convlift.train.micro_batches import MicroBatches
 from convlift.train.objectives import Loss
 from convlift.train.schedules import Schedule, set_learning_rate
+from convlift.train.step import Objective, take_gradients
 
 Batches = Callable[[int], Iterable[Batch]]
-Objective = Callable[[Tensor, Tensor], Loss]
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Phase:
         there.
     train_mode: called with the network before every epoch; transfer learning keeps frozen batch norms in evaluation
         mode here.
+    micro: told where a device's memory holds no whole batch.
     """
 
     name: Literal["train", "head", "fine-tune"] = "train"
     validate: Callable[[], Score] | None = None
     train_mode: Callable[[nn.Module], Any] = nn.Module.train
+    micro: MicroBatches | None = None
 
 
 def fit(  # noqa: PLR0913 - what a training is made of
@@ -58,11 +61,12 @@ def fit(  # noqa: PLR0913 - what a training is made of
     the weights are those of the last finite loss; on other devices at the end of the epoch, so that no step waits.
     """
     multipliers, agreement = map(schedule, count()), Agreement()
+    step = _Step(network, objective, optimizer, phase.micro or MicroBatches())
     for epoch in range(epochs):
         started = time.perf_counter()
         phase.train_mode(network)
         is_late = 2 * epoch >= epochs  # at first all batches agree
-        seen = _train(network, batches(epoch), objective, optimizer, multipliers, agreement if is_late else None)
+        seen = _train(step, batches(epoch), multipliers, agreement if is_late else None)
         if seen is None:
             return
         train, images = seen
@@ -86,34 +90,41 @@ def fit(  # noqa: PLR0913 - what a training is made of
         )
 
 
+class _Step(NamedTuple):
+    """What every step of a training needs."""
+
+    network: nn.Module
+    objective: Objective
+    optimizer: Optimizer
+    micro: MicroBatches
+
+    def finite(self, logits_NK: Tensor, targets: Tensor) -> Loss:
+        """The loss. On a CPU reading a number is free, and one that is not finite raises Diverged before a gradient is
+        taken; elsewhere it would make every step wait for the device."""
+        loss = self.objective(logits_NK, targets)
+        if loss.minimized.device.type == "cpu" and not math.isfinite(value := loss.minimized.item()):
+            raise _diverged("training", value, self.optimizer)
+        return loss
+
+
 def _train(
-    network: nn.Module,
-    batches: Iterable[Batch],
-    objective: Objective,
-    optimizer: Optimizer,
-    multipliers: Iterator[float],
-    agreement: Agreement | None,
+    step: _Step, batches: Iterable[Batch], multipliers: Iterator[float], agreement: Agreement | None
 ) -> tuple[Score, int] | None:
     """One pass; the mean training cross-entropy and accuracy on the way, and of how many images; None without any."""
+    network, _, optimizer, micro = step
     losses, right, images = [], [], 0
     if agreement:
         agreement.begin_epoch()
     for batch in batches:
         set_learning_rate(optimizer, next(multipliers))
-        targets, logits_NK = batch.targets, network(batch.inputs)
-        loss = objective(logits_NK, targets)
-        # on a CPU reading a number is free; elsewhere it would make every step wait for the device
-        if loss.minimized.device.type == "cpu" and not math.isfinite(value := loss.minimized.item()):
-            raise _diverged("training", value, optimizer)
         optimizer.zero_grad(set_to_none=True)
-        loss.minimized.backward()
+        seen = take_gradients(network, batch, step.finite, micro)
         if agreement:
-            agreement.watch((p for group in optimizer.param_groups for p in group["params"]), len(targets))
+            agreement.watch((p for group in optimizer.param_groups for p in group["params"]), len(batch.targets))
         optimizer.step()
-        labels_N = targets if targets.ndim == 1 else targets.argmax(1)
-        losses.append(loss.cross_entropy.detach() * len(targets))
-        right.append((logits_NK.detach().argmax(1) == labels_N).sum())
-        images += len(targets)
+        losses.append(seen.loss)
+        right.append(seen.right)
+        images += len(batch.targets)
     if not images:
         return None
     score = Score(float(torch.stack(losses).sum()) / images, int(torch.stack(right).sum()) / images)

@@ -66,7 +66,7 @@ class Agreement:
         pairs = len(self._dots)
         if pairs < FEWEST_PAIRS:
             return None
-        dots, squares = (torch.stack(each).double() for each in (self._dots, self._squares))
+        dots, squares = (torch.stack(each).cpu().double() for each in (self._dots, self._squares))
         batches = sum(self._images) / max(self._images)
         value = float(_agreement(dots.mean(), squares.mean(), batches))
         # the jackknife: the agreement of all pairs but one, for every one

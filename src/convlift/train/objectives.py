@@ -57,6 +57,6 @@ def class_weights(labels_N: Tensor, balance: float, classes: int) -> Tensor | No
     """
     if not balance:
         return None
-    counts_K = torch.bincount(labels_N, minlength=classes).double()
+    counts_K = torch.bincount(labels_N.cpu(), minlength=classes).double()  # which a Mac's GPU has not
     raw_K = torch.where(counts_K > 0, counts_K.clamp(min=1).pow(-balance), 0.0)
-    return (raw_K * counts_K.sum() / (raw_K * counts_K).sum()).float()
+    return (raw_K * counts_K.sum() / (raw_K * counts_K).sum()).float().to(labels_N.device)

@@ -1,6 +1,7 @@
-"""Batches: the one border of a trial at which arrays become tensors."""
+"""Batches: the one border of a trial at which arrays become tensors, on the device that computes with them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,27 +9,37 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from convlift.augment.batched import augment_batch, normalize_batch, send
 from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
 from convlift.data.normalization import Statistics
 from convlift.recipe.augmentation import Augmentation
 from convlift.train.batch import Batch
+from convlift.train.device import free_bytes
 
 EVALUATION_BATCH = 256
+HELD = 0.25  # of a device's free memory may hold images; several trainings may share it, and activations need the rest
+ON_CPU = torch.device("cpu")
 
 Indices = NDArray[np.int64]
 Draw = Callable[[Indices, Streams], Tensor]  # training positions -> their inputs, as drawn this time
 
 
-def to_tensor(values: NDArray[Any]) -> Tensor:
-    """The same memory: arrays_NHWC as tensors_NCHW in channels-last order, features_ND and labels_N as they are."""
-    tensor = torch.from_numpy(values)
+def to_tensor(values: NDArray[Any], device: torch.device = ON_CPU) -> Tensor:
+    """arrays_NHWC as tensors_NCHW in channels-last order, features_ND and labels_N as they are; on the CPU the same
+    memory."""
+    tensor = send(values, device)
     return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
 
 
-def image_draw(images_NHWC: NDArray[np.uint8], augmentation: Augmentation, normal: Statistics) -> Draw:
-    """Draws augmented images_NCHW from the training images."""
-    return lambda chosen, streams: to_tensor(augment(images_NHWC[chosen], augmentation, *normal, streams))
+def image_draw(
+    images_NHWC: NDArray[np.uint8], augmentation: Augmentation, normal: Statistics, device: torch.device = ON_CPU
+) -> Draw:
+    """Draws augmented images_NCHW from the training images: one by one on a CPU, at once on any other device."""
+    if device.type == "cpu":
+        return lambda chosen, streams: to_tensor(augment(images_NHWC[chosen], augmentation, *normal, streams))
+    pixels = rows_on(device, lambda: images_NHWC, images_NHWC.nbytes)
+    return lambda chosen, streams: augment_batch(pixels(chosen), augmentation, *normal, streams)
 
 
 def training_batches(
@@ -38,14 +49,38 @@ def training_batches(
     for chosen in training_chunks(streams["order"].permutation(len(labels_N)), size):
         if stop():
             return
-        yield Batch(draw(chosen, streams), labels_N[torch.from_numpy(chosen)])
+        yield Batch(draw(chosen, streams), labels_N[send(chosen, labels_N.device)])
 
 
-def unchanged(pixels: NDArray[np.uint8], part: Indices, normal: Statistics) -> Callable[[], Iterator[Tensor]]:
-    """Gives the images of `part`, unaugmented, batch by batch; made anew at each call, so that they take no memory."""
-    return lambda: (
-        to_tensor(normalize(np.ascontiguousarray(pixels[chosen]), *normal)) for chosen in chunks(part, EVALUATION_BATCH)
-    )
+def unchanged(
+    pixels: NDArray[np.uint8], part: Indices, normal: Statistics, device: torch.device = ON_CPU
+) -> Callable[[], Iterator[Tensor]]:
+    """Gives the images of `part`, unaugmented, batch by batch; on a CPU made anew at each call, so that they take no
+    memory."""
+    if device.type == "cpu":
+        return lambda: (
+            to_tensor(normalize(np.ascontiguousarray(pixels[chosen]), *normal))
+            for chosen in chunks(part, EVALUATION_BATCH)
+        )
+    held = rows_on(device, lambda: pixels[part], len(part) * pixels[:1].nbytes)
+    return lambda: (normalize_batch(held(at), *normal) for at in chunks(np.arange(len(part)), EVALUATION_BATCH))
+
+
+def rows_on(device: torch.device, values: Callable[[], NDArray[Any]], size: int) -> Callable[[Indices], Tensor]:
+    """Gives rows of an array on a device: from a copy that was laid there at the first call where it fits, else sent.
+
+    values: gives the array, of `size` bytes.
+    """
+    whole = cache(lambda: send(np.ascontiguousarray(values()), device))
+    if fits(size, device):
+        return lambda chosen: whole()[send(chosen, device)]
+    array = cache(values)
+    return lambda chosen: send(np.ascontiguousarray(array()[chosen]), device)
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether so many bytes may lie on a device while it trains."""
+    return size <= HELD * free_bytes(device)
 
 
 def labelled(inputs: Iterable[Tensor], labels_N: Tensor) -> Iterator[Batch]:

@@ -18,7 +18,9 @@ from convlift.model.pretrained import Classifier, Tail, as_colour
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import Training
+from convlift.records.compute_device import CPU, Device
 from convlift.train.batch import Batch
+from convlift.train.device import settle_on, synchronize
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy
 from convlift.train.optimizers import make_optimizer
@@ -26,17 +28,22 @@ from convlift.trial.batches import image_draw
 
 SECONDS = 0.5  # of each measurement; at least LEAST repetitions
 LEAST, WARM_UP = 3, 2
+WARM_UP_OFF_CPU = 10  # steps in which a GPU loads its kernels and raises its clock
 BATCH = 64  # images of a forward pass when features are extracted
 
 
-def calibrate(recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int) -> tuple[float, float]:
-    """(seconds of the extraction of features, seconds of the epochs) of one training on one core.
+def calibrate(
+    recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int, device: Device = CPU
+) -> tuple[float, float]:
+    """(seconds of the extraction of features, seconds of the epochs) of one training on one core, or on a device.
 
     recipe: with its resolution written down; images: for training; held_out: validation and test images together, of
     which validation is taken to be half. A few seconds; torch's threads and random generator are left as they were.
     """
     keep_freed_memory()
-    with threads(1), torch.random.fork_rng(devices=[]):
+    place = torch.device(device.place)
+    settle_on(place)
+    with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
         torch.manual_seed(0)
         side = recipe.data.resolution
         assert side is not None, "Recipe.at() wrote the resolution down"
@@ -44,33 +51,35 @@ def calibrate(recipe: Recipe, *, images: int, held_out: int, classes: int, chann
         network = recipe.architecture
         if isinstance(network, Pretrained):
             random = recipe.edit(architecture={"weights": "random"})
-            return _transfer(random, pixels, images, held_out, classes)
-        built = build_network(network, classes=classes, channels=channels, resolution=side)
-        draw = _draws(recipe, pixels, recipe.training.batch_size)
-        step = _seconds_a_step(built, draw, classes, recipe.training)
+            return _transfer(random, pixels, images, held_out, classes, place)
+        built = build_network(network, classes=classes, channels=channels, resolution=side).to(place)
+        draw = draws(recipe, pixels, recipe.training.batch_size, place)
+        step = seconds_a_step(built, draw, classes, recipe.training)
         return 0.0, _epochs(recipe.training.epochs, recipe.training.batch_size, step, images, held_out)
 
 
-def _transfer(recipe: Recipe, pixels: np.ndarray, images: int, held_out: int, classes: int) -> tuple[float, float]:
+def _transfer(
+    recipe: Recipe, pixels: np.ndarray, images: int, held_out: int, classes: int, place: torch.device
+) -> tuple[float, float]:
     training, tuned = recipe.training, recipe.training.fine_tuning
     network = build_network(recipe.architecture, classes=classes, channels=pixels.shape[3], resolution=pixels.shape[1])
     assert isinstance(network, Classifier)
-    network.eval()
-    inputs = as_colour(_draws(recipe, pixels, BATCH)())
+    network.eval().to(place)
+    inputs = as_colour(draws(recipe, pixels, BATCH, place)())
     with torch.inference_mode():
-        forward = _repeated(lambda: network.backbone(inputs)) / len(inputs)
+        forward = repeated(lambda: network.backbone(inputs), place) / len(inputs)
     extraction = forward * (images * (1 + recipe.data.views) + held_out)
-    features = torch.randn(training.batch_size, network.backbone.channels)
-    step = _seconds_a_step(network.head, lambda: features, classes, training)
+    features = torch.randn(training.batch_size, network.backbone.channels).to(place)
+    step = seconds_a_step(network.head, lambda: features, classes, training)
     epochs = _epochs(training.epochs, training.batch_size, step, images, held_out)
     if tuned is None:
         return extraction, epochs
     lower, tail = (nn.Identity(), network) if tuned.stages is None else _cut(network, tuned.stages)
-    drawn = as_colour(_draws(recipe, pixels, tuned.batch_size)())
+    drawn = as_colour(draws(recipe, pixels, tuned.batch_size, place)())
     with torch.no_grad():
         activations = lower(drawn)
     settings = training.model_copy(update={"learning_rate": tuned.learning_rate})
-    step = _seconds_a_step(tail, lambda: activations, classes, settings)
+    step = seconds_a_step(tail, lambda: activations, classes, settings)
     afresh = forward * images if recipe.data.augmentation.active and not recipe.data.views else 0.0
     return extraction, epochs + _epochs(tuned.epochs, tuned.batch_size, step, images, held_out) + tuned.epochs * afresh
 
@@ -85,40 +94,43 @@ def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: in
     return epochs * step * (math.ceil(images / batch_size) + held_out / 2 / 3 / batch_size)
 
 
-def _draws(recipe: Recipe, pixels: np.ndarray, count: int) -> Callable[[], Tensor]:
+def draws(recipe: Recipe, pixels: np.ndarray, count: int, place: torch.device) -> Callable[[], Tensor]:
     """Gives a batch of `count` images, augmented as the recipe says."""
     normal = (np.full(pixels.shape[3], 0.5, np.float32), np.full(pixels.shape[3], 0.25, np.float32))
-    draw, streams = image_draw(pixels, recipe.data.augmentation, normal), Streams(0)
+    draw, streams = image_draw(pixels, recipe.data.augmentation, normal, place), Streams(0)
     return lambda: draw(streams["order"].integers(0, len(pixels), count), streams)
 
 
-def _seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training) -> float:
+def seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training) -> float:
     """One step of the loop that trains, as the mean of those that half a second has room for."""
     for parameter in network.parameters():
         parameter.requires_grad_(True)
-    steps = 0
+    steps, place = 0, next(network.parameters()).device
+    least = (WARM_UP if place.type == "cpu" else WARM_UP_OFF_CPU, LEAST)
 
     def batches(epoch: int) -> Iterator[Batch]:
         nonlocal steps
         began, steps = time.perf_counter(), 0
-        while steps < (LEAST if epoch else WARM_UP) or (epoch and time.perf_counter() - began < SECONDS):
+        while steps < least[epoch] or (epoch and time.perf_counter() - began < SECONDS):
             inputs = draw()
             steps += 1
-            yield Batch(inputs, torch.randint(0, classes, (len(inputs),)))
+            yield Batch(inputs, torch.randint(0, classes, (len(inputs),)).to(place))
 
     objective, optimizer = CrossEntropy(training.label_smoothing), make_optimizer(network, training)
     *_, last = fit(network, batches, objective, optimizer, lambda step: 1e-3, epochs=2)
-    return last.seconds / steps
+    return last.seconds / steps  # `fit` reads the loss before the clock, and so has waited for the device
 
 
-def _repeated(action: Callable[[], object]) -> float:
+def repeated(action: Callable[[], object], place: torch.device) -> float:
     """Median seconds of one call."""
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP if place.type == "cpu" else WARM_UP_OFF_CPU):
         action()
     taken: list[float] = []
     while len(taken) < LEAST or sum(taken) < SECONDS:
+        synchronize(place)
         began = time.perf_counter()
         action()
+        synchronize(place)
         taken.append(time.perf_counter() - began)
     return statistics.median(taken)
 

@@ -3,17 +3,23 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from convlift.augment.pipeline import normalize
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
 from convlift.model.build import build_network
+from convlift.model.convnet import WhitenedConvolution
 from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.compute_device import CPU, Device
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.batches import image_draw, labelled, to_tensor, unchanged
 from convlift.trial.phase import PhaseData, run_phase, scaled
 from convlift.trial.trial_clock import TrialClock
+
+ENOUGH_TO_WHITEN = 2_000  # images, of hundreds of patches each; Jordan 2024 takes 5,000
 
 Probabilities = NDArray[np.float32]
 
@@ -28,9 +34,9 @@ class Trained:
     test: Probabilities
 
 
-def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> Trained:
+def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, device: Device = CPU) -> Trained:
     """Train the spec's convnet; its resolution is written down. Images are read from the memory map, never a file."""
-    recipe, splits = spec.recipe, dataset.splits
+    recipe, splits, place = spec.recipe, dataset.splits, torch.device(device.place)
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
     pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
     images = np.ascontiguousarray(pixels[splits.train])
@@ -41,11 +47,13 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> 
         channels=dataset.channels,
         resolution=recipe.data.resolution,
     )
-    validation, test = (unchanged(pixels, part, normal) for part in (splits.validation, splits.test))
-    labels, validation_labels = (to_tensor(dataset.labels[part]) for part in (splits.train, splits.validation))
+    _whiten(network, images, normal)
+    network.to(place)
+    validation, test = (unchanged(pixels, part, normal, place) for part in (splits.validation, splits.test))
+    labels, validation_labels = (to_tensor(dataset.labels[part], place) for part in (splits.train, splits.validation))
     data = PhaseData(
         "train",
-        image_draw(images, recipe.data.augmentation, normal),
+        image_draw(images, recipe.data.augmentation, normal, place),
         labels,
         lambda: labelled(validation(), validation_labels),
         len(validation_labels),
@@ -62,6 +70,14 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock) -> 
         predict_probabilities(network, validation()),
         predict_probabilities(network, test()),
     )
+
+
+def _whiten(network: nn.Module, images_NHWC: NDArray[np.uint8], normal: Statistics) -> None:
+    """Set a whitened first convolution from some of the training images, spread evenly over them."""
+    for module in network.modules():
+        if isinstance(module, WhitenedConvolution):
+            some = images_NHWC[:: max(1, len(images_NHWC) // ENOUGH_TO_WHITEN)]
+            module.whiten(to_tensor(normalize(np.ascontiguousarray(some), *normal)))
 
 
 def guesses(dataset: Dataset) -> tuple[Probabilities, Probabilities]:

@@ -32,6 +32,7 @@ from convlift.model.checkpoint import saved_normalization
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.data import Data
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import CPU, Device
 from convlift.records.label_check import Example, LabelCheck
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.batches import EVALUATION_BATCH, Indices, chunks, to_tensor
@@ -61,6 +62,7 @@ class TrainedLabelChecker:
     ) -> None:
         self._one_thread = one_thread
         self._network, self._normal, self._seed = network, normal, seed
+        self._place = next(network.parameters()).device
         self._dataset, self._data = dataset, data
         for _ in range(2):  # the first look pays for what the next ones find made
             began = time.monotonic()
@@ -117,12 +119,15 @@ class TrainedLabelChecker:
         last = [module for module in self._network.modules() if isinstance(module, nn.Linear)][-1]
         hook = last.register_forward_pre_hook(lambda _, given: features.append(given[0].flatten(1)))
         try:
-            batches = (to_tensor(inputs_NHWC[part]) for part in chunks(np.arange(len(inputs_NHWC)), EVALUATION_BATCH))
+            batches = (
+                to_tensor(inputs_NHWC[part], self._place)
+                for part in chunks(np.arange(len(inputs_NHWC)), EVALUATION_BATCH)
+            )
             with threads(1) if self._one_thread else nullcontext():
                 probabilities = predict_probabilities(self._network, batches)
         finally:
             hook.remove()
-        return probabilities, torch.cat(features).double().numpy()
+        return probabilities, torch.cat(features).cpu().double().numpy()
 
     def _classify_refitted(self, copies: list[Floats]) -> Labels:
         """(n,): the classes of untouched images by a last layer fitted to `copies` of the others."""
@@ -161,10 +166,10 @@ class TrainedLabelChecker:
 
 
 def open_label_checker(
-    dataset: Dataset, seed: int, weights: Path, recipe: Recipe, *, one_thread: bool = False
+    dataset: Dataset, seed: int, weights: Path, recipe: Recipe, *, one_thread: bool = False, device: Device = CPU
 ) -> TrainedLabelChecker:
     """The network of a finished trial. weights: as the trial saved them; recipe: with its resolution written down;
-    one_thread: whether its checks are to be the same however many cores there are.
+    one_thread: whether its checks are to be the same however many cores there are; device: where it predicts.
 
     Raises WeightsError where a backbone's own file is gone by now.
     """
@@ -177,7 +182,9 @@ def open_label_checker(
     )
     network.load_state_dict(load_file(weights))
     mean, std = (np.asarray(values, np.float32) for values in saved_normalization(weights))
-    return TrainedLabelChecker(network, (mean, std), dataset, recipe.data, seed, one_thread=one_thread)
+    return TrainedLabelChecker(
+        network.to(torch.device(device.place)), (mean, std), dataset, recipe.data, seed, one_thread=one_thread
+    )
 
 
 def spread(part: Indices, labels: Labels, count: int, seed: int) -> Indices:

@@ -77,9 +77,9 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         optimizer,
         in_time(training, steps, clock),
         epochs=training.epochs,
-        phase=Phase(data.name, lambda: evaluate(network, data.validation()), data.train_mode),
+        phase=Phase(data.name, lambda: evaluate(network, data.validation()), data.train_mode, clock.micro),
     )
-    chance = float(torch.bincount(data.labels).max()) / count
+    chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
     gives_up = clock.gives_up and chance * data.classes < EVEN and not training.class_balance
     for epoch in stop_early(reports, network, training.patience):
@@ -98,6 +98,8 @@ def _evaluation_seconds(network: nn.Module, data: PhaseData) -> float:
     batch = next(iter(data.validation()), None)
     if batch is None:
         return 0.0
+    if batch.inputs.device.type != "cpu":  # whose first batch takes the seconds in which its libraries load
+        predict_probabilities(network, [batch.inputs])
     began = time.monotonic()
     predict_probabilities(network, [batch.inputs])
     return (time.monotonic() - began) / len(batch.inputs) * (2 * data.validation_images + data.test_images)

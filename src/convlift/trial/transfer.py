@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
-from convlift.features.cached import Stored, draw_rows, extract, rows
+from convlift.features.cached import Stored, extract
 from convlift.features.extraction import Extraction, Images
 from convlift.model.backbone import backbone_statistics
 from convlift.model.build import build_network
@@ -28,18 +28,20 @@ from convlift.recipe.data import Normalization
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import FineTuning, Training, smaller
 from convlift.recipe.trial_spec import TrialSpec
+from convlift.records.compute_device import CPU, Device
 from convlift.train.evaluate import predict_probabilities
-from convlift.trial.batches import EVALUATION_BATCH, Draw, Indices, chunks, image_draw, labelled, to_tensor, unchanged
+from convlift.trial.batches import Draw, Indices, image_draw, labelled, to_tensor, unchanged
 from convlift.trial.from_scratch import Probabilities, Trained, guesses
 from convlift.trial.phase import PhaseData, run_phase, scaled
+from convlift.trial.stored_batches import stored_draw, stored_inputs
 from convlift.trial.trial_clock import TrialClock
 
 Pixels = NDArray[np.uint8]
 
 
-def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialClock) -> Trained:
+def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialClock, device: Device = CPU) -> Trained:
     """Train the spec's pretrained network; its resolution is written down."""
-    recipe, splits = spec.recipe, dataset.splits
+    recipe, splits, place = spec.recipe, dataset.splits, torch.device(device.place)
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
     assert isinstance(recipe.architecture, Pretrained), "run_trial() sends only these here"
     pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
@@ -51,62 +53,66 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
         resolution=recipe.data.resolution,
     )
     assert isinstance(network, Classifier), "build_network() makes one of every Pretrained"
-    freeze(network)
+    freeze(network.to(place))
     images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, splits.train)
-    cached = extract(_extraction(recipe, normal), network.backbone, images, cache / "features", stop=clock.late)
+    cached = extract(_extraction(recipe, normal, device), network.backbone, images, cache / "features", stop=clock.late)
     if cached is None:
         return Trained(network, normal, *guesses(dataset))
     head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})
-    run_phase(network.head, _stored_data("head", cached.features, dataset), head, spec.seed, clock)
+    run_phase(network.head, _stored_data("head", cached.features, dataset, place), head, spec.seed, clock)
     tuned = recipe.training.fine_tuning
     if not clock.curve:
         return Trained(network, normal, *guesses(dataset))
     if tuned is None or clock.late():
-        return Trained(network, normal, *_predictions(network.head, cached.features, dataset))
+        return Trained(network, normal, *_predictions(network.head, cached.features, dataset, place))
     unfreeze(network, tuned.stages, tuned.batch_norm)
     training = _second_phase(recipe.training, tuned, spec.fidelity)
     if cached.activations is not None and tuned.stages is not None:
         tail = Tail(network, tuned.stages)
-        stored = _stored_data("fine-tune", cached.activations, dataset)
+        stored = _stored_data("fine-tune", cached.activations, dataset, place)
         factors = rate_factors(network, tuned.layer_decay)
         run_phase(tail, replace(stored, rate_factors=factors), training, spec.seed, clock)
-        return Trained(network, normal, *_predictions(tail, cached.activations, dataset))
-    return Trained(
-        network, normal, *_tune_on_images(network, recipe, dataset, _Tuning(training, spec.seed, normal), clock)
-    )
+        return Trained(network, normal, *_predictions(tail, cached.activations, dataset, place))
+    tuning = _Tuning(training, spec.seed, normal, place)
+    return Trained(network, normal, *_tune_on_images(network, recipe, dataset, tuning, clock))
 
 
 class _Tuning(NamedTuple):
-    """What a second phase is made of beside the recipe: its rules, the trial's seed, the images' statistics."""
+    """What a second phase is made of beside the recipe: its rules, the trial's seed, the images' statistics,
+    the place it trains on."""
 
     training: Training
     seed: int
     normal: Statistics
+    place: torch.device
 
 
 def _tune_on_images(
     network: Classifier, recipe: Recipe, dataset: Dataset, tuning: _Tuning, clock: TrialClock
 ) -> tuple[Probabilities, Probabilities]:
     """The second phase on images that run through all of the network; probabilities of validation and test images."""
-    splits, tuned, side, normal = dataset.splits, recipe.training.fine_tuning, recipe.data.resolution, tuning.normal
+    splits, tuned, side = dataset.splits, recipe.training.fine_tuning, recipe.data.resolution
     assert tuned is not None, "train_transfer() looked"
     assert side is not None, "train_transfer() looked"
     pixels = dataset.store.pixels(side, recipe.data.resize)
-    validation, test = (unchanged(pixels, part, normal) for part in (splits.validation, splits.test))
+    validation, test = (
+        unchanged(pixels, part, tuning.normal, tuning.place) for part in (splits.validation, splits.test)
+    )
     data = replace(
-        _phase_data("fine-tune", _draw(recipe, dataset, side, normal), validation, dataset),
+        _phase_data("fine-tune", _draw(recipe, dataset, side, tuning), validation, dataset, tuning.place),
         rate_factors=rate_factors(network, tuned.layer_decay),
-        first_draw=_draw(recipe, dataset, smaller(side), normal) if tuned.small_first else None,
+        first_draw=_draw(recipe, dataset, smaller(side), tuning) if tuned.small_first else None,
         first_epochs=round(tuned.small_first * tuning.training.epochs),
     )
     run_phase(network, data, tuning.training, tuning.seed, clock)
     return predict_probabilities(network, validation()), predict_probabilities(network, test())
 
 
-def _draw(recipe: Recipe, dataset: Dataset, resolution: int, normal: Statistics) -> Draw:
+def _draw(recipe: Recipe, dataset: Dataset, resolution: int, tuning: _Tuning) -> Draw:
     """Draws augmented images of that resolution."""
     pixels = dataset.store.pixels(resolution, recipe.data.resize)
-    return image_draw(np.ascontiguousarray(pixels[dataset.splits.train]), recipe.data.augmentation, normal)
+    own = np.ascontiguousarray(pixels[dataset.splits.train])
+    return image_draw(own, recipe.data.augmentation, tuning.normal, tuning.place)
 
 
 def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train: Indices) -> Statistics:
@@ -114,13 +120,13 @@ def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train:
     return statistics(kind, pixels[train], pretrained)
 
 
-def _extraction(recipe: Recipe, normal: Statistics) -> Extraction:
+def _extraction(recipe: Recipe, normal: Statistics, device: Device) -> Extraction:
     """What is stored: pooled features, and the activations below the unfrozen stages unless images change afresh."""
     data, tuned = recipe.data, recipe.training.fine_tuning
     afresh = data.augmentation.active and not data.views
     mean, std = (tuple(map(float, values)) for values in normal)
     stages = None if tuned is None or afresh else tuned.stages
-    return Extraction(mean, std, data.augmentation, data.views, stages)
+    return Extraction(mean, std, data.augmentation, data.views, stages, device.model)
 
 
 def _second_phase(training: Training, tuned: FineTuning, fidelity: float) -> Training:
@@ -129,18 +135,22 @@ def _second_phase(training: Training, tuned: FineTuning, fidelity: float) -> Tra
     return training.model_copy(update={**own, "epochs": scaled(tuned.epochs, fidelity)})
 
 
-def _stored_data(name: Literal["head", "fine-tune"], stored: Stored, dataset: Dataset) -> PhaseData:
-    def draw(chosen: Indices, streams: Streams) -> Tensor:
-        return to_tensor(draw_rows(stored, chosen, streams))
-
-    return _phase_data(name, draw, lambda: _stored_inputs(stored, dataset.splits.validation), dataset)
+def _stored_data(
+    name: Literal["head", "fine-tune"], stored: Stored, dataset: Dataset, place: torch.device
+) -> PhaseData:
+    draw = stored_draw(stored, place)
+    return _phase_data(name, draw, lambda: stored_inputs(stored, dataset.splits.validation, place), dataset, place)
 
 
 def _phase_data(
-    name: Literal["head", "fine-tune"], draw: Draw, validation: Callable[[], Iterator[Tensor]], dataset: Dataset
+    name: Literal["head", "fine-tune"],
+    draw: Draw,
+    validation: Callable[[], Iterator[Tensor]],
+    dataset: Dataset,
+    place: torch.device,
 ) -> PhaseData:
     splits = dataset.splits
-    labels, validation_labels = (to_tensor(dataset.labels[part]) for part in (splits.train, splits.validation))
+    labels, validation_labels = (to_tensor(dataset.labels[part], place) for part in (splits.train, splits.validation))
     return PhaseData(
         name,
         draw,
@@ -153,14 +163,12 @@ def _phase_data(
     )
 
 
-def _stored_inputs(stored: Stored, part: Indices) -> Iterator[Tensor]:
-    return (to_tensor(rows(stored, chosen)) for chosen in chunks(part, EVALUATION_BATCH))
-
-
-def _predictions(network: nn.Module, stored: Stored, dataset: Dataset) -> tuple[Probabilities, Probabilities]:
+def _predictions(
+    network: nn.Module, stored: Stored, dataset: Dataset, place: torch.device
+) -> tuple[Probabilities, Probabilities]:
     """Probabilities of validation and test images, from their stored results."""
     validation, test = (
-        predict_probabilities(network, _stored_inputs(stored, part))
+        predict_probabilities(network, stored_inputs(stored, part, place))
         for part in (dataset.splits.validation, dataset.splits.test)
     )
     return validation, test

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from convlift.records.outcome import EpochReport
+from convlift.train.micro_batches import MicroBatches
 
 Report = Callable[[EpochReport], None]
 
@@ -20,6 +21,7 @@ class TrialClock:
     stopped: bool = False
     gives_up: bool = False
     kept: float = 0.0  # seconds at the end for predicting the held-out images
+    micro: MicroBatches = field(default_factory=MicroBatches)  # of all its phases
     hurried: bool = False  # its schedule was shortened to fit the time, so that it is not the recipe as written
 
     def late(self) -> bool:

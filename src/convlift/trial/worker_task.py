@@ -10,6 +10,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, make_splits
 from convlift.data.store import reopen_store
 from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.compute_device import Device
 from convlift.records.outcome import Outcome
 from convlift.trial.trial_clock import Report
 
@@ -28,6 +29,8 @@ class Job(Protocol):
     def spec(self) -> TrialSpec: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def device(self) -> Device: ...
 
 
 def prepare(
@@ -44,4 +47,4 @@ def run_job(job: Job, context: Context, report: Report) -> Outcome:
     # torch takes seconds to import, and the process that only names this function need not wait for it
     from convlift.trial.run_trial import run_trial
 
-    return run_trial(job.spec, context.dataset, context.cache, report, job.limits)
+    return run_trial(job.spec, context.dataset, context.cache, report, job.limits, job.device)

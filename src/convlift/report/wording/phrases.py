@@ -96,3 +96,8 @@ def duration(seconds: float) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """A number and its noun, "1 trial" or "12 trials"; `plural` where an s is not enough."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def processor(name: str) -> str:
+    """What networks run on, in a sentence; name: of a device."""
+    return "the CPU" if name == "CPU" else printable(name)

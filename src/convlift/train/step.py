@@ -1,0 +1,73 @@
+"""The gradients of one step, in as many parts as the device's memory asks for."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convlift.errors import RecipeError
+from convlift.train.batch import Batch
+from convlift.train.device import compute_in_half, has_no_room, release_memory
+from convlift.train.micro_batches import MicroBatches
+from convlift.train.objectives import Loss
+
+Objective = Callable[[Tensor, Tensor], Loss]
+
+
+class Seen(NamedTuple):
+    """Of one step, on the device: the sum of its images' cross-entropies, and how many it got right."""
+
+    loss: Tensor
+    right: Tensor
+
+
+def take_gradients(network: nn.Module, batch: Batch, objective: Objective, micro: MicroBatches) -> Seen:
+    """Leave the gradients of the batch's mean loss in `network`, whose gradients are empty before.
+
+    Where the device's memory does not hold the step, it is begun again in twice as many parts, whose gradients add up
+    to the same but for what batch norm and dropout make of it. Raises RecipeError where parts of two images are too
+    much, and what `objective` raises.
+    """
+    while True:
+        try:
+            return _accumulate(network, batch, objective, micro)
+        except RuntimeError as error:
+            if not has_no_room(error):
+                raise
+            if len(batch.targets) < 4 * micro.parts:
+                raise RecipeError(
+                    f"{len(batch.targets) // micro.parts} images at a time are too many for the device's memory; lower "
+                    "the recipe's width, blocks or resolution, or use --device cpu."
+                ) from error
+        micro.parts *= 2  # outside of the handler, which still holds what the step had made
+        network.zero_grad(set_to_none=True)
+        release_memory(batch.inputs.device)
+
+
+def _accumulate(network: nn.Module, batch: Batch, objective: Objective, micro: MicroBatches) -> Seen:
+    total, losses, right = len(batch.targets), [], []
+    for inputs, targets in _parts(batch, micro.parts):
+        with compute_in_half(inputs.device):
+            logits_NK = network(inputs)
+        logits_NK = logits_NK.float()
+        loss = objective(logits_NK, targets)
+        count = len(targets)
+        (loss.minimized if count == total else loss.minimized * (count / total)).backward()
+        labels_N = targets if targets.ndim == 1 else targets.argmax(1)
+        losses.append(loss.cross_entropy.detach() * count)
+        right.append((logits_NK.detach().argmax(1) == labels_N).sum())
+        if count < total:
+            micro.fewest = min(micro.fewest or count, count)
+    if len(losses) == 1:
+        return Seen(losses[0], right[0])
+    return Seen(torch.stack(losses).sum(), torch.stack(right).sum())
+
+
+def _parts(batch: Batch, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of two images at least, as alike in size as can be: batch norm cannot normalize one value."""
+    count = min(parts, len(batch.targets) // 2)
+    if count < 2:
+        yield batch.inputs, batch.targets
+        return
+    yield from zip(batch.inputs.tensor_split(count), batch.targets.tensor_split(count), strict=True)

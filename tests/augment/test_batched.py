@@ -1,0 +1,94 @@
+"""A batch changed all at once is the batch that is changed image by image."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convlift.augment import geometry
+from convlift.augment.batched import LEVELS as LEVELS_OF_OPENCV_5
+from convlift.augment.batched import augment_batch, normalize_batch, warp_batch
+from convlift.augment.pipeline import augment, normalize
+from convlift.augment.streams import Streams
+from convlift.recipe.augmentation import Augmentation
+
+# OpenCV 4 rounds places to 1/32 of a pixel: up to 1/64 on either axis, of a step of 255
+LEVELS = LEVELS_OF_OPENCV_5 if int(cv2.__version__.split(".")[0]) >= 5 else 9
+ROUNDING = 2e-5  # of float32, in units of one deviation
+EXACT = {
+    "horizontal_flip": 0.5,
+    "vertical_flip": 0.5,
+    "translation": 0.2,
+    "brightness": 0.3,
+    "contrast": 0.4,
+    "saturation": 0.8,
+    "hue": 0.2,
+    "noise": 0.1,
+}
+INTERPOLATED = {"rotation": 0.2, "zoom": 0.3}
+
+
+def statistics(channels: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.float32([0.48, 0.45, 0.41])[:channels], np.float32([0.23, 0.22, 0.21])[:channels]
+
+
+def images(count: int = 12, height: int = 12, width: int = 12, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
+
+
+def both(pixels: np.ndarray, **strengths: float) -> tuple[np.ndarray, np.ndarray]:
+    """What the two ways make of the same images with the same draws, over two batches: NHWC."""
+    one, other = Streams(3), Streams(3)
+    normal, changes, half = statistics(pixels.shape[3]), Augmentation(**strengths), len(pixels) // 2
+    parts = pixels[:half], pixels[half:]
+    slowly = np.concatenate([augment(part, changes, *normal, one) for part in parts])
+    at_once = torch.cat([augment_batch(torch.from_numpy(part), changes, *normal, other) for part in parts])
+    return slowly, at_once.permute(0, 2, 3, 1).numpy()
+
+
+def test_every_lever_is_compared() -> None:
+    assert {*EXACT, *INTERPOLATED} == set(Augmentation.model_fields)
+
+
+@pytest.mark.parametrize("lever", EXACT)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_lever_that_interpolates_nothing_gives_the_same_numbers(lever: str, channels: int) -> None:
+    slowly, at_once = both(images(channels=channels), **{lever: EXACT[lever]})
+    np.testing.assert_allclose(at_once, slowly, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("size", [(12, 12), (9, 16), (33, 8)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_all_levers_together_differ_by_a_level_at_most(size: tuple[int, int], channels: int) -> None:
+    strengths = {**EXACT, **INTERPOLATED}
+    slowly, at_once = both(images(10, *size, channels), **strengths)
+    # the most that colour makes of a level: contrast and saturation enlarge it
+    largest = LEVELS / 255 / 0.21 * (1 + EXACT["contrast"]) * (1 + EXACT["saturation"]) * 1.5
+    np.testing.assert_allclose(at_once, slowly, rtol=0, atol=largest)
+    assert np.mean(np.abs(at_once - slowly) > ROUNDING) < (0.01 if LEVELS == 1 else 1.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.tuples(st.integers(2, 20), st.integers(2, 20)),
+    rotation=st.floats(-1, 1),
+    scale=st.floats(0.3, 3),
+    shift=st.integers(-30, 30),
+)
+def test_one_map_is_one_resampling(size: tuple[int, int], rotation: float, scale: float, shift: int) -> None:
+    pixels = images(2, *size)
+    maps = geometry.affine(size, rotation=[rotation, 0.0], scale=[scale, 1.0], shift_xy=[[shift, 0], [0, shift]])
+    found = warp_batch(torch.from_numpy(pixels), maps).numpy().astype(int)
+    expected = geometry.warp(pixels, maps).astype(int)
+    assert np.abs(found - expected)[0].max() <= LEVELS
+    np.testing.assert_array_equal(found[1], expected[1])  # shifted by whole pixels
+
+
+def test_without_levers_images_are_normalized_alone() -> None:
+    pixels, normal = images(), statistics(3)
+    found = normalize_batch(torch.from_numpy(pixels), *normal)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(found.permute(0, 2, 3, 1), normalize(pixels, *normal), rtol=0, atol=ROUNDING)
+    assert torch.equal(augment_batch(torch.from_numpy(pixels), Augmentation(), *normal, Streams(0)), found)
