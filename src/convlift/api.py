@@ -125,7 +125,8 @@ def aa(
     """The A/A test: campaigns like those of `improve` on these images, in which every change is a placebo.
 
     What they claim of recipes is false, so they say how often a campaign claims what is not so. campaigns: how many;
-    budget: of each, by default 30s. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call continues.
+    budget: of each, by default 30s. out: the folder of all run folders, by default runs/NAME-aa-HASH. The same call
+    continues.
     Raises as `improve` does; Interrupted after Ctrl-C, with what is finished on disk.
     """
     if options.pop("cv", None) is not None:
