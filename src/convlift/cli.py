@@ -84,6 +84,13 @@ def improve(
             "auto: lean from 60 trainings and 2,000 validation images on."
         ),
     ] = "auto",
+    max_latency: Annotated[
+        int,
+        typer.Option(
+            help="How many networks' time a prediction may take: from 2 on, several networks may predict together, and "
+            "mirror images beside the images."
+        ),
+    ] = 1,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
     layout: LayoutName = "auto",
@@ -119,6 +126,7 @@ def improve(
         "current": current, "out": out, "backbone": backbone, "weights": weights, "root": root, "seed": seed,
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "priors": priors, "trainings": trainings, "device": device,
+        "max_latency": max_latency,
     }  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, cv=cv, quiet=quiet, **options)

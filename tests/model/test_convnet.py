@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
-from convlift.model.convnet import ResidualBlock
+from convlift.model.convnet import ResidualBlock, WhitenedConvolution
 from convlift.recipe.architecture import ConvNet, map_sides, why_impossible
 
 
@@ -66,7 +66,8 @@ def test_defaults_are_the_tutorial_network() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(levers=st.fixed_dictionaries({
-    "stem": st.sampled_from(["small", "large"]),
+    "stem": st.sampled_from(["small", "large", "whitened"]),
+    "halving": st.sampled_from(["last", "first"]),
     "stages": st.integers(1, 3),
     "blocks": st.integers(1, 2),
     "width": st.sampled_from([8, 24]),
@@ -303,3 +304,34 @@ def test_refusals_name_value_rule_and_remedy(levers: dict, resolution: int, word
     with pytest.raises(RecipeError) as caught:
         network(resolution, **levers)
     assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whitened_stem_has_uncorrelated_outputs_and_keeps_them(channels: int) -> None:
+    """Of natural images neighbouring pixels are alike; what the stem makes of them is not."""
+    rough = torch.rand(200, channels, 16, 16)
+    images = 10 * torch.nn.functional.avg_pool2d(rough, 3, 1, padding=1)
+    stem = network(16, channels, stem="whitened", stages=2).features[0]
+    assert isinstance(stem, WhitenedConvolution)
+    stem.whiten(images)
+    inputs = stem(images).permute(1, 0, 2, 3)[: 4 * channels, :, ::2, ::2].flatten(1)
+    torch.testing.assert_close(inputs.cov(), torch.eye(4 * channels), atol=0.05, rtol=0)
+    assert not stem.weight.requires_grad
+    assert stem.bias.requires_grad
+    torch.testing.assert_close(stem.weight[: 4 * channels], -stem.weight[4 * channels :])
+    kept = stem.weight.clone()
+    stem.whiten(images)
+    assert torch.equal(stem.weight, kept)
+
+
+def test_halving_first_convolves_then_halves_then_has_its_blocks() -> None:
+    last = network(16, stages=2, blocks=1, width=16, residual=True, normalization="batch")
+    first = network(16, stages=2, blocks=1, width=16, residual=True, normalization="batch", halving="first")
+    seen: list[int] = []
+    for module in modules(first, ResidualBlock):
+        module.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].shape[-1]))
+    first(torch.zeros(1, 1, 16, 16))
+    assert seen == [8, 4]
+    assert len(kernels(first)) == len(kernels(last)) + 1  # a convolution a stage instead of projections
+    assert map_sides(ConvNet(halving="first", stages=2), 16) == (16, 8, 4)
+    assert map_sides(ConvNet(stem="whitened", stages=3), 32) == (31, 15, 7, 3)

@@ -17,7 +17,7 @@ from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.evidence.total_gain import FEWEST_RUNS, one_network
 from convlift.ledger.openings import Openings
-from convlift.ledger.trials import TrialRecord
+from convlift.ledger.trials import TRAINED, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.records.events import CampaignEnded, Listener
 from convlift.records.result import ClassScore, Estimate, NetworkGain, Result
@@ -87,7 +87,7 @@ def result_from(
         baseline_name=problem.baseline_name,
         start_name=shipment.frozen.start.name,
         **(_scores(judged) if judged else _validation_scores(search, shipment)),
-        trials=sum(record.role != "low-fidelity" for record in ledger.trials()),
+        trials=sum(record.role in TRAINED for record in ledger.trials()),
         seconds=ledger.seconds_used(),
         budget_seconds=0.0 if problem.trainings else search.budget_seconds,
         findings=dataset.store.findings,

@@ -14,11 +14,11 @@ from convlift.evidence.group_testing import suspect
 from convlift.evidence.image_variance import effective_number, run_variance
 from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.single_changes import ChangeTests, start_effect, test_changes
-from convlift.evidence.total_gain import FEWEST_RUNS, ArmScores, FinalJudgement, judge
+from convlift.evidence.total_gain import FEWEST_RUNS, ArmScores, FinalJudgement, judge, one_network
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.trials import TrialRecord
 from convlift.records.notes import Arm, CloseChoice, Note, OneRun, RunsFailedToLearn
-from convlift.records.result import START, NetworkGain, Verdict
+from convlift.records.result import START, Estimate, NetworkGain, Verdict
 from convlift.records.verdict_grounds import Unexplained
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
 from convlift.search.context import Search
@@ -77,11 +77,12 @@ def judge_campaign(
     on = switches(frozen, runs)
     baseline, shipped, scores = (_matrix(search, each, test_labels) for each in (arms.before, arms.after, runs))
     tests = test_changes(on, scores, groups, asked=frozen.on, unit=unit)
-    place = [record.id for record in arms.after].index((ships or best_final(search, arms.after)).id)
     final = judge(
-        ArmScores(baseline, shipped, place), tests.seed_variance, groups,
+        ArmScores(baseline, shipped, _place(search, arms.after, ships)), tests.seed_variance, groups,
         same_start=frozen.start.name == BASELINE, lowest=metric.lowest,
     )  # fmt: skip
+    if ships and ships.id not in ids:
+        final = replace(final, shipped=_score_of(search, ships, test_labels))
     # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample of whole trainings
     whole = all(run.is_whole for run in arms.before)
     sound = whole and not arms.unlearned and not lost_runs(search.ledger, frozen.recipe) and not arms.lucky
@@ -182,6 +183,17 @@ def _notes_of_arms(arms: _Arms) -> tuple[Note, ...]:
 def _fates(search: Search) -> str:
     ended = [record.outcome for record in search.ledger.trials("final") if record.outcome is not None]
     return "; ".join(dict.fromkeys(f"{outcome.status}: {outcome.reason}" for outcome in ended))
+
+
+def _place(search: Search, after: Sequence[TrialRecord], ships: TrialRecord | None) -> int:
+    """Which of the runs ships; the best by validation where that is not said, or what ships is made of several."""
+    ids = [record.id for record in after]
+    return ids.index(ships.id if ships and ships.id in ids else best_final(search, after).id)
+
+
+def _score_of(search: Search, record: TrialRecord, labels: NDArray[np.int64]) -> Estimate:
+    problem = search.problem
+    return one_network(_matrix(search, [record], labels)[0], problem.test_groups, lowest=problem.metric.lowest)
 
 
 def _matrix(search: Search, records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:

@@ -16,6 +16,7 @@ from convlift.ledger.trials import TrialRecord
 from convlift.records.compute_device import CPU
 from convlift.records.outcome import NO_PROBABILITIES
 from convlift.records.result import ClassScore
+from convlift.records.software import software_version
 from convlift.search.decisions import Shipped, decided
 
 HARD_IMAGES = 12
@@ -82,9 +83,9 @@ def class_scores(material: Plain) -> tuple[ClassScore, ...]:
 
 def environment(seed: int, workers: int, device: str = CPU.name) -> dict[str, str]:
     """What a rerun needs to know."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("convlift", "torch", "timm", "numpy"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "numpy"))
     return {
-        "software": f"Python {platform.python_version()}, {packages}",
+        "software": f"Python {platform.python_version()}, convlift {software_version()}, {packages}",
         "machine": f"{platform.system()} {platform.machine()}",
         "device": device,
         "workers": str(workers),

@@ -49,6 +49,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         test_groups=dataset.groups_of(splits.test),
         ask=partial(_ask, dataset, seed_of(request), bool(request.trainings), request.devices[0]),
         trainings=request.trainings,
+        most_networks=request.max_latency if request.fold is None else 0,
     )
 
 

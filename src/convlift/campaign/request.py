@@ -41,6 +41,7 @@ class Request:
     root: where the files of a named data set lie.
     seed: of the split, of every trial and of the search.
     ship: which changes the shipped recipe takes; see `posterior.ship`.
+    max_latency: how many networks' time a prediction of what ships may take.
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
     priors: a file that `learn_priors` wrote, in place of the packaged one.
@@ -62,6 +63,7 @@ class Request:
     root: Path | None = None
     seed: int = 0
     ship: Literal["auto", "lean", "best"] = "auto"
+    max_latency: int = 1
     metric: str = "accuracy"
     group_from: str | None = None
     priors: Path | None = None
@@ -79,12 +81,14 @@ class Request:
         return {"budget_seconds": self.budget_seconds}
 
 
+MOST_NETWORKS = 64  # more than anybody trains in a campaign
+
 # options of `improve` whose names a caller may give; what `train` takes of them
 OPTIONS = frozenset({
     "trainings", "workers", "current", "out", "backbone", "weights", "root", "seed", "ship", "metric", "group_from",
-    "priors", "layout", "alpha", "follow_links", "device",
+    "priors", "layout", "alpha", "follow_links", "device", "max_latency",
 })  # fmt: skip
-TRAINING_OPTIONS = OPTIONS - {"trainings", "workers", "current", "ship", "priors", "backbone", "weights"}
+TRAINING_OPTIONS = OPTIONS - {"trainings", "workers", "current", "ship", "priors", "backbone", "weights", "max_latency"}
 MAY_BE_MISSING = {"trainings", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
 
 
@@ -114,6 +118,12 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     seed = given.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # as torch and numpy take it
         raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
+    latency = given.get("max_latency", 1)
+    if isinstance(latency, bool) or not isinstance(latency, int) or not 1 <= latency <= MOST_NETWORKS:
+        raise ConvliftError(
+            f"max_latency {str(latency)[:40]!r} is no whole number of networks from 1 to {MOST_NETWORKS}; give one, "
+            "such as 2."
+        )
     seconds = parse_duration(budget or usual) if trainings is None else math.inf
     devices = choose_devices(given.pop("device", "auto"))
     workers = given.pop("workers", None) or _usual_workers(devices)
@@ -158,6 +168,8 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
         question += (fingerprint(document(problem.expectations)),)
     if request.metric != "accuracy" or dataset.groups is not None:
         question += (request.metric, _fingerprint_of_groups(dataset))
+    if request.max_latency > 1:
+        question += (request.max_latency,)
     if request.fold is not None:
         question += (str(request.fold),)
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"

@@ -10,7 +10,9 @@ from convlift.evidence.metrics import ACCURACY, Metric
 from convlift.evidence.power import little_left_to_find
 from convlift.evidence.reuse import flattery
 from convlift.ledger.openings import Openings, notes_of_openings
+from convlift.ledger.trials import COMBINED
 from convlift.records.notes import (
+    Combined,
     FewOfAClass,
     GroupsTested,
     LittleLeft,
@@ -25,6 +27,7 @@ from convlift.records.notes import (
     WorkerDeaths,
 )
 from convlift.records.result import NetworkGain
+from convlift.search.combine import can_average, passes
 from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, GuardReport, LowFidelity, decided, made
@@ -43,6 +46,10 @@ def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openi
         notes += notes_of_openings(openings, flattery(judged.final.shipped, openings.number))
     if deaths := search.ledger.worker_deaths():
         notes.append(WorkerDeaths(deaths["itself"], deaths["outside"], deaths["memory"]))
+    if shipment.network.role in COMBINED:
+        networks, is_mirrored = passes(search, shipment.network)
+        averaged = "ensemble" not in shipment.network.role and can_average(shipment.network.recipe)
+        notes.append(Combined(networks, averaged=averaged, mirrored=is_mirrored))
     if shipment.network.status == "stopped":
         notes.append(ShippedCutShort())
     if judged is None and _goes_on(search):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast, overload
@@ -21,10 +20,11 @@ from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image
 from convlift.deploy.model_folder import CONFIG, RECIPE, ModelConfig, read_model_folder
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
-from convlift.model.checkpoint import saved_padding
+from convlift.model.checkpoint import Form, saved_form, saved_padding
 from convlift.model.memory import keep_freed_memory
 from convlift.model.threads import keep_to
-from convlift.recipe.architecture import ConvNet, Pretrained
+from convlift.model.together import Together
+from convlift.recipe.architecture import Architecture, ConvNet, Pretrained
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
@@ -158,10 +158,10 @@ def load(path: str | Path, device: Device = CPU) -> Model:
     keep_to(usable_cpus())
     weights, recipe, config = read_model_folder(Path(path))
     try:
-        shapes, padding = _header(weights)
-        _check_shapes(weights, recipe, config, shapes)
+        shapes, padding, form = _header(weights)
+        _check_shapes(weights, recipe, config, shapes, form)
         state = load_file(weights)
-        network = _untrained(recipe, config, state, padding)
+        network = _untrained(recipe, config, state, padding, form)
         own = network.state_dict()
         _compare(weights, {key: tuple(tensor.shape) for key, tensor in own.items()}, shapes)
         network.load_state_dict(state)
@@ -175,23 +175,18 @@ def load(path: str | Path, device: Device = CPU) -> Model:
     return Model(network, recipe, config, device)
 
 
-def _header(weights: Path) -> tuple[Shapes, str]:
-    """The shapes of a weights file, and its backbone's padding; no tensor is read yet."""
+def _header(weights: Path) -> tuple[Shapes, str, Form]:
+    """The shapes of a weights file, its backbone's padding, and its form; no tensor is read yet."""
     with safe_open(weights, "pt") as opened:
         shapes = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
-    return shapes, saved_padding(weights)
+    return shapes, saved_padding(weights), saved_form(weights)
 
 
-def _check_shapes(weights: Path, recipe: Recipe, config: ModelConfig, shapes: Shapes) -> None:
+def _check_shapes(weights: Path, recipe: Recipe, config: ModelConfig, shapes: Shapes, form: Form) -> None:
     """Refuse weights of another network before anything of either's size is held in memory."""
     if isinstance(recipe.architecture, ConvNet):  # a backbone of timm has to be built for real
         with torch.device("meta"):
-            network = build_network(
-                recipe.architecture,
-                classes=len(config.classes),
-                channels=config.channels,
-                resolution=config.resolution,
-            )
+            network = _formed([_built(recipe.architecture, config) for _ in range(form.networks)], form)
         _compare(weights, {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}, shapes)
 
 
@@ -204,18 +199,38 @@ def _compare(weights: Path, own: Shapes, given: Shapes) -> None:
         )
 
 
-def _untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str) -> nn.Module:
-    """The recipe's network, to be filled from the model folder alone: the backbone's own file may be gone by now."""
+def _untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str, form: Form) -> nn.Module:
+    """The recipe's network, or as many as the form says, to be filled from the model folder alone: the backbone's own
+    file may be gone by now."""
+    if form.is_one:
+        return _one_untrained(recipe, config, state, padding)
+    states = [
+        {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
+        for start in (f"networks.{number}." for number in range(form.networks))
+    ]
+    return _formed([_one_untrained(recipe, config, each, padding) for each in states], form)
+
+
+def _formed(networks: list[nn.Module], form: Form) -> nn.Module:
+    return networks[0] if form.is_one else Together(networks, mirrored=form.mirrored)
+
+
+def _built(architecture: Architecture, config: ModelConfig) -> nn.Module:
+    return build_network(
+        architecture, classes=len(config.classes), channels=config.channels, resolution=config.resolution
+    )
+
+
+def _one_untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str) -> nn.Module:
     architecture = recipe.architecture
-    build = partial(build_network, classes=len(config.classes), channels=config.channels, resolution=config.resolution)
     if not isinstance(architecture, Pretrained):
-        return build(architecture)
+        return _built(architecture, config)
     if not padding:
-        return build(architecture.model_copy(update={"weights": "random"}))
+        return _built(architecture.model_copy(update={"weights": "random"}), config)
     with TemporaryDirectory() as folder:
         # a backbone learns of its padding from the file that its weights come from
         source = str(Path(folder) / "backbone.safetensors")
         named = f"timm.create_model({architecture.backbone!r}, pad_type={padding!r})"
         inner = {key.removeprefix(BACKBONE): state[key] for key in state if key.startswith(BACKBONE)}
         save_file(inner, source, {"create": named})
-        return build(architecture.model_copy(update={"weights": source}))
+        return _built(architecture.model_copy(update={"weights": source}), config)

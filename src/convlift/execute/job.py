@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from convlift.console.disk import refusal_behind
 from convlift.errors import ConvliftError, Diverged
+from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
 from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import NO_PROBABILITIES, Cause, EpochReport, Outcome, Status
@@ -21,12 +22,14 @@ class Job:
     id: the ledger's.
     limits: kept by the trial itself; its owner may `cancel`, the executor enforces nothing.
     device: where it runs, which the executor settles as the job begins.
+    combination: of trained networks of the spec's recipe, which is made instead of a training.
     """
 
     id: int
     spec: TrialSpec
     limits: Limits = NO_LIMITS
     device: Device = CPU
+    combination: Combination | None = None
 
 
 class Ended(NamedTuple):

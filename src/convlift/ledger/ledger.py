@@ -21,7 +21,16 @@ from convlift.ledger.filesystem import refuse_remote
 from convlift.ledger.fingerprint import Identity, to_json
 from convlift.ledger.identity import enter, identity_in, refuse_other_versions
 from convlift.ledger.migrations import now
-from convlift.ledger.trials import CAMPAIGN_ENDED, SELECT_TRIAL, Plan, Role, TrialRecord, outcome_row, trial_record
+from convlift.ledger.trials import (
+    CAMPAIGN_ENDED,
+    COMBINED,
+    SELECT_TRIAL,
+    Plan,
+    Role,
+    TrialRecord,
+    outcome_row,
+    trial_record,
+)
 from convlift.recipe.recipe import Recipe
 from convlift.records.outcome import NO_PROBABILITIES, Cause, Outcome, Status
 
@@ -114,10 +123,10 @@ class Ledger:
     def claim(self, plan: Plan) -> TrialRecord:
         """Append a trial and begin its first attempt.
 
-        Raises LedgerError for any but a final trial or one of the baseline once the shipped recipe is frozen, and for
-        these, too, once the test is open.
+        Raises LedgerError for any but a final trial, a combination of such or one of the baseline once the shipped
+        recipe is frozen, and for these, too, once the test is open.
         """
-        if plan.role not in ("final", "baseline") and self.recall("freeze") is not None:
+        if plan.role not in ("final", "baseline", *COMBINED) and self.recall("freeze") is not None:
             raise LedgerError(f"a {plan.role} trial was claimed after the shipped recipe was frozen.")
         if self.test_is_open:
             raise LedgerError(f"a {plan.role} trial was claimed after the sealed test was opened.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.fingerprint import to_json
+from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.outcome import EpochReport, Outcome, Status
@@ -21,16 +22,22 @@ from convlift.records.outcome import EpochReport, Outcome, Status
 MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
 
-Role = Literal["baseline", "start", "low-fidelity", "search", "final"]
+Role = Literal[
+    "baseline", "start", "low-fidelity", "search", "final", "average", "mirrored", "ensemble", "mirrored ensemble"
+]
+COMBINED: tuple[Role, ...] = ("average", "mirrored", "ensemble", "mirrored ensemble")  # no trainings
+TRAINED: tuple[Role, ...] = ("baseline", "start", "search", "final")  # what a reader counts as training runs
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A trial before it is claimed. names: the candidates that are on."""
+    """A trial before it is claimed. names: the candidates that are on; combination: of networks that are there, to be
+    made instead of a training."""
 
     role: Role
     spec: TrialSpec
     names: tuple[str, ...] = ()
+    combination: Combination | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +85,9 @@ class TrialRecord:
 
     @property
     def has_trained(self) -> bool:
-        """Whether it got through an epoch, or a part of one; what has not holds nothing but guesses."""
-        return self.outcome is not None and bool(self.outcome.curve)
+        """Whether it got through an epoch, or a part of one; what has not holds nothing but guesses. A combination
+        is of networks that have."""
+        return self.outcome is not None and (bool(self.outcome.curve) or self.role in COMBINED)
 
     @property
     def is_evidence(self) -> bool:

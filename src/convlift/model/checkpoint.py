@@ -4,7 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from torch import nn
 
 from convlift.console.atomic import flush, temporary_beside
 from convlift.console.disk import writing_into
+from convlift.model.together import Together
 
+MOST_NETWORKS = 64  # in one file: more than anybody trains in a campaign
 METADATA = "convlift"  # the entry of the file that holds ours
 
 Channels = NDArray[np.float32]  # a figure for each
@@ -29,7 +31,9 @@ def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channel
     """
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     mean, std = normal
-    described = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
+    described: dict[str, Any] = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
+    if isinstance(network, Together):
+        described |= {"networks": len(network.networks), "mirrored": network.mirrored}
     beside = temporary_beside(path)
     with writing_into(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +60,27 @@ def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...
 def saved_padding(path: Path) -> str:
     """The backbone's padding, as `save_network` was given it."""
     return str(_described(path)["padding"])
+
+
+class Form(NamedTuple):
+    """How the network of a file is made: of how many, and whether it looks at mirror images; see `Together`."""
+
+    networks: int = 1
+    mirrored: bool = False
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a plain network."""
+        return self == Form()
+
+
+def saved_form(path: Path) -> Form:
+    """What `save_network` was given. Raises ValueError where the file says what no file of ours does."""
+    described = _described(path)
+    networks, mirrored = described.get("networks", 1), described.get("mirrored", False)
+    if type(networks) is not int or not 1 <= networks <= MOST_NETWORKS or type(mirrored) is not bool:
+        raise ValueError(f"it says that it holds {str(networks)[:20]} networks")
+    return Form(networks, mirrored)
 
 
 def _described(path: Path) -> dict[str, Any]:

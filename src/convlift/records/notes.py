@@ -96,6 +96,17 @@ class WorkerDeaths:
 
 
 @dataclass(frozen=True)
+class Combined:
+    """What ships is made of so many final runs' networks. averaged: their weights are, into one network; else their
+    probabilities; mirrored: each image is predicted with its mirror image."""
+
+    networks: int
+    averaged: bool
+    mirrored: bool
+    kind: Literal["combined"] = "combined"
+
+
+@dataclass(frozen=True)
 class ShippedCutShort:
     """The shipped network was trained for less than its recipe sets; last: on all images, after a cross-validation."""
 
@@ -247,7 +258,7 @@ Note = (
     Detectable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
-    | FoldStarts | NoConsensus | Unexplained
+    | FoldStarts | NoConsensus | Combined | Unexplained
 )  # fmt: skip
 
 

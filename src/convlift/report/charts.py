@@ -32,6 +32,10 @@ _ROLE_MARKERS: dict[Role, tuple[str, str, str]] = {
     "baseline": ("s", MUTED, MUTED),
     "search": ("o", LIKELY, PAPER),
     "final": ("o", PROVEN, PROVEN),
+    "average": ("*", PROVEN, PROVEN),
+    "mirrored": ("*", PROVEN, PAPER),
+    "ensemble": ("P", PROVEN, PROVEN),
+    "mirrored ensemble": ("P", PROVEN, PAPER),
 }
 
 

@@ -47,6 +47,10 @@ PHASES = {
     "low-fidelity": "low-fidelity trials",
     "search": "search",
     "final": "final runs",
+    "average": "averaging the final runs",
+    "mirrored": "predicting together",
+    "ensemble": "predicting together",
+    "mirrored ensemble": "predicting together",
 }
 LONGEST_NAME = 32
 LOG = "log.txt"

@@ -15,7 +15,9 @@ from convlift.records.result import ClassScore, Estimate
 from convlift.report.wording.headline import unpredicted
 from convlift.report.wording.phrases import counted
 
-Role = Literal["baseline", "start", "low-fidelity", "search", "final"]
+Role = Literal[
+    "baseline", "start", "low-fidelity", "search", "final", "average", "mirrored", "ensemble", "mirrored ensemble"
+]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class TrialRecord:
     """One training of the campaign.
 
     role: baseline (a run of the baseline), start (the first run of a starting point), low-fidelity (the head alone, on
-        stored features), search (several changes on at once), final (a fresh run of the shipped recipe).
+        stored features), search (several changes on at once), final (a fresh run of the shipped recipe), the
+        last four (no trainings, but what was made of the final runs' networks).
     score: validation score in [0, 1], NaN where the trial left none.
     """
 

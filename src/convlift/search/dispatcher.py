@@ -8,6 +8,7 @@ from convlift.errors import Interrupted
 from convlift.execute.job import Ended, Executor, Job, after
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import Plan, Role, TrialRecord
+from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import Limits
 from convlift.records.outcome import EpochReport
 
@@ -97,7 +98,7 @@ class Dispatcher:
         while waiting or self.running:
             while waiting and self.free:
                 plan = waiting.pop(0)
-                self._submit(self._find(plan) or self.ledger.claim(plan), seconds(plan))
+                self._submit(self._find(plan) or self.ledger.claim(plan), seconds(plan), plan.combination)
             self.collect()
         return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
 
@@ -133,11 +134,11 @@ class Dispatcher:
     def _is_to_begin(self, record: TrialRecord | None) -> bool:
         return record is None or record.id in self._left_behind
 
-    def _submit(self, record: TrialRecord, seconds: float) -> None:
+    def _submit(self, record: TrialRecord, seconds: float, combination: Combination | None = None) -> None:
         self._left_behind.pop(record.id, None)
         save_to = "" if record.role == "low-fidelity" else str(self.weights_of(record))
         limits = Limits(seconds, save_to, gives_up=record.role in ("low-fidelity", "search"))
-        self._hand_over(Job(record.id, record.spec, limits))
+        self._hand_over(Job(record.id, record.spec, limits, combination=combination))
         self.begun.append(record)
 
     def _hand_over(self, job: Job) -> None:

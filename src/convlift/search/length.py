@@ -15,6 +15,7 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.search.augmentation_guard import checker_of, refused
+from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
 from convlift.search.decisions import decided, settle
 from convlift.search.problem import Problem
@@ -129,7 +130,9 @@ def settle_length(search: Search, best: TrialRecord) -> Length | None:
     def decide() -> Length:
         recipe = next(p.recipe for p in offered(search.problem, search.ledger) if p.name == FINE_TUNE)
         epochs, rounds = epochs_that_fit(
-            lambda e: search.seconds(lengthened(recipe, e)), _nominal(recipe), search.left()
+            lambda e: search.seconds(lengthened(recipe, e)),
+            _nominal(recipe),
+            search.left() - combining_seconds(search, recipe),
         )
         return Length(epochs, rounds) if epochs >= LEAST_EPOCHS else Length(0, 0)
 

@@ -16,6 +16,7 @@ from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import BASELINE_MOST, FINAL_SLACK, LEAST_OF_A_FINAL, baseline_runs, divide
 from convlift.search.augmentation_guard import guard
+from convlift.search.combine import combine
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, Allocation, Freeze, decided, made, note
@@ -25,7 +26,9 @@ from convlift.search.problem import BASELINE
 from convlift.search.revise import revise_candidates, revised, revision_is_due
 from convlift.search.shipment import (
     Shipment,
+    finals_of,
     is_nothing,
+    learned,
     runs_of_the_start,
     settle_shipment,
     start_in_doubt,
@@ -73,6 +76,8 @@ def run_search(search: Search) -> Shipment:
     frozen = _frozen(search, space)
     confirm(search, frozen, division)
     confirm_start(search, frozen)
+    if not is_nothing(frozen):
+        combine(search, frozen.recipe, learned(search, finals_of(search, frozen)), frozen.names)
     return settle_shipment(search, frozen)
 
 

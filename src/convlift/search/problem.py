@@ -24,6 +24,7 @@ BASELINE = "baseline"
 # seeds of its trials.
 STREAMS: dict[Role, str] = {
     "baseline": "pilot", "start": "probe", "low-fidelity": "scout", "search": "search", "final": "final",
+    "average": "average", "mirrored": "mirrored", "ensemble": "ensemble", "mirrored ensemble": "mirrored ensemble",
 }  # fmt: skip
 
 
@@ -46,6 +47,8 @@ class Problem:
     metric: what is to be raised.
     validation_groups (n,), test_groups (nt,): which images belong together; None where each stands alone.
     trainings: how many the campaign has, whatever they take; 0 where its time is given instead.
+    most_networks: as many forward passes as a prediction of what ships may take; 0 where final runs are only judged,
+        and nothing is made of them.
     """
 
     baseline: Recipe
@@ -64,6 +67,7 @@ class Problem:
     validation_groups: Groups = None
     test_groups: Groups = None
     trainings: int = 0
+    most_networks: int = 1
 
     @property
     def points(self) -> tuple[StartingPoint, ...]:

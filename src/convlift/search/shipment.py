@@ -18,6 +18,7 @@ from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.trials import TrialRecord
 from convlift.records.notes import NotShipped, Shortened
 from convlift.search.allocate import shortened
+from convlift.search.combine import combined
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Shipped, decided, note
@@ -78,6 +79,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     ships, runs = max(able, key=lambda arm: round(score(search, arm[1]), 6))
     chosen = _bare_start(search, frozen, runs[0]) if ships == "start" else frozen
     network = best_final(search, _networks(search, runs))
+    network = combined(search, runs, network) if ships == "recipe" else network
     # a final run that failed to learn does not ship, but it counts
     after = tuple(finals_of(search, frozen) if ships == "recipe" else _to_judge(search, runs))
     stays = ships == "baseline" or is_nothing(chosen)

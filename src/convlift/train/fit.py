@@ -18,8 +18,9 @@ from convlift.train.evaluate import UNSEEN, Score
 from convlift.train.gradients import Agreement
 from convlift.train.micro_batches import MicroBatches
 from convlift.train.objectives import Loss
+from convlift.train.recorded_steps import RecordedSteps
 from convlift.train.schedules import Schedule, set_learning_rate
-from convlift.train.step import Objective, take_gradients
+from convlift.train.step import Objective
 
 Batches = Callable[[int], Iterable[Batch]]
 
@@ -61,7 +62,7 @@ def fit(  # noqa: PLR0913 - what a training is made of
     the weights are those of the last finite loss; on other devices at the end of the epoch, so that no step waits.
     """
     multipliers, agreement = map(schedule, count()), Agreement()
-    step = _Step(network, objective, optimizer, phase.micro or MicroBatches())
+    step = _Step(network, objective, optimizer, phase.micro or MicroBatches(), RecordedSteps())
     for epoch in range(epochs):
         started = time.perf_counter()
         phase.train_mode(network)
@@ -97,6 +98,7 @@ class _Step(NamedTuple):
     objective: Objective
     optimizer: Optimizer
     micro: MicroBatches
+    steps: RecordedSteps
 
     def finite(self, logits_NK: Tensor, targets: Tensor) -> Loss:
         """The loss. On a CPU reading a number is free, and one that is not finite raises Diverged before a gradient is
@@ -111,14 +113,14 @@ def _train(
     step: _Step, batches: Iterable[Batch], multipliers: Iterator[float], agreement: Agreement | None
 ) -> tuple[Score, int] | None:
     """One pass; the mean training cross-entropy and accuracy on the way, and of how many images; None without any."""
-    network, _, optimizer, micro = step
+    network, _, optimizer, micro, steps = step
     losses, right, images = [], [], 0
     if agreement:
         agreement.begin_epoch()
     for batch in batches:
         set_learning_rate(optimizer, next(multipliers))
         optimizer.zero_grad(set_to_none=True)
-        seen = take_gradients(network, batch, step.finite, micro)
+        seen = steps.take(network, batch, step.finite, micro)
         if agreement:
             agreement.watch((p for group in optimizer.param_groups for p in group["params"]), len(batch.targets))
         optimizer.step()

@@ -33,13 +33,13 @@ class Agreement:
 
     def __init__(self) -> None:
         self._images: list[int] = []  # of each batch of this epoch
-        self._before: dict[int, Tensor] = {}
+        self._before: Tensor | None = None
         self._dots: list[Tensor] = []
         self._squares: list[Tensor] = []
 
     def begin_epoch(self) -> None:
         """Call before the first batch of an epoch: the last batch before it makes no pair with that."""
-        self._images, self._before = [], {}
+        self._images, self._before = [], None
 
     def watch(self, parameters: Iterable[Tensor], images: int) -> None:
         """Call between the backward pass and the optimizer's step, once a step; images: of the batch."""
@@ -48,21 +48,23 @@ class Agreement:
         self._images.append(images)
         if place > 1:
             return
-        now = {number: p.grad for number, p in enumerate(parameters) if p.grad is not None}
-        if place == 0:  # copied, since an optimizer may change it in place
-            self._before = {number: gradient.detach().clone() for number, gradient in now.items()}
+        gradients = [each.grad.reshape(-1) for each in parameters if each.grad is not None]
+        now = torch.cat(gradients) if gradients else None  # a copy, since an optimizer may change them in place
+        if place == 0:
+            self._before = now
             return
-        if now and self._before.keys() == now.keys() and self._images[-2] == images:
-            self._dots.append(_dot(self._before, now))
-            self._squares.append((_dot(self._before, self._before) + _dot(now, now)) / 2)
-        self._before = {}
+        before = self._before
+        if now is not None and before is not None and len(before) == len(now) and self._images[-2] == images:
+            self._dots.append(before @ now)
+            self._squares.append((before @ before + now @ now) / 2)
+        self._before = None
 
     def value(self) -> Agreed | None:
         """|G|^2 over E|g|^2, from all pairs so far: 1 where all batches agree, about 0 where a step is noise.
 
         Call after the last batch of an epoch. None where there were too few pairs of equal batches, or no gradient.
         """
-        self._before = {}
+        self._before = None
         pairs = len(self._dots)
         if pairs < FEWEST_PAIRS:
             return None
@@ -79,7 +81,3 @@ class Agreement:
 def _agreement(dot: Tensor, square: Tensor, batches: float) -> Tensor:
     unlike = (square - dot) / batches
     return (dot + unlike) / (square + unlike)
-
-
-def _dot(these: dict[int, Tensor], those: dict[int, Tensor]) -> Tensor:
-    return torch.stack([(gradient * those[number]).sum() for number, gradient in these.items()]).sum()

@@ -64,6 +64,11 @@ def _accumulate(network: nn.Module, batch: Batch, objective: Objective, micro: M
     return Seen(torch.stack(losses).sum(), torch.stack(right).sum())
 
 
+def whole_batch(network: nn.Module, batch: Batch, objective: Objective) -> Seen:
+    """`take_gradients` of a batch that the memory holds; raises what the device raises where it does not."""
+    return _accumulate(network, batch, objective, MicroBatches())
+
+
 def _parts(batch: Batch, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Of two images at least, as alike in size as can be: batch norm cannot normalize one value."""
     count = min(parts, len(batch.targets) // 2)

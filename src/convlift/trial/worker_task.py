@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from convlift.data.dataset import Dataset
 from convlift.data.splits import Fold, make_splits
 from convlift.data.store import reopen_store
+from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.compute_device import Device
 from convlift.records.outcome import Outcome
@@ -31,6 +32,8 @@ class Job(Protocol):
     def limits(self) -> Limits: ...
     @property
     def device(self) -> Device: ...
+    @property
+    def combination(self) -> Combination | None: ...
 
 
 def prepare(
@@ -45,6 +48,9 @@ def prepare(
 def run_job(job: Job, context: Context, report: Report) -> Outcome:
     """Run one job in this process."""
     # torch takes seconds to import, and the process that only names this function need not wait for it
+    from convlift.trial.combine_networks import combine_networks
     from convlift.trial.run_trial import run_trial
 
+    if job.combination:
+        return combine_networks(job.spec, job.combination, context.dataset, job.limits, job.device)
     return run_trial(job.spec, context.dataset, context.cache, report, job.limits, job.device)

@@ -7,6 +7,7 @@ from convlift.evidence.metrics import metric_named
 from convlift.records.notes import (
     Arm,
     CloseChoice,
+    Combined,
     Detectable,
     FewOfAClass,
     FoldsCutShort,
@@ -113,6 +114,21 @@ def _worker_deaths(note: WorkerDeaths) -> str:
     return f"Worker processes that ended in the middle of a trial: {'; '.join(parts)}. Each trial began again."
 
 
+def _combined(note: Combined) -> str:
+    of = f"{note.networks} training runs" if note.networks > 1 else "the best training run"
+    if note.averaged and note.networks > 1:
+        what = f"The network is the average of {of}' weights"
+    elif note.networks > 1:
+        what = f"The networks of {of} predict together"
+    else:
+        what = f"The network is that of {of}"
+    what += ", and each image is predicted with its mirror image" if note.mirrored else ""
+    passes = (1 if note.averaged else note.networks) * (2 if note.mirrored else 1)
+    if passes == 1:
+        return f"{what}: a prediction costs no more than that of one network."
+    return f"{what}: a prediction takes {passes} times as long as that of one network."
+
+
 def _shipped_cut_short(note: ShippedCutShort) -> str:
     less = "the shipped network was trained for less than its recipe says."
     if note.last:
@@ -215,6 +231,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     RegisterTrouble: _register_trouble,
     WorkerDeaths: _worker_deaths,
     ShippedCutShort: _shipped_cut_short,
+    Combined: _combined,
     StillSealed: lambda _: "The sealed test is still closed: the same command with a longer --budget goes on.",
     LostRuns: _lost_runs,
     LittleLeft: lambda _: (

@@ -1,0 +1,110 @@
+"""What the final runs make together, at no more cost for a prediction than was asked for.
+
+One forward pass an image is the default: then only the average of their weights can ship instead of the best of them.
+Where more may be spent, their probabilities are averaged, of the images and of their mirror images. The dearer
+combination ships where validation does not speak against it, for all that is known speaks for it: of 34 pairs of
+networks on photos two together were 1.3 points better than one, and mirror images added .9 (docs/LOG.md).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from convlift.ledger.trials import COMBINED, Role, TrialRecord
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.combination import Combination
+from convlift.recipe.recipe import Recipe
+from convlift.search.context import Search
+
+
+def can_average(recipe: Recipe) -> bool:
+    """Whether networks of this recipe can be averaged: fine-tuned from the same weights, under a head without a hidden
+    layer, whose units would lie in another order in each. A linear head has one best place, and is trained to it first
+    (Kumar et al. 2022, section 3)."""
+    network = recipe.architecture
+    return isinstance(network, Pretrained) and network.head_units == 0 and recipe.training.fine_tuning is not None
+
+
+def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names: tuple[str, ...]) -> None:
+    """Make every combination of these final runs' networks that may ship, and have it predict."""
+    members = [record for record in finals if record.status == "finished" and search.has_network(record)]
+    if not members or search.ledger.test_is_open or not search.problem.most_networks:
+        return
+    if can_average(recipe) and len(members) > 1:
+        _make(search, recipe, names, {"average": Combination(_weights(search, members), averaged=True)})
+    _make(search, recipe, names, _dearer(search, recipe, members))
+
+
+def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -> TrialRecord:
+    """What ships of a recipe: its best final run's network, or what was made of several.
+
+    The average, where it scores no less on validation than they do on average: of networks in different basins it
+    predicts hardly anything. Then, from the cheapest to the dearest, what scores no less than what would ship without.
+    """
+    average = _made(search, "average", best.recipe)
+    shipped = best if average is None or _score(search, average) < _mean_score(search, finals) else average
+    for role in COMBINED[1:]:
+        record = _made(search, role, best.recipe)
+        if record is not None and _score(search, record) >= _score(search, shipped):
+            shipped = record
+    return shipped
+
+
+def passes(search: Search, record: TrialRecord) -> tuple[int, bool]:
+    """Of what ships: of how many networks it is made, and whether it looks at mirror images."""
+    finals = [r for r in search.ledger.trials("final") if r.recipe == record.recipe and r.status == "finished"]
+    members, most = sum(search.has_network(each) for each in finals), search.problem.most_networks
+    is_mirrored = "mirrored" in record.role
+    return min(members, most // (2 if is_mirrored else 1)) if "ensemble" in record.role else members, is_mirrored
+
+
+def combining_seconds(search: Search, recipe: Recipe) -> float:
+    """What the predictions of all combinations may take: the workers share them, each pass predicts all held-out
+    images."""
+    each = search.problem.pace.evaluation_seconds(recipe)
+    most = search.problem.most_networks
+    return each * (can_average(recipe) + most if most > 1 else can_average(recipe) * most)
+
+
+def _dearer(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> dict[Role, Combination]:
+    """The combinations that cost more than one forward pass, as far as that is allowed."""
+    most = search.problem.most_networks
+    by_score = sorted(members, key=lambda record: -_score(search, record))
+    found: dict[Role, Combination] = {}
+    is_mirrored = recipe.data.augmentation.horizontal_flip > 0  # the guard has asked whether labels survive that
+    if is_mirrored and most >= 2:
+        average = _made(search, "average", recipe)
+        good = average is not None and _score(search, average) >= _mean_score(search, members)
+        chosen = members if good else by_score[:1]
+        found["mirrored"] = Combination(_weights(search, chosen), averaged=good, mirrored=True)
+    if (together := min(len(members), most)) >= 2:
+        found["ensemble"] = Combination(_weights(search, by_score[:together]))
+    if is_mirrored and (together := min(len(members), most // 2)) >= 2:
+        found["mirrored ensemble"] = Combination(_weights(search, by_score[:together]), mirrored=True)
+    return found
+
+
+def _make(search: Search, recipe: Recipe, names: tuple[str, ...], wanted: dict[Role, Combination]) -> None:
+    plans = [
+        replace(search.problem.plan(role, recipe, 0, names), combination=combination)
+        for role, combination in wanted.items()
+    ]
+    search.dispatcher.complete(plans, lambda _: math.inf)
+
+
+def _made(search: Search, role: Role, recipe: Recipe) -> TrialRecord | None:
+    made = [r for r in search.ledger.trials(role) if r.recipe == recipe and r.status == "finished"]
+    return next((record for record in reversed(made) if search.has_network(record)), None)
+
+
+def _weights(search: Search, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+    return tuple(str(search.dispatcher.weights_of(record)) for record in records)
+
+
+def _score(search: Search, record: TrialRecord) -> float:
+    points = search.scores.score_points(record)
+    return points if points == points else -math.inf
+
+
+def _mean_score(search: Search, records: Sequence[TrialRecord]) -> float:
+    return sum(_score(search, record) for record in records) / len(records)

@@ -1,0 +1,74 @@
+"""One model out of several trained networks: the average of their weights, or all of them together.
+
+Networks that were trained by the same recipe from the same pretrained weights lie in one basin of the loss, and their
+average is as good as most of them together, at the cost of one (Wortsman et al. 2022, "Model soups", sections 3.3 and
+4; all of them alike: their uniform soup). The mean of the probabilities of any networks is better still, and costs as
+many predictions (Hansen and Salamon 1990; Lakshminarayanan et al. 2017).
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from convlift.data.dataset import Dataset
+from convlift.model.build import build_network
+from convlift.model.checkpoint import save_network, saved_normalization, saved_padding
+from convlift.model.together import Together
+from convlift.recipe.combination import Combination
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.compute_device import CPU, Device
+from convlift.records.outcome import Outcome
+from convlift.train.device import settle_on
+from convlift.train.evaluate import predict_probabilities
+from convlift.trial.batches import unchanged
+
+State = dict[str, Tensor]
+
+
+def combine_networks(
+    spec: TrialSpec, combination: Combination, dataset: Dataset, limits: Limits, device: Device = CPU
+) -> Outcome:
+    """Make what the combination says of networks of the spec's recipe, save it, and predict validation and test images.
+
+    Its weights are files that `save_network` wrote, at least one. Running statistics of batch norms are averaged like
+    weights: estimated anew from clean images they were better on 398 photos and worse on 4,300 (docs/LOG.md).
+    """
+    began = time.monotonic()
+    recipe, place = spec.recipe.at(dataset.store.native_resolution), torch.device(device.place)
+    assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
+    settle_on(place)
+    paths = [Path(path) for path in combination.weights]
+    states: Sequence[State] = [load_file(path) for path in paths]
+    networks: list[nn.Module] = []
+    for state in [_mean(states)] if combination.averaged else states:
+        network = build_network(
+            recipe.architecture,
+            classes=len(dataset.classes),
+            channels=dataset.channels,
+            resolution=recipe.data.resolution,
+        )
+        network.load_state_dict(state)
+        networks.append(network)
+    is_one = len(networks) == 1 and not combination.mirrored
+    made = (networks[0] if is_one else Together(networks, mirrored=combination.mirrored)).to(place)
+    mean, std = (np.array(values, np.float32) for values in saved_normalization(paths[0]))
+    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
+    validation, test = (
+        predict_probabilities(made, unchanged(pixels, part, (mean, std), place)())
+        for part in (dataset.splits.validation, dataset.splits.test)
+    )
+    if limits.save_to:
+        save_network(Path(limits.save_to), made, (mean, std), saved_padding(paths[0]))
+    return Outcome("finished", validation, test, seconds=time.monotonic() - began, weights=limits.save_to)
+
+
+def _mean(states: Sequence[State]) -> State:
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if first.is_floating_point() else first
+        for name, first in states[0].items()
+    }
