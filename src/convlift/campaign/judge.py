@@ -81,7 +81,7 @@ def judge_campaign(
         ArmScores(baseline, shipped, _place(search, arms.after, ships)), tests.seed_variance, groups,
         same_start=frozen.start.name == BASELINE, lowest=metric.lowest,
     )  # fmt: skip
-    if ships and ships.id not in ids:
+    if ships and ships.id not in [record.id for record in arms.after]:
         final = replace(final, shipped=_score_of(search, ships, test_labels))
     # the interval knows no seeds that learn nothing, and takes the baseline's runs for a fair sample of whole trainings
     whole = all(run.is_whole for run in arms.before)
