@@ -8,7 +8,9 @@ with the same images and seed, runs on the CPU and on the device, one after the 
 Command: python benchmarks/gpu.py cifar10_jpegbytes.npz [--device cuda] [--seeds 1] [--budget 5m] [--folder photos/]
                                   [--only recipes|improve] [--images 60000] [--epochs N] [--json]
 The file holds `data` (the bytes of 60,000 JPEGs), `offsets` (where each begins), `labels`, `n_train`, `classes`.
-Last result: not run on a GPU. That the code runs was seen with --images 500 --epochs 1 --device cpu --budget 40s.
+Last result, on an H200 (benchmarks/results/gpu-cifar10.json): .895 in 9.3 s and .907 in 26.6 s, 12 s of loading CUDA
+apart. The file holds JPEGs of quality 75 (30.5 dB from the lossless pixels), so that neither is 94% or 96%: the second
+network classifies .998 of its training images correctly.
 """
 
 import argparse

@@ -1,9 +1,11 @@
 """How long a training will take: speeds of similar ones, extraction apart, and nothing that is counted twice."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convlift.cost.seconds import NEAREST, Pace, Timed
+from convlift.cost.seconds import NEAREST, Pace, Speeds, Timed
 from convlift.cost.work import extraction_work, training_work, tuning_work
 from convlift.recipe.recipe import Recipe
 from starts import PHOTOS, start
@@ -94,3 +96,14 @@ def test_a_second_phase_is_foreseen_at_the_speed_of_the_extraction_and_then_at_i
     # features that were read from the disk are no measure of a backbone's speed
     stored = timed(FROZEN, 1e8, 1e12)
     assert PACE.seconds(transfer, [stored], again=True) > 2 * expected
+
+
+def test_on_a_measured_device_what_was_not_tuned_yet_takes_what_was_measured() -> None:
+    """The first extraction on a GPU takes seconds in which libraries load."""
+    speeds = Speeds(single=1e-12, dense=1e-12, head=1e-12, tuning=2e-12, extraction=1e-12)
+    measured, transfer = replace(PACE, speeds=speeds), start("transfer", PHOTOS)
+    work = tuning_work(transfer, PHOTOS, forward)
+    head = training_work(transfer, PHOTOS, forward) - work
+    slow_to_load = timed(FROZEN, 1e8, 1e6)
+    assert abs(measured.seconds(transfer, [slow_to_load], again=True) / (head / 1e8 + 2e-12 * work) - 1) < 1e-9
+    assert PACE.seconds(transfer, [slow_to_load], again=True) > head / 1e8 + work / 1e6 - 1.0

@@ -93,8 +93,9 @@ class Pace:
         long in a small head as in a large backbone, and a process is slow to start its first training. The speed of a
         phase is the median over the most similar ones: of the same kind of network where there are any, because
         depthwise convolutions take longer for a multiply-add than dense ones, and of those the nearest in work. Where
-        nothing was fine-tuned yet, a backbone trains at the speed at which it extracts. An extraction counts for the
-        first training that needs it.
+        nothing was fine-tuned yet, a backbone trains at the speed at which it extracts; on a device whose own speeds
+        were measured, at that one, for the first extraction there waits for libraries to load. An extraction counts for
+        the first training that needs it.
         """
         timed = [each for each in timed if each.first_done >= LEAST_DONE]
         if self.nominal or not timed:
@@ -111,7 +112,8 @@ class Pace:
                 (self._done(each).second, self._spent(each).second) for each in same if each.second_done >= LEAST_DONE
             ]
             tuned = [(work, spent) for work, spent in tuned if work]
-            predicted += wanted.second * (self._speed(tuned, wanted.second) if tuned else extraction)
+            untimed = extraction if self.speeds is USUAL_CORE else self.speeds.tuning
+            predicted += wanted.second * (self._speed(tuned, wanted.second) if tuned else untimed)
         if again or extraction_key(recipe) in {(), *(extraction_key(each.recipe) for each in timed)}:
             return predicted
         return predicted + self._extraction_work(recipe) * extraction

@@ -1,0 +1,129 @@
+"""What several final runs make together: made once, no dearer than was asked for, and shipped by a declared rule."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convlift.catalogue.starting_points import StartingPoint
+from convlift.errors import ConvliftError
+from convlift.execute.job import Job
+from convlift.ledger.trials import COMBINED, TrialRecord
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe
+from convlift.search.combine import can_average, combine, combined, passes
+from convlift.search.context import Search
+from convlift.search.shipment import settle_shipment
+from convlift.search.space import SearchSpace, bare
+from made_up import HOUR, World, desk_in, problem_of
+
+FINE_TUNED = built_in("fine-tune").at(32)
+UNMIRRORED = FINE_TUNED.edit(data={"augmentation": {"horizontal_flip": 0.0}})
+HIDDEN = FINE_TUNED.edit(architecture={"head_units": 64})
+
+
+class Made(World):
+    """A world in which combinations have points of their own."""
+
+    def says(self, job: Job) -> np.ndarray:
+        if job.combination is None:
+            return super().says(job)
+        asked = job.combination
+        kind = ("average" if asked.averaged else "ensemble", asked.mirrored, len(asked.weights))
+        return replace(self, accuracy=self.accuracy + POINTS.get(kind, 0.0) / 100).plain(job)
+
+    def plain(self, job: Job) -> np.ndarray:
+        return World.says(self, replace(job, combination=None))
+
+
+POINTS: dict[tuple[str, bool, int], float] = {}
+
+
+@contextmanager
+def campaign(folder: Path, recipe: Recipe, most: int, finals: int = 2) -> Iterator[Search]:
+    """After the final runs of a recipe, with three of the baseline."""
+    world = Made(seed=1, effects={}, seed_points=0.1)
+    start = StartingPoint("fine-tune", recipe, "for the test")
+    problem = replace(problem_of(world, (start,)), most_networks=most)
+    with desk_in(folder, world, 1000) as desk:
+        plans = [problem.plan("baseline", problem.baseline, number) for number in range(3)]
+        plans += [problem.plan("final", recipe, number) for number in range(finals)]
+        desk.complete(plans, lambda plan: 100 * HOUR)
+        yield Search(problem, desk)
+
+
+def made(folder: Path, recipe: Recipe, most: int, finals: int = 2) -> dict[str, TrialRecord]:
+    with campaign(folder, recipe, most, finals) as search:
+        combine(search, recipe, search.ledger.trials("final"), ())
+        return {role: record for role in COMBINED for record in search.ledger.trials(role)}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "most", "finals", "roles"),
+    [
+        (FINE_TUNED, 1, 2, ["average"]),
+        (FINE_TUNED, 1, 1, []),
+        (HIDDEN, 1, 2, []),
+        (FINE_TUNED, 0, 2, []),
+        (FINE_TUNED, 2, 2, ["average", "mirrored", "ensemble"]),
+        (FINE_TUNED, 2, 1, ["mirrored"]),
+        (UNMIRRORED, 2, 2, ["average", "ensemble"]),
+        (HIDDEN, 4, 2, ["mirrored", "ensemble", "mirrored ensemble"]),
+    ],
+)
+def test_nothing_is_made_that_costs_more_than_was_asked_for(
+    tmp_path: Path, recipe: Recipe, most: int, finals: int, roles: list[str]
+) -> None:
+    assert list(made(tmp_path / "run", recipe, most, finals)) == roles
+
+
+def test_made_again_nothing_is_made_twice(tmp_path: Path) -> None:
+    with campaign(tmp_path / "run", FINE_TUNED, 4) as search:
+        for _ in range(2):
+            combine(search, FINE_TUNED, search.ledger.trials("final"), ())
+        assert [len(search.ledger.trials(role)) for role in COMBINED] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("points", "most", "ships"),
+    [
+        ({("average", False, 2): 3.0}, 1, ("average", 2, False)),
+        ({("average", False, 2): -30.0}, 1, ("final", 2, False)),
+        ({("average", False, 2): 3.0, ("ensemble", False, 2): 6.0}, 2, ("ensemble", 2, False)),
+        ({("average", False, 2): 6.0, ("ensemble", False, 2): 3.0}, 2, ("average", 2, False)),
+        ({("ensemble", True, 2): 9.0}, 4, ("mirrored ensemble", 2, True)),
+    ],
+)  # fmt: skip
+def test_the_dearest_ships_that_validation_does_not_speak_against(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    points: dict[tuple[str, bool, int], float], most: int, ships: tuple[str, int, bool],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("test_combine.POINTS", points)
+    with campaign(tmp_path / "run", FINE_TUNED, most) as search:
+        finals = search.ledger.trials("final")
+        combine(search, FINE_TUNED, finals, ())
+        best = max(finals, key=search.scores.score_points)
+        found = combined(search, finals, best)
+        assert (found.role, *passes(search, found)) == ships
+        start = next(point for point in search.problem.starts if point.name == "fine-tune")
+        shipment = settle_shipment(search, bare(SearchSpace(start, ())))
+        assert shipment.network.id == (found.id if shipment.ships == "recipe" else shipment.network.id)
+        assert all(run.role != found.role or found.role == "final" for run in shipment.after)
+
+
+def test_hidden_units_and_networks_from_scratch_are_not_averaged() -> None:
+    assert can_average(FINE_TUNED)
+    assert not can_average(HIDDEN)
+    assert not can_average(built_in("frozen").edit(architecture={"head_units": 0}))
+    assert not can_average(built_in("residual"))
+
+
+@pytest.mark.parametrize("latency", [0, -1, 65, 1.5, True, "2"])
+def test_a_latency_is_a_number_of_networks(latency: object, tmp_path: Path) -> None:
+    from convlift.campaign.request import request_of
+
+    with pytest.raises(ConvliftError, match=r"max_latency .* is no whole number of networks from 1 to 64"):
+        request_of("digits", "1m", tmp_path, max_latency=latency)
