@@ -14,6 +14,7 @@ from convlift.ledger.trials import COMBINED, Role, TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe
+from convlift.search.compared_runs import final_runs
 from convlift.search.context import Search
 
 
@@ -27,7 +28,7 @@ def can_average(recipe: Recipe) -> bool:
 
 def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names: tuple[str, ...]) -> None:
     """Make every combination of these final runs' networks that may ship, and have it predict."""
-    members = [record for record in finals if record.status == "finished" and search.has_network(record)]
+    members = [record for record in finals if search.has_network(record)]
     if not members or search.ledger.test_is_open or not search.problem.most_networks:
         return
     if can_average(recipe) and len(members) > 1:
@@ -52,7 +53,7 @@ def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -
 
 def passes(search: Search, record: TrialRecord) -> tuple[int, bool]:
     """Of what ships: of how many networks it is made, and whether it looks at mirror images."""
-    finals = [r for r in search.ledger.trials("final") if r.recipe == record.recipe and r.status == "finished"]
+    finals = final_runs(search.ledger, record.recipe)
     members, most = sum(search.has_network(each) for each in finals), search.problem.most_networks
     is_mirrored = "mirrored" in record.role
     return min(members, most // (2 if is_mirrored else 1)) if "ensemble" in record.role else members, is_mirrored

@@ -24,8 +24,8 @@ from convlift.search.start_decisions import FineTuning, Length
 ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
 LEAST_EPOCHS, MOST_EPOCHS = 4, 40
 ROUNDS_FROM = 2.5  # trainings of the recipe's own length after each other, from which every worker trains twice
-LOOK = 0.04  # of the time: a first look at the speed
-FILLED = 0.97  # of the time is planned for; a schedule that is late is run through faster (`trial/phase.in_time`)
+LOOK = 0.02  # of the time: a first look at the speed
+FILLED = 0.95  # of the time is planned for; a schedule that is late is run through faster (`trial/phase.in_time`)
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
 
 
