@@ -130,7 +130,7 @@ def run_convlift(task: Task, folder: Path) -> dict[str, Any]:
     networks = [(model._network, (steps.channels, steps.resolution, steps.resolution))]
     return {
         "test": score,
-        "reported": result.final.value,
+        "reported": (result.claim or result).final.value,
         "seconds": round(seconds, 1),
         **{f"ms_batch_{size}": round(milliseconds(networks, size), 3) for size in (1, 32)},
         "details": {
@@ -138,8 +138,8 @@ def run_convlift(task: Task, folder: Path) -> dict[str, Any]:
             "ships": result.ships,
             "judged": result.judged,
             "trials": result.trials,
-            "gain_points": result.gain_points and result.gain_points.value,
-            "proven": result.proven,
+            "gain_points": result.claim and result.claim.gain_points.value,
+            "proven": result.is_better,
             "shipped": [verdict.name for verdict in result.verdicts if verdict.shipped],
         },
     }

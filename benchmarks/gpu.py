@@ -110,9 +110,9 @@ def improve(folder: Path, budget: str, word: str, out: Path) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "trainings": result.trials,
         "start": result.start_name,
-        "score": result.final.value,
-        "gain_points": result.gain_points.value if result.gain_points else None,
-        "proven": result.proven,
+        "score": (result.claim or result).final.value,
+        "gain_points": result.claim.gain_points.value if result.claim else None,
+        "proven": result.is_better,
     }
 
 

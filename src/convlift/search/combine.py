@@ -17,6 +17,8 @@ from convlift.recipe.recipe import Recipe
 from convlift.search.compared_runs import final_runs
 from convlift.search.context import Search
 
+LEAST_LEFT = 0.5  # of what the predictions may take: with less they would end after the time is over
+
 
 def can_average(recipe: Recipe) -> bool:
     """Whether networks of this recipe can be averaged: fine-tuned from the same weights, under a head without a hidden
@@ -29,11 +31,12 @@ def can_average(recipe: Recipe) -> bool:
 def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names: tuple[str, ...]) -> None:
     """Make every combination of these final runs' networks that may ship, and have it predict."""
     members = [record for record in finals if search.has_network(record)]
-    if not members or search.ledger.test_is_open or not search.problem.most_networks:
+    late = search.left() < LEAST_LEFT * combining_seconds(search, recipe)
+    if not members or late or search.ledger.test_is_open or not search.problem.most_networks:
         return
     if can_average(recipe) and len(members) > 1:
-        _make(search, recipe, names, {"average": Combination(_weights(search, members), averaged=True)})
-    _make(search, recipe, names, _dearer(search, recipe, members))
+        _make(search, members, names, {"average": Combination(_weights(search, members), averaged=True)})
+    _make(search, members, names, _dearer(search, recipe, members))
 
 
 def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -> TrialRecord:
@@ -85,9 +88,13 @@ def _dearer(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> d
     return found
 
 
-def _make(search: Search, recipe: Recipe, names: tuple[str, ...], wanted: dict[Role, Combination]) -> None:
+def _make(
+    search: Search, members: Sequence[TrialRecord], names: tuple[str, ...], wanted: dict[Role, Combination]
+) -> None:
+    # where a campaign goes on other members make another one
+    number, recipe = sum(record.number for record in members), members[0].recipe
     plans = [
-        replace(search.problem.plan(role, recipe, 0, names), combination=combination)
+        replace(search.problem.plan(role, recipe, number, names), combination=combination)
         for role, combination in wanted.items()
     ]
     search.dispatcher.complete(plans, lambda _: math.inf)

@@ -16,7 +16,7 @@ from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import BASELINE_MOST, FINAL_SLACK, LEAST_OF_A_FINAL, baseline_runs, divide
 from convlift.search.augmentation_guard import guard
-from convlift.search.combine import combine
+from convlift.search.combine import combine, combining_seconds
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, Allocation, Freeze, decided, made, note
@@ -100,7 +100,7 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
         if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
             return
         batch = plans[first : first + search.workers]
-        search.dispatcher.complete(batch, lambda plan: search.left())
+        search.dispatcher.complete(batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe))
 
 
 def confirm_start(search: Search, frozen: Configuration) -> None:
