@@ -8,7 +8,14 @@ from convlift.recipe.recipe import parse_recipe
 
 
 def test_names_are_those_of_the_manual_and_each_has_a_line():
-    assert [entry.name for entry in BUILT_IN] == ["plain", "residual", "residual-photos", "frozen", "transfer"]
+    assert [entry.name for entry in BUILT_IN] == [
+        "plain",
+        "residual",
+        "residual-photos",
+        "frozen",
+        "transfer",
+        "fine-tune",
+    ]
     assert all(entry.summary and "\n" not in entry.summary for entry in BUILT_IN)
 
 
@@ -54,8 +61,8 @@ def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
         ("residual-photo", "residual-photos"),
         ("simple-cnn", "plain"),
         ("baseline", "plain"),
-        ("fine_tune", "transfer"),
-        ("finetuned", "transfer"),
+        ("fine_tune", "fine-tune"),
+        ("finetuned", "fine-tune"),
         ("pre-trained", "frozen"),
         ("linear_probe", "frozen"),
     ],
