@@ -173,7 +173,7 @@ def logged_line(event: Event) -> str:
                 f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
             )
         case CampaignEnded(result=Result() as result):
-            return " ".join(said for said in (headline(result), recipe_line(result)) if said)
+            return ". ".join(said for said in (headline(result).removesuffix("."), recipe_line(result)) if said)
     return ""
 
 
