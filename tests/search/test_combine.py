@@ -14,7 +14,8 @@ from convlift.execute.job import Job
 from convlift.ledger.trials import COMBINED, TrialRecord
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
-from convlift.search.combine import can_average, combine, combined, passes
+from convlift.records.notes import Combined
+from convlift.search.combine import can_average, combine, combined, combining_seconds, how_made
 from convlift.search.context import Search
 from convlift.search.shipment import settle_shipment
 from convlift.search.space import SearchSpace, bare
@@ -34,6 +35,9 @@ class Made(World):
         asked = job.combination
         kind = ("average" if asked.averaged else "ensemble", asked.mirrored, len(asked.weights))
         return replace(self, accuracy=self.accuracy + POINTS.get(kind, 0.0) / 100).plain(job)
+
+    def seconds(self, job: Job) -> float:
+        return super().seconds(job) if job.combination is None else 1.0
 
     def plain(self, job: Job) -> np.ndarray:
         return World.says(self, replace(job, combination=None))
@@ -90,11 +94,12 @@ def test_made_again_nothing_is_made_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("points", "most", "ships"),
     [
-        ({("average", False, 2): 3.0}, 1, ("average", 2, False)),
+        ({("average", False, 2): 9.0}, 1, ("average", 2, False)),
         ({("average", False, 2): -30.0}, 1, ("final", 2, False)),
-        ({("average", False, 2): 3.0, ("ensemble", False, 2): 6.0}, 2, ("ensemble", 2, False)),
-        ({("average", False, 2): 6.0, ("ensemble", False, 2): 3.0}, 2, ("average", 2, False)),
-        ({("ensemble", True, 2): 9.0}, 4, ("mirrored ensemble", 2, True)),
+        ({("average", False, 2): 9.0, ("ensemble", False, 2): 18.0}, 2, ("ensemble", 2, False)),
+        ({("average", False, 2): 18.0, ("ensemble", False, 2): 9.0}, 2, ("average", 2, False)),
+        ({("average", False, 2): -30.0, ("ensemble", True, 1): 18.0}, 2, ("mirrored", 1, True)),
+        ({("ensemble", True, 2): 18.0}, 4, ("mirrored ensemble", 2, True)),
     ],
 )  # fmt: skip
 def test_the_dearest_ships_that_validation_does_not_speak_against(
@@ -107,7 +112,10 @@ def test_the_dearest_ships_that_validation_does_not_speak_against(
         combine(search, FINE_TUNED, finals, ())
         best = max(finals, key=search.scores.score_points)
         found = combined(search, finals, best)
-        assert (found.role, *passes(search, found)) == ships
+        assert found.role == ships[0]
+        if found.role in COMBINED:
+            made_of = how_made(search, found, finals)
+            assert (made_of.networks, made_of.mirrored) == ships[1:]
         start = next(point for point in search.problem.starts if point.name == "fine-tune")
         shipment = settle_shipment(search, bare(SearchSpace(start, ())))
         assert shipment.network.id == (found.id if shipment.ships == "recipe" else shipment.network.id)
@@ -127,3 +135,20 @@ def test_a_latency_is_a_number_of_networks(latency: object, tmp_path: Path) -> N
 
     with pytest.raises(ConvliftError, match=r"max_latency .* is no whole number of networks from 1 to 64"):
         request_of("digits", "1m", tmp_path, max_latency=latency)
+
+
+def test_a_note_says_what_a_mirrored_network_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("test_combine.POINTS", {("average", False, 2): 18.0})
+    for recipe, expected in ((HIDDEN, Combined(1, False, True)), (FINE_TUNED, Combined(2, True, True))):
+        with campaign(tmp_path / str(recipe.architecture.head_units), recipe, 2) as search:
+            finals = search.ledger.trials("final")
+            combine(search, recipe, finals, ())
+            (record,) = search.ledger.trials("mirrored")
+            assert how_made(search, record, finals) == expected
+
+
+@pytest.mark.parametrize(("most", "passes"), [(0, 0), (1, 1), (2, 1 + 2 + 2), (4, 1 + 2 + 2 + 4), (64, 1 + 2 + 2 + 4)])
+def test_only_what_is_made_is_reserved(tmp_path: Path, most: int, passes: int) -> None:
+    with campaign(tmp_path / "run", FINE_TUNED, most) as search:
+        each = search.problem.pace.pass_seconds(FINE_TUNED)
+        assert combining_seconds(search, FINE_TUNED, 2) == pytest.approx(passes * each)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from convlift.catalogue.starting_points import FINE_TUNE, starting_points
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
+from convlift.records.notes import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made
 from convlift.search.length import FILLED, LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, offered
@@ -84,6 +86,17 @@ def test_where_it_is_worse_on_validation_the_features_ship(tmp_path: Path) -> No
     with campaign(tmp_path, {pretrained: 9.0, tuned_whole: -8.0}, 70) as (shipment, *_):
         assert (shipment.ships, shipment.frozen.start.name) == ("start", "frozen")
         assert shipment.network.names == ("frozen",)
+        assert shipment.judged
+        assert [run.id for run in shipment.after] == [shipment.network.id]
+        assert shipment.why == NotShipped("start is better")
+
+
+def test_in_a_fold_no_length_is_settled(tmp_path: Path) -> None:
+    """What a fold keeps for the training on all images is no such training."""
+    world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
+    with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
+        run_search(Search(replace(problem_of(world, STARTS), most_networks=0), desk))
+        assert made(desk.ledger, FineTuning).part == 0.0
 
 
 def test_where_features_do_not_win_it_is_never_tried(tmp_path: Path) -> None:

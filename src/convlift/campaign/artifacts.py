@@ -167,7 +167,7 @@ def keep_best(search: Search, dataset: Dataset) -> bool:
     saved = [r for r in search.ledger.trials() if r.status in ("finished", "stopped") and search.has_network(r)]
     # of the search only the run that is believed to be the best has kept its weights, so its luck is that of one
     best = max(saved, key=lambda r: (r.status == "finished", search.scores.score_points(r)), default=None)
-    if best is None or best.outcome is None or not best.outcome.curve:
+    if best is None or not best.has_trained:
         return False
     score, images = search.scores.score_points(best) / 100, len(dataset.splits.validation)
     scores = {"metric": search.problem.metric.name, "of": "validation", "images": images, "unconfirmed": score}

@@ -66,7 +66,7 @@ def page_material(
         "class_counts": {name: np.bincount(labels, minlength=classes).tolist() for name, labels in counts.items()},
         "hard_images": _hard_images_of(network, dataset, seen) if network else [],
         "validation_labels": validation.tolist(),
-        "curves_of": [_id_with_curve(baselines), _id_with_curve([network] if network else [])],
+        "curves_of": [_id_with_curve(baselines), _id_with_curve([network, *shipped_runs] if network else [])],
         "runs": [len(baselines), len(shipped_runs)],
         **more,
     }
@@ -157,4 +157,4 @@ def _recall(confusion: Labels) -> list[float | None]:
 
 
 def _id_with_curve(records: Iterable[TrialRecord]) -> int | None:
-    return next((record.id for record in records if record.has_trained), None)
+    return next((record.id for record in records if record.outcome and record.outcome.curve), None)

@@ -152,7 +152,16 @@ def seed_of(request: Request) -> int:
 def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identity:
     """What makes this campaign the same campaign."""
     groups, fold = _fingerprint_of_groups(dataset), str(request.fold or "")
-    return Identity(dataset.store.fingerprint, problem.baseline, request.seed, request.metric, groups=groups, fold=fold)
+    networks = request.max_latency if request.max_latency > 1 else 0
+    return Identity(
+        dataset.store.fingerprint,
+        problem.baseline,
+        request.seed,
+        request.metric,
+        groups=groups,
+        fold=fold,
+        networks=networks,
+    )
 
 
 def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:

@@ -12,7 +12,6 @@ from convlift.evidence.reuse import flattery
 from convlift.ledger.openings import Openings, notes_of_openings
 from convlift.ledger.trials import COMBINED
 from convlift.records.notes import (
-    Combined,
     FewOfAClass,
     GroupsTested,
     LittleLeft,
@@ -27,11 +26,11 @@ from convlift.records.notes import (
     WorkerDeaths,
 )
 from convlift.records.result import NetworkGain
-from convlift.search.combine import can_average, passes
+from convlift.search.combine import how_made
 from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, GuardReport, LowFidelity, decided, made
-from convlift.search.shipment import Shipment
+from convlift.search.shipment import Shipment, finals_of, learned
 
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
 
@@ -46,11 +45,11 @@ def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openi
         notes += notes_of_openings(openings, flattery(judged.final.shipped, openings.number))
     if deaths := search.ledger.worker_deaths():
         notes.append(WorkerDeaths(deaths["itself"], deaths["outside"], deaths["memory"]))
+    cut_short = [run.status == "stopped" for run in (shipment.network, *shipment.after)]
     if shipment.network.role in COMBINED:
-        networks, is_mirrored = passes(search, shipment.network)
-        averaged = "ensemble" not in shipment.network.role and can_average(shipment.network.recipe)
-        notes.append(Combined(networks, averaged=averaged, mirrored=is_mirrored))
-    if shipment.network.status == "stopped":
+        notes.append(how_made(search, shipment.network, learned(search, finals_of(search, shipment.frozen))))
+        cut_short = [any(cut_short)]
+    if cut_short[0]:
         notes.append(ShippedCutShort())
     if judged is None and _goes_on(search):
         notes.append(StillSealed())

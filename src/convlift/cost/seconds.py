@@ -123,6 +123,10 @@ class Pace:
         network = recipe.architecture
         if isinstance(network, Pretrained) and (recipe.training.fine_tuning is None or not _afresh(recipe)):
             return 0.0
+        return self.pass_seconds(recipe)
+
+    def pass_seconds(self, recipe: Recipe) -> float:
+        """What one pass of validation and test images through the whole network takes, whatever is stored."""
         return self.forward(recipe) * self.held_out_images * self._usual_speed(recipe)
 
     def _usual(self, recipe: Recipe, fidelity: float, *, again: bool) -> float:

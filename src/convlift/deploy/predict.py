@@ -188,6 +188,11 @@ def _check_shapes(weights: Path, recipe: Recipe, config: ModelConfig, shapes: Sh
         with torch.device("meta"):
             network = _formed([_built(recipe.architecture, config) for _ in range(form.networks)], form)
         _compare(weights, {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}, shapes)
+    elif not form.is_one:  # one of them is built to see how many numbers it has, before as many are as the file says
+        network = _built(recipe.architecture.model_copy(update={"weights": "random"}), config)
+        own = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+        every = {f"networks.{number}.{key}": shape for number in range(form.networks) for key, shape in own.items()}
+        _compare(weights, every, shapes)
 
 
 def _compare(weights: Path, own: Shapes, given: Shapes) -> None:

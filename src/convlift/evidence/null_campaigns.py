@@ -33,7 +33,7 @@ class NullCampaign:
     seed: int
     trials: int
     changes_proven: int
-    gain_points: Estimate
+    gain_points: Estimate | None
     total_proven: bool
     optimism_points: float
     naive: "Naive"
@@ -109,7 +109,9 @@ def keep_if_better(baselines: tuple[Floats, Floats], searched: tuple[Floats, Flo
 
 
 def rate(hits: int, n: int) -> Rate:
-    """The rate with its interval; n at least 1."""
+    """The rate with its interval; of nothing it may be anything."""
+    if not n:
+        return Rate(0, 0, 0.0, 1.0)
     low = float(stats.beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
     high = float(stats.beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
     return Rate(hits, n, low, high)
@@ -118,11 +120,11 @@ def rate(hits: int, n: int) -> Rate:
 def tally(campaigns: Sequence[NullCampaign]) -> Tally:
     """All campaigns together; at least one."""
     n = len(campaigns)
-    gains = [campaign.gain_points for campaign in campaigns]
+    gains = [campaign.gain_points for campaign in campaigns if campaign.gain_points is not None]
     return Tally(
         any_change_proven=rate(sum(campaign.changes_proven > 0 for campaign in campaigns), n),
         total_proven=rate(sum(campaign.total_proven for campaign in campaigns), n),
-        covers_zero=rate(sum(gain.low <= 0.0 <= gain.high for gain in gains), n),
+        covers_zero=rate(sum(gain.low <= 0.0 <= gain.high for gain in gains), len(gains)),
         claimed=_spread([gain.value for gain in gains]),
         optimism=_spread([campaign.optimism_points for campaign in campaigns]),
         naive_claims=rate(sum(campaign.naive.claimed_points > 0 for campaign in campaigns), n),
@@ -134,6 +136,8 @@ def tally(campaigns: Sequence[NullCampaign]) -> Tally:
 
 
 def _spread(values: Sequence[float]) -> Spread:
+    if not values:
+        return Spread(float("nan"), float("nan"))
     return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"))
 
 
@@ -157,4 +161,4 @@ def plain(campaigns: Sequence[NullCampaign], tally: Tally, asked: int) -> dict[s
 
 
 def _plain_spread(spread: Spread) -> dict[str, float | None]:
-    return {"mean": spread.mean, "sd": spread.sd if spread.sd == spread.sd else None}
+    return {name: value if value == value else None for name, value in (("mean", spread.mean), ("sd", spread.sd))}

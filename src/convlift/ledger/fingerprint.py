@@ -24,6 +24,7 @@ class Identity:
     software: convlift's version.
     groups: fingerprint of which images belong together, "" where each stands alone.
     fold: which part of a nested cross-validation is the test, "" without one.
+    networks: how many networks' time a prediction of what ships may take, 0 for the usual one.
     """
 
     data: str
@@ -33,6 +34,7 @@ class Identity:
     software: str = field(default_factory=software_version)
     groups: str = ""
     fold: str = ""
+    networks: int = 0
 
     def document(self) -> dict[str, Any]:
         """The identity as plain data, the baseline as its recipe file would have it."""
@@ -43,7 +45,8 @@ class Identity:
             "metric": self.metric,
             "software": self.software,
         }
-        return known | {name: value for name, value in (("groups", self.groups), ("fold", self.fold)) if value}
+        more = (("groups", self.groups), ("fold", self.fold), ("networks", self.networks))
+        return known | {name: value for name, value in more if value}
 
 
 def to_json(value: Any) -> str:

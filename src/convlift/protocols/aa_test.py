@@ -68,7 +68,7 @@ def run_aa(request: Request, number: int, session: Session, campaign: Campaign =
                 continue
             one = _read(asked, run, result)
             done.append(one)
-            gains = one.gain_points.value, one.network_points.value
+            gains = one.gain_points.value if one.gain_points else None, one.network_points.value
             claims = one.changes_proven, one.total_proven, gains[1], one.network_proven
             session.listen(NullCampaignEnded(len(done), number, gains[0], *claims))
             _write(folder, AATest(folder, tuple(done), tally(done)), number)
@@ -118,15 +118,15 @@ def _apart(listen: Listener) -> Listener:
 
 def _read(request: Request, run: Path, result: Result) -> NullCampaign:
     """A finished campaign, and what keep-if-better makes of the same runs. Where it judged nothing it claims nothing: a
-    gain of 0 points, in any case."""
+    gain of 0 points, in any case; of a recipe that was trained once nothing is known."""
     dataset, sealed = open_data(request, Session())
     nothing = Estimate(0.0, 0.0, 0.0)
-    gain, network = (result.gain_points, result.network) if result.judged else (None, None)
+    gain, network = (result.gain_points, result.network) if result.judged else (nothing, None)
     return NullCampaign(
         seed=request.seed,
         trials=result.trials,
         changes_proven=sum(verdict.label == "proven" for verdict in result.verdicts),
-        gain_points=gain or nothing,
+        gain_points=gain,
         total_proven=result.proven,
         optimism_points=result.optimism_points,
         naive=_naive(run, metric_named(request.metric), dataset, sealed.open()),

@@ -225,12 +225,12 @@ class NullCampaignBegan:
 class NullCampaignEnded:
     """What it claimed of the recipe, of single changes, and of the network.
 
-    gain_points, network_points: as they are reported, 0 where nothing is.
+    gain_points, network_points: as they are reported, 0 where nothing is judged, None of one training.
     """
 
     campaign: int
     campaigns: int
-    gain_points: float
+    gain_points: float | None
     changes_proven: int
     total_proven: bool
     network_points: float

@@ -6,8 +6,10 @@ from typing import Any
 from convlift.deploy.model_folder import RECIPE, ModelConfig
 from convlift.evidence.metrics import title_of
 from convlift.recipe.recipe import Recipe
+from convlift.records.notes import Combined
 from convlift.records.result import Estimate, Result
 from convlift.report.wording.headline import proof, recipe_line, shipped_network, warnings_of, why_sentence
+from convlift.report.wording.note_sentences import note_sentence
 
 MOST_CLASSES = 20
 
@@ -40,6 +42,8 @@ def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:
     """The rows of a campaign's model; scores: of the model's own `config.json`."""
     title = title_of(result.metric)
     more = {"note": shipped_network(result)} if shipped_network(result) else {}
+    if made_of := [note_sentence(note) for note in result.notes if isinstance(note, Combined)]:
+        more["made of"] = made_of[0]
     more |= {f"warning {number}": warning for number, warning in enumerate(warnings_of(result), 1)}
     claim = result.claim
     before = claim.baseline if claim else result.baseline

@@ -220,7 +220,9 @@ def _cache_placed(event: CachePlaced) -> str:
 
 def _null_campaign(event: NullCampaignEnded) -> str:
     changes = f"{counted(event.changes_proven, 'change')} proven"
-    recipe = f"recipe {signed(event.gain_points)} points, {'proven' if event.total_proven else 'not proven'}"
+    recipe = "recipe trained once"
+    if event.gain_points is not None:
+        recipe = f"recipe {signed(event.gain_points)} points, {'proven' if event.total_proven else 'not proven'}"
     network = f"network {signed(event.network_points)} points, {'proven' if event.network_proven else 'not proven'}"
     return f"campaign {event.campaign} of {event.campaigns}: {recipe}; {network}; {changes}"
 

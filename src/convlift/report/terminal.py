@@ -171,6 +171,8 @@ def _rate(rate: Rate) -> str:
 
 
 def _points(spread: Spread) -> str:
+    if spread.mean != spread.mean:
+        return "unknown"
     deviation = f", {spread.sd:.2f}" if spread.sd == spread.sd else ""
     return f"{spread.mean:+.2f}{deviation}"
 

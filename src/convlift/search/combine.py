@@ -14,10 +14,12 @@ from convlift.ledger.trials import COMBINED, Role, TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe
-from convlift.search.compared_runs import final_runs
+from convlift.records.notes import Combined
 from convlift.search.context import Search
 
 LEAST_LEFT = 0.5  # of what the predictions may take: with less they would end after the time is over
+MOST_OF_THE_TIME = 0.1  # that is left, for the predictions of all combinations
+LONGEST, STARTING = 10.0, 60.0  # times as long as foreseen, and seconds: what takes longer hangs
 
 
 def can_average(recipe: Recipe) -> bool:
@@ -30,8 +32,8 @@ def can_average(recipe: Recipe) -> bool:
 
 def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names: tuple[str, ...]) -> None:
     """Make every combination of these final runs' networks that may ship, and have it predict."""
-    members = [record for record in finals if search.has_network(record)]
-    late = search.left() < LEAST_LEFT * combining_seconds(search, recipe)
+    members = _members(search, finals)
+    late = search.left() < LEAST_LEFT * combining_seconds(search, recipe, len(members))
     if not members or late or search.ledger.test_is_open or not search.problem.most_networks:
         return
     if can_average(recipe) and len(members) > 1:
@@ -46,7 +48,8 @@ def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -
     predicts hardly anything. Then, from the cheapest to the dearest, what scores no less than what would ship without.
     """
     average = _made(search, "average", best.recipe)
-    shipped = best if average is None or _score(search, average) < _mean_score(search, finals) else average
+    stands = average is not None and _average_stands(search, best.recipe, _members(search, finals))
+    shipped = average if average is not None and stands else best
     for role in COMBINED[1:]:
         record = _made(search, role, best.recipe)
         if record is not None and _score(search, record) >= _score(search, shipped):
@@ -54,20 +57,41 @@ def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -
     return shipped
 
 
-def passes(search: Search, record: TrialRecord) -> tuple[int, bool]:
-    """Of what ships: of how many networks it is made, and whether it looks at mirror images."""
-    finals = final_runs(search.ledger, record.recipe)
-    members, most = sum(search.has_network(each) for each in finals), search.problem.most_networks
-    is_mirrored = "mirrored" in record.role
-    return min(members, most // (2 if is_mirrored else 1)) if "ensemble" in record.role else members, is_mirrored
+def how_made(search: Search, record: TrialRecord, finals: Sequence[TrialRecord]) -> Combined:
+    """What a combination is made of. finals: those that it was made from."""
+    members, most = _members(search, finals), search.problem.most_networks
+    match record.role:
+        case "average":
+            return Combined(len(members), averaged=True, mirrored=False)
+        case "mirrored":
+            averaged = _average_stands(search, record.recipe, members)
+            return Combined(len(members) if averaged else 1, averaged=averaged, mirrored=True)
+        case "ensemble":
+            return Combined(min(len(members), most), averaged=False, mirrored=False)
+        case _:
+            return Combined(min(len(members), most // 2), averaged=False, mirrored=True)
 
 
-def combining_seconds(search: Search, recipe: Recipe) -> float:
-    """What the predictions of all combinations may take: the workers share them, each pass predicts all held-out
-    images."""
-    each = search.problem.pace.evaluation_seconds(recipe)
-    most = search.problem.most_networks
-    return each * (can_average(recipe) + most if most > 1 else can_average(recipe) * most)
+def combining_seconds(search: Search, recipe: Recipe, finals: int) -> float:
+    """What the predictions of all combinations of so many networks may take, one after the other; at most a tenth of
+    the time that is left."""
+    most, is_mirrored = search.problem.most_networks, recipe.data.augmentation.horizontal_flip > 0
+    together, both = min(finals, most), min(finals, most // 2)
+    passes = 1 if can_average(recipe) and finals > 1 and most else 0
+    passes += 2 if is_mirrored and most >= 2 else 0
+    passes += together if together >= 2 else 0
+    passes += 2 * both if is_mirrored and both >= 2 else 0
+    return min(passes * search.problem.pace.pass_seconds(recipe), MOST_OF_THE_TIME * search.left())
+
+
+def _members(search: Search, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in finals if search.has_network(record)]
+
+
+def _average_stands(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> bool:
+    """Whether their average scores no less on validation than they do on average."""
+    average = _made(search, "average", recipe)
+    return average is not None and _score(search, average) >= _mean_score(search, members)
 
 
 def _dearer(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> dict[Role, Combination]:
@@ -77,8 +101,7 @@ def _dearer(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> d
     found: dict[Role, Combination] = {}
     is_mirrored = recipe.data.augmentation.horizontal_flip > 0  # the guard has asked whether labels survive that
     if is_mirrored and most >= 2:
-        average = _made(search, "average", recipe)
-        good = average is not None and _score(search, average) >= _mean_score(search, members)
+        good = _average_stands(search, recipe, members)
         chosen = members if good else by_score[:1]
         found["mirrored"] = Combination(_weights(search, chosen), averaged=good, mirrored=True)
     if (together := min(len(members), most)) >= 2:
@@ -97,7 +120,9 @@ def _make(
         replace(search.problem.plan(role, recipe, number, names), combination=combination)
         for role, combination in wanted.items()
     ]
-    search.dispatcher.complete(plans, lambda _: math.inf)
+    each = search.problem.pace.pass_seconds(recipe)
+    allowed = {role: LONGEST * combination.cost * each + STARTING for role, combination in wanted.items()}
+    search.dispatcher.complete(plans, lambda plan: allowed[plan.role])
 
 
 def _made(search: Search, role: Role, recipe: Recipe) -> TrialRecord | None:

@@ -13,7 +13,9 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import baseline_runs
 from convlift.search.context import Search
+from convlift.search.decisions import decided
 from convlift.search.problem import BASELINE
+from convlift.search.start_decisions import Length
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +41,11 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
     the gain is too good by .4 to 1.1 points, simulated). Close is a lead of under three standard errors of the
     difference of two runs. Where the start wins clearly, the run tells as much as any.
     """
-    start_run = next((r for r in _usable(search.ledger.trials("start")) if r.names == (start,)), None)
+    first_runs = _usable(search.ledger.trials("start"))
+    start_run = next((r for r in first_runs if r.names == (start,)), None)
+    if start_run is not None and start_run.fidelity < 1.0 and decided(search.ledger, Length) is not None:
+        # a look at its speed decided nothing: the best of the first runs did
+        start_run = max(first_runs, key=search.scores.score_points)
     if (
         start == BASELINE
         or start_run is None

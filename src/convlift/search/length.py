@@ -64,7 +64,9 @@ def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
     point = next((p for p in search.problem.starts if p.name == FINE_TUNE), None)
     features = [r for r in records if r.role == "start" and r.status == "finished"]
     is_best = bool(features) and _best(search, records).id == features[0].id
-    if point is None or not is_best or search.problem.pool is not None:
+    # of a fold nothing is kept for a last training as long as that
+    in_fold = search.problem.most_networks == 0
+    if point is None or not is_best or search.problem.pool is not None or in_fold:
         return FineTuning(0.0, {})
     part = _part(search, point, records)
     return FineTuning(part, _kept(search, point, features[0]) if part else {})
@@ -134,7 +136,7 @@ def settle_length(search: Search, best: TrialRecord) -> Length | None:
         epochs, rounds = epochs_that_fit(
             lambda e: search.seconds(lengthened(recipe, e)),
             _nominal(recipe),
-            search.left() - combining_seconds(search, recipe),
+            search.left() - combining_seconds(search, recipe, search.workers),
         )
         return Length(epochs, rounds) if epochs >= LEAST_EPOCHS else Length(0, 0)
 

@@ -100,7 +100,9 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
         if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
             return
         batch = plans[first : first + search.workers]
-        search.dispatcher.complete(batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe))
+        search.dispatcher.complete(
+            batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe, division.finals)
+        )
 
 
 def confirm_start(search: Search, frozen: Configuration) -> None:

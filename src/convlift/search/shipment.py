@@ -70,7 +70,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     lost = _lost_finals(search, frozen, finals)
     arms: list[tuple[Ships, Sequence[TrialRecord]]]
     arms = [("recipe", finals), ("start", of_the_start), ("baseline", before)]
-    passed_over = best_passed_over(search, frozen)
+    passed_over = _better_passed_over(search, frozen, finals)
     arms += [("start", passed_over)] if passed_over else []
     able = [(ships, runs) for ships, runs in arms if _networks(search, runs)]
     if not able:
@@ -82,6 +82,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     network = combined(search, runs, network) if ships == "recipe" else network
     # a final run that failed to learn does not ship, but it counts
     after = tuple(finals_of(search, frozen) if ships == "recipe" else _to_judge(search, runs))
+    after = tuple(passed_over) if passed_over and runs is passed_over else after  # one network is enough for its claim
     stays = ships == "baseline" or is_nothing(chosen)
     judged = not stays and bool(before) and bool(after)
     why = _why(search, _Found(ships, stays, lost, before, after))
@@ -93,14 +94,20 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     return found
 
 
-def best_passed_over(search: Search, frozen: Configuration) -> list[TrialRecord]:
-    """The best first run of the starts that were passed over for one whose length was settled unseen; none else."""
+def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The best first run of the starts that were passed over for one whose length was settled unseen, where validation
+    likes it better than whatever would ship of that one; none else."""
     length = decided(search.ledger, Length)
     if length is None or not length.epochs or frozen.start.name != FINE_TUNE:
         return []
     others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names != (FINE_TUNE,)]
-    able = [record for record in learned(search, others) if record.fidelity == 1.0]
-    return [max(able, key=lambda record: search.scores.score_points(record))] if able else []
+    able = _networks(search, [record for record in learned(search, others) if record.fidelity == 1.0])
+    best = max(able, key=lambda record: search.scores.score_points(record), default=None)
+    mine = _networks(search, finals)
+    ships = combined(search, finals, best_final(search, mine)) if mine else None
+    if best is None or (ships is not None and score(search, [ships]) >= score(search, [best])):
+        return []
+    return [best]
 
 
 def _bare_start(search: Search, frozen: Configuration, run: TrialRecord) -> Configuration:

@@ -56,6 +56,9 @@ def choose_start(search: Search) -> StartingPoint:
     if settle_length(search, best):
         deep = next(point for point in offered(search.problem, search.ledger) if point.name == FINE_TUNE)
         return _known(search, note(search.ledger, Start(FINE_TUNE, deep.recipe.fingerprint())))
+    # a look at the speed of a training that is not made is no start
+    able = [record for record in able if record.names != (FINE_TUNE,) or record.fidelity == 1.0] or able
+    best = max(able, key=lambda record: _rank(search, record))
     name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))
 
