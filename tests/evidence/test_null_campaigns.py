@@ -1,10 +1,12 @@
 """A/A campaigns added up: exact intervals, and the naive walk over the same runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from convlift.evidence.null_campaigns import Naive, NullCampaign, keep_if_better, rate, tally
+from convlift.evidence.null_campaigns import Naive, NullCampaign, keep_if_better, plain, rate, tally
 from convlift.records.result import Estimate
 
 
@@ -77,3 +79,14 @@ def test_campaigns_are_added_up() -> None:
 
 def test_a_single_campaign_has_no_deviation() -> None:
     assert np.isnan(tally([campaign(Estimate(1.0, -1.0, 3.0))]).claimed.sd)
+
+
+def test_of_recipes_that_were_trained_once_nothing_is_counted() -> None:
+    known = campaign(Estimate(1.0, -1.0, 3.0))
+    unknown = replace(known, gain_points=None)
+    found = tally([known, unknown])
+    assert (found.covers_zero.hits, found.covers_zero.n, found.claimed.mean) == (1, 1, 1.0)
+    assert found.network_proven.n == 2
+    nothing = tally([unknown])
+    assert (nothing.covers_zero.low, nothing.covers_zero.high) == (0.0, 1.0)
+    assert plain([unknown], nothing, 1)["claimed"] == {"mean": None, "sd": None}

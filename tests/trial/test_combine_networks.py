@@ -13,6 +13,7 @@ from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError
+from convlift.model.build import build_network
 from convlift.model.checkpoint import METADATA, saved_normalization
 from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe
@@ -110,8 +111,8 @@ def test_what_it_saves_predicts_what_it_predicted(
     assert_allclose(load(tmp_path / "model").probabilities(list(squares)), found.test_probabilities, atol=1e-5)
 
 
-def test_a_file_that_says_it_holds_too_many_networks_is_refused(
-    recipe: Recipe, digits: Dataset, trained: list[Outcome], tmp_path: Path
+def test_a_file_that_says_it_holds_more_networks_than_it_does_is_refused_before_they_are_built(
+    recipe: Recipe, digits: Dataset, trained: list[Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = tmp_path / "many.safetensors"
     described = {"mean": [0.5], "std": [0.5], "padding": "", "networks": 10**9, "mirrored": False}
@@ -120,3 +121,12 @@ def test_a_file_that_says_it_holds_too_many_networks_is_refused(
     write_model_folder(tmp_path / "model", weights, recipe, config)
     with pytest.raises(ConvliftError, match="1000000000 networks"):
         load(tmp_path / "model")
+    save_file(load_file(trained[0].weights), weights, {METADATA: json.dumps(described | {"networks": 64})})
+    write_model_folder(tmp_path / "model", weights, recipe, config)
+    built = []
+    monkeypatch.setattr(
+        "convlift.deploy.predict.build_network", lambda *a, **k: built.append(a) or build_network(*a, **k)
+    )
+    with pytest.raises(ConvliftError, match="does not fit"):
+        load(tmp_path / "model")
+    assert len(built) == 1

@@ -64,8 +64,8 @@ class Rate:
 
     @property
     def value(self) -> float:
-        """The share, in [0, 1]."""
-        return self.hits / self.n
+        """The share, in [0, 1]; NaN of nothing."""
+        return self.hits / self.n if self.n else float("nan")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,9 @@ def plain(campaigns: Sequence[NullCampaign], tally: Tally, asked: int) -> dict[s
     together: dict[str, Any] = {}
     for name, figure in vars(tally).items():
         together[name] = (
-            {"share": figure.value, **asdict(figure)} if isinstance(figure, Rate) else _plain_spread(figure)
+            {"share": figure.value if figure.n else None, **asdict(figure)}
+            if isinstance(figure, Rate)
+            else _plain_spread(figure)
         )
     return {
         "schema_version": SCHEMA_VERSION,
