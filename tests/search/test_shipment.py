@@ -13,8 +13,9 @@ from convlift.catalogue.starting_points import StartingPoint, starting_points
 from convlift.execute.job import Job
 from convlift.records.notes import NotShipped
 from convlift.search.context import Search
+from convlift.search.decisions import Allocation
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.loop import confirm_start
+from convlift.search.finals import confirm, confirm_start
 from convlift.search.problem import BASELINE as NAME
 from convlift.search.problem import Problem
 from convlift.search.scores import Scores
@@ -181,3 +182,14 @@ def test_without_a_run_of_the_baseline_nothing_is_judged(tmp_path: Path) -> None
             "baseline_network": None,
         }
     assert (found.judged, found.why) == (False, NotShipped("no time for the baseline"))
+
+
+def test_without_a_search_final_runs_fill_the_time(tmp_path: Path) -> None:
+    """Nothing else is left to spend it on."""
+    world = World(seed=1, effects={flipped: 8.0}, seconds_noise=0.0)
+    problem, frozen = problem_of(world, (START,)), frozen_with(BARE, "horizontal flip")
+    for searches, finals in ((0, 6), (3, 2)):
+        with desk_in(tmp_path / str(searches), world, 4, workers=2) as desk:
+            confirm(Search(problem, desk), frozen, Allocation(searches + 2, 2, 2, 2))
+            assert len(desk.ledger.trials("final")) == finals
+            assert all(record.status == "finished" for record in desk.ledger.trials("final"))

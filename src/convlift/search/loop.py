@@ -14,13 +14,13 @@ from convlift.errors import LedgerError
 from convlift.evidence import posterior
 from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import BASELINE_MOST, FINAL_SLACK, LEAST_OF_A_FINAL, baseline_runs, divide
+from convlift.search.allocate import BASELINE_MOST, FINAL_SLACK, baseline_runs, divide
 from convlift.search.augmentation_guard import guard
-from convlift.search.combine import combine, combining_seconds
-from convlift.search.compared_runs import finals_with
+from convlift.search.combine import combine
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, Allocation, Freeze, decided, made, note
 from convlift.search.diagnose_baseline import examine_baseline, trial_of_the_baseline
+from convlift.search.finals import confirm, confirm_start, numbers_to_come
 from convlift.search.low_fidelity import low_fidelity_of, run_low_fidelity
 from convlift.search.problem import BASELINE
 from convlift.search.revise import revise_candidates, revised, revision_is_due
@@ -31,17 +31,14 @@ from convlift.search.shipment import (
     learned,
     runs_of_the_start,
     settle_shipment,
-    start_in_doubt,
 )
 from convlift.search.shortlist import choose_candidates, try_half
 from convlift.search.space import Configuration, SearchSpace, bare, switched, switches, within
 from convlift.search.start import choose_start
-from convlift.search.start_decisions import Length
 
 MOST_FOR_FINALS = 0.4  # of the budget: with more, too little would be known of what they run
 MOST_OF_A_BASELINE_RUN = 0.3  # of the time that is left, whatever was predicted
 SEARCH_SLACK = 1.1  # a search run gets this much more: one that is cut short has taught nothing
-LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: less is no longer that training
 SLOWER = 1.25  # times as long as predicted: the slack of the final runs covers what is less
 SLOWED_DOWN = "the machine became slower, and its time is needed for the final runs"
 HOPELESS = 6  # search trials that all came to nothing: the fault lies elsewhere than in their changes
@@ -81,41 +78,6 @@ def run_search(search: Search) -> Shipment:
     return settle_shipment(search, frozen)
 
 
-def confirm(search: Search, frozen: Configuration, division: Allocation) -> None:
-    """The final runs, one round of the workers after the other, as many as the time has room for.
-
-    The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
-    where what was frozen is the baseline, which needs no second proof. A later round is run only in full. What the
-    clock cut short is run again where a later call has more time.
-    """
-    if is_nothing(frozen) or search.ledger.test_is_open:
-        return
-    plans = finals_to_come(search, frozen, division.finals)
-    length = decided(search.ledger, Length)
-    is_fitted = length is not None and length.epochs > 0
-    for first in range(0, len(plans), search.workers):
-        # one whose length was settled to fill the time is run through faster where it is late
-        each = search.seconds(frozen.recipe) * (LATE_ROUND if is_fitted else 1.0)
-        ended = any(record.status == "finished" for record in finals_with(search.ledger, frozen.recipe))
-        if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
-            return
-        batch = plans[first : first + search.workers]
-        search.dispatcher.complete(
-            batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe, division.finals)
-        )
-
-
-def confirm_start(search: Search, frozen: Configuration) -> None:
-    """One more run of the bare start, where its only one is above the final runs and the time has room for it: of two
-    runs an arm the lucky one decides less, and the start can be judged should it ship."""
-    if search.ledger.test_is_open or not start_in_doubt(search, frozen):
-        return
-    recipe = frozen.start.recipe
-    if search.left() >= search.seconds(recipe):
-        plans = finals_to_come(search, bare(frozen.space), 1)
-        search.dispatcher.complete(plans, lambda plan: search.left())
-
-
 def baseline_to_come(search: Search, division: Allocation) -> list[Plan]:
     """The runs of the baseline that are still to be made; of one that takes too long, none beside the part that was."""
     problem, records = search.problem, search.ledger.trials("baseline")
@@ -123,24 +85,8 @@ def baseline_to_come(search: Search, division: Allocation) -> list[Plan]:
     if records and each > BASELINE_MOST * search.left() and baseline_runs(records):
         still_open = [record for record in records if record.outcome is None]
         return [problem.plan("baseline", problem.baseline, r.number - 1, fidelity=r.fidelity) for r in still_open]
-    numbers = _numbers_to_come(records, division.baselines, len(records))
+    numbers = numbers_to_come(records, division.baselines, len(records))
     return [problem.plan("baseline", problem.baseline, number) for number in numbers]
-
-
-def finals_to_come(search: Search, frozen: Configuration, wanted: int) -> list[Plan]:
-    """The final runs of a recipe that are still to be made, of as many as are wanted."""
-    of_it = finals_with(search.ledger, frozen.recipe)
-    numbers = _numbers_to_come(of_it, wanted, len(search.ledger.trials("final")))
-    return [search.problem.plan("final", frozen.recipe, number, frozen.names) for number in numbers]
-
-
-def _numbers_to_come(records: Sequence[TrialRecord], wanted: int, first: int) -> list[int]:
-    """Numbers, from 0, of the trials of one role that are missing: what was begun, then new ones, from `first` on, for
-    what the clock stopped or shortened."""
-    begun = [record.number - 1 for record in records if record.outcome is None]
-    done = sum(r.outcome is not None and r.status != "stopped" and r.fidelity == 1.0 for r in records)
-    fresh = range(first, first + max(0, wanted - done - len(begun)))
-    return [*begun, *fresh]
 
 
 def _frozen(search: Search, space: SearchSpace) -> Configuration:

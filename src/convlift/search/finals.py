@@ -1,0 +1,83 @@
+"""The final runs of what was frozen: as many as the division has, and more where nothing was searched."""
+
+from collections.abc import Sequence
+
+from convlift.ledger.trials import Plan, TrialRecord
+from convlift.search.allocate import LEAST_OF_A_FINAL
+from convlift.search.combine import combining_seconds
+from convlift.search.compared_runs import finals_with
+from convlift.search.context import Search
+from convlift.search.decisions import Allocation, decided
+from convlift.search.shipment import is_nothing, start_in_doubt
+from convlift.search.space import Configuration, bare
+from convlift.search.start_decisions import Length
+
+ROOM = 1.1  # times as long as foreseen, that must be left for one more round of final runs
+MOST_FINALS = 8  # more networks than that make each other hardly better
+LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: less is no longer that training
+
+
+def confirm(search: Search, frozen: Configuration, division: Allocation) -> None:
+    """The final runs, one round of the workers after the other, as many as the time has room for.
+
+    The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
+    where what was frozen is the baseline, which needs no second proof. A later round is run only in full. Where nothing
+    was searched there are more rounds while they fit: there is nothing else to spend the time on, and each run narrows
+    the gain's interval. What the clock cut short is run again where a later call has more time.
+    """
+    if is_nothing(frozen) or search.ledger.test_is_open:
+        return
+    wanted = division.finals
+    while _run_finals(search, frozen, wanted) and _has_room(search, frozen, division, wanted):
+        wanted += search.workers
+
+
+def _has_room(search: Search, frozen: Configuration, division: Allocation, finals: int) -> bool:
+    """Whether a campaign without a search has time for one more round of final runs."""
+    if division.searches > 0 or not finals or search.problem.trainings or finals + search.workers > MOST_FINALS:
+        return False
+    left = search.left() - combining_seconds(search, frozen.recipe, finals + search.workers)
+    return left >= ROOM * search.seconds(frozen.recipe)
+
+
+def _run_finals(search: Search, frozen: Configuration, wanted: int) -> bool:
+    """As many final runs as are wanted; whether all of them had their turn."""
+    plans = finals_to_come(search, frozen, wanted)
+    length = decided(search.ledger, Length)
+    is_fitted = length is not None and length.epochs > 0
+    for first in range(0, len(plans), search.workers):
+        # one whose length was settled to fill the time is run through faster where it is late
+        each = search.seconds(frozen.recipe) * (LATE_ROUND if is_fitted else 1.0)
+        ended = any(record.status == "finished" for record in finals_with(search.ledger, frozen.recipe))
+        if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
+            return False
+        batch = plans[first : first + search.workers]
+        search.dispatcher.complete(batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe, wanted))
+    return True
+
+
+def confirm_start(search: Search, frozen: Configuration) -> None:
+    """One more run of the bare start, where its only one is above the final runs and the time has room for it: of two
+    runs an arm the lucky one decides less, and the start can be judged should it ship."""
+    if search.ledger.test_is_open or not start_in_doubt(search, frozen):
+        return
+    recipe = frozen.start.recipe
+    if search.left() >= search.seconds(recipe):
+        plans = finals_to_come(search, bare(frozen.space), 1)
+        search.dispatcher.complete(plans, lambda plan: search.left())
+
+
+def finals_to_come(search: Search, frozen: Configuration, wanted: int) -> list[Plan]:
+    """The final runs of a recipe that are still to be made, of as many as are wanted."""
+    of_it = finals_with(search.ledger, frozen.recipe)
+    numbers = numbers_to_come(of_it, wanted, len(search.ledger.trials("final")))
+    return [search.problem.plan("final", frozen.recipe, number, frozen.names) for number in numbers]
+
+
+def numbers_to_come(records: Sequence[TrialRecord], wanted: int, first: int) -> list[int]:
+    """Numbers, from 0, of the trials of one role that are missing: what was begun, then new ones, from `first` on, for
+    what the clock stopped or shortened."""
+    begun = [record.number - 1 for record in records if record.outcome is None]
+    done = sum(r.outcome is not None and r.status != "stopped" and r.fidelity == 1.0 for r in records)
+    fresh = range(first, first + max(0, wanted - done - len(begun)))
+    return [*begun, *fresh]
