@@ -14,7 +14,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/convlift improve digits --trainings $(TRAININGS)
+	$(BIN)/convlift improve digits --trainings $(TRAININGS) || [ $$? -eq 4 ]  # 4: not proven, which is no error
 
 test: $(VENV)/installed lint
 	$(BIN)/python -m pytest -n 2
