@@ -152,3 +152,16 @@ def test_only_what_is_made_is_reserved(tmp_path: Path, most: int, passes: int) -
     with campaign(tmp_path / "run", FINE_TUNED, most) as search:
         each = search.problem.pace.pass_seconds(FINE_TUNED)
         assert combining_seconds(search, FINE_TUNED, 2) == pytest.approx(passes * each)
+
+
+def test_where_trainings_are_counted_a_busy_machine_stops_no_combination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would ship another network than an idle one."""
+    monkeypatch.setattr(Made, "seconds", World.seconds)  # hours, for a prediction of seconds
+    for trainings, status in ((0, "stopped"), (12, "finished")):
+        with campaign(tmp_path / str(trainings), FINE_TUNED, 1) as search:
+            search = replace(search, problem=replace(search.problem, trainings=trainings))
+            combine(search, FINE_TUNED, search.ledger.trials("final"), ())
+            (record,) = search.ledger.trials("average")
+            assert record.status == status

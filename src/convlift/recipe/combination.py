@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+MOST_NETWORKS = 64  # more than anybody trains in a campaign
+
 
 @dataclass(frozen=True)
 class Combination:
@@ -20,4 +22,9 @@ class Combination:
     @property
     def cost(self) -> int:
         """The forward passes that a prediction takes."""
-        return (1 if self.averaged else len(self.weights)) * (2 if self.mirrored else 1)
+        return passes(len(self.weights), averaged=self.averaged, mirrored=self.mirrored)
+
+
+def passes(networks: int, *, averaged: bool, mirrored: bool) -> int:
+    """The forward passes that a prediction of so many networks takes; see `Combination`."""
+    return (1 if averaged else networks) * (2 if mirrored else 1)

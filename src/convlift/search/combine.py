@@ -2,17 +2,17 @@
 
 One forward pass an image is the default: then only the average of their weights can ship instead of the best of them.
 Where more may be spent, their probabilities are averaged, of the images and of their mirror images. The dearer
-combination ships where validation does not speak against it, for all that is known speaks for it: of 34 pairs of
-networks on photos two together were 1.3 points better than one, and mirror images added .9 (docs/LOG.md).
+combination ships where validation does not speak against it, for all that is known speaks for it: in 20 pairs of
+fine-tuned networks two together were 1.2 points better than one, and one with mirror images 1.0 (docs/LOG.md).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from convlift.ledger.trials import COMBINED, Role, TrialRecord
+from convlift.ledger.trials import COMBINED, Plan, Role, TrialRecord
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.combination import Combination
+from convlift.recipe.combination import Combination, passes
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Combined
 from convlift.search.context import Search
@@ -36,9 +36,8 @@ def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names
     late = search.left() < LEAST_LEFT * combining_seconds(search, recipe, len(members))
     if not members or late or search.ledger.test_is_open or not search.problem.most_networks:
         return
-    if can_average(recipe) and len(members) > 1:
-        _make(search, members, names, {"average": Combination(_weights(search, members), averaged=True)})
-    _make(search, members, names, _dearer(search, recipe, members))
+    _make(search, members, names, ["average"])
+    _make(search, members, names, COMBINED[1:])
 
 
 def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -> TrialRecord:
@@ -52,36 +51,42 @@ def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -
     shipped = average if average is not None and stands else best
     for role in COMBINED[1:]:
         record = _made(search, role, best.recipe)
-        if record is not None and _score(search, record) >= _score(search, shipped):
+        if record is not None and search.scores.rank(record) >= search.scores.rank(shipped):
             shipped = record
     return shipped
 
 
 def how_made(search: Search, record: TrialRecord, finals: Sequence[TrialRecord]) -> Combined:
     """What a combination is made of. finals: those that it was made from."""
-    members, most = _members(search, finals), search.problem.most_networks
-    match record.role:
-        case "average":
-            return Combined(len(members), averaged=True, mirrored=False)
-        case "mirrored":
-            averaged = _average_stands(search, record.recipe, members)
-            return Combined(len(members) if averaged else 1, averaged=averaged, mirrored=True)
-        case "ensemble":
-            return Combined(min(len(members), most), averaged=False, mirrored=False)
-        case _:
-            return Combined(min(len(members), most // 2), averaged=False, mirrored=True)
+    members = _members(search, finals)
+    return _forms(search, record.recipe, len(members), stands=_average_stands(search, record.recipe, members))[
+        record.role
+    ]
 
 
 def combining_seconds(search: Search, recipe: Recipe, finals: int) -> float:
     """What the predictions of all combinations of so many networks may take, one after the other; at most a tenth of
     the time that is left."""
-    most, is_mirrored = search.problem.most_networks, recipe.data.augmentation.horizontal_flip > 0
-    together, both = min(finals, most), min(finals, most // 2)
-    passes = 1 if can_average(recipe) and finals > 1 and most else 0
-    passes += 2 if is_mirrored and most >= 2 else 0
-    passes += together if together >= 2 else 0
-    passes += 2 * both if is_mirrored and both >= 2 else 0
-    return min(passes * search.problem.pace.pass_seconds(recipe), MOST_OF_THE_TIME * search.left())
+    forms = _forms(search, recipe, finals, stands=can_average(recipe)).values()
+    every = sum(passes(form.networks, averaged=form.averaged, mirrored=form.mirrored) for form in forms)
+    return min(every * search.problem.pace.pass_seconds(recipe), MOST_OF_THE_TIME * search.left())
+
+
+def _forms(search: Search, recipe: Recipe, finals: int, *, stands: bool) -> dict[Role, Combined]:
+    """What may be made of so many networks, from the cheapest to the dearest that is allowed; stands: whether the
+    average of their weights does, else the best of them alone looks at mirror images."""
+    most = search.problem.most_networks
+    mirrors = recipe.data.augmentation.horizontal_flip > 0  # the guard has asked whether labels survive that
+    found: dict[Role, Combined] = {}
+    if can_average(recipe) and finals > 1 and most:
+        found["average"] = Combined(finals, averaged=True, mirrored=False)
+    if mirrors and most >= 2:
+        found["mirrored"] = Combined(finals if stands else 1, averaged=stands, mirrored=True)
+    if min(finals, most) >= 2:
+        found["ensemble"] = Combined(min(finals, most), averaged=False, mirrored=False)
+    if mirrors and min(finals, most // 2) >= 2:
+        found["mirrored ensemble"] = Combined(min(finals, most // 2), averaged=False, mirrored=True)
+    return found
 
 
 def _members(search: Search, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -91,38 +96,27 @@ def _members(search: Search, finals: Sequence[TrialRecord]) -> list[TrialRecord]
 def _average_stands(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> bool:
     """Whether their average scores no less on validation than they do on average."""
     average = _made(search, "average", recipe)
-    return average is not None and _score(search, average) >= _mean_score(search, members)
+    return average is not None and search.scores.rank(average) >= _mean_score(search, members)
 
 
-def _dearer(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> dict[Role, Combination]:
-    """The combinations that cost more than one forward pass, as far as that is allowed."""
-    most = search.problem.most_networks
-    by_score = sorted(members, key=lambda record: -_score(search, record))
-    found: dict[Role, Combination] = {}
-    is_mirrored = recipe.data.augmentation.horizontal_flip > 0  # the guard has asked whether labels survive that
-    if is_mirrored and most >= 2:
-        good = _average_stands(search, recipe, members)
-        chosen = members if good else by_score[:1]
-        found["mirrored"] = Combination(_weights(search, chosen), averaged=good, mirrored=True)
-    if (together := min(len(members), most)) >= 2:
-        found["ensemble"] = Combination(_weights(search, by_score[:together]))
-    if is_mirrored and (together := min(len(members), most // 2)) >= 2:
-        found["mirrored ensemble"] = Combination(_weights(search, by_score[:together]), mirrored=True)
-    return found
-
-
-def _make(
-    search: Search, members: Sequence[TrialRecord], names: tuple[str, ...], wanted: dict[Role, Combination]
-) -> None:
+def _make(search: Search, members: Sequence[TrialRecord], names: tuple[str, ...], roles: Sequence[Role]) -> None:
+    """Those of the roles that may be made of these networks; the best by validation where not all are taken."""
     # where a campaign goes on other members make another one
     number, recipe = sum(record.number for record in members), members[0].recipe
-    plans = [
-        replace(search.problem.plan(role, recipe, number, names), combination=combination)
-        for role, combination in wanted.items()
-    ]
-    each = search.problem.pace.pass_seconds(recipe)
-    allowed = {role: LONGEST * combination.cost * each + STARTING for role, combination in wanted.items()}
-    search.dispatcher.complete(plans, lambda plan: allowed[plan.role])
+    by_score = sorted(members, key=lambda record: -search.scores.rank(record))
+    plans: list[Plan] = []
+    allowed: dict[Role, float] = {}
+    forms = _forms(search, recipe, len(members), stands=_average_stands(search, recipe, members))
+    for role in [role for role in roles if role in forms]:
+        form = forms[role]
+        chosen = members if form.averaged else by_score[: form.networks]
+        weights = tuple(str(search.dispatcher.weights_of(record)) for record in chosen)
+        combination = Combination(weights, averaged=form.averaged, mirrored=form.mirrored)
+        plans.append(replace(search.problem.plan(role, recipe, number, names), combination=combination))
+        allowed[role] = LONGEST * combination.cost * search.problem.pace.pass_seconds(recipe) + STARTING
+    # where trainings are counted, a busy machine must not change what there is
+    counted = search.problem.trainings > 0
+    search.dispatcher.complete(plans, lambda plan: math.inf if counted else allowed[plan.role])
 
 
 def _made(search: Search, role: Role, recipe: Recipe) -> TrialRecord | None:
@@ -130,14 +124,5 @@ def _made(search: Search, role: Role, recipe: Recipe) -> TrialRecord | None:
     return next((record for record in reversed(made) if search.has_network(record)), None)
 
 
-def _weights(search: Search, records: Sequence[TrialRecord]) -> tuple[str, ...]:
-    return tuple(str(search.dispatcher.weights_of(record)) for record in records)
-
-
-def _score(search: Search, record: TrialRecord) -> float:
-    points = search.scores.score_points(record)
-    return points if points == points else -math.inf
-
-
 def _mean_score(search: Search, records: Sequence[TrialRecord]) -> float:
-    return sum(_score(search, record) for record in records) / len(records)
+    return sum(search.scores.rank(record) for record in records) / len(records)

@@ -89,7 +89,7 @@ def best_final(search: Search, finals: Sequence[TrialRecord]) -> TrialRecord:
     """The run whose network ships: of those that ended by themselves, else of all, the one that the validation images
     like best; of equals the first. At least one run."""
     complete = _usable(finals) or list(finals)
-    return max(complete, key=lambda record: np.nan_to_num(search.scores.score_points(record), nan=-math.inf))
+    return max(complete, key=search.scores.rank)
 
 
 def lost_runs(ledger: Ledger, recipe: Recipe) -> list[TrialRecord]:

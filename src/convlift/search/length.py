@@ -85,9 +85,8 @@ def _part(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) 
 
 
 def _best(search: Search, records: Sequence[TrialRecord]) -> TrialRecord:
-    """Of trials that trained anything; NaN is no score."""
-    able = [r for r in records if r.has_trained and search.scores.score_points(r) == search.scores.score_points(r)]
-    return max(able, key=search.scores.score_points)
+    """Of trials that trained anything."""
+    return max((record for record in records if record.has_trained), key=search.scores.rank)
 
 
 def _nominal(recipe: Recipe) -> int:

@@ -1,6 +1,7 @@
 """From trials to scores on the validation images, to which of them collapsed, and to what the regression is given."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -33,6 +34,11 @@ class Scores:
         if record.outcome is None or not len(record.outcome.validation_probabilities):
             return float("nan")
         return float(self.image_points(record.outcome.validation_probabilities).mean())
+
+    def rank(self, record: TrialRecord) -> float:
+        """`score_points` to compare by: minus infinity where there is none, since nothing compares with NaN."""
+        points = self.score_points(record)
+        return points if points == points else -math.inf
 
     def image_points(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n,): score of every validation image in points."""

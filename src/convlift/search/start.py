@@ -217,8 +217,7 @@ def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, 
 
 def _rank(search: Search, record: TrialRecord) -> float:
     """Its validation score, or minus infinity where it trained nothing."""
-    score = search.scores.score_points(record)
-    return score if score == score and record.has_trained else -math.inf
+    return search.scores.rank(record) if record.has_trained else -math.inf
 
 
 def _nothing(search: Search, records: Sequence[TrialRecord]) -> BudgetError | DataError:

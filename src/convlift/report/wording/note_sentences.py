@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convlift.evidence.metrics import metric_named
+from convlift.recipe.combination import passes
 from convlift.records.notes import (
     Arm,
     CloseChoice,
@@ -123,10 +124,10 @@ def _combined(note: Combined) -> str:
     else:
         what = f"The network is that of {of}"
     what += ", and each image is predicted with its mirror image" if note.mirrored else ""
-    passes = (1 if note.averaged else note.networks) * (2 if note.mirrored else 1)
-    if passes == 1:
+    cost = passes(note.networks, averaged=note.averaged, mirrored=note.mirrored)
+    if cost == 1:
         return f"{what}: a prediction costs no more than that of one network."
-    return f"{what}: a prediction takes {passes} times as long as that of one network."
+    return f"{what}: a prediction takes {cost} times as long as that of one network."
 
 
 def _shipped_cut_short(note: ShippedCutShort) -> str:
