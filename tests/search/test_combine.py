@@ -111,7 +111,7 @@ def test_the_dearest_ships_that_validation_does_not_speak_against(
         finals = search.ledger.trials("final")
         combine(search, FINE_TUNED, finals, ())
         best = max(finals, key=search.scores.score_points)
-        found = combined(search, finals, best)
+        found = combined(search, finals, best, refits=True)
         assert found.role == ships[0]
         if found.role in COMBINED:
             made_of = how_made(search, found, finals)

@@ -48,8 +48,8 @@ def test_baseline_search_and_shipped_recipe_make_up_the_number(tmp_path: Path) -
     with desk_in(tmp_path / "run", world, float("inf"), workers=2) as desk:
         run_search(Search(counted(world, 20), desk))
         roles = [trial.role for trial in desk.ledger.trials()]
-    assert (roles.count("baseline"), roles.count("final")) == (5, 2)
-    assert roles.count("baseline") + roles.count("search") + roles.count("final") == 20
+    assert (roles.count("baseline"), roles.count("final"), roles.count("refit")) == (5, 2, 1)
+    assert sum(roles.count(role) for role in ("baseline", "search", "final", "refit")) == 20
 
 
 def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path) -> None:
@@ -105,4 +105,4 @@ def test_the_division_is_the_number_not_the_time(tmp_path: Path) -> None:
     world = World(seed=2, n=60, nt=60)
     with desk_in(tmp_path / "run", world, float("inf")) as desk:
         division = divide(Search(counted(world, 24), desk), STARTS[0])
-    assert (division.baselines, division.finals, division.searches) == (5, 2, 17)
+    assert (division.baselines, division.finals, division.refits, division.searches) == (5, 2, 1, 16)

@@ -58,13 +58,14 @@ def test_where_features_win_and_few_trainings_fit_all_of_the_network_trains_as_l
 ) -> None:
     with campaign(tmp_path, {pretrained: 5.0, tuned_whole: 4.0}, 70) as (shipment, trials, ledger):
         length, allocated = made(ledger, Length), made(ledger, Allocation)
-        finals = [trial for trial in trials if trial.role == "final"]
+        finals, refits = ([trial for trial in trials if trial.role == role] for role in ("final", "refit"))
         assert (shipment.frozen.start.name, shipment.ships, allocated.searches) == (FINE_TUNE, "recipe", 0)
         assert length.epochs >= LEAST_EPOCHS
-        assert len(finals) == allocated.finals == 2 * length.rounds
-        assert {final.recipe.training.fine_tuning.epochs for final in finals if final.recipe.training.fine_tuning} == {
-            length.epochs
-        }
+        assert len(finals) == len(refits) == length.rounds
+        assert allocated.last == 2 * length.rounds
+        tuned = [trial.recipe.training.fine_tuning for trial in finals + refits]
+        assert {each.epochs for each in tuned if each} == {length.epochs}
+        assert {refit.fidelity for refit in refits} == {round(1000 / 1400, 4)}  # as many steps, of 400 more images
         assert not [trial for trial in trials if trial.names == ("transfer",)]
         assert ledger.seconds_used() > 0.9 * 70 * HOUR
         assert shipment.judged

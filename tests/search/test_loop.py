@@ -63,18 +63,19 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_phases_come_in_order_and_in_the_numbers_of_the_division(done: Done) -> None:
     trials = done.desk.ledger.trials()
     allocation = made(done.desk.ledger, Allocation)
-    baselines, finals = allocation.baselines, allocation.finals
+    baselines, last = allocation.baselines, allocation.last
     halves = [trial for trial in trials if trial.role == "start"]
     trials = tuple(trial for trial in trials if trial not in halves)
     # with 30 trainings there is time to see what half of the images bring
     assert [trial.names for trial in halves] == [(HALF,)] * (done.desk.executor.capacity > 1)
     assert all(trial.recipe == done.problem.baseline.edit(data={"images": 0.5}) for trial in halves)
     roles = [trial.role for trial in trials]
-    assert roles == ["baseline"] * baselines + ["search"] * (len(trials) - baselines - finals) + ["final"] * finals
+    searched = ["search"] * (len(trials) - baselines - last)
+    assert roles == ["baseline"] * baselines + searched + ["final"] * allocation.finals + ["refit"]
     assert roles.count("search") >= 4
     assert all(trial.status == "finished" and trial.attempt == 1 for trial in trials)
     assert len({trial.seed for trial in trials}) == len(trials)
-    for role in ("baseline", "search", "final"):
+    for role in ("baseline", "search", "final", "refit"):
         assert [t.number for t in trials if t.role == role] == list(range(1, roles.count(role) + 1))
 
 
@@ -144,7 +145,7 @@ def test_a_ruinous_change_is_avoided_and_does_not_ruin_the_belief(
 ) -> None:
     world = World(seed=3, fate=lambda job: fate(job) if zoomed(job.spec.recipe) else None)
     problem = problem_of(world)
-    with desk_in(tmp_path / "run", world, 20) as desk:
+    with desk_in(tmp_path / "run", world, 24) as desk:
         frozen = run_search(Search(problem, desk)).frozen
         lost = [trial for trial in desk.ledger.trials("search") if trial.status != "finished"]
         judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
@@ -185,7 +186,7 @@ def test_a_crashed_worker_costs_time_and_counts_once(tmp_path: Path) -> None:
         assert all(trial.attempt == 2 for trial in trials)
         # the time is kept, whatever a trial near a deadline has lost by its crash
         assert {trial.status for trial in trials} <= {"finished", "stopped"}
-        believed = [trial for trial in trials if trial.role != "final" and trial.status == "finished"]
+        believed = [trial for trial in trials if trial.role not in ("final", "refit") and trial.status == "finished"]
         assert len(seen_trials(Search(problem, desk), frozen).on) == len(believed)
         assert desk.ledger.seconds_used() <= desk.budget_seconds
 

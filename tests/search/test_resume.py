@@ -133,7 +133,7 @@ def test_the_frozen_recipe_follows_from_the_ledger_alone(
     world: World, problem: Problem, whole: Whole, tmp_path: Path
 ) -> None:
     """Killed between the last search trial and the freeze, the next process freezes the same."""
-    searched = [row for row in whole.outline if row[1] != "final"]
+    searched = [row for row in whole.outline if row[1] not in ("final", "refit")]
 
     def before_the_freeze(ledger: Ledger) -> int:
         return signal.SIGINT if len(ended(ledger)) == len(searched) else 0

@@ -61,7 +61,7 @@ def moment(scores: Scores, dispatcher: Dispatcher, epoch: EpochReport | None) ->
         start=_best(scores, of_the_start),
         left_seconds=dispatcher.left(),
         budget_seconds=dispatcher.budget_seconds,
-        trainings_done=sum(record.role in ("baseline", "search", "final") for record in ended),
+        trainings_done=sum(record.role in ("baseline", "search", "final", "refit") for record in ended),
         trainings=problem.trainings,
     )
 

@@ -166,6 +166,7 @@ def keep_best(search: Search, dataset: Dataset) -> bool:
     counts only where nothing else is there."""
     saved = [r for r in search.ledger.trials() if r.status in ("finished", "stopped") and search.has_network(r)]
     # of the search only the run that is believed to be the best has kept its weights, so its luck is that of one
+    saved = [record for record in saved if search.scores.rank(record) > -math.inf]  # validation images it has not seen
     best = max(saved, key=lambda r: (r.status == "finished", search.scores.score_points(r)), default=None)
     if best is None or not best.has_trained:
         return False

@@ -25,6 +25,7 @@ from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.length import ENOUGH, LEAST_EPOCHS, epochs_that_fit, lengthened
 from convlift.search.problem import BASELINE, Problem
+from convlift.search.refit import may_refit
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST, START_RUN_SHARE
 
@@ -150,9 +151,11 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
     left = max(0.0, request.budget_seconds - _overhead(problem, request, timed))
     tried = _tried(request, point, own)
     own, rounds = _lengthened(request, point, own, left)
-    times = Times(left, own.in_epochs, timed[BASELINE].in_epochs, request.workers, tried=tried, rounds=rounds)
-    counted = request.trainings
-    found = plan_counted(counted, is_other=is_other) if counted else plan(times, is_other=is_other)
+    refit, counted = may_refit(problem, own.recipe), request.trainings
+    times = Times(
+        left, own.in_epochs, timed[BASELINE].in_epochs, request.workers, tried=tried, rounds=rounds, refit=refit
+    )
+    found = plan_counted(counted, is_other=is_other, refit=refit) if counted else plan(times, is_other=is_other)
     chosen, left_out = _candidates(problem, own, found.trainings)
     return StartPreview(
         name=point.name,
@@ -163,7 +166,7 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
         trainings=counted or found.trainings,
         searches=max(found.searches, 0),
         baselines=found.baselines,
-        finals=found.finals,
+        finals=found.last,
         candidates=chosen if found.searches > 0 else (),
         left_out=left_out,
     )

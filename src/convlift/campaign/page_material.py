@@ -66,7 +66,7 @@ def page_material(
         "class_counts": {name: np.bincount(labels, minlength=classes).tolist() for name, labels in counts.items()},
         "hard_images": _hard_images_of(network, dataset, seen) if network else [],
         "validation_labels": validation.tolist(),
-        "curves_of": [_id_with_curve(baselines), _id_with_curve([network, *shipped_runs] if network else [])],
+        "curves_of": [_id_with_curve(baselines), _id_with_curve(_measured(network, shipped_runs))],
         "runs": [len(baselines), len(shipped_runs)],
         **more,
     }
@@ -125,6 +125,11 @@ def _hard_images_of(record: TrialRecord, dataset: Dataset, seen: Seen) -> list[P
     probabilities = seen.of(record)
     is_complete = len(probabilities) == len(seen.labels)
     return hard_images(probabilities, dataset, seen.indices, seen.labels) if is_complete else []
+
+
+def _measured(network: TrialRecord | None, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The runs whose curves say something of validation images: not one that learned from them."""
+    return [record for record in (network, *runs) if record and not record.spec.refit] if network else []
 
 
 def _network(ledger: Ledger, runs: Sequence[TrialRecord]) -> TrialRecord | None:

@@ -20,13 +20,14 @@ from convlift.records.notes import (
     MetricMeaning,
     NotAsked,
     Note,
+    Refitted,
     ShippedCutShort,
     StillSealed,
     UntestedClasses,
     WorkerDeaths,
 )
 from convlift.records.result import NetworkGain
-from convlift.search.combine import how_made
+from convlift.search.combine import has_refits, how_made
 from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, GuardReport, LowFidelity, decided, made
@@ -46,9 +47,13 @@ def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openi
     if deaths := search.ledger.worker_deaths():
         notes.append(WorkerDeaths(deaths["itself"], deaths["outside"], deaths["memory"]))
     cut_short = [run.status == "stopped" for run in (shipment.network, *shipment.after)]
+    finals = learned(search, finals_of(search, shipment.frozen))
     if shipment.network.role in COMBINED:
-        notes.append(how_made(search, shipment.network, learned(search, finals_of(search, shipment.frozen))))
+        notes.append(how_made(search, shipment.network, finals))
         cut_short = [any(cut_short)]
+    if has_refits(search, shipment.network, finals):
+        validation = len(search.problem.validation_labels)
+        notes.append(Refitted(search.problem.facts.training_images + validation, validation))
     if cut_short[0]:
         notes.append(ShippedCutShort())
     if judged is None and _goes_on(search):

@@ -17,12 +17,14 @@ _STREAM = 0xFE3  # sets the draw of fewer images apart from other draws
 class Dataset:
     """A store and its splits; the labels of test images are -1 from the moment it is made, in the store too.
 
-    groups (N,): which images belong together, None where each stands alone.
+    groups (N,): which images belong together, None where each stands alone; refit: whether the validation images are
+    among the training images, so that they measure nothing.
     """
 
     store: ImageStore
     splits: Splits
     groups: NDArray[np.int64] | None = None
+    refit: bool = False
 
     def __post_init__(self) -> None:
         masked = self.store.labels.copy()
@@ -47,6 +49,11 @@ class Dataset:
         labels = self.labels[train]
         kept = [train[labels == label][: max(1, round(share * (labels == label).sum()))] for label in np.unique(labels)]
         return replace(self, splits=replace(self.splits, train=np.sort(np.concatenate(kept))))
+
+    def with_validation_to_train(self) -> "Dataset":
+        """The same with the validation images among the training images; the test stays what it is."""
+        train = np.sort(np.concatenate([self.splits.train, self.splits.validation]))
+        return replace(self, splits=replace(self.splits, train=train), refit=True)
 
     @property
     def name(self) -> str:

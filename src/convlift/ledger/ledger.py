@@ -123,10 +123,10 @@ class Ledger:
     def claim(self, plan: Plan) -> TrialRecord:
         """Append a trial and begin its first attempt.
 
-        Raises LedgerError for any but a final trial, a combination of such or one of the baseline once the shipped
-        recipe is frozen, and for these, too, once the test is open.
+        Raises LedgerError for any but a final trial, a refit, a combination of such or one of the baseline once the
+        shipped recipe is frozen, and for these, too, once the test is open.
         """
-        if plan.role not in ("final", "baseline", *COMBINED) and self.recall("freeze") is not None:
+        if plan.role not in ("final", "refit", "baseline", *COMBINED) and self.recall("freeze") is not None:
             raise LedgerError(f"a {plan.role} trial was claimed after the shipped recipe was frozen.")
         if self.test_is_open:
             raise LedgerError(f"a {plan.role} trial was claimed after the sealed test was opened.")

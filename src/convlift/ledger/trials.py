@@ -23,10 +23,11 @@ MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
 
 Role = Literal[
-    "baseline", "start", "low-fidelity", "search", "final", "average", "mirrored", "ensemble", "mirrored ensemble"
-]
+    "baseline", "start", "low-fidelity", "search", "final", "refit", "average", "mirrored", "ensemble",
+    "mirrored ensemble",
+]  # fmt: skip
 COMBINED: tuple[Role, ...] = ("average", "mirrored", "ensemble", "mirrored ensemble")  # no trainings
-TRAINED: tuple[Role, ...] = ("baseline", "start", "search", "final")  # what a reader counts as training runs
+TRAINED: tuple[Role, ...] = ("baseline", "start", "search", "final", "refit")  # what a reader counts as training runs
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def trial_record(row: sqlite3.Row) -> TrialRecord:
                 recipe=parse_recipe(from_json(text), where=f"recipe of trial {row['id']}"),
                 seed=_integer(row["seed"]),
                 fidelity=_number(row["fidelity"]),
+                refit=row["role"] == "refit",
             ),
             fingerprint=row["fingerprint"],
             names=tuple(_text(name) for name in _list(from_json(row["names"]))),

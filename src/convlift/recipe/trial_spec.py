@@ -8,11 +8,13 @@ from convlift.recipe.recipe import Recipe
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """One training. fidelity: fraction of the recipe's epochs."""
+    """One training. fidelity: fraction of the recipe's epochs; refit: whether it learns from the validation images too,
+    so that what it predicts of them is no measure of it."""
 
     recipe: Recipe
     seed: int
     fidelity: float = 1.0
+    refit: bool = False
 
 
 @dataclass(frozen=True)

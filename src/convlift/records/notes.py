@@ -107,6 +107,15 @@ class Combined:
 
 
 @dataclass(frozen=True)
+class Refitted:
+    """What ships learned from the validation images too. images: in all; validation: those among them."""
+
+    images: int
+    validation: int
+    kind: Literal["refitted"] = "refitted"
+
+
+@dataclass(frozen=True)
 class ShippedCutShort:
     """The shipped network was trained for less than its recipe sets; last: on all images, after a cross-validation."""
 
@@ -258,7 +267,7 @@ Note = (
     Detectable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
-    | FoldStarts | NoConsensus | Combined | Unexplained
+    | FoldStarts | NoConsensus | Combined | Refitted | Unexplained
 )  # fmt: skip
 
 

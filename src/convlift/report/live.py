@@ -47,6 +47,7 @@ PHASES = {
     "low-fidelity": "low-fidelity trials",
     "search": "search",
     "final": "final runs",
+    "refit": "final runs",
     "average": "averaging the final runs",
     "mirrored": "predicting together",
     "ensemble": "predicting together",

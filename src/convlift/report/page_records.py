@@ -16,8 +16,9 @@ from convlift.report.wording.headline import unpredicted
 from convlift.report.wording.phrases import counted
 
 Role = Literal[
-    "baseline", "start", "low-fidelity", "search", "final", "average", "mirrored", "ensemble", "mirrored ensemble"
-]
+    "baseline", "start", "low-fidelity", "search", "final", "refit", "average", "mirrored", "ensemble",
+    "mirrored ensemble",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class TrialRecord:
     """One training of the campaign.
 
     role: baseline (a run of the baseline), start (the first run of a starting point), low-fidelity (the head alone, on
-        stored features), search (several changes on at once), final (a fresh run of the shipped recipe), the
-        last four (no trainings, but what was made of the final runs' networks).
-    score: validation score in [0, 1], NaN where the trial left none.
+        stored features), search (several changes on at once), final (a fresh run of the shipped recipe), refit
+        (the same on training and validation images), the last four (no trainings, but what was made of such networks).
+    score: validation score in [0, 1], NaN where the trial left none, or learned from the validation images.
     """
 
     number: int

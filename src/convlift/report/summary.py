@@ -195,7 +195,8 @@ def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> T
     outcome = record.outcome
     assert outcome is not None, "trials that have not ended are left out"
     said = outcome.validation_probabilities
-    score = metric.score(said, validation_labels) if len(said) else float("nan")
+    measured = len(said) > 0 and not record.spec.refit  # a refit has learned from these images
+    score = metric.score(said, validation_labels) if measured else float("nan")
     return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds)
 
 

@@ -12,6 +12,7 @@ from convlift.records.notes import Shortened
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, settle
 from convlift.search.problem import BASELINE
+from convlift.search.refit import may_refit
 from convlift.search.start_decisions import Length
 from convlift.search.timing import share_seen
 
@@ -31,6 +32,10 @@ BASELINE_MOST = (
 )
 FINAL_SLACK = 1.25  # final runs get this much more than predicted: nothing comes after them that could be late instead
 LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not the shipped recipe
+# Trainings from which on a refit comes after as many final runs as the recipe's claim needs; before, in the place of
+# one of them: images bring more than that claim, and the network's needs one run.
+ENOUGH_TO_REFIT = 8
+FEWEST_TO_REFIT = 5  # trainings after each other: with fewer, a refit takes one of two trainings of the search
 MOST_AT_ONCE = 4  # trainings of a settled length, of which the best ships: more add little
 LONGER = 1.3  # than the start's shortened first run: a final run that is less than that is not worth its time
 
@@ -46,6 +51,7 @@ class Times:
     before: runs of the baseline that ended before the division.
     tried: of a training of the start, the part that its first run had.
     rounds: of the workers, for which the length of the start's training was settled; 0 where it was not.
+    refit: whether what ships may learn from the validation images too.
     """
 
     left: float
@@ -55,6 +61,7 @@ class Times:
     before: int = 1
     tried: float = 1.0
     rounds: int = 0
+    refit: bool = False
 
 
 def plan(times: Times, *, is_other: bool) -> Allocation:
@@ -68,18 +75,28 @@ def plan(times: Times, *, is_other: bool) -> Allocation:
         return Allocation(finals, before, finals, before)
     trainings = math.floor(times.left * times.workers / each)
     baselines, finals = arms(trainings, is_other=is_other, cost=times.baseline / each, workers=times.workers)
+    finals, refits = _with_refits(trainings, finals, times.workers) if times.refit else (finals, 0)
     if times.baseline > BASELINE_MOST * times.left:  # it was shortened, and of a shortened one nothing is proven
         baselines = before
     baselines = max(baselines, before)
     # runs of the baseline cost what they cost, and a search that fits has two trials at least
-    searches = max(2, math.floor(trainings - (baselines - before) * times.baseline / each - finals))
-    return Allocation(searches + (baselines - before) + finals, baselines, finals, before)
+    last = finals + refits
+    searches = max(2, math.floor(trainings - (baselines - before) * times.baseline / each - last))
+    return Allocation(searches + (baselines - before) + last, baselines, finals, before, refits)
 
 
-def plan_counted(trainings: int, *, is_other: bool) -> Allocation:
-    """Of --trainings: the runs of the baseline, the search and the final runs are so many together."""
+def _with_refits(trainings: int, finals: int, workers: int) -> tuple[int, int]:
+    """Final runs and refits: one refit, and no worker idles in the last round while the search has enough."""
+    if trainings >= ENOUGH_TO_REFIT:
+        last = math.ceil((finals + 1) / workers) * workers
+        return max(finals, min(last - 1, trainings // 3)), 1
+    return (1, 1) if workers > 1 or trainings >= FEWEST_TO_REFIT else (finals, 0)
+
+
+def plan_counted(trainings: int, *, is_other: bool, refit: bool = False) -> Allocation:
+    """Of --trainings: the runs of the baseline, the search, the final runs and the refit are so many together."""
     baselines, finals = arms(trainings, is_other=is_other)
-    return Allocation(trainings - 1, baselines, finals)
+    return Allocation(trainings - 1, baselines, finals, refits=int(refit and trainings >= ENOUGH_TO_REFIT))
 
 
 def divide(search: Search, start: StartingPoint) -> Allocation:
@@ -88,7 +105,8 @@ def divide(search: Search, start: StartingPoint) -> Allocation:
 
     def decide() -> Allocation:
         if search.problem.trainings:
-            return plan_counted(search.problem.trainings, is_other=is_other)
+            refit = may_refit(search.problem, start.recipe)
+            return plan_counted(search.problem.trainings, is_other=is_other, refit=refit)
         return plan(_times(search, start), is_other=is_other)
 
     return settle(search.ledger, Allocation, decide)
@@ -105,6 +123,7 @@ def _times(search: Search, start: StartingPoint) -> Times:
         before=len(search.ledger.trials("baseline")),  # some ran beside the first runs
         rounds=length.rounds if start.name == FINE_TUNE and length else 0,
         tried=max((r.fidelity if r.status == "finished" else 0.0 for r in start_runs), default=0.0),
+        refit=may_refit(search.problem, start.recipe),
     )
 
 

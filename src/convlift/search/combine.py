@@ -1,6 +1,6 @@
-"""What the final runs make together, at no more cost for a prediction than was asked for.
+"""What the last trainings make together, at no more cost for a prediction than was asked for.
 
-One forward pass an image is the default: then only the average of their weights can ship instead of the best of them.
+One forward pass an image is the default: then only the average of their weights can ship instead of one of them.
 Where more may be spent, their probabilities are averaged, of the images and of their mirror images. The dearer
 combination ships where validation does not speak against it, for all that is known speaks for it: in 20 pairs of
 fine-tuned networks two together were 1.2 points better than one, and one with mirror images 1.0 (docs/LOG.md).
@@ -11,28 +11,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from convlift.ledger.trials import COMBINED, Plan, Role, TrialRecord
-from convlift.recipe.architecture import Pretrained
-from convlift.recipe.combination import Combination, passes
+from convlift.recipe.combination import Combination, can_average, passes
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Combined
 from convlift.search.context import Search
+from convlift.search.refit import able_refits
 
 LEAST_LEFT = 0.5  # of what the predictions may take: with less they would end after the time is over
 MOST_OF_THE_TIME = 0.1  # that is left, for the predictions of all combinations
 LONGEST, STARTING = 10.0, 60.0  # times as long as foreseen, and seconds: what takes longer hangs
-
-
-def can_average(recipe: Recipe) -> bool:
-    """Whether networks of this recipe can be averaged: fine-tuned from the same weights, under a head without a hidden
-    layer, whose units would lie in another order in each. A linear head has one best place, and is trained to it first
-    (Kumar et al. 2022, section 3)."""
-    network = recipe.architecture
-    return isinstance(network, Pretrained) and network.head_units == 0 and recipe.training.fine_tuning is not None
+REFITS = 1_000  # the numbers of refits among those of final runs
 
 
 def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names: tuple[str, ...]) -> None:
-    """Make every combination of these final runs' networks that may ship, and have it predict."""
-    members = _members(search, finals)
+    """Make every combination of the networks of these final runs, and of the refits, that may ship, and have it
+    predict."""
+    members = members_of(search, recipe, finals)
     late = search.left() < LEAST_LEFT * combining_seconds(search, recipe, len(members))
     if not members or late or search.ledger.test_is_open or not search.problem.most_networks:
         return
@@ -40,17 +34,24 @@ def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names
     _make(search, members, names, COMBINED[1:])
 
 
-def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -> TrialRecord:
-    """What ships of a recipe: its best final run's network, or what was made of several.
+def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord, *, refits: bool) -> TrialRecord:
+    """What ships of a recipe: one of its networks, or what was made of several.
 
-    The average, where it scores no less on validation than they do on average: of networks in different basins it
-    predicts hardly anything. Then, from the cheapest to the dearest, what scores no less than what would ship without.
+    best: of the final runs; refits: whether one that learned from the validation images is taken before it, and what
+    was made with it. The average, where it scores no less on validation than its members do on average: of networks in
+    different basins it predicts hardly anything. Then, from the cheapest to the dearest, what scores no less than what
+    would ship without. What has seen the validation images was asked about it as it was made
+    (`trial/combine_networks.py`), and is there only where it stood.
     """
-    average = _made(search, "average", best.recipe)
-    stands = average is not None and _average_stands(search, best.recipe, _members(search, finals))
-    shipped = average if average is not None and stands else best
+    members = members_of(search, best.recipe, finals)
+    again = [record for record in members if record.spec.refit]
+    if again and not refits:
+        return best
+    average = _made(search, "average", best.recipe, members)
+    stands = average is not None and _average_stands(search, best.recipe, members)
+    shipped = average if average is not None and stands else next(iter(again), best)
     for role in COMBINED[1:]:
-        record = _made(search, role, best.recipe)
+        record = _made(search, role, best.recipe, members)
         if record is not None and search.scores.rank(record) >= search.scores.rank(shipped):
             shipped = record
     return shipped
@@ -58,70 +59,90 @@ def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord) -
 
 def how_made(search: Search, record: TrialRecord, finals: Sequence[TrialRecord]) -> Combined:
     """What a combination is made of. finals: those that it was made from."""
-    members = _members(search, finals)
+    members = members_of(search, record.recipe, finals)
     return _forms(search, record.recipe, len(members), stands=_average_stands(search, record.recipe, members))[
         record.role
     ]
 
 
-def combining_seconds(search: Search, recipe: Recipe, finals: int) -> float:
+def has_refits(search: Search, record: TrialRecord, finals: Sequence[TrialRecord]) -> bool:
+    """Whether a network that ships learned from the validation images too. finals: see `how_made`."""
+    made = record.role in COMBINED and members_of(search, record.recipe, finals)
+    return record.spec.refit or any(member.spec.refit for member in made or ())
+
+
+def members_of(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """What a combination is made of: the refits, and the final runs that left a network."""
+    able = [record for record in finals if search.has_network(record)]
+    return [*(able_refits(search, recipe, able) if able else []), *able]
+
+
+def combining_seconds(search: Search, recipe: Recipe, networks: int) -> float:
     """What the predictions of all combinations of so many networks may take, one after the other; at most a tenth of
     the time that is left."""
-    forms = _forms(search, recipe, finals, stands=can_average(recipe)).values()
+    forms = _forms(search, recipe, networks, stands=can_average(recipe)).values()
     every = sum(passes(form.networks, averaged=form.averaged, mirrored=form.mirrored) for form in forms)
     return min(every * search.problem.pace.pass_seconds(recipe), MOST_OF_THE_TIME * search.left())
 
 
-def _forms(search: Search, recipe: Recipe, finals: int, *, stands: bool) -> dict[Role, Combined]:
+def _forms(search: Search, recipe: Recipe, networks: int, *, stands: bool) -> dict[Role, Combined]:
     """What may be made of so many networks, from the cheapest to the dearest that is allowed; stands: whether the
     average of their weights does, else the best of them alone looks at mirror images."""
     most = search.problem.most_networks
     mirrors = recipe.data.augmentation.horizontal_flip > 0  # the guard has asked whether labels survive that
     found: dict[Role, Combined] = {}
-    if can_average(recipe) and finals > 1 and most:
-        found["average"] = Combined(finals, averaged=True, mirrored=False)
+    if can_average(recipe) and networks > 1 and most:
+        found["average"] = Combined(networks, averaged=True, mirrored=False)
     if mirrors and most >= 2:
-        found["mirrored"] = Combined(finals if stands else 1, averaged=stands, mirrored=True)
-    if min(finals, most) >= 2:
-        found["ensemble"] = Combined(min(finals, most), averaged=False, mirrored=False)
-    if mirrors and min(finals, most // 2) >= 2:
-        found["mirrored ensemble"] = Combined(min(finals, most // 2), averaged=False, mirrored=True)
+        found["mirrored"] = Combined(networks if stands else 1, averaged=stands, mirrored=True)
+    if min(networks, most) >= 2:
+        found["ensemble"] = Combined(min(networks, most), averaged=False, mirrored=False)
+    if mirrors and min(networks, most // 2) >= 2:
+        found["mirrored ensemble"] = Combined(min(networks, most // 2), averaged=False, mirrored=True)
     return found
-
-
-def _members(search: Search, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
-    return [record for record in finals if search.has_network(record)]
 
 
 def _average_stands(search: Search, recipe: Recipe, members: Sequence[TrialRecord]) -> bool:
     """Whether their average scores no less on validation than they do on average."""
-    average = _made(search, "average", recipe)
-    return average is not None and search.scores.rank(average) >= _mean_score(search, members)
+    average = _made(search, "average", recipe, members)
+    if average is None or any(record.spec.refit for record in members):
+        return average is not None
+    return search.scores.rank(average) >= _mean_score(search, members)
 
 
 def _make(search: Search, members: Sequence[TrialRecord], names: tuple[str, ...], roles: Sequence[Role]) -> None:
-    """Those of the roles that may be made of these networks; the best by validation where not all are taken."""
-    # where a campaign goes on other members make another one
-    number, recipe = sum(record.number for record in members), members[0].recipe
-    by_score = sorted(members, key=lambda record: -search.scores.rank(record))
+    """Those of the roles that may be made of these networks; the first of them where not all are taken."""
+    recipe = members[0].recipe
+    in_order = sorted(members, key=lambda record: (not record.spec.refit, -search.scores.rank(record)))
     plans: list[Plan] = []
     allowed: dict[Role, float] = {}
     forms = _forms(search, recipe, len(members), stands=_average_stands(search, recipe, members))
     for role in [role for role in roles if role in forms]:
         form = forms[role]
-        chosen = members if form.averaged else by_score[: form.networks]
+        chosen = members if form.averaged else in_order[: form.networks]
         weights = tuple(str(search.dispatcher.weights_of(record)) for record in chosen)
-        combination = Combination(weights, averaged=form.averaged, mirrored=form.mirrored)
-        plans.append(replace(search.problem.plan(role, recipe, number, names), combination=combination))
+        refit = any(record.spec.refit for record in chosen)
+        combination = Combination(weights, averaged=form.averaged, mirrored=form.mirrored, refit=refit)
+        plan = search.problem.plan(role, recipe, _number(members), names)
+        plans.append(replace(plan, combination=combination))
         allowed[role] = LONGEST * combination.cost * search.problem.pace.pass_seconds(recipe) + STARTING
     # where trainings are counted, a busy machine must not change what there is
     counted = search.problem.trainings > 0
     search.dispatcher.complete(plans, lambda plan: math.inf if counted else allowed[plan.role])
 
 
-def _made(search: Search, role: Role, recipe: Recipe) -> TrialRecord | None:
-    made = [r for r in search.ledger.trials(role) if r.recipe == recipe and r.status == "finished"]
-    return next((record for record in reversed(made) if search.has_network(record)), None)
+def _number(members: Sequence[TrialRecord]) -> int:
+    """Where a campaign goes on other members make another combination."""
+    return sum(record.number + REFITS * record.spec.refit for record in members)
+
+
+def _made(search: Search, role: Role, recipe: Recipe, members: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The combination of these networks, where it was made and stands."""
+    if not members:
+        return None
+    seed = search.problem.plan(role, recipe, _number(members)).spec.seed
+    made = [r for r in search.ledger.trials(role) if r.recipe == recipe and r.seed == seed and r.status == "finished"]
+    return next((record for record in made if search.has_network(record)), None)
 
 
 def _mean_score(search: Search, records: Sequence[TrialRecord]) -> float:

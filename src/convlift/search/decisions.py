@@ -32,7 +32,8 @@ D = TypeVar("D", bound=Decision)
 @dataclass(frozen=True)
 class Allocation(Decision):
     """trainings: how many of the start there are after the first runs; baselines, finals: runs of the baseline and
-    of what ships; before: runs of the baseline that had ended by then."""
+    of what ships; before: runs of the baseline that had ended by then; refits: trainings of what ships on the
+    validation images too."""
 
     key = "allocation"
 
@@ -40,11 +41,17 @@ class Allocation(Decision):
     baselines: int
     finals: int
     before: int = 1
+    refits: int = 0
 
     @property
     def searches(self) -> int:
         """How many trainings are left for the search."""
-        return self.trainings - (self.baselines - self.before) - self.finals
+        return self.trainings - (self.baselines - self.before) - self.last
+
+    @property
+    def last(self) -> int:
+        """The trainings that come after the search: the final runs and the refits."""
+        return self.finals + self.refits
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""The final runs of what was frozen: as many as the division has, and more where nothing was searched."""
+"""The last trainings, of what was frozen: final runs and refits, as many as the division has, and more where nothing
+was searched."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from convlift.ledger.trials import Plan, TrialRecord
 from convlift.search.allocate import LEAST_OF_A_FINAL
@@ -8,6 +10,7 @@ from convlift.search.combine import combining_seconds
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided
+from convlift.search.refit import refit_seconds, refits_to_come, split
 from convlift.search.shipment import is_nothing, start_in_doubt
 from convlift.search.space import Configuration, bare
 from convlift.search.start_decisions import Length
@@ -18,7 +21,7 @@ LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: les
 
 
 def confirm(search: Search, frozen: Configuration, division: Allocation) -> None:
-    """The final runs, one round of the workers after the other, as many as the time has room for.
+    """The final runs and the refits, one round of the workers after the other, as many as the time has room for.
 
     The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
     where what was frozen is the baseline, which needs no second proof. A later round is run only in full. Where nothing
@@ -27,22 +30,43 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
     """
     if is_nothing(frozen) or search.ledger.test_is_open:
         return
-    wanted = division.finals
-    while _run_finals(search, frozen, wanted) and _has_room(search, frozen, division, wanted):
+    wanted = division.last
+    while _run(search, frozen, division, wanted) and _has_room(search, frozen, division, wanted):
         wanted += search.workers
 
 
-def _has_room(search: Search, frozen: Configuration, division: Allocation, finals: int) -> bool:
-    """Whether a campaign without a search has time for one more round of final runs."""
-    if division.searches > 0 or not finals or search.problem.trainings or finals + search.workers > MOST_FINALS:
+def _has_room(search: Search, frozen: Configuration, division: Allocation, last: int) -> bool:
+    """Whether a campaign without a search has time for one more round of last trainings."""
+    if division.searches > 0 or not last or search.problem.trainings or last + search.workers > MOST_FINALS:
         return False
-    left = search.left() - combining_seconds(search, frozen.recipe, finals + search.workers)
+    left = search.left() - combining_seconds(search, frozen.recipe, last + search.workers)
     return left >= ROOM * search.seconds(frozen.recipe)
 
 
-def _run_finals(search: Search, frozen: Configuration, wanted: int) -> bool:
-    """As many final runs as are wanted; whether all of them had their turn."""
-    plans = finals_to_come(search, frozen, wanted)
+def _run(search: Search, frozen: Configuration, division: Allocation, wanted: int) -> bool:
+    """As many last trainings as are wanted; whether all of them had their turn. Refits come last; where nothing was
+    searched a final run and a refit by turns, since later rounds may never come."""
+    finals, refits = split(search, division, frozen.recipe, wanted)
+    runs = finals_to_come(search, frozen, finals)
+
+    def last() -> list[Plan]:
+        ended = finals_with(search.ledger, frozen.recipe)
+        return refits_to_come(search, frozen.recipe, frozen.names, refits, ended)
+
+    if frozen.recipe.training.patience:  # as long as the final runs turn out to be
+        return _in_rounds(search, frozen, runs, wanted) and _in_rounds(search, frozen, last(), wanted)
+    plans = [*runs, *last()] if division.searches > 0 else by_turns(runs, last())
+    return _in_rounds(search, frozen, plans, wanted)
+
+
+def by_turns(first: Sequence[Plan], second: Sequence[Plan]) -> list[Plan]:
+    """One of the first, one of the second, and so on; what is left of the longer at the end."""
+    return [plan for pair in zip_longest(first, second) for plan in pair if plan is not None]
+
+
+def _in_rounds(search: Search, frozen: Configuration, plans: Sequence[Plan], wanted: int) -> bool:
+    """The plans, as many at once as there are workers; whether all of them had their turn. wanted: how many networks
+    there will be."""
     length = decided(search.ledger, Length)
     is_fitted = length is not None and length.epochs > 0
     for first in range(0, len(plans), search.workers):
@@ -52,6 +76,8 @@ def _run_finals(search: Search, frozen: Configuration, wanted: int) -> bool:
         if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
             return False
         batch = plans[first : first + search.workers]
+        if ended and search.left() < refit_seconds(search, frozen.recipe) * (LATE_ROUND if is_fitted else 1.0):
+            batch = [plan for plan in batch if plan.role == "final"]
         search.dispatcher.complete(batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe, wanted))
     return True
 

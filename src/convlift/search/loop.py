@@ -23,6 +23,7 @@ from convlift.search.diagnose_baseline import examine_baseline, trial_of_the_bas
 from convlift.search.finals import confirm, confirm_start, numbers_to_come
 from convlift.search.low_fidelity import low_fidelity_of, run_low_fidelity
 from convlift.search.problem import BASELINE
+from convlift.search.refit import refit_seconds
 from convlift.search.revise import revise_candidates, revised, revision_is_due
 from convlift.search.shipment import (
     Shipment,
@@ -222,9 +223,10 @@ def shipping(search: Search, space: SearchSpace, division: Allocation, belief: p
 
 
 def _finals_seconds(search: Search, recipe: Recipe, division: Allocation) -> float:
-    """What the final runs of a recipe are given, one round of the workers after the other."""
-    rounds = math.ceil(division.finals / search.workers)
-    return rounds * FINAL_SLACK * search.seconds(recipe)
+    """What the last trainings of a recipe are given, one round of the workers after the other."""
+    rounds = math.ceil(division.last / search.workers)
+    extra = refit_seconds(search, recipe) - search.seconds(recipe) if division.refits else 0.0
+    return rounds * FINAL_SLACK * search.seconds(recipe) + extra
 
 
 def most_promising(search: Search, space: SearchSpace, belief: posterior.Belief) -> TrialRecord | None:

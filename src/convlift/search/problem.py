@@ -24,7 +24,8 @@ BASELINE = "baseline"
 # seeds of its trials.
 STREAMS: dict[Role, str] = {
     "baseline": "pilot", "start": "probe", "low-fidelity": "scout", "search": "search", "final": "final",
-    "average": "average", "mirrored": "mirrored", "ensemble": "ensemble", "mirrored ensemble": "mirrored ensemble",
+    "refit": "refit", "average": "average", "mirrored": "mirrored", "ensemble": "ensemble",
+    "mirrored ensemble": "mirrored ensemble",
 }  # fmt: skip
 
 
@@ -77,4 +78,5 @@ class Problem:
     def plan(self, role: Role, recipe: Recipe, number: int, names: tuple[str, ...] = (), fidelity: float = 1.0) -> Plan:
         """Trial number `number` of its role, with a seed that nothing else shares."""
         digest = hashlib.sha256(f"{self.seed} {STREAMS[role]} {number}".encode()).digest()
-        return Plan(role, TrialSpec(recipe, int.from_bytes(digest[:4], "big") >> 1, fidelity), names)
+        spec = TrialSpec(recipe, int.from_bytes(digest[:4], "big") >> 1, fidelity, refit=role == "refit")
+        return Plan(role, spec, names)

@@ -30,8 +30,9 @@ class Scores:
     _areas: dict[bytes, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def score_points(self, record: TrialRecord) -> float:
-        """Validation score of a finished trial in points, 100 at best; NaN where it left none."""
-        if record.outcome is None or not len(record.outcome.validation_probabilities):
+        """Validation score of a finished trial in points, 100 at best; NaN where it left none, or learned from these
+        images."""
+        if record.outcome is None or record.spec.refit or not len(record.outcome.validation_probabilities):
             return float("nan")
         return float(self.image_points(record.outcome.validation_probabilities).mean())
 
@@ -55,9 +56,9 @@ class Scores:
         return areas < CHANCE + COLLAPSED * max(float(areas.max(initial=CHANCE)) - CHANCE, 0.0)
 
     def area(self, record: TrialRecord) -> float:
-        """AUROC of a trial on the validation images, 0 where it left no probabilities."""
+        """AUROC of a trial on the validation images, 0 where it left no probabilities, or learned from these images."""
         probabilities = NO_PROBABILITIES if record.outcome is None else record.outcome.validation_probabilities
-        if not len(probabilities):
+        if record.spec.refit or not len(probabilities):
             return 0.0
         key = hashlib.sha256(probabilities.tobytes()).digest()
         if key not in self._areas:

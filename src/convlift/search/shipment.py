@@ -79,12 +79,13 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     ships, runs = max(able, key=lambda arm: round(score(search, arm[1]), 6))
     chosen = _bare_start(search, frozen, runs[0]) if ships == "start" else frozen
     network = best_final(search, _networks(search, runs))
-    network = combined(search, runs, network) if ships == "recipe" else network
     # a final run that failed to learn does not ship, but it counts
     after = tuple(finals_of(search, frozen) if ships == "recipe" else _to_judge(search, runs))
     after = tuple(passed_over) if passed_over and runs is passed_over else after  # one network is enough for its claim
     stays = ships == "baseline" or is_nothing(chosen)
     judged = not stays and bool(before) and bool(after)
+    # what has learned from the validation images, nothing but the test can judge
+    network = combined(search, runs, network, refits=judged) if ships == "recipe" else network
     why = _why(search, _Found(ships, stays, lost, before, after))
     rival = best_final(search, before) if before else None
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search), rival)
@@ -104,8 +105,8 @@ def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[
     able = _networks(search, [record for record in learned(search, others) if record.fidelity == 1.0])
     best = max(able, key=lambda record: search.scores.score_points(record), default=None)
     mine = _networks(search, finals)
-    ships = combined(search, finals, best_final(search, mine)) if mine else None
-    if best is None or (ships is not None and score(search, [ships]) >= score(search, [best])):
+    ships = [combined(search, finals, best_final(search, mine), refits=False)] if mine else []
+    if best is None or (ships and score(search, ships) >= score(search, [best])):
         return []
     return [best]
 

@@ -12,8 +12,8 @@ def timed(record: TrialRecord, facts: Facts) -> Timed | None:
     """What a trial says of the machine's speed, one that the clock stopped by the part that it got through; None where
     it says nothing."""
     outcome = record.outcome
-    if outcome is None or record.status not in ("finished", "stopped") or not outcome.curve:
-        return None
+    if outcome is None or record.status not in ("finished", "stopped") or not outcome.curve or record.spec.refit:
+        return None  # a refit has more images than the facts say
     tuned = [epoch for epoch in outcome.curve if epoch.phase == "fine-tune"]
     first = [epoch for epoch in outcome.curve if epoch.phase != "fine-tune"]
     whole = record.status == "finished"

@@ -34,7 +34,9 @@ TIMELY = 0.95  # of the time that is left, to be done a little before it is over
 class PhaseData:
     """What a phase trains on. draw: the inputs of some training positions; labels: int64, under `classes`; validation:
     all validation images, batch by batch; test_images: how many more are predicted at the end; rate_factors: on the
-    learning rates of some parameters; first_draw: what stands for `draw` in the first `first_epochs` epochs.
+    learning rates of some parameters; first_draw: what stands for `draw` in the first `first_epochs` epochs; refit:
+    whether the validation images are among those it trains on: then nothing is measured on them, and nothing stops by
+    them.
     """
 
     name: Literal["train", "head", "fine-tune"]
@@ -48,6 +50,7 @@ class PhaseData:
     rate_factors: Mapping[nn.Parameter, float] = field(default_factory=dict)
     first_draw: Draw | None = None
     first_epochs: int = 0
+    refit: bool = False
 
 
 def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int, clock: TrialClock) -> None:
@@ -65,9 +68,10 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         draw = data.first_draw if data.first_draw and epoch < data.first_epochs else data.draw
         return training_batches(draw, data.labels, training.batch_size, streams, clock.late)
 
+    patience = None if data.refit else training.patience
     optimizer = make_optimizer(network, training, data.rate_factors)
     # with early stopping the best epoch's own weights are what is kept
-    average = AveragedWeights(network, training.average) if training.average and not training.patience else None
+    average = AveragedWeights(network, training.average) if training.average and not patience else None
     if average:
         average.follow(optimizer)
     reports = fit(
@@ -77,12 +81,17 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         optimizer,
         in_time(training, steps, clock),
         epochs=training.epochs,
-        phase=Phase(data.name, lambda: evaluate(network, data.validation()), data.train_mode, clock.micro),
+        phase=Phase(
+            data.name,
+            None if data.refit else lambda: evaluate(network, data.validation()),
+            data.train_mode,
+            clock.micro,
+        ),
     )
     chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
     gives_up = clock.gives_up and chance * data.classes < EVEN and not training.class_balance
-    for epoch in stop_early(reports, network, training.patience):
+    for epoch in stop_early(reports, network, patience):
         clock.note(epoch)
         if gives_up and _is_hopeless(epoch, chance, count, data.validation_images):
             raise Diverged(

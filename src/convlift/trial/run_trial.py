@@ -36,6 +36,7 @@ def run_trial(
     memory; a loss that stops being finite is an outcome.
     """
     spec = replace(spec, recipe=spec.recipe.at(dataset.store.native_resolution))
+    dataset = dataset.with_validation_to_train() if spec.refit else dataset
     dataset = dataset.with_fewer(spec.recipe.data.images * _part_of_an_epoch(spec))
     keep_freed_memory()
     clock = TrialClock(limits.seconds, report, gives_up=limits.gives_up)

@@ -160,6 +160,7 @@ def _phase_data(
         len(dataset.classes),
         train_mode,
         len(splits.test),
+        refit=dataset.refit,
     )
 
 

@@ -25,6 +25,7 @@ from convlift.records.notes import (
     Note,
     OneRun,
     OpenedBefore,
+    Refitted,
     RegisterTrouble,
     RunsFailedToLearn,
     ShippedCutShort,
@@ -130,6 +131,13 @@ def _combined(note: Combined) -> str:
     return f"{what}: a prediction takes {cost} times as long as that of one network."
 
 
+def _refitted(note: Refitted) -> str:
+    return (
+        f"The shipped network learned from the {counted(note.validation, 'validation image')} too, "
+        f"{note.images:,} images in all, once its recipe was settled; the sealed test alone judges it."
+    )
+
+
 def _shipped_cut_short(note: ShippedCutShort) -> str:
     less = "the shipped network was trained for less than its recipe says."
     if note.last:
@@ -233,6 +241,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     WorkerDeaths: _worker_deaths,
     ShippedCutShort: _shipped_cut_short,
     Combined: _combined,
+    Refitted: _refitted,
     StillSealed: lambda _: "The sealed test is still closed: the same command with a longer --budget goes on.",
     LostRuns: _lost_runs,
     LittleLeft: lambda _: (

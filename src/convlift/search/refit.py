@@ -1,0 +1,102 @@
+"""What ships learns from the validation images too: a training of the frozen recipe on all images but the test.
+
+Validation images choose among recipes, and no recipe is chosen any more once one is frozen. A fifth more images are
+worth more than most changes of a recipe (docs/LOG.md). The final runs stay as they are: by them it is settled whether
+the recipe ships at all, and what is claimed of it is measured on equal images.
+"""
+
+import statistics
+from collections.abc import Sequence
+
+from convlift.ledger.trials import Plan, TrialRecord
+from convlift.recipe.combination import can_average
+from convlift.recipe.recipe import Recipe
+from convlift.search.context import Search
+from convlift.search.decisions import Allocation, decided
+from convlift.search.problem import Problem
+from convlift.search.start_decisions import Length
+
+
+def more_images(problem: Problem) -> float:
+    """How many times as many images a refit learns from."""
+    return 1.0 + len(problem.validation_labels) / max(1, problem.facts.training_images)
+
+
+def may_refit(problem: Problem, recipe: Recipe) -> bool:
+    """Whether what ships may learn from the validation images: not in folds, whose networks nobody gets, not where the
+    changes are given, to be compared with nothing, and not where two phases are stopped by their validation loss."""
+    training = recipe.training
+    return problem.most_networks > 0 and problem.pool is None and not (training.patience and training.fine_tuning)
+
+
+def refit_seconds(search: Search, recipe: Recipe) -> float:
+    """What a refit takes; of a training whose length fills the time no more than the training itself."""
+    return search.seconds(recipe) * (1.0 if _is_fitted(search) else more_images(search.problem))
+
+
+def refits_to_come(
+    search: Search, recipe: Recipe, names: tuple[str, ...], wanted: int, finals: Sequence[TrialRecord]
+) -> list[Plan]:
+    """The refits that are still to be made, of as many as are wanted. finals: final runs of the recipe that ended."""
+    if not wanted or not may_refit(search.problem, recipe):
+        return []
+    fidelity = _fidelity(search, recipe, finals)
+    of_it = refits_with(search, recipe)
+    begun = [record for record in of_it if record.outcome is None]
+    done = sum(record.outcome is not None and record.status != "stopped" for record in of_it)
+    first = len(search.ledger.trials("refit"))
+    numbers = [
+        *((record.number - 1, record.fidelity) for record in begun),
+        *((number, fidelity) for number in range(first, first + max(0, wanted - done - len(begun)))),
+    ]
+    return [search.problem.plan("refit", recipe, number, names, part) for number, part in numbers]
+
+
+def refits_with(search: Search, recipe: Recipe) -> list[TrialRecord]:
+    """Every refit of a recipe, however it ended."""
+    return [record for record in search.ledger.trials("refit") if record.recipe == recipe]
+
+
+def able_refits(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The refits that may ship: they left a network, and classify the images that they learned from no worse than the
+    final runs, which have not seen them, do on average. One that the clock cut short only where it did so with all of
+    the final runs. finals: at least one."""
+    least = statistics.fmean(search.scores.score_points(record) for record in finals)
+    allowed = ("finished", "stopped") if all(run.status == "stopped" for run in finals) else ("finished",)
+    able = [r for r in refits_with(search, recipe) if r.status in allowed and r.has_trained]
+    ended = [record for record in able if search.has_network(record)]
+    return [record for record in ended if _seen_points(search, record) >= least]
+
+
+def split(search: Search, division: Allocation, recipe: Recipe, trainings: int) -> tuple[int, int]:
+    """How many of the last trainings are final runs, and how many refits.
+
+    Where nothing was searched each second one is a refit, if their weights can be averaged, else one: a second one
+    would not ship.
+    """
+    if division.searches > 0 or not may_refit(search.problem, recipe):
+        return trainings - division.refits, division.refits
+    refits = trainings // 2 if can_average(recipe) else min(1, trainings // 2)
+    return trainings - refits, refits
+
+
+def _is_fitted(search: Search) -> bool:
+    length = decided(search.ledger, Length)
+    return length is not None and length.epochs > 0
+
+
+def _fidelity(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> float:
+    """Of its epochs: as many steps as a final run has where these fill the time; where a rising validation loss ends a
+    training, as many epochs as the final runs kept; else all of them."""
+    if _is_fitted(search):
+        return round(1.0 / more_images(search.problem), 4)
+    curves = [record.outcome.curve for record in finals if record.outcome and record.outcome.curve]
+    if not recipe.training.patience or not curves:
+        return 1.0
+    kept = [1 + min(range(len(curve)), key=lambda epoch: curve[epoch].validation_loss) for curve in curves]
+    return round(statistics.fmean(kept) / recipe.training.epochs, 4)
+
+
+def _seen_points(search: Search, record: TrialRecord) -> float:
+    assert record.outcome is not None, "it has ended"
+    return float(search.scores.image_points(record.outcome.validation_probabilities).mean())
