@@ -12,13 +12,14 @@ from safetensors.torch import load_file, save_file
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.deploy.predict import load
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, Diverged
 from convlift.model.build import build_network
 from convlift.model.checkpoint import METADATA, saved_normalization
 from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.outcome import Outcome
+from convlift.trial import combine_networks as combining
 from convlift.trial.combine_networks import combine_networks
 from convlift.trial.run_trial import run_trial
 
@@ -130,3 +131,17 @@ def test_a_file_that_says_it_holds_more_networks_than_it_does_is_refused_before_
     with pytest.raises(ConvliftError, match="does not fit"):
         load(tmp_path / "model")
     assert len(built) == 1
+
+
+def test_of_networks_that_learned_from_validation_images_none_of_these_measure_anything(
+    recipe: Recipe, digits: Dataset, trained: list[Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Combination(tuple(outcome.weights for outcome in trained), averaged=True, refit=True)
+    found = combine_networks(TrialSpec(recipe, 5), asked, digits, Limits(save_to=str(tmp_path / "a.safetensors")))
+    plain = average(recipe, digits, trained, tmp_path / "b.safetensors")
+    assert found.validation_probabilities.size == 0
+    assert_array_equal(found.test_probabilities, plain.test_probabilities)
+    monkeypatch.setattr(combining, "_mean", lambda states: {name: 0 * each for name, each in states[0].items()})
+    with pytest.raises(Diverged, match=r"together they classify 0\.\d+ of the validation images correctly, each alone"):
+        combine_networks(TrialSpec(recipe, 5), asked, digits, Limits(save_to=str(tmp_path / "c.safetensors")))
+    assert not (tmp_path / "c.safetensors").exists()

@@ -300,3 +300,25 @@ def test_a_training_that_learns_nothing_is_given_up_at_half_where_that_was_asked
     assert "after 3 of 6 epochs" in given_up.reason
     assert len(run_trial(TrialSpec(ruined, 0), digits, tmp_path).curve) == 6
     assert run_trial(TrialSpec(sound, 0), digits, tmp_path, limits=Limits(gives_up=True)).status == "finished"
+
+
+def test_a_refit_learns_from_validation_images_too_and_measures_nothing_on_them(digits, tmp_path):
+    recipe = TINY.edit(training={"epochs": 3, "patience": 1})
+    reports: list[EpochReport] = []
+    outcome = run_trial(TrialSpec(recipe, 0, refit=True), digits, tmp_path, reports.append)
+    counts = digits.splits.counts
+    assert [report.images for report in reports] == [counts["train"] + counts["validation"]] * 3
+    assert all(np.isnan([report.validation_loss, report.validation_accuracy]).all() for report in reports)
+    assert outcome.status == "finished"
+    assert len(outcome.validation_probabilities) == counts["validation"]
+    assert len(outcome.test_probabilities) == counts["test"]
+    assert differs(outcome, run_trial(TrialSpec(recipe, 0), digits, tmp_path))
+    assert_same(outcome, run_trial(TrialSpec(recipe, 0, refit=True), digits, tmp_path))
+
+
+def test_of_no_refit_the_sealed_images_are_a_part(digits):
+    refit = digits.with_validation_to_train()
+    assert refit.refit
+    assert not set(refit.splits.train.tolist()) & set(digits.splits.test.tolist())
+    assert set(refit.splits.train.tolist()) == {*digits.splits.train.tolist(), *digits.splits.validation.tolist()}
+    assert (refit.labels[refit.splits.train] != SEALED).all()
