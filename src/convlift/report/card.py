@@ -6,7 +6,7 @@ from typing import Any
 from convlift.deploy.model_folder import RECIPE, ModelConfig
 from convlift.evidence.metrics import title_of
 from convlift.recipe.recipe import Recipe
-from convlift.records.notes import Combined
+from convlift.records.notes import Combined, Refitted
 from convlift.records.result import Estimate, Result
 from convlift.report.wording.headline import proof, recipe_line, shipped_network, warnings_of, why_sentence
 from convlift.report.wording.note_sentences import note_sentence
@@ -44,6 +44,8 @@ def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:
     more = {"note": shipped_network(result)} if shipped_network(result) else {}
     if made_of := [note_sentence(note) for note in result.notes if isinstance(note, Combined)]:
         more["made of"] = made_of[0]
+    if learned_from := [note_sentence(note) for note in result.notes if isinstance(note, Refitted)]:
+        more["learned from"] = learned_from[0]
     more |= {f"warning {number}": warning for number, warning in enumerate(warnings_of(result), 1)}
     claim = result.claim
     before = claim.baseline if claim else result.baseline
