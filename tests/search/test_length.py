@@ -71,6 +71,12 @@ def test_where_features_win_and_few_trainings_fit_all_of_the_network_trains_as_l
         assert shipment.judged
 
 
+@pytest.mark.parametrize(("lead", "tried"), [(6.0, True), (15.0, False)])
+def test_far_behind_such_features_a_network_from_scratch_is_not_tried(tmp_path: Path, lead: float, tried: bool) -> None:
+    with campaign(tmp_path, {pretrained: lead}, 70) as (_, trials, _ledger):
+        assert any(trial.names == ("residual",) for trial in trials) == tried
+
+
 def test_its_first_run_is_a_look_at_its_speed(tmp_path: Path) -> None:
     with campaign(tmp_path, {pretrained: 5.0}, 70) as (_, trials, ledger):
         (first,) = [trial for trial in trials if trial.names == (FINE_TUNE,) and trial.role == "start"]
