@@ -32,8 +32,8 @@ MANY = 100  # numbers of first runs between one going on of a campaign and the n
 LEAST = 0.002  # of a training: the shortest that is planned
 ONCE_MORE_MOST = 0.8  # of the time: a longer part of the baseline where a part of it is the best that there is
 LAST_RESORT = 0.5  # of the whole time, with that for the report: a training where there is none yet
-# points of the pretrained features over the baseline, from which on no network from scratch will pass them fine-tuned: on
-# flowers they led by 22, and a residual network was 8 behind them
+# points of the pretrained features over the baseline, from which on no network from scratch will pass them fine-tuned:
+# on flowers they led by 22, and a residual network was 8 behind them
 HOPELESS_LEAD = 10.0
 ADVICE = 3.0  # times as long as predicted is what a budget that was too short is advised to leave
 
