@@ -20,6 +20,7 @@ from convlift.records.notes import (
     MetricMeaning,
     NotAsked,
     Note,
+    NothingToSee,
     Refitted,
     ShippedCutShort,
     StillSealed,
@@ -30,7 +31,7 @@ from convlift.records.result import NetworkGain
 from convlift.search.combine import has_refits, how_made
 from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
-from convlift.search.decisions import Agreement, GuardReport, LowFidelity, decided, made
+from convlift.search.decisions import Agreement, Allocation, GuardReport, LowFidelity, decided, made
 from convlift.search.shipment import Shipment, finals_of, learned
 
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
@@ -73,6 +74,9 @@ def _notes_of_the_search(search: Search, shipment: Shipment) -> list[Note]:
     if lost := lost_runs(ledger, shipment.frozen.recipe):
         runs = sum(record.role in ("baseline", "final") for record in trials)
         notes.append(LostRuns(len(lost), runs, lost[0].outcome.reason if lost[0].outcome else ""))
+    division = decided(ledger, Allocation)
+    if division is not None and division.errors is not None:
+        notes.append(NothingToSee(division.errors, len(search.problem.validation_labels)))
     tried = len(shipment.frozen.candidates)
     if tried and little_left_to_find(len(ledger.trials("search")), tried):
         notes.append(LittleLeft())

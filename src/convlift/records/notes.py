@@ -146,6 +146,15 @@ class LostRuns:
 
 
 @dataclass(frozen=True)
+class NothingToSee:
+    """The start gets so few validation images wrong that nothing was searched. errors: of so many images."""
+
+    errors: int
+    images: int
+    kind: Literal["nothing to see"] = "nothing to see"
+
+
+@dataclass(frozen=True)
 class LittleLeft:
     """A longer search among these changes would hardly find more."""
 
@@ -267,7 +276,7 @@ Note = (
     Detectable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
-    | FoldStarts | NoConsensus | Combined | Refitted | Unexplained
+    | FoldStarts | NoConsensus | Combined | Refitted | NothingToSee | Unexplained
 )  # fmt: skip
 
 

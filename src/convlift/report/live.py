@@ -171,7 +171,8 @@ def logged_line(event: Event) -> str:
         case EpochEnded(trial, epoch) if trial:
             return (
                 f"trial {trial} {epoch.phase} epoch {epoch.epoch + 1}/{epoch.epochs}: "
-                f"train loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.4f}"
+                f"train loss {epoch.train_loss:.4f}"
+                + (f", validation {epoch.validation_accuracy:.4f}" if math.isfinite(epoch.validation_loss) else "")
             )
         case CampaignEnded(result=Result() as result):
             return ". ".join(said for said in (headline(result).removesuffix("."), recipe_line(result)) if said)

@@ -36,6 +36,9 @@ LEAST_OF_A_FINAL = 0.25  # of the predicted time: what trained for less is not t
 # one of them: images bring more than that claim, and the network's needs one run.
 ENOUGH_TO_REFIT = 8
 FEWEST_TO_REFIT = 5  # trainings after each other: with fewer, a refit takes one of two trainings of the search
+# validation images that the start gets wrong: with fewer, a change that rights half of them is told from no other seed
+FEWEST_ERRORS = 5
+MOST_LAST = 8  # final runs and refits: more networks than that make each other hardly better
 MOST_AT_ONCE = 4  # trainings of a settled length, of which the best ships: more add little
 LONGER = 1.3  # than the start's shortened first run: a final run that is less than that is not worth its time
 
@@ -52,6 +55,7 @@ class Times:
     tried: of a training of the start, the part that its first run had.
     rounds: of the workers, for which the length of the start's training was settled; 0 where it was not.
     refit: whether what ships may learn from the validation images too.
+    errors: validation images that the start gets wrong, where they are too few for a search; else None.
     """
 
     left: float
@@ -62,6 +66,7 @@ class Times:
     tried: float = 1.0
     rounds: int = 0
     refit: bool = False
+    errors: int | None = None
 
 
 def plan(times: Times, *, is_other: bool) -> Allocation:
@@ -75,6 +80,8 @@ def plan(times: Times, *, is_other: bool) -> Allocation:
         return Allocation(finals, before, finals, before)
     trainings = math.floor(times.left * times.workers / each)
     baselines, finals = arms(trainings, is_other=is_other, cost=times.baseline / each, workers=times.workers)
+    if times.errors is not None:
+        return _unsearched(max(baselines, before), min(finals + times.refit, trainings), before, times.errors)
     finals, refits = _with_refits(trainings, finals, times.workers) if times.refit else (finals, 0)
     if times.baseline > BASELINE_MOST * times.left:  # it was shortened, and of a shortened one nothing is proven
         baselines = before
@@ -93,9 +100,27 @@ def _with_refits(trainings: int, finals: int, workers: int) -> tuple[int, int]:
     return (1, 1) if workers > 1 or trainings >= FEWEST_TO_REFIT else (finals, 0)
 
 
-def plan_counted(trainings: int, *, is_other: bool, refit: bool = False) -> Allocation:
-    """Of --trainings: the runs of the baseline, the search, the final runs and the refit are so many together."""
+def _unsearched(baselines: int, last: int, before: int, errors: int) -> Allocation:
+    """Where the start is so good that no search would see what helps: what ships is the start."""
+    return Allocation(baselines - before + last, baselines, last, before, errors=errors)
+
+
+def errors_of(search: Search, start: StartingPoint) -> int | None:
+    """How many validation images another start's first run gets wrong, where they are too few for a search."""
+    runs = [r for r in search.ledger.trials("start") if r.recipe == start.recipe and r.status == "finished"]
+    if not runs or runs[0].outcome is None or start.name == BASELINE:
+        return None
+    said, labels = runs[0].outcome.validation_probabilities, search.problem.validation_labels
+    errors = int((said.argmax(axis=1) != labels).sum())
+    return errors if errors < FEWEST_ERRORS else None
+
+
+def plan_counted(trainings: int, *, is_other: bool, refit: bool = False, errors: int | None = None) -> Allocation:
+    """Of --trainings: the runs of the baseline, the search, the final runs and the refit are so many together; fewer
+    where errors are given, see `Times`."""
     baselines, finals = arms(trainings, is_other=is_other)
+    if errors is not None:
+        return _unsearched(baselines, min(MOST_LAST, trainings - baselines), 1, errors)
     return Allocation(trainings - 1, baselines, finals, refits=int(refit and trainings >= ENOUGH_TO_REFIT))
 
 
@@ -106,7 +131,8 @@ def divide(search: Search, start: StartingPoint) -> Allocation:
     def decide() -> Allocation:
         if search.problem.trainings:
             refit = may_refit(search.problem, start.recipe)
-            return plan_counted(search.problem.trainings, is_other=is_other, refit=refit)
+            errors = errors_of(search, start)
+            return plan_counted(search.problem.trainings, is_other=is_other, refit=refit, errors=errors)
         return plan(_times(search, start), is_other=is_other)
 
     return settle(search.ledger, Allocation, decide)
@@ -124,6 +150,7 @@ def _times(search: Search, start: StartingPoint) -> Times:
         rounds=length.rounds if start.name == FINE_TUNE and length else 0,
         tried=max((r.fidelity if r.status == "finished" else 0.0 for r in start_runs), default=0.0),
         refit=may_refit(search.problem, start.recipe),
+        errors=errors_of(search, start),
     )
 
 

@@ -33,7 +33,7 @@ D = TypeVar("D", bound=Decision)
 class Allocation(Decision):
     """trainings: how many of the start there are after the first runs; baselines, finals: runs of the baseline and
     of what ships; before: runs of the baseline that had ended by then; refits: trainings of what ships on the
-    validation images too."""
+    validation images too; errors: see `allocate.Times`."""
 
     key = "allocation"
 
@@ -42,6 +42,7 @@ class Allocation(Decision):
     finals: int
     before: int = 1
     refits: int = 0
+    errors: int | None = None
 
     @property
     def searches(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from convlift.ledger.trials import Plan, TrialRecord
-from convlift.search.allocate import LEAST_OF_A_FINAL
+from convlift.search.allocate import LEAST_OF_A_FINAL, MOST_LAST
 from convlift.search.combine import combining_seconds
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
@@ -16,7 +16,6 @@ from convlift.search.space import Configuration, bare
 from convlift.search.start_decisions import Length
 
 ROOM = 1.1  # times as long as foreseen, that must be left for one more round of final runs
-MOST_FINALS = 8  # more networks than that make each other hardly better
 LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: less is no longer that training
 
 
@@ -37,7 +36,7 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
 
 def _has_room(search: Search, frozen: Configuration, division: Allocation, last: int) -> bool:
     """Whether a campaign without a search has time for one more round of last trainings."""
-    if division.searches > 0 or not last or search.problem.trainings or last + search.workers > MOST_FINALS:
+    if division.searches > 0 or not last or search.problem.trainings or last + search.workers > MOST_LAST:
         return False
     left = search.left() - combining_seconds(search, frozen.recipe, last + search.workers)
     return left >= ROOM * search.seconds(frozen.recipe)

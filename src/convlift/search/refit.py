@@ -5,8 +5,11 @@ worth more than most changes of a recipe (docs/LOG.md). The final runs stay as t
 the recipe ships at all, and what is claimed of it is measured on equal images.
 """
 
+import math
 import statistics
 from collections.abc import Sequence
+
+import numpy as np
 
 from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.combination import can_average
@@ -15,6 +18,8 @@ from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided
 from convlift.search.problem import Problem
 from convlift.search.start_decisions import Length
+
+TOLERANCE = 2.0  # standard errors of a score: a network that learned little knows what it has seen hardly better
 
 
 def more_images(problem: Problem) -> float:
@@ -58,10 +63,11 @@ def refits_with(search: Search, recipe: Recipe) -> list[TrialRecord]:
 
 
 def able_refits(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The refits that may ship: they left a network, and classify the images that they learned from no worse than the
-    final runs, which have not seen them, do on average. One that the clock cut short only where it did so with all of
-    the final runs. finals: at least one."""
-    least = statistics.fmean(search.scores.score_points(record) for record in finals)
+    """The refits that may ship: they left a network, and classify the images that they learned from no worse, by
+    TOLERANCE, than the final runs, which have not seen them, do on average. One that the clock cut short only where it
+    did so with all of the final runs. finals: at least one."""
+    scores = [search.scores.image_points(run.outcome.validation_probabilities) for run in finals if run.outcome]
+    least = float(np.mean(scores)) - TOLERANCE * float(np.std(scores)) / math.sqrt(len(scores[0]))
     allowed = ("finished", "stopped") if all(run.status == "stopped" for run in finals) else ("finished",)
     able = [r for r in refits_with(search, recipe) if r.status in allowed and r.has_trained]
     ended = [record for record in able if search.has_network(record)]

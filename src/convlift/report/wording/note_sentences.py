@@ -23,6 +23,7 @@ from convlift.records.notes import (
     NoConsensus,
     NotAsked,
     Note,
+    NothingToSee,
     OneRun,
     OpenedBefore,
     Refitted,
@@ -242,6 +243,10 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     ShippedCutShort: _shipped_cut_short,
     Combined: _combined,
     Refitted: _refitted,
+    NothingToSee: lambda note: (
+        f"The start gets {counted(note.errors, 'image')} of {note.images:,} validation images wrong, too few to tell "
+        "which changes would help, so none were tried."
+    ),
     StillSealed: lambda _: "The sealed test is still closed: the same command with a longer --budget goes on.",
     LostRuns: _lost_runs,
     LittleLeft: lambda _: (
