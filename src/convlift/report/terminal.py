@@ -28,7 +28,7 @@ from convlift.report.wording.headline import (
     why_sentence,
 )
 from convlift.report.wording.note_sentences import note_sentence
-from convlift.report.wording.phrases import column_decimals, counted, duration, interval, printable, share
+from convlift.report.wording.phrases import column_decimals, counted, duration, interval, printable, share, signed
 from convlift.report.wording.recipe_faults import finding_in_words
 from convlift.report.wording.start_changes import changes_of_start
 
@@ -127,8 +127,8 @@ def _print_remainder(result: Result, console: Console) -> None:
     if said := never_tried(result):
         console.print(Text(said, "dim"))
     console.print(
-        f"unexplained by the shipped changes: {result.unexplained_points:+.1f} points; "
-        f"validation minus test: {result.optimism_points:+.1f} points",
+        f"unexplained by the shipped changes: {signed(result.unexplained_points)} points; "
+        f"validation minus test: {signed(result.optimism_points)} points",
         style="dim",
         highlight=False,
     )

@@ -244,8 +244,8 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     Combined: _combined,
     Refitted: _refitted,
     NothingToSee: lambda note: (
-        f"The start gets {counted(note.errors, 'image')} of {note.images:,} validation images wrong, too few to tell "
-        "which changes would help, so none were tried."
+        f"The start gets {note.errors} of {note.images:,} validation images wrong, too few to tell which changes would "
+        "help, so none were tried."
     ),
     StillSealed: lambda _: "The sealed test is still closed: the same command with a longer --budget goes on.",
     LostRuns: _lost_runs,
