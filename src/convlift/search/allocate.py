@@ -155,14 +155,15 @@ def _times(search: Search, start: StartingPoint) -> Times:
 
 
 def _finals_alone(times: Times) -> int:
-    """How many runs of the start fit where no search does; one that the clock cuts short where that is still longer
-    than its first run was."""
+    """How many trainings of the start fit where no search does; one that the clock cuts short where that is still
+    longer than its first run was, and a refit beside it where another worker would idle."""
     if times.rounds:
         return times.rounds * min(times.workers, MOST_AT_ONCE)
     fit = times.left / times.each
     if fit >= FINAL_SLACK:
         return min(2, times.workers * math.floor(fit / FINAL_SLACK))
-    return int(times.tried < 1.0 and fit >= max(LONGER * times.tried, LEAST_OF_A_FINAL))
+    is_worth_it = times.tried < 1.0 and fit >= max(LONGER * times.tried, LEAST_OF_A_FINAL)
+    return is_worth_it * (min(2, times.workers) if times.refit else 1)
 
 
 def arms(trainings: int, *, is_other: bool, cost: float | None = None, workers: int = 1) -> tuple[int, int]:
