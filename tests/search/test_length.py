@@ -33,11 +33,14 @@ def tuned_whole(recipe: Recipe) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("left", "found"),
-    [(100.0, (10, 1)), (160.0, (16, 1)), (399.0, (40, 1)), (401.0, (20, 2)), (900.0, (40, 2)), (4.0, (0, 1))],
-)
-def test_a_training_fills_the_time_once_or_twice(left: float, found: tuple[int, int]) -> None:
-    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left) == found
+    ("left", "workers", "found"),
+    [
+        (100.0, 2, (10, 1)), (160.0, 2, (16, 1)), (399.0, 2, (40, 1)), (401.0, 2, (20, 2)), (900.0, 2, (40, 2)),
+        (4.0, 2, (0, 1)), (200.0, 1, (20, 1)), (280.0, 1, (14, 2)),
+    ],
+)  # fmt: skip
+def test_a_training_fills_the_time_once_or_twice(left: float, workers: int, found: tuple[int, int]) -> None:
+    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left, workers) == found
     epochs, rounds = found
     assert epochs == MOST_EPOCHS or 10.0 * (epochs - 0.5) * rounds <= FILLED * left
 

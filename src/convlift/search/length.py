@@ -24,6 +24,9 @@ from convlift.search.start_decisions import FineTuning, Length
 ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
 LEAST_EPOCHS, MOST_EPOCHS = 4, 40
 ROUNDS_FROM = 2.5  # trainings of the recipe's own length after each other, from which every worker trains twice
+# the same of a single worker: two networks averaged, one of them a refit, bring more (+.9 and +.5) than one training that
+# is twice as long (+.7; docs/LOG.md)
+ROUNDS_FROM_ALONE = 1.5
 LOOK = 0.02  # of the time: a first look at the speed
 # of the time is planned for: a first look is slower than what follows, by 8% on flowers, and a schedule that is late is
 # run through faster (`trial/phase.in_time`)
@@ -79,7 +82,7 @@ def _part(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) 
     if left * search.workers >= ENOUGH * each:
         return 1.0
     epochs = _nominal(point.recipe)
-    if epochs_that_fit(lambda e: each * e / epochs, epochs, (1.0 - LOOK) * left)[0] < LEAST_EPOCHS:
+    if epochs_that_fit(lambda e: each * e / epochs, epochs, (1.0 - LOOK) * left, search.workers)[0] < LEAST_EPOCHS:
         return 0.0
     return round(min(LOOK * left / each, 1.0 / epochs), 4)
 
@@ -112,13 +115,13 @@ def _kept(search: Search, point: StartingPoint, features: TrialRecord) -> dict[s
     return kept
 
 
-def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float) -> tuple[int, int]:
+def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, workers: int) -> tuple[int, int]:
     """How long a training is that fills the time, and how many rounds of the workers: (epochs, rounds).
 
     seconds: what a training of so many epochs takes; epochs: the recipe's own number; left: seconds that there are.
     """
     after_each_other = left / max(seconds(epochs), 1e-9)
-    rounds = 1 if after_each_other < ROUNDS_FROM else 2
+    rounds = 1 if after_each_other < (ROUNDS_FROM if workers > 1 else ROUNDS_FROM_ALONE) else 2
     found = round(FILLED * epochs * after_each_other / rounds)
     return min(found, MOST_EPOCHS), rounds
 
@@ -136,6 +139,7 @@ def settle_length(search: Search, best: TrialRecord) -> Length | None:
             lambda e: search.seconds(lengthened(recipe, e)),
             _nominal(recipe),
             search.left() - combining_seconds(search, recipe, search.workers),
+            search.workers,
         )
         return Length(epochs, rounds) if epochs >= LEAST_EPOCHS else Length(0, 0)
 
