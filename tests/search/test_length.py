@@ -80,6 +80,14 @@ def test_far_behind_such_features_a_network_from_scratch_is_not_tried(tmp_path: 
         assert any(trial.names == ("residual",) for trial in trials) == tried
 
 
+@pytest.mark.parametrize(("behind", "tried"), [(1.0, True), (12.0, False)])
+def test_features_a_little_behind_the_baseline_are_worth_it(tmp_path: Path, behind: float, tried: bool) -> None:
+    """Of their errors fine-tuning leaves some two thirds."""
+    with campaign(tmp_path, {pretrained: -behind, tuned_whole: 9.0}, 70) as (shipment, _, ledger):
+        assert (made(ledger, FineTuning).part > 0.0) == tried
+        assert (shipment.frozen.start.name == FINE_TUNE and shipment.judged) == tried
+
+
 def test_its_first_run_is_a_look_at_its_speed(tmp_path: Path) -> None:
     with campaign(tmp_path, {pretrained: 5.0}, 70) as (_, trials, ledger):
         (first,) = [trial for trial in trials if trial.names == (FINE_TUNE,) and trial.role == "start"]
