@@ -9,6 +9,7 @@ import pytest
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.execute.job import Job
 from convlift.recipe.built_in import built_in
+from convlift.recipe.combination import Combination
 from convlift.search.combine import combine, combined, has_refits, how_made
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, made
@@ -31,10 +32,15 @@ class Forgetful(World):
 
 
 class Quick(World):
-    """A world in which what is made of networks takes seconds."""
+    """A world in which what is made of networks takes seconds, and is written down."""
 
     def seconds(self, job: Job) -> float:
+        if job.combination:
+            MADE.append(job.combination)
         return 1.0 if job.combination else World.seconds(self, job)
+
+
+MADE: list[Combination] = []
 
 
 def of(world: World, **changes: object) -> Configuration:
@@ -108,6 +114,9 @@ def test_a_final_run_and_a_refit_are_averaged(tmp_path: Path) -> None:
         ships = combined(search, finals, final, refits=True)
         assert (ships.role, how_made(search, ships, finals).networks) == ("average", 2)
         assert has_refits(search, ships, finals)
+        (refit,) = desk.ledger.trials("refit")
+        both = [str(desk.weights_of(refit)), str(desk.weights_of(final)), str(desk.weights_of(refit))]
+        assert list(MADE[-1].weights) == both  # the refit counts twice
         # where the test stays closed nothing could judge it
         assert combined(search, finals, final, refits=False) == final
 

@@ -119,7 +119,9 @@ def _make(search: Search, members: Sequence[TrialRecord], names: tuple[str, ...]
     forms = _forms(search, recipe, len(members), stands=_average_stands(search, recipe, members))
     for role in [role for role in roles if role in forms]:
         form = forms[role]
-        chosen = members if form.averaged else in_order[: form.networks]
+        # a refit counts twice in an average: its images bring .8 to 3.7 points, and two equal networks .9 (docs/LOG.md)
+        doubled = [*members, *(member for member in members if member.spec.refit)]
+        chosen = doubled if form.averaged else in_order[: form.networks]
         weights = tuple(str(search.dispatcher.weights_of(record)) for record in chosen)
         refit = any(record.spec.refit for record in chosen)
         combination = Combination(weights, averaged=form.averaged, mirrored=form.mirrored, refit=refit)
