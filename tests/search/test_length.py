@@ -1,4 +1,4 @@
-"""How long all of a pretrained network trains: settled by the time that there is, and only where its features win."""
+"""How long all of a pretrained network trains: settled by the time that there is, where its features promise enough."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,8 +117,8 @@ def test_in_a_fold_no_length_is_settled(tmp_path: Path) -> None:
         assert made(desk.ledger, FineTuning).part == 0.0
 
 
-def test_where_features_do_not_win_it_is_never_tried(tmp_path: Path) -> None:
-    with campaign(tmp_path, {pretrained: -5.0, tuned_whole: 20.0}, 70) as (shipment, trials, ledger):
+def test_where_features_are_far_behind_it_is_never_tried(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: -12.0, tuned_whole: 20.0}, 70) as (shipment, trials, ledger):
         assert made(ledger, FineTuning).part == 0.0
         assert decided(ledger, Length) is None
         assert not [trial for trial in trials if trial.names == (FINE_TUNE,)]

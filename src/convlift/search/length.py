@@ -138,11 +138,13 @@ def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, w
 
 def settle_length(search: Search, best: TrialRecord) -> Length | None:
     """The length of all of the network's training, where that is what the campaign trains: its first run was a look at
-    its speed, and it may still be expected to pass the best of the first runs. Settled once; None where it is not."""
+    its speed, and no network from scratch but the baseline, which it may be expected to pass, is the best start. Settled
+    once; None where it is not."""
     part = settle_fine_tuning(search, ())
     pretrained = [r for r in search.ledger.trials("start") if r.recipe.architecture.kind == "pretrained"]
     features = [r for r in pretrained if r.status == "finished" and r.names != (FINE_TUNE,)]
-    if not 0.0 < part < 1.0 or not features or not _is_worth_it(search, features[0], best):
+    is_passed = best.role == "start" and best.recipe.architecture.kind != "pretrained"
+    if not 0.0 < part < 1.0 or not features or is_passed or not _is_worth_it(search, features[0], best):
         return None
 
     def decide() -> Length:
