@@ -138,8 +138,8 @@ def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, w
 
 def settle_length(search: Search, best: TrialRecord) -> Length | None:
     """The length of all of the network's training, where that is what the campaign trains: its first run was a look at
-    its speed, and no network from scratch but the baseline, which it may be expected to pass, is the best start. Settled
-    once; None where it is not."""
+    its speed, and no network from scratch but the baseline, which it may be expected to pass, is the best start.
+    Settled once; None where it is not."""
     part = settle_fine_tuning(search, ())
     pretrained = [r for r in search.ledger.trials("start") if r.recipe.architecture.kind == "pretrained"]
     features = [r for r in pretrained if r.status == "finished" and r.names != (FINE_TUNE,)]
