@@ -60,7 +60,7 @@ def test_resume_after_sigkill(tmp_path: Path) -> None:
             time.sleep(chance.random() * 0.02)
             process.kill()
         with read_ledger(tmp_path / "run") as ledger:
-            assert ledger.seconds_used() > used
+            assert ledger.seconds_used() >= max(used, 1e-9)  # the second may have been killed before it did anything
             used = ledger.seconds_used()
     subprocess.run(command, check=True, timeout=600)
 

@@ -19,7 +19,7 @@ from convlift.evidence.null_campaigns import plain
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.protocols.aa_test import SUMMARY, run_aa
-from convlift.records.notes import NotShipped
+from convlift.records.not_shipped import NotShipped
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate, Result, Verdict
 from convlift.records.verdict_grounds import Estimated

@@ -6,7 +6,7 @@ import pytest
 
 from convlift.deploy.model_folder import ModelConfig
 from convlift.recipe.recipe import Recipe
-from convlift.records.notes import NotShipped, Shortened
+from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.result import Result
 from convlift.report.card import MOST_CLASSES, card, figures_before_the_end, figures_of
 

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from conftest import make_verdict
-from convlift.records.notes import LittleLeft, NotShipped
+from convlift.records.not_shipped import NotShipped
+from convlift.records.notes import LittleLeft
 from convlift.records.result import ClassScore, Estimate, Result
 from convlift.report.documents import result_document
 from convlift.report.wording.note_sentences import note_sentence

@@ -42,7 +42,8 @@ from convlift.records.events import (
     TrialEnded,
 )
 from convlift.records.finding import Finding
-from convlift.records.notes import Detectable, NotShipped
+from convlift.records.not_shipped import NotShipped
+from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport
 from convlift.report.live import LOG, Live, first_words, lasting_lines, live_line, passing_line
 

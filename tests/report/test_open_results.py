@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from conftest import make_curve, make_result, make_story, make_verdicts
-from convlift.records.notes import NotShipped, Shortened
+from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.recipe_findings import Confirmed, OverAugmented
 from convlift.records.result import ClassScore, Estimate, Result
 from convlift.report.documents import result_document

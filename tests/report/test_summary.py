@@ -28,7 +28,8 @@ from convlift.ledger.trials import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.evidence_of_symptoms import AccuracyGap, LossStillFalls, OneEpoch
-from convlift.records.notes import Detectable, NotShipped, OpenedBefore, Shortened, StillSealed
+from convlift.records.not_shipped import NotShipped, Shortened
+from convlift.records.notes import Detectable, OpenedBefore, StillSealed
 from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.records.recipe_findings import Confirmed, FewEpochs, OverAugmented, Suspected
 from convlift.records.result import Result

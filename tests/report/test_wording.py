@@ -12,7 +12,8 @@ from convlift.catalogue.reasons import NotTried, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Condition, InvalidRecipe, Misfit, Unfit, Unmet
 from convlift.records.evidence_of_symptoms import Evidence, FewImages, LossNotFinite, LossStillFalls
-from convlift.records.notes import Arm, Detectable, LostRuns, NotAsked, Note, NotShipped, RegisterTrouble, Shortened
+from convlift.records.not_shipped import NotShipped, Shortened
+from convlift.records.notes import Arm, Detectable, LostRuns, NotAsked, Note, RegisterTrouble
 from convlift.records.recipe_findings import (
     Confirmed,
     Fault,

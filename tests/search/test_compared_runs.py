@@ -13,7 +13,8 @@ from convlift.errors import LedgerError
 from convlift.ledger.trials import Plan, Role, TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
-from convlift.records.notes import CloseChoice, OneRun, RunsFailedToLearn, Shortened
+from convlift.records.not_shipped import Shortened
+from convlift.records.notes import CloseChoice, OneRun, RunsFailedToLearn
 from convlift.records.outcome import Outcome, Status
 from convlift.records.result import NetworkGain
 from convlift.search.compared_runs import best_final, lost_a_close_choice

@@ -11,7 +11,7 @@ from convlift.catalogue.starting_points import FINE_TUNE, starting_points
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.records.notes import NotShipped
+from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made
 from convlift.search.length import FILLED, LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, offered

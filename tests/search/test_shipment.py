@@ -11,7 +11,7 @@ import pytest
 from convlift.catalogue.candidates import candidates
 from convlift.catalogue.starting_points import StartingPoint, starting_points
 from convlift.execute.job import Job
-from convlift.records.notes import NotShipped
+from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation
 from convlift.search.dispatcher import Dispatcher

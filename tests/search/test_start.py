@@ -12,7 +12,7 @@ from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.job import Job, Report, lost
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
-from convlift.records.notes import NotShipped
+from convlift.records.not_shipped import NotShipped
 from convlift.records.outcome import Outcome
 from convlift.search.allocate import divide
 from convlift.search.context import Search

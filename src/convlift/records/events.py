@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convlift.records.finding import Finding
-from convlift.records.notes import Detectable, NotShipped
+from convlift.records.not_shipped import NotShipped
+from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport, Status
 from convlift.records.result import Result
 
@@ -121,8 +122,7 @@ class Moment:
 
     role: of the trials that run now, "" while nothing runs.
     trying: the changes that the youngest of those that run has on.
-    epoch: its last report.
-    metric: its name.
+    epoch: its last report; metric: its name.
     baseline, start: the best validation score so far of the baseline and of the start, 1 at best; None for none.
     start_name: of the start, "" where it is the baseline or not chosen yet.
     left_seconds, budget_seconds: of the time, infinite where trainings are counted.

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from convlift.records.finding import Finding
-from convlift.records.notes import Note, NotShipped, Shortened
+from convlift.records.not_shipped import NotShipped, Shortened
+from convlift.records.notes import Note
 from convlift.records.recipe_findings import RecipeFinding
 from convlift.records.verdict_grounds import Ground
 

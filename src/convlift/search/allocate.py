@@ -8,7 +8,7 @@ from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.evidence.power import baseline_and_final_runs
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.records.notes import Shortened
+from convlift.records.not_shipped import Shortened
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, settle
 from convlift.search.problem import BASELINE

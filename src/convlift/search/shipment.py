@@ -16,7 +16,7 @@ from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.errors import LedgerError
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.trials import TrialRecord
-from convlift.records.notes import NotShipped, Shortened
+from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.search.allocate import shortened
 from convlift.search.combine import combined
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with

@@ -81,12 +81,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         optimizer,
         in_time(training, steps, clock),
         epochs=training.epochs,
-        phase=Phase(
-            data.name,
-            None if data.refit else lambda: evaluate(network, data.validation()),
-            data.train_mode,
-            clock.micro,
-        ),
+        phase=_as_fit_knows_it(network, data, clock),
     )
     chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
@@ -100,6 +95,11 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
             )
     if average:
         average.put()
+
+
+def _as_fit_knows_it(network: nn.Module, data: PhaseData, clock: TrialClock) -> Phase:
+    validate = None if data.refit else lambda: evaluate(network, data.validation())
+    return Phase(data.name, validate, data.train_mode, clock.micro)
 
 
 def _evaluation_seconds(network: nn.Module, data: PhaseData) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
-from convlift.records.notes import NotShipped, Shortened
+from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.result import START, Claim, ClassScore, Result, Verdict
 from convlift.report.wording.phrases import counted, interval, printable, signed
 
