@@ -7,6 +7,7 @@ import pytest
 
 from convlift.campaign.result_notes import notes_of
 from convlift.catalogue.starting_points import starting_points
+from convlift.evidence.metrics import metric_named
 from convlift.records.notes import NothingToSee
 from convlift.search.allocate import FEWEST_ERRORS, MOST_LAST
 from convlift.search.context import Search
@@ -34,6 +35,16 @@ def test_nothing_is_searched_and_the_start_ships_with_its_runs_to_judge_it(tmp_p
         assert len(desk.ledger.trials("baseline")) == division.baselines >= 5
         assert shipment.network.role == "refit"
         assert NothingToSee(division.errors, 200) in notes_of(search, shipment, None, None)
+
+
+@pytest.mark.parametrize("changes", [{"metric": metric_named("balanced-accuracy")}, {"most_networks": 0}])
+def test_few_errors_can_be_many_by_another_metric_and_a_fold_searches(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    problem = replace(problem_of(NEARLY_ALL, STARTS), **changes)
+    with desk_in(tmp_path / "run", NEARLY_ALL, 60, workers=2) as desk:
+        run_search(Search(problem, desk))
+        assert desk.ledger.trials("search")
 
 
 def test_with_more_errors_there_is_a_search(tmp_path: Path) -> None:

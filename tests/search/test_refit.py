@@ -88,12 +88,16 @@ def test_where_nobody_gets_the_network_or_nothing_is_looked_for_there_is_none() 
     assert not may_refit(replace(problem, pool=()), recipe)
     assert may_refit(problem, recipe.edit(training={"patience": 3}))
     assert not may_refit(problem, FINE_TUNED.edit(training={"patience": 3}))
+    assert may_refit(problem, FINE_TUNED)
+    assert not may_refit(problem, FINE_TUNED.edit(data={"views": 4}))
+    assert not may_refit(problem, FINE_TUNED.edit(data={"normalization": "standardize"}))
 
 
 def test_with_early_stopping_it_has_the_epochs_that_the_final_runs_kept(tmp_path: Path) -> None:
     frozen = of(WORLD, training={"patience": 3, "epochs": 20})
     with desk_in(tmp_path / "run", WORLD, 24, workers=2) as desk:
         search = Search(problem_of(WORLD), desk)
+        desk.complete([search.problem.plan("baseline", search.problem.baseline, 0)], lambda plan: 9 * HOUR)
         confirm(search, frozen, Allocation(6, 2, 2, 2, refits=1))
         finals, (refit,) = desk.ledger.trials("final"), desk.ledger.trials("refit")
         losses = [[epoch.validation_loss for epoch in run.outcome.curve] for run in finals if run.outcome]
@@ -119,6 +123,12 @@ def test_a_final_run_and_a_refit_are_averaged(tmp_path: Path) -> None:
         assert list(MADE[-1].weights) == both  # the refit counts twice
         # where the test stays closed nothing could judge it
         assert combined(search, finals, final, refits=False) == final
+
+
+def test_where_no_baseline_can_be_judged_every_last_training_is_a_final_run(tmp_path: Path) -> None:
+    with desk_in(tmp_path / "run", WORLD, 24, workers=2) as desk:
+        confirm(Search(problem_of(WORLD), desk), of(WORLD), Allocation(6, 2, 2, 2, refits=1))
+        assert [len(desk.ledger.trials(role)) for role in ("final", "refit")] == [3, 0]
 
 
 def test_by_turns() -> None:

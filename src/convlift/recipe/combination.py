@@ -16,13 +16,14 @@ class Combination:
     averaged: whether their weights are averaged into one network; else all of them predict, and their probabilities are
         averaged.
     mirrored: whether each image is predicted with its mirror image, left to right.
-    refit: whether some of them learned from the validation images, so that these measure nothing of what is made.
+    least: the share of the validation images that what is made must classify correctly, where some of the networks
+        learned from these images; they measure nothing then, and only say whether it is sound.
     """
 
     weights: tuple[str, ...]
     averaged: bool = False
     mirrored: bool = False
-    refit: bool = False
+    least: float | None = None
 
     @property
     def cost(self) -> int:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from convlift.evidence.metrics import title_of
+from convlift.records.notes import NothingToSee
 from convlift.records.result import Estimate, Result
 from convlift.report import charts
 from convlift.report.confusion_chart import MATRIX_CLASSES, confusion
@@ -73,6 +74,7 @@ def render(result: Result, story: Story) -> str:
             judged_images=judged_images(result),
             warnings=warnings_of(result),
             ships=shipped_network(result),
+            nothing_to_see=any(isinstance(note, NothingToSee) for note in result.notes),
             json=json.dumps(result_document(result), indent=2, allow_nan=False),
             image_kind="test image" if result.judged else "validation image",
             **_changes(result),

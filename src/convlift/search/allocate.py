@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
+from convlift.evidence.metrics import ACCURACY
 from convlift.evidence.power import baseline_and_final_runs
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
@@ -12,7 +13,7 @@ from convlift.records.not_shipped import Shortened
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, settle
 from convlift.search.problem import BASELINE
-from convlift.search.refit import may_refit
+from convlift.search.refit import may_refit, more_images
 from convlift.search.start_decisions import Length
 from convlift.search.timing import share_seen
 
@@ -38,6 +39,7 @@ ENOUGH_TO_REFIT = 8
 FEWEST_TO_REFIT = 5  # trainings after each other: with fewer, a refit takes one of two trainings of the search
 # validation images that the start gets wrong: with fewer, a change that rights half of them is told from no other seed
 FEWEST_ERRORS = 5
+FEW_ERRORS = 0.05  # of the validation images: few errors of a few images are many
 MOST_LAST = 8  # final runs and refits: more networks than that make each other hardly better
 MOST_AT_ONCE = 4  # trainings of a settled length, of which the best ships: more add little
 LONGER = 1.3  # than the start's shortened first run: a final run that is less than that is not worth its time
@@ -54,7 +56,7 @@ class Times:
     before: runs of the baseline that ended before the division.
     tried: of a training of the start, the part that its first run had.
     rounds: of the workers, for which the length of the start's training was settled; 0 where it was not.
-    refit: whether what ships may learn from the validation images too.
+    refit: whether what ships may learn from the validation images too; more: how many times as many images those are.
     errors: validation images that the start gets wrong, where they are too few for a search; else None.
     """
 
@@ -66,6 +68,7 @@ class Times:
     tried: float = 1.0
     rounds: int = 0
     refit: bool = False
+    more: float = 1.0
     errors: int | None = None
 
 
@@ -82,7 +85,8 @@ def plan(times: Times, *, is_other: bool) -> Allocation:
     baselines, finals = arms(trainings, is_other=is_other, cost=times.baseline / each, workers=times.workers)
     if times.errors is not None:
         return _unsearched(max(baselines, before), min(finals + times.refit, trainings), before, times.errors)
-    finals, refits = _with_refits(trainings, finals, times.workers) if times.refit else (finals, 0)
+    needed = arms(trainings, is_other=is_other, cost=times.baseline / each)[1]
+    finals, refits = _with_refits(trainings, needed, times.workers) if times.refit else (finals, 0)
     if times.baseline > BASELINE_MOST * times.left:  # it was shortened, and of a shortened one nothing is proven
         baselines = before
     baselines = max(baselines, before)
@@ -93,11 +97,14 @@ def plan(times: Times, *, is_other: bool) -> Allocation:
 
 
 def _with_refits(trainings: int, finals: int, workers: int) -> tuple[int, int]:
-    """Final runs and refits: one refit, and no worker idles in the last round while the search has enough."""
-    if trainings >= ENOUGH_TO_REFIT:
-        last = math.ceil((finals + 1) / workers) * workers
-        return max(finals, min(last - 1, trainings // 3)), 1
-    return (1, 1) if workers > 1 or trainings >= FEWEST_TO_REFIT else (finals, 0)
+    """Final runs and refits in whole rounds of the workers: one refit beside the final runs that are needed, or in the
+    place of one where another round would take over a third of the trainings."""
+    if trainings < ENOUGH_TO_REFIT:
+        return (1, 1) if workers > 1 or trainings >= FEWEST_TO_REFIT else (finals, 0)
+    last = math.ceil((finals + 1) / workers) * workers
+    if last > max(trainings // 3, workers):
+        last = max(2, math.ceil(finals / workers) * workers)
+    return last - 1, 1
 
 
 def _unsearched(baselines: int, last: int, before: int, errors: int) -> Allocation:
@@ -106,13 +113,15 @@ def _unsearched(baselines: int, last: int, before: int, errors: int) -> Allocati
 
 
 def errors_of(search: Search, start: StartingPoint) -> int | None:
-    """How many validation images another start's first run gets wrong, where they are too few for a search."""
+    """How many validation images another start's first run gets wrong, where they are too few for a search; None in a
+    fold, whose search is a part of the procedure, and for metrics in which few errors can be many."""
     runs = [r for r in search.ledger.trials("start") if r.recipe == start.recipe and r.status == "finished"]
-    if not runs or runs[0].outcome is None or start.name == BASELINE:
+    problem = search.problem
+    if not runs or runs[0].outcome is None or problem.metric is not ACCURACY or problem.most_networks == 0:
         return None
-    said, labels = runs[0].outcome.validation_probabilities, search.problem.validation_labels
+    said, labels = runs[0].outcome.validation_probabilities, problem.validation_labels
     errors = int((said.argmax(axis=1) != labels).sum())
-    return errors if errors < FEWEST_ERRORS else None
+    return errors if errors < FEWEST_ERRORS and errors <= FEW_ERRORS * len(labels) else None
 
 
 def plan_counted(trainings: int, *, is_other: bool, refit: bool = False, errors: int | None = None) -> Allocation:
@@ -150,6 +159,7 @@ def _times(search: Search, start: StartingPoint) -> Times:
         rounds=length.rounds if start.name == FINE_TUNE and length else 0,
         tried=max((r.fidelity if r.status == "finished" else 0.0 for r in start_runs), default=0.0),
         refit=may_refit(search.problem, start.recipe),
+        more=more_images(search.problem),
         errors=errors_of(search, start),
     )
 
@@ -160,8 +170,9 @@ def _finals_alone(times: Times) -> int:
     if times.rounds:
         return times.rounds * min(times.workers, MOST_AT_ONCE)
     fit = times.left / times.each
-    if fit >= FINAL_SLACK:
-        return min(2, times.workers * math.floor(fit / FINAL_SLACK))
+    slack = FINAL_SLACK * (times.more if times.refit else 1.0)
+    if fit >= slack:
+        return min(2, times.workers * math.floor(fit / slack))
     is_worth_it = times.tried < 1.0 and fit >= max(LONGER * times.tried, LEAST_OF_A_FINAL)
     return is_worth_it * (min(2, times.workers) if times.refit else 1)
 

@@ -123,14 +123,21 @@ def _make(search: Search, members: Sequence[TrialRecord], names: tuple[str, ...]
         doubled = [*members, *(member for member in members if member.spec.refit)]
         chosen = doubled if form.averaged else in_order[: form.networks]
         weights = tuple(str(search.dispatcher.weights_of(record)) for record in chosen)
-        refit = any(record.spec.refit for record in chosen)
-        combination = Combination(weights, averaged=form.averaged, mirrored=form.mirrored, refit=refit)
+        least = _seen_share(search, chosen) if any(record.spec.refit for record in chosen) else None
+        combination = Combination(weights, averaged=form.averaged, mirrored=form.mirrored, least=least)
         plan = search.problem.plan(role, recipe, _number(members), names)
         plans.append(replace(plan, combination=combination))
         allowed[role] = LONGEST * combination.cost * search.problem.pace.pass_seconds(recipe) + STARTING
     # where trainings are counted, a busy machine must not change what there is
     counted = search.problem.trainings > 0
     search.dispatcher.complete(plans, lambda plan: math.inf if counted else allowed[plan.role])
+
+
+def _seen_share(search: Search, members: Sequence[TrialRecord]) -> float:
+    """Of the validation images, which some of them learned from, the share that they classify correctly on average."""
+    labels, said = search.problem.validation_labels, {member.id: member.outcome for member in members}.values()
+    shares = [(each.validation_probabilities.argmax(axis=1) == labels).mean() for each in said if each is not None]
+    return float(sum(shares) / len(shares))
 
 
 def _number(members: Sequence[TrialRecord]) -> int:

@@ -62,6 +62,8 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
     others = others if len(others) >= FEWEST_RUNS else sound  # one alone says nothing of how such runs differ
     scores = np.array([search.scores.score_points(baseline_run) for baseline_run in others])
     lead = search.scores.score_points(start_run) - search.scores.score_points(baselines[0])
+    if lead <= 0.0:  # what fine-tuning may be expected to bring decided, and the baseline's luck spoke against it
+        return False
     error = math.sqrt(2.0 * score_variance(scores, _images_of(search, others), search.problem.validation_groups))
     return bool(lead < CLOSE * error)
 

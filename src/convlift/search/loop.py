@@ -6,6 +6,7 @@ what is claimed is measured afterwards (judgement.py), on images whose labels no
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -218,13 +219,20 @@ def shipping(search: Search, space: SearchSpace, division: Allocation, belief: p
     """What would ship if the search ended now: changes that probably help, that fit together, and whose final runs fit
     into the time."""
     wanted = posterior.ship(belief, groups(space.candidates), division.trainings, search.problem.ship)
-    allowed = min(search.left(), MOST_FOR_FINALS * search.budget_seconds)
-    return within(space, wanted, belief.mean, lambda recipe: _finals_seconds(search, recipe, division) <= allowed)
+    least = replace(division, finals=max(1, division.finals), refits=0)  # what is known of a recipe comes of these
+
+    def fits(recipe: Recipe) -> bool:
+        is_known = _finals_seconds(search, recipe, least) <= MOST_FOR_FINALS * search.budget_seconds
+        return is_known and _finals_seconds(search, recipe, division) <= search.left()
+
+    return within(space, wanted, belief.mean, fits)
 
 
 def _finals_seconds(search: Search, recipe: Recipe, division: Allocation) -> float:
     """What the last trainings of a recipe are given, one round of the workers after the other."""
     rounds = math.ceil(division.last / search.workers)
+    if recipe.training.patience:  # how long a refit is, the final runs tell
+        rounds = math.ceil(division.finals / search.workers) + math.ceil(division.refits / search.workers)
     extra = refit_seconds(search, recipe) - search.seconds(recipe) if division.refits else 0.0
     return rounds * FINAL_SLACK * search.seconds(recipe) + extra
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from convlift.ledger.trials import Plan, TrialRecord
+from convlift.recipe.architecture import Pretrained
 from convlift.recipe.combination import can_average
 from convlift.recipe.recipe import Recipe
 from convlift.search.context import Search
@@ -28,10 +29,14 @@ def more_images(problem: Problem) -> float:
 
 
 def may_refit(problem: Problem, recipe: Recipe) -> bool:
-    """Whether what ships may learn from the validation images: not in folds, whose networks nobody gets, not where the
-    changes are given, to be compared with nothing, and not where two phases are stopped by their validation loss."""
-    training = recipe.training
-    return problem.most_networks > 0 and problem.pool is None and not (training.patience and training.fine_tuning)
+    """Whether what ships may learn from the validation images too: not in folds, whose networks nobody gets, not where
+    the changes are given, to be compared with nothing, not where two phases are stopped by their validation loss, and
+    not where the features of other training images would have to be extracted anew."""
+    training, data = recipe.training, recipe.data
+    is_stored = isinstance(recipe.architecture, Pretrained)
+    anew = is_stored and (data.views > 0 or data.normalization != "pretrained")
+    stops_twice = training.patience and training.fine_tuning
+    return problem.most_networks > 0 and problem.pool is None and not stops_twice and not anew
 
 
 def refit_seconds(search: Search, recipe: Recipe) -> float:
@@ -78,9 +83,12 @@ def split(search: Search, division: Allocation, recipe: Recipe, trainings: int) 
     """How many of the last trainings are final runs, and how many refits.
 
     Where nothing was searched each second one is a refit, if their weights can be averaged, else one: a second one
-    would not ship.
+    would not ship. None where no run of the baseline is there, so that the test stays closed.
     """
-    if division.searches > 0 or not may_refit(search.problem, recipe):
+    is_judged = any(record.has_trained for record in search.ledger.trials("baseline"))
+    if not may_refit(search.problem, recipe) or not is_judged:
+        return trainings, 0
+    if division.searches > 0:
         return trainings - division.refits, division.refits
     refits = trainings // 2 if can_average(recipe) else min(1, trainings // 2)
     return trainings - refits, refits

@@ -41,9 +41,8 @@ def combine_networks(
 
     Its weights are files that `save_network` wrote, at least one. Running statistics of batch norms are averaged like
     weights: estimated anew from clean images they were better on 398 photos and worse on 4,300 (docs/LOG.md).
-    Where some of the networks learned from the validation images, no predictions of these are left. They only say
-    whether what is made is sound: Diverged is raised where it classifies fewer of them correctly than each of the
-    networks does alone.
+    Where some of the networks learned from the validation images, no predictions of these are left, and Diverged is
+    raised where it classifies fewer of them correctly than the combination asks for.
     """
     began = time.monotonic()
     recipe, place = spec.recipe.at(dataset.store.native_resolution), torch.device(device.place)
@@ -55,8 +54,12 @@ def combine_networks(
     is_one = len(networks) == 1 and not combination.mirrored
     made = (networks[0] if is_one else Together(networks, mirrored=combination.mirrored)).to(place)
     validation, test = (shown.predicted(made, part) for part in (dataset.splits.validation, dataset.splits.test))
-    if combination.refit:
-        _refuse_unsound(validation, list(_networks(states, shown)), shown)
+    if combination.least is not None:
+        if shown.right(validation) < combination.least:
+            raise Diverged(
+                f"together they classify {shown.right(validation):.3f} of the validation images correctly, each alone "
+                f"{combination.least:.3f} on average; what is made of networks must not be worse than they are."
+            )
         validation = NO_PROBABILITIES
     if limits.save_to:
         mean, std = (np.array(values, np.float32) for values in shown.normal)
@@ -97,16 +100,6 @@ def _networks(states: Sequence[State], shown: _Shown) -> Iterator[nn.Module]:
         )
         network.load_state_dict(state)
         yield network
-
-
-def _refuse_unsound(probabilities: NDArray[np.float32], alone: Sequence[nn.Module], shown: _Shown) -> None:
-    together, validation = shown.right(probabilities), shown.dataset.splits.validation
-    least = min(shown.right(shown.predicted(network, validation)) for network in alone)
-    if together < least:
-        raise Diverged(
-            f"together they classify {together:.3f} of the validation images correctly, each alone {least:.3f} or "
-            "more; what is made of networks must not be worse than each of them."
-        )
 
 
 def _mean(states: Sequence[State]) -> State:
