@@ -89,6 +89,11 @@ def test_the_run_that_lost_a_close_choice_is_left_out(
     assert (CloseChoice(left_out=True) in found.notes) == close
 
 
+def test_a_run_above_the_start_that_was_expected_to_pass_it_had_no_bad_luck(problem: Problem, desk: Dispatcher) -> None:
+    campaign(desk, [0.85, 0.80, 0.81, 0.80, 0.81], 0.83, [0.9])
+    assert not lost_a_close_choice(Search(problem, desk), "residual", desk.ledger.trials("baseline"))
+
+
 def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(problem: Problem, desk: Dispatcher) -> None:
     campaign(desk, [0.70, 0.72], 0.75, [0.95, 0.95])
     found = judged(Search(problem, desk))
