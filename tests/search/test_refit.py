@@ -13,9 +13,9 @@ from convlift.recipe.combination import Combination
 from convlift.search.combine import combine, combined, has_refits, how_made
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, made
-from convlift.search.finals import by_turns, confirm
+from convlift.search.finals import by_turns, confirm, refits_to_come
 from convlift.search.loop import run_search
-from convlift.search.refit import able_refits, may_refit, refits_to_come
+from convlift.search.refit import able_refits, may_refit
 from convlift.search.space import Configuration, SearchSpace, bare
 from made_up import HOUR, World, desk_in, flipped, problem_of
 
@@ -103,7 +103,7 @@ def test_with_early_stopping_it_has_the_epochs_that_the_final_runs_kept(tmp_path
         losses = [[epoch.validation_loss for epoch in run.outcome.curve] for run in finals if run.outcome]
         kept = [1 + int(np.argmin(each)) for each in losses]
         assert refit.fidelity == round(float(np.mean(kept)) / 20, 4)
-        assert not refits_to_come(search, frozen.recipe, (), 1, finals)
+        assert not refits_to_come(search, frozen, 1)
 
 
 def test_a_final_run_and_a_refit_are_averaged(tmp_path: Path) -> None:

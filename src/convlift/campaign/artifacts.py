@@ -164,9 +164,10 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
 def keep_best(search: Search, dataset: Dataset) -> bool:
     """Write the model folder of the best network so far by validation; whether there is one. A run that was cut short
     counts only where nothing else is there."""
-    saved = [r for r in search.ledger.trials() if r.status in ("finished", "stopped") and search.has_network(r)]
-    # of the search only the run that is believed to be the best has kept its weights, so its luck is that of one
-    saved = [record for record in saved if search.scores.rank(record) > -math.inf]  # validation images it has not seen
+    ended = [r for r in search.ledger.trials() if r.status in ("finished", "stopped") and search.has_network(r)]
+    # of the search only the run that is believed to be the best has kept its weights, so its luck is that of one; what
+    # has learned from the validation images has no score
+    saved = [record for record in ended if search.scores.rank(record) > -math.inf]
     best = max(saved, key=lambda r: (r.status == "finished", search.scores.score_points(r)), default=None)
     if best is None or not best.has_trained:
         return False

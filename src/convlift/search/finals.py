@@ -9,11 +9,10 @@ from convlift.search.allocate import LEAST_OF_A_FINAL, MOST_LAST
 from convlift.search.combine import combining_seconds
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
-from convlift.search.decisions import Allocation, decided
-from convlift.search.refit import refit_seconds, refits_to_come, split
+from convlift.search.decisions import Allocation
+from convlift.search.refit import fidelity_of_a_refit, is_fitted, may_refit, refit_seconds, refits_with, split
 from convlift.search.shipment import is_nothing, start_in_doubt
 from convlift.search.space import Configuration, bare
-from convlift.search.start_decisions import Length
 
 ROOM = 1.1  # times as long as foreseen, that must be left for one more round of final runs
 LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: less is no longer that training
@@ -47,15 +46,11 @@ def _run(search: Search, frozen: Configuration, division: Allocation, wanted: in
     searched a final run and a refit by turns, since later rounds may never come."""
     finals, refits = split(search, division, frozen.recipe, wanted)
     runs = finals_to_come(search, frozen, finals)
-
-    def last() -> list[Plan]:
-        ended = finals_with(search.ledger, frozen.recipe)
-        return refits_to_come(search, frozen.recipe, frozen.names, refits, ended)
-
-    if frozen.recipe.training.patience:  # as long as the final runs turn out to be
-        return _in_rounds(search, frozen, runs, wanted) and _in_rounds(search, frozen, last(), wanted)
-    plans = [*runs, *last()] if division.searches > 0 else by_turns(runs, last())
-    return _in_rounds(search, frozen, plans, wanted)
+    if frozen.recipe.training.patience:  # refits are as long as the final runs turn out to be
+        done = _in_rounds(search, frozen, runs, wanted)
+        return done and _in_rounds(search, frozen, refits_to_come(search, frozen, refits), wanted)
+    again = refits_to_come(search, frozen, refits)
+    return _in_rounds(search, frozen, [*runs, *again] if division.searches > 0 else by_turns(runs, again), wanted)
 
 
 def by_turns(first: Sequence[Plan], second: Sequence[Plan]) -> list[Plan]:
@@ -66,16 +61,15 @@ def by_turns(first: Sequence[Plan], second: Sequence[Plan]) -> list[Plan]:
 def _in_rounds(search: Search, frozen: Configuration, plans: Sequence[Plan], wanted: int) -> bool:
     """The plans, as many at once as there are workers; whether all of them had their turn. wanted: how many networks
     there will be."""
-    length = decided(search.ledger, Length)
-    is_fitted = length is not None and length.epochs > 0
+    # one whose length was settled to fill the time is run through faster where it is late
+    late = LATE_ROUND if is_fitted(search) else 1.0
     for first in range(0, len(plans), search.workers):
-        # one whose length was settled to fill the time is run through faster where it is late
-        each = search.seconds(frozen.recipe) * (LATE_ROUND if is_fitted else 1.0)
+        each = late * search.seconds(frozen.recipe)
         ended = any(record.status == "finished" for record in finals_with(search.ledger, frozen.recipe))
         if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
             return False
         batch = plans[first : first + search.workers]
-        if ended and search.left() < refit_seconds(search, frozen.recipe) * (LATE_ROUND if is_fitted else 1.0):
+        if ended and search.left() < late * refit_seconds(search, frozen.recipe):
             batch = [plan for plan in batch if plan.role == "final"]
         search.dispatcher.complete(batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe, wanted))
     return True
@@ -99,10 +93,21 @@ def finals_to_come(search: Search, frozen: Configuration, wanted: int) -> list[P
     return [search.problem.plan("final", frozen.recipe, number, frozen.names) for number in numbers]
 
 
-def numbers_to_come(records: Sequence[TrialRecord], wanted: int, first: int) -> list[int]:
+def refits_to_come(search: Search, frozen: Configuration, wanted: int) -> list[Plan]:
+    """The same of its refits."""
+    recipe, ledger = frozen.recipe, search.ledger
+    if not wanted or not may_refit(search.problem, recipe):
+        return []
+    fidelity = fidelity_of_a_refit(search, recipe, finals_with(ledger, recipe))
+    numbers = numbers_to_come(refits_with(search, recipe), wanted, len(ledger.trials("refit")), whole=False)
+    return [search.problem.plan("refit", recipe, number, frozen.names, fidelity) for number in numbers]
+
+
+def numbers_to_come(records: Sequence[TrialRecord], wanted: int, first: int, *, whole: bool = True) -> list[int]:
     """Numbers, from 0, of the trials of one role that are missing: what was begun, then new ones, from `first` on, for
-    what the clock stopped or shortened."""
+    what the clock stopped or, where they must be whole, for what was shortened."""
     begun = [record.number - 1 for record in records if record.outcome is None]
-    done = sum(r.outcome is not None and r.status != "stopped" and r.fidelity == 1.0 for r in records)
+    ended = [record for record in records if record.outcome is not None and record.status != "stopped"]
+    done = sum(record.fidelity == 1.0 or not whole for record in ended)
     fresh = range(first, first + max(0, wanted - done - len(begun)))
     return [*begun, *fresh]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convlift.ledger.trials import Plan, TrialRecord
+from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.combination import can_average
 from convlift.recipe.recipe import Recipe
@@ -41,25 +41,7 @@ def may_refit(problem: Problem, recipe: Recipe) -> bool:
 
 def refit_seconds(search: Search, recipe: Recipe) -> float:
     """What a refit takes; of a training whose length fills the time no more than the training itself."""
-    return search.seconds(recipe) * (1.0 if _is_fitted(search) else more_images(search.problem))
-
-
-def refits_to_come(
-    search: Search, recipe: Recipe, names: tuple[str, ...], wanted: int, finals: Sequence[TrialRecord]
-) -> list[Plan]:
-    """The refits that are still to be made, of as many as are wanted. finals: final runs of the recipe that ended."""
-    if not wanted or not may_refit(search.problem, recipe):
-        return []
-    fidelity = _fidelity(search, recipe, finals)
-    of_it = refits_with(search, recipe)
-    begun = [record for record in of_it if record.outcome is None]
-    done = sum(record.outcome is not None and record.status != "stopped" for record in of_it)
-    first = len(search.ledger.trials("refit"))
-    numbers = [
-        *((record.number - 1, record.fidelity) for record in begun),
-        *((number, fidelity) for number in range(first, first + max(0, wanted - done - len(begun)))),
-    ]
-    return [search.problem.plan("refit", recipe, number, names, part) for number, part in numbers]
+    return search.seconds(recipe) * (1.0 if is_fitted(search) else more_images(search.problem))
 
 
 def refits_with(search: Search, recipe: Recipe) -> list[TrialRecord]:
@@ -94,15 +76,16 @@ def split(search: Search, division: Allocation, recipe: Recipe, trainings: int) 
     return trainings - refits, refits
 
 
-def _is_fitted(search: Search) -> bool:
+def is_fitted(search: Search) -> bool:
+    """Whether the last trainings have a length that was settled to fill the time."""
     length = decided(search.ledger, Length)
     return length is not None and length.epochs > 0
 
 
-def _fidelity(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> float:
+def fidelity_of_a_refit(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> float:
     """Of its epochs: as many steps as a final run has where these fill the time; where a rising validation loss ends a
     training, as many epochs as the final runs kept; else all of them."""
-    if _is_fitted(search):
+    if is_fitted(search):
         return round(1.0 / more_images(search.problem), 4)
     curves = [record.outcome.curve for record in finals if record.outcome and record.outcome.curve]
     if not recipe.training.patience or not curves:

@@ -7,13 +7,11 @@ many predictions (Hansen and Salamon 1990; Lakshminarayanan et al. 2017).
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -49,57 +47,39 @@ def combine_networks(
     settle_on(place)
     paths = [Path(path) for path in combination.weights]
     states: Sequence[State] = [load_file(path) for path in paths]
-    shown = _Shown(dataset, recipe, saved_normalization(paths[0]), place)
-    networks = list(_networks([_mean(states)] if combination.averaged else states, shown))
+    networks = [_network(state, recipe, dataset) for state in ([_mean(states)] if combination.averaged else states)]
     is_one = len(networks) == 1 and not combination.mirrored
     made = (networks[0] if is_one else Together(networks, mirrored=combination.mirrored)).to(place)
-    validation, test = (shown.predicted(made, part) for part in (dataset.splits.validation, dataset.splits.test))
+    mean, std = (np.array(values, np.float32) for values in saved_normalization(paths[0]))
+    pixels = dataset.store.pixels(_side(recipe), recipe.data.resize)
+    validation, test = (
+        predict_probabilities(made, unchanged(pixels, part, (mean, std), place)())
+        for part in (dataset.splits.validation, dataset.splits.test)
+    )
     if combination.least is not None:
-        if shown.right(validation) < combination.least:
+        right = float((validation.argmax(1) == dataset.labels[dataset.splits.validation]).mean())
+        if right < combination.least:
             raise Diverged(
-                f"together they classify {shown.right(validation):.3f} of the validation images correctly, each alone "
+                f"together they classify {right:.3f} of the validation images correctly, each alone "
                 f"{combination.least:.3f} on average; what is made of networks must not be worse than they are."
             )
         validation = NO_PROBABILITIES
     if limits.save_to:
-        mean, std = (np.array(values, np.float32) for values in shown.normal)
         save_network(Path(limits.save_to), made, (mean, std), saved_padding(paths[0]))
     return Outcome("finished", validation, test, seconds=time.monotonic() - began, weights=limits.save_to)
 
 
-class _Shown(NamedTuple):
-    """What the networks see: images of the data set as their recipe has them. normal: mean and standard deviation."""
-
-    dataset: Dataset
-    recipe: Recipe
-    normal: tuple[tuple[float, ...], tuple[float, ...]]
-    place: torch.device
-
-    def predicted(self, network: nn.Module, part: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Probabilities (n, K) of the images at `part` (n,)."""
-        side = self.recipe.data.resolution
-        assert side is not None, "Recipe.at() wrote the resolution down"
-        mean, std = (np.array(values, np.float32) for values in self.normal)
-        pixels = self.dataset.store.pixels(side, self.recipe.data.resize)
-        return predict_probabilities(network.to(self.place), unchanged(pixels, part, (mean, std), self.place)())
-
-    def right(self, probabilities: NDArray[np.float32]) -> float:
-        """The share of the validation images that they classify correctly."""
-        return float((probabilities.argmax(1) == self.dataset.labels[self.dataset.splits.validation]).mean())
+def _network(state: State, recipe: Recipe, dataset: Dataset) -> nn.Module:
+    network = build_network(
+        recipe.architecture, classes=len(dataset.classes), channels=dataset.channels, resolution=_side(recipe)
+    )
+    network.load_state_dict(state)
+    return network
 
 
-def _networks(states: Sequence[State], shown: _Shown) -> Iterator[nn.Module]:
-    side = shown.recipe.data.resolution
-    assert side is not None, "Recipe.at() wrote the resolution down"
-    for state in states:
-        network = build_network(
-            shown.recipe.architecture,
-            classes=len(shown.dataset.classes),
-            channels=shown.dataset.channels,
-            resolution=side,
-        )
-        network.load_state_dict(state)
-        yield network
+def _side(recipe: Recipe) -> int:
+    assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
+    return recipe.data.resolution
 
 
 def _mean(states: Sequence[State]) -> State:
