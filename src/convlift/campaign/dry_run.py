@@ -25,7 +25,7 @@ from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.length import ENOUGH, LEAST_EPOCHS, epochs_that_fit, lengthened
 from convlift.search.problem import BASELINE, Problem
-from convlift.search.refit import may_refit
+from convlift.search.refit import may_refit, more_images
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST, START_RUN_SHARE
 
@@ -152,9 +152,9 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
     tried = _tried(request, point, own)
     own, rounds = _lengthened(request, point, own, left)
     refit, counted = may_refit(problem, own.recipe), request.trainings
-    times = Times(
-        left, own.in_epochs, timed[BASELINE].in_epochs, request.workers, tried=tried, rounds=rounds, refit=refit
-    )
+    costs = own.in_epochs, timed[BASELINE].in_epochs
+    more = more_images(problem)
+    times = Times(left, *costs, request.workers, tried=tried, rounds=rounds, refit=refit, more=more)
     found = plan_counted(counted, is_other=is_other, refit=refit) if counted else plan(times, is_other=is_other)
     chosen, left_out = _candidates(problem, own, found.trainings)
     return StartPreview(
