@@ -35,6 +35,17 @@ def test_the_starting_points_of_flowers():
     assert {point.recipe.architecture.backbone for point in points[1:]} == {"resnet50"}
 
 
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [(7, {"transfer": 2, "fine-tune": 3}), (3, {"transfer": 2, "fine-tune": 3}), (2, {"transfer": 2, "fine-tune": None}),
+     (1, {"fine-tune": None})],
+)  # fmt: skip
+def test_a_backbone_of_few_stages_is_trained_wholly(stages, expected):
+    points = starting_points(FLOWERS, backbone="hrnet_w18", stages=stages)
+    tuned = {point.name: point.recipe.training.fine_tuning for point in points if point.recipe.training.fine_tuning}
+    assert {name: each.stages for name, each in tuned.items()} == expected
+
+
 def test_without_weights_only_networks_from_scratch_are_probed():
     assert [point.name for point in starting_points(FLOWERS, pretrained=False)] == ["residual"]
 

@@ -17,7 +17,7 @@ from convlift.search.decisions import Allocation, decided, made
 from convlift.search.length import FILLED, LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, offered
 from convlift.search.loop import run_search
 from convlift.search.shipment import Shipment
-from convlift.search.start_decisions import FineTuning, Length
+from convlift.search.start_decisions import FineTuning, Length, TuningAsked
 from made_up import FACTS, HOUR, Holds, World, desk_in, problem_of
 
 STARTS = starting_points(FACTS)
@@ -29,7 +29,7 @@ def pretrained(recipe: Recipe) -> bool:
 
 def tuned_whole(recipe: Recipe) -> bool:
     tuned = recipe.training.fine_tuning
-    return tuned is not None and tuned.stages is None
+    return tuned is not None and tuned.stages == 3
 
 
 @pytest.mark.parametrize(
@@ -84,20 +84,33 @@ def test_far_behind_such_features_a_network_from_scratch_is_not_tried(tmp_path: 
 def test_features_a_little_behind_the_baseline_are_worth_it(tmp_path: Path, behind: float, tried: bool) -> None:
     """Of their errors fine-tuning leaves some two thirds."""
     with campaign(tmp_path, {pretrained: -behind, tuned_whole: 9.0}, 70) as (shipment, _, ledger):
-        assert (made(ledger, FineTuning).part > 0.0) == tried
+        assert (made(ledger, FineTuning).way == "fitted") == tried
         assert (shipment.frozen.start.name == FINE_TUNE and shipment.judged) == tried
 
 
-def test_its_first_run_is_a_look_at_its_speed(tmp_path: Path) -> None:
-    with campaign(tmp_path, {pretrained: 5.0}, 70) as (_, trials, ledger):
-        (first,) = [trial for trial in trials if trial.names == (FINE_TUNE,) and trial.role == "start"]
-        assert first.fidelity == made(ledger, FineTuning).part <= 1 / 16
+def test_its_speed_is_measured_while_the_baseline_trains_and_it_has_no_first_run(tmp_path: Path) -> None:
+    """Twice as slow as foreseen, it trains for about half as many epochs."""
+    epochs = []
+    for slower in (1.0, 2.0):
+        world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
+        measured: list[Recipe] = []
+
+        def time_tuning(recipe: Recipe, slower: float = slower) -> float:
+            measured.append(recipe)
+            return slower * 30 * HOUR
+
+        with desk_in(tmp_path / f"run-{slower}", world, 70, workers=2) as desk:
+            run_search(Search(replace(problem_of(world, STARTS), time_tuning=time_tuning), desk))
+            assert [trial.role for trial in desk.ledger.trials() if trial.names == (FINE_TUNE,)].count("start") == 0
+            assert len(measured) == 1
+            epochs.append(made(desk.ledger, Length).epochs)
+    assert epochs[1] == pytest.approx(epochs[0] / 2, abs=1.5)
 
 
 def test_without_anybody_to_ask_its_images_are_not_augmented(tmp_path: Path) -> None:
     with campaign(tmp_path, {pretrained: 5.0}, 70) as (shipment, _, ledger):
         assert not shipment.frozen.recipe.data.augmentation.active
-        assert set(made(ledger, FineTuning).augmentation.values()) == {0.0}
+        assert set(made(ledger, TuningAsked).augmentation.values()) == {0.0}
 
 
 def test_where_it_is_worse_on_validation_the_features_ship(tmp_path: Path) -> None:
@@ -114,12 +127,13 @@ def test_in_a_fold_no_length_is_settled(tmp_path: Path) -> None:
     world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
     with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
         run_search(Search(replace(problem_of(world, STARTS), most_networks=0), desk))
-        assert made(desk.ledger, FineTuning).part == 0.0
+        assert made(desk.ledger, FineTuning).way == ""
+        assert decided(desk.ledger, TuningAsked) is None
 
 
 def test_where_features_are_far_behind_it_is_never_tried(tmp_path: Path) -> None:
     with campaign(tmp_path, {pretrained: -12.0, tuned_whole: 20.0}, 70) as (shipment, trials, ledger):
-        assert made(ledger, FineTuning).part == 0.0
+        assert made(ledger, FineTuning).way == ""
         assert decided(ledger, Length) is None
         assert not [trial for trial in trials if trial.names == (FINE_TUNE,)]
         assert shipment.frozen.start.name != FINE_TUNE
@@ -127,7 +141,7 @@ def test_where_features_are_far_behind_it_is_never_tried(tmp_path: Path) -> None
 
 def test_where_many_trainings_fit_it_is_a_start_like_any_other(tmp_path: Path) -> None:
     with campaign(tmp_path, {pretrained: 5.0, tuned_whole: 4.0}, 900) as (shipment, trials, ledger):
-        assert made(ledger, FineTuning).part == 1.0
+        assert made(ledger, FineTuning).way == "first run"
         assert decided(ledger, Length) is None
         assert shipment.frozen.start.name == FINE_TUNE
         assert [trial for trial in trials if trial.role == "search"]

@@ -25,15 +25,15 @@ CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
     labels, splits, facts = dataset.labels, dataset.splits, facts_of(dataset)
-    if request.backbone or request.weights:
-        _check_backbone(request.backbone, request.weights)
+    named = request.backbone or request.weights
+    stages = _stages(request.backbone, request.weights) if named else None
     baseline = recipe_from(request.current).at(dataset.store.native_resolution)
     return Problem(
         baseline=baseline,
         baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
         starts=tuple(
             point
-            for point in starting_points(facts, backbone=request.backbone, weights=request.weights)
+            for point in starting_points(facts, backbone=request.backbone, weights=request.weights, stages=stages)
             if point.recipe != baseline and request.pool is None
         ),
         facts=facts,
@@ -48,6 +48,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         validation_groups=dataset.groups_of(splits.validation),
         test_groups=dataset.groups_of(splits.test),
         ask=partial(_ask, dataset, seed_of(request), bool(request.trainings), request.devices[0]),
+        time_tuning=partial(_time_tuning, dataset, request.devices[0]),
         trainings=request.trainings,
         most_networks=request.max_latency if request.fold is None else 0,
     )
@@ -72,6 +73,20 @@ def _ask(dataset: Dataset, seed: int, one_thread: bool, device: Device, weights:
     return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread, device=device)
 
 
+def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe) -> float:
+    """Seconds of a recipe's fine-tuning."""
+    from convlift.trial.calibrate import time_tuning  # torch comes with it
+
+    return time_tuning(
+        recipe,
+        images=len(dataset.splits.train),
+        held_out=2 * len(dataset.splits.validation),
+        classes=len(dataset.classes),
+        channels=dataset.channels,
+        device=device,
+    )
+
+
 def _expectations(path: Path, dataset: Dataset) -> Expectations:
     """What past campaigns lead one to expect. Raises ConvliftError where one of them was on these very images: what is
     learned from a campaign has seen the labels of its test."""
@@ -85,12 +100,13 @@ def _expectations(path: Path, dataset: Dataset) -> Expectations:
     return found
 
 
-def _check_backbone(backbone: str | None, weights: str | None) -> None:
-    """Fail before any training, not in the middle of one. Raises RecipeError or WeightsError."""
+def _stages(backbone: str | None, weights: str | None) -> int:
+    """How many stages a backbone has. Fails before any training, not in the middle of one: raises RecipeError or
+    WeightsError."""
     from convlift.model.backbone import create_backbone
 
     known = Pretrained()
-    create_backbone(backbone or known.backbone, weights or known.weights)
+    return create_backbone(backbone or known.backbone, weights or known.weights).stages
 
 
 def _forward(dataset: Dataset) -> Forward:

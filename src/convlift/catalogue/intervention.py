@@ -80,9 +80,11 @@ def multiplied(value: float, factor: float) -> float:
 
 
 def cached_features(recipe: Recipe) -> bool:
-    """Whether the lower stages of the recipe's backbone never change, so that their features can be cached."""
+    """Whether the lower stages of the recipe's backbone never change, and the images neither, so that their features
+    can be cached."""
     tuned = recipe.training.fine_tuning
-    return isinstance(recipe.architecture, Pretrained) and (tuned is None or tuned.stages is not None)
+    is_frozen = tuned is None or (tuned.stages is not None and not recipe.data.is_afresh)
+    return isinstance(recipe.architecture, Pretrained) and is_frozen
 
 
 def misfit(recipe: Recipe) -> Misfit | None:

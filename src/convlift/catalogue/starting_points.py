@@ -26,11 +26,17 @@ def residual_start(facts: Facts) -> Recipe:
 
 
 def starting_points(
-    facts: Facts, *, pretrained: bool = True, backbone: str | None = None, weights: str | None = None
+    facts: Facts,
+    *,
+    pretrained: bool = True,
+    backbone: str | None = None,
+    weights: str | None = None,
+    stages: int | None = None,
 ) -> tuple[StartingPoint, ...]:
     """The starting points to try. Other resolutions are for the search, where they are changes like any other.
 
-    pretrained: whether weights are at hand; backbone, weights: what the user named instead of the built-in ones.
+    pretrained: whether weights are at hand; backbone, weights: what the user named instead of the built-in ones;
+    stages: how many that backbone has, 0 or 1 where they cannot be told apart; None for the built-in one.
     """
     scratch = residual_start(facts)
     points = [
@@ -46,8 +52,13 @@ def starting_points(
     for name, reason in (
         ("frozen", "pretrained features at {} pixels: extracted once, then every trial costs seconds"),
         ("transfer", "the same features at {} pixels, with the last stages fitted to these images"),
-        (FINE_TUNE, "all of the pretrained network, fitted to these images at {} pixels in the time that there is"),
+        (FINE_TUNE, "the pretrained network's upper stages, fitted to these images at {} pixels in the time there is"),
     ):
         recipe = with_backbone(built_in(name), backbone, weights).at(facts.native_resolution)
+        tuned = recipe.training.fine_tuning
+        if tuned and tuned.stages and stages is not None and stages < tuned.stages:
+            if name != FINE_TUNE:
+                continue  # its stored activations need a cut
+            recipe = recipe.edit(training={"fine_tuning": {"stages": None}})
         points.append(StartingPoint(name, recipe, reason.format(recipe.data.resolution)))
     return tuple(points)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from convlift.cost.work import STEP_OVERHEAD, Forward, extraction_key, extraction_work, training_work, tuning_work
@@ -118,6 +118,11 @@ class Pace:
             return predicted
         return predicted + self._extraction_work(recipe) * extraction
 
+    def with_tuning(self, recipe: Recipe, seconds: float) -> "Pace":
+        """The same, the fine-tuning of `recipe` having been measured to take so many seconds."""
+        speed = seconds / self._work(recipe, 1.0).second
+        return replace(self, speeds=replace(self.speeds, tuning=speed))
+
     def evaluation_seconds(self, recipe: Recipe) -> float:
         """What predicting validation and test images takes, where that needs the whole network."""
         network = recipe.architecture
@@ -185,4 +190,4 @@ class Pace:
 def _afresh(recipe: Recipe) -> bool:
     """Whether images run through the whole backbone in every epoch of its second phase."""
     tuned = recipe.training.fine_tuning
-    return tuned is not None and (tuned.stages is None or (recipe.data.augmentation.active and not recipe.data.views))
+    return tuned is not None and (tuned.stages is None or recipe.data.is_afresh)

@@ -48,7 +48,7 @@ def tuning_work(recipe: Recipe, facts: Facts, forward: Forward, step: float = ST
     if tuned is None or not isinstance(recipe.architecture, Pretrained):
         return 0.0
     trained = forward(recipe, tuned.stages)
-    afresh = recipe.data.augmentation.active and not recipe.data.views
+    afresh = recipe.data.is_afresh
     below = forward(recipe) - trained if afresh else 0.0
     images = recipe.data.images * facts.training_images
     steps = _steps(tuned.epochs, tuned.batch_size, images)
@@ -75,7 +75,7 @@ def extraction_key(recipe: Recipe) -> tuple[Any, ...]:
     if not isinstance(network, Pretrained):
         return ()
     views = (data.views, data.augmentation.model_dump_json()) if data.views else (0,)
-    stages = tuned.stages if tuned is not None else None
+    stages = tuned.stages if tuned is not None and not data.is_afresh else None
     return (
         network.backbone,
         network.weights,

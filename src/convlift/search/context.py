@@ -4,12 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from convlift.catalogue.starting_points import FINE_TUNE
+from convlift.cost.seconds import Pace
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
+from convlift.search.decisions import decided
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import Problem
 from convlift.search.scores import Scores
+from convlift.search.start_decisions import TuningAsked
 from convlift.search.timing import timed
 
 MOST_LAG, TRAININGS_A_LAG = 7, 8
@@ -62,7 +66,17 @@ class Search:
         what can be stored is stored already."""
         ended = self.ledger.trials() if records is None else records
         known = [found for record in ended if (found := timed(record, self.problem.facts)) is not None]
-        return self.problem.pace.seconds(recipe, known, fidelity, again=again)
+        return self._pace.seconds(recipe, known, fidelity, again=again)
+
+    @property
+    def _pace(self) -> Pace:
+        """The problem's, with the speed of fine-tuning where that was measured."""
+        asked, pace = decided(self.ledger, TuningAsked), self.problem.pace
+        if asked is None or not asked.seconds:
+            return pace
+        point = next(point for point in self.problem.starts if point.name == FINE_TUNE)
+        recipe = point.recipe.edit(data={"augmentation": asked.augmentation})
+        return pace.with_tuning(recipe, asked.seconds)
 
     @property
     def lag(self) -> int:

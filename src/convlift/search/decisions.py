@@ -24,6 +24,7 @@ from convlift.search.start_decisions import (
     Length,
     SecondStarts,
     Start,
+    TuningAsked,
 )
 
 D = TypeVar("D", bound=Decision)
@@ -205,7 +206,7 @@ class Procedure(Decision):
 
 # what is decided anew where a campaign ended with its test sealed and is given more time
 SETTLED: tuple[type[Decision], ...] = (
-    FirstTrainings, FineTuning, SecondStarts, BaselineBeside, BaselineOnceMore, Length, Start, Allocation,
+    FirstTrainings, TuningAsked, FineTuning, SecondStarts, BaselineBeside, BaselineOnceMore, Length, Start, Allocation,
     Shortlist, GuardReport, Accused, Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
 )  # fmt: skip
 STORY, RESULT = "story", "result"  # plain data, whose shape report/ knows

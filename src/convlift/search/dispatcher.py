@@ -108,6 +108,15 @@ class Dispatcher:
         if self._is_to_begin(record):
             self._submit(record or self.ledger.claim(plan), seconds(plan))
 
+    def first(self, plan: Plan, seconds: Callable[[Plan], float]) -> tuple[TrialRecord, ...]:
+        """Run one plan to its end, if the ledger does not hold it yet, while what runs beside it goes on; its trial.
+        There must be a free worker."""
+        self.start(plan, seconds)
+        while not self.has(plan) and self.running:
+            self.collect()
+        record = self._find(plan)
+        return (record,) if record is not None else ()
+
     def has(self, plan: Plan) -> bool:
         """Whether the plan's trial has ended."""
         record = self._find(plan)

@@ -19,7 +19,7 @@ from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
 from convlift.search.decisions import decided, settle
 from convlift.search.problem import Problem
-from convlift.search.start_decisions import FineTuning, Length
+from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 
 # of the errors of frozen features, those that are left once all of the network is trained: .8 on flowers, .7 on
 # Fashion-MNIST, .3 on pneumonia
@@ -30,7 +30,6 @@ ROUNDS_FROM = 2.5  # trainings of the recipe's own length after each other, from
 # the same of a single worker: two networks averaged, one of them a refit, bring more (+.9 and +.5) than one training
 # that is twice as long (+.7; docs/LOG.md)
 ROUNDS_FROM_ALONE = 1.5
-LOOK = 0.02  # of the time: a first look at the speed
 # of the time is planned for: a first look is slower than what follows, by 8% on flowers, and a schedule that is late is
 # run through faster (`trial/phase.in_time`)
 FILLED = 1.02
@@ -42,13 +41,11 @@ def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -
     images what they are, and, but for its first run, with the length that was settled."""
 
     def fitted(point: StartingPoint) -> StartingPoint:
-        settled, length = decided(ledger, FineTuning), decided(ledger, Length)
-        if settled is None:
+        asked, length = decided(ledger, TuningAsked), decided(ledger, Length)
+        if asked is None:
             return point
-        recipe = point.recipe.edit(data={"augmentation": settled.augmentation})
-        if for_first_runs and settled.part < 1.0:  # a look at the speed of one epoch, all of its images alike
-            recipe = recipe.edit(training={"fine_tuning": {"small_first": 0.0}})
-        elif length and length.epochs and not for_first_runs:
+        recipe = point.recipe.edit(data={"augmentation": asked.augmentation})
+        if length and length.epochs and not for_first_runs:
             recipe = lengthened(recipe, length.epochs)
         return replace(point, recipe=recipe)
 
@@ -60,34 +57,59 @@ def lengthened(recipe: Recipe, epochs: int) -> Recipe:
     return recipe.edit(training={"fine_tuning": {"epochs": epochs}})
 
 
-def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> float:
-    """The part of a training that the first run of all of the network has: all of it where a search will follow, a
-    look at its speed where few trainings fit; 0 where it is none. Settled once, with the augmentation it keeps."""
-    return settle(search.ledger, FineTuning, lambda: _fine_tuning(search, records)).part
+def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
+    """How fine-tuning is tried: with a first run where a search will follow, with a length that is fitted where few
+    trainings fit, "" for not at all. Settled once."""
+    return settle(search.ledger, FineTuning, lambda: _fine_tuning(search, records)).way
+
+
+def ask_about_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> None:
+    """Ask what has to be known before fine-tuning, where it may come to that: while the baseline still trains this
+    takes no time of anybody's, and a training's speed is measured as it will be, beside another one.
+
+    records: of the pretrained features.
+    """
+    point, features = _point(search), next((r for r in records if r.status == "finished"), None)
+    if point and features and not search.problem.trainings and _way(search, point, records) == "fitted":
+        _asked(search, point, features)
 
 
 def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
-    point = next((p for p in search.problem.starts if p.name == FINE_TUNE), None)
-    features = [r for r in records if r.role == "start" and r.status == "finished"]
-    is_best = bool(features) and _is_worth_it(search, features[0], _best(search, records))
-    # of a fold nothing is kept for a last training as long as that
-    in_fold = search.problem.most_networks == 0
-    if point is None or not is_best or search.problem.pool is not None or in_fold:
-        return FineTuning(0.0, {})
-    part = _part(search, point, records)
-    return FineTuning(part, _kept(search, point, features[0]) if part else {})
+    point, features = _point(search), [r for r in records if r.role == "start" and r.status == "finished"]
+    if point is None or not features or not _is_worth_it(search, features[0], _best(search, records)):
+        return FineTuning("")
+    way = _way(search, point, records)
+    if way:
+        _asked(search, point, features[0])
+    return FineTuning(way)
 
 
-def _part(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -> float:
+def _point(search: Search) -> StartingPoint | None:
+    """The starting point, where it may be tried: not where the changes are given, nor in a fold, of which nothing is
+    kept for a last training as long as that."""
+    if search.problem.pool is not None or not search.problem.most_networks:
+        return None
+    return next((point for point in search.problem.starts if point.name == FINE_TUNE), None)
+
+
+def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> TuningAsked:
+    def ask() -> TuningAsked:
+        kept = _kept(search, point, features)
+        measure = search.problem.time_tuning if not search.problem.trainings else None
+        return TuningAsked(kept, measure(point.recipe.edit(data={"augmentation": kept})) if measure else 0.0)
+
+    return settle(search.ledger, TuningAsked, ask)
+
+
+def _way(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -> Way:
     if search.problem.trainings:
-        return 1.0
+        return "first run"
     each, left = search.seconds(point.recipe, records), search.left()
     if left * search.workers >= ENOUGH * each:
-        return 1.0
+        return "first run"
     epochs = _nominal(point.recipe)
-    if epochs_that_fit(lambda e: each * e / epochs, epochs, (1.0 - LOOK) * left, search.workers)[0] < LEAST_EPOCHS:
-        return 0.0
-    return round(min(LOOK * left / each, 1.0 / epochs), 4)
+    found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left, search.workers)
+    return "fitted" if found >= LEAST_EPOCHS else ""
 
 
 def _best(search: Search, records: Sequence[TrialRecord]) -> TrialRecord:
@@ -137,14 +159,14 @@ def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, w
 
 
 def settle_length(search: Search, best: TrialRecord) -> Length | None:
-    """The length of all of the network's training, where that is what the campaign trains: its first run was a look at
-    its speed, and no network from scratch but the baseline, which it may be expected to pass, is the best start.
-    Settled once; None where it is not."""
-    part = settle_fine_tuning(search, ())
+    """The length of fine-tuning, where that is what the campaign trains: it is to be fitted to the time, and no network
+    from scratch but the baseline, which it may be expected to pass, is the best start. Settled once; None where it is
+    not."""
+    way = settle_fine_tuning(search, ())
     pretrained = [r for r in search.ledger.trials("start") if r.recipe.architecture.kind == "pretrained"]
-    features = [r for r in pretrained if r.status == "finished" and r.names != (FINE_TUNE,)]
+    features = [r for r in pretrained if r.status == "finished"]
     is_passed = best.role == "start" and best.recipe.architecture.kind != "pretrained"
-    if not 0.0 < part < 1.0 or not features or is_passed or not _is_worth_it(search, features[0], best):
+    if way != "fitted" or not features or is_passed or not _is_worth_it(search, features[0], best):
         return None
 
     def decide() -> Length:

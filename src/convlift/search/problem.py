@@ -1,6 +1,7 @@
 """What is to be improved: what a campaign is given before anything is trained."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,7 @@ class Problem:
     ship: which changes the shipped recipe takes; see `posterior.ship`.
     closing_seconds: kept at the end for judging and for the report.
     ask: opens a trained network for questions about augmentations (`augmentation_guard`); None for none.
+    time_tuning: measures the seconds that a recipe's fine-tuning takes; None for none.
     pool: the changes to be tried instead of the catalogue's, unweighed and unguarded.
     expectations: what past campaigns lead one to expect of changes; None for those that come with the package.
     metric: what is to be raised.
@@ -62,6 +64,7 @@ class Problem:
     ship: Literal["auto", "lean", "best"]
     closing_seconds: float
     ask: OpenLabelChecker | None = None
+    time_tuning: Callable[[Recipe], float] | None = None
     pool: tuple[Candidate, ...] | None = None
     expectations: Expectations | None = None
     metric: Metric = ACCURACY

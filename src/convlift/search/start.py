@@ -12,7 +12,7 @@ from convlift.search.allocate import BASELINE_MOST, LONGER, MOST_BASELINE_RUNS, 
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle, times_unsettled
-from convlift.search.length import offered, settle_fine_tuning, settle_length
+from convlift.search.length import ask_about_fine_tuning, offered, settle_fine_tuning, settle_length
 from convlift.search.problem import BASELINE
 from convlift.search.start_decisions import BaselineBeside, BaselineOnceMore, FirstTrainings, SecondStarts, Start
 
@@ -59,9 +59,6 @@ def choose_start(search: Search) -> StartingPoint:
     if settle_length(search, best):
         deep = next(point for point in offered(search.problem, search.ledger) if point.name == FINE_TUNE)
         return _known(search, note(search.ledger, Start(FINE_TUNE, deep.recipe.fingerprint())))
-    # a look at the speed of a training that is not made is no start
-    able = [record for record in able if record.names != (FINE_TUNE,) or record.fidelity == 1.0] or able
-    best = max(able, key=lambda record: _rank(search, record))
     name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))
 
@@ -113,6 +110,8 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
         fits = may_fit and search.seconds(cheapest.recipe, ()) <= FIRST_MOST * search.left() if cheapest else False
         settled = note(search.ledger, FirstTrainings(fits, part))
     start_run = [_start_run(search, cheapest)] if cheapest and settled.features_fit else []
+    if start_run and not search.problem.trainings:
+        ask_about_fine_tuning(search, search.dispatcher.first(start_run[0], seconds))
     return search.dispatcher.complete([*start_run, baseline_run], seconds)
 
 
@@ -142,15 +141,16 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
     def decide() -> SecondStarts:
         tried = [record.names[0] for record in records if record.role == "start"]
         # where all of the network is to be trained, its last stages alone are not worth their time
-        tried += ["transfer"] if 0.0 < deep < 1.0 else []
+        tried += ["transfer"] if way == "fitted" else []
         # nor is a network from scratch: what fine-tuning adds to such features it does not reach
-        tried += from_scratch if 0.0 < deep < 1.0 and _lead(search, records) > HOPELESS_LEAD else []
+        tried += from_scratch if way == "fitted" and _lead(search, records) > HOPELESS_LEAD else []
         others = [point for point in search.problem.starts if point.name not in (*tried, FINE_TUNE)]
-        found = {point.name: _fidelity(search, point, records) for point in others} | {FINE_TUNE: deep}
+        found = {point.name: _fidelity(search, point, records) for point in others}
+        found |= {FINE_TUNE: 1.0} if way == "first run" else {}
         return SecondStarts({name: part for name, part in found.items() if part})
 
     from_scratch = [point.name for point in search.problem.starts if point.recipe.architecture.kind == "convnet"]
-    deep = settle_fine_tuning(search, records)
+    way = settle_fine_tuning(search, records)
     parts = settle(search.ledger, SecondStarts, decide).parts
     points = offered(search.problem, search.ledger, for_first_runs=True)[1:]
     return [_start_run(search, point, parts[point.name]) for point in points if point.name in parts]

@@ -1,8 +1,11 @@
 """What is settled of the first runs, and of where the search starts from."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from convlift.search.decision import Decision
+
+Way = Literal["first run", "fitted", ""]
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,24 @@ class SecondStarts(Decision):
 
 
 @dataclass(frozen=True)
+class TuningAsked(Decision):
+    """What is asked of fine-tuning while the baseline trains. augmentation: the strengths of its own augmentation that
+    keep images what they are; seconds: measured of its own length, 0 where nobody did."""
+
+    key = "fine-tuning asked"
+
+    augmentation: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class FineTuning(Decision):
-    """part: of a training of all of a pretrained network, its first run; 0 for none; augmentation: the strengths of its
-    own augmentation that keep images what they are."""
+    """way: how fine-tuning is tried: with a first run like any other start, or with a length that is fitted to the time
+    and no first run; "" where it is not."""
 
     key = "fine-tuning"
 
-    part: float
-    augmentation: dict[str, float]
+    way: Way
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def predict_probabilities(network: nn.Module, inputs: Iterable[Tensor]) -> NDArr
     inputs: batch by batch; nothing is known of their labels.
     """
     network.eval()
-    found = [functional.softmax(_logits(network, batch), dim=1).cpu() for batch in inputs]
+    found = [functional.softmax(outputs(network, batch), dim=1).cpu() for batch in inputs]
     return torch.cat(found).numpy() if found else np.zeros((0, 0), np.float32)
 
 
@@ -43,7 +43,7 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
     network.eval()
     losses, right, count = [], [], 0
     for batch in batches:
-        logits_NK = _logits(network, batch.inputs)
+        logits_NK = outputs(network, batch.inputs)
         losses.append(functional.cross_entropy(logits_NK, batch.targets, reduction="sum"))
         right.append((logits_NK.argmax(1) == batch.targets).sum())
         count += len(batch.targets)
@@ -53,7 +53,7 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
     return Score(float(torch.stack(losses).sum()) / count, int(torch.stack(right).sum()) / count)
 
 
-def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
+def outputs(network: nn.Module, inputs: Tensor) -> Tensor:
     """Of all inputs at once or, where the device's memory does not hold that, of one half after the other."""
     try:
         return network(inputs).float()
@@ -61,4 +61,4 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
         if len(inputs) < 2 or not has_no_room(error):
             raise
     release_memory(inputs.device)
-    return torch.cat([_logits(network, half) for half in inputs.tensor_split(2)])
+    return torch.cat([outputs(network, half) for half in inputs.tensor_split(2)])

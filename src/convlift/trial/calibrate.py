@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from convlift.augment.streams import Streams
+from convlift.features.extraction import device_of
 from convlift.model.backbone import split_at
 from convlift.model.build import build_network
+from convlift.model.freezing import unfreeze
 from convlift.model.memory import keep_freed_memory
 from convlift.model.pretrained import Classifier, Tail, as_colour
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
-from convlift.recipe.training import Training
+from convlift.recipe.training import SMALLER, Training
 from convlift.records.compute_device import CPU, Device
 from convlift.train.batch import Batch
 from convlift.train.device import settle_on, synchronize
@@ -25,9 +27,11 @@ from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy
 from convlift.train.optimizers import make_optimizer
 from convlift.trial.batches import image_draw
+from convlift.trial.frozen_stages import FrozenStages
 
 SECONDS = 0.5  # of each measurement; at least LEAST repetitions
 LEAST, WARM_UP = 3, 2
+LONGEST = 1.0  # seconds, from which on no further step of a large network is waited for
 WARM_UP_OFF_CPU = 10  # steps in which a GPU loads its kernels and raises its clock
 BATCH = 64  # images of a forward pass when features are extracted
 
@@ -58,6 +62,20 @@ def calibrate(
         return 0.0, _epochs(recipe.training.epochs, recipe.training.batch_size, step, images, held_out)
 
 
+def time_tuning(recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int, device: Device) -> float:
+    """Seconds of a recipe's fine-tuning, of images that run through the network anew every time; see `calibrate`."""
+    keep_freed_memory()
+    place, side = torch.device(device.place), recipe.data.resolution
+    assert side is not None, "Recipe.at() wrote the resolution down"
+    settle_on(place)
+    random = recipe.edit(architecture={"weights": "random"}).architecture
+    with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
+        torch.manual_seed(0)
+        network = build_network(random, classes=classes, channels=channels, resolution=side)
+        assert isinstance(network, Classifier), "only these are fine-tuned"
+        return _tuning_on_images(network.to(place), recipe, channels, images, held_out, classes)
+
+
 def _transfer(
     recipe: Recipe, pixels: np.ndarray, images: int, held_out: int, classes: int, place: torch.device
 ) -> tuple[float, float]:
@@ -74,19 +92,36 @@ def _transfer(
     epochs = _epochs(training.epochs, training.batch_size, step, images, held_out)
     if tuned is None:
         return extraction, epochs
-    lower, tail = (nn.Identity(), network) if tuned.stages is None else _cut(network, tuned.stages)
+    if tuned.stages is None or recipe.data.is_afresh:
+        return extraction, epochs + _tuning_on_images(network, recipe, pixels.shape[3], images, held_out, classes)
     drawn = as_colour(draws(recipe, pixels, tuned.batch_size, place)())
     with torch.no_grad():
-        activations = lower(drawn)
+        activations = split_at(network.backbone, tuned.stages)[0](drawn)
     settings = training.model_copy(update={"learning_rate": tuned.learning_rate})
-    step = seconds_a_step(tail, lambda: activations, classes, settings)
-    afresh = forward * images if recipe.data.augmentation.active and not recipe.data.views else 0.0
-    return extraction, epochs + _epochs(tuned.epochs, tuned.batch_size, step, images, held_out) + tuned.epochs * afresh
+    step = seconds_a_step(Tail(network, tuned.stages), lambda: activations, classes, settings)
+    return extraction, epochs + _epochs(tuned.epochs, tuned.batch_size, step, images, held_out)
 
 
-def _cut(network: Classifier, stages: int) -> tuple[nn.Module, nn.Module]:
-    lower, _ = split_at(network.backbone, stages)
-    return lower, Tail(network, stages)
+def _tuning_on_images(
+    network: Classifier, recipe: Recipe, channels: int, images: int, held_out: int, classes: int
+) -> float:
+    """The second phase: its steps on large images and, where the recipe begins with these, on small ones."""
+    tuned, side, place = recipe.training.fine_tuning, recipe.data.resolution, device_of(network)
+    assert tuned is not None, "it is fine-tuned"
+    assert side is not None, "Recipe.at() wrote the resolution down"
+    settings = recipe.training.model_copy(update={"learning_rate": tuned.learning_rate})
+    unfreeze(network, tuned.stages, tuned.batch_norm)
+
+    def step(side: int) -> float:
+        pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
+        drawn = draws(recipe, pixels, tuned.batch_size, place)
+        if tuned.stages is None:
+            return seconds_a_step(network, drawn, classes, settings)
+        below = FrozenStages(network, tuned.stages, drawn()[:2])
+        return seconds_a_step(Tail(network, tuned.stages), lambda: below(drawn()), classes, settings)
+
+    small = tuned.small_first * (1.0 - SMALLER**2)  # a step takes as long as its images have pixels
+    return _epochs(tuned.epochs, tuned.batch_size, (1.0 - small) * step(side), images, held_out)
 
 
 def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: int) -> float:
@@ -105,13 +140,15 @@ def seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int,
     """One step of the loop that trains, as the mean of those that half a second has room for."""
     for parameter in network.parameters():
         parameter.requires_grad_(True)
-    steps, place = 0, next(network.parameters()).device
+    steps, place = 0, device_of(network)
     least = (WARM_UP if place.type == "cpu" else WARM_UP_OFF_CPU, LEAST)
 
     def batches(epoch: int) -> Iterator[Batch]:
         nonlocal steps
         began, steps = time.perf_counter(), 0
         while steps < least[epoch] or (epoch and time.perf_counter() - began < SECONDS):
+            if steps and time.perf_counter() - began > LONGEST:
+                return
             inputs = draw()
             steps += 1
             yield Batch(inputs, torch.randint(0, classes, (len(inputs),)).to(place))

@@ -104,14 +104,18 @@ def _as_fit_knows_it(network: nn.Module, data: PhaseData, clock: TrialClock) -> 
 
 def _evaluation_seconds(network: nn.Module, data: PhaseData) -> float:
     """What comes after the last step, from one batch: validation once more, and the predictions of both parts."""
+    began = time.monotonic()
     batch = next(iter(data.validation()), None)
     if batch is None:
         return 0.0
+    drawing = time.monotonic() - began
     if batch.inputs.device.type != "cpu":  # whose first batch takes the seconds in which its libraries load
         predict_probabilities(network, [batch.inputs])
     began = time.monotonic()
     predict_probabilities(network, [batch.inputs])
-    return (time.monotonic() - began) / len(batch.inputs) * (2 * data.validation_images + data.test_images)
+    predicting = (time.monotonic() - began) / len(batch.inputs)
+    # validation images may be kept as the network reads them, test images are read once
+    return predicting * (2 * data.validation_images + data.test_images) + drawing / len(batch.inputs) * data.test_images
 
 
 def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, validation_images: int) -> bool:

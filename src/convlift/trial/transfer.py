@@ -32,6 +32,7 @@ from convlift.records.compute_device import CPU, Device
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.batches import Draw, Indices, image_draw, labelled, to_tensor, unchanged
 from convlift.trial.from_scratch import Probabilities, Trained, guesses
+from convlift.trial.frozen_stages import FrozenStages
 from convlift.trial.phase import PhaseData, run_phase, scaled
 from convlift.trial.stored_batches import stored_draw, stored_inputs
 from convlift.trial.trial_clock import TrialClock
@@ -90,22 +91,31 @@ class _Tuning(NamedTuple):
 def _tune_on_images(
     network: Classifier, recipe: Recipe, dataset: Dataset, tuning: _Tuning, clock: TrialClock
 ) -> tuple[Probabilities, Probabilities]:
-    """The second phase on images that run through all of the network; probabilities of validation and test images."""
+    """The second phase on images that change every time; probabilities of validation and test images."""
     splits, tuned, side = dataset.splits, recipe.training.fine_tuning, recipe.data.resolution
     assert tuned is not None, "train_transfer() looked"
     assert side is not None, "train_transfer() looked"
     pixels = dataset.store.pixels(side, recipe.data.resize)
-    validation, test = (
-        unchanged(pixels, part, tuning.normal, tuning.place) for part in (splits.validation, splits.test)
+    validation, test, sample = (
+        unchanged(pixels, part, tuning.normal, tuning.place)
+        for part in (splits.validation, splits.test, splits.train[:2])
     )
+    draw = _draw(recipe, dataset, side, tuning)
+    first_draw = _draw(recipe, dataset, smaller(side), tuning) if tuned.small_first else None
+    trained: nn.Module = network
+    if tuned.stages is not None:
+        trained = Tail(network, tuned.stages)
+        below = FrozenStages(network, tuned.stages, next(sample()))
+        draw, first_draw = below.of_drawn(draw), below.of_drawn(first_draw) if first_draw else None
+        validation, test = below.of_unchanged(validation), below.of_unchanged(test)
     data = replace(
-        _phase_data("fine-tune", _draw(recipe, dataset, side, tuning), validation, dataset, tuning.place),
+        _phase_data("fine-tune", draw, validation, dataset, tuning.place),
         rate_factors=rate_factors(network, tuned.layer_decay),
-        first_draw=_draw(recipe, dataset, smaller(side), tuning) if tuned.small_first else None,
+        first_draw=first_draw,
         first_epochs=round(tuned.small_first * tuning.training.epochs),
     )
-    run_phase(network, data, tuning.training, tuning.seed, clock)
-    return predict_probabilities(network, validation()), predict_probabilities(network, test())
+    run_phase(trained, data, tuning.training, tuning.seed, clock)
+    return predict_probabilities(trained, validation()), predict_probabilities(trained, test())
 
 
 def _draw(recipe: Recipe, dataset: Dataset, resolution: int, tuning: _Tuning) -> Draw:
@@ -123,9 +133,8 @@ def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train:
 def _extraction(recipe: Recipe, normal: Statistics, device: Device) -> Extraction:
     """What is stored: pooled features, and the activations below the unfrozen stages unless images change afresh."""
     data, tuned = recipe.data, recipe.training.fine_tuning
-    afresh = data.augmentation.active and not data.views
     mean, std = (tuple(map(float, values)) for values in normal)
-    stages = None if tuned is None or afresh else tuned.stages
+    stages = None if tuned is None or data.is_afresh else tuned.stages
     return Extraction(mean, std, data.augmentation, data.views, stages, device.model)
 
 
