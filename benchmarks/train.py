@@ -1,11 +1,13 @@
 """Images a second of training: convlift's loop against the bare steps, plain PyTorch, fastai and Keras 3.
 
 Two trainings, each with one thread: `scratch`, convlift's residual network at 32 px, and `fine-tune`, all layers of
-EfficientNet-Lite0 at 128 px. Everybody has the same network, batches of 32, AdamW, and augmentation (mirror, rotation,
-zoom, brightness, contrast), and starts from the same decoded bytes in memory.
+EfficientNet-Lite0 at 128 px (the recipe of that name trains its upper stages alone, which stands beside). Everybody has
+the same network, batches of 32, AdamW, and augmentation (mirror, rotation, zoom, brightness, contrast), and starts from
+the same decoded bytes in memory.
 
     floor           steps on one batch that stays the same: no data, no augmentation, no order; our settings of torch
     convlift        `fit`, on batches from the recipe's augmentation, as a trial runs it
+    upper stages    the same with the lower stages frozen, as the recipe `fine-tune` has them; the others train all
     pytorch         a Dataset and a DataLoader, torchvision's v2 transforms image by image, torch's own defaults
     pytorch tuned   the same with channels last in memory and the fused AdamW
     fastai          a Learner, `aug_transforms` on the batch
@@ -125,8 +127,8 @@ def floor(case: Case) -> Round:
     return steps
 
 
-def ours(case: Case) -> Round:
-    """As `run_phase` puts it together."""
+def ours(case: Case, stages: int | None = None) -> Round:
+    """As `run_phase` puts it together. stages: of a pretrained network that train, all of them where None."""
     from convlift.augment.streams import Streams
     from convlift.model.memory import keep_freed_memory
     from convlift.train.batch import Batch
@@ -139,6 +141,14 @@ def ours(case: Case) -> Round:
     keep_freed_memory()
     network, recipe, (images, labels) = network_of(case), case.recipe(), case.images()
     draw = image_draw(images, recipe.data.augmentation, (np.float32(MEAN), np.float32(STD)))
+    if stages is not None:
+        from convlift.model.freezing import unfreeze
+        from convlift.model.pretrained import Tail
+        from convlift.trial.frozen_stages import FrozenStages
+
+        unfreeze(network, stages, "update")
+        below = FrozenStages(network, stages, to_tensor(np.zeros((2, case.side, case.side, 3), np.float32)))
+        network, draw = Tail(network, stages), below.of_drawn(draw)
     schedule = make_schedule("one_cycle", steps=EPOCHS * case.batches, warmup=0.3)
 
     def batches(epoch: int) -> Iterator[Batch]:
@@ -150,6 +160,15 @@ def ours(case: Case) -> Round:
             pass
 
     return epochs
+
+
+def upper_stages(case: Case) -> Round:
+    """As convlift's recipe `fine-tune` trains."""
+    from convlift.recipe.built_in import built_in
+
+    tuned = built_in("fine-tune").training.fine_tuning
+    assert tuned is not None, "it is its point"
+    return ours(case, tuned.stages)
 
 
 def pytorch(case: Case, *, tuned: bool = False) -> Round:
@@ -335,6 +354,7 @@ def keras_lite0(maps: Any) -> Any:
 CONTENDERS: dict[str, Callable[[Case], Round]] = {
     "floor": floor,
     OURS: ours,
+    "upper stages": upper_stages,
     "pytorch": pytorch,
     "pytorch tuned": pytorch_tuned,
     "fastai": fastai,
@@ -399,7 +419,9 @@ def race(name: str, rounds: int) -> list[dict[str, Any]]:
     runners: dict[str, Runner] = {}
     try:
         for each in CONTENDERS:
-            if is_installed(each):
+            if is_installed(each) and (
+                each != "upper stages" or CASES[name].recipe().architecture.kind == "pretrained"
+            ):
                 runners[each] = Runner(each, name)
         times: dict[str, list[float]] = {each: [] for each in runners}
         for _ in range(rounds):

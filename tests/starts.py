@@ -19,6 +19,14 @@ FULL = built_in("transfer").edit(
     data={"normalization": "imagenet"}, training={"optimizer": "rmsprop", "fine_tuning": {"stages": None}}
 )
 
+# of whose augmentation the guard has left the mirror images
+MIRRORED = built_in("fine-tune").edit(
+    data={
+        "augmentation": dict.fromkeys(built_in("fine-tune").data.augmentation.model_dump(), 0.0)
+        | {"horizontal_flip": 0.5}
+    }
+)
+
 STARTS: dict[str, Recipe] = {
     "plain": built_in("plain"),
     "residual": built_in("residual"),
@@ -26,6 +34,8 @@ STARTS: dict[str, Recipe] = {
     "transfer": built_in("transfer"),
     "custom": CUSTOM,
     "full": FULL,
+    "fine-tune": built_in("fine-tune"),
+    "mirrored": MIRRORED,
 }
 
 

@@ -37,8 +37,8 @@ def test_the_starting_points_of_flowers():
 
 @pytest.mark.parametrize(
     ("stages", "expected"),
-    [(7, {"transfer": 2, "fine-tune": 3}), (3, {"transfer": 2, "fine-tune": 3}), (2, {"transfer": 2, "fine-tune": None}),
-     (1, {"fine-tune": None})],
+    [(7, {"transfer": 2, "fine-tune": 3}), (4, {"transfer": 2, "fine-tune": 3}),
+     (3, {"transfer": 2, "fine-tune": None}), (2, {"fine-tune": None}), (1, {"fine-tune": None})],
 )  # fmt: skip
 def test_a_backbone_of_few_stages_is_trained_wholly(stages, expected):
     points = starting_points(FLOWERS, backbone="hrnet_w18", stages=stages)

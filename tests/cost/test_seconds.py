@@ -107,3 +107,20 @@ def test_on_a_measured_device_what_was_not_tuned_yet_takes_what_was_measured() -
     slow_to_load = timed(FROZEN, 1e8, 1e6)
     assert abs(measured.seconds(transfer, [slow_to_load], again=True) / (head / 1e8 + 2e-12 * work) - 1) < 1e-9
     assert PACE.seconds(transfer, [slow_to_load], again=True) > head / 1e8 + work / 1e6 - 1.0
+
+
+def test_what_was_measured_of_fine_tuning_counts_until_a_training_like_it_has_ended() -> None:
+    tune, transfer = start("fine-tune", PHOTOS), start("transfer", PHOTOS)
+    work = tuning_work(tune, PHOTOS, forward)
+    head = (training_work(tune, PHOTOS, forward) - work) / 1e8
+    measured, first = PACE.with_tuning(tune, 300.0), timed(FROZEN, 1e8, 1e9)
+    half = tune.edit(training={"fine_tuning": {"epochs": tune.training.fine_tuning.epochs // 2}})
+    assert abs(measured.seconds(tune, [first], again=True) / (head + 300.0) - 1) < 1e-9
+    assert abs(measured.seconds(half, [first], again=True) / (head + 150.0) - 1) < 1e-9
+    # the user's own network fine-tunes too, other stages on stored activations: that is another speed
+    own_head = (training_work(transfer, PHOTOS, forward) - tuning_work(transfer, PHOTOS, forward)) / 1e8
+    other = Timed(transfer, 1.0, own_head + 800.0, own_head + 800.0, 800.0)
+    assert abs(measured.seconds(tune, [first, other], again=True) / (head + 300.0) - 1) < 1e-9
+    assert abs(measured.seconds(transfer, [first, other], again=True) / (own_head + 800.0) - 1) < 1e-9
+    alike = Timed(half, 1.0, head + 200.0, head + 200.0, 200.0)
+    assert abs(measured.seconds(tune, [first, other, alike], again=True) / (head + 400.0) - 1) < 1e-9

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convlift.campaign.judge import Judgement, judge_campaign, judge_networks
-from convlift.catalogue.starting_points import starting_points
+from convlift.catalogue.starting_points import FINE_TUNE, starting_points
 from convlift.errors import LedgerError
 from convlift.ledger.trials import Plan, Role, TrialRecord
 from convlift.recipe.recipe import Recipe
@@ -19,10 +19,12 @@ from convlift.records.outcome import Outcome, Status
 from convlift.records.result import NetworkGain
 from convlift.search.compared_runs import best_final, lost_a_close_choice
 from convlift.search.context import Search
+from convlift.search.decisions import note
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import Problem
 from convlift.search.shipment import Shipment
 from convlift.search.space import Configuration, SearchSpace
+from convlift.search.start_decisions import Length
 from made_up import BASELINE, CLASSES, FACTS, World, desk_in, problem_of
 
 WORLD = World(n=300, nt=600)
@@ -92,6 +94,15 @@ def test_the_run_that_lost_a_close_choice_is_left_out(
 def test_a_run_above_the_start_that_was_expected_to_pass_it_had_no_bad_luck(problem: Problem, desk: Dispatcher) -> None:
     campaign(desk, [0.85, 0.80, 0.81, 0.80, 0.81], 0.83, [0.9])
     assert not lost_a_close_choice(Search(problem, desk), "residual", desk.ledger.trials("baseline"))
+
+
+@pytest.mark.parametrize(("start_run", "close"), [(0.83, True), (0.92, False)])
+def test_of_fine_tuning_without_a_first_run_the_best_first_run_decided(
+    problem: Problem, desk: Dispatcher, start_run: float, close: bool
+) -> None:
+    campaign(desk, [0.80, 0.80, 0.81, 0.80, 0.81], start_run, [0.9])
+    note(desk.ledger, Length(20, 1))
+    assert lost_a_close_choice(Search(problem, desk), FINE_TUNE, desk.ledger.trials("baseline")) == close
 
 
 def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(problem: Problem, desk: Dispatcher) -> None:

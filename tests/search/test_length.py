@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,7 +15,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made
-from convlift.search.length import FILLED, LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, offered
+from convlift.search.length import BESIDE, FILLED, LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, offered
 from convlift.search.loop import run_search
 from convlift.search.shipment import Shipment
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked
@@ -93,16 +94,13 @@ def test_its_speed_is_measured_while_the_baseline_trains_and_it_has_no_first_run
     epochs = []
     for slower in (1.0, 2.0):
         world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
-        measured: list[Recipe] = []
-
-        def time_tuning(recipe: Recipe, slower: float = slower) -> float:
-            measured.append(recipe)
-            return slower * 30 * HOUR
-
+        measure = Mock(return_value=slower * 30 * HOUR)
         with desk_in(tmp_path / f"run-{slower}", world, 70, workers=2) as desk:
-            run_search(Search(replace(problem_of(world, STARTS), time_tuning=time_tuning), desk))
+            run_search(Search(replace(problem_of(world, STARTS), time_tuning=measure), desk))
             assert [trial.role for trial in desk.ledger.trials() if trial.names == (FINE_TUNE,)].count("start") == 0
-            assert len(measured) == 1
+            assert measure.call_count == 1
+            # here trials run in this very process, so that none of another worker runs beside
+            assert made(desk.ledger, TuningAsked).seconds == pytest.approx(BESIDE * slower * 30 * HOUR)
             epochs.append(made(desk.ledger, Length).epochs)
     assert epochs[1] == pytest.approx(epochs[0] / 2, abs=1.5)
 

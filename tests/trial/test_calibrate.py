@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from convlift.recipe.built_in import built_in
-from convlift.trial.calibrate import calibrate
+from convlift.records.compute_device import CPU
+from convlift.trial.calibrate import calibrate, time_tuning
 
 SIZES = {"images": 200, "held_out": 200, "classes": 5, "channels": 3}
 
@@ -36,3 +37,16 @@ def test_nothing_of_the_process_is_changed(name: str) -> None:
     assert math.isfinite(seconds)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
+
+
+def test_fine_tuning_is_timed_with_its_lower_stages_and_its_small_images() -> None:
+    recipe = built_in("fine-tune").edit(architecture={"backbone": "mobilenetv3_small_050", "weights": "/nowhere"})
+    recipe = recipe.edit(data={"resolution": 64}, training={"fine_tuning": {"batch_size": 8}})
+    sizes = {"images": 80, "held_out": 0, "classes": 5, "channels": 1, "device": CPU}
+    before = torch.get_rng_state()
+    once = time_tuning(recipe, **sizes)
+    assert torch.equal(torch.get_rng_state(), before)
+    larger = time_tuning(recipe, **{**sizes, "images": 800})
+    wholly = time_tuning(recipe.edit(training={"fine_tuning": {"stages": None}}), **sizes)
+    assert 4 < larger / once < 25  # ten, on a machine where nothing else runs
+    assert wholly > 0

@@ -73,3 +73,17 @@ def test_a_training_that_will_be_late_runs_through_its_schedule_in_the_time_it_h
     assert clock.hurried
     assert max(rates) > 0.95
     assert rates[-1] < 0.01
+
+
+def test_small_images_do_not_hide_that_it_will_be_late():
+    """60 steps on small images and 40 on large ones are 74 seconds of work, and there are 66."""
+    cost = [0.5625] * 60 + [1.0] * 40
+    clock = Metronome(66.0, every=2)
+    clock.elapsed = lambda: sum(cost[:taken])
+    taken, rates = 0, []
+    schedule = in_time(Training(schedule="one_cycle", warmup=0.3), 100, clock, small=60)
+    while clock.elapsed() < clock.to_train and taken < 100:
+        rates.append(schedule(taken))
+        taken += 1
+    assert 80 < taken < 100
+    assert rates[-1] < 0.01

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from convlift.ledger.trials import TrialRecord
+from convlift.ledger.trials import COUNTED, TrialRecord
 from convlift.records.events import EpochEnded, Listener, Moment, TrialBegan, TrialEnded
 from convlift.records.outcome import EpochReport
 from convlift.search.decisions import decided
@@ -61,7 +61,7 @@ def moment(scores: Scores, dispatcher: Dispatcher, epoch: EpochReport | None) ->
         start=_best(scores, of_the_start),
         left_seconds=dispatcher.left(),
         budget_seconds=dispatcher.budget_seconds,
-        trainings_done=sum(record.role in ("baseline", "search", "final", "refit") for record in ended),
+        trainings_done=sum(record.role in COUNTED for record in ended),
         trainings=problem.trainings,
     )
 

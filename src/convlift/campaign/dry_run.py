@@ -105,7 +105,7 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
     for point in problem.points:
         session.listen(TimingStart(point.name))
         timed[point.name] = _calibrated(point, dataset, request.devices[0])
-    # of one training a part, which is all that has to fit: as much as the first look at a start is given
+    # of one training a part, which is all that has to fit: as much as the first run of a start is given
     needed = problem.closing_seconds + LOADING_SECONDS + SHORTEST * min(one.seconds for one in timed.values())
     seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
     return Preview(
@@ -219,16 +219,20 @@ def _overhead(problem: Problem, request: Request, timed: dict[str, Timed]) -> fl
 
 
 def _probing(problem: Problem, request: Request, timed: dict[str, Timed]) -> float:
-    """Seconds until the start is chosen: the first run of the baseline and of every other point, side by
-    side."""
+    """Seconds until the start is chosen: the first run of the baseline and of every other point, side by side; none of
+    those that fine-tune where that gets as much time as there is."""
     if request.trainings:
         return 0.0
     longest = min(START_RUN_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
+    deep = next((timed[point.name].in_epochs for point in problem.starts if point.name == FINE_TUNE), 0.0)
+    has_many = request.budget_seconds * request.workers >= ENOUGH * deep
     spent = [timed[BASELINE].seconds]
     for point in problem.starts:
         alone = timed[point.name].seconds
         if point.recipe.architecture.kind == "convnet":
             spent.append(min(alone, longest) if longest >= SHORTEST * alone else 0.0)
+        elif point.recipe.training.fine_tuning and not has_many:
+            continue
         elif alone + FEWEST * timed[point.name].in_epochs <= request.budget_seconds:
             spent.append(alone)
     return max(sum(spent) / request.workers, *spent)

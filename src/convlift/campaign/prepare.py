@@ -67,24 +67,33 @@ def _pace(request: Request, dataset: Dataset) -> Pace:
 
 
 def _ask(dataset: Dataset, seed: int, one_thread: bool, device: Device, weights: Path, recipe: Recipe) -> LabelChecker:
-    """A finished trial's network, to be asked about augmentations."""
+    """A finished trial's network, to be asked about augmentations; on the CPU where its device has no room for it."""
+    from convlift.train.device import has_no_room
     from convlift.trial.label_preservation import open_label_checker
 
-    return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread, device=device)
+    try:
+        return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread, device=device)
+    except RuntimeError as error:
+        if not has_no_room(error):
+            raise
+    return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread)
 
 
 def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe) -> float:
-    """Seconds of a recipe's fine-tuning."""
+    """Seconds of a recipe's fine-tuning; 0 where they cannot be measured, as on a device that has no room."""
     from convlift.trial.calibrate import time_tuning  # torch comes with it
 
-    return time_tuning(
-        recipe,
-        images=len(dataset.splits.train),
-        held_out=2 * len(dataset.splits.validation),
-        classes=len(dataset.classes),
-        channels=dataset.channels,
-        device=device,
-    )
+    try:
+        return time_tuning(
+            recipe,
+            images=len(dataset.splits.train),
+            held_out=2 * len(dataset.splits.validation),
+            classes=len(dataset.classes),
+            channels=dataset.channels,
+            device=device,
+        )
+    except (ConvliftError, RuntimeError):
+        return 0.0
 
 
 def _expectations(path: Path, dataset: Dataset) -> Expectations:

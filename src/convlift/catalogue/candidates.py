@@ -19,6 +19,7 @@ from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.catalogue.priors import Expectations, Learned, shipped_expectations
 from convlift.catalogue.reasons import JointChange, NoPlace, NotTried, OtherArea, OtherLevel, TooDear, Why
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import InvalidRecipe
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, why_impossible
 from convlift.recipe.augmentation import Augmentation
@@ -124,7 +125,12 @@ def candidates(
         reason: NotTried | None = why_unfit(intervention, recipe, facts)
         if not reason and intervention in JOINT and limit < SHORT:
             reason = JointChange(limit, SHORT)
-        cost = cost_limit.cost(intervention.edit(recipe)) if cost_limit and not reason else 1.0
+        cost = 1.0
+        if cost_limit and not reason:
+            try:
+                cost = cost_limit.cost(intervention.edit(recipe))
+            except RecipeError as error:  # a network that cannot be built: of more stages than its backbone has
+                reason = InvalidRecipe(str(error))
         if cost_limit and cost > cost_limit.most:
             reason = TooDear(cost, cost_limit.most)
         if reason:

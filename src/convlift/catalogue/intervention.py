@@ -80,10 +80,10 @@ def multiplied(value: float, factor: float) -> float:
 
 
 def cached_features(recipe: Recipe) -> bool:
-    """Whether the lower stages of the recipe's backbone never change, and the images neither, so that their features
-    can be cached."""
+    """Whether the lower stages of the recipe's backbone never change, and images are always as large, so that their
+    features can be cached."""
     tuned = recipe.training.fine_tuning
-    is_frozen = tuned is None or (tuned.stages is not None and not recipe.data.is_afresh)
+    is_frozen = tuned is None or (tuned.stages is not None and not tuned.small_first)
     return isinstance(recipe.architecture, Pretrained) and is_frozen
 
 

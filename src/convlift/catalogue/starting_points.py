@@ -52,11 +52,11 @@ def starting_points(
     for name, reason in (
         ("frozen", "pretrained features at {} pixels: extracted once, then every trial costs seconds"),
         ("transfer", "the same features at {} pixels, with the last stages fitted to these images"),
-        (FINE_TUNE, "the pretrained network's upper stages, fitted to these images at {} pixels in the time there is"),
+        (FINE_TUNE, "the pretrained network itself, fitted to these images at {} pixels in the time that there is"),
     ):
         recipe = with_backbone(built_in(name), backbone, weights).at(facts.native_resolution)
         tuned = recipe.training.fine_tuning
-        if tuned and tuned.stages and stages is not None and stages < tuned.stages:
+        if tuned and tuned.stages and stages is not None and stages <= tuned.stages:
             if name != FINE_TUNE:
                 continue  # its stored activations need a cut
             recipe = recipe.edit(training={"fine_tuning": {"stages": None}})

@@ -23,6 +23,7 @@ Condition = Literal[
     "adam",
     "warmed up",
     "no normalization",
+    "regularized",
     "no change",
 ]
 
@@ -38,6 +39,7 @@ class Unmet:
     two phases: the batches of fine-tuning decide more.
     one stage: too few channels for an average.
     adam: what it differs in from AdamW is a factor of its own.
+    regularized: so that what is left of the change is another one.
     no normalization: without it the dropout does no such harm.
     """
 

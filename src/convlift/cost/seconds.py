@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import NamedTuple
 
 from convlift.cost.work import STEP_OVERHEAD, Forward, extraction_key, extraction_work, training_work, tuning_work
 from convlift.recipe.architecture import Pretrained
@@ -59,6 +60,13 @@ class Timed:
     second_done: float = 1.0
 
 
+class TuningSpeed(NamedTuple):
+    """speed: seconds for a multiply-add that a recipe's fine-tuning takes."""
+
+    recipe: Recipe
+    speed: float
+
+
 @dataclass(frozen=True)
 class _Phases:
     """A first number for the only or first phase, a second one for the second."""
@@ -75,6 +83,7 @@ class Pace:
     held_out_images: validation and test together.
     nominal: predict from multiply-adds alone, however long trainings took: the same on every machine, busy or idle.
     speeds: of the device, where nothing was timed yet; see `trial/speeds.py`.
+    tuning: of fine-tuning that was measured and not yet timed in a training.
     """
 
     facts: Facts
@@ -82,6 +91,7 @@ class Pace:
     held_out_images: int
     nominal: bool = False
     speeds: Speeds = USUAL_CORE
+    tuning: TuningSpeed | None = None
 
     def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0, *, again: bool = False) -> float:
         """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
@@ -93,9 +103,9 @@ class Pace:
         long in a small head as in a large backbone, and a process is slow to start its first training. The speed of a
         phase is the median over the most similar ones: of the same kind of network where there are any, because
         depthwise convolutions take longer for a multiply-add than dense ones, and of those the nearest in work. Where
-        nothing was fine-tuned yet, a backbone trains at the speed at which it extracts; on a device whose own speeds
-        were measured, at that one, for the first extraction there waits for libraries to load. An extraction counts for
-        the first training that needs it.
+        nothing was fine-tuned yet nor measured, a backbone trains at the speed at which it extracts; on a device whose
+        own speeds were measured, at that one, for the first extraction there waits for libraries to load. An extraction
+        counts for the first training that needs it.
         """
         timed = [each for each in timed if each.first_done >= LEAST_DONE]
         if self.nominal or not timed:
@@ -108,25 +118,19 @@ class Pace:
         extraction = extraction if extraction > MADE_HERE * speed else speed
         predicted = wanted.first * speed
         if wanted.second:
-            tuned = [
-                (self._done(each).second, self._spent(each).second) for each in same if each.second_done >= LEAST_DONE
-            ]
-            tuned = [(work, spent) for work, spent in tuned if work]
-            untimed = extraction if self.speeds is USUAL_CORE else self.speeds.tuning
-            predicted += wanted.second * (self._speed(tuned, wanted.second) if tuned else untimed)
+            predicted += wanted.second * self._tuning_speed(recipe, same, wanted.second, extraction)
         if again or extraction_key(recipe) in {(), *(extraction_key(each.recipe) for each in timed)}:
             return predicted
         return predicted + self._extraction_work(recipe) * extraction
 
     def with_tuning(self, recipe: Recipe, seconds: float) -> "Pace":
         """The same, the fine-tuning of `recipe` having been measured to take so many seconds."""
-        speed = seconds / self._work(recipe, 1.0).second
-        return replace(self, speeds=replace(self.speeds, tuning=speed))
+        return replace(self, tuning=TuningSpeed(recipe, seconds / self._work(recipe, 1.0).second))
 
     def evaluation_seconds(self, recipe: Recipe) -> float:
         """What predicting validation and test images takes, where that needs the whole network."""
         network = recipe.architecture
-        if isinstance(network, Pretrained) and (recipe.training.fine_tuning is None or not _afresh(recipe)):
+        if isinstance(network, Pretrained) and not recipe.tunes_on_images:
             return 0.0
         return self.pass_seconds(recipe)
 
@@ -166,6 +170,18 @@ class Pace:
         second = each.in_tuning or each.in_epochs * work.second / (work.first + work.second)
         return _Phases(each.in_epochs - second, second)
 
+    def _tuning_speed(self, recipe: Recipe, same: Sequence[Timed], wanted: float, extraction: float) -> float:
+        """Seconds for a multiply-add of fine-tuning: of trainings like it, of what was measured of it, of others that
+        fine-tuned, or as `seconds` says where nothing did. extraction: seconds for one of an extraction."""
+        tuned = [each for each in same if each.second_done >= LEAST_DONE and self._done(each).second]
+        alike = [each for each in tuned if _kind_of_tuning(each.recipe) == _kind_of_tuning(recipe)]
+        if not alike and self.tuning and _kind_of_tuning(self.tuning.recipe) == _kind_of_tuning(recipe):
+            return self.tuning.speed
+        timed = [(self._done(each).second, self._spent(each).second) for each in alike or tuned]
+        if timed:
+            return self._speed(timed, wanted)
+        return extraction if self.speeds is USUAL_CORE else self.speeds.tuning
+
     def _speed(self, works_and_seconds: Sequence[tuple[float, float]], wanted: float) -> float:
         """Seconds for a multiply-add: the median over the NEAREST in work."""
         # sorting is stable: of equally near ones the later counts, as the machine's speed drifts
@@ -187,7 +203,8 @@ class Pace:
         return extraction_work(recipe, self.facts, self.forward, self.held_out_images)
 
 
-def _afresh(recipe: Recipe) -> bool:
-    """Whether images run through the whole backbone in every epoch of its second phase."""
-    tuned = recipe.training.fine_tuning
-    return tuned is not None and (tuned.stages is None or recipe.data.is_afresh)
+def _kind_of_tuning(recipe: Recipe) -> tuple[object, ...]:
+    """Equal for recipes whose fine-tuning takes as long for a multiply-add."""
+    network, tuned = recipe.architecture, recipe.training.fine_tuning
+    backbone = network.backbone if isinstance(network, Pretrained) else ""
+    return backbone, tuned and tuned.stages, recipe.tunes_on_images

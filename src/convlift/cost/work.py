@@ -48,12 +48,10 @@ def tuning_work(recipe: Recipe, facts: Facts, forward: Forward, step: float = ST
     if tuned is None or not isinstance(recipe.architecture, Pretrained):
         return 0.0
     trained = forward(recipe, tuned.stages)
-    afresh = recipe.data.is_afresh
-    below = forward(recipe) - trained if afresh else 0.0
+    below = forward(recipe) - trained if recipe.tunes_on_images else 0.0
     images = recipe.data.images * facts.training_images
     steps = _steps(tuned.epochs, tuned.batch_size, images)
-    from_images = afresh or tuned.stages is None
-    epochs = tuned.epochs * (1.0 - (1.0 - SMALLER**2) * tuned.small_first * from_images)
+    epochs = tuned.epochs * (1.0 - (1.0 - SMALLER**2) * tuned.small_first)
     return (3 * trained + below) * epochs * images + steps * step
 
 
@@ -75,7 +73,7 @@ def extraction_key(recipe: Recipe) -> tuple[Any, ...]:
     if not isinstance(network, Pretrained):
         return ()
     views = (data.views, data.augmentation.model_dump_json()) if data.views else (0,)
-    stages = tuned.stages if tuned is not None and not data.is_afresh else None
+    stages = tuned.stages if tuned is not None and not recipe.tunes_on_images else None
     return (
         network.backbone,
         network.weights,

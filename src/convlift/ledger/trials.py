@@ -17,7 +17,7 @@ from convlift.ledger.fingerprint import to_json
 from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.recipe.trial_spec import TrialSpec
-from convlift.records.outcome import EpochReport, Outcome, Status
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome, Status
 
 MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
@@ -27,7 +27,8 @@ Role = Literal[
     "mirrored ensemble",
 ]  # fmt: skip
 COMBINED: tuple[Role, ...] = ("average", "mirrored", "ensemble", "mirrored ensemble")  # no trainings
-TRAINED: tuple[Role, ...] = ("baseline", "start", "search", "final", "refit")  # what a reader counts as training runs
+COUNTED: tuple[Role, ...] = ("baseline", "search", "final", "refit")  # of --trainings
+TRAINED: tuple[Role, ...] = (*COUNTED, "start")  # what a reader counts as training runs
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,13 @@ class TrialRecord:
         """Whether it got through an epoch, or a part of one; what has not holds nothing but guesses. A combination
         is of networks that have."""
         return self.outcome is not None and (bool(self.outcome.curve) or self.role in COMBINED)
+
+    @property
+    def unseen(self) -> NDArray[np.float32]:
+        """Its probabilities (n, K) of the validation images, where it was measured on them; (0, 0) where it left none,
+        or learned from these images."""
+        is_measured = self.outcome is not None and not self.spec.refit
+        return self.outcome.validation_probabilities if self.outcome and is_measured else NO_PROBABILITIES
 
     @property
     def is_evidence(self) -> bool:

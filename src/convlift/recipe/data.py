@@ -52,8 +52,3 @@ class Data(Section):
         ge=0,
         le=16,
     )
-
-    @property
-    def is_afresh(self) -> bool:
-        """Whether images change every time they are seen: a network that is frozen in part has no stored views then."""
-        return self.augmentation.active and not self.views

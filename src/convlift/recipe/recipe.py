@@ -47,6 +47,16 @@ class Recipe(Section):
         smallest, largest = (8, 64) if self.architecture.kind == "convnet" else (96, 224)
         return self.edit(data={"resolution": min(max(native_resolution, smallest), largest)})
 
+    @property
+    def tunes_on_images(self) -> bool:
+        """Whether images run through a pretrained network anew every time it is fine-tuned: because it is trained
+        wholly, because they change every time or because they begin small. Else their activations below the trained
+        stages are stored."""
+        tuned, data = self.training.fine_tuning, self.data
+        if tuned is None:
+            return False
+        return tuned.stages is None or tuned.small_first > 0 or (data.augmentation.active and not data.views)
+
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON: equal exactly for equal recipes."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()

@@ -194,9 +194,7 @@ def _trials(ledger: Ledger, before: list[Any], validation_labels: Labels, metric
 def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> TrialRecord:
     outcome = record.outcome
     assert outcome is not None, "trials that have not ended are left out"
-    said = outcome.validation_probabilities
-    measured = len(said) > 0 and not record.spec.refit  # a refit has learned from these images
-    score = metric.score(said, validation_labels) if measured else float("nan")
+    score = metric.score(record.unseen, validation_labels) if len(record.unseen) else float("nan")
     return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.catalogue.starting_points import FINE_TUNE
 from convlift.evidence.seeds import score_variance
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.ledger import Ledger
@@ -43,9 +44,9 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
     """
     first_runs = _usable(search.ledger.trials("start"))
     start_run = next((r for r in first_runs if r.names == (start,)), None)
-    if start_run is not None and start_run.fidelity < 1.0 and decided(search.ledger, Length) is not None:
-        # a look at its speed decided nothing: the best of the first runs did
-        start_run = max(first_runs, key=search.scores.score_points)
+    if start == FINE_TUNE and decided(search.ledger, Length) is not None:
+        # it had no first run: the best of the others decided
+        start_run = max(first_runs, key=search.scores.score_points, default=None)
     if (
         start == BASELINE
         or start_run is None

@@ -1,6 +1,6 @@
-"""All of a pretrained network, fine-tuned in whatever length fits: where it is tried, and how long it trains.
+"""A pretrained network, fine-tuned in whatever length fits: where that is tried, and how long it trains.
 
-A network whose features are the best that there is so far gets better still when all of it is trained (Kornblith et al.
+A network whose features are the best that there is so far gets better still when it is trained itself (Kornblith et al.
 2019, section 4.3), and no search of so few trainings finds as much as a longer training brings (simulated: world (e),
 docs/method.md). So where few trainings of full length fit, there is no search: the length is settled such that every
 worker trains once or twice until the time is over, and of these networks the best ships.
@@ -21,7 +21,7 @@ from convlift.search.decisions import decided, settle
 from convlift.search.problem import Problem
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 
-# of the errors of frozen features, those that are left once all of the network is trained: .8 on flowers, .7 on
+# of the errors of frozen features, those that are left once the network is trained itself: .8 on flowers, .7 on
 # Fashion-MNIST, .3 on pneumonia
 LEFT_OF_ERRORS = 0.7
 ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
@@ -30,14 +30,14 @@ ROUNDS_FROM = 2.5  # trainings of the recipe's own length after each other, from
 # the same of a single worker: two networks averaged, one of them a refit, bring more (+.9 and +.5) than one training
 # that is twice as long (+.7; docs/LOG.md)
 ROUNDS_FROM_ALONE = 1.5
-# of the time is planned for: what is late is run through faster (`trial/phase.in_time`), what is early leaves time unused
+# of the time is planned for: what is late is run through faster (`trial/phase.in_time`), what is early wastes time
 FILLED = 1.02
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
 
 
 def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -> tuple[StartingPoint, ...]:
-    """The starting points as this campaign has them: all of a pretrained network with the augmentation that keeps its
+    """The starting points as this campaign has them: fine-tuning with the augmentation that keeps its
     images what they are, and, but for its first run, with the length that was settled."""
 
     def fitted(point: StartingPoint) -> StartingPoint:
@@ -64,13 +64,13 @@ def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
 
 
 def ask_about_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> None:
-    """Ask what has to be known before fine-tuning, where it may come to that: while the baseline still trains this
-    takes no time of anybody's, and a training's speed is measured as it will be, beside another one.
+    """Ask what has to be known before fine-tuning, where it may come to that: while another worker still trains the
+    baseline this takes no time of anybody's, and a training's speed is measured as it will be, beside another one.
 
     records: of the pretrained features.
     """
     point, features = _point(search), next((r for r in records if r.status == "finished"), None)
-    if point and features and not search.problem.trainings and _way(search, point, records) == "fitted":
+    if point and features and _way(search, point, records):
         _asked(search, point, features)
 
 
@@ -78,10 +78,9 @@ def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
     point, features = _point(search), [r for r in records if r.role == "start" and r.status == "finished"]
     if point is None or not features or not _is_worth_it(search, features[0], _best(search, records)):
         return FineTuning("")
-    way = _way(search, point, records)
-    if way:
+    if _way(search, point, records):
         _asked(search, point, features[0])
-    return FineTuning(way)
+    return FineTuning(_way(search, point, records))  # by the speed that was measured
 
 
 def _point(search: Search) -> StartingPoint | None:
@@ -120,7 +119,7 @@ def _best(search: Search, records: Sequence[TrialRecord]) -> TrialRecord:
 
 
 def _is_worth_it(search: Search, features: TrialRecord, best: TrialRecord) -> bool:
-    """Whether a network that is trained wholly may be expected to pass the best that there is, by its frozen features'
+    """Whether a network that is fine-tuned may be expected to pass the best that there is, by its frozen features'
     errors."""
     expected = 100.0 - LEFT_OF_ERRORS * (100.0 - search.scores.rank(features))
     return best.id == features.id or expected > search.scores.rank(best)

@@ -44,7 +44,7 @@ class Problem:
     ship: which changes the shipped recipe takes; see `posterior.ship`.
     closing_seconds: kept at the end for judging and for the report.
     ask: opens a trained network for questions about augmentations (`augmentation_guard`); None for none.
-    time_tuning: measures the seconds that a recipe's fine-tuning takes; None for none.
+    time_tuning: measures the seconds that a recipe's fine-tuning takes, 0 where that fails; None for nobody who does.
     pool: the changes to be tried instead of the catalogue's, unweighed and unguarded.
     expectations: what past campaigns lead one to expect of changes; None for those that come with the package.
     metric: what is to be raised.

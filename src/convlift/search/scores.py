@@ -12,7 +12,6 @@ from convlift.evidence import posterior
 from convlift.evidence.image_variance import accuracy_variance, effective_number, run_variance
 from convlift.evidence.metrics import AUROC
 from convlift.ledger.trials import TrialRecord
-from convlift.records.outcome import NO_PROBABILITIES
 from convlift.search.problem import Problem
 from convlift.search.space import floored
 
@@ -32,9 +31,7 @@ class Scores:
     def score_points(self, record: TrialRecord) -> float:
         """Validation score of a finished trial in points, 100 at best; NaN where it left none, or learned from these
         images."""
-        if record.outcome is None or record.spec.refit or not len(record.outcome.validation_probabilities):
-            return float("nan")
-        return float(self.image_points(record.outcome.validation_probabilities).mean())
+        return float(self.image_points(record.unseen).mean()) if len(record.unseen) else float("nan")
 
     def rank(self, record: TrialRecord) -> float:
         """`score_points` to compare by: minus infinity where there is none, since nothing compares with NaN."""
@@ -57,8 +54,8 @@ class Scores:
 
     def area(self, record: TrialRecord) -> float:
         """AUROC of a trial on the validation images, 0 where it left no probabilities, or learned from these images."""
-        probabilities = NO_PROBABILITIES if record.outcome is None else record.outcome.validation_probabilities
-        if record.spec.refit or not len(probabilities):
+        probabilities = record.unseen
+        if not len(probabilities):
             return 0.0
         key = hashlib.sha256(probabilities.tobytes()).digest()
         if key not in self._areas:

@@ -70,7 +70,7 @@ def choose_candidates(search: Search, start: StartingPoint, division: Allocation
 def symptoms_of_the_start(search: Search, start: StartingPoint) -> tuple[Diagnosis, ...]:
     """What the start's own first run shows; a shortened one is no witness for too little training."""
     first = _first_of(search, start)
-    if first is None:  # its length was settled after its first run
+    if first is None:  # its length was fitted to the time, and it had no first run
         return ()
     outcome = first.outcome
     halves = [r.outcome for r in search.ledger.trials("start") if r.recipe == halved(start.recipe)]

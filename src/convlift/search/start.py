@@ -110,7 +110,7 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
         fits = may_fit and search.seconds(cheapest.recipe, ()) <= FIRST_MOST * search.left() if cheapest else False
         settled = note(search.ledger, FirstTrainings(fits, part))
     start_run = [_start_run(search, cheapest)] if cheapest and settled.features_fit else []
-    if start_run and not search.problem.trainings:
+    if start_run and search.workers > 1 and not search.problem.trainings:
         ask_about_fine_tuning(search, search.dispatcher.first(start_run[0], seconds))
     return search.dispatcher.complete([*start_run, baseline_run], seconds)
 
@@ -140,7 +140,7 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
 
     def decide() -> SecondStarts:
         tried = [record.names[0] for record in records if record.role == "start"]
-        # where all of the network is to be trained, its last stages alone are not worth their time
+        # where the network is fine-tuned for as long as there is time, a shorter way to do it is not worth its own
         tried += ["transfer"] if way == "fitted" else []
         # nor is a network from scratch: what fine-tuning adds to such features it does not reach
         tried += from_scratch if way == "fitted" and _lead(search, records) > HOPELESS_LEAD else []

@@ -29,8 +29,9 @@ class SecondStarts(Decision):
 
 @dataclass(frozen=True)
 class TuningAsked(Decision):
-    """What is asked of fine-tuning while the baseline trains. augmentation: the strengths of its own augmentation that
-    keep images what they are; seconds: measured of its own length, 0 where nobody did."""
+    """What is asked before fine-tuning, by its own process while a worker trains the baseline. augmentation: the
+    strengths of its own augmentation that keep images what they are; seconds: that its own length takes, as measured;
+    0 where that is not known."""
 
     key = "fine-tuning asked"
 
@@ -50,7 +51,7 @@ class FineTuning(Decision):
 
 @dataclass(frozen=True)
 class Length(Decision):
-    """How long all of a pretrained network trains: epochs, 0 where it is not what the campaign trains, in how many
+    """How long a pretrained network is fine-tuned: epochs, 0 where it is not what the campaign trains, in how many
     rounds of the workers."""
 
     key = "length"

@@ -22,7 +22,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import SMALLER, Training
 from convlift.records.compute_device import CPU, Device
 from convlift.train.batch import Batch
-from convlift.train.device import settle_on, synchronize
+from convlift.train.device import release_memory, settle_on, synchronize
 from convlift.train.fit import fit
 from convlift.train.objectives import CrossEntropy
 from convlift.train.optimizers import make_optimizer
@@ -31,7 +31,7 @@ from convlift.trial.frozen_stages import FrozenStages
 
 SECONDS = 0.5  # of each measurement; at least LEAST repetitions
 LEAST, WARM_UP = 3, 2
-LONGEST = 1.0  # seconds, from which on no further step of a large network is waited for
+LONGEST = 1.0  # seconds, from which on a CPU no further step of a large network is waited for
 WARM_UP_OFF_CPU = 10  # steps in which a GPU loads its kernels and raises its clock
 BATCH = 64  # images of a forward pass when features are extracted
 
@@ -63,7 +63,7 @@ def calibrate(
 
 
 def time_tuning(recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int, device: Device) -> float:
-    """Seconds of a recipe's fine-tuning, of images that run through the network anew every time; see `calibrate`."""
+    """Seconds of the fine-tuning of a recipe whose images run through the network anew every time; see `calibrate`."""
     keep_freed_memory()
     place, side = torch.device(device.place), recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
@@ -73,7 +73,10 @@ def time_tuning(recipe: Recipe, *, images: int, held_out: int, classes: int, cha
         torch.manual_seed(0)
         network = build_network(random, classes=classes, channels=channels, resolution=side)
         assert isinstance(network, Classifier), "only these are fine-tuned"
-        return _tuning_on_images(network.to(place), recipe, channels, images, held_out, classes)
+        try:
+            return _tuning_on_images(network.to(place), recipe, channels, images, held_out, classes)
+        finally:
+            release_memory(place)  # which a worker may have to train in
 
 
 def _transfer(
@@ -92,8 +95,9 @@ def _transfer(
     epochs = _epochs(training.epochs, training.batch_size, step, images, held_out)
     if tuned is None:
         return extraction, epochs
-    if tuned.stages is None or recipe.data.is_afresh:
+    if recipe.tunes_on_images:
         return extraction, epochs + _tuning_on_images(network, recipe, pixels.shape[3], images, held_out, classes)
+    assert tuned.stages is not None, "else it runs on images"
     drawn = as_colour(draws(recipe, pixels, tuned.batch_size, place)())
     with torch.no_grad():
         activations = split_at(network.backbone, tuned.stages)[0](drawn)
@@ -105,23 +109,21 @@ def _transfer(
 def _tuning_on_images(
     network: Classifier, recipe: Recipe, channels: int, images: int, held_out: int, classes: int
 ) -> float:
-    """The second phase: its steps on large images and, where the recipe begins with these, on small ones."""
+    """The second phase, by steps on images of the full size: one on small ones takes as long as these have pixels."""
     tuned, side, place = recipe.training.fine_tuning, recipe.data.resolution, device_of(network)
     assert tuned is not None, "it is fine-tuned"
     assert side is not None, "Recipe.at() wrote the resolution down"
     settings = recipe.training.model_copy(update={"learning_rate": tuned.learning_rate})
     unfreeze(network, tuned.stages, tuned.batch_norm)
-
-    def step(side: int) -> float:
-        pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
-        drawn = draws(recipe, pixels, tuned.batch_size, place)
-        if tuned.stages is None:
-            return seconds_a_step(network, drawn, classes, settings)
+    pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
+    drawn = draws(recipe, pixels, tuned.batch_size, place)
+    if tuned.stages is None:
+        step = seconds_a_step(network, drawn, classes, settings)
+    else:
         below = FrozenStages(network, tuned.stages, drawn()[:2])
-        return seconds_a_step(Tail(network, tuned.stages), lambda: below(drawn()), classes, settings)
-
-    small = tuned.small_first * (1.0 - SMALLER**2)  # a step takes as long as its images have pixels
-    return _epochs(tuned.epochs, tuned.batch_size, (1.0 - small) * step(side), images, held_out)
+        step = seconds_a_step(Tail(network, tuned.stages), lambda: below.to_learn(drawn()), classes, settings)
+    mean = step * (1.0 - tuned.small_first * (1.0 - SMALLER**2))
+    return _epochs(tuned.epochs, tuned.batch_size, mean, images, held_out)
 
 
 def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: int) -> float:
@@ -147,7 +149,7 @@ def seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int,
         nonlocal steps
         began, steps = time.perf_counter(), 0
         while steps < least[epoch] or (epoch and time.perf_counter() - began < SECONDS):
-            if steps and time.perf_counter() - began > LONGEST:
+            if steps and place.type == "cpu" and time.perf_counter() - began > LONGEST:
                 return
             inputs = draw()
             steps += 1

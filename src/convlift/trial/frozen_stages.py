@@ -14,7 +14,7 @@ from convlift.model.backbone import split_at
 from convlift.model.pretrained import Classifier, as_colour
 from convlift.train.device import compute_in_half
 from convlift.train.evaluate import outputs
-from convlift.trial.batches import Draw
+from convlift.trial.batches import Draw, fits
 
 HELD = 2**28  # bytes of one part that are kept: 13,000 images of 128 pixels under Lite0's last three stages
 
@@ -29,31 +29,37 @@ class FrozenStages:
         many stages."""
         self._below = fold(split_at(network.backbone, stages)[0], as_colour(sample_NCHW))
 
-    def __call__(self, images_NCHW: Tensor) -> Tensor:
-        """Activations (N, C, h, w), which a training step can take as its inputs."""
-        with torch.no_grad(), compute_in_half(images_NCHW.device):  # a step refuses what inference mode makes
+    def of_drawn(self, draw: Draw) -> Draw:
+        """Draws activations (n, C, h, w) of images as `draw` draws these, for a training step."""
+        return lambda chosen, streams: self.to_learn(draw(chosen, streams))
+
+    def to_learn(self, images_NCHW: Tensor) -> Tensor:
+        """Activations that a step can take as its inputs, which inference mode's are not."""
+        with torch.no_grad(), compute_in_half(images_NCHW.device):
             return outputs(self._below, as_colour(images_NCHW))
 
-    def of_drawn(self, draw: Draw) -> Draw:
-        """Draws activations of images as `draw` draws these."""
-        return lambda chosen, streams: self(draw(chosen, streams))
-
-    def of_unchanged(self, images: Inputs) -> Inputs:
+    def of_unchanged(self, images: Inputs, *, keep: bool = True) -> Inputs:
         """Gives the activations of images that are always the same, batch by batch: made once where they take no more
-        than HELD bytes, else anew each time."""
+        than HELD bytes, and no more than a device may hold; else, and without `keep`, anew each time."""
         held: list[Tensor] = []
 
         def given() -> Iterator[Tensor]:
             if held:
                 yield from held
                 return
-            made: list[Tensor] = []
+            made: list[Tensor] | None = [] if keep else None
             size = 0
             for batch in images():
-                found = self(batch)
+                with torch.inference_mode():
+                    found = outputs(self._below, as_colour(batch))
                 size += found.nbytes
-                made = [*made, found] if size <= HELD else []
+                made = [*made, found] if made is not None and has_room(size, found.device) else None
                 yield found
-            held.extend(made)
+            held.extend(made or ())
 
         return given
+
+
+def has_room(size: int, device: torch.device) -> bool:
+    """Whether so many bytes may be kept where the activations lie."""
+    return size <= HELD and (device.type == "cpu" or fits(size, device))

@@ -4,14 +4,14 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from convlift.augment.streams import Streams
 from convlift.errors import Diverged
-from convlift.recipe.training import Training
+from convlift.recipe.training import SMALLER, Training
 from convlift.records.outcome import EpochReport
 from convlift.train.averaging import AveragedWeights
 from convlift.train.batch import Batch
@@ -79,7 +79,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         batches,
         CrossEntropy(training.label_smoothing, class_weights(data.labels, training.class_balance, data.classes)),
         optimizer,
-        in_time(training, steps, clock),
+        in_time(training, steps, clock, small=data.first_epochs * math.ceil(count / training.batch_size)),
         epochs=training.epochs,
         phase=_as_fit_knows_it(network, data, clock),
     )
@@ -113,9 +113,10 @@ def _evaluation_seconds(network: nn.Module, data: PhaseData) -> float:
         predict_probabilities(network, [batch.inputs])
     began = time.monotonic()
     predict_probabilities(network, [batch.inputs])
-    predicting = (time.monotonic() - began) / len(batch.inputs)
-    # validation images may be kept as the network reads them, test images are read once
-    return predicting * (2 * data.validation_images + data.test_images) + drawing / len(batch.inputs) * data.test_images
+    predicting = time.monotonic() - began
+    validation, test = data.validation_images, data.test_images
+    # validation images may be kept as the network reads them, once they were read
+    return (predicting * (2 * validation + test) + drawing * (validation + test)) / len(batch.inputs)
 
 
 def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, validation_images: int) -> bool:
@@ -133,13 +134,15 @@ def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, valida
     )
 
 
-def in_time(training: Training, steps: int, clock: TrialClock) -> Schedule:
+def in_time(training: Training, steps: int, clock: TrialClock, *, small: int = 0) -> Schedule:
     """The recipe's schedule; where the time will be over before the steps are, it is run through in that time.
 
+    small: how many steps, the first ones, take small images, so that the later ones cost more than these tell.
     A learning rate that is cut off on its way down costs more than the steps that are missing (Li et al. 2020,
     "Budgeted training", section 4). A trial that has time enough keeps its schedule to the bit.
     """
     planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
+    work = _Work(small)
     began, every = clock.elapsed(), max(1, steps // CHECKS)
     position, pace = 0.0, 1.0
 
@@ -147,13 +150,29 @@ def in_time(training: Training, steps: int, clock: TrialClock) -> Schedule:
         nonlocal position, pace
         if step and step % every == 0:
             elapsed = clock.elapsed()
-            fit = TIMELY * (clock.to_train - elapsed) * step / max(elapsed - began, 1e-9)
+            done = work.of(step)
+            fit = work.steps(done + TIMELY * (clock.to_train - elapsed) * done / max(elapsed - began, 1e-9)) - step
             pace = max(1.0, (steps - position) / max(fit, 1.0)) if fit < steps - step else 1.0
             clock.hurried = clock.hurried or position - step > HURRIED * steps
         now, position = position, min(position + pace, steps - 1.0)
         return planned(step) if now == step else multiplier(training.schedule, now, steps, training.warmup)
 
     return schedule
+
+
+class _Work(NamedTuple):
+    """What steps cost, in steps on images of the full size. small: how many of the first ones take small images."""
+
+    small: int
+
+    def of(self, steps: int) -> float:
+        """Of the first `steps` steps."""
+        return min(steps, self.small) * SMALLER**2 + max(steps - self.small, 0)
+
+    def steps(self, work: float) -> float:
+        """How many of the first steps cost so much."""
+        more = work - self.small * SMALLER**2
+        return self.small + more if more > 0.0 else work / SMALLER**2
 
 
 def scaled(epochs: int, fidelity: float) -> int:

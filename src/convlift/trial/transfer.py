@@ -107,7 +107,7 @@ def _tune_on_images(
         trained = Tail(network, tuned.stages)
         below = FrozenStages(network, tuned.stages, next(sample()))
         draw, first_draw = below.of_drawn(draw), below.of_drawn(first_draw) if first_draw else None
-        validation, test = below.of_unchanged(validation), below.of_unchanged(test)
+        validation, test = below.of_unchanged(validation), below.of_unchanged(test, keep=False)
     data = replace(
         _phase_data("fine-tune", draw, validation, dataset, tuning.place),
         rate_factors=rate_factors(network, tuned.layer_decay),
@@ -134,7 +134,7 @@ def _extraction(recipe: Recipe, normal: Statistics, device: Device) -> Extractio
     """What is stored: pooled features, and the activations below the unfrozen stages unless images change afresh."""
     data, tuned = recipe.data, recipe.training.fine_tuning
     mean, std = (tuple(map(float, values)) for values in normal)
-    stages = None if tuned is None or data.is_afresh else tuned.stages
+    stages = None if tuned is None or recipe.tunes_on_images else tuned.stages
     return Extraction(mean, std, data.augmentation, data.views, stages, device.model)
 
 

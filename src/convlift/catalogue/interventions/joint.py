@@ -9,7 +9,9 @@ from convlift.catalogue.interventions.architecture import wider
 from convlift.catalogue.interventions.data import has_detail, resized
 from convlift.catalogue.interventions.training import decayed
 from convlift.catalogue.symptoms import Symptom
+from convlift.catalogue.unfit import Unfit, Unmet
 from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
 
 _ONE_OF = "joint"
 _EPOCHS = ("epochs", "fine-tuning epochs")
@@ -52,6 +54,15 @@ def _shifted_and_zoomed(recipe: Recipe) -> Recipe:
 
 def _trained(**fields: object) -> Edit:
     return lambda recipe: recipe.edit(training=fields)
+
+
+def _regularized(recipe: Recipe) -> Recipe:
+    return decayed(0.05)(recipe.edit(training={"label_smoothing": 0.1}))
+
+
+def _is_regularized(recipe: Recipe, facts: Facts) -> Unfit | None:
+    """Then it would be the same as longer training on shifted and zoomed images."""
+    return Unmet("regularized") if _regularized(recipe) == recipe else None
 
 
 def _thinned(recipe: Recipe) -> Recipe:
@@ -100,9 +111,10 @@ JOINT: tuple[Intervention, ...] = (
         claim="Long training wants augmentation, label smoothing and weight decay together.",
         source="Wightman et al. 2021 (ResNet strikes back), section 4",
         helps=(Symptom.OVERFIT, Symptom.OVERCONFIDENT),
-        edit=_then(_shifted_and_zoomed, _longer(2), _trained(label_smoothing=0.1), decayed(0.05)),
+        edit=_then(_shifted_and_zoomed, _longer(2), _regularized),
         prior=0.7,
         group=_ONE_OF,
+        unfit=_is_regularized,
         repeats=True,
         hurts=_AGAINST,
         parts=(*_AUGMENTATION, *_EPOCHS, "label smoothing", "weight penalty"),

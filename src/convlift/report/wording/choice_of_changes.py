@@ -36,6 +36,7 @@ _CONDITIONS: dict[Condition, str] = {
     "adam": "Adam and AdamW differ by decoupled decay alone, which is a factor of its own",
     "warmed up": "the learning rate is warmed up already",
     "no normalization": "without normalization the dropout does no such harm",
+    "regularized": "the recipe is regularized so already",
     "no change": "it would change nothing in this recipe",
 }
 
