@@ -183,7 +183,7 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
         or left * request.workers >= ENOUGH * own.in_epochs
     ):
         return own, 0
-    epochs, rounds = epochs_that_fit(lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left, request.workers)
+    epochs, rounds = epochs_that_fit(lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left)
     if epochs < LEAST_EPOCHS:
         return own, 0
     seconds = own.in_epochs * epochs / tuned.epochs

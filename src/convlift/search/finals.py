@@ -38,7 +38,8 @@ def _has_room(search: Search, frozen: Configuration, division: Allocation, last:
     if division.searches > 0 or not last or search.problem.trainings or last + search.workers > MOST_LAST:
         return False
     left = search.left() - combining_seconds(search, frozen.recipe, last + search.workers)
-    return left >= ROOM * search.seconds(frozen.recipe)
+    # one whose length was settled to fill the time is run through faster where it is late
+    return left >= (LATE_ROUND if is_fitted(search) else ROOM) * search.seconds(frozen.recipe)
 
 
 def _run(search: Search, frozen: Configuration, division: Allocation, wanted: int) -> bool:

@@ -26,10 +26,10 @@ from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 LEFT_OF_ERRORS = 0.7
 ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
 LEAST_EPOCHS, MOST_EPOCHS = 4, 40
-ROUNDS_FROM = 2.5  # trainings of the recipe's own length after each other, from which every worker trains twice
-# the same of a single worker: two networks averaged, one of them a refit, bring more (+.9 and +.5) than one training
-# that is twice as long (+.7; docs/LOG.md)
-ROUNDS_FROM_ALONE = 1.5
+# trainings of the recipe's own length after each other, from which every worker trains twice: more networks averaged,
+# half of them refits, bring more (+.9 and +.5) than one training that is twice as long (+.7; docs/LOG.md), and on
+# flowers a network was no better after 33 epochs than after 14
+ROUNDS_FROM = 1.5
 # of the time is planned for: what is late is run through faster (`trial/phase.in_time`), what is early wastes time
 FILLED = 1.02
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
@@ -109,7 +109,7 @@ def _way(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -
     if left * search.workers >= ENOUGH * each:
         return "first run"
     epochs = _nominal(point.recipe)
-    found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left, search.workers)
+    found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left)
     return "fitted" if found >= LEAST_EPOCHS else ""
 
 
@@ -148,13 +148,13 @@ def _kept(search: Search, point: StartingPoint, features: TrialRecord) -> dict[s
     return kept
 
 
-def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, workers: int) -> tuple[int, int]:
+def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float) -> tuple[int, int]:
     """How long a training is that fills the time, and how many rounds of the workers: (epochs, rounds).
 
     seconds: what a training of so many epochs takes; epochs: the recipe's own number; left: seconds that there are.
     """
     after_each_other = left / max(seconds(epochs), 1e-9)
-    rounds = 1 if after_each_other < (ROUNDS_FROM if workers > 1 else ROUNDS_FROM_ALONE) else 2
+    rounds = 1 if after_each_other < ROUNDS_FROM else 2
     found = round(FILLED * epochs * after_each_other / rounds)
     return min(found, MOST_EPOCHS), rounds
 
@@ -176,7 +176,6 @@ def settle_length(search: Search, best: TrialRecord) -> Length | None:
             lambda e: search.seconds(lengthened(recipe, e)),
             _nominal(recipe),
             search.left() - combining_seconds(search, recipe, search.workers),
-            search.workers,
         )
         return Length(epochs, rounds) if epochs >= LEAST_EPOCHS else Length(0, 0)
 
