@@ -30,7 +30,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 4, 40
 # half of them refits, bring more (+.9 and +.5) than one training that is twice as long (+.7; docs/LOG.md), and on
 # flowers two networks of 33 epochs averaged scored .818, four of 13 epochs .823
 ROUNDS_FROM = 1.5
-# of the time is planned for: what is late is run through faster (`trial/phase.in_time`), what is early wastes time
+# of the time is planned for: what is late is run through faster (`trial/phase.InTime`), what is early wastes time
 FILLED = 1.05
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation

@@ -20,14 +20,14 @@ from convlift.train.evaluate import evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
 from convlift.train.objectives import CrossEntropy, class_weights
 from convlift.train.optimizers import make_optimizer
-from convlift.train.schedules import Schedule, make_schedule, multiplier
+from convlift.train.schedules import make_schedule, multiplier
 from convlift.trial.batches import Draw, training_batches
 from convlift.trial.trial_clock import TrialClock
 
 EVEN = 1.5  # largest class over the mean class, below which classes are even
 CHECKS = 50  # how often in a phase the time is compared with the steps that are left
 HURRIED = 0.1  # of the schedule left out: less is no other recipe (twice the epochs of fine-tuning bring .7 points)
-TIMELY = 0.95  # of the time that is left, to be done a little before it is over
+TIMELY = 0.97  # of the time: to be done a little before it is over
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,19 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     The order of the images and all random changes follow from the seed, the phase and the epoch alone.
     """
     count = len(data.labels)
-    steps = training.epochs * math.ceil(count / training.batch_size)
+    each = math.ceil(count / training.batch_size)
     if math.isfinite(clock.seconds):
         clock.kept = _evaluation_seconds(network, data)
+
+    def is_over() -> bool:
+        return schedule.is_through or clock.late()
 
     def batches(epoch: int) -> Iterator[Batch]:
         streams = Streams(seed, data.name, epoch)
         draw = data.first_draw if data.first_draw and epoch < data.first_epochs else data.draw
-        return training_batches(draw, data.labels, training.batch_size, streams, clock.late)
+        return training_batches(draw, data.labels, training.batch_size, streams, is_over)
 
+    schedule = InTime(training, training.epochs * each, clock, small=data.first_epochs * each)
     patience = None if data.refit else training.patience
     optimizer = make_optimizer(network, training, data.rate_factors)
     # with early stopping the best epoch's own weights are what is kept
@@ -79,7 +83,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         batches,
         CrossEntropy(training.label_smoothing, class_weights(data.labels, training.class_balance, data.classes)),
         optimizer,
-        in_time(training, steps, clock, small=data.first_epochs * math.ceil(count / training.batch_size)),
+        schedule,
         epochs=training.epochs,
         phase=_as_fit_knows_it(network, data, clock),
     )
@@ -134,30 +138,40 @@ def _is_hopeless(epoch: EpochReport, chance: float, training_images: int, valida
     )
 
 
-def in_time(training: Training, steps: int, clock: TrialClock, *, small: int = 0) -> Schedule:
+class InTime:
     """The recipe's schedule; where the time will be over before the steps are, it is run through in that time.
 
-    small: how many steps, the first ones, take small images, so that the later ones cost more than these tell.
     A learning rate that is cut off on its way down costs more than the steps that are missing (Li et al. 2020,
     "Budgeted training", section 4). A trial that has time enough keeps its schedule to the bit.
     """
-    planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
-    work = _Work(small)
-    began, every = clock.elapsed(), max(1, steps // CHECKS)
-    position, pace = 0.0, 1.0
 
-    def schedule(step: int) -> float:
-        nonlocal position, pace
-        if step and step % every == 0:
-            elapsed = clock.elapsed()
-            done = work.of(step)
-            fit = work.steps(done + TIMELY * (clock.to_train - elapsed) * done / max(elapsed - began, 1e-9)) - step
-            pace = max(1.0, (steps - position) / max(fit, 1.0)) if fit < steps - step else 1.0
-            clock.hurried = clock.hurried or position - step > HURRIED * steps
-        now, position = position, min(position + pace, steps - 1.0)
-        return planned(step) if now == step else multiplier(training.schedule, now, steps, training.warmup)
+    def __init__(self, training: Training, steps: int, clock: TrialClock, *, small: int = 0) -> None:
+        """small: how many steps, the first ones, take small images: the later ones cost more than these tell."""
+        self._training, self._steps, self._clock, self._work = training, steps, clock, _Work(small)
+        self._planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
+        self._began, self._every = clock.elapsed(), max(1, steps // CHECKS)
+        self._position, self._pace = 0.0, 1.0
+        self.is_through = False  # before the steps are over: what would follow has no learning rate left
 
-    return schedule
+    def __call__(self, step: int) -> float:
+        """The multiplier of the learning rate."""
+        if step and step % self._every == 0:
+            self._look(step)
+        now, last = self._position, self._steps - 1.0
+        self._position = min(now + self._pace, last)
+        self.is_through = now == last
+        return self._planned(step) if now == step else self._multiplier(now)
+
+    def _look(self, step: int) -> None:
+        elapsed, done = self._clock.elapsed(), self._work.of(step)
+        left = self._began + TIMELY * (self._clock.to_train - self._began) - elapsed
+        more = max(left, 0.0) * done / max(elapsed - self._began, 1e-9)
+        fit, to_come = self._work.steps(done + more) - step, self._steps - self._position
+        self._pace = max(1.0, to_come / max(fit, 1.0)) if fit < self._steps - step else 1.0
+        self._clock.hurried = self._clock.hurried or self._position - step > HURRIED * self._steps
+
+    def _multiplier(self, position: float) -> float:
+        return multiplier(self._training.schedule, position, self._steps, self._training.warmup)
 
 
 class _Work(NamedTuple):
