@@ -63,14 +63,6 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     if math.isfinite(clock.seconds):
         clock.kept = _evaluation_seconds(network, data)
 
-    def is_over() -> bool:
-        return schedule.is_through or clock.late()
-
-    def batches(epoch: int) -> Iterator[Batch]:
-        streams = Streams(seed, data.name, epoch)
-        draw = data.first_draw if data.first_draw and epoch < data.first_epochs else data.draw
-        return training_batches(draw, data.labels, training.batch_size, streams, is_over)
-
     schedule = InTime(training, training.epochs * each, clock, small=data.first_epochs * each)
     patience = None if data.refit else training.patience
     optimizer = make_optimizer(network, training, data.rate_factors)
@@ -80,7 +72,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         average.follow(optimizer)
     reports = fit(
         network,
-        batches,
+        _batches(data, training.batch_size, seed, lambda: schedule.is_through or clock.late()),
         CrossEntropy(training.label_smoothing, class_weights(data.labels, training.class_balance, data.classes)),
         optimizer,
         schedule,
@@ -99,6 +91,17 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
             )
     if average:
         average.put()
+
+
+def _batches(data: PhaseData, size: int, seed: int, is_over: Callable[[], bool]) -> Callable[[int], Iterator[Batch]]:
+    """The batches of each epoch, until it is over."""
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        streams = Streams(seed, data.name, epoch)
+        draw = data.first_draw if data.first_draw and epoch < data.first_epochs else data.draw
+        return training_batches(draw, data.labels, size, streams, is_over)
+
+    return batches
 
 
 def _as_fit_knows_it(network: nn.Module, data: PhaseData, clock: TrialClock) -> Phase:
