@@ -41,8 +41,8 @@ class FineTuning(Section):
     batch_size: int = lever(32, "images per step", "Masters and Luschi 2018", ge=1, le=4096)
     small_first: float = lever(
         0.0,
-        "share of the epochs, the first ones, on images of three quarters of the side, which cost half; only where "
-        "images change afresh",
+        "share of the epochs, the first ones, on images of three quarters of the side, which cost half; then no "
+        "activations are stored",
         "Tan and Le 2021, section 4",
         ge=0,
         le=1,

@@ -14,9 +14,8 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import baseline_runs
 from convlift.search.context import Search
-from convlift.search.decisions import decided
 from convlift.search.problem import BASELINE
-from convlift.search.start_decisions import Length
+from convlift.search.refit import is_fitted
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +43,7 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
     """
     first_runs = _usable(search.ledger.trials("start"))
     start_run = next((r for r in first_runs if r.names == (start,)), None)
-    if start == FINE_TUNE and decided(search.ledger, Length) is not None:
+    if start == FINE_TUNE and is_fitted(search):
         # it had no first run: the best of the others decided
         start_run = max(first_runs, key=search.scores.score_points, default=None)
     if (

@@ -21,11 +21,11 @@ from convlift.search.allocate import shortened
 from convlift.search.combine import combined
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with
 from convlift.search.context import Search
-from convlift.search.decisions import Shipped, decided, note
+from convlift.search.decisions import Shipped, note
 from convlift.search.length import offered
 from convlift.search.problem import BASELINE
+from convlift.search.refit import is_fitted
 from convlift.search.space import Configuration, SearchSpace, bare
-from convlift.search.start_decisions import Length
 
 CLEAR = 5.0  # points: three standard errors of the difference of two networks on some 400 images, seeds included
 
@@ -98,8 +98,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
 def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The best first run of the starts that were passed over for one whose length was settled unseen, where validation
     likes it better than whatever would ship of that one; none else."""
-    length = decided(search.ledger, Length)
-    if length is None or not length.epochs or frozen.start.name != FINE_TUNE:
+    if frozen.start.name != FINE_TUNE or not is_fitted(search):
         return []
     others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names != (FINE_TUNE,)]
     able = _networks(search, [record for record in learned(search, others) if record.fidelity == 1.0])

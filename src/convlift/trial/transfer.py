@@ -2,7 +2,7 @@
 
 What lies below the trained part gives the same result for the same image every time, so it is computed once and stored
 (`features/cached.py`). With stored views, both phases draw among the clean image and its augmented copies. Images run
-through all of the backbone only where the recipe augments afresh (augmentation without views) or unfreezes all of it.
+through all of the backbone only where they change or grow or all of it is trained (`Recipe.tunes_on_images`).
 """
 
 from collections.abc import Callable, Iterator
