@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convlift.campaign.dry_run import Preview
 from convlift.campaign.dry_run import preview as preview_campaign
 from convlift.campaign.learn_priors import gather, write_expectations
-from convlift.campaign.request import OPTIONS, TRAINING_OPTIONS, check_options, request_of
+from convlift.campaign.request import OPTIONS, TRAINING_OPTIONS, Request, check_options, request_of
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.campaign.train_once import train_once
@@ -116,6 +116,7 @@ def improve(
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)
         request = request_of(data, budget, cache, **options)
+        _check_refit(request, cv)
         return Campaign(*(run_campaign(request, session) if cv is None else run_folds(request, cv, session)))
 
 
@@ -131,6 +132,8 @@ def aa(
     """
     if options.pop("cv", None) is not None:
         raise ConvliftError("the A/A test judges each campaign on one sealed test; leave out cv.")
+    if options.pop("refit", False):
+        raise ConvliftError("nobody deploys a network of the A/A test; leave out refit.")
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)
         return run_aa(request_of(data, budget, cache, usual="30s", **options), campaigns, session)
@@ -146,6 +149,7 @@ def preview(
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)
         request = request_of(data, budget, cache, **options)
+        _check_refit(request, cv)
         return preview_campaign(request, session) if cv is None else preview_folds(request, cv, session)
 
 
@@ -196,6 +200,11 @@ def learn_priors(runs: Sequence[str | Path], out: str | Path | None = None) -> E
     if out is not None:
         write_expectations(found, Path(out))
     return found
+
+
+def _check_refit(request: Request, cv: int | None) -> None:
+    if request.refit and cv is not None:
+        raise ConvliftError("--cv ends with a training on all images as it is; leave out --refit.")
 
 
 @contextmanager

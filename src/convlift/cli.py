@@ -91,6 +91,14 @@ def improve(
             "mirror images beside the images."
         ),
     ] = 1,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Once it was judged, train what ships again on all images, those of the test too, into RUN/model-all: "
+            "beyond the budget, and as long as the last trainings took.",
+        ),
+    ] = False,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
     layout: LayoutName = "auto",
@@ -126,7 +134,7 @@ def improve(
         "current": current, "out": out, "backbone": backbone, "weights": weights, "root": root, "seed": seed,
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "priors": priors, "trainings": trainings, "device": device,
-        "max_latency": max_latency,
+        "max_latency": max_latency, "refit": refit,
     }  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, cv=cv, quiet=quiet, **options)

@@ -49,7 +49,7 @@ def train() -> Callable[..., Trained]:
         recipe = Recipe().edit(**changes).at(store.native_resolution)
         weights = folder / "weights.safetensors"
         outcome = run_trial(TrialSpec(recipe, 0), dataset, folder / "cache", limits=Limits(save_to=str(weights)))
-        write_model(folder / "run", weights, recipe, dataset, {"accuracy": "0.9"})
+        write_model(folder / "run" / "model", weights, recipe, dataset, {"accuracy": "0.9"})
         return Trained(folder / "run", outcome, dataset, images)
 
     return train_and_write

@@ -21,10 +21,11 @@ from convlift.errors import BudgetError, ConvliftError, DataError, Interrupted
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.protocols.cross_validation import run_folds
 from convlift.recipe.recipe import Recipe
-from convlift.records.events import FolderOpened, TrainedBefore
+from convlift.records.events import FolderOpened
 from convlift.records.notes import Detectable, FoldsTested
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate, Result, Verdict
+from convlift.records.training_events import TrainedBefore
 from convlift.records.verdict_grounds import Estimated
 from convlift.report.live import Live
 from convlift.report.write import write_when_told

@@ -34,10 +34,6 @@ from convlift.records.events import (
     ResultWithdrawn,
     TestOpening,
     TimingStart,
-    TrainedBefore,
-    TrainingBegan,
-    TrainingEnded,
-    TrainingOnAll,
     TrialBegan,
     TrialEnded,
 )
@@ -45,6 +41,14 @@ from convlift.records.finding import Finding
 from convlift.records.not_shipped import NotShipped
 from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport
+from convlift.records.training_events import (
+    NotTrainedOnAll,
+    TrainedBefore,
+    TrainedOnAll,
+    TrainingBegan,
+    TrainingEnded,
+    TrainingOnAll,
+)
 from convlift.report.live import LOG, Live, first_words, lasting_lines, live_line, passing_line
 
 COUNTS = {"train": 1078, "validation": 359, "test": 360}
@@ -121,6 +125,24 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
         ("note: runs/a holds this training already; it is done again and replaces the old model.",),
     ),
     (
+        TrainedOnAll(Path("runs/a/model-all"), 1797),
+        (
+            "What ships was trained again on all 1,797 images: runs/a/model-all. No image is left to judge it by; the "
+            "score is that of runs/a/model.",
+        ),
+    ),
+    (
+        NotTrainedOnAll("sealed"),
+        ("note: nothing was judged, so the test stays sealed and nothing is trained on all images.",),
+    ),
+    (
+        NotTrainedOnAll("failed", "the loss was no number"),
+        (
+            "note: nothing is trained on all images (the loss was no number). Use the network that was judged; the "
+            "same command tries again.",
+        ),
+    ),
+    (
         CachePlaced(Path("/tmp/convlift-7"), Path("/home/me/.cache")),
         (
             "note: images are cached in /tmp/convlift-7, since /home/me/.cache cannot be written; set CONVLIFT_CACHE "
@@ -147,8 +169,8 @@ PASSING: list[tuple[Event, str]] = [
     ),
     (EpochEnded(0, EPOCH), "train epoch 4 of 15: validation accuracy 0.8800, 0:22 left"),
     (TestOpening(), "opening the sealed test"),
-    (TrainingOnAll(75.0), "training the shipped recipe on all images, 1:15 left"),
-    (TrainingOnAll(ENDLESS), "training the shipped recipe on all images"),
+    (TrainingOnAll(75.0), "training what ships on all images, 1:15 left"),
+    (TrainingOnAll(ENDLESS), "training what ships on all images"),
     (JudgingFolds(), "judging all folds together"),
     (TimingStart("residual"), "timing some steps of residual"),
     (NullCampaignBegan(3, 20, 540.0), "campaign 3 of 20: about 9:00 left"),
@@ -303,6 +325,8 @@ def test_names_from_outside_cannot_steer_the_terminal() -> None:
         ImagesRead((Finding("unreadable", "warning", hostile, (hostile,)),)),
         DiskTight(hostile, 1.0, 2.0),
         TrainedBefore(Path(hostile)),
+        TrainedOnAll(Path(hostile), 3),
+        NotTrainedOnAll("failed", hostile),
         CachePlaced(Path(hostile), Path(hostile)),
         TimingStart(hostile),
         FoldEnded(1, 2, True, 3, hostile),

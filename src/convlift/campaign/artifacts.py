@@ -58,7 +58,8 @@ def hand_over(
     material |= {"runs": list(judged.arms)} if judged else {}
     note_story(ledger, material)
     result = result_from(search, dataset, shipment, opened, class_scores(material))
-    write_model(ledger.folder, search.dispatcher.weights_of(network), network.recipe, dataset, scores_of(result))
+    weights = search.dispatcher.weights_of(network)
+    write_model(ledger.folder / "model", weights, network.recipe, dataset, scores_of(result))
     if judged is not None:
         note(ledger, SearchNoise(judged.search_seed_variance), replace=True)
     note_result(ledger, result)
@@ -141,7 +142,7 @@ def _validation_scores(search: Search, shipment: Shipment) -> dict[str, Any]:
 
 
 def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:
-    """The model folder of trained weights; recipe: with its resolution written down."""
+    """A model folder of trained weights; recipe: with its resolution written down."""
     from convlift.model.checkpoint import saved_normalization  # torch comes with it
 
     assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
@@ -158,7 +159,7 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
         value_range=store.value_range,
         alpha=store.alpha,
     )
-    write_model_folder(folder / "model", weights, recipe, config)
+    write_model_folder(folder, weights, recipe, config)
 
 
 def keep_best(search: Search, dataset: Dataset) -> bool:
@@ -173,7 +174,7 @@ def keep_best(search: Search, dataset: Dataset) -> bool:
         return False
     score, images = search.scores.score_points(best) / 100, len(dataset.splits.validation)
     scores = {"metric": search.problem.metric.name, "of": "validation", "images": images, "unconfirmed": score}
-    write_model(search.ledger.folder, search.dispatcher.weights_of(best), best.recipe, dataset, scores)
+    write_model(search.ledger.folder / "model", search.dispatcher.weights_of(best), best.recipe, dataset, scores)
     return True
 
 

@@ -43,6 +43,7 @@ class Request:
     seed: of the split, of every trial and of the search.
     ship: which changes the shipped recipe takes; see `posterior.ship`.
     max_latency: how many networks' time a prediction of what ships may take.
+    refit: whether what ships is trained once more on all images, those of the test too, once it was judged.
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
     priors: a file that `learn_priors` wrote, in place of the packaged one.
@@ -65,6 +66,7 @@ class Request:
     seed: int = 0
     ship: Literal["auto", "lean", "best"] = "auto"
     max_latency: int = 1
+    refit: bool = False
     metric: str = "accuracy"
     group_from: str | None = None
     priors: Path | None = None
@@ -85,9 +87,11 @@ class Request:
 # options of `improve` whose names a caller may give; what `train` takes of them
 OPTIONS = frozenset({
     "trainings", "workers", "current", "out", "backbone", "weights", "root", "seed", "ship", "metric", "group_from",
-    "priors", "layout", "alpha", "follow_links", "device", "max_latency",
+    "priors", "layout", "alpha", "follow_links", "device", "max_latency", "refit",
 })  # fmt: skip
-TRAINING_OPTIONS = OPTIONS - {"trainings", "workers", "current", "ship", "priors", "backbone", "weights", "max_latency"}
+TRAINING_OPTIONS = OPTIONS - {
+    "trainings", "workers", "current", "ship", "priors", "backbone", "weights", "max_latency", "refit",
+}  # fmt: skip
 MAY_BE_MISSING = {"trainings", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
 
 

@@ -17,6 +17,7 @@ from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request, check_request, folder_for, identity_of
 from convlift.campaign.resume import check_measure, forget, goes_on, has_trained, is_budget_unused
 from convlift.campaign.session import Session
+from convlift.campaign.train_on_all import train_on_all
 from convlift.console.disk import has_plenty
 from convlift.data.dataset import Dataset
 from convlift.data.sealed import SealedLabels
@@ -77,6 +78,8 @@ def run_on(request: Request, dataset: Dataset, sealed: SealedLabels, session: Se
                 _run(request, problem, ledger, dataset, sealed, session)
             else:
                 read_again(ledger, session, is_unused=is_budget_unused(known, earlier, request))
+            if request.refit:
+                train_on_all(request, problem, ledger, dataset, session)
             return folder, result_of(ledger)
     except (BudgetError, DataError, RecipeError, WeightsError):
         if not has_trained(folder):  # nothing half-written, and nothing settled by a time that was too short

@@ -28,9 +28,10 @@ from convlift.evidence.total_gain import one_network
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
-from convlift.records.events import EpochEnded, TrainedBefore, TrainingBegan, TrainingEnded
+from convlift.records.events import EpochEnded
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate
+from convlift.records.training_events import TrainedBefore, TrainingBegan, TrainingEnded
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
         try:
             with writing_into(folder):
                 write_record(folder, question, score, len(validation), outcome.seconds)
-            write_model(folder, weights, chosen, dataset, scores)
+            write_model(folder / "model", weights, chosen, dataset, scores)
         finally:
             weights.unlink(missing_ok=True)
         machine = environment(request.seed, 1, request.devices[0].name)

@@ -40,9 +40,9 @@ from convlift.records.events import (
     FolderOpened,
     JudgingFolds,
     PowerExpected,
-    TrainingOnAll,
 )
 from convlift.records.result import Result
+from convlift.records.training_events import TrainingOnAll
 from convlift.search import decisions
 from convlift.search.allocate import FINAL_SLACK, LEAST_OF_A_FINAL
 from convlift.search.dispatcher import WEIGHTS, Dispatcher

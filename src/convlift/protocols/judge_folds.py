@@ -128,7 +128,7 @@ def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence
     material = material_of_folds(open_ends, whole, problem.validation_labels)
     result = replace(result, classes=class_scores(material))
     write_model(
-        ledger.folder,
+        ledger.folder / "model",
         ledger.folder / WEIGHTS / f"{record.id}.safetensors",
         frozen.recipe,
         whole,

@@ -9,6 +9,14 @@ from convlift.records.not_shipped import NotShipped
 from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport, Status
 from convlift.records.result import Result
+from convlift.records.training_events import (
+    NotTrainedOnAll,
+    TrainedBefore,
+    TrainedOnAll,
+    TrainingBegan,
+    TrainingEnded,
+    TrainingOnAll,
+)
 
 
 @dataclass(frozen=True)
@@ -198,16 +206,6 @@ class FoldEnded:
 
 
 @dataclass(frozen=True)
-class TrainingOnAll:
-    """The shipped recipe of a cross-validation is trained on all images.
-
-    left_seconds: infinite where trainings are counted.
-    """
-
-    left_seconds: float
-
-
-@dataclass(frozen=True)
 class JudgingFolds:
     """All folds are judged together."""
 
@@ -259,27 +257,6 @@ class TimingStart:
 
 
 @dataclass(frozen=True)
-class TrainingBegan:
-    """One training begins. device: what it runs on, by its name."""
-
-    device: str
-
-
-@dataclass(frozen=True)
-class TrainedBefore:
-    """The run folder holds this very training already; it is done again."""
-
-    folder: Path
-
-
-@dataclass(frozen=True)
-class TrainingEnded:
-    """One training is over, and its model lies in the run folder."""
-
-    folder: Path
-
-
-@dataclass(frozen=True)
 class CachePlaced:
     """Images are cached in this folder, since the usual one cannot be written; None for a user without a home."""
 
@@ -290,7 +267,8 @@ class CachePlaced:
 Event = (
     ReadingImages | ImagesDecoded | ImagesRead | FolderOpened | CampaignBegan | PowerExpected | DiskTight | Loading
     | TrialBegan | EpochEnded | TrialEnded | Moment | TestOpening | BudgetUnused | ModelWritten | CampaignEnded
-    | ResultWithdrawn | FoldBegan | FoldEnded | TrainingOnAll | JudgingFolds | NullCampaignBegan | NullCampaignEnded
+    | ResultWithdrawn | FoldBegan | FoldEnded | TrainingOnAll | TrainedOnAll | NotTrainedOnAll
+    | JudgingFolds | NullCampaignBegan | NullCampaignEnded
     | NullCampaignLeftOut | OfNullCampaign | TimingStart | TrainedBefore | TrainingBegan | TrainingEnded | CachePlaced
 )  # fmt: skip
 Listener = Callable[[Event], None]

@@ -71,6 +71,12 @@ def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def learned_from_all(images: int, judged: str) -> dict[str, str]:
+    """The first row of a model that nobody can judge; judged: the folder of the one that was."""
+    said = f"all {images:,} images, those of the test too; every figure below is of the network in `{judged}`"
+    return {"learned from": said}
+
+
 def figures_before_the_end(scores: Mapping[str, Any]) -> dict[str, str]:
     """The rows of a model that nothing is judged of: the best so far of a campaign, or that of one training."""
     title = title_of(scores["metric"])

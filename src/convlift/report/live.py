@@ -30,12 +30,16 @@ from convlift.records.events import (
     ReadingImages,
     TestOpening,
     TimingStart,
-    TrainedBefore,
-    TrainingBegan,
-    TrainingOnAll,
 )
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Result
+from convlift.records.training_events import (
+    NotTrainedOnAll,
+    TrainedBefore,
+    TrainedOnAll,
+    TrainingBegan,
+    TrainingOnAll,
+)
 from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.headline import headline, recipe_line, why_sentence
 from convlift.report.wording.phrases import counted, duration, printable, processor, shorten, signed
@@ -128,6 +132,18 @@ def lasting_lines(event: Event) -> tuple[str, ...]:  # noqa: C901 - one case a r
         case FoldEnded(fold, folds, True):
             start = printable(event.start_name)
             return (f"fold {fold} of {folds} is done: {event.trials} trials, started from {start}",)
+        case TrainedOnAll(folder, images):
+            return (
+                f"What ships was trained again on all {images:,} images: {printable(str(folder))}. No image is left to "
+                f"judge it by; the score is that of {printable(str(folder.parent / 'model'))}.",
+            )
+        case NotTrainedOnAll("sealed"):
+            return ("note: nothing was judged, so the test stays sealed and nothing is trained on all images.",)
+        case NotTrainedOnAll("failed", reason):
+            return (
+                f"note: nothing is trained on all images ({printable(reason)}). Use the network that was judged; the "
+                "same command tries again.",
+            )
         case NullCampaignEnded():
             return (_null_campaign(event),)
         case NullCampaignLeftOut(why):
@@ -152,9 +168,7 @@ def passing_line(event: Event) -> str:  # noqa: C901 - one case a record
         case TestOpening():
             return "opening the sealed test"
         case TrainingOnAll(left):
-            return "training the shipped recipe on all images" + (
-                f", {clock_text(left)} left" if math.isfinite(left) else ""
-            )
+            return "training what ships on all images" + (f", {clock_text(left)} left" if math.isfinite(left) else "")
         case JudgingFolds():
             return "judging all folds together"
         case TimingStart(name):

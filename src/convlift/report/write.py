@@ -12,10 +12,10 @@ from convlift.records.events import (
     ModelWritten,
     OfNullCampaign,
     ResultWithdrawn,
-    TrainingEnded,
 )
 from convlift.records.result import Result
-from convlift.report.card import card, figures_before_the_end, figures_of
+from convlift.records.training_events import TrainedOnAll, TrainingEnded
+from convlift.report.card import card, figures_before_the_end, figures_of, learned_from_all
 from convlift.report.finding_lines import write_findings
 from convlift.report.page import render
 from convlift.report.summary import story_of
@@ -36,6 +36,8 @@ def write_when_told(listen: Listener) -> Listener:
                     path.unlink(missing_ok=True)
             case ModelWritten(folder) | TrainingEnded(folder):
                 write_card(folder)
+            case TrainedOnAll(folder, images):
+                _write_card_of_all(folder, images)
         listen(event)
 
     return heard
@@ -60,6 +62,17 @@ def write_report(ledger: Ledger) -> Path:
     page = write_text(ledger.folder / REPORT, render(result, story_of(ledger)))
     write_findings(ledger.folder, result.findings)
     return page
+
+
+def _write_card_of_all(folder: Path, images: int) -> None:
+    """The card of the model that learned from all images, with the score of the one that was judged."""
+    facts = read_card_facts(folder)
+    assert facts is not None, "it was just written"
+    recipe, config = facts
+    with read_ledger(folder.parent) as ledger:
+        figures = figures_of(result_of(ledger), config.scores)
+    figures.pop("learned from", None)
+    write_text(folder / CARD, card(recipe, config, {**learned_from_all(images, MODEL), **figures}))
 
 
 def write_card(folder: Path, result: Result | None = None) -> None:

@@ -87,11 +87,21 @@ def fidelity_of_a_refit(search: Search, recipe: Recipe, finals: Sequence[TrialRe
     training, as many epochs as the final runs kept; else all of them."""
     if is_fitted(search):
         return round(1.0 / more_images(search.problem), 4)
-    curves = [record.outcome.curve for record in finals if record.outcome and record.outcome.curve]
-    if not recipe.training.patience or not curves:
-        return 1.0
-    kept = [1 + min(range(len(curve)), key=lambda epoch: curve[epoch].validation_loss) for curve in curves]
-    return round(statistics.fmean(kept) / recipe.training.epochs, 4)
+    return epochs_kept(recipe, finals)
+
+
+def epochs_kept(recipe: Recipe, finals: Sequence[TrialRecord]) -> float:
+    """The share of the recipe's epochs that these runs kept, of the last phase, where a rising validation loss ends a
+    training; 1 where nothing does."""
+    tuned = recipe.training.fine_tuning
+    epochs, phase = (tuned.epochs, "fine-tune") if tuned else (recipe.training.epochs, None)
+    curves = [
+        [epoch.validation_loss for epoch in record.outcome.curve if phase is None or epoch.phase == phase]
+        for record in finals
+        if record.outcome
+    ]
+    kept = [1 + min(range(len(losses)), key=losses.__getitem__) for losses in curves if losses]
+    return round(statistics.fmean(kept) / epochs, 4) if recipe.training.patience and kept else 1.0
 
 
 def _seen_points(search: Search, record: TrialRecord) -> float:

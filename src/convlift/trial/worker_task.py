@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
-from convlift.data.splits import Fold, make_splits
+from convlift.data.splits import Fold, Splits, make_splits
 from convlift.data.store import reopen_store
 from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import Limits, TrialSpec
@@ -43,6 +43,15 @@ def prepare(
     fold: see `make_splits`."""
     whole = reopen_store(store)
     return Context(Dataset(whole, make_splits(whole, seed, groups, fold), groups), cache)
+
+
+def prepare_all(store: Path, seed: int, cache: Path, groups: NDArray[np.int64] | None = None) -> Context:
+    """The same once the test was opened: its images are at the end of the validation images, which a refit learns from,
+    and nothing is sealed."""
+    whole = reopen_store(store)
+    splits = make_splits(whole, seed, groups)
+    known = np.concatenate([splits.validation, splits.test])
+    return Context(Dataset(whole, Splits(splits.train, known, splits.test[:0]), groups), cache)
 
 
 def run_job(job: Job, context: Context, report: Report) -> Outcome:

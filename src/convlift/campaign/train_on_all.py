@@ -1,0 +1,173 @@
+"""What is deployed: the shipped recipe once more, on all images, once the sealed test has judged it.
+
+Nobody can tell how good a network is that learned from every image; that the same recipe on fewer images is as good as
+the test said is known. So the judged network stays what it is, and this one lies beside it.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from convlift.campaign.artifacts import scores_of, write_model
+from convlift.campaign.request import Request
+from convlift.campaign.session import LOADING_SECONDS, Session
+from convlift.data.dataset import Dataset
+from convlift.errors import Interrupted
+from convlift.execute.choose import executor_for
+from convlift.execute.job import Ended, Executor, Job
+from convlift.ledger.ledger import Ledger
+from convlift.ledger.trials import TrialRecord
+from convlift.recipe.combination import Combination
+from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.notes import Combined
+from convlift.records.outcome import Outcome
+from convlift.records.result import Result
+from convlift.records.training_events import NotTrainedOnAll, TrainedOnAll, TrainingOnAll
+from convlift.search.decisions import Shipped, decided
+from convlift.search.dispatcher import POLL_SECONDS, WEIGHTS
+from convlift.search.problem import Problem
+from convlift.search.refit import TOLERANCE, epochs_kept
+from convlift.search.result_in_ledger import result_of
+from convlift.search.start_decisions import Length
+from convlift.trial.worker_task import prepare_all, run_job
+
+FOLDER = "model-all"
+ONE_TRAINING = ("baseline", "start", "search", "final")  # roles of trainings on the training images alone
+FIRST = 1_000_000  # number of the first such training: no campaign has so many refits
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """specs: the trainings; made: what is made of their networks, None of one; seconds: what all of it will take;
+    least: the share of its own images that it must classify correctly."""
+
+    specs: tuple[TrialSpec, ...]
+    made: Combined | None
+    seconds: float
+    least: float
+
+
+def train_on_all(request: Request, problem: Problem, ledger: Ledger, dataset: Dataset, session: Session) -> None:
+    """Train what ships on training, validation and test images, and write it into the run folder's `model-all`.
+
+    As many networks as what ships is made of, made one the same way. Nothing where that is done already; where the test
+    is sealed still, or no such network learns anything, it is told why there is none. Raises Interrupted.
+    """
+    result, folder = result_of(ledger), ledger.folder / FOLDER
+    if (folder / "SHA256SUMS").is_file():
+        return
+    if not result.judged or not ledger.test_is_open:
+        session.listen(NotTrainedOnAll("sealed"))
+        return
+    shipped = ledger.trial(_settled(ledger).network)
+    plan = _plan(request, problem, ledger, result, shipped)
+    weights, failed = _train(request, plan, ledger, dataset, session)
+    if weights is None:
+        session.listen(NotTrainedOnAll("failed", failed))
+    else:
+        images = sum(dataset.splits.counts.values())
+        scores = {**scores_of(result), "of": "sealed test, of the network in model/", "learned_from": images}
+        write_model(folder, weights, plan.specs[0].recipe, dataset, scores)
+        session.listen(TrainedOnAll(folder, images))
+    shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
+
+
+def _settled(ledger: Ledger) -> Shipped:
+    found = decided(ledger, Shipped)
+    assert found is not None, "a campaign with a result has settled what ships"
+    return found
+
+
+def _plan(request: Request, problem: Problem, ledger: Ledger, result: Result, shipped: TrialRecord) -> _Plan:
+    counts = result.counts
+    images = sum(counts.values())
+    of_it = [r for r in ledger.trials() if r.recipe == shipped.recipe and r.has_trained and r.role in ONE_TRAINING]
+    length = decided(ledger, Length)
+    is_fitted = result.ships == "recipe" and length is not None and length.epochs > 0
+    # as many steps where their time was the limit, else as many epochs as the judged networks had
+    fidelity = counts["train"] / images if is_fitted else epochs_kept(shipped.recipe, of_it)
+    made = next((note for note in result.notes if isinstance(note, Combined)), None)
+    specs = tuple(
+        problem.plan("refit", shipped.recipe, FIRST + number, fidelity=fidelity).spec
+        for number in range(made.networks if made else 1)
+    )
+    each = max((r.outcome.seconds for r in of_it if r.outcome), default=math.nan)
+    rounds = math.ceil(len(specs) / max(1, request.workers))
+    more = 1.0 if is_fitted else images / counts["train"]
+    final = (result.claim.final.value if result.claim else result.final.value) if result.metric == "accuracy" else 0.0
+    least = final - TOLERANCE * math.sqrt(final * (1.0 - final) / max(1, counts["test"]))
+    return _Plan(specs, made, LOADING_SECONDS + rounds * more * each, least)
+
+
+def _train(
+    request: Request, plan: _Plan, ledger: Ledger, dataset: Dataset, session: Session
+) -> tuple[Path | None, str]:
+    """The file of the weights, or None and why."""
+    folder = ledger.folder / WEIGHTS
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared = partial(prepare_all, dataset.store.folder, request.seed, request.cache, dataset.groups)
+    log, began = ledger.folder / "workers.log", time.monotonic()
+
+    def tell() -> None:
+        session.listen(TrainingOnAll(max(0.0, plan.seconds - (time.monotonic() - began))))
+        if session.stop():
+            raise Interrupted(
+                f"stopped while what ships was trained on all images; the network that was judged is in "
+                f"{ledger.folder / 'model'}, and the same command trains on all images again.",
+                session.stop(),
+            )
+
+    with executor_for(run_job, prepared, workers=request.workers, devices=request.devices, log=log) as executor:
+        jobs = [
+            Job(number, spec, Limits(save_to=str(folder / f"all-{number}.safetensors")))
+            for number, spec in enumerate(plan.specs)
+        ]
+        outcomes = _run(executor, jobs, tell)
+        if plan.made:
+            if fault := _fault(outcomes):
+                return None, fault
+            files = tuple(job.limits.save_to for job in jobs)
+            together = Combination(files, averaged=plan.made.averaged, mirrored=plan.made.mirrored)
+            job = Job(len(jobs), plan.specs[0], Limits(save_to=str(folder / "all.safetensors")), combination=together)
+            outcomes = _run(executor, [job], tell)
+    fault = _fault(outcomes) or _ignorance(outcomes[0], dataset, plan.least)
+    return (None, fault) if fault else (Path(outcomes[0].weights), "")
+
+
+def _run(executor: Executor, jobs: Sequence[Job], tell: Callable[[], None]) -> list[Outcome]:
+    """Their outcomes, in their order; one whose process died has a second try."""
+    found: dict[int, Ended] = {}
+    tried_again: set[int] = set()
+    for job in jobs:
+        executor.submit(job)
+    while executor.running():
+        for ended in executor.wait(POLL_SECONDS):
+            if ended.crashed and ended.job.id not in tried_again:
+                tried_again.add(ended.job.id)
+                executor.submit(ended.job)
+            else:
+                found[ended.job.id] = ended
+        executor.progress()
+        tell()
+    return [found[job.id].outcome for job in jobs]
+
+
+def _fault(outcomes: Sequence[Outcome]) -> str:
+    """Why one of them left no network; "" where each has."""
+    return next((outcome.reason or outcome.status for outcome in outcomes if outcome.status != "finished"), "")
+
+
+def _ignorance(outcome: Outcome, dataset: Dataset, least: float) -> str:
+    """What speaks against a network that should know the validation images, which come first; "" for nothing."""
+    labels = dataset.labels[dataset.splits.validation]
+    right = float((outcome.validation_probabilities[: len(labels)].argmax(1) == labels).mean())
+    if right >= least:
+        return ""
+    return (
+        f"it classifies {right:.3f} of the validation images correctly, which it learned from; the network that was "
+        "judged had more of new ones right"
+    )

@@ -1,0 +1,53 @@
+"""Events of single trainings: what `train` does, and what ships trained again on all images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainingOnAll:
+    """The shipped recipe is trained on all images.
+
+    left_seconds: infinite where trainings are counted.
+    """
+
+    left_seconds: float
+
+
+@dataclass(frozen=True)
+class TrainedOnAll:
+    """A second model learned from all images; folder: of that model, in the run folder."""
+
+    folder: Path
+    images: int
+
+
+@dataclass(frozen=True)
+class NotTrainedOnAll:
+    """It was asked for and is not there. why: the test is still sealed, or what was trained is no good; reason: of
+    that."""
+
+    why: Literal["sealed", "failed"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingBegan:
+    """One training begins. device: what it runs on, by its name."""
+
+    device: str
+
+
+@dataclass(frozen=True)
+class TrainedBefore:
+    """The run folder holds this very training already; it is done again."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class TrainingEnded:
+    """One training is over, and its model lies in the run folder."""
+
+    folder: Path

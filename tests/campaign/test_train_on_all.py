@@ -1,0 +1,124 @@
+"""`--refit`: what ships, trained once more on all images once it was judged."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convlift import api
+from convlift.campaign.open_data import open_data
+from convlift.campaign.prepare import problem_of
+from convlift.campaign.request import request_of
+from convlift.campaign.session import Session
+from convlift.campaign.train_on_all import FOLDER, train_on_all
+from convlift.data.dataset import SEALED
+from convlift.errors import ConvliftError
+from convlift.ledger.ledger import open_ledger, read_ledger
+from convlift.records.events import Event
+from convlift.records.training_events import NotTrainedOnAll
+from convlift.search.result_in_ledger import note_result
+from convlift.trial.worker_task import prepare_all
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """360 real digits of three classes, a folder each, without official parts."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    root, few = tmp_path_factory.mktemp("data") / "digits", load_digits(n_class=3)
+    for number, (image, label) in enumerate(zip(few.images[:360], few.target[:360], strict=True)):
+        folder = root / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.rint(image * (255 / 16)).astype(np.uint8)).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    found = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVLIFT_CACHE", str(found / "cache"))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def judged(digits: Path, place: Path) -> api.Campaign:
+    """A campaign that ended without it; everything in it is from scratch."""
+    return api.improve(digits, trainings=4, out=place / "run", workers=2, quiet=True)
+
+
+def again(digits: Path, campaign: api.Campaign) -> api.Campaign:
+    return api.improve(digits, trainings=4, out=campaign.folder, workers=2, quiet=True, refit=True)
+
+
+def test_the_same_command_adds_a_model_of_all_images_and_leaves_the_judged_one(
+    digits: Path, judged: api.Campaign
+) -> None:
+    assert not (judged.folder / FOLDER).exists()
+    before = (judged.folder / "model" / "SHA256SUMS").read_bytes()
+    with read_ledger(judged.folder) as ledger:
+        trials = len(ledger.trials())
+
+    after = again(digits, judged)
+
+    assert after.result == judged.result
+    assert (judged.folder / "model" / "SHA256SUMS").read_bytes() == before
+    with read_ledger(judged.folder) as ledger:
+        assert len(ledger.trials()) == trials  # no evidence of anything
+    config = json.loads((judged.folder / FOLDER / "config.json").read_text())
+    assert config["scores"]["learned_from"] == sum(judged.result.counts.values())
+    assert config["scores"]["final"]["value"] == judged.test_score.value
+    assert "all 360 images, those of the test too" in (judged.folder / FOLDER / "README.md").read_text()
+    assert (judged.folder / FOLDER / "recipe.yaml").read_text() == (judged.folder / "model" / "recipe.yaml").read_text()
+
+
+def test_it_knows_the_images_of_the_test(digits: Path, judged: api.Campaign) -> None:
+    again(digits, judged)
+    model = api.load(judged.folder / FOLDER)
+    files = sorted(digits.glob("*/*.png"))
+    right = np.mean([model.predict(file).label == file.parent.name for file in files])
+    assert right >= judged.test_score.value - 0.05
+
+
+def test_it_is_the_same_to_the_byte_when_it_is_made_anew(digits: Path, judged: api.Campaign) -> None:
+    again(digits, judged)
+    sums = judged.folder / FOLDER / "SHA256SUMS"
+    first = sums.read_bytes()
+    sums.unlink()  # as a kill leaves it
+    again(digits, judged)
+    assert sums.read_bytes() == first
+
+
+def test_its_worker_has_every_image_to_learn_from_and_none_to_be_judged_by(digits: Path, place: Path) -> None:
+    dataset, _ = open_data(request_of(digits, None, place / "cache"), Session())
+    all_of_it = prepare_all(dataset.store.folder, 0, place / "cache").dataset
+    learned = all_of_it.with_validation_to_train()
+    assert sorted(learned.splits.train) == list(range(360))
+    assert not len(learned.splits.test)
+    assert SEALED not in learned.labels
+    # the images that it can be asked about come first
+    assert list(learned.splits.validation[: len(dataset.splits.validation)]) == list(dataset.splits.validation)
+
+
+def test_where_nothing_was_judged_the_test_stays_sealed(digits: Path, judged: api.Campaign, tmp_path: Path) -> None:
+    request = request_of(digits, None, tmp_path / "cache", trainings=4, workers=1, refit=True)
+    dataset, _ = open_data(request, Session())
+    folder = shutil.copytree(judged.folder, tmp_path / "run", ignore=shutil.ignore_patterns(FOLDER))
+    heard: list[Event] = []
+    with read_ledger(folder) as known:
+        identity = known.identity
+    with open_ledger(folder, identity) as ledger:
+        note_result(ledger, replace(judged.result, judged=False))
+        train_on_all(request, problem_of(request, dataset), ledger, dataset, Session(heard.append))
+    assert heard == [NotTrainedOnAll("sealed")]
+    assert not (folder / FOLDER).exists()
+
+
+def test_with_folds_it_is_refused(digits: Path) -> None:
+    with pytest.raises(ConvliftError, match="leave out --refit"):
+        api.improve(digits, "1m", cv=5, refit=True, quiet=True)
