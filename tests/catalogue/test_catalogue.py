@@ -17,6 +17,7 @@ RARE = {
     "no horizontal flip",
     "no vertical flip",
     "no rotation",
+    "no mixing",
     "half the zoom",
     "half the shift",
     "half the colour changes",
@@ -72,7 +73,8 @@ def test_the_rare_interventions_fit_recipes_made_for_them():
                 "translation": 0.4,
                 "hue": 0.2,
                 "noise": 0.2,
-            }
+            },
+            "mixing": {"mixup": 0.2},
         },
         architecture={"stem": "large", "head_units": 128},
     )

@@ -41,11 +41,13 @@ def recipes(backbone_file):
         "fine-tuned": tuned,
         "augmented afresh": afresh,
         "views": afresh.edit(data={"views": 1}),
+        "mixed": afresh.edit(data={"mixing": {"mixup": 0.4, "cutmix": 1.0}}),
+        "mixed features": frozen.edit(data={"mixing": {"mixup": 0.4}}),
         "all of it": afresh.edit(training={"fine_tuning": {"stages": None}}),
     }
 
 
-NAMES = ("from scratch", "frozen", "fine-tuned", "augmented afresh", "views", "all of it")
+NAMES = ("from scratch", "frozen", "fine-tuned", "augmented afresh", "views", "mixed", "mixed features", "all of it")
 
 
 @pytest.mark.parametrize("name", NAMES)

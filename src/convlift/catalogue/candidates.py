@@ -14,6 +14,7 @@ from convlift.catalogue.interventions.data import DATA
 from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
 from convlift.catalogue.interventions.head import HEAD
 from convlift.catalogue.interventions.joint import JOINT
+from convlift.catalogue.interventions.mixing import MIXING
 from convlift.catalogue.interventions.training import TRAINING
 from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.catalogue.priors import Expectations, Learned, shipped_expectations
@@ -31,6 +32,7 @@ CATALOGUE: tuple[Intervention, ...] = (
     *DATA,
     *AUGMENTATION,
     *WEAKER,
+    *MIXING,
     *ARCHITECTURE,
     *HEAD,
     *TRAINING,

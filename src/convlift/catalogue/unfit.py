@@ -11,6 +11,7 @@ Condition = Literal[
     "augmented in views",
     "augmented afresh",
     "no augmentation",
+    "no mixing",
     "no colour",
     "colour statistics",
     "square images",

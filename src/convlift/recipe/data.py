@@ -3,6 +3,7 @@
 from typing import Literal
 
 from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.mixing import Mixing
 from convlift.recipe.section import Section, lever
 
 Resize = Literal["squash", "crop", "letterbox"]
@@ -37,6 +38,7 @@ class Data(Section):
         "LeCun et al. 1998, section 4.3",
     )
     augmentation: Augmentation = Augmentation()
+    mixing: Mixing = Mixing()
     images: float = lever(
         1.0,
         "share of each class's training images that is used, always the same ones; less than 1 shows what more images "

@@ -112,9 +112,10 @@ class _Step(NamedTuple):
 def _train(
     step: _Step, batches: Iterable[Batch], multipliers: Iterator[float], agreement: Agreement | None
 ) -> tuple[Score, int] | None:
-    """One pass; the mean training cross-entropy and accuracy on the way, and of how many images; None without any."""
+    """One pass; the mean training cross-entropy and accuracy on the way, and how many images it was; None without
+    any."""
     network, _, optimizer, micro, steps = step
-    losses, right, images = [], [], 0
+    losses, right, counted, images = [], [], [], 0
     if agreement:
         agreement.begin_epoch()
     for batch in batches:
@@ -126,10 +127,12 @@ def _train(
         optimizer.step()
         losses.append(seen.loss)
         right.append(seen.right)
+        counted.append(seen.images)
         images += len(batch.targets)
     if not images:
         return None
-    score = Score(float(torch.stack(losses).sum()) / images, int(torch.stack(right).sum()) / images)
+    of = int(sum(counted[1:], counted[0]))
+    score = Score(float(torch.stack(losses).sum()) / of, int(torch.stack(right).sum()) / of)
     if not math.isfinite(score.loss):
         raise _diverged("training", score.loss, optimizer)
     return score, images

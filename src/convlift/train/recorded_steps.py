@@ -79,4 +79,6 @@ def _play(recording: _Recording, batch: Batch) -> Seen:
     recording.graph.replay()
     for parameter, gradient in recording.gradients:
         parameter.grad = gradient
-    return Seen(recording.seen.loss.clone(), recording.seen.right.clone())
+    seen = recording.seen
+    images = seen.images.clone() if isinstance(seen.images, Tensor) else seen.images
+    return Seen(seen.loss.clone(), seen.right.clone(), images)

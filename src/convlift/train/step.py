@@ -10,16 +10,18 @@ from convlift.errors import RecipeError
 from convlift.train.batch import Batch
 from convlift.train.device import compute_in_half, has_no_room, release_memory
 from convlift.train.micro_batches import MicroBatches
-from convlift.train.objectives import Loss
+from convlift.train.objectives import Loss, counted
 
 Objective = Callable[[Tensor, Tensor], Loss]
 
 
 class Seen(NamedTuple):
-    """Of one step, on the device: the sum of its images' cross-entropies, and how many it got right."""
+    """Of one step, on the device: the sum of its images' cross-entropies, how many it got right, and of how many; of
+    mixed images those that are `counted`."""
 
     loss: Tensor
     right: Tensor
+    images: Tensor | int
 
 
 def take_gradients(network: nn.Module, batch: Batch, objective: Objective, micro: MicroBatches) -> Seen:
@@ -46,7 +48,7 @@ def take_gradients(network: nn.Module, batch: Batch, objective: Objective, micro
 
 
 def _accumulate(network: nn.Module, batch: Batch, objective: Objective, micro: MicroBatches) -> Seen:
-    total, losses, right = len(batch.targets), [], []
+    total, losses, right, images = len(batch.targets), [], [], []
     for inputs, targets in _parts(batch, micro.parts):
         with compute_in_half(inputs.device):
             logits_NK = network(inputs)
@@ -54,14 +56,20 @@ def _accumulate(network: nn.Module, batch: Batch, objective: Objective, micro: M
         loss = objective(logits_NK, targets)
         count = len(targets)
         (loss.minimized if count == total else loss.minimized * (count / total)).backward()
-        labels_N = targets if targets.ndim == 1 else targets.argmax(1)
-        losses.append(loss.cross_entropy.detach() * count)
-        right.append((logits_NK.detach().argmax(1) == labels_N).sum())
+        right_N = logits_NK.detach().argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))
+        if targets.ndim == 1:
+            seen: Tensor | int = count
+        else:
+            chosen_N = counted(targets)
+            right_N, seen = right_N & chosen_N, chosen_N.sum()
+        losses.append(loss.cross_entropy.detach() * seen)
+        right.append(right_N.sum())
+        images.append(seen)
         if count < total:
             micro.fewest = min(micro.fewest or count, count)
     if len(losses) == 1:
-        return Seen(losses[0], right[0])
-    return Seen(torch.stack(losses).sum(), torch.stack(right).sum())
+        return Seen(losses[0], right[0], images[0])
+    return Seen(torch.stack(losses).sum(), torch.stack(right).sum(), sum(images[1:], images[0]))
 
 
 def whole_batch(network: nn.Module, batch: Batch, objective: Objective) -> Seen:

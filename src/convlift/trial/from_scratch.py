@@ -59,6 +59,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
         len(validation_labels),
         len(dataset.classes),
         test_images=len(splits.test),
+        mixing=recipe.data.mixing,
         refit=dataset.refit,
     )
     training = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convlift.augment.streams import Streams
 from convlift.errors import Diverged
+from convlift.recipe.mixing import Mixing
 from convlift.recipe.training import SMALLER, Training
 from convlift.records.outcome import EpochReport
 from convlift.train.averaging import AveragedWeights
@@ -22,11 +23,13 @@ from convlift.train.objectives import CrossEntropy, class_weights
 from convlift.train.optimizers import make_optimizer
 from convlift.train.schedules import make_schedule, multiplier
 from convlift.trial.batches import Draw, training_batches
+from convlift.trial.mixed_batches import mixed
 from convlift.trial.trial_clock import TrialClock
 
 EVEN = 1.5  # largest class over the mean class, below which classes are even
 CHECKS = 50  # how often in a phase the time is compared with the steps that are left
 HURRIED = 0.1  # of the schedule left out: less is no other recipe (twice the epochs of fine-tuning bring .7 points)
+UNMIXED = Mixing()
 TIMELY = 0.97  # of the time: to be done a little before it is over
 
 
@@ -34,9 +37,9 @@ TIMELY = 0.97  # of the time: to be done a little before it is over
 class PhaseData:
     """What a phase trains on. draw: the inputs of some training positions; labels: int64, under `classes`; validation:
     all validation images, batch by batch; test_images: how many more are predicted at the end; rate_factors: on the
-    learning rates of some parameters; first_draw: what stands for `draw` in the first `first_epochs` epochs; refit:
-    whether the validation images are among those it trains on: then nothing is measured on them, and nothing stops by
-    them.
+    learning rates of some parameters; mixing: of the images of a batch; first_draw: what stands for `draw` in the first
+    `first_epochs` epochs; refit: whether the validation images are among those it trains on: then nothing is measured
+    on them, and nothing stops by them.
     """
 
     name: Literal["train", "head", "fine-tune"]
@@ -48,6 +51,7 @@ class PhaseData:
     train_mode: Callable[[nn.Module], Any] = nn.Module.train
     test_images: int = 0
     rate_factors: Mapping[nn.Parameter, float] = field(default_factory=dict)
+    mixing: Mixing = UNMIXED
     first_draw: Draw | None = None
     first_epochs: int = 0
     refit: bool = False
@@ -99,7 +103,8 @@ def _batches(data: PhaseData, size: int, seed: int, is_over: Callable[[], bool])
     def batches(epoch: int) -> Iterator[Batch]:
         streams = Streams(seed, data.name, epoch)
         draw = data.first_draw if data.first_draw and epoch < data.first_epochs else data.draw
-        return training_batches(draw, data.labels, size, streams, is_over)
+        found = training_batches(draw, data.labels, size, streams, is_over)
+        return mixed(found, data.mixing, data.classes, streams) if data.mixing.active else found
 
     return batches
 

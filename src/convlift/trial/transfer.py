@@ -25,6 +25,7 @@ from convlift.model.freezing import freeze, rate_factors, train_mode, unfreeze
 from convlift.model.pretrained import Classifier, Tail
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.data import Normalization
+from convlift.recipe.mixing import Mixing
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import FineTuning, Training, smaller
 from convlift.recipe.trial_spec import TrialSpec
@@ -60,8 +61,10 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     if cached is None:
         return Trained(network, normal, *guesses(dataset))
     head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})
-    run_phase(network.head, _stored_data("head", cached.features, dataset, place), head, spec.seed, clock)
-    tuned = recipe.training.fine_tuning
+    tuned, mixing = recipe.training.fine_tuning, recipe.data.mixing
+    # a head that will be fine-tuned is brought to its one best place first, which mixtures would move
+    first = replace(_stored_data("head", cached.features, dataset, place), mixing=Mixing() if tuned else mixing)
+    run_phase(network.head, first, head, spec.seed, clock)
     if not clock.curve:
         return Trained(network, normal, *guesses(dataset))
     if tuned is None or clock.late():
@@ -72,7 +75,7 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
         tail = Tail(network, tuned.stages)
         stored = _stored_data("fine-tune", cached.activations, dataset, place)
         factors = rate_factors(network, tuned.layer_decay)
-        run_phase(tail, replace(stored, rate_factors=factors), training, spec.seed, clock)
+        run_phase(tail, replace(stored, rate_factors=factors, mixing=mixing), training, spec.seed, clock)
         return Trained(network, normal, *_predictions(tail, cached.activations, dataset, place))
     tuning = _Tuning(training, spec.seed, normal, place)
     return Trained(network, normal, *_tune_on_images(network, recipe, dataset, tuning, clock))
@@ -111,6 +114,7 @@ def _tune_on_images(
     data = replace(
         _phase_data("fine-tune", draw, validation, dataset, tuning.place),
         rate_factors=rate_factors(network, tuned.layer_decay),
+        mixing=recipe.data.mixing,
         first_draw=first_draw,
         first_epochs=round(tuned.small_first * tuning.training.epochs),
     )

@@ -24,6 +24,7 @@ _CONDITIONS: dict[Condition, str] = {
     "augmented in views": "features are cached: augmentation comes as cached views",
     "augmented afresh": "no features are cached: each image is augmented afresh",
     "no augmentation": "the recipe does not augment",
+    "no mixing": "the recipe does not mix images",
     "no colour": "the images have no colour",
     "colour statistics": "ImageNet's statistics are those of colour images",
     "square images": "the images are square already",

@@ -1,0 +1,87 @@
+"""Images made of two: what each keeps, and what its target says of it."""
+
+import numpy as np
+import pytest
+import torch
+
+from convlift.augment.streams import Streams
+from convlift.recipe.mixing import Mixing
+from convlift.train.batch import Batch
+from convlift.trial.mixed_batches import keep_maps, mixed
+
+COUNT, SIZE = 4000, (8, 12)
+
+
+def batch(count: int = 64, size: tuple[int, ...] = (3, 8, 12), classes: int = 4) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    return Batch(torch.randn(count, *size, generator=generator), torch.arange(count) % classes)
+
+
+def one(mixing: Mixing, given: Batch, classes: int = 4) -> Batch:
+    (found,) = mixed([given], mixing, classes, Streams(0))
+    return found
+
+
+@pytest.mark.parametrize("mixing", [Mixing(mixup=0.4), Mixing(cutmix=1.0), Mixing(mixup=0.4, cutmix=1.0)])
+@pytest.mark.parametrize("size", [(3, 8, 12), (5,)])
+def test_each_target_is_what_its_image_is_made_of(mixing: Mixing, size: tuple[int, ...]) -> None:
+    """Images of one class are all one value, so that a mixture's mean tells its parts."""
+    values = torch.tensor([0.0, 1.0, 10.0, 100.0])
+    labels = torch.arange(64) % 4
+    inputs = values[labels].reshape(-1, *(1,) * len(size)).expand(64, *size).contiguous()
+    found = one(mixing, Batch(inputs, labels))
+    torch.testing.assert_close(found.targets.sum(1), torch.ones(64))
+    torch.testing.assert_close(found.inputs.flatten(1).mean(1), found.targets @ values, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_not_mixed_is_left_to_the_bit() -> None:
+    given = batch()
+    found = one(Mixing(mixup=0.4, cutmix=1.0, share=0.5), given)
+    whole = keep_maps(Mixing(mixup=0.4, cutmix=1.0, share=0.5), Streams(0), 64, SIZE).min(axis=(1, 2, 3)) == 1
+    assert 16 < whole.sum() < 48
+    assert torch.equal(found.inputs[whole], given.inputs[whole])
+    assert torch.equal(found.targets[whole].argmax(1), given.targets[whole])
+    assert (found.targets[whole].max(1).values == 1).all()
+
+
+def test_an_image_keeps_its_draws_whatever_the_batches() -> None:
+    mixing, whole, parts = Mixing(mixup=0.4, cutmix=1.0), Streams(1), Streams(1)
+    together = keep_maps(mixing, whole, 10, SIZE)
+    apart = [keep_maps(mixing, parts, count, SIZE) for count in (3, 7)]
+    np.testing.assert_array_equal(together, np.concatenate(apart))
+
+
+def test_mixup_leaves_the_larger_part_and_as_much_as_its_law_says() -> None:
+    keep = keep_maps(Mixing(mixup=0.4, share=0.9), Streams(0), COUNT, SIZE)[:, 0, 0, 0]
+    assert keep.min() >= 0.5
+    of_mixed = np.random.default_rng(0).beta(0.4, 0.4, 100_000)
+    assert keep.mean() == pytest.approx(1 - 0.9 * np.minimum(of_mixed, 1 - of_mixed).mean(), abs=0.01)
+
+
+def test_cutmix_covers_one_rectangle_and_as_much_as_its_law_says() -> None:
+    keep = keep_maps(Mixing(cutmix=1.0, share=0.9), Streams(0), COUNT, (32, 32))[:, 0]
+    assert set(np.unique(keep)) == {0.0, 1.0}
+    for each in keep[:50]:
+        rows, columns = np.flatnonzero(each.min(axis=1) == 0), np.flatnonzero(each.min(axis=0) == 0)
+        assert (each == 0).sum() == len(rows) * len(columns)
+    # of a square of side s, its middle anywhere, s (1 - s/4) of each axis lies inside; s^2 is uniform
+    side = np.sqrt((np.arange(1000) + 0.5) / 1000)
+    assert (1 - keep).mean() == pytest.approx(0.9 * ((side * (1 - side / 4)) ** 2).mean(), abs=0.01)
+
+
+def test_half_of_the_mixtures_are_of_either_kind() -> None:
+    keep = keep_maps(Mixing(mixup=0.4, cutmix=1.0, share=0.9), Streams(0), COUNT, (32, 32))
+    low = keep.min(axis=(1, 2, 3))
+    assert ((low > 0) & (low < 1)).mean() == pytest.approx(0.45, abs=0.04)
+
+
+def test_stored_features_are_shown_through_each_other() -> None:
+    keep = keep_maps(Mixing(cutmix=1.0), Streams(0), COUNT, ())
+    assert keep.shape == (COUNT, 1)
+    assert keep.min() >= 0.5
+
+
+def test_nothing_is_on_by_itself() -> None:
+    assert not Mixing().active
+    assert Mixing(mixup=0.1).active
+    assert Mixing(cutmix=0.1).active
