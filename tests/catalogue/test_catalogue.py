@@ -17,7 +17,6 @@ RARE = {
     "no horizontal flip",
     "no vertical flip",
     "no rotation",
-    "no mixing",
     "half the zoom",
     "half the shift",
     "half the colour changes",

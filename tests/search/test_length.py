@@ -14,7 +14,7 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
-from convlift.search.decisions import Allocation, decided, made
+from convlift.search.decisions import Allocation, decided, made, note
 from convlift.search.length import (
     BESIDE,
     FILLED,
@@ -126,6 +126,20 @@ def test_its_speed_is_measured_while_the_baseline_trains_and_it_has_no_first_run
             length = made(desk.ledger, Length)
             epochs.append(length.epochs * length.rounds)
     assert epochs[1] == pytest.approx(epochs[0] / 2, abs=1.5)
+
+
+def test_what_was_measured_before_an_interruption_is_not_measured_again(tmp_path: Path) -> None:
+    """Killed after the speed was known and before it was settled how it is used."""
+    world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
+    measure = Mock()
+    with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
+        note(desk.ledger, TuningAsked({"horizontal_flip": 0.5}, 30 * HOUR))
+        run_search(Search(replace(problem_of(world, STARTS), time_tuning=measure), desk))
+        assert not measure.called
+        assert made(desk.ledger, FineTuning).way == "fitted"
+        finals = [trial for trial in desk.ledger.trials() if trial.role == "final"]
+        assert finals
+        assert {trial.recipe.data.augmentation.horizontal_flip for trial in finals} == {0.5}
 
 
 def test_without_anybody_to_ask_its_images_are_not_augmented(tmp_path: Path) -> None:

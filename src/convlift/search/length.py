@@ -9,7 +9,6 @@ worker trains once or twice until the time is over, and of these networks the be
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from convlift.catalogue.interventions.mixing import CUTMIX, MIXUP
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
@@ -27,9 +26,9 @@ from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 LEFT_OF_ERRORS = 0.7
 ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
 LEAST_EPOCHS, MOST_EPOCHS = 4, 40
-# epochs from which images are mixed: one network of flowers .821 instead of .809 at 24 epochs, .809 and .807 at 13, of
-# CIFAR-10 .785 instead of .795 at 8 (decision 0034)
-MIXED_FROM = 20
+# epochs from which images are mixed: of CIFAR-10 .785 instead of .795 at 8 and .808 instead of .796 at 20, of flowers
+# .809 instead of .807 at 13 and .821 instead of .809 at 24 (decision 0034)
+MIXED_FROM = 16
 # trainings of the recipe's own length after each other, from which every worker trains twice: then each is long enough
 # for mixed images
 ROUNDS_FROM = 2.5
@@ -56,9 +55,9 @@ def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -
 
 
 def lengthened(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe with so many epochs of fine-tuning; long enough ones are of mixed images."""
+    """The recipe with so many epochs of fine-tuning; too few for mixed images are of whole ones."""
     longer = recipe.edit(training={"fine_tuning": {"epochs": epochs}})
-    return longer.edit(data={"mixing": {"mixup": MIXUP, "cutmix": CUTMIX}}) if epochs >= MIXED_FROM else longer
+    return longer if epochs >= MIXED_FROM else longer.edit(data={"mixing": {"mixup": 0.0, "cutmix": 0.0}})
 
 
 def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
