@@ -23,6 +23,7 @@ from convlift.catalogue.interventions.data import DATA
 from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
 from convlift.catalogue.interventions.head import HEAD
 from convlift.catalogue.interventions.joint import JOINT
+from convlift.catalogue.interventions.mixing import MIXING
 from convlift.catalogue.interventions.training import TRAINING
 from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.cli import app
@@ -38,6 +39,7 @@ CHAPTERS = (
     ("Images before any chance: `catalogue/interventions/data.py`", DATA),
     ("Augmentation: `catalogue/interventions/augmentation.py`", AUGMENTATION),
     ("Less augmentation: `catalogue/interventions/weaker.py`", WEAKER),
+    ("Images made of two: `catalogue/interventions/mixing.py`", MIXING),
     ("Body of a convnet: `catalogue/interventions/architecture.py`", ARCHITECTURE),
     ("Head: `catalogue/interventions/head.py`", HEAD),
     ("Training: `catalogue/interventions/training.py`", TRAINING),

@@ -96,7 +96,7 @@ def improve(
         typer.Option(
             "--refit",
             help="Once it was judged, train what ships again on all images, those of the test too, into RUN/model-all: "
-            "beyond the budget, and as long as the last trainings took.",
+            "beyond the budget, about as long as the last trainings took.",
         ),
     ] = False,
     metric: MetricName = "accuracy",

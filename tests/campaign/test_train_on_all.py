@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import request_of
 from convlift.campaign.session import Session
-from convlift.campaign.train_on_all import FOLDER, train_on_all
+from convlift.campaign.train_on_all import train_on_all
 from convlift.data.dataset import SEALED
+from convlift.deploy.model_folder import MODEL_OF_ALL
 from convlift.errors import ConvliftError
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.records.events import Event
-from convlift.records.training_events import NotTrainedOnAll
+from convlift.records.notes import Combined
+from convlift.records.result import Estimate, Result
+from convlift.records.training_events import NotTrainedOnAll, TrainedOnAll, TrainingOnAll
 from convlift.search.result_in_ledger import note_result
 from convlift.trial.worker_task import prepare_all
 
@@ -59,7 +62,7 @@ def again(digits: Path, campaign: api.Campaign) -> api.Campaign:
 def test_the_same_command_adds_a_model_of_all_images_and_leaves_the_judged_one(
     digits: Path, judged: api.Campaign
 ) -> None:
-    assert not (judged.folder / FOLDER).exists()
+    assert not (judged.folder / MODEL_OF_ALL).exists()
     before = (judged.folder / "model" / "SHA256SUMS").read_bytes()
     with read_ledger(judged.folder) as ledger:
         trials = len(ledger.trials())
@@ -70,16 +73,18 @@ def test_the_same_command_adds_a_model_of_all_images_and_leaves_the_judged_one(
     assert (judged.folder / "model" / "SHA256SUMS").read_bytes() == before
     with read_ledger(judged.folder) as ledger:
         assert len(ledger.trials()) == trials  # no evidence of anything
-    config = json.loads((judged.folder / FOLDER / "config.json").read_text())
+    config = json.loads((judged.folder / MODEL_OF_ALL / "config.json").read_text())
     assert config["scores"]["learned_from"] == sum(judged.result.counts.values())
     assert config["scores"]["final"]["value"] == judged.test_score.value
-    assert "all 360 images, those of the test too" in (judged.folder / FOLDER / "README.md").read_text()
-    assert (judged.folder / FOLDER / "recipe.yaml").read_text() == (judged.folder / "model" / "recipe.yaml").read_text()
+    assert "all 360 images, those of the test too" in (judged.folder / MODEL_OF_ALL / "README.md").read_text()
+    assert (judged.folder / MODEL_OF_ALL / "recipe.yaml").read_text() == (
+        judged.folder / "model" / "recipe.yaml"
+    ).read_text()
 
 
 def test_it_knows_the_images_of_the_test(digits: Path, judged: api.Campaign) -> None:
     again(digits, judged)
-    model = api.load(judged.folder / FOLDER)
+    model = api.load(judged.folder / MODEL_OF_ALL)
     files = sorted(digits.glob("*/*.png"))
     right = np.mean([model.predict(file).label == file.parent.name for file in files])
     assert right >= judged.test_score.value - 0.05
@@ -87,7 +92,7 @@ def test_it_knows_the_images_of_the_test(digits: Path, judged: api.Campaign) -> 
 
 def test_it_is_the_same_to_the_byte_when_it_is_made_anew(digits: Path, judged: api.Campaign) -> None:
     again(digits, judged)
-    sums = judged.folder / FOLDER / "SHA256SUMS"
+    sums = judged.folder / MODEL_OF_ALL / "SHA256SUMS"
     first = sums.read_bytes()
     sums.unlink()  # as a kill leaves it
     again(digits, judged)
@@ -105,18 +110,43 @@ def test_its_worker_has_every_image_to_learn_from_and_none_to_be_judged_by(digit
     assert list(learned.splits.validation[: len(dataset.splits.validation)]) == list(dataset.splits.validation)
 
 
-def test_where_nothing_was_judged_the_test_stays_sealed(digits: Path, judged: api.Campaign, tmp_path: Path) -> None:
+@pytest.fixture
+def told(digits: Path, judged: api.Campaign, tmp_path: Path) -> Callable[[Result], list[Event]]:
+    """told(result): what is heard where the campaign had ended with that result, in `tmp_path / "run"`."""
     request = request_of(digits, None, tmp_path / "cache", trainings=4, workers=1, refit=True)
     dataset, _ = open_data(request, Session())
-    folder = shutil.copytree(judged.folder, tmp_path / "run", ignore=shutil.ignore_patterns(FOLDER))
-    heard: list[Event] = []
+    folder = shutil.copytree(judged.folder, tmp_path / "run", ignore=shutil.ignore_patterns(MODEL_OF_ALL))
     with read_ledger(folder) as known:
         identity = known.identity
-    with open_ledger(folder, identity) as ledger:
-        note_result(ledger, replace(judged.result, judged=False))
-        train_on_all(request, problem_of(request, dataset), ledger, dataset, Session(heard.append))
-    assert heard == [NotTrainedOnAll("sealed")]
-    assert not (folder / FOLDER).exists()
+
+    def end_with(result: Result) -> list[Event]:
+        heard: list[Event] = []
+        with open_ledger(folder, identity) as ledger:
+            note_result(ledger, result)
+            train_on_all(request, problem_of(request, dataset), ledger, dataset, Session(heard.append))
+        return [event for event in heard if not isinstance(event, TrainingOnAll)]
+
+    return end_with
+
+
+def test_where_nothing_was_judged_the_test_stays_sealed(told, judged: api.Campaign, tmp_path: Path) -> None:
+    assert told(replace(judged.result, judged=False)) == [NotTrainedOnAll("sealed")]
+    assert not (tmp_path / "run" / MODEL_OF_ALL).exists()
+
+
+def test_what_the_test_likes_less_than_the_baseline_is_not_trained_on(told, judged: api.Campaign) -> None:
+    network = judged.result.network
+    assert network is not None
+    lower = replace(network, gain_points=Estimate(-3.0, -5.0, -0.5))
+    assert told(replace(judged.result, network=lower)) == [NotTrainedOnAll("worse")]
+
+
+def test_several_networks_are_made_one_as_those_that_were_judged(told, judged: api.Campaign, tmp_path: Path) -> None:
+    together = Combined(2, averaged=False, mirrored=True)
+    assert told(replace(judged.result, notes=(together,))) == [TrainedOnAll(tmp_path / "run" / MODEL_OF_ALL, 360)]
+    weights = (tmp_path / "run" / MODEL_OF_ALL / "model.safetensors").stat().st_size
+    assert weights > 1.9 * (judged.folder / "model" / "model.safetensors").stat().st_size
+    assert api.load(tmp_path / "run" / MODEL_OF_ALL).predict(np.zeros((8, 8), np.uint8)).label in "012"
 
 
 def test_with_folds_it_is_refused(digits: Path) -> None:

@@ -136,11 +136,19 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
         ("note: nothing was judged, so the test stays sealed and nothing is trained on all images.",),
     ),
     (
-        NotTrainedOnAll("failed", "the loss was no number"),
+        NotTrainedOnAll("worse"),
+        ("note: the baseline was better on the test, so nothing is trained on all images.",),
+    ),
+    (
+        NotTrainedOnAll("ignorant", right=0.25),
         (
-            "note: nothing is trained on all images (the loss was no number). Use the network that was judged; the "
-            "same command tries again.",
+            "note: there is no network of all images (what was trained classifies only 0.250 of its own images "
+            "correctly). Use the one that was judged.",
         ),
+    ),
+    (
+        NotTrainedOnAll("failed", "the loss was no number"),
+        ("note: there is no network of all images (the loss was no number). Use the one that was judged.",),
     ),
     (
         CachePlaced(Path("/tmp/convlift-7"), Path("/home/me/.cache")),

@@ -1,5 +1,7 @@
 """Images made of two: what each keeps, and what its target says of it."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,9 @@ import torch
 from convlift.augment.streams import Streams
 from convlift.recipe.mixing import Mixing
 from convlift.train.batch import Batch
+from convlift.train.micro_batches import MicroBatches
+from convlift.train.objectives import CrossEntropy
+from convlift.train.step import take_gradients
 from convlift.trial.mixed_batches import keep_maps, mixed
 
 COUNT, SIZE = 4000, (8, 12)
@@ -37,7 +42,8 @@ def test_each_target_is_what_its_image_is_made_of(mixing: Mixing, size: tuple[in
 def test_what_is_not_mixed_is_left_to_the_bit() -> None:
     given = batch()
     found = one(Mixing(mixup=0.4, cutmix=1.0, share=0.5), given)
-    whole = keep_maps(Mixing(mixup=0.4, cutmix=1.0, share=0.5), Streams(0), 64, SIZE).min(axis=(1, 2, 3)) == 1
+    assert found.whole is not None
+    whole = found.whole
     assert 16 < whole.sum() < 48
     assert torch.equal(found.inputs[whole], given.inputs[whole])
     assert torch.equal(found.targets[whole].argmax(1), given.targets[whole])
@@ -85,3 +91,47 @@ def test_nothing_is_on_by_itself() -> None:
     assert not Mixing().active
     assert Mixing(mixup=0.1).active
     assert Mixing(cutmix=0.1).active
+
+
+def test_only_whole_images_tell_how_a_training_goes() -> None:
+    """All of one class, so that every target is that of a whole image."""
+    given = Batch(torch.randn(64, 3, 8, 8), torch.zeros(64, dtype=torch.int64))
+    found = one(Mixing(mixup=0.4, cutmix=1.0), given)
+    assert found.whole is not None
+    assert 5 < found.whole.sum() < 40
+    said = torch.where(found.whole, 0, 1)  # right about the whole ones alone
+    network = Says(torch.nn.functional.one_hot(said, 4).float())
+    seen = take_gradients(network, found, CrossEntropy(), MicroBatches())
+    assert int(seen.images) == int(seen.right) == int(found.whole.sum())
+    assert float(seen.loss) == pytest.approx(int(seen.images) * math.log(1 + 3 / math.e), rel=1e-5)
+    parts = MicroBatches(parts=4)
+    in_parts = take_gradients(network, found, CrossEntropy(), parts)
+    assert (int(in_parts.images), int(in_parts.right)) == (int(seen.images), int(seen.right))
+
+
+class Says(torch.nn.Module):
+    """Answers what it is given, whatever it sees: the first rows of it for a part of a batch."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits, self.scale, self.first = logits, torch.nn.Parameter(torch.ones(())), 0
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        rows = self.logits[self.first : self.first + len(inputs)]
+        self.first = (self.first + len(inputs)) % len(self.logits)
+        return rows * self.scale
+
+
+def test_each_label_of_a_mixed_image_has_its_own_weight() -> None:
+    weights = torch.tensor([5.0, 0.5])
+    logits = torch.tensor([[1.0, -1.0]])
+    loss = CrossEntropy(class_weights=weights)(logits, torch.tensor([[0.5, 0.5]])).minimized
+    own = [CrossEntropy(class_weights=weights)(logits, torch.tensor([label])).minimized for label in (0, 1)]
+    torch.testing.assert_close(loss, (own[0] + own[1]) / 2)
+
+
+def test_an_image_alone_is_mixed_with_itself() -> None:
+    given = batch(1)
+    found = one(Mixing(mixup=0.4, cutmix=1.0), given)
+    torch.testing.assert_close(found.inputs, given.inputs)
+    torch.testing.assert_close(found.targets.sum(1), torch.ones(1))

@@ -59,6 +59,7 @@ class Preview:
     needed_seconds: the least budget in which anything can be trained. trainings: how many were asked for instead of a
     budget, which is infinite then; 0 for none.
     device: what networks run on, by its name.
+    refit: whether what ships is trained once more on all images after that.
     folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
     """
 
@@ -80,6 +81,7 @@ class Preview:
     folds: int = 0
     fold_seconds: float = 0.0
     device: str = "CPU"
+    refit: bool = False
 
     @property
     def is_possible(self) -> bool:
@@ -125,6 +127,7 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
         trainings=request.trainings,
         workers=request.workers,
         device=names_of(request.devices),
+        refit=request.refit,
     )
 
 

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convlift.campaign.artifacts import scores_of, write_model
 from convlift.campaign.request import Request
 from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.data.dataset import Dataset
+from convlift.deploy.model_folder import MODEL_OF_ALL, SUMS
 from convlift.errors import Interrupted
 from convlift.execute.choose import executor_for
 from convlift.execute.job import Ended, Executor, Job
@@ -35,7 +39,6 @@ from convlift.search.result_in_ledger import result_of
 from convlift.search.start_decisions import Length
 from convlift.trial.worker_task import prepare_all, run_job
 
-FOLDER = "model-all"
 ONE_TRAINING = ("baseline", "start", "search", "final")  # roles of trainings on the training images alone
 FIRST = 1_000_000  # number of the first such training: no campaign has so many refits
 
@@ -43,7 +46,8 @@ FIRST = 1_000_000  # number of the first such training: no campaign has so many 
 @dataclass(frozen=True)
 class _Plan:
     """specs: the trainings; made: what is made of their networks, None of one; seconds: what all of it will take;
-    least: the share of its own images that it must classify correctly."""
+    least: the share of the validation images, which it learns from, that it must classify correctly: what networks do
+    that have not seen them, less TOLERANCE of its standard errors."""
 
     specs: tuple[TrialSpec, ...]
     made: Combined | None
@@ -55,23 +59,28 @@ def train_on_all(request: Request, problem: Problem, ledger: Ledger, dataset: Da
     """Train what ships on training, validation and test images, and write it into the run folder's `model-all`.
 
     As many networks as what ships is made of, made one the same way. Nothing where that is done already; where the test
-    is sealed still, or no such network learns anything, it is told why there is none. Raises Interrupted.
+    is sealed still or liked the baseline better, or no such network learns anything, it is told why there is none.
+    Raises Interrupted.
     """
-    result, folder = result_of(ledger), ledger.folder / FOLDER
-    if (folder / "SHA256SUMS").is_file():
+    result, folder = result_of(ledger), ledger.folder / MODEL_OF_ALL
+    images = sum(dataset.splits.counts.values())
+    if (folder / SUMS).is_file():
+        session.listen(TrainedOnAll(folder, images))
         return
     if not result.judged or not ledger.test_is_open:
         session.listen(NotTrainedOnAll("sealed"))
         return
+    if result.claim and result.claim.gain_points.high < 0:
+        session.listen(NotTrainedOnAll("worse"))
+        return
     shipped = ledger.trial(_settled(ledger).network)
     plan = _plan(request, problem, ledger, result, shipped)
-    weights, failed = _train(request, plan, ledger, dataset, session)
-    if weights is None:
-        session.listen(NotTrainedOnAll("failed", failed))
+    trained = _train(request, plan, ledger, dataset, session)
+    if isinstance(trained, NotTrainedOnAll):
+        session.listen(trained)
     else:
-        images = sum(dataset.splits.counts.values())
         scores = {**scores_of(result), "of": "sealed test, of the network in model/", "learned_from": images}
-        write_model(folder, weights, plan.specs[0].recipe, dataset, scores)
+        write_model(folder, trained, plan.specs[0].recipe, dataset, scores)
         session.listen(TrainedOnAll(folder, images))
     shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
 
@@ -85,7 +94,8 @@ def _settled(ledger: Ledger) -> Shipped:
 def _plan(request: Request, problem: Problem, ledger: Ledger, result: Result, shipped: TrialRecord) -> _Plan:
     counts = result.counts
     images = sum(counts.values())
-    of_it = [r for r in ledger.trials() if r.recipe == shipped.recipe and r.has_trained and r.role in ONE_TRAINING]
+    trained = [r for r in ledger.trials() if r.recipe == shipped.recipe and r.has_trained and r.role in ONE_TRAINING]
+    of_it = [record for record in trained if record.is_whole] or trained
     length = decided(ledger, Length)
     is_fitted = result.ships == "recipe" and length is not None and length.epochs > 0
     # as many steps where their time was the limit, else as many epochs as the judged networks had
@@ -98,15 +108,14 @@ def _plan(request: Request, problem: Problem, ledger: Ledger, result: Result, sh
     each = max((r.outcome.seconds for r in of_it if r.outcome), default=math.nan)
     rounds = math.ceil(len(specs) / max(1, request.workers))
     more = 1.0 if is_fitted else images / counts["train"]
-    final = (result.claim.final.value if result.claim else result.final.value) if result.metric == "accuracy" else 0.0
-    least = final - TOLERANCE * math.sqrt(final * (1.0 - final) / max(1, counts["test"]))
+    right = [_right(record.outcome, problem.validation_labels) for record in of_it if record.outcome]
+    expected = sum(right) / len(right)
+    least = expected - TOLERANCE * math.sqrt(expected * (1.0 - expected) / len(problem.validation_labels))
     return _Plan(specs, made, LOADING_SECONDS + rounds * more * each, least)
 
 
-def _train(
-    request: Request, plan: _Plan, ledger: Ledger, dataset: Dataset, session: Session
-) -> tuple[Path | None, str]:
-    """The file of the weights, or None and why."""
+def _train(request: Request, plan: _Plan, ledger: Ledger, dataset: Dataset, session: Session) -> Path | NotTrainedOnAll:
+    """The file of the weights, or why there is none."""
     folder = ledger.folder / WEIGHTS
     folder.mkdir(parents=True, exist_ok=True)
     prepared = partial(prepare_all, dataset.store.folder, request.seed, request.cache, dataset.groups)
@@ -129,13 +138,16 @@ def _train(
         outcomes = _run(executor, jobs, tell)
         if plan.made:
             if fault := _fault(outcomes):
-                return None, fault
+                return NotTrainedOnAll("failed", fault)
             files = tuple(job.limits.save_to for job in jobs)
             together = Combination(files, averaged=plan.made.averaged, mirrored=plan.made.mirrored)
             job = Job(len(jobs), plan.specs[0], Limits(save_to=str(folder / "all.safetensors")), combination=together)
             outcomes = _run(executor, [job], tell)
-    fault = _fault(outcomes) or _ignorance(outcomes[0], dataset, plan.least)
-    return (None, fault) if fault else (Path(outcomes[0].weights), "")
+    if fault := _fault(outcomes):
+        return NotTrainedOnAll("failed", fault)
+    labels = dataset.labels[dataset.splits.validation]
+    right = _right(outcomes[0], labels)
+    return Path(outcomes[0].weights) if right >= plan.least else NotTrainedOnAll("ignorant", right=right)
 
 
 def _run(executor: Executor, jobs: Sequence[Job], tell: Callable[[], None]) -> list[Outcome]:
@@ -161,13 +173,6 @@ def _fault(outcomes: Sequence[Outcome]) -> str:
     return next((outcome.reason or outcome.status for outcome in outcomes if outcome.status != "finished"), "")
 
 
-def _ignorance(outcome: Outcome, dataset: Dataset, least: float) -> str:
-    """What speaks against a network that should know the validation images, which come first; "" for nothing."""
-    labels = dataset.labels[dataset.splits.validation]
-    right = float((outcome.validation_probabilities[: len(labels)].argmax(1) == labels).mean())
-    if right >= least:
-        return ""
-    return (
-        f"it classifies {right:.3f} of the validation images correctly, which it learned from; the network that was "
-        "judged had more of new ones right"
-    )
+def _right(outcome: Outcome, labels_n: NDArray[np.int64]) -> float:
+    """The share of the validation images, which come first, that it classifies correctly."""
+    return float((outcome.validation_probabilities[: len(labels_n)].argmax(1) == labels_n).mean())

@@ -24,6 +24,7 @@ from convlift.catalogue.unfit import InvalidRecipe
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, why_impossible
 from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.mixing import Mixing
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from convlift.records.result import Area
@@ -249,8 +250,9 @@ def _means_something(recipe_frozen: Recipe, intervention: Intervention) -> bool:
 
 
 def _as_seen(recipe: Recipe) -> Recipe:
-    """The recipe without the augmentation that stored features do not see."""
-    return recipe if recipe.data.views else recipe.edit(data={"augmentation": Augmentation().model_dump()})
+    """The recipe without what a first phase does not see: mixing and, of stored features, augmentation."""
+    unmixed = recipe.edit(data={"mixing": Mixing().model_dump()})
+    return unmixed if recipe.data.views else unmixed.edit(data={"augmentation": Augmentation().model_dump()})
 
 
 def groups(candidates: Sequence[Candidate]) -> NDArray[np.int64]:

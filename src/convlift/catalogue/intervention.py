@@ -17,6 +17,7 @@ from convlift.catalogue.unfit import (
 )
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, Pretrained, map_sides, why_impossible
+from convlift.recipe.mixing import Mixing
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from convlift.records.result import Area
@@ -99,8 +100,10 @@ def misfit(recipe: Recipe) -> Misfit | None:
 
 
 def head_only(recipe: Recipe) -> Recipe:
-    """The frozen counterpart of a transfer recipe: without the second phase, the head alone is trained."""
-    return recipe.edit(training={"fine_tuning": None})
+    """The frozen counterpart of a transfer recipe: without the second phase, the head alone is trained, as that of the
+    first phase is: on whole images."""
+    unmixed = recipe.edit(data={"mixing": Mixing().model_dump()}) if recipe.training.fine_tuning else recipe
+    return unmixed.edit(training={"fine_tuning": None})
 
 
 def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> Unfit | None:

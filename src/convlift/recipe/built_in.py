@@ -79,9 +79,9 @@ TRANSFER = FROZEN.edit(
 # pretrained weights under one cycle that ends at zero, small images first, mirrors, small changes of place, size and
 # colour, mixup and CutMix (decision 0034), label smoothing, the average of the last weights. The lower stages, whose
 # features are the most general (Yosinski et al. 2014), stay as they are: a step takes half the time, and is worth no
-# less (decision 0033). How many epochs is settled by the time that there is (`search/length.py`). Its head has no hidden
-# layer: two networks of 14 epochs scored .802 so and .793 with 1,024 hidden units, and their averages .817 and .813 (one
-# split of flowers).
+# less (decision 0033). How many epochs is settled by the time that there is (`search/length.py`). Its head has no
+# hidden layer: two networks of 14 epochs scored .802 so and .793 with 1,024 hidden units, and their averages .817 and
+# .813 (one split of flowers).
 FINE_TUNE = FROZEN.edit(
     architecture={"head_units": 0},
     data={

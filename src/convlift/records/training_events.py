@@ -25,11 +25,14 @@ class TrainedOnAll:
 
 @dataclass(frozen=True)
 class NotTrainedOnAll:
-    """It was asked for and is not there. why: the test is still sealed, or what was trained is no good; reason: of
-    that."""
+    """It was asked for and is not there.
 
-    why: Literal["sealed", "failed"]
+    why: the test is still sealed, or liked the baseline better; a training failed, for a reason; or what was trained
+    knows only a share `right` of the images that it learned from."""
+
+    why: Literal["sealed", "worse", "failed", "ignorant"]
     reason: str = ""
+    right: float = 0.0
 
 
 @dataclass(frozen=True)

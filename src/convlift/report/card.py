@@ -14,8 +14,12 @@ from convlift.report.wording.note_sentences import note_sentence
 MOST_CLASSES = 20
 
 
-def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str]) -> str:
-    """As Markdown; figures: name -> value, a row each."""
+JUDGED = "It has been judged only on images like those it was trained with."
+UNJUDGED = "This network itself was not judged: it has learned from every image that there was."
+
+
+def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str], closing: str = JUDGED) -> str:
+    """As Markdown; figures: name -> value, a row each; closing: the last line."""
     network = recipe.architecture
     kind = f"pretrained {network.backbone}" if network.kind == "pretrained" else "convolutional network from scratch"
     rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
@@ -34,7 +38,7 @@ Made by convlift. It sorts an image into one of {len(config.classes)} classes: {
 {rows}
 
 Use it: `convlift predict THIS_FOLDER photo.jpg`, or `convlift.load("THIS_FOLDER").predict("photo.jpg")`.
-It has been judged only on images like those it was trained with.
+{closing}
 """
 
 

@@ -137,13 +137,8 @@ def lasting_lines(event: Event) -> tuple[str, ...]:  # noqa: C901 - one case a r
                 f"What ships was trained again on all {images:,} images: {printable(str(folder))}. No image is left to "
                 f"judge it by; the score is that of {printable(str(folder.parent / 'model'))}.",
             )
-        case NotTrainedOnAll("sealed"):
-            return ("note: nothing was judged, so the test stays sealed and nothing is trained on all images.",)
-        case NotTrainedOnAll("failed", reason):
-            return (
-                f"note: nothing is trained on all images ({printable(reason)}). Use the network that was judged; the "
-                "same command tries again.",
-            )
+        case NotTrainedOnAll():
+            return (f"note: {_not_on_all(event)}",)
         case NullCampaignEnded():
             return (_null_campaign(event),)
         case NullCampaignLeftOut(why):
@@ -191,6 +186,19 @@ def logged_line(event: Event) -> str:
         case CampaignEnded(result=Result() as result):
             return ". ".join(said for said in (headline(result).removesuffix("."), recipe_line(result)) if said)
     return ""
+
+
+def _not_on_all(event: NotTrainedOnAll) -> str:
+    match event.why:
+        case "sealed":
+            return "nothing was judged, so the test stays sealed and nothing is trained on all images."
+        case "worse":
+            return "the baseline was better on the test, so nothing is trained on all images."
+        case "failed":
+            why = printable(event.reason)
+        case "ignorant":
+            why = f"what was trained classifies only {event.right:.3f} of its own images correctly"
+    return f"there is no network of all images ({why}). Use the one that was judged."
 
 
 _UNUSED = (

@@ -63,6 +63,8 @@ def _course(plan: Preview) -> list[str]:
             f"So goes each of {plan.folds} folds, whose campaigns start and choose for themselves; then what they "
             f"agree on is trained on all images.{whole}"
         )
+    if plan.refit:
+        lines.append("Once it was judged, what ships is trained again on all images, beyond that time.")
     return lines
 
 

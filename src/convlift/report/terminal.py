@@ -12,6 +12,7 @@ from rich.text import Text
 
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.priors import Expectations
+from convlift.deploy.model_folder import MODEL_OF_ALL
 from convlift.evidence.null_campaigns import Rate, Spread, Tally
 from convlift.records.result import Result
 from convlift.report.finding_lines import finding_lines
@@ -136,7 +137,8 @@ def _print_remainder(result: Result, console: Console) -> None:
 
 def _print_places(result: Result, console: Console) -> None:
     console.print()
-    print_places(Path(result.run), (("model", "model"), ("ledger", "ledger.sqlite")), console)
+    of_all = [("of all", MODEL_OF_ALL)] if (Path(result.run) / MODEL_OF_ALL).is_dir() else []
+    print_places(Path(result.run), [("model", "model"), *of_all, ("ledger", "ledger.sqlite")], console)
 
 
 def print_places(run: Path, files: Iterable[tuple[str, str]], console: Console) -> None:

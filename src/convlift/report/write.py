@@ -15,7 +15,7 @@ from convlift.records.events import (
 )
 from convlift.records.result import Result
 from convlift.records.training_events import TrainedOnAll, TrainingEnded
-from convlift.report.card import card, figures_before_the_end, figures_of, learned_from_all
+from convlift.report.card import UNJUDGED, card, figures_before_the_end, figures_of, learned_from_all
 from convlift.report.finding_lines import write_findings
 from convlift.report.page import render
 from convlift.report.summary import story_of
@@ -65,14 +65,17 @@ def write_report(ledger: Ledger) -> Path:
 
 
 def _write_card_of_all(folder: Path, images: int) -> None:
-    """The card of the model that learned from all images, with the score of the one that was judged."""
+    """The card of the model that learned from all images, with the score of the one that was judged; a card that is
+    there may be somebody's own."""
     facts = read_card_facts(folder)
-    assert facts is not None, "it was just written"
+    if facts is None or (folder / CARD).is_file():
+        return
     recipe, config = facts
     with read_ledger(folder.parent) as ledger:
         figures = figures_of(result_of(ledger), config.scores)
     figures.pop("learned from", None)
-    write_text(folder / CARD, card(recipe, config, {**learned_from_all(images, MODEL), **figures}))
+    figures = {**learned_from_all(images, MODEL), **figures}
+    write_text(folder / CARD, card(recipe, config, figures, UNJUDGED))
 
 
 def write_card(folder: Path, result: Result | None = None) -> None:

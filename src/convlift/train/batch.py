@@ -11,7 +11,9 @@ class Batch:
 
     inputs: images_NCHW float, or any tensor that the network takes.
     targets: labels_N int64, or probabilities_NK (mixed images).
+    whole: (N,) bool, which images are not mixed: these alone tell how the training goes; None for all of them.
     """
 
     inputs: Tensor
     targets: Tensor
+    whole: Tensor | None = None

@@ -131,7 +131,9 @@ def _train(
         images += len(batch.targets)
     if not images:
         return None
-    of = int(sum(counted[1:], counted[0]))
+    of = int(sum(counted))
+    if not of:  # each one of few images was mixed
+        return UNSEEN, images
     score = Score(float(torch.stack(losses).sum()) / of, int(torch.stack(right).sum()) / of)
     if not math.isfinite(score.loss):
         raise _diverged("training", score.loss, optimizer)

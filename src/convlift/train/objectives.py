@@ -15,7 +15,7 @@ class Loss(NamedTuple):
     """A loss to minimize and one to show.
 
     minimized: what the gradient is taken of.
-    cross_entropy: of the images that are `counted`, without smoothing and weights, in nats.
+    cross_entropy: without smoothing and weights, in nats.
     """
 
     minimized: Tensor
@@ -39,27 +39,21 @@ class CrossEntropy:
             each_N = functional.nll_loss(log_NK, targets, reduction="none")
         else:
             each_N = -(targets * log_NK).sum(1)
-        mean = each_N.mean()
-        shown = mean if targets.ndim == 1 else _mean_of(each_N, counted(targets))
+        cross_entropy = each_N.mean()
         if self.class_weights is not None:
-            smoothed_N = (1 - self.label_smoothing) * each_N - self.label_smoothing * log_NK.mean(1)
-            weights_N = self.class_weights[targets] if targets.ndim == 1 else targets @ self.class_weights
-            return Loss((weights_N * smoothed_N).mean(), shown)
+            weights_K = self.class_weights
+            if targets.ndim == 1:
+                weights_N = weights_K[targets]
+                weighted_N = weights_N * each_N
+            else:  # of a mixed image each label has its own weight
+                weights_N = targets @ weights_K
+                weighted_N = -(targets * weights_K * log_NK).sum(1)
+            smoothed_N = (1 - self.label_smoothing) * weighted_N - self.label_smoothing * weights_N * log_NK.mean(1)
+            return Loss(smoothed_N.mean(), cross_entropy)
         if not self.label_smoothing:
-            return Loss(mean, shown)
-        kept = (1 - self.label_smoothing) * mean
-        return Loss(kept - self.label_smoothing * log_NK.mean(), shown)
-
-
-def counted(targets_NK: Tensor) -> Tensor:
-    """Which images of a batch tell how the training goes, (N,) bool: those of one class alone, or all where every one
-    is mixed."""
-    pure_N = targets_NK.amax(1) == 1.0
-    return pure_N | ~pure_N.any()
-
-
-def _mean_of(each_N: Tensor, chosen_N: Tensor) -> Tensor:
-    return (each_N * chosen_N).sum() / chosen_N.sum()
+            return Loss(cross_entropy, cross_entropy)
+        kept = (1 - self.label_smoothing) * cross_entropy
+        return Loss(kept - self.label_smoothing * log_NK.mean(), cross_entropy)
 
 
 def class_weights(labels_N: Tensor, balance: float, classes: int) -> Tensor | None:

@@ -26,6 +26,7 @@ class _Recording(NamedTuple):
     graph: torch.cuda.CUDAGraph
     inputs: Tensor
     targets: Tensor
+    whole: Tensor | None
     gradients: tuple[tuple[nn.Parameter, Tensor], ...]
     seen: Seen
 
@@ -65,17 +66,20 @@ class RecordedSteps:
 def _record(network: nn.Module, batch: Batch, objective: Objective) -> _Recording:
     """Raises RuntimeError where the device has no memory for it, or the step waits for the device."""
     network.zero_grad(set_to_none=True)
-    still = Batch(batch.inputs.clone(), batch.targets.clone())
+    whole = None if batch.whole is None else batch.whole.clone()
+    still = Batch(batch.inputs.clone(), batch.targets.clone(), whole)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):  # nothing is computed yet; gradients and scores get their places
         seen = whole_batch(network, still, objective)
     gradients = tuple((each, each.grad) for each in network.parameters() if each.grad is not None)
-    return _Recording(graph, still.inputs, still.targets, gradients, seen)
+    return _Recording(graph, still.inputs, still.targets, still.whole, gradients, seen)
 
 
 def _play(recording: _Recording, batch: Batch) -> Seen:
     recording.inputs.copy_(batch.inputs)
     recording.targets.copy_(batch.targets)
+    if recording.whole is not None and batch.whole is not None:
+        recording.whole.copy_(batch.whole)
     recording.graph.replay()
     for parameter, gradient in recording.gradients:
         parameter.grad = gradient

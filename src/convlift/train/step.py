@@ -5,19 +5,20 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from convlift.errors import RecipeError
 from convlift.train.batch import Batch
 from convlift.train.device import compute_in_half, has_no_room, release_memory
 from convlift.train.micro_batches import MicroBatches
-from convlift.train.objectives import Loss, counted
+from convlift.train.objectives import Loss
 
 Objective = Callable[[Tensor, Tensor], Loss]
 
 
 class Seen(NamedTuple):
     """Of one step, on the device: the sum of its images' cross-entropies, how many it got right, and of how many; of
-    mixed images those that are `counted`."""
+    mixed images nothing is counted."""
 
     loss: Tensor
     right: Tensor
@@ -48,28 +49,33 @@ def take_gradients(network: nn.Module, batch: Batch, objective: Objective, micro
 
 
 def _accumulate(network: nn.Module, batch: Batch, objective: Objective, micro: MicroBatches) -> Seen:
-    total, losses, right, images = len(batch.targets), [], [], []
-    for inputs, targets in _parts(batch, micro.parts):
+    total, seen = len(batch.targets), []
+    for part in _parts(batch, micro.parts):
+        inputs, targets = part.inputs, part.targets
         with compute_in_half(inputs.device):
             logits_NK = network(inputs)
         logits_NK = logits_NK.float()
         loss = objective(logits_NK, targets)
         count = len(targets)
         (loss.minimized if count == total else loss.minimized * (count / total)).backward()
-        right_N = logits_NK.detach().argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))
-        if targets.ndim == 1:
-            seen: Tensor | int = count
-        else:
-            chosen_N = counted(targets)
-            right_N, seen = right_N & chosen_N, chosen_N.sum()
-        losses.append(loss.cross_entropy.detach() * seen)
-        right.append(right_N.sum())
-        images.append(seen)
+        seen.append(_seen(logits_NK.detach(), part, loss.cross_entropy.detach()))
         if count < total:
             micro.fewest = min(micro.fewest or count, count)
-    if len(losses) == 1:
-        return Seen(losses[0], right[0], images[0])
-    return Seen(torch.stack(losses).sum(), torch.stack(right).sum(), sum(images[1:], images[0]))
+    if len(seen) == 1:
+        return seen[0]
+    losses, right, images = zip(*seen, strict=True)
+    return Seen(torch.stack(losses).sum(), torch.stack(right).sum(), sum(images))
+
+
+def _seen(logits_NK: Tensor, part: Batch, cross_entropy: Tensor) -> Seen:
+    """cross_entropy: mean of the part."""
+    targets, whole_N = part.targets, part.whole
+    labels_N = targets if targets.ndim == 1 else targets.argmax(1)
+    right_N = logits_NK.argmax(1) == labels_N
+    if whole_N is None:
+        return Seen(cross_entropy * len(targets), right_N.sum(), len(targets))
+    each_N = functional.cross_entropy(logits_NK, labels_N, reduction="none")
+    return Seen((each_N * whole_N).sum(), (right_N & whole_N).sum(), whole_N.sum())
 
 
 def whole_batch(network: nn.Module, batch: Batch, objective: Objective) -> Seen:
@@ -77,10 +83,11 @@ def whole_batch(network: nn.Module, batch: Batch, objective: Objective) -> Seen:
     return _accumulate(network, batch, objective, MicroBatches())
 
 
-def _parts(batch: Batch, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _parts(batch: Batch, parts: int) -> Iterator[Batch]:
     """Of two images at least, as alike in size as can be: batch norm cannot normalize one value."""
     count = min(parts, len(batch.targets) // 2)
     if count < 2:
-        yield batch.inputs, batch.targets
+        yield batch
         return
-    yield from zip(batch.inputs.tensor_split(count), batch.targets.tensor_split(count), strict=True)
+    whole = [None] * count if batch.whole is None else batch.whole.tensor_split(count)
+    yield from map(Batch, batch.inputs.tensor_split(count), batch.targets.tensor_split(count), whole)

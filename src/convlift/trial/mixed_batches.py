@@ -1,6 +1,6 @@
 """Batches whose images are made of two: one map of weights an image, whichever way it is mixed.
 
-Every image keeps its own draws, keyed by the epoch; its partner is another one of its batch.
+Every image keeps its own draws, keyed by the epoch; its partner is an image of its batch, now and then itself.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 
 def mixed(batches: Iterable[Batch], mixing: Mixing, classes: int, streams: Streams) -> Iterator[Batch]:
-    """The same batches with a share of their images mixed; targets: probabilities_NK, of one class where nothing is.
+    """The same batches with a share of their images mixed; targets: probabilities_NK.
 
     batches: inputs_NCHW, or features_ND, with labels_N.
     """
@@ -30,9 +30,10 @@ def mixed(batches: Iterable[Batch], mixing: Mixing, classes: int, streams: Strea
         partners = send(streams["partner"].permutation(count), inputs.device)
         keep = send(own, inputs.device)
         onehot_NK = functional.one_hot(batch.targets, classes).float()
-        kept_N1 = keep.flatten(1).mean(1, keepdim=True)
+        kept_N1 = send(own.reshape(count, -1).mean(axis=1, keepdims=True), inputs.device)
         targets_NK = onehot_NK * kept_N1 + onehot_NK[partners] * (1.0 - kept_N1)
-        yield Batch(_blend(inputs, inputs[partners], keep), targets_NK)
+        whole_N = send(own.reshape(count, -1).min(axis=1) == 1.0, inputs.device)
+        yield Batch(_blend(inputs, inputs[partners], keep), targets_NK, whole_N)
 
 
 def keep_maps(mixing: Mixing, streams: Streams, count: int, size: tuple[int, ...]) -> Floats:
