@@ -17,6 +17,7 @@ RARE = {
     "no horizontal flip",
     "no vertical flip",
     "no rotation",
+    "no mixing",
     "half the zoom",
     "half the shift",
     "half the colour changes",

@@ -15,17 +15,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
-from convlift.search.length import (
-    BESIDE,
-    FILLED,
-    LEAST_EPOCHS,
-    MIXED_FROM,
-    MOST_EPOCHS,
-    ROUNDS_FROM,
-    epochs_that_fit,
-    lengthened,
-    offered,
-)
+from convlift.search.length import BESIDE, FILLED, LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, offered
 from convlift.search.loop import run_search
 from convlift.search.shipment import Shipment
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked
@@ -45,27 +35,12 @@ def tuned_whole(recipe: Recipe) -> bool:
 
 @pytest.mark.parametrize(
     ("left", "found"),
-    [(4.0, (0, 1)), (100.0, (10, 1)), (160.0, (17, 1)), (370.0, (39, 1)), (401.0, (21, 2)), (900.0, (40, 2))],
+    [(4.0, (0, 1)), (100.0, (10, 1)), (160.0, (17, 1)), (239.0, (25, 1)), (241.0, (13, 2)), (900.0, (40, 2))],
 )
 def test_a_training_fills_the_time_once_or_twice(left: float, found: tuple[int, int]) -> None:
     assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left) == found
     epochs, rounds = found
     assert epochs == MOST_EPOCHS or 10.0 * (epochs - 0.5) * rounds <= FILLED * left
-
-
-@pytest.mark.parametrize(("epochs", "is_mixed"), [(MIXED_FROM - 1, False), (MIXED_FROM, True)])
-def test_only_a_long_training_mixes_its_images(epochs: int, is_mixed: bool) -> None:
-    recipe = next(point.recipe for point in STARTS if point.name == FINE_TUNE)
-    longer = lengthened(recipe, epochs)
-    assert longer.training.fine_tuning is not None
-    assert longer.training.fine_tuning.epochs == epochs
-    assert longer.data.mixing.active == is_mixed
-
-
-def test_where_every_worker_trains_twice_each_training_is_long_enough_to_mix() -> None:
-    epochs, rounds = epochs_that_fit(lambda epochs: 10.0 * epochs, 16, ROUNDS_FROM * 160.0)
-    assert rounds == 2
-    assert epochs >= MIXED_FROM
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Bools = NDArray[np.bool_]
 
-MOST_UNCLEARED = 12  # as many as a recipe may hold at all
+MOST_UNCLEARED = 12  # as many as a recipe may hold before it is known to gain with each
 
 
 @dataclass(frozen=True)

@@ -77,11 +77,10 @@ TRANSFER = FROZEN.edit(
 
 # The upper stages, in images that change afresh: head first (Kumar et al. 2022, section 3), AdamW at a rate for
 # pretrained weights under one cycle that ends at zero, small images first, mirrors, small changes of place, size and
-# colour, mixup and CutMix (decision 0034), label smoothing, the average of the last weights. The lower stages, whose
-# features are the most general (Yosinski et al. 2014), stay as they are: a step takes half the time, and is worth no
-# less (decision 0033). How many epochs is settled by the time that there is (`search/length.py`). Its head has no
-# hidden layer: two networks of 14 epochs scored .802 so and .793 with 1,024 hidden units, and their averages .817 and
-# .813 (one split of flowers).
+# colour, label smoothing, the average of the last weights. The lower stages, whose features are the most general
+# (Yosinski et al. 2014), stay as they are: a step takes half the time, and is worth no less (decision 0033). How
+# many epochs is settled by the time that there is (`search/length.py`). Its head has no hidden layer: two networks of
+# 14 epochs scored .802 so and .793 with 1,024 hidden units, and their averages .817 and .813 (one split of flowers).
 FINE_TUNE = FROZEN.edit(
     architecture={"head_units": 0},
     data={
@@ -93,8 +92,7 @@ FINE_TUNE = FROZEN.edit(
             "brightness": 0.1,
             "contrast": 0.2,
             "saturation": 0.2,
-        },
-        "mixing": {"mixup": 0.4, "cutmix": 1.0},
+        }
     },
     training={
         "epochs": 10,

@@ -26,12 +26,10 @@ from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 LEFT_OF_ERRORS = 0.7
 ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
 LEAST_EPOCHS, MOST_EPOCHS = 4, 40
-# epochs from which images are mixed: of CIFAR-10 .785 instead of .795 at 8 and .808 instead of .796 at 20, of flowers
-# .809 instead of .807 at 13 and .821 instead of .809 at 24 (decision 0034)
-MIXED_FROM = 16
-# trainings of the recipe's own length after each other, from which every worker trains twice: then each is long enough
-# for mixed images
-ROUNDS_FROM = 2.5
+# trainings of the recipe's own length after each other, from which every worker trains twice: more networks averaged,
+# half of them refits, bring more (+.9 and +.5) than one training that is twice as long (+.7; docs/LOG.md), and on
+# flowers two networks of 33 epochs averaged scored .818, four of 13 epochs .823
+ROUNDS_FROM = 1.5
 # of the time is planned for: what is late is run through faster (`trial/phase.InTime`), what is early wastes time
 FILLED = 1.05
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
@@ -55,9 +53,8 @@ def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -
 
 
 def lengthened(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe with so many epochs of fine-tuning; too few for mixed images are of whole ones."""
-    longer = recipe.edit(training={"fine_tuning": {"epochs": epochs}})
-    return longer if epochs >= MIXED_FROM else longer.edit(data={"mixing": {"mixup": 0.0, "cutmix": 0.0}})
+    """The recipe with so many epochs of fine-tuning."""
+    return recipe.edit(training={"fine_tuning": {"epochs": epochs}})
 
 
 def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
