@@ -16,13 +16,12 @@ from convlift.campaign.request import request_of
 from convlift.campaign.session import Session
 from convlift.campaign.train_on_all import train_on_all
 from convlift.data.dataset import SEALED
-from convlift.deploy.model_folder import MODEL_OF_ALL
 from convlift.errors import ConvliftError
 from convlift.ledger.ledger import open_ledger, read_ledger
 from convlift.records.events import Event
 from convlift.records.notes import Combined
 from convlift.records.result import Estimate, Result
-from convlift.records.training_events import NotTrainedOnAll, TrainedOnAll, TrainingOnAll
+from convlift.records.training_events import MODEL_OF_ALL, NotTrainedOnAll, TrainedOnAll, TrainingOnAll
 from convlift.search.result_in_ledger import note_result
 from convlift.trial.worker_task import prepare_all
 

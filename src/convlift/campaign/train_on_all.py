@@ -19,7 +19,7 @@ from convlift.campaign.artifacts import scores_of, write_model
 from convlift.campaign.request import Request
 from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.data.dataset import Dataset
-from convlift.deploy.model_folder import MODEL_OF_ALL, SUMS
+from convlift.deploy.model_folder import SUMS
 from convlift.errors import Interrupted
 from convlift.execute.choose import executor_for
 from convlift.execute.job import Ended, Executor, Job
@@ -30,7 +30,7 @@ from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.notes import Combined
 from convlift.records.outcome import Outcome
 from convlift.records.result import Result
-from convlift.records.training_events import NotTrainedOnAll, TrainedOnAll, TrainingOnAll
+from convlift.records.training_events import MODEL_OF_ALL, NotTrainedOnAll, TrainedOnAll, TrainingOnAll
 from convlift.search.decisions import Shipped, decided
 from convlift.search.dispatcher import POLL_SECONDS, WEIGHTS
 from convlift.search.problem import Problem

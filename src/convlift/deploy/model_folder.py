@@ -23,7 +23,6 @@ WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
     "README.md",
     "SHA256SUMS",
 )
-MODEL_OF_ALL = "model-all"  # in a run folder, beside `model`: what ships, trained on all images
 DECIDING = (WEIGHTS, RECIPE, CONFIG)
 SCHEMA_VERSION = 1
 # the most that is read, in bytes; the largest convolutional network of timm has 3.4 GB

@@ -14,7 +14,8 @@ Floats = NDArray[np.float64]
 
 MOST_ON = 12  # more changes at once make every run worse evidence for each of them (simulated)
 LEAST_ON = 2
-MOST_GAINING, GAINING = 24, 0.2  # where the latest recipes gain over .2 points with each change that they held
+# where the latest recipes, three at least, gain over .2 points with each change that they held
+MOST_GAINING, GAINING, TOLD_BY = 24, 0.2, 3
 BEARABLE_POINTS = 3.0  # what a recipe may be expected to lose; at 6 the rule gains half as much where most harm
 LATEST = 6  # runs that count: the search turns what it draws to the better
 KNOWN_TO = 1.25  # points, a run's standard error; where scores are less sure, few changes at once show nothing at all
@@ -28,7 +29,7 @@ def most_on(on: Floats, scores: Floats, sound: Floats, noise_guess: float) -> ND
     noise_guess: what the variance of a run's score should be, in points squared.
     Nothing is held back where that variance is over 1.25^2, which is so with less than about 430 images at an accuracy
     of .85; nor before a bare start was run, or after K/2 runs with changes, when changes are known one by one. More are
-    let go once a bare start was run, however little is known: too many do less harm than too few.
+    let go after a bare start and three recipes, however little is known: too many do less harm than too few.
     """
     held = on.sum(-1)
     bare, loaded = sound * (held == 0), sound * (held > 0)
@@ -39,4 +40,5 @@ def most_on(on: Floats, scores: Floats, sound: Floats, noise_guess: float) -> ND
     allowed = np.floor(BEARABLE_POINTS / np.maximum(per_change, BEARABLE_POINTS / MOST_ON))
     is_known = bare.any(-1) & (loaded.sum(-1) <= on.shape[-1] / 2) & (noise_guess <= KNOWN_TO**2)
     limit = np.where(is_known, np.maximum(allowed, LEAST_ON), MOST_ON)
-    return np.where(bare.any(-1) & (per_change < -GAINING), MOST_GAINING, limit).astype(np.int64)
+    gains = bare.any(-1) & (loaded.sum(-1) >= TOLD_BY) & (per_change < -GAINING)
+    return np.where(gains, MOST_GAINING, limit).astype(np.int64)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+MODEL_OF_ALL = "model-all"  # folder in a run folder, beside `model`: what ships, trained on all images
+
 
 @dataclass(frozen=True)
 class TrainingOnAll:

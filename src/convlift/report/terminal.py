@@ -12,9 +12,9 @@ from rich.text import Text
 
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.priors import Expectations
-from convlift.deploy.model_folder import MODEL_OF_ALL
 from convlift.evidence.null_campaigns import Rate, Spread, Tally
 from convlift.records.result import Result
+from convlift.records.training_events import MODEL_OF_ALL
 from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.headline import (
     conclusion,
