@@ -47,6 +47,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "half the rate": {"training": {"fine_tuning": {"learning_rate": 2.5e-4}}},
     "last weights": {"training": {"average": 0.0}},
     "mirrors and shifts": {"data": {"augmentation": WEAKER}},
+    "mixup": {"data": {"mixing": {"mixup": 0.4}}},
+    "CutMix": {"data": {"mixing": {"cutmix": 1.0}}},
+    "mixup and CutMix": {"data": {"mixing": {"mixup": 0.4, "cutmix": 1.0}}},
     "norms frozen": {"training": {"fine_tuning": {"batch_norm": "frozen"}}},
 }
 TOGETHER = {

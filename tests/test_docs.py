@@ -160,7 +160,7 @@ def quoted() -> list[tuple[str, str]]:
             "docs/method.md",
             f"lose over {-posterior.HARMFUL_POOL:g} points on average, each counted as {posterior.COUNTED:g}",
         ),
-        ("docs/method.md", f"worth {posterior.POINTS_PER_TRAINING:g} points"),
+        ("docs/method.md", f"worth {posterior.POINTS_PER_TRAINING:g} point"),
         ("docs/method.md", f"for the first {spike_and_slab.WEIGHTED_AFTER} runs"),
         ("docs/method.md", f"s2 = {spike_and_slab.RESHUFFLE_POINTS:g}^2 / n"),
         (

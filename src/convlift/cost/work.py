@@ -29,7 +29,7 @@ def training_work(recipe: Recipe, facts: Facts, forward: Forward, step: float = 
 
     A step costs three forward passes (one forward, two backward) and `step` beside them; frozen stages need no backward
     pass. The head's phase of transfer learning works on stored features, and so does the second phase below the stages
-    that it trains, unless images are augmented afresh.
+    that it trains, unless images run through the network every time (`Recipe.tunes_on_images`).
     """
     network, training = recipe.architecture, recipe.training
     images = recipe.data.images * facts.training_images

@@ -28,8 +28,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 FRESH_SWEEPS = 30  # burn-in of a chain that starts from nothing: the first trial, or a campaign that is resumed
-# charging .1 to .4 points lifts the gain from 1.6 to 2.4 where a quarter of changes cost double
-POINTS_PER_TRAINING = 0.2
+# where 60% of the changes cost up to three trainings more, true gain .17 / .13 / .70 points for a charge of .2 / .5 / 1
+# with time for 12 trainings, .25 / .70 / 1.45 for 30 (simulated: docs/LOG.md)
+POINTS_PER_TRAINING = 1.0
 LEAN_RUNS, LEAN_IMAGES = 60, 2000
 # The mean belief over all changes, each counted as 1 point either way at most, is about -.5 where most of them harm and
 # -.1 in the standard world; a few that harm much do not make a harmful pool. In one, shipping only changes of P > .55
