@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -62,6 +64,13 @@ def test_names_can_neither_colour_nor_steer_the_terminal(result: Result) -> None
 def test_a_path_is_never_broken_over_two_lines(result: Result) -> None:
     run = "runs/" + "deep/" * 40
     assert f"{run}report.html" in printed(dataclasses.replace(result, run=run))
+
+
+def test_a_model_of_all_images_is_named_where_there_is_one(result: Result, tmp_path: Path) -> None:
+    found = replace(result, run=str(tmp_path))
+    assert "model-all" not in printed(found)
+    (tmp_path / "model-all").mkdir()
+    assert f"of all  {tmp_path / 'model-all'}" in printed(found)
 
 
 def test_no_change_and_no_gain_are_said_in_words() -> None:
