@@ -24,22 +24,20 @@ from convlift.errors import Interrupted
 from convlift.execute.choose import executor_for
 from convlift.execute.job import Ended, Executor, Job
 from convlift.ledger.ledger import Ledger
-from convlift.ledger.trials import TrialRecord
+from convlift.ledger.trials import TRAINED, TrialRecord
 from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.notes import Combined
 from convlift.records.outcome import Outcome
 from convlift.records.result import Result
 from convlift.records.training_events import MODEL_OF_ALL, NotTrainedOnAll, TrainedOnAll, TrainingOnAll
-from convlift.search.decisions import Shipped, decided
+from convlift.search.decisions import Shipped, made
 from convlift.search.dispatcher import POLL_SECONDS, WEIGHTS
 from convlift.search.problem import Problem
-from convlift.search.refit import TOLERANCE, epochs_kept
+from convlift.search.refit import TOLERANCE, epochs_kept, is_fitted
 from convlift.search.result_in_ledger import result_of
-from convlift.search.start_decisions import Length
 from convlift.trial.worker_task import prepare_all, run_job
 
-ONE_TRAINING = ("baseline", "start", "search", "final")  # roles of trainings on the training images alone
 FIRST = 1_000_000  # number of the first such training: no campaign has so many refits
 
 
@@ -73,7 +71,7 @@ def train_on_all(request: Request, problem: Problem, ledger: Ledger, dataset: Da
     if result.claim and result.claim.gain_points.high < 0:
         session.listen(NotTrainedOnAll("worse"))
         return
-    shipped = ledger.trial(_settled(ledger).network)
+    shipped = ledger.trial(made(ledger, Shipped).network)
     plan = _plan(request, problem, ledger, result, shipped)
     trained = _train(request, plan, ledger, dataset, session)
     if isinstance(trained, NotTrainedOnAll):
@@ -85,33 +83,27 @@ def train_on_all(request: Request, problem: Problem, ledger: Ledger, dataset: Da
     shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
 
 
-def _settled(ledger: Ledger) -> Shipped:
-    found = decided(ledger, Shipped)
-    assert found is not None, "a campaign with a result has settled what ships"
-    return found
-
-
 def _plan(request: Request, problem: Problem, ledger: Ledger, result: Result, shipped: TrialRecord) -> _Plan:
     counts = result.counts
     images = sum(counts.values())
-    trained = [r for r in ledger.trials() if r.recipe == shipped.recipe and r.has_trained and r.role in ONE_TRAINING]
+    of_the_recipe = [r for r in ledger.trials() if r.recipe == shipped.recipe and r.role in TRAINED]
+    trained = [record for record in of_the_recipe if record.has_trained and not record.spec.refit]
     of_it = [record for record in trained if record.is_whole] or trained
-    length = decided(ledger, Length)
-    is_fitted = result.ships == "recipe" and length is not None and length.epochs > 0
+    fills_the_time = result.ships == "recipe" and is_fitted(ledger)
     # as many steps where their time was the limit, else as many epochs as the judged networks had
-    fidelity = counts["train"] / images if is_fitted else epochs_kept(shipped.recipe, of_it)
-    made = next((note for note in result.notes if isinstance(note, Combined)), None)
+    fidelity = counts["train"] / images if fills_the_time else epochs_kept(shipped.recipe, of_it)
+    together = next((note for note in result.notes if isinstance(note, Combined)), None)
     specs = tuple(
         problem.plan("refit", shipped.recipe, FIRST + number, fidelity=fidelity).spec
-        for number in range(made.networks if made else 1)
+        for number in range(together.networks if together else 1)
     )
     each = max((r.outcome.seconds for r in of_it if r.outcome), default=math.nan)
     rounds = math.ceil(len(specs) / max(1, request.workers))
-    more = 1.0 if is_fitted else images / counts["train"]
+    more = 1.0 if fills_the_time else images / counts["train"]
     right = [_right(record.outcome, problem.validation_labels) for record in of_it if record.outcome]
     expected = sum(right) / len(right)
     least = expected - TOLERANCE * math.sqrt(expected * (1.0 - expected) / len(problem.validation_labels))
-    return _Plan(specs, made, LOADING_SECONDS + rounds * more * each, least)
+    return _Plan(specs, together, LOADING_SECONDS + rounds * more * each, least)
 
 
 def _train(request: Request, plan: _Plan, ledger: Ledger, dataset: Dataset, session: Session) -> Path | NotTrainedOnAll:

@@ -102,8 +102,12 @@ def misfit(recipe: Recipe) -> Misfit | None:
 def head_only(recipe: Recipe) -> Recipe:
     """The frozen counterpart of a transfer recipe: without the second phase, the head alone is trained, as that of the
     first phase is: on whole images."""
-    unmixed = recipe.edit(data={"mixing": Mixing().model_dump()}) if recipe.training.fine_tuning else recipe
-    return unmixed.edit(training={"fine_tuning": None})
+    return (unmixed(recipe) if recipe.training.fine_tuning else recipe).edit(training={"fine_tuning": None})
+
+
+def unmixed(recipe: Recipe) -> Recipe:
+    """The recipe on whole images."""
+    return recipe.edit(data={"mixing": Mixing().model_dump()})
 
 
 def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> Unfit | None:

@@ -43,7 +43,7 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
     """
     first_runs = _usable(search.ledger.trials("start"))
     start_run = next((r for r in first_runs if r.names == (start,)), None)
-    if start == FINE_TUNE and is_fitted(search):
+    if start == FINE_TUNE and is_fitted(search.ledger):
         # it had no first run: the best of the others decided
         start_run = max(first_runs, key=search.scores.score_points, default=None)
     if (

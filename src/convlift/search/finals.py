@@ -39,7 +39,7 @@ def _has_room(search: Search, frozen: Configuration, division: Allocation, last:
         return False
     left = search.left() - combining_seconds(search, frozen.recipe, last + search.workers)
     # one whose length was settled to fill the time is run through faster where it is late
-    return left >= (LATE_ROUND if is_fitted(search) else ROOM) * search.seconds(frozen.recipe)
+    return left >= (LATE_ROUND if is_fitted(search.ledger) else ROOM) * search.seconds(frozen.recipe)
 
 
 def _run(search: Search, frozen: Configuration, division: Allocation, wanted: int) -> bool:
@@ -63,7 +63,7 @@ def _in_rounds(search: Search, frozen: Configuration, plans: Sequence[Plan], wan
     """The plans, as many at once as there are workers; whether all of them had their turn. wanted: how many networks
     there will be."""
     # one whose length was settled to fill the time is run through faster where it is late
-    late = LATE_ROUND if is_fitted(search) else 1.0
+    late = LATE_ROUND if is_fitted(search.ledger) else 1.0
     for first in range(0, len(plans), search.workers):
         each = late * search.seconds(frozen.recipe)
         ended = any(record.status == "finished" for record in finals_with(search.ledger, frozen.recipe))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.combination import can_average
@@ -41,7 +42,7 @@ def may_refit(problem: Problem, recipe: Recipe) -> bool:
 
 def refit_seconds(search: Search, recipe: Recipe) -> float:
     """What a refit takes; of a training whose length fills the time no more than the training itself."""
-    return search.seconds(recipe) * (1.0 if is_fitted(search) else more_images(search.problem))
+    return search.seconds(recipe) * (1.0 if is_fitted(search.ledger) else more_images(search.problem))
 
 
 def refits_with(search: Search, recipe: Recipe) -> list[TrialRecord]:
@@ -76,16 +77,16 @@ def split(search: Search, division: Allocation, recipe: Recipe, trainings: int) 
     return trainings - refits, refits
 
 
-def is_fitted(search: Search) -> bool:
+def is_fitted(ledger: Ledger) -> bool:
     """Whether the last trainings have a length that was settled to fill the time."""
-    length = decided(search.ledger, Length)
+    length = decided(ledger, Length)
     return length is not None and length.epochs > 0
 
 
 def fidelity_of_a_refit(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> float:
     """Of its epochs: as many steps as a final run has where these fill the time; where a rising validation loss ends a
     training, as many epochs as the final runs kept; else all of them."""
-    if is_fitted(search):
+    if is_fitted(search.ledger):
         return round(1.0 / more_images(search.problem), 4)
     return epochs_kept(recipe, finals)
 

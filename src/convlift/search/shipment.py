@@ -98,7 +98,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
 def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The best first run of the starts that were passed over for one whose length was settled unseen, where validation
     likes it better than whatever would ship of that one; none else."""
-    if frozen.start.name != FINE_TUNE or not is_fitted(search):
+    if frozen.start.name != FINE_TUNE or not is_fitted(search.ledger):
         return []
     others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names != (FINE_TUNE,)]
     able = _networks(search, [record for record in learned(search, others) if record.fidelity == 1.0])

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from convlift.augment.batched import send
@@ -26,14 +25,15 @@ def mixed(batches: Iterable[Batch], mixing: Mixing, classes: int, streams: Strea
     """
     for batch in batches:
         inputs, count = batch.inputs, len(batch.targets)
-        own = keep_maps(mixing, streams, count, tuple(inputs.shape[2:]))
+        keep = keep_maps(mixing, streams, count, tuple(inputs.shape[2:]))
+        places_NP = keep.reshape(count, -1)
         partners = send(streams["partner"].permutation(count), inputs.device)
-        keep = send(own, inputs.device)
+        kept_N1 = send(places_NP.mean(axis=1, keepdims=True), inputs.device)
+        whole_N = send(places_NP.min(axis=1) == 1.0, inputs.device)
         onehot_NK = functional.one_hot(batch.targets, classes).float()
-        kept_N1 = send(own.reshape(count, -1).mean(axis=1, keepdims=True), inputs.device)
         targets_NK = onehot_NK * kept_N1 + onehot_NK[partners] * (1.0 - kept_N1)
-        whole_N = send(own.reshape(count, -1).min(axis=1) == 1.0, inputs.device)
-        yield Batch(_blend(inputs, inputs[partners], keep), targets_NK, whole_N)
+        weights = send(keep, inputs.device).to(inputs.dtype)
+        yield Batch(torch.lerp(inputs[partners], inputs, weights), targets_NK, whole_N)
 
 
 def keep_maps(mixing: Mixing, streams: Streams, count: int, size: tuple[int, ...]) -> Floats:
@@ -48,12 +48,12 @@ def keep_maps(mixing: Mixing, streams: Streams, count: int, size: tuple[int, ...
     through = _betas(streams, "mixup", mixing.mixup, count)
     covered = _betas(streams, "cutmix", mixing.cutmix, count)
     places = streams["place"].random((count, 2))
+    if not size:  # there is no place for a patch
+        through, is_patch = np.where(is_patch, covered, through), np.zeros(count, bool)
+    flat_N = np.where(is_mixed & ~is_patch, np.maximum(through, 1.0 - through), 1.0).astype(np.float32)
     if not size:
-        faint = np.where(is_patch, covered, through)
-        return np.where(is_mixed, 1.0 - np.minimum(faint, 1.0 - faint), 1.0).astype(np.float32)[:, None]
-    faint = np.minimum(through, 1.0 - through)
-    flat = np.where(is_mixed & ~is_patch, 1.0 - faint, 1.0)
-    keep_N1HW = np.repeat(flat.astype(np.float32), size[0] * size[1]).reshape(count, 1, *size)
+        return flat_N[:, None]
+    keep_N1HW = np.repeat(flat_N, size[0] * size[1]).reshape(count, 1, *size)
     keep_N1HW[_patches(covered, places, size)[:, None] & (is_mixed & is_patch)[:, None, None, None]] = 0.0
     return keep_N1HW
 
@@ -76,7 +76,3 @@ def _patches(
 def _betas(streams: Streams, name: str, strength: float, count: int) -> NDArray[np.float64]:
     """Draws of Beta(strength, strength); zeros where it is off."""
     return streams[name].beta(strength, strength, count) if strength else np.zeros(count)
-
-
-def _blend(own: Tensor, partner: Tensor, keep: Tensor) -> Tensor:
-    return torch.lerp(partner, own, keep.to(own.dtype))

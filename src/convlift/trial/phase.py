@@ -29,7 +29,6 @@ from convlift.trial.trial_clock import TrialClock
 EVEN = 1.5  # largest class over the mean class, below which classes are even
 CHECKS = 50  # how often in a phase the time is compared with the steps that are left
 HURRIED = 0.1  # of the schedule left out: less is no other recipe (twice the epochs of fine-tuning bring .7 points)
-UNMIXED = Mixing()
 TIMELY = 0.97  # of the time: to be done a little before it is over
 
 
@@ -51,7 +50,7 @@ class PhaseData:
     train_mode: Callable[[nn.Module], Any] = nn.Module.train
     test_images: int = 0
     rate_factors: Mapping[nn.Parameter, float] = field(default_factory=dict)
-    mixing: Mixing = UNMIXED
+    mixing: Mixing = field(default_factory=Mixing)
     first_draw: Draw | None = None
     first_epochs: int = 0
     refit: bool = False
