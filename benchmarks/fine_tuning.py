@@ -38,14 +38,17 @@ from convlift.trial.combine_networks import combine_networks
 from convlift.trial.run_trial import run_trial
 
 WEAKER = {"rotation": 0.0, "zoom": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0}
+# the recipe before decision 0035: it ends at zero, and averages its last weights
+ONE_CYCLE = {"schedule": "one_cycle", "learning_rate": 5e-4, "small_first": 0.67, "average_from": None}
 VARIANTS: dict[str, dict[str, Any]] = {
     "as-is": {},
     "long": {},  # twice the epochs
     "hidden units": {"architecture": {"head_units": 1024}},
     "layer decay": {"training": {"fine_tuning": {"layer_decay": 0.75}}},
-    "twice the rate": {"training": {"fine_tuning": {"learning_rate": 1e-3}}},
-    "half the rate": {"training": {"fine_tuning": {"learning_rate": 2.5e-4}}},
-    "last weights": {"training": {"average": 0.0}},
+    "one cycle": {"training": {"fine_tuning": ONE_CYCLE}},
+    "twice the rate": {"training": {"fine_tuning": {"learning_rate": 2e-3}}},
+    "half the rate": {"training": {"fine_tuning": {"learning_rate": 5e-4}}},
+    "last weights": {"training": {"average": 0.0, "fine_tuning": {"average_from": None}}},
     "mirrors and shifts": {"data": {"augmentation": WEAKER}},
     "mixup": {"data": {"mixing": {"mixup": 0.4}}},
     "CutMix": {"data": {"mixing": {"cutmix": 1.0}}},

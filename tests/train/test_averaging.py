@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from convlift.train.averaging import WARM_UP, AveragedWeights
+from convlift.train.averaging import WARM_UP, AveragedWeights, alike, exponential
 
 
 def network() -> nn.Sequential:
@@ -14,7 +14,7 @@ def network() -> nn.Sequential:
 
 def test_it_is_the_exponential_average_of_all_steps() -> None:
     net, decay = network(), 0.5
-    average = AveragedWeights(net, decay)
+    average = AveragedWeights(net, exponential(decay))
     weight = net[0].weight
     expected = weight.detach().clone().numpy()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
@@ -33,7 +33,7 @@ def test_it_is_the_exponential_average_of_all_steps() -> None:
 
 def test_running_statistics_are_averaged_and_counters_are_not() -> None:
     net = network()
-    average = AveragedWeights(net, 0.9)
+    average = AveragedWeights(net, exponential(0.9))
     net.train()
     for _ in range(3):
         net(torch.randn(8, 1, 4, 4) + 5.0)
@@ -43,3 +43,43 @@ def test_running_statistics_are_averaged_and_counters_are_not() -> None:
     average.put()
     assert torch.equal(net[1].num_batches_tracked, counted)
     assert (net[1].running_mean.abs() < latest.abs()).all()
+
+
+def test_all_weights_from_where_it_begins_count_alike() -> None:
+    net = network()
+    weight, begun, taken = net[0].weight, False, []
+    average = AveragedWeights(net, alike, lambda: begun)
+    for step in range(8):
+        with torch.no_grad():
+            weight.normal_()
+        begun = step == 3  # asked until it begins, not after
+        average.update()
+        if step >= 3:
+            taken.append(weight.detach().clone())
+    average.put()
+    torch.testing.assert_close(weight.detach(), torch.stack(taken).mean(0))
+
+
+def test_an_average_of_nothing_leaves_the_network_as_it_is() -> None:
+    net = network()
+    average = AveragedWeights(net, alike, lambda: False)
+    with torch.no_grad():
+        net[0].weight.normal_()
+    last = net[0].weight.detach().clone()
+    average.update()
+    average.put()
+    assert torch.equal(net[0].weight, last)
+
+
+def test_it_is_shown_for_a_look_and_taken_away_again() -> None:
+    net = network()
+    average = AveragedWeights(net, alike)
+    first = net[0].weight.detach().clone()
+    average.update()
+    with torch.no_grad():
+        net[0].weight.add_(2.0)
+    average.update()
+    last = {name: each.clone() for name, each in net.state_dict().items()}
+    with average.shown():
+        torch.testing.assert_close(net[0].weight.detach(), first + 1.0)
+    assert all(torch.equal(each, last[name]) for name, each in net.state_dict().items())

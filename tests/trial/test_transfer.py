@@ -256,6 +256,7 @@ FINE_TUNING_LEVERS = {
     "batch_norm": "update",
     "layer_decay": 0.5,
     "small_first": 0.5,
+    "average_from": 0.5,
 }
 
 

@@ -18,6 +18,8 @@ Condition = Literal[
     "open resolution",
     "not fine-tuned",
     "fine-tuned",
+    "averaged",
+    "not averaged",
     "two phases",
     "one stage",
     "no penalty",
@@ -37,6 +39,7 @@ class Unmet:
         views.
     augmented afresh: they are not cached.
     colour statistics: they are of no use to grey images.
+    averaged, not averaged: the weights of fine-tuning, at a learning rate that stays.
     two phases: the batches of fine-tuning decide more.
     one stage: too few channels for an average.
     adam: what it differs in from AdamW is a factor of its own.

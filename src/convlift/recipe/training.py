@@ -47,6 +47,13 @@ class FineTuning(Section):
         ge=0,
         le=1,
     )
+    average_from: float | None = lever(
+        None,
+        "share of the steps after which all weights are averaged alike; null: as `training.average` says",
+        "Izmailov et al. 2018, section 3.1",
+        ge=0,
+        lt=1,
+    )
     layer_decay: float = lever(
         1.0,
         "factor on the learning rate from each stage to the one before it, the head having the whole of it",

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -14,10 +15,10 @@ from convlift.errors import Diverged
 from convlift.recipe.mixing import Mixing
 from convlift.recipe.training import SMALLER, Training
 from convlift.records.outcome import EpochReport
-from convlift.train.averaging import AveragedWeights
+from convlift.train.averaging import AveragedWeights, alike, exponential
 from convlift.train.batch import Batch
 from convlift.train.early_stopping import stop_early
-from convlift.train.evaluate import evaluate, predict_probabilities
+from convlift.train.evaluate import Score, evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
 from convlift.train.objectives import CrossEntropy, class_weights
 from convlift.train.optimizers import make_optimizer
@@ -36,9 +37,9 @@ TIMELY = 0.97  # of the time: to be done a little before it is over
 class PhaseData:
     """What a phase trains on. draw: the inputs of some training positions; labels: int64, under `classes`; validation:
     all validation images, batch by batch; test_images: how many more are predicted at the end; rate_factors: on the
-    learning rates of some parameters; mixing: of the images of a batch; first_draw: what stands for `draw` in the first
-    `first_epochs` epochs; refit: whether the validation images are among those it trains on: then nothing is measured
-    on them, and nothing stops by them.
+    learning rates of some parameters; mixing: of the images of a batch; average_from: see FineTuning; first_draw: what
+    stands for `draw` in the first `first_epochs` epochs; refit: whether the validation images are among those it trains
+    on: then nothing is measured on them, and nothing stops by them.
     """
 
     name: Literal["train", "head", "fine-tune"]
@@ -51,6 +52,7 @@ class PhaseData:
     test_images: int = 0
     rate_factors: Mapping[nn.Parameter, float] = field(default_factory=dict)
     mixing: Mixing = field(default_factory=Mixing)
+    average_from: float | None = None
     first_draw: Draw | None = None
     first_epochs: int = 0
     refit: bool = False
@@ -70,7 +72,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     patience = None if data.refit else training.patience
     optimizer = make_optimizer(network, training, data.rate_factors)
     # with early stopping the best epoch's own weights are what is kept
-    average = AveragedWeights(network, training.average) if training.average and not patience else None
+    average = None if patience else _average(network, data, training, schedule)
     if average:
         average.follow(optimizer)
     reports = fit(
@@ -80,7 +82,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         optimizer,
         schedule,
         epochs=training.epochs,
-        phase=_as_fit_knows_it(network, data, clock),
+        phase=_as_fit_knows_it(network, data, clock, average),
     )
     chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
@@ -108,9 +110,22 @@ def _batches(data: PhaseData, size: int, seed: int, is_over: Callable[[], bool])
     return batches
 
 
-def _as_fit_knows_it(network: nn.Module, data: PhaseData, clock: TrialClock) -> Phase:
-    validate = None if data.refit else lambda: evaluate(network, data.validation())
-    return Phase(data.name, validate, data.train_mode, clock.micro)
+def _average(network: nn.Module, data: PhaseData, training: Training, schedule: "InTime") -> AveragedWeights | None:
+    """The average of the weights that the recipe asks for; None where it asks for none."""
+    if data.average_from is not None:
+        first = data.average_from
+        return AveragedWeights(network, alike, lambda: schedule.progress >= first)
+    return AveragedWeights(network, exponential(training.average)) if training.average else None
+
+
+def _as_fit_knows_it(network: nn.Module, data: PhaseData, clock: TrialClock, average: AveragedWeights | None) -> Phase:
+    """Validation is of what the training would leave."""
+
+    def validate() -> Score:
+        with average.shown() if average else nullcontext():
+            return evaluate(network, data.validation())
+
+    return Phase(data.name, None if data.refit else validate, data.train_mode, clock.micro)
 
 
 def _evaluation_seconds(network: nn.Module, data: PhaseData) -> float:
@@ -168,6 +183,11 @@ class InTime:
         self._position = min(now + self._pace, last)
         self.is_through = now == last
         return self._planned(step) if now == step else self._multiplier(now)
+
+    @property
+    def progress(self) -> float:
+        """The share of the schedule that lies behind, in [0, 1)."""
+        return self._position / self._steps
 
     def _look(self, step: int) -> None:
         elapsed, done = self._clock.elapsed(), self._work.of(step)

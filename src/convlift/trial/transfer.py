@@ -74,8 +74,7 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     if cached.activations is not None and tuned.stages is not None:
         tail = Tail(network, tuned.stages)
         stored = _stored_data("fine-tune", cached.activations, dataset, place)
-        factors = rate_factors(network, tuned.layer_decay)
-        run_phase(tail, replace(stored, rate_factors=factors, mixing=mixing), training, spec.seed, clock)
+        run_phase(tail, _as_tuned(stored, network, recipe), training, spec.seed, clock)
         return Trained(network, normal, *_predictions(tail, cached.activations, dataset, place))
     tuning = _Tuning(training, spec.seed, normal, place)
     return Trained(network, normal, *_tune_on_images(network, recipe, dataset, tuning, clock))
@@ -112,14 +111,20 @@ def _tune_on_images(
         draw, first_draw = below.of_drawn(draw), below.of_drawn(first_draw) if first_draw else None
         validation, test = below.of_unchanged(validation), below.of_unchanged(test, keep=False)
     data = replace(
-        _phase_data("fine-tune", draw, validation, dataset, tuning.place),
-        rate_factors=rate_factors(network, tuned.layer_decay),
-        mixing=recipe.data.mixing,
+        _as_tuned(_phase_data("fine-tune", draw, validation, dataset, tuning.place), network, recipe),
         first_draw=first_draw,
         first_epochs=round(tuned.small_first * tuning.training.epochs),
     )
     run_phase(trained, data, tuning.training, tuning.seed, clock)
     return predict_probabilities(trained, validation()), predict_probabilities(trained, test())
+
+
+def _as_tuned(data: PhaseData, network: Classifier, recipe: Recipe) -> PhaseData:
+    """The data of the second phase, with how the recipe learns from them there."""
+    tuned = recipe.training.fine_tuning
+    assert tuned is not None, "train_transfer() looked"
+    factors = rate_factors(network, tuned.layer_decay)
+    return replace(data, rate_factors=factors, mixing=recipe.data.mixing, average_from=tuned.average_from)
 
 
 def _draw(recipe: Recipe, dataset: Dataset, resolution: int, tuning: _Tuning) -> Draw:

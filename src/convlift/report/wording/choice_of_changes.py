@@ -31,6 +31,8 @@ _CONDITIONS: dict[Condition, str] = {
     "open resolution": "the resolution is not settled yet",
     "not fine-tuned": "the backbone is not fine-tuned",
     "fine-tuned": "the backbone is fine-tuned already",
+    "averaged": "the weights of fine-tuning are averaged already",
+    "not averaged": "the weights of fine-tuning are not averaged",
     "two phases": "the batches of fine-tuning decide more",
     "one stage": "one stage's few channels are too little for an average",
     "no penalty": "the weights carry no penalty",
