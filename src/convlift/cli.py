@@ -85,12 +85,14 @@ def improve(
         ),
     ] = "auto",
     max_latency: Annotated[
-        int,
+        str,
         typer.Option(
-            help="How many networks' time a prediction may take: from 2 on, several networks may predict together, and "
-            "mirror images beside the images."
+            metavar="NUMBER|MILLISECONDS",
+            help="What a prediction may take: so many networks' time (from 2 on, several networks may predict "
+            "together, and mirror images beside the images), or, as 20ms, so long for an image alone here, with one "
+            "thread.",
         ),
-    ] = 1,
+    ] = "1",
     refit: Annotated[
         bool,
         typer.Option(

@@ -13,9 +13,10 @@ from convlift.errors import ConvliftError
 from convlift.execute.job import Job
 from convlift.ledger.trials import COMBINED, TrialRecord
 from convlift.recipe.built_in import built_in
+from convlift.recipe.combination import most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Combined
-from convlift.search.combine import can_average, combine, combined, combining_seconds, how_made
+from convlift.search.combine import can_average, combine, combined, combining_seconds, how_made, most_passes
 from convlift.search.context import Search
 from convlift.search.shipment import settle_shipment
 from convlift.search.space import SearchSpace, bare
@@ -129,12 +130,47 @@ def test_hidden_units_and_networks_from_scratch_are_not_averaged() -> None:
     assert not can_average(built_in("residual"))
 
 
-@pytest.mark.parametrize("latency", [0, -1, 65, 1.5, True, "2"])
-def test_a_latency_is_a_number_of_networks(latency: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("latency", [0, -1, 65, 1.5, True, "", "2.5", "0ms", "ms", "-3ms", "20s", "70000ms", "²"])
+def test_a_latency_is_a_number_of_networks_or_milliseconds(latency: object, tmp_path: Path) -> None:
     from convlift.campaign.request import request_of
 
-    with pytest.raises(ConvliftError, match=r"max_latency .* is no whole number of networks from 1 to 64"):
+    with pytest.raises(ConvliftError, match=r"max_latency .* is neither a whole number of networks from 1 to 64 nor"):
         request_of("digits", "1m", tmp_path, max_latency=latency)
+
+
+@pytest.mark.parametrize(("asked", "read"), [(1, "1"), ("3", "3"), (" 20ms", "20ms"), ("7.5 ms", "7.5ms")])
+def test_a_latency_is_read_as_it_is_written(asked: object, read: str) -> None:
+    assert str(most_latency(asked)) == read
+    assert most_latency(read) == most_latency(asked)
+    assert most_latency(asked).is_usual == (read == "1")
+
+
+@pytest.mark.parametrize(("most", "passes"), [(5.0, 1), (11.9, 1), (12.0, 2), (50.0, 8), (5_000.0, 64)])
+def test_milliseconds_are_as_many_networks_as_fit_and_one_is_timed_once(
+    tmp_path: Path, most: float, passes: int
+) -> None:
+    timed = []
+
+    def time_prediction(recipe: Recipe) -> float:
+        timed.append(recipe)
+        return 6.0
+
+    with campaign(tmp_path / "run", FINE_TUNED, 64) as search:
+        asked = replace(search.problem, most_milliseconds=most, time_prediction=time_prediction)
+        search = replace(search, problem=asked)
+        longer = FINE_TUNED.edit(training={"epochs": 3})
+        assert [most_passes(search, recipe) for recipe in (FINE_TUNED, longer, FINE_TUNED)] == [passes] * 3
+        assert timed == [FINE_TUNED]  # another length takes as long
+        assert most_passes(search, FINE_TUNED.at(64).edit(data={"resolution": 64})) == passes
+        assert len(timed) == 2
+
+
+def test_milliseconds_decide_what_is_made(tmp_path: Path) -> None:
+    with campaign(tmp_path / "run", FINE_TUNED, 64) as search:
+        asked = replace(search.problem, most_milliseconds=12.5, time_prediction=lambda _: 6.0)
+        search = replace(search, problem=asked)
+        combine(search, FINE_TUNED, search.ledger.trials("final"), ())
+        assert [role for role in COMBINED if search.ledger.trials(role)] == ["average", "mirrored", "ensemble"]
 
 
 def test_a_note_says_what_a_mirrored_network_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import torch
 from convlift.recipe.built_in import built_in
 from convlift.recipe.training import SMALLER
 from convlift.records.compute_device import CPU
-from convlift.trial.calibrate import calibrate, time_tuning
+from convlift.trial.calibrate import calibrate, time_prediction, time_tuning
 
 SIZES = {"images": 200, "held_out": 200, "classes": 5, "channels": 3}
 
@@ -67,3 +67,12 @@ def test_fine_tuning_of_more_images_takes_longer_and_small_ones_first_shorter() 
     half = time_tuning(recipe.edit(training={"fine_tuning": {"small_first": 0.5}}), **sizes)
     assert larger / once == pytest.approx(10)
     assert half / once == pytest.approx(1 - 0.5 * (1 - SMALLER**2))
+
+
+@pytest.mark.parametrize(("name", "backbone"), [("residual", {}), ("frozen", {"backbone": "mobilenetv3_small_050"})])
+def test_a_prediction_is_timed_alone_and_without_weights(name: str, backbone: dict[str, str]) -> None:
+    recipe = built_in(name).edit(architecture={**backbone, **({"weights": "/nowhere"} if backbone else {})})
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    assert 0 < time_prediction(recipe.at(32), classes=5, channels=1, device=CPU) < math.inf
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads

@@ -1,5 +1,7 @@
 """What one phase of training is fed: every image once an epoch, in an order of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,12 @@ from comparing import Countdown
 from numpy.testing import assert_array_equal
 
 from convlift.recipe.training import Training
+from convlift.train.averaging import AveragedWeights
 from convlift.train.batch import Batch
+from convlift.train.evaluate import evaluate
 from convlift.train.schedules import make_schedule
 from convlift.trial.phase import InTime, PhaseData, run_phase
+from convlift.trial.trial_clock import TrialClock
 
 COUNT = 40
 
@@ -57,6 +62,17 @@ class Metronome:
         return float(self._asked * self._every)
 
 
+class Ticking(TrialClock):
+    """A clock on which a step takes a second."""
+
+    def __init__(self, seconds):
+        super().__init__(seconds, lambda epoch: None)
+        self.steps = 0
+
+    def elapsed(self):
+        return float(self.steps)
+
+
 @pytest.mark.parametrize("kind", ["constant", "cosine", "one_cycle"])
 def test_a_training_that_has_time_keeps_its_schedule_to_the_bit(kind):
     training = Training(schedule=kind, warmup=0.2)
@@ -76,6 +92,65 @@ def test_a_training_that_will_be_late_runs_through_its_schedule_in_the_time_it_h
     assert 36 <= len(rates) <= 40
     assert max(rates) > 0.95
     assert rates[-1] < 0.01
+
+
+def test_a_rate_that_stays_takes_all_the_time_and_is_whole_where_next_to_nothing_is_missing():
+    for seconds, is_whole in ((95.0, True), (60.0, False)):
+        clock = Ticking(seconds)
+        schedule = InTime(Training(schedule="constant"), 100, clock)
+        while not schedule.is_over():
+            assert schedule(clock.steps) == 1.0
+            clock.steps += 1
+        assert clock.steps == seconds + 1  # the first step after its time is not taken
+        assert clock.hurried != is_whole
+        assert not clock.stopped
+
+
+def test_a_rate_that_stays_ends_where_the_machine_stops_being_as_fast_as_it_was():
+    clock = Ticking(200.0)
+    schedule = InTime(Training(schedule="constant"), 100, clock)
+    while not schedule.is_over():
+        schedule(clock.steps)
+        clock.steps += 1 if clock.steps < 50 else 10_000
+    assert clock.stopped
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(1e6, 60), (50.0, 30)])
+def test_the_average_begins_where_its_share_of_the_schedule_lies_behind(monkeypatch, seconds, taken):
+    """.4 of 100 steps, or of the 50 that there is time for."""
+    made = []
+
+    class Counted(AveragedWeights):
+        def __init__(self, *parts):
+            super().__init__(*parts)
+            made.append(self)
+
+    monkeypatch.setattr("convlift.trial.phase.AveragedWeights", Counted)
+    clock = Ticking(seconds)
+    labels = torch.zeros(100, dtype=torch.int64)
+
+    def draw(chosen, streams):
+        clock.steps += 1
+        return torch.randn(len(chosen), 2)
+
+    data = PhaseData("fine-tune", draw, labels, lambda: iter([Batch(torch.zeros(100, 2), labels)]), 100, 2)
+    training = Training(epochs=2, batch_size=2, schedule="constant", learning_rate=0.01)
+    run_phase(torch.nn.Linear(2, 2), replace(data, average_from=0.4), training, 0, clock)
+    (average,) = made
+    assert abs(average._steps - taken) <= 2  # the clock is looked at every second step
+
+
+def test_validation_is_of_the_average():
+    """A rate that throws the weights about: what they are at the end of an epoch is not what is judged."""
+    network, labels = torch.nn.Linear(2, 2), torch.randint(0, 2, (40,))
+    clock = Countdown(10**6)
+    fixed = torch.randn(40, 2)
+    data = PhaseData(
+        "fine-tune", lambda chosen, streams: fixed[chosen], labels, lambda: iter([Batch(fixed, labels)]), 40, 2
+    )
+    training = Training(epochs=2, batch_size=4, schedule="constant", learning_rate=1.0)
+    run_phase(network, replace(data, average_from=0.5), training, 0, clock)
+    assert clock.curve[-1].validation_loss == pytest.approx(evaluate(network, [Batch(fixed, labels)]).loss)
 
 
 def test_small_images_do_not_hide_that_it_will_be_late():

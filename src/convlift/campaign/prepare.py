@@ -50,7 +50,9 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         ask=partial(_ask, dataset, seed_of(request), bool(request.trainings), request.devices[0]),
         time_tuning=partial(_time_tuning, dataset, request.devices[0]),
         trainings=request.trainings,
-        most_networks=request.max_latency if request.fold is None else 0,
+        most_networks=request.max_latency.networks if request.fold is None else 0,
+        most_milliseconds=request.max_latency.milliseconds,
+        time_prediction=partial(_time_prediction, dataset, request.devices[0]),
     )
 
 
@@ -77,6 +79,14 @@ def _ask(dataset: Dataset, seed: int, one_thread: bool, device: Device, weights:
         if not has_no_room(error):
             raise
     return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread)
+
+
+def _time_prediction(dataset: Dataset, device: Device, recipe: Recipe) -> float:
+    """Milliseconds that a recipe's network takes for an image alone."""
+    from convlift.trial.calibrate import time_prediction  # torch comes with it
+
+    whole = recipe.at(dataset.store.native_resolution)
+    return time_prediction(whole, classes=len(dataset.classes), channels=dataset.channels, device=device)
 
 
 def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe) -> float:

@@ -18,7 +18,7 @@ from convlift.data.splits import Fold
 from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
-from convlift.recipe.combination import MOST_NETWORKS
+from convlift.recipe.combination import ONE_NETWORK, MostLatency, most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.search.allocate import FEWEST_COUNTED
@@ -42,7 +42,7 @@ class Request:
     root: where the files of a named data set lie.
     seed: of the split, of every trial and of the search.
     ship: which changes the shipped recipe takes; see `posterior.ship`.
-    max_latency: how many networks' time a prediction of what ships may take.
+    max_latency: what a prediction of what ships may take.
     refit: whether what ships is trained once more on all images, those of the test too, once it was judged.
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
@@ -65,7 +65,7 @@ class Request:
     root: Path | None = None
     seed: int = 0
     ship: Literal["auto", "lean", "best"] = "auto"
-    max_latency: int = 1
+    max_latency: MostLatency = ONE_NETWORK
     refit: bool = False
     metric: str = "accuracy"
     group_from: str | None = None
@@ -121,12 +121,7 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     seed = given.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # as torch and numpy take it
         raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
-    latency = given.get("max_latency", 1)
-    if isinstance(latency, bool) or not isinstance(latency, int) or not 1 <= latency <= MOST_NETWORKS:
-        raise ConvliftError(
-            f"max_latency {str(latency)[:40]!r} is no whole number of networks from 1 to {MOST_NETWORKS}; give one, "
-            "such as 2."
-        )
+    given["max_latency"] = most_latency(given.get("max_latency", 1))
     seconds = parse_duration(budget or usual) if trainings is None else math.inf
     devices = choose_devices(given.pop("device", "auto"))
     workers = given.pop("workers", None) or _usual_workers(devices)
@@ -155,7 +150,7 @@ def seed_of(request: Request) -> int:
 def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identity:
     """What makes this campaign the same campaign."""
     groups, fold = _fingerprint_of_groups(dataset), str(request.fold or "")
-    networks = request.max_latency if request.max_latency > 1 else 0
+    latency = "" if request.max_latency.is_usual else str(request.max_latency)
     return Identity(
         dataset.store.fingerprint,
         problem.baseline,
@@ -163,7 +158,7 @@ def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identit
         request.metric,
         groups=groups,
         fold=fold,
-        networks=networks,
+        latency=latency,
     )
 
 
@@ -180,8 +175,8 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
         question += (fingerprint(document(problem.expectations)),)
     if request.metric != "accuracy" or dataset.groups is not None:
         question += (request.metric, _fingerprint_of_groups(dataset))
-    if request.max_latency > 1:
-        question += (request.max_latency,)
+    if not request.max_latency.is_usual:
+        question += (str(request.max_latency),)
     if request.fold is not None:
         question += (str(request.fold),)
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"

@@ -23,12 +23,13 @@ from convlift.records.notes import (
     NothingToSee,
     Refitted,
     ShippedCutShort,
+    SlowPrediction,
     StillSealed,
     UntestedClasses,
     WorkerDeaths,
 )
 from convlift.records.result import NetworkGain
-from convlift.search.combine import has_refits, how_made
+from convlift.search.combine import has_refits, how_made, pass_milliseconds
 from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, Allocation, GuardReport, LowFidelity, decided, made
@@ -52,6 +53,9 @@ def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openi
     if shipment.network.role in COMBINED:
         notes.append(how_made(search, shipment.network, finals))
         cut_short = [any(cut_short)]
+    if most := search.problem.most_milliseconds:
+        each = pass_milliseconds(search, shipment.network.recipe)
+        notes += [SlowPrediction(each, most)] if each > most else []
     if has_refits(search, shipment.network, finals):
         validation = len(search.problem.validation_labels)
         notes.append(Refitted(search.problem.facts.training_images + validation, validation))

@@ -24,7 +24,7 @@ class Identity:
     software: convlift's version.
     groups: fingerprint of which images belong together, "" where each stands alone.
     fold: which part of a nested cross-validation is the test, "" without one.
-    networks: how many networks' time a prediction of what ships may take, 0 for the usual one.
+    latency: what a prediction of what ships may take, "" for the time of one network.
     """
 
     data: str
@@ -34,7 +34,7 @@ class Identity:
     software: str = field(default_factory=software_version)
     groups: str = ""
     fold: str = ""
-    networks: int = 0
+    latency: str = ""
 
     def document(self) -> dict[str, Any]:
         """The identity as plain data, the baseline as its recipe file would have it."""
@@ -45,7 +45,7 @@ class Identity:
             "metric": self.metric,
             "software": self.software,
         }
-        more = (("groups", self.groups), ("fold", self.fold), ("networks", self.networks))
+        more = (("groups", self.groups), ("fold", self.fold), ("latency", self.latency))
         return known | {name: value for name, value in more if value}
 
 

@@ -76,9 +76,9 @@ def cut_folds(request: Request, folds: int, session: Session) -> Nest:
     """
     if not FEWEST <= folds <= MOST:
         raise ConvliftError(f"--cv {folds} is out of range; give {FEWEST} to {MOST} folds, or leave it out.")
-    if request.max_latency > 1:
+    if not request.max_latency.is_usual:
         raise ConvliftError(
-            f"--cv judges networks on their own, and --max-latency {request.max_latency} asks for several that predict "
+            f"--cv judges networks on their own, and --max-latency {request.max_latency} lets several predict "
             "together; leave out one of them."
         )
     store, groups = read_images(request, session)

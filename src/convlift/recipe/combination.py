@@ -1,11 +1,14 @@
 """How trained networks are made one, without a training."""
 
+import re
 from dataclasses import dataclass
 
+from convlift.errors import ConvliftError
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 
 MOST_NETWORKS = 64  # more than anybody trains in a campaign
+MOST_MILLISECONDS = 60_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,41 @@ class Combination:
     def cost(self) -> int:
         """The forward passes that a prediction takes."""
         return passes(len(self.weights), averaged=self.averaged, mirrored=self.mirrored)
+
+
+@dataclass(frozen=True)
+class MostLatency:
+    """What a prediction of what ships may take: so many networks' time, or, where milliseconds is not 0, so many
+    milliseconds for an image alone, with one thread."""
+
+    networks: int = 1
+    milliseconds: float = 0.0
+
+    def __str__(self) -> str:
+        """As a user writes it."""
+        return f"{self.milliseconds:g}ms" if self.milliseconds else str(self.networks)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is that of one network, however long it takes."""
+        return self == ONE_NETWORK
+
+
+ONE_NETWORK = MostLatency()
+
+
+def most_latency(asked: object) -> MostLatency:
+    """Of a number of networks, such as 2 or "2", or a time, such as "20ms". Raises ConvliftError."""
+    text = str(asked).strip() if isinstance(asked, int | str) and not isinstance(asked, bool) else ""
+    time = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?ms", text)
+    if time and 0 < float(time[1]) <= MOST_MILLISECONDS:
+        return MostLatency(MOST_NETWORKS, float(time[1]))
+    if re.fullmatch("[0-9]{1,2}", text) and 1 <= int(text) <= MOST_NETWORKS:
+        return MostLatency(int(text))
+    raise ConvliftError(
+        f"max_latency {str(asked)[:40]!r} is neither a whole number of networks from 1 to {MOST_NETWORKS} nor the "
+        "milliseconds of an image; give one, such as 2 or 20ms."
+    )
 
 
 def can_average(recipe: Recipe) -> bool:

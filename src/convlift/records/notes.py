@@ -107,6 +107,15 @@ class Combined:
 
 
 @dataclass(frozen=True)
+class SlowPrediction:
+    """A network alone takes longer for an image than was asked for, in milliseconds."""
+
+    milliseconds: float
+    most: float
+    kind: Literal["slow prediction"] = "slow prediction"
+
+
+@dataclass(frozen=True)
 class Refitted:
     """What ships learned from the validation images too. images: in all; validation: those among them."""
 
@@ -276,5 +285,5 @@ Note = (
     Detectable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
-    | FoldStarts | NoConsensus | Combined | Refitted | NothingToSee | Unexplained
+    | FoldStarts | NoConsensus | Combined | SlowPrediction | Refitted | NothingToSee | Unexplained
 )  # fmt: skip

@@ -10,11 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from convlift.ledger.fingerprint import fingerprint
 from convlift.ledger.trials import COMBINED, Plan, Role, TrialRecord
 from convlift.recipe.combination import Combination, can_average, passes
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Combined
 from convlift.search.context import Search
+from convlift.search.decisions import PredictionTimes, decided, note
 from convlift.search.refit import able_refits
 
 LEAST_LEFT = 0.5  # of what the predictions may take: with less they would end after the time is over
@@ -85,10 +87,32 @@ def combining_seconds(search: Search, recipe: Recipe, networks: int) -> float:
     return min(every * search.problem.pace.pass_seconds(recipe), MOST_OF_THE_TIME * search.left())
 
 
+def most_passes(search: Search, recipe: Recipe) -> int:
+    """As many forward passes as a prediction may take; one at least, however long that takes; 0 where nothing is made
+    of final runs."""
+    problem = search.problem
+    if not problem.most_networks or not problem.most_milliseconds:
+        return problem.most_networks
+    fit = int(problem.most_milliseconds / pass_milliseconds(search, recipe))
+    return max(1, min(problem.most_networks, fit))
+
+
+def pass_milliseconds(search: Search, recipe: Recipe) -> float:
+    """What one network of the recipe takes for an image alone: measured once, so that a campaign that goes on makes
+    what it made."""
+    kind = fingerprint([recipe.architecture.model_dump(), recipe.data.resolution])
+    known = decided(search.ledger, PredictionTimes) or PredictionTimes({})
+    if kind not in known.milliseconds:
+        assert search.problem.time_prediction is not None, "where milliseconds were asked for somebody measures them"
+        measured = {**known.milliseconds, kind: search.problem.time_prediction(recipe)}
+        known = note(search.ledger, PredictionTimes(measured), replace=True)
+    return known.milliseconds[kind]
+
+
 def _forms(search: Search, recipe: Recipe, networks: int, *, stands: bool) -> dict[Role, Combined]:
     """What may be made of so many networks, from the cheapest to the dearest that is allowed; stands: whether the
     average of their weights does, else the best of them alone looks at mirror images."""
-    most = search.problem.most_networks
+    most = most_passes(search, recipe)
     mirrors = recipe.data.augmentation.horizontal_flip > 0  # the guard has asked whether labels survive that
     found: dict[Role, Combined] = {}
     if can_average(recipe) and networks > 1 and most:

@@ -105,6 +105,16 @@ class Accused(Decision):
 
 
 @dataclass(frozen=True)
+class PredictionTimes(Decision):
+    """milliseconds: that one network takes for an image alone, by the fingerprint of its architecture and resolution;
+    measured where they decide how many networks may predict together."""
+
+    key = "prediction times"
+
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Examination(Decision):
     """What is wrong with the user's own recipe; symptoms: what its first training showed."""
 

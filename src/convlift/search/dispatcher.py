@@ -88,16 +88,24 @@ class Dispatcher:
             raise Interrupted("stopped on request", self._stop())
         return records
 
-    def complete(self, plans: Iterable[Plan], seconds: Callable[[Plan], float]) -> tuple[TrialRecord, ...]:
-        """Run whatever of the plans the ledger does not hold yet; all of them, ended, in their order.
+    def complete(
+        self,
+        plans: Iterable[Plan],
+        seconds: Callable[[Plan], float],
+        may_begin: Callable[[Plan], bool] = lambda plan: True,
+    ) -> tuple[TrialRecord, ...]:
+        """Run whatever of the plans the ledger does not hold yet; those that there are then, ended, in their order.
 
-        seconds: what a trial of a plan is allowed that begins now.
+        seconds: what a trial of a plan is allowed that begins now; may_begin: asked when a worker is free for it,
+        whether it begins at all.
         """
         wanted = list(plans)
         waiting = [plan for plan in wanted if self._is_to_begin(self._find(plan))]
         while waiting or self.running:
             while waiting and self.free:
                 plan = waiting.pop(0)
+                if not may_begin(plan):
+                    continue
                 self._submit(self._find(plan) or self.ledger.claim(plan), seconds(plan), plan.combination)
             self.collect()
         return tuple(record for plan in wanted if (record := self._find(plan)) is not None)

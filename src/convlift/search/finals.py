@@ -19,7 +19,7 @@ LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: les
 
 
 def confirm(search: Search, frozen: Configuration, division: Allocation) -> None:
-    """The final runs and the refits, one round of the workers after the other, as many as the time has room for.
+    """The final runs and the refits, as many as the time has room for, by rounds of as many as there are workers.
 
     The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
     where what was frozen is the baseline, which needs no second proof. A later round is run only in full. Where nothing
@@ -48,10 +48,10 @@ def _run(search: Search, frozen: Configuration, division: Allocation, wanted: in
     finals, refits = split(search, division, frozen.recipe, wanted)
     runs = finals_to_come(search, frozen, finals)
     if frozen.recipe.training.patience:  # refits are as long as the final runs turn out to be
-        done = _in_rounds(search, frozen, runs, wanted)
-        return done and _in_rounds(search, frozen, refits_to_come(search, frozen, refits), wanted)
+        done = _in_turn(search, frozen, runs, wanted)
+        return done and _in_turn(search, frozen, refits_to_come(search, frozen, refits), wanted)
     again = refits_to_come(search, frozen, refits)
-    return _in_rounds(search, frozen, [*runs, *again] if division.searches > 0 else by_turns(runs, again), wanted)
+    return _in_turn(search, frozen, [*runs, *again] if division.searches > 0 else by_turns(runs, again), wanted)
 
 
 def by_turns(first: Sequence[Plan], second: Sequence[Plan]) -> list[Plan]:
@@ -59,21 +59,21 @@ def by_turns(first: Sequence[Plan], second: Sequence[Plan]) -> list[Plan]:
     return [plan for pair in zip_longest(first, second) for plan in pair if plan is not None]
 
 
-def _in_rounds(search: Search, frozen: Configuration, plans: Sequence[Plan], wanted: int) -> bool:
-    """The plans, as many at once as there are workers; whether all of them had their turn. wanted: how many networks
-    there will be."""
+def _in_turn(search: Search, frozen: Configuration, plans: Sequence[Plan], wanted: int) -> bool:
+    """The plans, one after the other as workers become free; whether all of them had their turn. wanted: how many
+    networks there will be."""
     # one whose length was settled to fill the time is run through faster where it is late
-    late = LATE_ROUND if is_fitted(search.ledger) else 1.0
-    for first in range(0, len(plans), search.workers):
-        each = late * search.seconds(frozen.recipe)
-        ended = any(record.status == "finished" for record in finals_with(search.ledger, frozen.recipe))
-        if search.left() < (each if ended else LEAST_OF_A_FINAL * each):
-            return False
-        batch = plans[first : first + search.workers]
-        if ended and search.left() < late * refit_seconds(search, frozen.recipe):
-            batch = [plan for plan in batch if plan.role == "final"]
-        search.dispatcher.complete(batch, lambda plan: search.left() - combining_seconds(search, frozen.recipe, wanted))
-    return True
+    late, recipe, is_over = LATE_ROUND if is_fitted(search.ledger) else 1.0, frozen.recipe, False
+
+    def may_begin(plan: Plan) -> bool:
+        nonlocal is_over
+        ended = any(record.status == "finished" for record in finals_with(search.ledger, recipe))
+        is_over = is_over or search.left() < (late if ended else late * LEAST_OF_A_FINAL) * search.seconds(recipe)
+        is_too_long = plan.role == "refit" and ended and search.left() < late * refit_seconds(search, recipe)
+        return not is_over and not is_too_long
+
+    search.dispatcher.complete(plans, lambda plan: search.left() - combining_seconds(search, recipe, wanted), may_begin)
+    return not is_over
 
 
 def confirm_start(search: Search, frozen: Configuration) -> None:

@@ -52,6 +52,8 @@ class Problem:
     trainings: how many the campaign has, whatever they take; 0 where its time is given instead.
     most_networks: as many forward passes as a prediction of what ships may take; 0 where final runs are only judged,
         and nothing is made of them.
+    most_milliseconds: what they may take besides, for an image alone; 0: as long as they take.
+    time_prediction: measures the milliseconds of one network; asked only where it matters.
     """
 
     baseline: Recipe
@@ -72,6 +74,8 @@ class Problem:
     test_groups: Groups = None
     trainings: int = 0
     most_networks: int = 1
+    most_milliseconds: float = 0.0
+    time_prediction: Callable[[Recipe], float] | None = None
 
     @property
     def points(self) -> tuple[StartingPoint, ...]:

@@ -79,6 +79,21 @@ def time_tuning(recipe: Recipe, *, images: int, held_out: int, classes: int, cha
             release_memory(place)  # which a worker may have to train in
 
 
+def time_prediction(recipe: Recipe, *, classes: int, channels: int, device: Device) -> float:
+    """Milliseconds that a recipe's network takes for an image alone, with one thread; see `calibrate`."""
+    place, side = torch.device(device.place), recipe.data.resolution
+    assert side is not None, "Recipe.at() wrote the resolution down"
+    network = recipe.architecture
+    if isinstance(network, Pretrained):
+        network = recipe.edit(architecture={"weights": "random"}).architecture
+    settle_on(place)
+    with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
+        built = build_network(network, classes=classes, channels=channels, resolution=side).eval().to(place)
+        image = torch.zeros(1, channels, side, side, device=place)
+        with torch.inference_mode():
+            return 1000.0 * repeated(lambda: built(image), place)
+
+
 def _transfer(
     recipe: Recipe, pixels: np.ndarray, images: int, held_out: int, classes: int, place: torch.device
 ) -> tuple[float, float]:

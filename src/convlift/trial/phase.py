@@ -77,7 +77,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         average.follow(optimizer)
     reports = fit(
         network,
-        _batches(data, training.batch_size, seed, lambda: schedule.is_through or clock.late()),
+        _batches(data, training.batch_size, seed, schedule.is_over),
         CrossEntropy(training.label_smoothing, class_weights(data.labels, training.class_balance, data.classes)),
         optimizer,
         schedule,
@@ -164,7 +164,8 @@ class InTime:
     """The recipe's schedule; where the time will be over before the steps are, it is run through in that time.
 
     A learning rate that is cut off on its way down costs more than the steps that are missing (Li et al. 2020,
-    "Budgeted training", section 4). A trial that has time enough keeps its schedule to the bit.
+    "Budgeted training", section 4). One that stays as it is loses nothing by an end at any step, and takes all the time
+    that there is. A trial that has time enough keeps its schedule to the bit.
     """
 
     def __init__(self, training: Training, steps: int, clock: TrialClock, *, small: int = 0) -> None:
@@ -173,6 +174,7 @@ class InTime:
         self._planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
         self._began, self._every = clock.elapsed(), max(1, steps // CHECKS)
         self._position, self._pace = 0.0, 1.0
+        self._is_flat = training.schedule == "constant"
         self.is_through = False  # before the steps are over: what would follow has no learning rate left
 
     def __call__(self, step: int) -> float:
@@ -181,7 +183,7 @@ class InTime:
             self._look(step)
         now, last = self._position, self._steps - 1.0
         self._position = min(now + self._pace, last)
-        self.is_through = now == last
+        self.is_through = now == last and not self._is_flat
         return self._planned(step) if now == step else self._multiplier(now)
 
     @property
@@ -189,9 +191,17 @@ class InTime:
         """The share of the schedule that lies behind, in [0, 1)."""
         return self._position / self._steps
 
+    def is_over(self) -> bool:
+        """Whether no further step is taken. Where the time is over and next to nothing is left of the schedule, it is
+        the recipe all the same."""
+        if self.is_through or (self.progress >= 1.0 - HURRIED and self._clock.elapsed() > self._clock.to_train):
+            return True
+        return self._clock.late()
+
     def _look(self, step: int) -> None:
         elapsed, done = self._clock.elapsed(), self._work.of(step)
-        left = self._began + TIMELY * (self._clock.to_train - self._began) - elapsed
+        timely = 1.0 if self._is_flat else TIMELY
+        left = self._began + timely * (self._clock.to_train - self._began) - elapsed
         more = max(left, 0.0) * done / max(elapsed - self._began, 1e-9)
         fit, to_come = self._work.steps(done + more) - step, self._steps - self._position
         self._pace = max(1.0, to_come / max(fit, 1.0)) if fit < self._steps - step else 1.0

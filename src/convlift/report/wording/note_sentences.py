@@ -30,6 +30,7 @@ from convlift.records.notes import (
     RegisterTrouble,
     RunsFailedToLearn,
     ShippedCutShort,
+    SlowPrediction,
     StillSealed,
     UntestedClasses,
     WorkerDeaths,
@@ -242,6 +243,10 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     WorkerDeaths: _worker_deaths,
     ShippedCutShort: _shipped_cut_short,
     Combined: _combined,
+    SlowPrediction: lambda note: (
+        f"One network takes {note.milliseconds:.3g} ms for an image here, more than the {note.most:g} ms that were "
+        "asked for."
+    ),
     Refitted: _refitted,
     NothingToSee: lambda note: (
         f"The start gets {note.errors} of {note.images:,} validation images wrong, too few to tell which changes would "
