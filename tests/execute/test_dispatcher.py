@@ -123,6 +123,28 @@ def test_complete_runs_what_is_missing_in_order_and_no_more_at_once_than_fit(led
     assert len(ledger.trials()) == 3
 
 
+def test_whether_a_plan_begins_is_asked_once_a_worker_is_free_for_it(ledger: Ledger) -> None:
+    ran: list[int] = []
+    asked: list[tuple[int, int]] = []
+
+    def run(job: Job, context: object, report: object) -> Outcome:
+        ran.append(job.spec.seed)
+        return Outcome("finished", NO_PROBABILITIES, NO_PROBABILITIES)
+
+    def may_begin(wanted: Plan) -> bool:
+        asked.append((wanted.spec.seed, len(ran)))
+        return wanted.spec.seed != 101
+
+    with InlineExecutor(run, lambda: None) as executor:
+        desk = Dispatcher(ledger, executor, HOUR)
+        records = desk.complete([plan(number, "final") for number in range(4)], lambda plan: 60.0, may_begin)
+    assert ran == [record.seed for record in records] == [100, 102, 103]
+    assert [seed for seed, _ in asked] == [100, 101, 102, 103]
+    assert [done for _, done in asked] == sorted(done for _, done in asked)
+    assert asked[-1][1] > 0
+    assert len(ledger.trials()) == 3  # what does not begin is not claimed
+
+
 def test_what_ended_is_written_down_before_a_request_to_stop_is_obeyed(ledger: Ledger) -> None:
     executor, watched = Scripted(), list[int]()
     desk = Dispatcher(
