@@ -89,8 +89,8 @@ def improve(
         typer.Option(
             metavar="NUMBER|MILLISECONDS",
             help="What a prediction may take: so many networks' time (from 2 on, several networks may predict "
-            "together, and mirror images beside the images), or, as 20ms, so long for an image alone here, with one "
-            "thread.",
+            "together, and mirror images beside the images), or a time such as 20ms for one image on the device that "
+            "trains.",
         ),
     ] = "1",
     refit: Annotated[

@@ -134,8 +134,17 @@ def test_hidden_units_and_networks_from_scratch_are_not_averaged() -> None:
 def test_a_latency_is_a_number_of_networks_or_milliseconds(latency: object, tmp_path: Path) -> None:
     from convlift.campaign.request import request_of
 
-    with pytest.raises(ConvliftError, match=r"max_latency .* is neither a whole number of networks from 1 to 64 nor"):
+    with pytest.raises(
+        ConvliftError, match=r"max_latency .* is neither a whole number of networks from 1 to 64 nor a time"
+    ):
         request_of("digits", "1m", tmp_path, max_latency=latency)
+
+
+def test_milliseconds_are_refused_where_every_machine_shall_find_the_same(tmp_path: Path) -> None:
+    from convlift.campaign.request import request_of
+
+    with pytest.raises(ConvliftError, match="--max-latency 20ms depends on the machine"):
+        request_of("digits", None, tmp_path, trainings=12, max_latency="20ms")
 
 
 @pytest.mark.parametrize(("asked", "read"), [(1, "1"), ("3", "3"), (" 20ms", "20ms"), ("7.5 ms", "7.5ms")])

@@ -14,7 +14,7 @@ from convlift.evidence.metrics import metric_named
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
-from convlift.records.compute_device import Device
+from convlift.records.compute_device import CPU, Device
 from convlift.search.label_checker import LabelChecker
 from convlift.search.problem import Problem
 
@@ -82,11 +82,17 @@ def _ask(dataset: Dataset, seed: int, one_thread: bool, device: Device, weights:
 
 
 def _time_prediction(dataset: Dataset, device: Device, recipe: Recipe) -> float:
-    """Milliseconds that a recipe's network takes for an image alone."""
+    """Milliseconds that a recipe's network takes for an image alone; on the CPU where its device has no room for it."""
+    from convlift.train.device import has_no_room
     from convlift.trial.calibrate import time_prediction  # torch comes with it
 
-    whole = recipe.at(dataset.store.native_resolution)
-    return time_prediction(whole, classes=len(dataset.classes), channels=dataset.channels, device=device)
+    whole, sizes = recipe.at(dataset.store.native_resolution), {"classes": len(dataset.classes)}
+    try:
+        return time_prediction(whole, **sizes, channels=dataset.channels, device=device)
+    except RuntimeError as error:
+        if not has_no_room(error):
+            raise
+    return time_prediction(whole, **sizes, channels=dataset.channels, device=CPU)
 
 
 def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe) -> float:

@@ -122,6 +122,11 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # as torch and numpy take it
         raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
     given["max_latency"] = most_latency(given.get("max_latency", 1))
+    if trainings is not None and given["max_latency"].milliseconds:
+        raise ConvliftError(
+            f"--max-latency {given['max_latency']} depends on the machine, and --trainings gives the same everywhere; "
+            "give --max-latency as a number of networks, or --budget."
+        )
     seconds = parse_duration(budget or usual) if trainings is None else math.inf
     devices = choose_devices(given.pop("device", "auto"))
     workers = given.pop("workers", None) or _usual_workers(devices)

@@ -20,6 +20,7 @@ Condition = Literal[
     "fine-tuned",
     "averaged",
     "not averaged",
+    "early stopping",
     "two phases",
     "one stage",
     "no penalty",
@@ -40,6 +41,7 @@ class Unmet:
     augmented afresh: they are not cached.
     colour statistics: they are of no use to grey images.
     averaged, not averaged: the weights of fine-tuning, at a learning rate that stays.
+    early stopping: the best epoch's own weights ship, so that none are averaged.
     two phases: the batches of fine-tuning decide more.
     one stage: too few channels for an average.
     adam: what it differs in from AdamW is a factor of its own.

@@ -64,8 +64,8 @@ def most_latency(asked: object) -> MostLatency:
     if re.fullmatch("[0-9]{1,2}", text) and 1 <= int(text) <= MOST_NETWORKS:
         return MostLatency(int(text))
     raise ConvliftError(
-        f"max_latency {str(asked)[:40]!r} is neither a whole number of networks from 1 to {MOST_NETWORKS} nor the "
-        "milliseconds of an image; give one, such as 2 or 20ms."
+        f"max_latency {str(asked)[:40]!r} is neither a whole number of networks from 1 to {MOST_NETWORKS} nor a time "
+        f"of an image up to {MOST_MILLISECONDS}ms; give one, such as 2 or 20ms."
     )
 
 

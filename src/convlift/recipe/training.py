@@ -49,7 +49,8 @@ class FineTuning(Section):
     )
     average_from: float | None = lever(
         None,
-        "share of the steps after which all weights are averaged alike; null: as `training.average` says",
+        "share of the steps after which all weights are averaged alike, but with early stopping; null: as "
+        "`training.average` says",
         "Izmailov et al. 2018, section 3.1",
         ge=0,
         lt=1,

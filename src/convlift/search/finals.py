@@ -63,11 +63,14 @@ def _in_turn(search: Search, frozen: Configuration, plans: Sequence[Plan], wante
     """The plans, one after the other as workers become free; whether all of them had their turn. wanted: how many
     networks there will be."""
     # one whose length was settled to fill the time is run through faster where it is late
-    late, recipe, is_over = LATE_ROUND if is_fitted(search.ledger) else 1.0, frozen.recipe, False
+    late, recipe, is_over, asked = LATE_ROUND if is_fitted(search.ledger) else 1.0, frozen.recipe, False, 0
 
     def may_begin(plan: Plan) -> bool:
-        nonlocal is_over
-        ended = any(record.status == "finished" for record in finals_with(search.ledger, recipe))
+        nonlocal is_over, asked
+        runs, asked = finals_with(search.ledger, recipe), asked + 1
+        ended = any(record.status == "finished" for record in runs)
+        # a later round is run in full or not at all, also beside a final run of the first that has not ended yet
+        ended = ended or (asked > search.workers and any(record.outcome is None for record in runs))
         is_over = is_over or search.left() < (late if ended else late * LEAST_OF_A_FINAL) * search.seconds(recipe)
         is_too_long = plan.role == "refit" and ended and search.left() < late * refit_seconds(search, recipe)
         return not is_over and not is_too_long

@@ -65,6 +65,8 @@ def _averaging(first: float | None) -> Edit:
 
 def _averaged(recipe: Recipe, facts: Facts) -> Unfit | None:
     tuned = recipe.training.fine_tuning
+    if tuned and recipe.training.patience:
+        return Unmet("early stopping")
     return Unmet("averaged") if tuned and tuned.average_from is not None else _fine_tuned(recipe, facts)
 
 

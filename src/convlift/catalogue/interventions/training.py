@@ -78,6 +78,12 @@ def _scaled(field: str, factor: float) -> Edit:
     return edit
 
 
+def _averaged(recipe: Recipe, facts: Facts) -> Unfit | None:
+    """It would leave a learning rate that stays high, and no average of what that leads to."""
+    tuned = recipe.training.fine_tuning
+    return Unmet("early stopping") if tuned and tuned.average_from is not None else None
+
+
 TRAINING: tuple[Intervention, ...] = (
     Intervention(
         name="learning rate x3",
@@ -328,6 +334,7 @@ TRAINING: tuple[Intervention, ...] = (
         edit=sets("training", patience=5),
         prior=0.0,
         group="early stopping",
+        unfit=_averaged,
         hurts=_SLOW,
     ),
 )

@@ -33,6 +33,7 @@ _CONDITIONS: dict[Condition, str] = {
     "fine-tuned": "the backbone is fine-tuned already",
     "averaged": "the weights of fine-tuning are averaged already",
     "not averaged": "the weights of fine-tuning are not averaged",
+    "early stopping": "with early stopping the best epoch's own weights ship, and none are averaged",
     "two phases": "the batches of fine-tuning decide more",
     "one stage": "one stage's few channels are too little for an average",
     "no penalty": "the weights carry no penalty",

@@ -244,7 +244,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     ShippedCutShort: _shipped_cut_short,
     Combined: _combined,
     SlowPrediction: lambda note: (
-        f"One network takes {note.milliseconds:.3g} ms for an image here, more than the {note.most:g} ms that were "
+        f"One network takes {note.milliseconds:,.2f} ms for an image here, more than the {note.most:,g} ms that were "
         "asked for."
     ),
     Refitted: _refitted,
