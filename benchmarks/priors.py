@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fine_tuning
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -66,8 +67,7 @@ def score(outcome: Outcome, labels: NDArray[np.int64]) -> float:
     """In points; chance where it failed to learn."""
     if not len(outcome.validation_probabilities):
         return 100.0 * float(np.bincount(labels).max() / len(labels))
-    said = np.concatenate([outcome.validation_probabilities, outcome.test_probabilities])
-    return 100.0 * float((said.argmax(1) == labels).mean())
+    return fine_tuning.score(outcome, labels)
 
 
 def run(task: Task) -> float:

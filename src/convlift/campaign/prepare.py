@@ -1,7 +1,9 @@
 """From a data set and what was asked for to the problem that the search is given."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from convlift.campaign.request import Request, seed_of
 from convlift.catalogue.priors import Expectations, load_expectations
@@ -20,6 +22,8 @@ from convlift.search.problem import Problem
 
 CLOSING_SECONDS = 6.0  # judging, model folder and report: 2 to 4 s were measured
 CLOSING_SHARE = 0.01  # of the budget, for what no prediction sees
+
+T = TypeVar("T")
 
 
 def problem_of(request: Request, dataset: Dataset) -> Problem:
@@ -70,29 +74,33 @@ def _pace(request: Request, dataset: Dataset) -> Pace:
 
 def _ask(dataset: Dataset, seed: int, one_thread: bool, device: Device, weights: Path, recipe: Recipe) -> LabelChecker:
     """A finished trial's network, to be asked about augmentations; on the CPU where its device has no room for it."""
-    from convlift.train.device import has_no_room
     from convlift.trial.label_preservation import open_label_checker
 
-    try:
-        return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread, device=device)
-    except RuntimeError as error:
-        if not has_no_room(error):
-            raise
-    return open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread)
+    return _where_there_is_room(
+        lambda place: open_label_checker(dataset, seed, weights, recipe, one_thread=one_thread, device=place), device
+    )
 
 
 def _time_prediction(dataset: Dataset, device: Device, recipe: Recipe) -> float:
     """Milliseconds that a recipe's network takes for an image alone; on the CPU where its device has no room for it."""
-    from convlift.train.device import has_no_room
     from convlift.trial.calibrate import time_prediction  # torch comes with it
 
-    whole, sizes = recipe.at(dataset.store.native_resolution), {"classes": len(dataset.classes)}
+    whole, classes = recipe.at(dataset.store.native_resolution), len(dataset.classes)
+    return _where_there_is_room(
+        lambda place: time_prediction(whole, classes=classes, channels=dataset.channels, device=place), device
+    )
+
+
+def _where_there_is_room(make: Callable[[Device], T], device: Device) -> T:
+    """What is made on the device, or on the CPU where the device has no room."""
+    from convlift.train.device import has_no_room  # torch comes with it
+
     try:
-        return time_prediction(whole, **sizes, channels=dataset.channels, device=device)
+        return make(device)
     except RuntimeError as error:
         if not has_no_room(error):
             raise
-    return time_prediction(whole, **sizes, channels=dataset.channels, device=CPU)
+    return make(CPU)  # outside of the handler, which still holds what the first try had made
 
 
 def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe) -> float:

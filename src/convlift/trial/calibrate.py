@@ -46,16 +46,13 @@ def calibrate(
     """
     keep_freed_memory()
     place = torch.device(device.place)
-    settle_on(place)
-    with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
-        torch.manual_seed(0)
+    with measuring(place):
         side = recipe.data.resolution
         assert side is not None, "Recipe.at() wrote the resolution down"
         pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
         network = recipe.architecture
         if isinstance(network, Pretrained):
-            random = recipe.edit(architecture={"weights": "random"})
-            return _transfer(random, pixels, images, held_out, classes, place)
+            return _transfer(_untrained(recipe), pixels, images, held_out, classes, place)
         built = build_network(network, classes=classes, channels=channels, resolution=side).to(place)
         draw = draws(recipe, pixels, recipe.training.batch_size, place)
         step = seconds_a_step(built, draw, classes, recipe.training)
@@ -67,11 +64,8 @@ def time_tuning(recipe: Recipe, *, images: int, held_out: int, classes: int, cha
     keep_freed_memory()
     place, side = torch.device(device.place), recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
-    settle_on(place)
-    random = recipe.edit(architecture={"weights": "random"}).architecture
-    with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
-        torch.manual_seed(0)
-        network = build_network(random, classes=classes, channels=channels, resolution=side)
+    with measuring(place):
+        network = build_network(_untrained(recipe).architecture, classes=classes, channels=channels, resolution=side)
         assert isinstance(network, Classifier), "only these are fine-tuned"
         try:
             return _tuning_on_images(network.to(place), recipe, channels, images, held_out, classes)
@@ -83,15 +77,18 @@ def time_prediction(recipe: Recipe, *, classes: int, channels: int, device: Devi
     """Milliseconds that a recipe's network takes for an image alone, with one thread; see `calibrate`."""
     place, side = torch.device(device.place), recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
-    network = recipe.architecture
-    if isinstance(network, Pretrained):
-        network = recipe.edit(architecture={"weights": "random"}).architecture
-    settle_on(place)
-    with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
+    network = _untrained(recipe).architecture
+    with measuring(place):
         built = build_network(network, classes=classes, channels=channels, resolution=side).eval().to(place)
         image = torch.zeros(1, channels, side, side, device=place)
         with torch.inference_mode():
             return 1000.0 * repeated(lambda: built(image), place)
+
+
+def _untrained(recipe: Recipe) -> Recipe:
+    """A recipe whose network takes as long, and whose weights need not be there."""
+    is_pretrained = isinstance(recipe.architecture, Pretrained)
+    return recipe.edit(architecture={"weights": "random"}) if is_pretrained else recipe
 
 
 def _transfer(
@@ -187,6 +184,15 @@ def repeated(action: Callable[[], object], place: torch.device) -> float:
         synchronize(place)
         taken.append(time.perf_counter() - began)
     return statistics.median(taken)
+
+
+@contextmanager
+def measuring(place: torch.device) -> Iterator[None]:
+    """As a worker computes on a device, with one thread; torch's threads and random generator are put back."""
+    settle_on(place)
+    with threads(1), torch.random.fork_rng([place] if place.type == "cuda" else []):
+        torch.manual_seed(0)
+        yield
 
 
 @contextmanager

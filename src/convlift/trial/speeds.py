@@ -16,8 +16,7 @@ from convlift.cost.seconds import USUAL_CORE, Speeds
 from convlift.model.build import build_network
 from convlift.recipe.built_in import built_in
 from convlift.records.compute_device import Device
-from convlift.train.device import settle_on
-from convlift.trial.calibrate import draws, repeated, seconds_a_step, threads
+from convlift.trial.calibrate import draws, measuring, repeated, seconds_a_step
 
 CLASSES, CHANNELS = 10, 3
 FIXED = 0.9  # of a large step at most: it takes some time for its arithmetic
@@ -55,9 +54,7 @@ def speeds_of(device: Device, cache: Path, small: Probe = SMALL, large: Probe = 
 
 def measure(device: Device, small: Probe, large: Probe) -> Speeds:
     """Steps of a small network tell what a step costs in any case, those of a large one what its arithmetic does."""
-    settle_on(torch.device(device.place))
-    with threads(1), torch.random.fork_rng([device.place] if device.kind == "cuda" else []):
-        torch.manual_seed(0)
+    with measuring(torch.device(device.place)):
         fixed, _ = _timed(device, small)
         whole, forward = _timed(device, large)
     work = large.batch * _multiply_adds(large)
