@@ -91,7 +91,7 @@ def _placeholder(parameter: ParamMeta) -> str:
 
 def _spelling(parameter: ParamMeta) -> str:
     declared = parameter.default.param_decls or (f"--{parameter.name.replace('_', '-')}",)
-    value = "" if parameter.annotation is bool else f" {_kind(parameter.annotation)}"
+    value = "" if parameter.annotation is bool else f" {parameter.default.metavar or _kind(parameter.annotation)}"
     return ", ".join(f"`{each}{value}`" for each in declared)
 
 

@@ -9,7 +9,6 @@ from comparing import Countdown
 from numpy.testing import assert_array_equal
 
 from convlift.recipe.training import Training
-from convlift.train.averaging import AveragedWeights
 from convlift.train.batch import Batch
 from convlift.train.evaluate import evaluate
 from convlift.train.schedules import make_schedule
@@ -115,29 +114,55 @@ def test_a_rate_that_stays_ends_where_the_machine_stops_being_as_fast_as_it_was(
     assert clock.stopped
 
 
-@pytest.mark.parametrize(("seconds", "taken"), [(1e6, 60), (50.0, 30)])
-def test_the_average_begins_where_its_share_of_the_schedule_lies_behind(monkeypatch, seconds, taken):
-    """.4 of 100 steps, or of the 50 that there is time for."""
-    made = []
+def test_that_it_would_once_have_been_late_does_not_count_where_a_rate_that_stays_ran_to_its_end():
+    """At first a step takes two seconds of the hundred, which would leave time for half of them."""
+    clock = Ticking(100.0)
+    schedule = InTime(Training(schedule="constant"), 100, clock)
+    for step in range(100):
+        assert not schedule.is_over()
+        schedule(step)
+        clock.steps += 2.0 if step < 10 else 0.5
+    assert schedule.progress == 0.99
+    assert not clock.hurried
+    assert not clock.stopped
 
-    class Counted(AveragedWeights):
-        def __init__(self, *parts):
-            super().__init__(*parts)
-            made.append(self)
 
-    monkeypatch.setattr("convlift.trial.phase.AveragedWeights", Counted)
-    clock = Ticking(seconds)
-    labels = torch.zeros(100, dtype=torch.int64)
+class Witness(torch.nn.Linear):
+    """Its running statistics, of which the average is taken too, say which steps that is of: their mean number, and how
+    many of them saw small images."""
 
-    def draw(chosen, streams):
-        clock.steps += 1
-        return torch.randn(len(chosen), 2)
+    def __init__(self):
+        super().__init__(2, 2)
+        self.register_buffer("step", torch.zeros(()))
+        self.register_buffer("saw_small", torch.zeros(()))
 
-    data = PhaseData("fine-tune", draw, labels, lambda: iter([Batch(torch.zeros(100, 2), labels)]), 100, 2)
-    training = Training(epochs=2, batch_size=2, schedule="constant", learning_rate=0.01)
-    run_phase(torch.nn.Linear(2, 2), replace(data, average_from=0.4), training, 0, clock)
-    (average,) = made
-    assert abs(average._steps - taken) <= 2  # the clock is looked at every second step
+    def forward(self, inputs):
+        if self.training:
+            self.step += 1
+            self.saw_small.fill_(inputs[0, 0])
+        return super().forward(inputs)
+
+
+@pytest.mark.parametrize("first_share", [0.0, 0.4])
+@pytest.mark.parametrize(("seconds", "steps"), [(1e6, 100), (50.0, 50)])
+def test_the_average_is_of_the_last_three_fifths_of_the_steps_and_of_no_small_images(seconds, steps, first_share):
+    """Of 100 steps, or of the 50 that there is time for; epochs of seven, so that none ends after two fifths."""
+    clock, network, labels = Ticking(seconds), Witness(), torch.zeros(14, dtype=torch.int64)
+
+    def drawn(is_small):
+        def draw(chosen, streams):
+            clock.steps += 1
+            return torch.full((len(chosen), 2), is_small)
+
+        return draw
+
+    data = PhaseData("fine-tune", drawn(0.0), labels, lambda: iter([Batch(torch.zeros(14, 2), labels)]), 14, 2)
+    data = replace(data, average_from=0.4, first_draw=drawn(1.0), first_share=first_share)
+    training = Training(epochs=14, batch_size=2, schedule="constant", learning_rate=0.01)
+    run_phase(network, data, training, 0, clock)
+    last = 98 if steps == 100 else 50
+    assert network.step == pytest.approx((0.4 * last + last) / 2, abs=2)  # the clock is looked at every second step
+    assert network.saw_small == pytest.approx(0.0, abs=1.5 / (0.6 * last))  # the first has just seen the last of them
 
 
 def test_validation_is_of_the_average():
@@ -159,7 +184,7 @@ def test_small_images_do_not_hide_that_it_will_be_late():
     clock = Metronome(66.0, every=2)
     clock.elapsed = lambda: sum(cost[:taken])
     taken, rates = 0, []
-    schedule = InTime(Training(schedule="one_cycle", warmup=0.3), 100, clock, small=60)
+    schedule = InTime(Training(schedule="one_cycle", warmup=0.3), 100, clock, small=0.6)
     while not schedule.is_through:
         rates.append(schedule(taken))
         taken += 1

@@ -15,7 +15,7 @@ Schedule = Literal["constant", "cosine", "one_cycle"]
 STEP: dict[Optimizer, float] = {"adam": 1.0, "adamw": 1.0, "rmsprop": 0.1, "sgd": 10.0}
 
 
-SMALLER = 0.75  # of the side, in the epochs on small images
+SMALLER = 0.75  # of the side, in the steps on small images
 
 
 class FineTuning(Section):
@@ -41,7 +41,7 @@ class FineTuning(Section):
     batch_size: int = lever(32, "images per step", "Masters and Luschi 2018", ge=1, le=4096)
     small_first: float = lever(
         0.0,
-        "share of the epochs, the first ones, on images of three quarters of the side, which cost half; then no "
+        "share of the steps, the first ones, on images of three quarters of the side, which cost half; then no "
         "activations are stored",
         "Tan and Le 2021, section 4",
         ge=0,

@@ -108,7 +108,8 @@ class Dispatcher:
                     continue
                 self._submit(self._find(plan) or self.ledger.claim(plan), seconds(plan), plan.combination)
             self.collect()
-        return tuple(record for plan in wanted if (record := self._find(plan)) is not None)
+        found = (self._find(plan) for plan in wanted)
+        return tuple(record for record in found if record is not None and record.outcome is not None)
 
     def start(self, plan: Plan, seconds: Callable[[Plan], float]) -> None:
         """Begin a plan whose trial has not ended, if it is not running; `complete` waits for it."""

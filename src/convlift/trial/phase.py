@@ -23,7 +23,7 @@ from convlift.train.fit import Phase, fit
 from convlift.train.objectives import CrossEntropy, class_weights
 from convlift.train.optimizers import make_optimizer
 from convlift.train.schedules import make_schedule, multiplier
-from convlift.trial.batches import Draw, training_batches
+from convlift.trial.batches import Draw, Indices, training_batches
 from convlift.trial.mixed_batches import mixed
 from convlift.trial.trial_clock import TrialClock
 
@@ -38,8 +38,8 @@ class PhaseData:
     """What a phase trains on. draw: the inputs of some training positions; labels: int64, under `classes`; validation:
     all validation images, batch by batch; test_images: how many more are predicted at the end; rate_factors: on the
     learning rates of some parameters; mixing: of the images of a batch; average_from: see FineTuning; first_draw: what
-    stands for `draw` in the first `first_epochs` epochs; refit: whether the validation images are among those it trains
-    on: then nothing is measured on them, and nothing stops by them.
+    stands for `draw` in the first steps, `first_share` of all; refit: whether the validation images are among those it
+    trains on: then nothing is measured on them, and nothing stops by them.
     """
 
     name: Literal["train", "head", "fine-tune"]
@@ -54,7 +54,7 @@ class PhaseData:
     mixing: Mixing = field(default_factory=Mixing)
     average_from: float | None = None
     first_draw: Draw | None = None
-    first_epochs: int = 0
+    first_share: float = 0.0
     refit: bool = False
 
 
@@ -68,7 +68,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     if math.isfinite(clock.seconds):
         clock.kept = _evaluation_seconds(network, data)
 
-    schedule = InTime(training, training.epochs * each, clock, small=data.first_epochs * each)
+    schedule = InTime(training, training.epochs * each, clock, small=data.first_share)
     patience = None if data.refit else training.patience
     optimizer = make_optimizer(network, training, data.rate_factors)
     # with early stopping the best epoch's own weights are what is kept
@@ -77,7 +77,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         average.follow(optimizer)
     reports = fit(
         network,
-        _batches(data, training.batch_size, seed, schedule.is_over),
+        _batches(data, training.batch_size, seed, schedule),
         CrossEntropy(training.label_smoothing, class_weights(data.labels, training.class_balance, data.classes)),
         optimizer,
         schedule,
@@ -98,13 +98,16 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         average.put()
 
 
-def _batches(data: PhaseData, size: int, seed: int, is_over: Callable[[], bool]) -> Callable[[int], Iterator[Batch]]:
+def _batches(data: PhaseData, size: int, seed: int, schedule: "InTime") -> Callable[[int], Iterator[Batch]]:
     """The batches of each epoch, until it is over."""
+
+    def draw(chosen: Indices, streams: Streams) -> Tensor:
+        first = data.first_draw if schedule.is_first else None
+        return (first or data.draw)(chosen, streams)
 
     def batches(epoch: int) -> Iterator[Batch]:
         streams = Streams(seed, data.name, epoch)
-        draw = data.first_draw if data.first_draw and epoch < data.first_epochs else data.draw
-        found = training_batches(draw, data.labels, size, streams, is_over)
+        found = training_batches(draw, data.labels, size, streams, schedule.is_over)
         return mixed(found, data.mixing, data.classes, streams) if data.mixing.active else found
 
     return batches
@@ -113,7 +116,7 @@ def _batches(data: PhaseData, size: int, seed: int, is_over: Callable[[], bool])
 def _average(network: nn.Module, data: PhaseData, training: Training, schedule: "InTime") -> AveragedWeights | None:
     """The average of the weights that the recipe asks for; None where it asks for none."""
     if data.average_from is not None:
-        first = data.average_from
+        first = max(data.average_from, data.first_share if data.first_draw else 0.0)
         return AveragedWeights(network, alike, lambda: schedule.progress >= first)
     return AveragedWeights(network, exponential(training.average)) if training.average else None
 
@@ -168,20 +171,25 @@ class InTime:
     that there is. A trial that has time enough keeps its schedule to the bit.
     """
 
-    def __init__(self, training: Training, steps: int, clock: TrialClock, *, small: int = 0) -> None:
-        """small: how many steps, the first ones, take small images: the later ones cost more than these tell."""
-        self._training, self._steps, self._clock, self._work = training, steps, clock, _Work(small)
+    def __init__(self, training: Training, steps: int, clock: TrialClock, *, small: float = 0.0) -> None:
+        """small: the share of the schedule, its first, in which images are small: the later ones cost more than these
+        tell."""
+        self._training, self._steps, self._clock = training, steps, clock
+        self._small, self._work = small, _Work(small * steps)
         self._planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
         self._began, self._every = clock.elapsed(), max(1, steps // CHECKS)
-        self._position, self._pace = 0.0, 1.0
+        self._position, self._pace, self._taken = 0.0, 1.0, 0
         self._is_flat = training.schedule == "constant"
         self.is_through = False  # before the steps are over: what would follow has no learning rate left
 
     def __call__(self, step: int) -> float:
         """The multiplier of the learning rate."""
+        self._taken = step + 1
         if step and step % self._every == 0:
             self._look(step)
         now, last = self._position, self._steps - 1.0
+        if not self.is_first and step < self._work.small:
+            self._work = _Work(step)
         self._position = min(now + self._pace, last)
         self.is_through = now == last and not self._is_flat
         return self._planned(step) if now == step else self._multiplier(now)
@@ -191,10 +199,18 @@ class InTime:
         """The share of the schedule that lies behind, in [0, 1)."""
         return self._position / self._steps
 
+    @property
+    def is_first(self) -> bool:
+        """Whether the next step takes small images."""
+        return self.progress < self._small
+
     def is_over(self) -> bool:
         """Whether no further step is taken. Where the time is over and next to nothing is left of the schedule, it is
         the recipe all the same."""
-        if self.is_through or (self.progress >= 1.0 - HURRIED and self._clock.elapsed() > self._clock.to_train):
+        if self.is_through:
+            return True
+        if self.progress >= 1.0 - HURRIED and self._clock.elapsed() > self._clock.to_train:
+            self._clock.hurried = self._clock.hurried or self._taken < (1.0 - HURRIED) * self._steps
             return True
         return self._clock.late()
 
@@ -205,7 +221,8 @@ class InTime:
         more = max(left, 0.0) * done / max(elapsed - self._began, 1e-9)
         fit, to_come = self._work.steps(done + more) - step, self._steps - self._position
         self._pace = max(1.0, to_come / max(fit, 1.0)) if fit < self._steps - step else 1.0
-        self._clock.hurried = self._clock.hurried or self._position - step > HURRIED * self._steps
+        if not self._is_flat:  # whose position says nothing of how many steps there will be
+            self._clock.hurried = self._clock.hurried or self._position - step > HURRIED * self._steps
 
     def _multiplier(self, position: float) -> float:
         return multiplier(self._training.schedule, position, self._steps, self._training.warmup)
@@ -214,7 +231,7 @@ class InTime:
 class _Work(NamedTuple):
     """What steps cost, in steps on images of the full size. small: how many of the first ones take small images."""
 
-    small: int
+    small: float
 
     def of(self, steps: int) -> float:
         """Of the first `steps` steps."""

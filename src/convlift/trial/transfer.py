@@ -113,7 +113,7 @@ def _tune_on_images(
     data = replace(
         _as_tuned(_phase_data("fine-tune", draw, validation, dataset, tuning.place), network, recipe),
         first_draw=first_draw,
-        first_epochs=round(tuned.small_first * tuning.training.epochs),
+        first_share=tuned.small_first,
     )
     run_phase(trained, data, tuning.training, tuning.seed, clock)
     return predict_probabilities(trained, validation()), predict_probabilities(trained, test())

@@ -11,8 +11,7 @@ from convlift.recipe.training import STEP, FineTuning
 from convlift.records.facts import Facts
 
 _SLOW = (Symptom.UNDERFIT, Symptom.UNDER_TRAINED)
-# a rate that stays, over the highest of one cycle, and from where on weights are averaged (decision 0035)
-HIGH, AVERAGE_FROM = 2.0, 0.4
+AVERAGE_FROM = 0.4  # of the steps on (decision 0035)
 
 
 def _fine_tuned(recipe: Recipe, facts: Facts) -> Unfit | None:
@@ -51,14 +50,13 @@ def _stages(change: int) -> Edit:
 
 
 def _averaging(first: float | None) -> Edit:
-    """To weights that are averaged at a rate that stays high, or back to one cycle; where it is so already nothing
-    changes."""
+    """To weights that are averaged at a rate that stays where it is highest, or back to one cycle; where it is so
+    already nothing changes."""
 
     def change(tuned: FineTuning) -> dict[str, Any]:
         if (tuned.average_from is None) == (first is None):
             return {}
-        rate = multiplied(tuned.learning_rate, 1 / HIGH if first is None else HIGH)
-        return {"schedule": "one_cycle" if first is None else "constant", "learning_rate": rate, "average_from": first}
+        return {"schedule": "one_cycle" if first is None else "constant", "average_from": first}
 
     return _tuned(change)
 

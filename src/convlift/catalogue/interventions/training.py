@@ -334,6 +334,7 @@ TRAINING: tuple[Intervention, ...] = (
         edit=sets("training", patience=5),
         prior=0.0,
         group="early stopping",
+        parts=("fine-tuning schedule",),
         unfit=_averaged,
         hurts=_SLOW,
     ),
