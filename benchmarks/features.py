@@ -91,7 +91,7 @@ def train_head(
     """Accuracy on the held-out photos of a new head; features: image numbers -> pooled features."""
     learning_rate, dropout = setting
     torch.manual_seed(0)
-    width = network.backbone.channels
+    width = network.width
     hidden = [nn.Linear(width, units), nn.ReLU()] if units else []
     network.head = nn.Sequential(*hidden, nn.Dropout(dropout), nn.Linear(units or width, 5))
     optimizer = torch.optim.Adam(freeze(network), learning_rate, fused=True)

@@ -75,6 +75,18 @@ def test_cached_features_are_those_of_the_network(network, images, tmp_path):
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
+def test_features_of_several_stages_are_kept_apart_from_those_of_one(images, tmp_path):
+    torch.manual_seed(0)
+    both = Classifier(Pretrained(backbone="resnet10t", weights="random", head_units=0, pooled_stages=2), classes=2)
+    one = run(PLAIN, both.eval(), images, tmp_path).features
+    for wanted in (replace(PLAIN, pooled=2), replace(PLAIN, pooled=2, stages=3)):
+        two = run(wanted, both, images, tmp_path).features
+        expected = end_to_end(both, normalize(images.pixels, *normal(PLAIN)))
+        got = torch.from_numpy(rows(two, np.arange(COUNT)))
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    assert (one.clean.shape[1], two.clean.shape[1]) == (512, 768)
+
+
 def test_cached_activations_lead_to_the_same_logits(network, images, tmp_path):
     cached = run(replace(PLAIN, stages=2), network, images, tmp_path)
     chosen = np.array([5, 3, 60])

@@ -44,7 +44,7 @@ def images(count=2, pixels=64):
 def test_features_are_a_map_of_the_channels_it_says(backbone):
     _, network = backbone
     with torch.inference_mode():
-        assert network(images()).shape == (2, network.channels, 2, 2)
+        assert network(images()).shape == (2, network.widths[-1], 2, 2)
 
 
 def test_lower_then_upper_is_the_backbone_to_the_bit(backbone):
@@ -77,7 +77,7 @@ def test_asking_for_more_stages_than_there_are_is_an_error():
 def test_branching_networks_work_as_a_whole():
     network = create_backbone("hrnet_w18_small", "random").eval()
     with torch.inference_mode():
-        assert network(images(1)).shape[1] == network.channels
+        assert network(images(1)).shape[1] == network.widths[-1]
     with pytest.raises(RecipeError, match="0 stages that can be told apart; use null"):
         split_at(network, 1)
 

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 
+from convlift.errors import RecipeError
 from convlift.model.pretrained import Classifier, Tail
 from convlift.recipe.architecture import Pretrained
 
@@ -50,6 +51,35 @@ def test_a_tail_shares_weights_and_modes_with_its_classifier(network):
         assert torch.equal(tail(activations), network(images))
     torch.nn.init.zeros_(tail.head.output.weight)
     assert not network.head.output.weight.any()
+
+
+@pytest.mark.parametrize("stages", [2, 3, 4])
+def test_a_head_on_several_stages_reads_their_maps_side_by_side(stages):
+    torch.manual_seed(0)
+    network = Classifier(TINY.model_copy(update={"pooled_stages": stages}), classes=3).eval()
+    images, lower = torch.rand(2, 3, 64, 64), network.backbone.network
+    widths = [64, 128, 256, 512][-stages:]
+    with torch.inference_mode():
+        value, maps = lower.maxpool(lower.act1(lower.bn1(lower.conv1(images)))), []
+        for layer in (lower.layer1, lower.layer2, lower.layer3, lower.layer4):
+            value = layer(value)
+            maps.append(value.mean((2, 3)))
+        features = network.features(images)
+        assert features.shape == (2, sum(widths)) == (2, network.width)
+        blocks = features.split(widths, dim=1)
+        assert torch.equal(blocks[-1], maps[-1])
+        for block, pooled in zip(blocks, maps[-stages:], strict=True):
+            torch.testing.assert_close(block.norm(dim=1) / block.shape[1] ** 0.5, maps[-1].norm(dim=1) / 512**0.5)
+            torch.testing.assert_close(torch.cosine_similarity(block, pooled), torch.ones(2))
+        activations = lower.layer1(lower.maxpool(lower.act1(lower.bn1(lower.conv1(images)))))
+        if stages < 4:
+            assert torch.equal(Tail(network, 3).eval()(activations), network(images))
+    assert len(copy.deepcopy(network).state_dict()) == len(Classifier(TINY, classes=3).state_dict())
+
+
+def test_more_stages_than_the_backbone_has_is_an_error():
+    with pytest.raises(RecipeError, match=r"pooled_stages is 5, but the backbone has 4 .*; use 1 to 4\."):
+        Classifier(TINY.model_copy(update={"pooled_stages": 5}), classes=3)
 
 
 def test_weights_can_be_saved_and_loaded(network):

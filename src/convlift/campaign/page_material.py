@@ -40,13 +40,21 @@ class Seen(NamedTuple):
 
 
 def page_material(
-    ledger: Ledger, shipped_runs: Sequence[TrialRecord], dataset: Dataset, test_labels: Labels | None, more: Plain
+    ledger: Ledger,
+    shipped_runs: Sequence[TrialRecord],
+    dataset: Dataset,
+    test_labels: Labels | None,
+    more: Plain,
+    *,
+    of_runs: bool = False,
 ) -> Plain:
     """Everything but the trials that the page shows.
 
     shipped_runs: the runs of what ships that count, the shipped network's among them; test_labels: just opened, or None
     where the sealed test stays closed: then all that is shown is of the validation images.
     more: start_recipe, minimum_detectable_points and environment, passed on as they are.
+    of_runs: whether the scores a class are of all runs that were judged, as in a fold, instead of the two networks that
+    the headline compares.
     """
     splits, classes = dataset.splits, len(dataset.classes)
     train, validation = dataset.labels[splits.train], dataset.labels[splits.validation]
@@ -56,7 +64,8 @@ def page_material(
     else:
         seen, counts = Seen(splits.test, test_labels), {**counts, "test": test_labels}
     baselines, network = _baseline_runs(ledger), _network(ledger, shipped_runs)
-    confusion, before = (_confusions(runs, seen, classes) for runs in (shipped_runs, baselines))
+    shown = (shipped_runs, baselines) if of_runs else _compared(ledger, shipped_runs, baselines, seen)
+    confusion, before = (_confusions(runs, seen, classes) for runs in shown)
     return {
         "classes": list(dataset.classes),
         "confusion": confusion.tolist() if shipped_runs else [],
@@ -136,6 +145,18 @@ def _network(ledger: Ledger, runs: Sequence[TrialRecord]) -> TrialRecord | None:
     """The trial whose network ships; the first of the runs where the ledger does not say which."""
     kept = decided(ledger, Shipped)
     return ledger.trial(kept.network) if kept else next(iter(runs), None)
+
+
+def _compared(
+    ledger: Ledger, shipped_runs: Sequence[TrialRecord], baselines: Sequence[TrialRecord], seen: Seen
+) -> tuple[Sequence[TrialRecord], Sequence[TrialRecord]]:
+    """The network that ships and the baseline's beside it; all runs where the ledger does not name them."""
+    kept = decided(ledger, Shipped)
+    if kept is None:
+        return shipped_runs, baselines
+    ships, rival = ledger.trial(kept.network), kept.baseline_network
+    before = [ledger.trial(rival)] if rival is not None else baselines
+    return ([ships] if len(seen.of(ships)) == len(seen.labels) else shipped_runs), before
 
 
 def _baseline_runs(ledger: Ledger) -> list[TrialRecord]:

@@ -80,6 +80,7 @@ def extraction_key(recipe: Recipe) -> tuple[Any, ...]:
         data.resolution,
         data.resize,
         data.normalization,
+        network.pooled_stages,
         stages,
         *views,
     )

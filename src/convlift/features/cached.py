@@ -70,7 +70,7 @@ def extract(
     if missing:
         _make(folder)
         keep_freed_memory()
-        halves = folded_halves(backbone, extraction.stages, next(inputs(extraction, images, jobs[0], device))[:2])
+        halves = folded_halves(backbone, extraction, next(inputs(extraction, images, jobs[0], device))[:2])
     total, before = sum(len(job.rows) for job in missing), 0
     for job in missing:
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from convlift.features.files import FeatureWriter, open_features
 from convlift.features.folding import fold
 from convlift.model.backbone import Backbone, split_at
-from convlift.model.pretrained import as_colour, pool
+from convlift.model.pretrained import StageFeatures, as_colour
 from convlift.recipe.augmentation import Augmentation
 
 BATCH = 64
@@ -48,6 +48,7 @@ class Extraction:
     mean, std: per channel, of pixels in [0, 1].
     views: augmented copies of each training image (none where the augmentation changes nothing).
     stages: also keep the activations below the last `stages` stages.
+    pooled: how many of the last stages the features are of.
     made_on: the model of the device that computes it, "" for the CPU: the next one's numbers are others.
     """
 
@@ -56,6 +57,7 @@ class Extraction:
     augmentation: Augmentation = field(default_factory=Augmentation)
     views: int = 0
     stages: int | None = None
+    pooled: int = 1
     made_on: str = ""
 
     @property
@@ -88,6 +90,8 @@ def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder
         "images": [images.fingerprint, images.resize, *images.pixels.shape],
         "normalization": [extraction.mean, extraction.std],
     }
+    if extraction.pooled > 1:
+        clean["pooled"] = extraction.pooled
     if extraction.made_on:
         clean["device"] = extraction.made_on
     train = hashlib.sha256(np.ascontiguousarray(images.train, np.int64).data).hexdigest()
@@ -122,8 +126,8 @@ def run_job(
 ) -> bool:
     """Write the missing files of a job; False, with nothing written, where `go_on` gave False.
 
-    batches: inputs (b, 3, R, R) of job.rows in order; halves: the network below and above the cut; go_on: called
-    before every batch with the number of images done.
+    batches: inputs (b, 3, R, R) of job.rows in order; halves: the network below the cut, and what its activations
+    become features by; go_on: called before every batch with the number of images done.
     """
     lower, upper = halves
     missing = job.missing()
@@ -135,7 +139,7 @@ def run_job(
                 return False
             middle = lower(inputs)
             if job.features in writers:
-                writers[job.features].append(pool(upper(middle)).cpu().numpy())
+                writers[job.features].append(upper(middle).cpu().numpy())
             if job.activations in writers:
                 writers[job.activations].append(middle.permute(0, 2, 3, 1).half().cpu().numpy())
             done += len(inputs)
@@ -162,19 +166,20 @@ def inputs(extraction: Extraction, images: Images, job: Job, device: torch.devic
         yield as_colour(changed)
 
 
-def folded_halves(backbone: Backbone, stages: int | None, sample_NCHW: Tensor) -> tuple[nn.Module, nn.Module]:
-    """Copies of the backbone below and above the cut, batch norms folded; all of it is below where there is no cut.
+def folded_halves(backbone: Backbone, extraction: Extraction, sample_NCHW: Tensor) -> tuple[nn.Module, nn.Module]:
+    """Copies of the backbone below the cut and of what makes features above it, batch norms folded; nothing is below
+    where there is no cut.
 
     sample_NCHW: a few images where the backbone lies, which the folding is checked on. Raises RecipeError where there
     are not so many stages.
     """
-    if stages is None:
-        return fold(backbone, sample_NCHW), nn.Identity()
-    lower, upper = split_at(backbone, stages)
-    below = fold(lower, sample_NCHW)
+    above = StageFeatures(backbone, extraction.pooled, extraction.stages)
+    if extraction.stages is None:
+        return nn.Identity(), fold(above, sample_NCHW)
+    below = fold(split_at(backbone, extraction.stages)[0], sample_NCHW)
     with torch.inference_mode():
         middle = below(sample_NCHW)
-    return below, fold(upper, middle)
+    return below, fold(above, middle)
 
 
 def device_of(network: nn.Module) -> torch.device:

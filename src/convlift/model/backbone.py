@@ -5,6 +5,7 @@ The only place that imports timm.
 
 import difflib
 import itertools
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -30,14 +31,15 @@ class Backbone(nn.Module):
     """A timm network without its classifier: images_NCHW -> feature map (N, channels, h, w).
 
     parts: the stem, then the stages, each as the names of the modules of `network` that run one after another; a single
-    part without names where the network is no such sequence. What makes no features is replaced by an identity.
+    part without names where the network is no such sequence. widths: channels of what each of them gives. What makes no
+    features is replaced by an identity.
     """
 
-    def __init__(self, network: nn.Module, parts: tuple[tuple[str, ...], ...], channels: int) -> None:
+    def __init__(self, network: nn.Module, parts: tuple[tuple[str, ...], ...], widths: tuple[int, ...]) -> None:
         super().__init__()
         self.network = network
         self.parts = parts
-        self.channels = channels
+        self.widths = widths
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         return self.network.forward_features(images_NCHW)  # type: ignore[operator]
@@ -63,7 +65,7 @@ def create_backbone(name: str, weights: str) -> Backbone:
     for child in structure.unused:
         if hasattr(network, child):
             setattr(network, child, nn.Identity())
-    return Backbone(network, structure.parts, structure.channels).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Backbone(network, structure.parts, structure.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def backbone_statistics(name: str, weights: str = "auto") -> Statistics:
@@ -95,6 +97,26 @@ def split_at(backbone: Backbone, stages: int) -> tuple[nn.Sequential, nn.Sequent
     lower = [unit for part in backbone.parts[:cut] for unit in part]
     upper = [unit for part in backbone.parts[cut:] for unit in part]
     return _run_of(backbone.network, lower), _run_of(backbone.network, upper)
+
+
+def last_stages(backbone: Backbone, stages: int, above: int | None = None) -> tuple[nn.Module, list[nn.Module]]:
+    """(below, [stage, ...]): the last `stages` stages one by one, and what lies between them and the cut below the last
+    `above` stages, or below them all. They share the backbone's weights.
+
+    Raises RecipeError where the backbone has not so many stages.
+    """
+    assert above is None or stages <= above, "parse_recipe() refuses a head that reads below the cut"
+    if stages == 1:
+        return nn.Identity(), [backbone if above is None else split_at(backbone, above)[1]]
+    if stages > backbone.stages:
+        raise RecipeError(
+            f"architecture.pooled_stages is {stages}, but the backbone has {backbone.stages} that can be told apart; "
+            f"use {f'1 to {backbone.stages}' if backbone.stages > 1 else '1'}."
+        )
+    first = 0 if above is None else len(backbone.parts) - above
+    parts = backbone.parts[len(backbone.parts) - stages :]
+    between = [unit for part in backbone.parts[first : len(backbone.parts) - stages] for unit in part]
+    return _run_of(backbone.network, between), [_run_of(backbone.network, list(part)) for part in parts]
 
 
 def _run_of(network: nn.Module, units: list[str]) -> nn.Sequential:
@@ -138,12 +160,12 @@ def _build(name: str, pad_type: str) -> Any:
 class _Structure(NamedTuple):
     """How a timm network is built.
 
-    parts: as in Backbone.
+    parts, widths: as in Backbone.
     used, unused: names of top-level modules that make the features, and of the others.
     """
 
     parts: tuple[tuple[str, ...], ...]
-    channels: int
+    widths: tuple[int, ...]
     used: frozenset[str]
     unused: frozenset[str]
 
@@ -157,12 +179,12 @@ def _structure(name: str, pad_type: str) -> _Structure:
         images = torch.randn(1, 3, PROBE_PIXELS, PROBE_PIXELS)
         features = _probe(name, network, images)
         units = _matching_run(network, images, features)
+        parts = _parts(network, units)
+        widths = (*_widths(network, parts[:-1], images), features.shape[1])
     children = {child for child, _ in network.named_children()}
     classifier = _classifier_names(name)
     used = {unit.split(".")[0] for unit in units} or children - classifier
-    return _Structure(
-        _parts(network, units), features.shape[1], frozenset(used), frozenset((children | classifier) - used)
-    )
+    return _Structure(parts, widths, frozenset(used), frozenset((children | classifier) - used))
 
 
 def _probe(name: str, network: Any, images: Tensor) -> Tensor:
@@ -175,6 +197,14 @@ def _probe(name: str, network: Any, images: Tensor) -> Tensor:
     if getattr(network, "output_fmt", "NCHW") != "NCHW" or features.shape[2] != features.shape[3]:
         raise _no_feature_map(name, "its features have the channels last")
     return features
+
+
+def _widths(network: nn.Module, parts: Sequence[tuple[str, ...]], images_NCHW: Tensor) -> Iterator[int]:
+    """Channels of what each part gives, the others before it."""
+    value = images_NCHW
+    for part in parts:
+        value = _run_of(network, list(part))(value)
+        yield value.shape[1]
 
 
 def _no_feature_map(name: str, reason: str) -> RecipeError:

@@ -80,7 +80,7 @@ def _read(end: End) -> tuple[Result, dict[str, Any]]:
             return result, story(ledger) or {}
         # its baseline ships, and its own page is of the validation images
         runs = [ledger.trial(run) for run in made(ledger, Shipped).before]
-        return result, page_material(ledger, runs, dataset, labels, {})
+        return result, page_material(ledger, runs, dataset, labels, {}, of_runs=True)
 
 
 def _over_folds(recalls: list[list[float | None]], tested: NDArray[np.int64]) -> list[float | None]:

@@ -71,6 +71,13 @@ class Pretrained(Section):
         "auto: from the installed package, else timm's hub; random: none; else a .safetensors, .pt or .pth file",
         "Kornblith et al. 2019",
     )
+    pooled_stages: int = lever(
+        1,
+        "how many of the backbone's last stages the head reads: the map of each is pooled, and all lie side by side",
+        "Evci et al. 2022, section 4",
+        ge=1,
+        le=16,
+    )
     head_units: int = lever(
         1024, "units of the head's hidden layer; 0 leaves it out", "Chollet 2018, section 5.3", ge=0, le=4096
     )

@@ -107,7 +107,21 @@ def parse_recipe(document: Any, where: str = "recipe") -> Recipe:
         raise RecipeError(f"{where}: {'; '.join(told)}.") from None
     if slips := list(_slips(document, recipe.model_dump())):
         raise RecipeError(f"{where}: {'; '.join(slips[:_MOST_FAULTS])}.")
+    if fault := _reads_below_the_cut(recipe):
+        raise RecipeError(f"{where}: {fault}.")
     return recipe
+
+
+def _reads_below_the_cut(recipe: Recipe) -> str:
+    """Why a head cannot read so many stages where only the last ones are trained, on activations below these; "" where
+    it can."""
+    tuned, network = recipe.training.fine_tuning, recipe.architecture
+    if tuned is None or tuned.stages is None or isinstance(network, ConvNet) or network.pooled_stages <= tuned.stages:
+        return ""
+    return (
+        f"'architecture.pooled_stages' is {network.pooled_stages}, but 'training.fine_tuning.stages' is "
+        f"{tuned.stages}; a head reads only stages that are trained, so lower the first or raise the second"
+    )
 
 
 def _slips(given: Mapping[Any, Any], taken: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

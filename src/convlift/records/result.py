@@ -56,8 +56,8 @@ class Verdict:
 class ClassScore:
     """One class on the images that the scores are of.
 
-    baseline, final: which part of its images the runs of the baseline and of the shipped recipe classify correctly, in
-        [0, 1]; None where there is no image or no run.
+    baseline, final: which part of its images the baseline's network and the one that ships classify correctly, in
+        [0, 1], with folds the runs of both; None where there is no image or no network.
     predicted: for how many images the shipped network predicts it.
     """
 
@@ -168,6 +168,12 @@ class Result:
         """What is said beside it of the recipe, trained again; None where a recipe was trained once, and where the
         headline says just that."""
         return self._of_the_runs if self.judged and self.network else None
+
+    @property
+    def beside_its_runs(self) -> float | None:
+        """By how many points the network that ships is above the mean of its recipe's runs: what averaging brought, or
+        luck. None where no network is judged."""
+        return 100.0 * (self.network.final.value - self.final.value) if self.network and self.judged else None
 
     @property
     def is_better(self) -> bool:

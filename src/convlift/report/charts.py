@@ -10,13 +10,14 @@ from convlift.records.outcome import EpochReport
 from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.page_records import Role, TrialRecord
 from convlift.report.svg import HARMFUL, INK, LIKELY, MUTED, PAPER, PROVEN, RULE, UNDECIDED, axes, draw
-from convlift.report.wording.headline import conclusion, judged_images, ranked, was_tried
+from convlift.report.wording.headline import conclusion, judged_images, own_step, ranked, was_tried
 from convlift.report.wording.phrases import share, signed, typographic, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+OWN_STEP = "this network"  # beside its recipe's runs
 LEADING = 14  # pixels from line to line of a name
 NARROW = 500  # below this width, on phones, a name stands above its bar
 # marker, colour, fill: shape and fill repeat what the colour says (the page's legend names them)
@@ -92,18 +93,22 @@ def forest(verdicts: tuple[Verdict, ...], width: int) -> str:
 
 
 def steps(result: Result, width: int) -> str:
-    """From the baseline's score to the final one, a step for each shipped change and one for what is unexplained."""
+    """From the baseline's score to the final one, a step for each shipped change, one for what is unexplained, and one
+    for what the network that ships has over its recipe's runs."""
     shipped = [v for v in ranked(result.verdicts) if v.shipped and math.isfinite(v.points)]
     moves = [(v.name, v.points) for v in shipped] + [("unexplained", result.unexplained_points)]
+    own = own_step(result)
+    moves += [(OWN_STEP, own)] if own else []
     moves = [(name, points) for name, points in moves if math.isfinite(points)]
     baseline = result.baseline or result.final
+    final = result.network.final if result.network and own else result.final
     ends = np.concatenate(([0.0], np.cumsum([points for _, points in moves]))) / 100 + baseline.value
 
     def paint(figure: "Figure") -> None:
         names = [("baseline", INK), *((name, INK) for name, _ in moves), ("final", INK)]
         panel, lines = _named_rows(figure, names, width)
         for i, (name, points) in enumerate(moves):
-            colour = MUTED if name == "unexplained" else PROVEN if points >= 0 else HARMFUL
+            colour = MUTED if name in ("unexplained", OWN_STEP) else PROVEN if points >= 0 else HARMFUL
             panel.plot([ends[i]] * 2, [lines[i], lines[i + 1]], color=MUTED, linewidth=1)
             panel.barh(lines[i + 1], ends[i + 1] - ends[i], left=ends[i], height=_bar(width), color=colour)
             _note(
@@ -113,16 +118,16 @@ def steps(result: Result, width: int) -> str:
                 (6, 0),
                 va="center",
             )
-        for estimate, y in ((baseline, lines[0]), (result.final, lines[-1])):
+        for estimate, y in ((baseline, lines[0]), (final, lines[-1])):
             panel.plot([estimate.value], [y], "o", color=INK, markersize=8)
             _note(panel, f"{estimate.value:.3f}", (estimate.value, y), (10, 0), va="center", weight="bold")
-        low, high = _limits([Estimate(end, end, end) for end in (*ends, result.final.value)], 0.04)
+        low, high = _limits([Estimate(end, end, end) for end in (*ends, final.value)], 0.04)
         # figures stand to the right of their bars and need some 60 pixels
         panel.set_xlim(low, high + (high - low) * 60 / width)
         _end_at_one(panel)
 
     words = "; ".join(f"{name} {signed(points)} points" for name, points in moves)
-    description = f"From {baseline.value:.3f} to {result.final.value:.3f}: {words}"
+    description = f"From {baseline.value:.3f} to {final.value:.3f}: {words}"
     return draw(
         f"steps{width}", _rows_size(["baseline", *(name for name, _ in moves), "final"], width), paint, description
     )

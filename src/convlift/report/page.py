@@ -27,11 +27,13 @@ from convlift.report.wording.headline import (
     headline,
     judged_images,
     never_tried,
+    own_step,
     ranked,
     recipe_line,
     shipped_network,
     warnings_of,
     was_tried,
+    why_beside_its_runs,
     why_sentence,
 )
 from convlift.report.wording.note_sentences import note_sentence
@@ -132,6 +134,7 @@ def _changes(result: Result) -> dict[str, Any]:
         "unexplained_is_large": abs(result.unexplained_points) > loose,
         "forest": _both(partial(charts.forest, result.verdicts)) if verdicts else "",
         "steps": _both(partial(charts.steps, result)) if has_steps else "",
+        "own_step": why_beside_its_runs(result) if own_step(result) else "",
     }
 
 

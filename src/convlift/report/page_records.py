@@ -100,13 +100,13 @@ class FoldStory:
 class Story:
     """What the page shows beside the `Result`.
 
-    The recipes are YAML. confusion (K, K): test images by true class (rows) and predicted class (columns), summed
-    over the runs of what ships; of validation images where no test was opened; empty (0, K) where there is none.
-    The recalls (K,) are in [0, 1], NaN for a class without images; empty as the confusion is. class_counts: split
-    name -> images per class (K,), in the order shown. minimum_detectable_points: the smallest gain that this test
-    can be expected to prove. folds: of a nested cross-validation, else empty; then `trials` are those of all folds,
-    and the last is what ships. environment: what a rerun needs (versions, machine, threads, seed), in the order
-    shown. baseline_runs, final_runs: how many runs were judged, 0 where nobody wrote it down. baseline_diagnosis:
+    The recipes are YAML. confusion (K, K): test images by true class (rows) and class predicted by the network that
+    ships (columns), with folds summed over their runs; of validation images where no test was opened; empty (0, K)
+    where there is none. The recalls (K,) are in [0, 1], NaN for a class without images; empty as the confusion is.
+    class_counts: split name -> images per class (K,), in the order shown. minimum_detectable_points: the smallest gain
+    that this test can be expected to prove. folds: of a nested cross-validation, else empty; then `trials` are those of
+    all folds, and the last is what ships. environment: what a rerun needs (versions, machine, threads, seed), in the
+    order shown. baseline_runs, final_runs: how many runs were judged, 0 where nobody wrote it down. baseline_diagnosis:
     what the baseline's own first training showed.
     """
 

@@ -21,11 +21,13 @@ from convlift.report.wording.headline import (
     headline,
     never_tried,
     of_null_networks,
+    own_step,
     ranked,
     recipe_line,
     shipped_network,
     warnings_of,
     was_tried,
+    why_beside_its_runs,
     why_sentence,
 )
 from convlift.report.wording.note_sentences import note_sentence
@@ -133,6 +135,12 @@ def _print_remainder(result: Result, console: Console) -> None:
         style="dim",
         highlight=False,
     )
+    if own := own_step(result):
+        console.print(
+            f"this network beside the mean of its recipe's runs: {signed(own)} points; {why_beside_its_runs(result)}",
+            style="dim",
+            highlight=False,
+        )
 
 
 def _print_places(result: Result, console: Console) -> None:

@@ -102,7 +102,7 @@ def _transfer(
     with torch.inference_mode():
         forward = repeated(lambda: network.backbone(inputs), place) / len(inputs)
     extraction = forward * (images * (1 + recipe.data.views) + held_out)
-    features = torch.randn(training.batch_size, network.backbone.channels).to(place)
+    features = torch.randn(training.batch_size, network.width).to(place)
     step = seconds_a_step(network.head, lambda: features, classes, training)
     epochs = _epochs(training.epochs, training.batch_size, step, images, held_out)
     if tuned is None:

@@ -142,9 +142,11 @@ def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train:
 def _extraction(recipe: Recipe, normal: Statistics, device: Device) -> Extraction:
     """What is stored: pooled features, and the activations below the unfrozen stages unless images change afresh."""
     data, tuned = recipe.data, recipe.training.fine_tuning
+    assert isinstance(recipe.architecture, Pretrained), "run_trial() sends only these here"
     mean, std = (tuple(map(float, values)) for values in normal)
     stages = None if tuned is None or recipe.tunes_on_images else tuned.stages
-    return Extraction(mean, std, data.augmentation, data.views, stages, device.model)
+    pooled = recipe.architecture.pooled_stages
+    return Extraction(mean, std, data.augmentation, data.views, stages, pooled, device.model)
 
 
 def _second_phase(training: Training, tuned: FineTuning, fidelity: float) -> Training:

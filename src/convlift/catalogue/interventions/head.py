@@ -3,12 +3,13 @@
 from convlift.catalogue.intervention import Edit, Intervention, sets
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Unfit, Unmet
-from convlift.recipe.architecture import ConvNet
+from convlift.recipe.architecture import ConvNet, Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
 _WEAK = (Symptom.UNDERFIT,)
 _FREE = (Symptom.OVERFIT, Symptom.DATA_LIMITED)
+THREE = 3  # of seven stages have nearly all of what all of them add (docs/LOG.md)
 
 
 def _dropout(change: float) -> Edit:
@@ -24,7 +25,31 @@ def _deep_enough(recipe: Recipe, facts: Facts) -> Unfit | None:
     return Unmet("one stage") if shallow else None
 
 
+def _read_stages(recipe: Recipe) -> Recipe:
+    """The head reads the last three stages, or those of them that are trained."""
+    tuned = recipe.training.fine_tuning
+    trained = tuned.stages if tuned and tuned.stages else THREE
+    return recipe.edit(architecture={"pooled_stages": min(THREE, trained)})
+
+
+def _reads_one(recipe: Recipe, facts: Facts) -> Unfit | None:
+    network = recipe.architecture
+    return Unmet("no change") if isinstance(network, Pretrained) and network.pooled_stages > 1 else None
+
+
 HEAD: tuple[Intervention, ...] = (
+    Intervention(
+        name="features of three stages",
+        area="architecture",
+        claim="Earlier features, which the last stage has given up for ImageNet's classes, tell other classes apart.",
+        source="Evci et al. 2022, section 4",
+        helps=(Symptom.UNDERFIT, Symptom.OVERFIT),
+        edit=_read_stages,
+        prior=1.0,
+        group="pooled stages",
+        networks=("pretrained",),
+        unfit=_reads_one,
+    ),
     Intervention(
         name="average summary",
         area="architecture",

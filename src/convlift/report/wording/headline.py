@@ -6,6 +6,7 @@ from typing import Literal
 
 from convlift.evidence.metrics import title_of
 from convlift.records.not_shipped import NotShipped, Shortened
+from convlift.records.notes import Combined, Refitted
 from convlift.records.result import START, Claim, ClassScore, Result, Verdict
 from convlift.report.wording.phrases import counted, interval, printable, signed
 
@@ -14,6 +15,7 @@ ALARMING = 3.0  # standard errors between validation and test that chance does n
 NAMED = 6  # classes in one sentence
 Z = 1.96  # standard errors in half of a 95% interval
 LEAST_SHOWN = 0.1  # epochs
+SEEN = 0.05  # points, the least that a figure shows
 
 
 def conclusion(result: Result) -> Conclusion:
@@ -181,6 +183,26 @@ def flattered(result: Result) -> str:
         f"sealed test, which is more than {ALARMING:g} standard errors of that difference: the two differ in kind, or "
         "images of one are also in the other. Look at how the data are split."
     )
+
+
+def own_step(result: Result) -> float:
+    """By how many points the network that ships is above the mean of its recipe's runs; 0 where no figure shows it."""
+    points = result.beside_its_runs or 0.0
+    return points if abs(points) >= SEEN else 0.0
+
+
+def why_beside_its_runs(result: Result) -> str:
+    """What the network that ships has that the mean of its recipe's runs has not."""
+    made = next((note for note in result.notes if isinstance(note, Combined)), None)
+    refitted = any(isinstance(note, Refitted) for note in result.notes)
+    reasons = []
+    if made and made.networks > 1:
+        reasons.append(f"it is made of {made.networks} networks")
+    if made and made.mirrored:
+        reasons.append("it looks at mirror images too")
+    if refitted:
+        reasons.append("it learned from the validation images too")
+    return f"{' and '.join(reasons)}." if reasons else "that is the luck of one run."
 
 
 def never_tried(result: Result) -> str:
