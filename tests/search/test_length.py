@@ -164,3 +164,17 @@ def test_the_start_is_found_again_with_its_length(tmp_path: Path) -> None:
         assert again.recipe == shipment.frozen.start.recipe
         (before,) = [point for point in offered(problem, ledger, for_first_runs=True) if point.name == FINE_TUNE]
         assert before.recipe.training.fine_tuning.epochs == 16  # type: ignore[union-attr]
+
+
+def test_a_baseline_that_reads_the_same_features_takes_their_place(tmp_path: Path) -> None:
+    """Whose own recipe is the frozen network: it is trained first, and what promises more is fine-tuned."""
+    world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
+    frozen = next(point.recipe for point in STARTS if point.name == "frozen")
+    problem = problem_of(world, tuple(point for point in STARTS if point.name != "frozen"), frozen)
+    with desk_in(tmp_path / "run", world, 70, workers=1, baseline=frozen) as desk:
+        shipment = run_search(Search(problem, desk))
+        trials = desk.ledger.trials()
+        assert trials[0].role == "baseline"
+        assert made(desk.ledger, FineTuning).way == "fitted"
+        assert not [trial for trial in trials if trial.names == ("transfer",)]
+        assert (shipment.frozen.start.name, shipment.judged) == (FINE_TUNE, True)

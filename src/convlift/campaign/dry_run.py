@@ -27,7 +27,7 @@ from convlift.search.length import ENOUGH, LEAST_EPOCHS, epochs_that_fit, length
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
-from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST, START_RUN_SHARE
+from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _tried(request: Request, point: StartingPoint, own: Timed) -> float:
     """Of a training of the point, the part that its first run will have."""
     allowed = LONG_MOST * request.budget_seconds
     if point.recipe.architecture.kind == "convnet":
-        allowed = min(START_RUN_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
+        allowed = MOST_OF_BUDGET * request.budget_seconds
     return min(1.0, allowed / own.seconds)
 
 
@@ -226,7 +226,7 @@ def _probing(problem: Problem, request: Request, timed: dict[str, Timed]) -> flo
     those that fine-tune where that gets as much time as there is."""
     if request.trainings:
         return 0.0
-    longest = min(START_RUN_SHARE * request.workers, MOST_OF_BUDGET) * request.budget_seconds
+    longest = MOST_OF_BUDGET * request.budget_seconds
     deep = next((timed[point.name].in_epochs for point in problem.starts if point.name == FINE_TUNE), 0.0)
     has_many = request.budget_seconds * request.workers >= ENOUGH * deep
     spent = [timed[BASELINE].seconds]

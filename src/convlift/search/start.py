@@ -16,8 +16,7 @@ from convlift.search.length import ask_about_fine_tuning, offered, settle_fine_t
 from convlift.search.problem import BASELINE
 from convlift.search.start_decisions import BaselineBeside, BaselineOnceMore, FirstTrainings, SecondStarts, Start
 
-START_RUN_SHARE = 0.06  # of the budget's worker-seconds: what one first run should take
-MOST_OF_BUDGET = 0.12  # of the wall clock: the same, however many workers there are
+MOST_OF_BUDGET = 0.12  # what one first run from scratch should take
 FEWEST = 5  # trainings that must fit for a fine-tuning start to get a first run of full length
 FIRST_MOST = 0.6  # of the time: what one pass of pretrained features may take, the best that can be had early
 ALONE_MOST = 0.7  # of the time: a run of the baseline where nothing else fits
@@ -93,7 +92,7 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
     Settled once: a resumed campaign has less time, and keeps what it has. With several workers the baseline begins
     before the seconds that it takes to load a pretrained network and count its multiply-adds.
     """
-    cheapest = next((point for point in search.problem.starts if point.recipe.architecture.kind == "pretrained"), None)
+    cheapest = next((point for point in search.problem.starts if _reads_features(point.recipe)), None)
     may_fit = cheapest is not None and LIGHTEST * _images(search) <= FIRST_MOST * search.left()
     settled = decided(search.ledger, FirstTrainings)
     part = settled.baseline_part if settled else _part_of_the_baseline(search, may_fit)
@@ -113,6 +112,11 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
     if start_run and search.workers > 1 and not search.problem.trainings:
         ask_about_fine_tuning(search, search.dispatcher.first(start_run[0], seconds))
     return search.dispatcher.complete([*start_run, baseline_run], seconds)
+
+
+def _reads_features(recipe: Recipe) -> bool:
+    """Whether a pretrained network stays as it is, under a new head."""
+    return recipe.architecture.kind == "pretrained" and recipe.training.fine_tuning is None
 
 
 def _part_of_the_baseline(search: Search, may_fit: bool) -> float:
@@ -211,9 +215,10 @@ def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, 
     if search.problem.trainings:
         return 1.0
     left = search.left()
-    is_alone = not any(r.role == "start" and _rank(search, r) > -math.inf for r in records)
+    is_start = [r for r in records if r.role == "start" or _reads_features(r.recipe)]
+    is_alone = not any(_rank(search, r) > -math.inf for r in is_start)
     if point.recipe.architecture.kind == "convnet":
-        allowed = min(START_RUN_SHARE * search.workers, MOST_OF_BUDGET) * search.budget_seconds
+        allowed = MOST_OF_BUDGET * search.budget_seconds
         allowed = min(max(allowed, ONLY_MOST * left) if is_alone else allowed, FIRST_LATEST * left)
         fidelity = sized(search, point.recipe, allowed, records)
         return fidelity if fidelity >= (LEAST if is_alone else SHORTEST) else 0.0
