@@ -269,7 +269,8 @@ def test_a_result_comes_back_with_every_kind_of_record_that_it_may_hold(result: 
 def test_one_of_something_is_singular() -> None:
     assert note_sentence(NotAsked(("hue",))).startswith("1 augmentation was not tried")
     assert note_sentence(SlowPrediction(41.26, 20.0)) == (
-        "One network takes 41.26 ms for an image here, more than the 20 ms that were asked for."
+        "One network takes 41.26 ms for an image here, more than the 20 ms that were asked for. A smaller --backbone, "
+        "or a recipe of a lower resolution, may be faster."
     )
     assert "1 baseline run and 3 final runs" in note_sentence(Detectable(60, 1, 3, 4.0, 6.0, folds=2))
 

@@ -129,7 +129,7 @@ def test_where_it_is_worse_on_validation_the_features_ship(tmp_path: Path) -> No
         assert shipment.network.names == ("frozen",)
         assert shipment.judged
         assert [run.id for run in shipment.after] == [shipment.network.id]
-        assert shipment.why == NotShipped("start is better")
+        assert shipment.why == NotShipped("another start is better")
 
 
 def test_in_a_fold_no_length_is_settled(tmp_path: Path) -> None:

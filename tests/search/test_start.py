@@ -284,3 +284,19 @@ def test_pilots_fill_the_time_of_workers_that_would_wait_for_a_long_probe(tmp_pa
         choose_start(Search(problem, desk))
         assert len(desk.ledger.trials("baseline")) == 1
         assert ends < desk.ledger.seconds_used()
+
+
+@pytest.mark.parametrize(("gain", "ships"), [(6.0, "recipe"), (-6.0, "baseline")])
+def test_where_nothing_else_fits_a_network_that_nobody_has_seen_gets_the_time(
+    tmp_path: Path, gain: float, ships: str
+) -> None:
+    """It is five times as long as usual: a tenth of it is longer than a first run may take."""
+    point, frozen = (next(point for point in STARTS if point.name == name) for name in ("residual", "frozen"))
+    longer = point.recipe.edit(training={"epochs": 5 * point.recipe.training.epochs})
+    world = World(seed=1, effects={residual: gain, pretrained: -9.0}, n=400, nt=800, seconds_noise=0.0)
+    with desk_in(tmp_path / "run", world, 6.0) as desk:
+        shipment = run_search(Search(problem_of(world, (replace(point, recipe=longer), frozen)), desk))
+        assert [trial.role for trial in desk.ledger.trials()] == ["start", "baseline", "final"]
+        assert desk.ledger.seconds_used() > 0.9 * desk.budget_seconds
+    assert (shipment.frozen.start.name, shipment.ships) == ("residual", ships)
+    assert shipment.judged == (gain > 0)

@@ -18,6 +18,7 @@ class NotShipped:
         "final runs failed, unjudged",
         "no time for final runs",
         "start is better",
+        "another start is better",
         "only the start learned",
     ]
     reason: str = ""

@@ -225,5 +225,7 @@ def _why(search: Search, found: _Found) -> NotShipped | None:
             else NotShipped("no time for final runs")
         )
     if found.ships == "start":
-        return NotShipped("only the start learned", lost) if lost is not None else NotShipped("start is better")
+        if lost is not None:
+            return NotShipped("only the start learned", lost)
+        return NotShipped("start is better" if search.ledger.trials("search") else "another start is better")
     return None

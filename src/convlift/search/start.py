@@ -8,7 +8,7 @@ from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import BASELINE_MOST, LONGER, MOST_BASELINE_RUNS, part_trained
+from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle, times_unsettled
@@ -58,8 +58,22 @@ def choose_start(search: Search) -> StartingPoint:
     if settle_length(search, best):
         deep = next(point for point in offered(search.problem, search.ledger) if point.name == FINE_TUNE)
         return _known(search, note(search.ledger, Start(FINE_TUNE, deep.recipe.fingerprint())))
+    if unseen := _unseen(search, best):
+        return _known(search, note(search.ledger, Start(unseen.name, unseen.recipe.fingerprint())))
     name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))
+
+
+def _unseen(search: Search, best: TrialRecord) -> StartingPoint | None:
+    """A network from scratch that nobody has seen, where the baseline is the best that was and too little time is left
+    for a search: what would be wasted trains it, and it ships where validation likes it better than the baseline."""
+    left = search.left()
+    if best.role == "start" or search.problem.trainings or left >= AFTER_EACH_OTHER * search.seconds(best.recipe):
+        return None
+    seen = [record.recipe for record in search.ledger.trials("start")]
+    starts = [point for point in search.problem.starts if point.recipe.architecture.kind == "convnet"]
+    fit = [point for point in starts if left >= LEAST_OF_A_FINAL * search.seconds(point.recipe)]
+    return next((point for point in fit if point.recipe not in seen), None)
 
 
 def _known(search: Search, kept: Start) -> StartingPoint:
@@ -229,7 +243,9 @@ def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, 
     if is_worth_it and left - alone >= AFTER_EACH_OTHER * again:
         return 1.0
     fidelity = sized(search, point.recipe, LONG_MOST * left, records)
-    return fidelity if fidelity >= SHORTEST else 0.0
+    # one that no longer training could follow would leave the rest of the time to nothing
+    is_followed = (1.0 - LONG_MOST) * left >= max(LONGER * fidelity, LEAST_OF_A_FINAL) * again
+    return fidelity if fidelity >= SHORTEST and is_followed else 0.0
 
 
 def _rank(search: Search, record: TrialRecord) -> float:

@@ -46,7 +46,7 @@ def evidence_in_words(evidence: Evidence) -> str:  # noqa: C901 - one case a rec
         case WildStart(loss, guess):
             return f"the mean training loss of the first epoch is {loss:.2f}, where guessing gives {guess:.2f}"
         case NothingLearned(loss, guess):
-            return f"the run failed to learn: its training loss ends at {loss:.2f}, where guessing gives {guess:.2f}"
+            return f"the run failed to learn (its training loss ends at {loss:.2f}, where guessing gives {guess:.2f})"
         case AccuracyGap(training, validation):
             return f"accuracy {training:.3f} in training, {validation:.3f} in validation"
         case AugmentationGap(training, validation):

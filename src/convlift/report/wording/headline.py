@@ -6,7 +6,7 @@ from typing import Literal
 
 from convlift.evidence.metrics import title_of
 from convlift.records.not_shipped import NotShipped, Shortened
-from convlift.records.notes import Combined, Refitted
+from convlift.records.notes import CloseChoice, Combined, Refitted, RunsFailedToLearn, SlowPrediction
 from convlift.records.result import START, Claim, ClassScore, Result, Verdict
 from convlift.report.wording.phrases import counted, interval, printable, signed
 
@@ -66,11 +66,22 @@ def recipe_line(result: Result) -> str:
     if claim is None:
         return ""
     value, low, high = interval(claim.gain_points)
-    return f"Trained again, the recipe gains {value} points (95% interval {low} to {high}), {_proof(claim)}."
+    why = _why_not_proven(result) if claim.gain_points.low > 0 and not claim.proven else ""
+    return f"Trained again, the recipe gains {value} points (95% interval {low} to {high}), {_proof(claim)}{why}."
 
 
 def _proof(claim: Claim) -> str:
     return "proven" if claim.proven else "proven to be worse" if claim.gain_points.high < 0 else "not proven"
+
+
+def _why_not_proven(result: Result) -> str:
+    """Why a gain whose interval lies above 0 is not called proven, after a colon; "" where no note says it."""
+    for note in result.notes:
+        if isinstance(note, RunsFailedToLearn):
+            return f": {note.failed} of {counted(note.runs, 'run')} of the {note.arm} recipe failed to learn"
+        if isinstance(note, CloseChoice):
+            return ": the start was chosen by a small lead"
+    return ""
 
 
 def of_null_networks() -> str:
@@ -107,9 +118,10 @@ def why_sentence(why: NotShipped) -> str:
         "no time for the baseline": "Not judged: no time for the baseline.",
         "final runs failed, unjudged": f"Not judged: the final runs {failed}.",
         "no time for final runs": "Not judged: no time for the final runs.",
-        "start is better": "The searched recipe's final runs are below the bare start on the validation images: the "
-        "start ships without changes.",
-        "only the start learned": f"The searched recipe's final runs {failed}: the start ships without changes.",
+        "start is better": "Its final runs are above those of the searched recipe on the validation images.",
+        "another start is better": "Its first run is above what was trained in the rest of the time, on the validation "
+        "images.",
+        "only the start learned": f"The searched recipe's final runs {failed}.",
     }[why.why]
 
 
@@ -129,6 +141,8 @@ def shipped_network(result: Result) -> str:
         return "Keep your baseline: the network in the run folder is the baseline's own."
     if result.ships == "start":
         start = printable(result.start_name)
+        if result.why and result.why.why == "another start is better":
+            return f"The first network of another start, {start}, ships."
         return f"The bare start, {start}, ships without any change of the search."
     return ""
 
@@ -144,6 +158,8 @@ def warnings_of(result: Result) -> tuple[str, ...]:
     if result.opened > 1:
         times = "twice" if result.opened == 2 else f"{result.opened} times"
         found.append(f"This sealed test was opened {times}, this campaign included; a note says what that means.")
+    if any(isinstance(note, SlowPrediction) for note in result.notes):
+        found.append("A prediction takes longer than was asked for; a note says by how much.")
     found += [said for said in (never_predicted(result), flattered(result)) if said]
     return tuple(found)
 

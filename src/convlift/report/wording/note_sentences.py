@@ -118,6 +118,14 @@ def _worker_deaths(note: WorkerDeaths) -> str:
     return f"Worker processes that ended in the middle of a trial: {'; '.join(parts)}. Each trial began again."
 
 
+def slow_prediction(note: SlowPrediction) -> str:
+    """That a prediction takes longer than was asked for."""
+    return (
+        f"One network takes {note.milliseconds:,.2f} ms for an image here, more than the {note.most:,g} ms that were "
+        "asked for. A smaller --backbone, or a recipe of a lower resolution, may be faster."
+    )
+
+
 def _combined(note: Combined) -> str:
     of = f"{note.networks} training runs" if note.networks > 1 else "the best training run"
     if note.averaged and note.networks > 1:
@@ -243,10 +251,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     WorkerDeaths: _worker_deaths,
     ShippedCutShort: _shipped_cut_short,
     Combined: _combined,
-    SlowPrediction: lambda note: (
-        f"One network takes {note.milliseconds:,.2f} ms for an image here, more than the {note.most:,g} ms that were "
-        "asked for."
-    ),
+    SlowPrediction: slow_prediction,
     Refitted: _refitted,
     NothingToSee: lambda note: (
         f"The start gets {note.errors} of {note.images:,} validation images wrong, too few to tell which changes would "

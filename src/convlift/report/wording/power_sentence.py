@@ -3,6 +3,8 @@
 from convlift.records.notes import Detectable
 from convlift.report.wording.note_sentences import tested
 
+MOST = 100.0  # points between two scores
+
 
 def power_sentence(expected: Detectable) -> str:
     """From an accuracy of .9, and with folds from assumed runs."""
@@ -10,6 +12,8 @@ def power_sentence(expected: Detectable) -> str:
     if expected.folds > 1:
         runs = {1: "once", 2: "twice"}.get(expected.final_runs, f"{expected.final_runs} times")
         assumed += f" and each recipe is run {runs} in every fold"
+    if expected.points > MOST:
+        return f"With {tested(expected)}, no gain can be proven ({assumed})."
     return (
         f"With {tested(expected)}, a gain under about {expected.points:.1f} points can hardly be proven, and one of "
         f"{expected.often:.1f} points is in four of five campaigns ({assumed})."
