@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from conftest import make_result, make_verdict
+from convlift.records.notes import RunsFailedToLearn
 from convlift.records.result import Estimate, Result
 from convlift.report.wording.headline import conclusion, headline, ranked, recipe_line
 
@@ -40,6 +41,8 @@ def test_the_recipe_stands_beside_the_network(result: Result) -> None:
     assert recipe_line(result) == f"{said}, proven."
     assert recipe_line(dataclasses.replace(result, proven=False)) == f"{said}, not proven."
     assert dataclasses.replace(result, proven=False).is_better
+    failed = dataclasses.replace(result, proven=False, notes=(RunsFailedToLearn("baseline", 1, 2),))
+    assert recipe_line(failed) == f"{said}, not proven: 1 of 2 runs of the baseline recipe failed to learn."
 
 
 def test_of_a_recipe_that_was_trained_once_nothing_is_claimed(result: Result) -> None:

@@ -145,6 +145,21 @@ def test_what_was_not_judged_comes_back_too(told: Told, result: Result) -> None:
     assert result_of(told.ledger) == closed
 
 
+def test_classes_and_mistakes_are_those_of_the_two_networks_that_are_compared(told: Told) -> None:
+    """One of the baseline's two runs, which make 9 and 7 mistakes, is what the headline compares with."""
+    ledger, more = told.ledger, {"start_recipe": "", "minimum_detectable_points": 0.0, "environment": {}}
+    (final,), baselines = ledger.trials("final"), ledger.trials("baseline")
+    before = tuple(run.id for run in baselines)
+    note(ledger, Shipped("recipe", final.id, judged=True, before=before, after=(final.id,), baseline_network=before[1]))
+    material = page_material(ledger, [final], told.dataset, told.labels, more)
+    counts = np.array(material["class_counts"]["test"])
+    right = [counts @ np.array(material[which]) for which in ("baseline_recall", "final_recall")]
+    assert right == pytest.approx([len(told.labels) - 7, len(told.labels) - 4])
+    assert np.array(material["confusion"]).sum() == len(told.labels)
+    both = page_material(ledger, [final], told.dataset, told.labels, more, of_runs=True)
+    assert counts @ np.array(both["baseline_recall"]) == pytest.approx(len(told.labels) - 8)
+
+
 def test_a_closed_test_is_told_by_validation_images(told: Told, result: Result) -> None:
     more = {"start_recipe": Recipe().to_yaml(), "minimum_detectable_points": 0.0, "environment": {}}
     finals = list(told.ledger.trials("final"))

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from conftest import make_result, make_verdicts
-from convlift.records.notes import NotAsked
-from convlift.records.result import Result
+from convlift.records.notes import Combined, NotAsked, Refitted
+from convlift.records.result import Estimate, Result
 from convlift.report.terminal import print_result
 
 
@@ -37,6 +37,18 @@ def test_it_fits_80_columns_and_says_everything_without_colour(result: Result) -
     ):
         assert words in joined
     assert "runs/flowers-20/report.html" in joined
+
+
+def test_what_the_network_has_over_its_recipes_runs_is_told_and_why(result: Result) -> None:
+    assert result.network
+    better = replace(result.network, final=Estimate(result.final.value + 0.064, 0.8, 0.95))
+    lucky = replace(result, network=better)
+    said = "this network beside the mean of its recipe's runs: +6.4 points;"
+    assert f"{said} that is the luck of one run." in " ".join(printed(lucky).split())
+    made = replace(lucky, notes=(Combined(2, averaged=True, mirrored=False), Refitted(90, 20)))
+    why = "it is made of 2 networks and it learned from the validation images too."
+    assert f"{said} {why}" in " ".join(printed(made).split())
+    assert "beside the mean" not in printed(result)
 
 
 def test_long_lists_and_long_names_stay_readable() -> None:
