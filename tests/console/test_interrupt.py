@@ -19,7 +19,7 @@ def test_the_first_signal_is_only_noted(number: signal.Signals) -> None:
 
 
 def interrupted_twice() -> None:
-    with interruptible():
+    with interruptible(at_once=0.0):
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -29,6 +29,14 @@ def test_the_second_one_stops_at_once_and_the_old_handlers_are_back() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted_twice()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_two_at_once_are_one() -> None:
+    """`timeout -s INT` sends its signal to the process and to its group."""
+    with interruptible() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop() == signal.SIGINT
 
 
 def test_what_is_ignored_stays_so() -> None:

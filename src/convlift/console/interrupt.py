@@ -2,27 +2,32 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AT_ONCE = 1.0  # seconds: `timeout` sends its signal twice, and nobody presses two keys as fast
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], int]]:
+def interruptible(at_once: float = AT_ONCE) -> Iterator[Callable[[], int]]:
     """Give a callable that returns the stop signal that came, 0 for none.
 
-    The first signal only sets that number; a second one stops at once. One that is ignored stays so, as nohup wants it.
+    The first signal only sets that number; a second one, `at_once` seconds later or more, stops at once. One that is
+    ignored stays so, as nohup wants it.
     Off the main thread, where Python allows no handlers, it is always 0.
     """
-    received = 0
+    received, when = 0, 0.0
 
     def note(number: int, _frame: FrameType | None) -> None:
-        nonlocal received
+        nonlocal received, when
         if received:
+            if time.monotonic() - when < at_once:
+                return
             raise KeyboardInterrupt
-        received = number
+        received, when = number, time.monotonic()
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
