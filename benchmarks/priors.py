@@ -107,18 +107,18 @@ def considered(dataset: Dataset, recipe: Recipe, folder: Path) -> list[Candidate
     return kept
 
 
-def compare(rows: list[dict[str, Any]], noise: float) -> dict[str, float]:
+def compare(rows: list[dict[str, Any]], noise: float) -> dict[str, float | None]:
     """Correlations of expectations with effects, and what the most promising are worth. noise: the variance of an
     effect's error, in squared points."""
-    prior, effect = (np.array([row[key] for row in rows]) for key in ("prior", "effect"))
+    prior, promise, effect = (np.array([row[key] for row in rows]) for key in ("prior", "promise", "effect"))
     observed, variance = float(np.corrcoef(prior, effect)[0, 1]), float(effect.var(ddof=1))
     reliable = max(variance - noise, 0.0) / variance
-    best = np.argsort(-prior, kind="stable")[:SHORT_LIST]
+    best = np.argsort(-promise, kind="stable")[:SHORT_LIST]
     return {
         "changes": len(rows),
         "correlation": observed,
         "error": (1 - observed**2) / max(len(rows) - 2, 1) ** 0.5,
-        "without_noise": observed / reliable**0.5 if reliable else float("nan"),
+        "without_noise": observed / reliable**0.5 if reliable else None,
         "rank_correlation": float(spearmanr(prior, effect).statistic),
         "effects_deviation": max(variance - noise, 0.0) ** 0.5,
         "mean_effect": float(effect.mean()),
