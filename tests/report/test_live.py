@@ -98,9 +98,9 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
     (
         BudgetUnused(),
         (
-            "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its "
-            "result, as it was. A new campaign on the same images would be judged on the same test, which is then "
-            "sealed no longer.",
+            "This campaign is finished and its sealed test was opened, so a longer budget is not used: this is its "
+            "result, as it was. A new campaign on these images would be judged on the same test, which has been seen "
+            "by then.",
         ),
     ),
     (FoldEnded(2, 5, True, 31, "transfer"), ("fold 2 of 5 is done: 31 trials, started from transfer",)),

@@ -202,8 +202,8 @@ def _not_on_all(event: NotTrainedOnAll) -> str:
 
 
 _UNUSED = (
-    "This campaign is finished and its sealed test was opened, so the longer budget is not used: this is its result, "
-    "as it was. A new campaign on the same images would be judged on the same test, which is then sealed no longer."
+    "This campaign is finished and its sealed test was opened, so a longer budget is not used: this is its result, "
+    "as it was. A new campaign on these images would be judged on the same test, which has been seen by then."
 )
 
 

@@ -1,5 +1,6 @@
 """Images in class folders, with or without train/, val/ and test/ folders around them."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,32 +117,43 @@ def _empty_class(name: str) -> Finding:
 
 def _passed_over(tree: Tree, found: list[_Found]) -> list[Finding]:
     groups: tuple[tuple[str, list[_Found], str, str], ...] = (
-        ("ignored", [f for f in found if f.kind == "junk"], "hidden or system files were ignored", ""),
+        ("ignored", [f for f in found if f.kind == "junk"], "hidden or system file[s were| was] ignored", ""),
         (
             "not an image",
             [f for f in found if f.kind == "other"],
-            "files are neither named nor built like images",
+            "file[s are| is] neither named nor built like [|an ]image[s|]",
             "",
         ),
-        ("left out", [f for f in found if f.kind == "folder"], "folders lie beside the split folders", ""),
+        ("left out", [f for f in found if f.kind == "folder"], "folder[s lie| lies] beside the split folders", ""),
         (
             "outside class folders",
             [f for f in found if f.kind == "image" and not f.branch],
-            "images lie in no class folder and were left out",
+            "image[s lie| lies] in no class folder and [were|was] left out",
             "Move them into the folder of their class.",
         ),
         (
             "outside the root",
             [f for f in found if f.kind == "outside"],
-            f"links lead out of {printable(str(tree.root))} and were not followed",
+            "link[s lead| leads] out of the folder and [were|was] not followed",
             "Follow them with --follow-links, or copy what they point to into the folder.",
         ),
     )
     return [
-        Finding(kind, "warning" if remedy else "note", f"{len(those)} {what}.", _keys(tree, those), remedy)
+        Finding(
+            kind,
+            "warning" if remedy else "note",
+            f"{len(those)} {_in_number(what, len(those))}.",
+            _keys(tree, those),
+            remedy,
+        )
         for kind, those, what, remedy in groups
         if those
     ]
+
+
+def _in_number(words: str, count: int) -> str:
+    """The words for so many: of "[several|one]" the one that fits."""
+    return re.sub(r"\[([^|]*)\|([^\]]*)\]", r"\2" if count == 1 else r"\1", words)
 
 
 def _keys(tree: Tree, found: list[_Found]) -> tuple[str, ...]:
