@@ -82,6 +82,14 @@ def test_more_stages_than_the_backbone_has_is_an_error():
         Classifier(TINY.model_copy(update={"pooled_stages": 5}), classes=3)
 
 
+def test_stages_that_hand_on_more_than_a_map_are_read_as_a_whole():
+    selecsls = Pretrained(backbone="selecsls42b", weights="random", head_units=0)
+    with torch.inference_mode():
+        assert Classifier(selecsls, classes=3).eval()(torch.rand(1, 3, 64, 64)).shape == (1, 3)
+    with pytest.raises(RecipeError, match=r"not each of the backbone's last 4 stages gives a map; use 1\."):
+        Classifier(selecsls.model_copy(update={"pooled_stages": 4}), classes=3)
+
+
 def test_weights_can_be_saved_and_loaded(network):
     torch.manual_seed(1)
     other = Classifier(TINY, classes=3).eval()

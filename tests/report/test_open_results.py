@@ -79,7 +79,7 @@ def test_a_baseline_that_stays_is_said_first(kept: Result) -> None:
 
 def test_a_bare_start_that_ships_is_said(result: Result) -> None:
     bare = dataclasses.replace(result, ships="start", why=NotShipped("start is better"))
-    why = "Its final runs are above those of the searched recipe on the validation images."
+    why = "The bare start's runs are above the searched recipe's final runs on the validation images."
     for text in (printed(bare), read(bare)):
         assert "The bare start, transfer, ships without any change" in text
         assert why in text

@@ -23,6 +23,7 @@ Condition = Literal[
     "early stopping",
     "two phases",
     "one stage",
+    "few stages trained",
     "no penalty",
     "adam",
     "warmed up",
@@ -44,6 +45,7 @@ class Unmet:
     early stopping: the best epoch's own weights ship, so that none are averaged.
     two phases: the batches of fine-tuning decide more.
     one stage: too few channels for an average.
+    few stages trained: a head reads only stages that are.
     adam: what it differs in from AdamW is a factor of its own.
     regularized: so that what is left of the change is another one.
     no normalization: without it the dropout does no such harm.

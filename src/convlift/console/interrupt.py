@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AT_ONCE = 1.0  # seconds: `timeout` sends its signal twice, and nobody presses two keys as fast
+AT_ONCE = 0.1  # seconds: `timeout` sends its signal twice
 
 
 @contextmanager

@@ -31,8 +31,8 @@ class Backbone(nn.Module):
     """A timm network without its classifier: images_NCHW -> feature map (N, channels, h, w).
 
     parts: the stem, then the stages, each as the names of the modules of `network` that run one after another; a single
-    part without names where the network is no such sequence. widths: channels of what each of them gives. What makes no
-    features is replaced by an identity.
+    part without names where the network is no such sequence. widths: channels of what each of them gives, 0 where that
+    is no map. What makes no features is replaced by an identity.
     """
 
     def __init__(self, network: nn.Module, parts: tuple[tuple[str, ...], ...], widths: tuple[int, ...]) -> None:
@@ -112,6 +112,11 @@ def last_stages(backbone: Backbone, stages: int, above: int | None = None) -> tu
         raise RecipeError(
             f"architecture.pooled_stages is {stages}, but the backbone has {backbone.stages} that can be told apart; "
             f"use {f'1 to {backbone.stages}' if backbone.stages > 1 else '1'}."
+        )
+    if not all(backbone.widths[-stages:]):
+        raise RecipeError(
+            f"architecture.pooled_stages is {stages}, but not each of the backbone's last {stages} stages gives a map; "
+            "use 1."
         )
     first = 0 if above is None else len(backbone.parts) - above
     parts = backbone.parts[len(backbone.parts) - stages :]
@@ -201,10 +206,10 @@ def _probe(name: str, network: Any, images: Tensor) -> Tensor:
 
 def _widths(network: nn.Module, parts: Sequence[tuple[str, ...]], images_NCHW: Tensor) -> Iterator[int]:
     """Channels of what each part gives, the others before it."""
-    value = images_NCHW
+    value: Any = images_NCHW
     for part in parts:
         value = _run_of(network, list(part))(value)
-        yield value.shape[1]
+        yield value.shape[1] if isinstance(value, Tensor) and value.ndim == 4 else 0
 
 
 def _no_feature_map(name: str, reason: str) -> RecipeError:

@@ -75,11 +75,9 @@ def _read(end: End) -> tuple[Result, dict[str, Any]]:
     """A fold's result, and what its page is made of; of its test images in any case."""
     folder, dataset, labels = end
     with read_ledger(folder) as ledger:
-        result = result_of(ledger)
-        if result.judged:
-            return result, story(ledger) or {}
-        # its baseline ships, and its own page is of the validation images
-        runs = [ledger.trial(run) for run in made(ledger, Shipped).before]
+        result, kept = result_of(ledger), made(ledger, Shipped)
+        # where its baseline ships its own page is of the validation images; else of its two networks
+        runs = [ledger.trial(run) for run in (kept.after if result.judged else kept.before)]
         return result, page_material(ledger, runs, dataset, labels, {}, of_runs=True)
 
 

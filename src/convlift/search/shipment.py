@@ -53,13 +53,14 @@ class Shipment:
 @dataclass(frozen=True)
 class _Found:
     """What was found. stays: whether the baseline does; lost: why the final runs failed to learn; None where they did
-    not."""
+    not; is_other: whether the start that ships is one that was passed over."""
 
     ships: Ships
     stays: bool
     lost: str | None
     before: Sequence[TrialRecord]
     after: Sequence[TrialRecord]
+    is_other: bool = False
 
 
 def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
@@ -86,7 +87,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     judged = not stays and bool(before) and bool(after)
     # what has learned from the validation images, nothing but the test can judge
     network = combined(search, runs, network, refits=judged) if ships == "recipe" else network
-    why = _why(search, _Found(ships, stays, lost, before, after))
+    why = _why(search, _Found(ships, stays, lost, before, after, runs is passed_over))
     rival = best_final(search, before) if before else None
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search), rival)
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
@@ -227,5 +228,5 @@ def _why(search: Search, found: _Found) -> NotShipped | None:
     if found.ships == "start":
         if lost is not None:
             return NotShipped("only the start learned", lost)
-        return NotShipped("start is better" if search.ledger.trials("search") else "another start is better")
+        return NotShipped("another start is better" if found.is_other else "start is better")
     return None

@@ -236,7 +236,7 @@ def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, 
         allowed = min(max(allowed, ONLY_MOST * left) if is_alone else allowed, FIRST_LATEST * left)
         fidelity = sized(search, point.recipe, allowed, records)
         return fidelity if fidelity >= (LEAST if is_alone else SHORTEST) else 0.0
-    if is_alone:  # not even the features fit
+    if is_alone or _reads_features(point.recipe):  # these did not fit, or were tried first
         return 0.0
     alone, again = search.seconds(point.recipe, records), search.seconds(point.recipe, records, again=True)
     is_worth_it = left * search.workers - alone >= (FEWEST - 1) * again

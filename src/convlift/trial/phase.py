@@ -117,7 +117,7 @@ def _average(network: nn.Module, data: PhaseData, training: Training, schedule: 
     """The average of the weights that the recipe asks for; None where it asks for none."""
     if data.average_from is not None:
         first = max(data.average_from, data.first_share if data.first_draw else 0.0)
-        return AveragedWeights(network, alike, lambda: schedule.progress >= first)
+        return AveragedWeights(network, alike, lambda: schedule.last_step >= first)
     return AveragedWeights(network, exponential(training.average)) if training.average else None
 
 
@@ -178,13 +178,13 @@ class InTime:
         self._small, self._work = small, _Work(small * steps)
         self._planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
         self._began, self._every = clock.elapsed(), max(1, steps // CHECKS)
-        self._position, self._pace, self._taken = 0.0, 1.0, 0
+        self._position, self._latest, self._pace, self._taken = 0.0, 0.0, 1.0, 0
         self._is_flat = training.schedule == "constant"
         self.is_through = False  # before the steps are over: what would follow has no learning rate left
 
     def __call__(self, step: int) -> float:
         """The multiplier of the learning rate."""
-        self._taken = step + 1
+        self._taken, self._latest = step + 1, self._position
         if step and step % self._every == 0:
             self._look(step)
         now, last = self._position, self._steps - 1.0
@@ -200,6 +200,11 @@ class InTime:
         return self._position / self._steps
 
     @property
+    def last_step(self) -> float:
+        """Where in the schedule the latest step was, in [0, 1)."""
+        return self._latest / self._steps
+
+    @property
     def is_first(self) -> bool:
         """Whether the next step takes small images."""
         return self.progress < self._small
@@ -210,7 +215,8 @@ class InTime:
         if self.is_through:
             return True
         if self.progress >= 1.0 - HURRIED and self._clock.elapsed() > self._clock.to_train:
-            self._clock.hurried = self._clock.hurried or self._taken < (1.0 - HURRIED) * self._steps
+            is_short = self._is_flat and self._taken < (1.0 - HURRIED) * self._steps
+            self._clock.hurried = self._clock.hurried or is_short
             return True
         return self._clock.late()
 

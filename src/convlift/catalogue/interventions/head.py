@@ -25,15 +25,11 @@ def _deep_enough(recipe: Recipe, facts: Facts) -> Unfit | None:
     return Unmet("one stage") if shallow else None
 
 
-def _read_stages(recipe: Recipe) -> Recipe:
-    """The head reads the last three stages, or those of them that are trained."""
-    tuned = recipe.training.fine_tuning
-    trained = tuned.stages if tuned and tuned.stages else THREE
-    return recipe.edit(architecture={"pooled_stages": min(THREE, trained)})
-
-
 def _reads_one(recipe: Recipe, facts: Facts) -> Unfit | None:
-    network = recipe.architecture
+    """A head reads only stages that are trained, where only the last ones are."""
+    network, tuned = recipe.architecture, recipe.training.fine_tuning
+    if tuned and tuned.stages and tuned.stages < THREE:
+        return Unmet("few stages trained")
     return Unmet("no change") if isinstance(network, Pretrained) and network.pooled_stages > 1 else None
 
 
@@ -44,7 +40,7 @@ HEAD: tuple[Intervention, ...] = (
         claim="Earlier features, which the last stage has given up for ImageNet's classes, tell other classes apart.",
         source="Evci et al. 2022, section 4",
         helps=(Symptom.UNDERFIT, Symptom.OVERFIT),
-        edit=_read_stages,
+        edit=sets("architecture", pooled_stages=THREE),
         prior=1.0,
         group="pooled stages",
         networks=("pretrained",),

@@ -41,6 +41,7 @@ _CONDITIONS: dict[Condition, str] = {
     "warmed up": "the learning rate is warmed up already",
     "no normalization": "without normalization the dropout does no such harm",
     "regularized": "the recipe is regularized so already",
+    "few stages trained": "a head reads only stages that are trained, and here these are fewer than three",
     "no change": "it would change nothing in this recipe",
 }
 

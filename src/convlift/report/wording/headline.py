@@ -6,7 +6,7 @@ from typing import Literal
 
 from convlift.evidence.metrics import title_of
 from convlift.records.not_shipped import NotShipped, Shortened
-from convlift.records.notes import CloseChoice, Combined, Refitted, RunsFailedToLearn, SlowPrediction
+from convlift.records.notes import CloseChoice, Combined, LostRuns, Refitted, RunsFailedToLearn, SlowPrediction
 from convlift.records.result import START, Claim, ClassScore, Result, Verdict
 from convlift.report.wording.phrases import counted, interval, printable, signed
 
@@ -79,9 +79,11 @@ def _why_not_proven(result: Result) -> str:
     for note in result.notes:
         if isinstance(note, RunsFailedToLearn):
             return f": {note.failed} of {counted(note.runs, 'run')} of the {note.arm} recipe failed to learn"
-        if isinstance(note, CloseChoice):
+        if isinstance(note, LostRuns):
+            return ": not every run learned something"
+        if isinstance(note, CloseChoice) and not note.left_out:
             return ": the start was chosen by a small lead"
-    return ""
+    return ": the baseline was shortened" if result.shortened else ""
 
 
 def of_null_networks() -> str:
@@ -118,9 +120,9 @@ def why_sentence(why: NotShipped) -> str:
         "no time for the baseline": "Not judged: no time for the baseline.",
         "final runs failed, unjudged": f"Not judged: the final runs {failed}.",
         "no time for final runs": "Not judged: no time for the final runs.",
-        "start is better": "Its final runs are above those of the searched recipe on the validation images.",
-        "another start is better": "Its first run is above what was trained in the rest of the time, on the validation "
-        "images.",
+        "start is better": "The bare start's runs are above the searched recipe's final runs on the validation images.",
+        "another start is better": "Validation images like the first run of this start better than the fine-tuned "
+        "network that had the rest of the time.",
         "only the start learned": f"The searched recipe's final runs {failed}.",
     }[why.why]
 
@@ -142,7 +144,7 @@ def shipped_network(result: Result) -> str:
     if result.ships == "start":
         start = printable(result.start_name)
         if result.why and result.why.why == "another start is better":
-            return f"The first network of another start, {start}, ships."
+            return f"The first network of the start {start} ships."
         return f"The bare start, {start}, ships without any change of the search."
     return ""
 

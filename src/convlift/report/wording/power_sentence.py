@@ -14,10 +14,10 @@ def power_sentence(expected: Detectable) -> str:
         assumed += f" and each recipe is run {runs} in every fold"
     if expected.points > MOST:
         return f"With {tested(expected)}, no gain can be proven ({assumed})."
-    return (
-        f"With {tested(expected)}, a gain under about {expected.points:.1f} points can hardly be proven, and one of "
-        f"{expected.often:.1f} points is in four of five campaigns ({assumed})."
-    )
+    hardly = f"With {tested(expected)}, a gain under about {expected.points:.1f} points can hardly be proven"
+    if expected.often > MOST:
+        return f"{hardly} ({assumed})."
+    return f"{hardly}, and one of {expected.often:.1f} points is in four of five campaigns ({assumed})."
 
 
 def folds_advice(images: int, folds: int) -> str:
