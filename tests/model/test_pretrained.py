@@ -3,7 +3,6 @@ import copy
 import pytest
 import torch
 
-from convlift.errors import RecipeError
 from convlift.model.pretrained import Classifier, Tail
 from convlift.recipe.architecture import Pretrained
 
@@ -77,17 +76,16 @@ def test_a_head_on_several_stages_reads_their_maps_side_by_side(stages):
     assert len(copy.deepcopy(network).state_dict()) == len(Classifier(TINY, classes=3).state_dict())
 
 
-def test_more_stages_than_the_backbone_has_is_an_error():
-    with pytest.raises(RecipeError, match=r"pooled_stages is 5, but the backbone has 4 .*; use 1 to 4\."):
-        Classifier(TINY.model_copy(update={"pooled_stages": 5}), classes=3)
+def test_of_fewer_stages_a_head_reads_those_that_there_are():
+    assert Classifier(TINY.model_copy(update={"pooled_stages": 5}), classes=3).width == 64 + 128 + 256 + 512
 
 
 def test_stages_that_hand_on_more_than_a_map_are_read_as_a_whole():
-    selecsls = Pretrained(backbone="selecsls42b", weights="random", head_units=0)
+    selecsls = Pretrained(backbone="selecsls42b", weights="random", head_units=0, pooled_stages=4)
+    network = Classifier(selecsls, classes=3).eval()
     with torch.inference_mode():
-        assert Classifier(selecsls, classes=3).eval()(torch.rand(1, 3, 64, 64)).shape == (1, 3)
-    with pytest.raises(RecipeError, match=r"not each of the backbone's last 4 stages gives a map; use 1\."):
-        Classifier(selecsls.model_copy(update={"pooled_stages": 4}), classes=3)
+        assert network(torch.rand(1, 3, 64, 64)).shape == (1, 3)
+    assert network.width < sum(network.backbone.widths[-4:]) or 0 in network.backbone.widths[-4:]
 
 
 def test_weights_can_be_saved_and_loaded(network):

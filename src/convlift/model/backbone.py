@@ -101,23 +101,14 @@ def split_at(backbone: Backbone, stages: int) -> tuple[nn.Sequential, nn.Sequent
 
 def last_stages(backbone: Backbone, stages: int, above: int | None = None) -> tuple[nn.Module, list[nn.Module]]:
     """(below, [stage, ...]): the last `stages` stages one by one, and what lies between them and the cut below the last
-    `above` stages, or below them all. They share the backbone's weights.
-
-    Raises RecipeError where the backbone has not so many stages.
+    `above` stages, or below them all; of fewer stages where not so many can be told apart, or give a map. They share
+    the backbone's weights. Raises RecipeError where there are not `above` stages.
     """
     assert above is None or stages <= above, "parse_recipe() refuses a head that reads below the cut"
+    maps = itertools.takewhile(bool, reversed(backbone.widths))
+    stages = max(1, min(stages, backbone.stages, len(list(maps))))
     if stages == 1:
         return nn.Identity(), [backbone if above is None else split_at(backbone, above)[1]]
-    if stages > backbone.stages:
-        raise RecipeError(
-            f"architecture.pooled_stages is {stages}, but the backbone has {backbone.stages} that can be told apart; "
-            f"use {f'1 to {backbone.stages}' if backbone.stages > 1 else '1'}."
-        )
-    if not all(backbone.widths[-stages:]):
-        raise RecipeError(
-            f"architecture.pooled_stages is {stages}, but not each of the backbone's last {stages} stages gives a map; "
-            "use 1."
-        )
     first = 0 if above is None else len(backbone.parts) - above
     parts = backbone.parts[len(backbone.parts) - stages :]
     between = [unit for part in backbone.parts[first : len(backbone.parts) - stages] for unit in part]

@@ -30,7 +30,7 @@ class Classifier(nn.Module):
         self.pooled_stages = architecture.pooled_stages
         # in a tuple, which is not searched for modules: these are the backbone's own, and would be saved twice
         self._reads = (StageFeatures(self.backbone, self.pooled_stages),)
-        self.width = sum(self.backbone.widths[-self.pooled_stages :])
+        self.width = sum(self.backbone.widths[-len(self._reads[0].stages) :])
         self.head = _head(self.width, architecture, classes)
         self.batch_norm: BatchNormRule = "update"
 

@@ -73,7 +73,8 @@ class Pretrained(Section):
     )
     pooled_stages: int = lever(
         1,
-        "how many of the backbone's last stages the head reads: the map of each is pooled, and all lie side by side",
+        "how many of the backbone's last stages the head reads, where it has so many: the map of each is pooled, and "
+        "all lie side by side",
         "Evci et al. 2022, section 4",
         ge=1,
         le=16,

@@ -6,6 +6,7 @@ from typing import Any
 from convlift.catalogue.intervention import Edit, Intervention, multiplied, room_for_batches
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Unfit, Unmet
+from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import STEP, FineTuning
 from convlift.records.facts import Facts
@@ -46,7 +47,22 @@ def _scaled(field: str, factor: float) -> Edit:
 
 
 def _stages(change: int) -> Edit:
-    return _tuned(lambda tuned: {"stages": None if tuned.stages is None else max(1, tuned.stages + change)})
+    def edit(recipe: Recipe) -> Recipe:
+        tuned = recipe.training.fine_tuning
+        if tuned is None or tuned.stages is None:
+            return recipe
+        stages = max(1, tuned.stages + change)
+        return _reading(recipe, stages).edit(training={"fine_tuning": {"stages": stages}})
+
+    return edit
+
+
+def _reading(recipe: Recipe, stages: int) -> Recipe:
+    """The recipe with a head that reads no more than so many stages: only those that are trained."""
+    network = recipe.architecture
+    if not isinstance(network, Pretrained) or network.pooled_stages <= stages:
+        return recipe
+    return recipe.edit(architecture={"pooled_stages": stages})
 
 
 def _averaging(first: float | None) -> Edit:
@@ -75,7 +91,7 @@ def _not_averaged(recipe: Recipe, facts: Facts) -> Unfit | None:
 
 def _start_fine_tuning(recipe: Recipe) -> Recipe:
     tuning = FineTuning(epochs=4, stages=1, learning_rate=multiplied(5e-4, STEP[recipe.training.optimizer]))
-    return recipe.edit(training={"fine_tuning": tuning.model_dump()})
+    return _reading(recipe, 1).edit(training={"fine_tuning": tuning.model_dump()})
 
 
 FINE_TUNING: tuple[Intervention, ...] = (
@@ -196,7 +212,7 @@ FINE_TUNING: tuple[Intervention, ...] = (
         group="stages",
         networks=("pretrained",),
         unfit=_frozen,
-        parts=("fine-tuning epochs",),
+        parts=("fine-tuning epochs", "pooled stages"),
     ),
     Intervention(
         name="one more stage fine-tuned",
@@ -211,6 +227,7 @@ FINE_TUNING: tuple[Intervention, ...] = (
         unfit=_fine_tuned,
         repeats=True,
         hurts=(Symptom.OVERFIT,),
+        parts=("pooled stages",),
     ),
     Intervention(
         name="one stage fewer fine-tuned",
@@ -225,5 +242,6 @@ FINE_TUNING: tuple[Intervention, ...] = (
         unfit=_fine_tuned,
         repeats=True,
         hurts=_SLOW,
+        parts=("pooled stages",),
     ),
 )

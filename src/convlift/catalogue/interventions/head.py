@@ -47,6 +47,18 @@ HEAD: tuple[Intervention, ...] = (
         unfit=_reads_one,
     ),
     Intervention(
+        name="features of the last stage",
+        area="architecture",
+        claim="The fewest and most general features have the least to overfit.",
+        source="Donahue et al. 2014 (DeCAF), section 3",
+        helps=(Symptom.OVERFIT, Symptom.DATA_LIMITED),
+        edit=sets("architecture", pooled_stages=1),
+        prior=-0.5,
+        group="pooled stages",
+        networks=("pretrained",),
+        hurts=(Symptom.UNDERFIT,),
+    ),
+    Intervention(
         name="average summary",
         area="architecture",
         claim="Averaging each feature map leaves no dense layer to overfit.",
