@@ -29,11 +29,11 @@ def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names
     """Make every combination of the networks of these final runs, and of the refits, that may ship, and have it
     predict."""
     members = members_of(search, recipe, finals)
-    late = search.left() < LEAST_LEFT * combining_seconds(search, recipe, len(members))
-    if not members or late or search.ledger.test_is_open or not search.problem.most_networks:
+    if not members or search.ledger.test_is_open or not search.problem.most_networks:
         return
-    _make(search, members, names, ["average"])
-    _make(search, members, names, COMBINED[1:])
+    for roles in (COMBINED[:1], COMBINED[1:]):
+        if search.left() >= LEAST_LEFT * _seconds(search, recipe, len(members), roles):
+            _make(search, members, names, roles)
 
 
 def combined(search: Search, finals: Sequence[TrialRecord], best: TrialRecord, *, refits: bool) -> TrialRecord:
@@ -82,9 +82,15 @@ def members_of(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) ->
 def combining_seconds(search: Search, recipe: Recipe, networks: int) -> float:
     """What the predictions of all combinations of so many networks may take, one after the other; at most a tenth of
     the time that is left."""
-    forms = _forms(search, recipe, networks, stands=can_average(recipe)).values()
+    return min(_seconds(search, recipe, networks, COMBINED), MOST_OF_THE_TIME * search.left())
+
+
+def _seconds(search: Search, recipe: Recipe, networks: int, roles: Sequence[Role]) -> float:
+    """What the predictions of these combinations take, one after the other."""
+    made = _forms(search, recipe, networks, stands=can_average(recipe))
+    forms = [form for role, form in made.items() if role in roles]
     every = sum(passes(form.networks, averaged=form.averaged, mirrored=form.mirrored) for form in forms)
-    return min(every * search.problem.pace.pass_seconds(recipe), MOST_OF_THE_TIME * search.left())
+    return every * search.problem.pace.pass_seconds(recipe)
 
 
 def most_passes(search: Search, recipe: Recipe) -> int:
