@@ -290,9 +290,9 @@ def test_pilots_fill_the_time_of_workers_that_would_wait_for_a_long_probe(tmp_pa
 def test_where_nothing_else_fits_a_network_that_nobody_has_seen_gets_the_time(
     tmp_path: Path, gain: float, ships: str
 ) -> None:
-    """It is five times as long as usual: a tenth of it is longer than a first run may take."""
+    """It is nine times as long as usual: a tenth of it is longer than a first run may take."""
     point, frozen = (next(point for point in STARTS if point.name == name) for name in ("residual", "frozen"))
-    longer = point.recipe.edit(training={"epochs": 5 * point.recipe.training.epochs})
+    longer = point.recipe.edit(training={"epochs": 9 * point.recipe.training.epochs})
     world = World(seed=1, effects={residual: gain, pretrained: -9.0}, n=400, nt=800, seconds_noise=0.0)
     with desk_in(tmp_path / "run", world, 6.0) as desk:
         shipment = run_search(Search(problem_of(world, (replace(point, recipe=longer), frozen)), desk))

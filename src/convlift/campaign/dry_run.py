@@ -23,7 +23,7 @@ from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
-from convlift.search.length import ENOUGH, LEAST_EPOCHS, epochs_that_fit, lengthened
+from convlift.search.length import ENOUGH, LEAST_EPOCHS, epochs_from_scratch, epochs_that_fit, lengthened
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
@@ -179,12 +179,16 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
     """A training of the point in the length that fits, and how many rounds of the workers train it; 0 rounds where the
     recipe keeps its own length, for a search or because too little of it fits."""
     tuned = own.recipe.training.fine_tuning
-    if (
-        point.name != FINE_TUNE
-        or tuned is None
-        or request.trainings
-        or left * request.workers >= ENOUGH * own.in_epochs
-    ):
+    if request.trainings:
+        return own, 0
+    if point.recipe.architecture.kind == "convnet" and point.name != BASELINE:
+        whole = own.recipe.training.epochs
+        epochs = epochs_from_scratch(own.recipe, own.in_epochs, left)
+        if epochs < LEAST_EPOCHS or epochs == whole:
+            return own, 0
+        seconds = own.in_epochs * epochs / whole
+        return Timed(lengthened(own.recipe, epochs), 1.0, seconds, seconds), 1
+    if point.name != FINE_TUNE or tuned is None or left * request.workers >= ENOUGH * own.in_epochs:
         return own, 0
     epochs, rounds = epochs_that_fit(lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left)
     if epochs < LEAST_EPOCHS:

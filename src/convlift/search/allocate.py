@@ -4,7 +4,7 @@ ledger."""
 import math
 from dataclasses import dataclass
 
-from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.evidence.metrics import ACCURACY
 from convlift.evidence.power import baseline_and_final_runs
 from convlift.ledger.trials import TrialRecord
@@ -156,7 +156,7 @@ def _times(search: Search, start: StartingPoint) -> Times:
         baseline=search.seconds(search.problem.baseline),
         workers=search.workers,
         before=len(search.ledger.trials("baseline")),  # some ran beside the first runs
-        rounds=length.rounds if start.name == FINE_TUNE and length else 0,
+        rounds=length.rounds if length and start.name == length.start else 0,
         tried=max((r.fidelity if r.status == "finished" else 0.0 for r in start_runs), default=0.0),
         refit=may_refit(search.problem, start.recipe),
         more=more_images(search.problem),

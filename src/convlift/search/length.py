@@ -1,11 +1,13 @@
-"""A pretrained network, fine-tuned in whatever length fits: where that is tried, and how long it trains.
+"""A start that trains in whatever length fits: a pretrained network that is fine-tuned, or one from scratch.
 
 A network whose features are the best that there is so far gets better still when it is trained itself (Kornblith et al.
 2019, section 4.3), and no search of so few trainings finds as much as a longer training brings (simulated: world (e),
 docs/method.md). So where few trainings of full length fit, there is no search: the length is settled such that every
-worker trains once or twice until the time is over, and of these networks the best ships.
+worker trains once or twice until the time is over, and of these networks the best ships. A network from scratch that
+is the best start trains once, for as long.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -15,16 +17,20 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.recipe import Recipe
+from convlift.search.allocate import LONGER, part_trained
 from convlift.search.augmentation_guard import checker_of, refused
 from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
-from convlift.search.decisions import decided, settle
+from convlift.search.decisions import decided, note, settle
 from convlift.search.problem import Problem
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 
 # of the errors of frozen features, those that are left once the network is trained itself: .8 on flowers, .7 on
 # Fashion-MNIST, .3 on pneumonia
 LEFT_OF_ERRORS = 0.7
+# the same where a network from scratch that was seen would be passed over for it; and after few epochs: .89, .79 and
+# .71 after two, and 1.15 on Fashion-MNIST where the clock shortened them (docs/decisions/0036, docs/LOG.md)
+LEFT_UNSURE, LEFT_AFTER_FEW, FEW_EPOCHS = 0.8, 0.9, 4
 ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
 # after 2 epochs it scores .78 on flowers, .92 on pneumonia, where features have .76 and .89 and a shorter way to
 # fine-tune, cut short in that time, .75; after 1 it is below the features on pneumonia (.88; docs/LOG.md)
@@ -37,27 +43,37 @@ ROUNDS_FROM = 1.5
 FILLED = 1.05
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
+# trainings from scratch after each other, below which there is one, as long as all of them, instead of a search
+FEW_FROM_SCRATCH = 4.0
+LONGEST_FROM_SCRATCH = 60  # epochs; 61 scored no better than 26 on Fashion-MNIST
+# A network from scratch errs less the longer it trains: as the power -.15 of its epochs, from 8 to 26 on Fashion-MNIST;
+# to eight times as many at most
+SLOPE, MOST_LONGER = 0.15, 8.0
+# what a longer training from scratch gets, as far as the guard agrees: two pixels of 28, and mirrors. Without, networks
+# of some 20 epochs scored .902 and .899 on Fashion-MNIST, with it .915 and .916; of 11 on pneumonia .889 and .917
+ADDED, ADDED_FROM = {"translation": 0.08, "horizontal_flip": 0.5}, 8
 
 
 def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -> tuple[StartingPoint, ...]:
     """The starting points as this campaign has them: fine-tuning with the augmentation that keeps its
-    images what they are, and, but for its first run, with the length that was settled."""
+    images what they are, and, but for first runs, the one whose length was settled with that."""
 
     def fitted(point: StartingPoint) -> StartingPoint:
         asked, length = decided(ledger, TuningAsked), decided(ledger, Length)
-        if asked is None:
-            return point
-        recipe = point.recipe.edit(data={"augmentation": asked.augmentation})
-        if length and length.epochs and not for_first_runs:
-            recipe = lengthened(recipe, length.epochs)
+        recipe = point.recipe
+        if asked and point.name == FINE_TUNE:
+            recipe = recipe.edit(data={"augmentation": asked.augmentation})
+        if length and length.start == point.name and not for_first_runs:
+            recipe = lengthened(recipe, length.epochs).edit(data={"augmentation": length.augmentation})
         return replace(point, recipe=recipe)
 
-    return tuple(fitted(point) if point.name == FINE_TUNE else point for point in problem.points)
+    return tuple(fitted(point) for point in problem.points)
 
 
 def lengthened(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe with so many epochs of fine-tuning."""
-    return recipe.edit(training={"fine_tuning": {"epochs": epochs}})
+    """The recipe with so many epochs, of fine-tuning where it fine-tunes."""
+    tuned = recipe.training.fine_tuning
+    return recipe.edit(training={"fine_tuning": {"epochs": epochs}} if tuned else {"epochs": epochs})
 
 
 def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
@@ -112,7 +128,8 @@ def features_among(point: StartingPoint, records: Sequence[TrialRecord]) -> list
 
 def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> TuningAsked:
     def ask() -> TuningAsked:
-        kept = _kept(search, point, features)
+        own = {name: value for name, value in point.recipe.data.augmentation.model_dump().items() if value}
+        kept = _kept(search, own, features)
         measure = search.problem.time_tuning if not search.problem.trainings else None
         seconds = measure(point.recipe.edit(data={"augmentation": kept})) if measure else 0.0
         alone = search.workers > 1 and not search.dispatcher.running
@@ -134,14 +151,49 @@ def _way(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -
 
 def _best(search: Search, records: Sequence[TrialRecord]) -> TrialRecord:
     """Of trials that trained anything."""
-    return max((record for record in records if record.has_trained), key=search.scores.rank)
+    return max((record for record in records if record.has_trained), key=lambda record: promise(search, record))
 
 
-def _is_worth_it(search: Search, features: TrialRecord, best: TrialRecord) -> bool:
+def _is_worth_it(search: Search, features: TrialRecord, best: TrialRecord, left: float = LEFT_OF_ERRORS) -> bool:
     """Whether a network that is fine-tuned may be expected to pass the best that there is, by its frozen features'
-    errors."""
-    expected = 100.0 - LEFT_OF_ERRORS * (100.0 - search.scores.rank(features))
-    return best.id == features.id or expected > search.scores.rank(best)
+    errors. left: the share of them that it keeps."""
+    expected = 100.0 - left * (100.0 - search.scores.rank(features))
+    return best.id == features.id or expected > promise(search, best)
+
+
+def promise(search: Search, record: TrialRecord) -> float:
+    """The validation score that a start may be expected to reach: its first run's, and where that was a network from
+    scratch that can train longer, what a longer training leaves of its errors."""
+    points, point = search.scores.rank(record), _from_scratch(search, record)
+    had = part_trained(search, record)
+    if point is None or not had or points == -math.inf:
+        return points
+    longer = _epochs(search, point.recipe) / (had * point.recipe.training.epochs)
+    return 100.0 - (100.0 - points) * math.pow(min(MOST_LONGER, max(1.0, longer)), -SLOPE)
+
+
+def _from_scratch(search: Search, record: TrialRecord) -> StartingPoint | None:
+    """The starting point of a network from scratch whose first run this is; None where it is of another, and where
+    trainings are counted, which all have their own length."""
+    if record.role != "start" or search.problem.trainings:
+        return None
+    points = [point for point in search.problem.starts if (point.name,) == record.names]
+    return next((point for point in points if point.recipe.architecture.kind == "convnet"), None)
+
+
+def epochs_from_scratch(recipe: Recipe, seconds: float, left: float) -> int:
+    """In how many epochs a network from scratch is trained: as many as fit where few trainings do, else its own.
+
+    seconds: what a training of its own epochs takes; left: seconds that there are."""
+    own, fit = recipe.training.epochs, left / max(seconds, 1e-9)
+    return own if fit >= FEW_FROM_SCRATCH else min(round(FILLED * own * fit), max(own, LONGEST_FROM_SCRATCH))
+
+
+def _epochs(search: Search, recipe: Recipe) -> int:
+    """The same in this campaign; its own in a fold, of which nothing is kept for a last training as long as that."""
+    if not search.problem.most_networks:
+        return recipe.training.epochs
+    return epochs_from_scratch(recipe, search.seconds(recipe), search.left())
 
 
 def _nominal(recipe: Recipe) -> int:
@@ -149,16 +201,14 @@ def _nominal(recipe: Recipe) -> int:
     return recipe.training.fine_tuning.epochs
 
 
-def _kept(search: Search, point: StartingPoint, features: TrialRecord) -> dict[str, float]:
-    """What of the recipe's augmentation the network of the features recognizes its images under: all of it together,
-    else each lever as it is, at half its strength, or off. Nothing where there is nobody to ask: the guard fails
-    closed."""
-    levers = {name: value for name, value in point.recipe.data.augmentation.model_dump().items() if value}
-    checker = checker_of(search, features)
+def _kept(search: Search, levers: dict[str, float], run: TrialRecord) -> dict[str, float]:
+    """What of an augmentation the network of a run recognizes its images under: all of it together, else each lever as
+    it is, at half its strength, or off. Nothing where there is nobody to ask: the guard fails closed."""
+    checker = checker_of(search, run)
     if checker is None:
         return dict.fromkeys(levers, 0.0)
     checker.look_at(LOOKED_AT)
-    if not refused(checker.check(point.recipe.data.augmentation)):
+    if not refused(checker.check(Augmentation(**levers))):
         return levers
     kept = {}
     for name, value in levers.items():
@@ -178,25 +228,41 @@ def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float) -
     return min(found, MOST_EPOCHS), rounds
 
 
-def settle_length(search: Search, best: TrialRecord) -> Length | None:
-    """The length of fine-tuning, where that is what the campaign trains: it is to be fitted to the time, and no network
-    from scratch but the baseline, which it may be expected to pass, is the best start. Settled once; None where it is
-    not."""
+def settle_length(search: Search, best: TrialRecord, unseen: StartingPoint | None) -> Length | None:
+    """The length of what the campaign trains, where that is fitted to the time: fine-tuning, where it may be expected
+    to pass the best first run, else a network from scratch that is the best, or that nobody has seen, where few of its
+    trainings fit. Settled once; None where there is no such start."""
+    known = decided(search.ledger, Length)
+    found = known or _tuned_length(search, best) or _length_from_scratch(search, best, unseen)
+    return found if known or not found else note(search.ledger, found)
+
+
+def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
     way, point = settle_fine_tuning(search, ()), _point(search)
     records = [*search.ledger.trials("start"), *search.ledger.trials("baseline")]
     features = features_among(point, records) if point else []
-    is_passed = best.role == "start" and best.recipe.architecture.kind != "pretrained"
-    if way != "fitted" or not features or is_passed or not _is_worth_it(search, features[0], best):
+    if way != "fitted" or not features:
         return None
+    recipe = next(p.recipe for p in offered(search.problem, search.ledger) if p.name == FINE_TUNE)
+    epochs, rounds = epochs_that_fit(
+        lambda e: search.seconds(lengthened(recipe, e)),
+        _nominal(recipe),
+        search.left() - combining_seconds(search, recipe, search.workers),
+    )
+    left = LEFT_UNSURE if _from_scratch(search, best) else LEFT_OF_ERRORS
+    left = left if epochs >= FEW_EPOCHS else LEFT_AFTER_FEW
+    if epochs < LEAST_EPOCHS or not _is_worth_it(search, features[0], best, left):
+        return None
+    return Length(FINE_TUNE, {}, epochs, rounds)
 
-    def decide() -> Length:
-        recipe = next(p.recipe for p in offered(search.problem, search.ledger) if p.name == FINE_TUNE)
-        epochs, rounds = epochs_that_fit(
-            lambda e: search.seconds(lengthened(recipe, e)),
-            _nominal(recipe),
-            search.left() - combining_seconds(search, recipe, search.workers),
-        )
-        return Length(epochs, rounds) if epochs >= LEAST_EPOCHS else Length(0, 0)
 
-    found = settle(search.ledger, Length, decide)
-    return found if found.epochs else None
+def _length_from_scratch(search: Search, best: TrialRecord, unseen: StartingPoint | None) -> Length | None:
+    point = unseen or _from_scratch(search, best)
+    if point is None:
+        return None
+    epochs, own = _epochs(search, point.recipe), point.recipe.training.epochs
+    had = 0.0 if unseen else own * part_trained(search, best)
+    if epochs == own or epochs < max(LONGER * had, LEAST_EPOCHS):
+        return None
+    added = _kept(search, ADDED, best) if epochs >= ADDED_FROM else {}
+    return Length(point.name, added, epochs, 1)

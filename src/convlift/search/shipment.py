@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import LedgerError
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.trials import TrialRecord
@@ -97,15 +97,16 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
 
 
 def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best first run of the starts that were passed over for one whose length was settled unseen, where validation
-    likes it better than whatever would ship of that one; none else."""
-    if frozen.start.name != FINE_TUNE or not is_fitted(search.ledger):
+    """The best first run of the starts that were passed over for one whose length was fitted to the time, where
+    validation likes it better than whatever would ship of that one; none else."""
+    mine = (frozen.start.name,)
+    if not is_fitted(search.ledger):
         return []
-    others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names != (FINE_TUNE,)]
+    others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names != mine]
     able = _networks(search, [record for record in learned(search, others) if record.fidelity == 1.0])
     best = max(able, key=lambda record: search.scores.score_points(record), default=None)
-    mine = _networks(search, finals)
-    ships = [combined(search, finals, best_final(search, mine), refits=False)] if mine else []
+    able_finals = _networks(search, finals)
+    ships = [combined(search, finals, best_final(search, able_finals), refits=False)] if able_finals else []
     if best is None or (ships and score(search, ships) >= score(search, [best])):
         return []
     return [best]

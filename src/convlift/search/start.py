@@ -12,7 +12,7 @@ from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MO
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle, times_unsettled
-from convlift.search.length import ask_about_fine_tuning, offered, settle_fine_tuning, settle_length
+from convlift.search.length import ask_about_fine_tuning, offered, promise, settle_fine_tuning, settle_length
 from convlift.search.problem import BASELINE
 from convlift.search.start_decisions import BaselineBeside, BaselineOnceMore, FirstTrainings, SecondStarts, Start
 
@@ -54,11 +54,12 @@ def choose_start(search: Search) -> StartingPoint:
     able = [record for record in records if _rank(search, record) > -math.inf]
     if not able:
         raise _nothing(search, records)
-    best = max(able, key=lambda record: _rank(search, record))
-    if settle_length(search, best):
-        deep = next(point for point in offered(search.problem, search.ledger) if point.name == FINE_TUNE)
-        return _known(search, note(search.ledger, Start(FINE_TUNE, deep.recipe.fingerprint())))
-    if unseen := _unseen(search, best):
+    best = max(able, key=lambda record: promise(search, record))
+    unseen = _unseen(search, best)
+    if length := settle_length(search, best, unseen):
+        fitted = next(point for point in offered(search.problem, search.ledger) if point.name == length.start)
+        return _known(search, note(search.ledger, Start(fitted.name, fitted.recipe.fingerprint())))
+    if unseen:
         return _known(search, note(search.ledger, Start(unseen.name, unseen.recipe.fingerprint())))
     name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))

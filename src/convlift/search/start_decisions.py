@@ -51,11 +51,13 @@ class FineTuning(Decision):
 
 @dataclass(frozen=True)
 class Length(Decision):
-    """How long a pretrained network is fine-tuned: epochs, 0 where it is not what the campaign trains, in how many
-    rounds of the workers."""
+    """How long a start trains where its length is fitted to the time: its name, the augmentation that it gets beside
+    its own, its epochs, and in how many rounds of the workers."""
 
     key = "length"
 
+    start: str
+    augmentation: dict[str, float]
     epochs: int
     rounds: int
 
