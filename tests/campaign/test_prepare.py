@@ -10,7 +10,7 @@ from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request, request_of
 from convlift.campaign.session import Session
-from convlift.errors import RecipeError
+from convlift.errors import ConvliftError, RecipeError
 from convlift.search.problem import Problem
 from convlift.trial import calibrate
 
@@ -28,6 +28,30 @@ def test_a_backbone_without_stages_is_trained_wholly(tmp_path: Path, monkeypatch
     assert tuned is not None
     assert tuned.stages is None
     assert "transfer" not in points
+
+
+def test_each_of_several_backbones_is_a_starting_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "_stages", lambda backbone, weights: {"resnet18": 5, "vgg11": 1}[backbone])
+    points = problem(tmp_path, backbone="resnet18,vgg11").starts
+    first, further = ["residual", "frozen", "transfer", "fine-tune"], ["frozen vgg11", "fine-tune vgg11"]
+    assert [point.name for point in points] == [*first, *further]
+    assert [point.way for point in points] == [*first, "frozen", "fine-tune"]
+    assert {point.recipe.architecture.backbone for point in points[-2:]} == {"vgg11"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "weights", "said"),
+    [
+        ("resnet18,resnet18", None, "names one twice"),
+        ("resnet18,", None, "or not at all"),
+        ("resnet18,resnet50", "mine.safetensors", "give one name"),
+    ],
+)
+def test_backbones_that_make_no_sense_are_refused(
+    tmp_path: Path, backbone: str, weights: str | None, said: str
+) -> None:
+    with pytest.raises(ConvliftError, match=said):
+        request_of("digits", None, tmp_path, backbone=backbone, weights=weights)
 
 
 @pytest.mark.parametrize("error", [RecipeError("too many for the device's memory"), RuntimeError("CUDA error")])

@@ -11,6 +11,7 @@ def test_names_are_those_of_the_manual_and_each_has_a_line():
     assert [entry.name for entry in BUILT_IN] == [
         "plain",
         "residual",
+        "residual-quick",
         "residual-photos",
         "frozen",
         "transfer",
@@ -48,7 +49,8 @@ def test_only_transfer_trains_the_backbone():
 
 def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
     with pytest.raises(
-        RecipeError, match=r"'transfr'.*did you mean 'transfer'.*plain, residual, residual-photos, frozen"
+        RecipeError,
+        match=r"'transfr'.*did you mean 'transfer'.*plain, residual, residual-quick, residual-photos, frozen",
     ):
         built_in("transfr")
 

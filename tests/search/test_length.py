@@ -10,9 +10,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint, starting_points
+from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint, starting_points, starting_points_of
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
+from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
@@ -30,7 +31,7 @@ from convlift.search.length import (
 )
 from convlift.search.loop import run_search
 from convlift.search.shipment import Shipment
-from convlift.search.start_decisions import FineTuning, Length, TuningAsked
+from convlift.search.start_decisions import FineTuning, Length, OtherFeatures, TuningAsked
 from made_up import FACTS, HOUR, Holds, World, desk_in, problem_of, residual
 
 STARTS = starting_points(FACTS)
@@ -120,7 +121,7 @@ def test_what_was_measured_before_an_interruption_is_not_measured_again(tmp_path
     world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
     measure = Mock()
     with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
-        note(desk.ledger, TuningAsked({"horizontal_flip": 0.5}, 30 * HOUR))
+        note(desk.ledger, TuningAsked(FINE_TUNE, {"horizontal_flip": 0.5}, 30 * HOUR))
         run_search(Search(replace(problem_of(world, STARTS), time_tuning=measure), desk))
         assert not measure.called
         assert made(desk.ledger, FineTuning).way == "fitted"
@@ -256,3 +257,33 @@ def test_a_first_run_that_was_cut_short_promises_more_than_it_has(tmp_path: Path
 @pytest.mark.parametrize(("left", "epochs"), [(10.0, 2), (100.0, 16), (390.0, 60), (400.0, 15), (1000.0, 15)])
 def test_a_network_from_scratch_fills_the_time_where_no_search_fits(left: float, epochs: int) -> None:
     assert epochs_from_scratch(from_scratch().recipe, 100.0, left) == epochs
+
+
+@pytest.mark.parametrize(("lead", "suffix"), [(6.0, " resnet18"), (-6.0, "")])
+def test_of_several_backbones_the_one_with_the_best_features_is_fine_tuned(
+    tmp_path: Path, lead: float, suffix: str
+) -> None:
+    def further(recipe: Recipe) -> bool:
+        return isinstance(recipe.architecture, Pretrained) and recipe.architecture.backbone == "resnet18"
+
+    effects: dict[Holds, float] = {pretrained: 5.0, further: lead, tuned_whole: 4.0}
+    world = World(seed=1, effects=effects, n=400, nt=800, seconds_noise=0.0)
+    problem = problem_of(world, starting_points_of(FACTS, {"tf_efficientnet_lite0": 9, "resnet18": 5}))
+    with desk_in(tmp_path / "run", world, 70) as desk:
+        shipment = run_search(Search(problem, desk))
+        probed = {trial.names[0] for trial in desk.ledger.trials("start")}
+        assert made(desk.ledger, OtherFeatures).names == ("frozen resnet18",)
+        assert {"frozen", "frozen resnet18"} <= probed
+        assert not [name for name in probed if name.startswith("transfer")]
+        assert made(desk.ledger, TuningAsked).start == f"fine-tune{suffix}"
+        assert (made(desk.ledger, Length).start, shipment.frozen.start.name) == 2 * (f"fine-tune{suffix}",)
+        assert further(shipment.frozen.recipe) == (suffix != "")
+        assert shipment.judged
+
+
+def test_a_further_backbone_that_would_take_too_long_is_not_tried(tmp_path: Path) -> None:
+    world = World(seed=1, effects={pretrained: 5.0}, n=400, nt=800, seconds_noise=0.0)
+    problem = problem_of(world, starting_points_of(FACTS, {"tf_efficientnet_lite0": 9, "resnet18": 5}))
+    with desk_in(tmp_path / "run", world, 12) as desk:
+        run_search(Search(problem, desk))
+        assert made(desk.ledger, OtherFeatures).names == ()

@@ -188,7 +188,7 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
             return own, 0
         seconds = own.in_epochs * epochs / whole
         return Timed(lengthened(own.recipe, epochs), 1.0, seconds, seconds), 1
-    if point.name != FINE_TUNE or tuned is None or left * request.workers >= ENOUGH * own.in_epochs:
+    if point.way != FINE_TUNE or tuned is None or left * request.workers >= ENOUGH * own.in_epochs:
         return own, 0
     epochs, rounds = epochs_that_fit(lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left)
     if epochs < LEAST_EPOCHS:
@@ -231,7 +231,7 @@ def _probing(problem: Problem, request: Request, timed: dict[str, Timed]) -> flo
     if request.trainings:
         return 0.0
     longest = MOST_OF_BUDGET * request.budget_seconds
-    deep = next((timed[point.name].in_epochs for point in problem.starts if point.name == FINE_TUNE), 0.0)
+    deep = next((timed[point.name].in_epochs for point in problem.starts if point.way == FINE_TUNE), 0.0)
     has_many = request.budget_seconds * request.workers >= ENOUGH * deep
     spent = [timed[BASELINE].seconds]
     for point in problem.starts:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from convlift.campaign.request import Request, seed_of
 from convlift.catalogue.priors import Expectations, load_expectations
-from convlift.catalogue.starting_points import starting_points
+from convlift.catalogue.starting_points import StartingPoint, starting_points, starting_points_of
 from convlift.cost.seconds import USUAL_CORE, Pace
 from convlift.cost.work import Forward
 from convlift.data.dataset import Dataset, facts_of
@@ -17,6 +17,7 @@ from convlift.recipe.architecture import Pretrained
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
+from convlift.records.facts import Facts
 from convlift.search.label_checker import LabelChecker
 from convlift.search.problem import Problem
 
@@ -29,16 +30,12 @@ T = TypeVar("T")
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
     labels, splits, facts = dataset.labels, dataset.splits, facts_of(dataset)
-    named = request.backbone or request.weights
-    stages = _stages(request.backbone, request.weights) if named else None
     baseline = recipe_from(request.current).at(dataset.store.native_resolution)
     return Problem(
         baseline=baseline,
         baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
         starts=tuple(
-            point
-            for point in starting_points(facts, backbone=request.backbone, weights=request.weights, stages=stages)
-            if point.recipe != baseline and request.pool is None
+            point for point in _starting_points(request, facts) if point.recipe != baseline and request.pool is None
         ),
         facts=facts,
         pace=_pace(request, dataset),
@@ -58,6 +55,15 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         most_milliseconds=request.max_latency.milliseconds,
         time_prediction=partial(_time_prediction, dataset, request.devices[0]),
     )
+
+
+def _starting_points(request: Request, facts: Facts) -> tuple[StartingPoint, ...]:
+    """Of the packaged network, of the one that was named, or of each of those that were."""
+    if len(request.backbones) > 1:
+        return starting_points_of(facts, {name: _stages(name, None) for name in request.backbones})
+    named = request.backbone or request.weights
+    stages = _stages(request.backbone, request.weights) if named else None
+    return starting_points(facts, backbone=request.backbone, weights=request.weights, stages=stages)
 
 
 def _pace(request: Request, dataset: Dataset) -> Pace:

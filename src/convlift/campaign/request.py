@@ -38,7 +38,8 @@ class Request:
     devices: what they compute on, all of one make; the option is called device, and is one word for them.
     current: the recipe to be improved: a built-in name, a file or a Recipe.
     out: run folder; None for runs/NAME-HASH, the same for the same question.
-    backbone, weights: a timm name and a file, instead of the packaged network.
+    backbone, weights: a timm name and a file, instead of the packaged network; of several names, with commas between
+        them, each is a starting point.
     root: where the files of a named data set lie.
     seed: of the split, of every trial and of the search.
     ship: which changes the shipped recipe takes; see `posterior.ship`.
@@ -75,6 +76,11 @@ class Request:
     follow_links: bool = False
     pool: tuple[Candidate, ...] | None = None
     fold: Fold | None = None
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The timm names that were given."""
+        return tuple(self.backbone.split(",")) if self.backbone else ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -121,6 +127,7 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     seed = given.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # as torch and numpy take it
         raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
+    _check_backbones(given.get("backbone"), given.get("weights"))
     given["max_latency"] = most_latency(given.get("max_latency", 1))
     if trainings is not None and given["max_latency"].milliseconds:
         raise ConvliftError(
@@ -131,6 +138,20 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     devices = choose_devices(given.pop("device", "auto"))
     workers = given.pop("workers", None) or _usual_workers(devices)
     return Request(data=str(data), budget_seconds=seconds, cache=cache, workers=workers, devices=devices, **given)
+
+
+def _check_backbones(backbone: str | None, weights: str | None) -> None:
+    """Raises ConvliftError where several names make no sense."""
+    names = backbone.split(",") if backbone else []
+    if "" in names or len(set(names)) < len(names):
+        raise ConvliftError(
+            f"--backbone {backbone!r} names one twice or not at all; give timm names with single commas between them, "
+            "such as tf_efficientnet_lite0,resnet50."
+        )
+    if len(names) > 1 and weights:
+        raise ConvliftError(
+            f"--weights {weights} is the file of one backbone, and --backbone names {len(names)}; give one name."
+        )
 
 
 def _usual_workers(devices: tuple[Device, ...]) -> int:

@@ -1,6 +1,7 @@
 """Which networks are probed before the search: from scratch, and pretrained."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from convlift.recipe.built_in import built_in, with_backbone
 from convlift.recipe.recipe import Recipe
@@ -11,27 +12,30 @@ FINE_TUNE = "fine-tune"
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A recipe to try, its name in the report, and why it is worth a first run."""
+    """A recipe to try, its name in the report, and why it is worth a first run.
+
+    The points of a further backbone bear its name after their own: "frozen resnet50".
+    """
 
     name: str
     recipe: Recipe
     reason: str
 
+    @property
+    def way(self) -> str:
+        """Its name without that of a backbone."""
+        return way_of(self.name)
 
-# From 16 to 64 pixels in the manner of the CIFAR-10 records (Page 2018, Jordan 2024): whitened images, every stage
-# halved before its block, as narrow as leaves time for many epochs. In 90 s of one core it sees 15 epochs of 6,018
-# images of Fashion-MNIST where the form of three wide stages sees 3 (docs/LOG.md)
-SMALL_IMAGES = {"stem": "whitened", "halving": "first", "activation": "gelu", "stages": 3, "width": 16}
+
+def way_of(name: str) -> str:
+    """The name of a starting point without that of a backbone."""
+    return name.split(" ")[0]
 
 
 def residual_start(facts: Facts) -> Recipe:
-    """The residual network that fits the images: a quick one of three halvings from 16 pixels on, the form for photos
-    from 64 on."""
-    name = "residual-photos" if facts.native_resolution >= 64 else "residual"
-    recipe = built_in(name).at(facts.native_resolution)
-    if not 16 <= facts.native_resolution < 64:
-        return recipe
-    return recipe.edit(architecture=SMALL_IMAGES, training={"label_smoothing": 0.1})
+    """The residual network that fits the images: the quick one from 16 pixels on, the form for photos from 64 on."""
+    side = facts.native_resolution
+    return built_in("residual" if side < 16 else "residual-quick" if side < 64 else "residual-photos").at(side)
 
 
 def starting_points(
@@ -70,4 +74,14 @@ def starting_points(
                 continue  # its stored activations need a cut
             recipe = recipe.edit(training={"fine_tuning": {"stages": None}})
         points.append(StartingPoint(name, recipe, reason.format(recipe.data.resolution)))
+    return tuple(points)
+
+
+def starting_points_of(facts: Facts, backbones: Mapping[str, int]) -> tuple[StartingPoint, ...]:
+    """Those of several backbones, by name and number of stages, the first of which has the plain names."""
+    (first, stages), *others = backbones.items()
+    points = list(starting_points(facts, backbone=first, stages=stages))
+    for name, stages in others:
+        found = starting_points(facts, backbone=name, stages=stages)[1:]  # the one from scratch has none
+        points += [replace(point, name=f"{point.name} {name}", reason=f"{name}: {point.reason}") for point in found]
     return tuple(points)

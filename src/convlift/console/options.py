@@ -13,6 +13,14 @@ Root = Annotated[Path | None, typer.Option(help="Where the files of a named data
 Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training, of the search.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Backbone = Annotated[str | None, typer.Option(help="timm name of a pretrained network, such as resnet50.")]
+Backbones = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="timm name of a pretrained network, such as resnet50; of several, with commas between them, each is a "
+        "starting point.",
+    ),
+]
 Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors, .pt, .pth).")]
 MetricName = Annotated[
     Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"],

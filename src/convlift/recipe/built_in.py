@@ -47,6 +47,14 @@ RESIDUAL = Recipe(
     ),
 )
 
+# From 16 to 64 pixels in the manner of the CIFAR-10 records (Page 2018, Jordan 2024): whitened images, every stage
+# halved before its block, as narrow as leaves time for many epochs. In 90 s of one core it sees 15 epochs of 6,018
+# images of Fashion-MNIST where the form above, with three stages, sees 3 (decision 0037)
+RESIDUAL_QUICK = RESIDUAL.edit(
+    architecture={"stem": "whitened", "halving": "first", "activation": "gelu", "stages": 3, "width": 16},
+    training={"label_smoothing": 0.1},
+)
+
 # For photos the ImageNet form: its 7x7 stem with stride 2 makes an epoch at 64 px six times cheaper than a 3x3 stem,
 # at the same score on flowers.
 RESIDUAL_PHOTOS = RESIDUAL.edit(architecture={"stem": "large", "stages": 3, "blocks": 2})
@@ -118,6 +126,7 @@ FINE_TUNE = FROZEN.edit(
 BUILT_IN: tuple[BuiltIn, ...] = (
     BuiltIn("plain", "the small CNN of the usual tutorial: one 3x3 convolution, one hidden dense layer, Adam", PLAIN),
     BuiltIn("residual", "a residual network for small images, from scratch: batch norm, AdamW, one cycle", RESIDUAL),
+    BuiltIn("residual-quick", "the same for 16 to 64 pixels: whitened, narrow, halved first", RESIDUAL_QUICK),
     BuiltIn("residual-photos", "the same for images of 64 pixels and more: 7x7 stem, three stages", RESIDUAL_PHOTOS),
     BuiltIn("frozen", "pretrained EfficientNet-Lite0 features under a new head; only the head is trained", FROZEN),
     BuiltIn("transfer", "the new head first, then the backbone's last two stages at a lower learning rate", TRANSFER),

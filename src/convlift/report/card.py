@@ -1,6 +1,6 @@
 """The model card: what the network in a model folder is, how good it is, how to use it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convlift.deploy.model_folder import RECIPE, ModelConfig
@@ -23,6 +23,7 @@ def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str], closin
     network = recipe.architecture
     kind = f"pretrained {network.backbone}" if network.kind == "pretrained" else "convolutional network from scratch"
     rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
+    mean, std = _numbers(config.mean), _numbers(config.std)
     more = ", ..." if len(config.classes) > MOST_CLASSES else ""
     named = ", ".join(config.classes[:MOST_CLASSES]) + more
     return f"""# Image classifier
@@ -30,7 +31,7 @@ def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str], closin
 Made by convlift. It sorts an image into one of {len(config.classes)} classes: {named}.
 
 - Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {config.resize}.
-- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {list(config.mean)}, std {list(config.std)}.
+- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {mean}, std {std}.
 - How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
 
 | figure | value |
@@ -87,6 +88,10 @@ def figures_before_the_end(scores: Mapping[str, Any]) -> dict[str, str]:
     if "unconfirmed" in scores:
         return {f"validation {title}": f"{scores['unconfirmed']:.4f} (unconfirmed: the sealed test is still closed)"}
     return {f"{title} on {scores['images']} validation images": _score(Estimate(**scores["final"]))}
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"
 
 
 def _score(estimate: Estimate) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.catalogue.starting_points import FINE_TUNE
+from convlift.catalogue.starting_points import FINE_TUNE, way_of
 from convlift.evidence.seeds import score_variance
 from convlift.evidence.total_gain import FEWEST_RUNS
 from convlift.ledger.ledger import Ledger
@@ -43,7 +43,7 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
     """
     first_runs = _usable(search.ledger.trials("start"))
     start_run = next((r for r in first_runs if r.names == (start,)), None)
-    if start == FINE_TUNE and is_fitted(search.ledger):
+    if way_of(start) == FINE_TUNE and is_fitted(search.ledger):
         # it had no first run: the best of the others decided
         start_run = max(first_runs, key=search.scores.score_points, default=None)
     if (

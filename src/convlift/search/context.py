@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from convlift.catalogue.starting_points import FINE_TUNE
 from convlift.cost.seconds import Pace
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
@@ -74,7 +73,7 @@ class Search:
         asked, pace = decided(self.ledger, TuningAsked), self.problem.pace
         if asked is None or not asked.seconds:
             return pace
-        point = next(point for point in self.problem.starts if point.name == FINE_TUNE)
+        point = next(point for point in self.problem.starts if point.name == asked.start)
         return pace.with_tuning(point.recipe, asked.seconds)  # whatever its augmentation, it has the same work
 
     @property

@@ -22,6 +22,7 @@ from convlift.search.start_decisions import (
     FineTuning,
     FirstTrainings,
     Length,
+    OtherFeatures,
     SecondStarts,
     Start,
     TuningAsked,
@@ -216,8 +217,8 @@ class Procedure(Decision):
 
 # what is decided anew where a campaign ended with its test sealed and is given more time
 SETTLED: tuple[type[Decision], ...] = (
-    FirstTrainings, TuningAsked, FineTuning, SecondStarts, BaselineBeside, BaselineOnceMore, Length, Start, Allocation,
-    Shortlist, GuardReport, Accused, Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
+    FirstTrainings, OtherFeatures, TuningAsked, FineTuning, SecondStarts, BaselineBeside, BaselineOnceMore, Length,
+    Start, Allocation, Shortlist, GuardReport, Accused, Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
 )  # fmt: skip
 STORY, RESULT = "story", "result"  # plain data, whose shape report/ knows
 

@@ -61,7 +61,7 @@ def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -
     def fitted(point: StartingPoint) -> StartingPoint:
         asked, length = decided(ledger, TuningAsked), decided(ledger, Length)
         recipe = point.recipe
-        if asked and point.name == FINE_TUNE:
+        if asked and asked.start == point.name:
             recipe = recipe.edit(data={"augmentation": asked.augmentation})
         if length and length.start == point.name and not for_first_runs:
             recipe = lengthened(recipe, length.epochs).edit(data={"augmentation": length.augmentation})
@@ -88,14 +88,14 @@ def ask_about_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Non
 
     records: the first trainings.
     """
-    point = _point(search)
+    point = point_that_fine_tunes(search)
     features = features_among(point, records) if point else []
     if point and features and _way(search, point, records):
         _asked(search, point, features[0])
 
 
 def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
-    point = _point(search)
+    point = point_that_fine_tunes(search)
     features = features_among(point, records) if point else []
     if point is None or not features or not _is_worth_it(search, features[0], _best(search, records)):
         return FineTuning("")
@@ -104,12 +104,18 @@ def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
     return FineTuning(_way(search, point, records))  # by the speed that was measured
 
 
-def _point(search: Search) -> StartingPoint | None:
+def point_that_fine_tunes(search: Search) -> StartingPoint | None:
     """The starting point, where it may be tried: not where the changes are given, nor in a fold, of which nothing is
-    kept for a last training as long as that."""
+    kept for a last training as long as that. Of several backbones the one whose features are the best."""
     if search.problem.pool is not None or not search.problem.most_networks:
         return None
-    return next((point for point in search.problem.starts if point.name == FINE_TUNE), None)
+    points = [point for point in search.problem.starts if point.way == FINE_TUNE]
+    records = [*search.ledger.trials("start"), *search.ledger.trials("baseline")]
+
+    def by_features(point: StartingPoint) -> float:
+        return max((search.scores.rank(record) for record in features_among(point, records)), default=-math.inf)
+
+    return max(points, key=by_features, default=None)
 
 
 def features_among(point: StartingPoint, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -133,7 +139,7 @@ def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> Tunin
         measure = search.problem.time_tuning if not search.problem.trainings else None
         seconds = measure(point.recipe.edit(data={"augmentation": kept})) if measure else 0.0
         alone = search.workers > 1 and not search.dispatcher.running
-        return TuningAsked(kept, seconds * BESIDE if alone else seconds)
+        return TuningAsked(point.name, kept, seconds * BESIDE if alone else seconds)
 
     return settle(search.ledger, TuningAsked, ask)
 
@@ -238,12 +244,12 @@ def settle_length(search: Search, best: TrialRecord, unseen: StartingPoint | Non
 
 
 def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
-    way, point = settle_fine_tuning(search, ()), _point(search)
+    way, point = settle_fine_tuning(search, ()), point_that_fine_tunes(search)
     records = [*search.ledger.trials("start"), *search.ledger.trials("baseline")]
     features = features_among(point, records) if point else []
-    if way != "fitted" or not features:
+    if point is None or way != "fitted" or not features:
         return None
-    recipe = next(p.recipe for p in offered(search.problem, search.ledger) if p.name == FINE_TUNE)
+    recipe = next(p.recipe for p in offered(search.problem, search.ledger) if p.name == point.name)
     epochs, rounds = epochs_that_fit(
         lambda e: search.seconds(lengthened(recipe, e)),
         _nominal(recipe),
@@ -253,7 +259,7 @@ def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
     left = left if epochs >= FEW_EPOCHS else LEFT_AFTER_FEW
     if epochs < LEAST_EPOCHS or not _is_worth_it(search, features[0], best, left):
         return None
-    return Length(FINE_TUNE, {}, epochs, rounds)
+    return Length(point.name, {}, epochs, rounds)
 
 
 def _length_from_scratch(search: Search, best: TrialRecord, unseen: StartingPoint | None) -> Length | None:

@@ -7,14 +7,29 @@ from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.ledger.trials import Plan, TrialRecord
+from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle, times_unsettled
-from convlift.search.length import ask_about_fine_tuning, offered, promise, settle_fine_tuning, settle_length
+from convlift.search.length import (
+    ask_about_fine_tuning,
+    offered,
+    point_that_fine_tunes,
+    promise,
+    settle_fine_tuning,
+    settle_length,
+)
 from convlift.search.problem import BASELINE
-from convlift.search.start_decisions import BaselineBeside, BaselineOnceMore, FirstTrainings, SecondStarts, Start
+from convlift.search.start_decisions import (
+    BaselineBeside,
+    BaselineOnceMore,
+    FirstTrainings,
+    OtherFeatures,
+    SecondStarts,
+    Start,
+)
 
 MOST_OF_BUDGET = 0.12  # what one first run from scratch should take
 FEWEST = 5  # trainings that must fit for a fine-tuning start to get a first run of full length
@@ -22,6 +37,7 @@ FIRST_MOST = 0.6  # of the time: what one pass of pretrained features may take, 
 ALONE_MOST = 0.7  # of the time: a run of the baseline where nothing else fits
 FIRST_LATEST = 0.5  # of the time: when the first trainings end, whatever was predicted
 ALONE_LATEST = 0.8  # the same for the pretrained features, and for the baseline where they do not fit
+OTHER_MOST = 0.15  # of what is left: what one pass of a further backbone's features may take
 ONLY_MOST = 0.35  # of the time: the first run of a start from scratch where no pretrained features fit
 LONG_MOST = 0.3  # of the time: a first run of a fine-tuning start that is shortened
 SHORTEST = 0.1  # a shorter training says nothing about the full one, and is none where there is a better one
@@ -47,6 +63,7 @@ def choose_start(search: Search) -> StartingPoint:
     if known is not None:
         return _known(search, known)
     first = _first_trainings(search)
+    first += search.dispatcher.complete(_other_features(search, first), lambda plan: FIRST_LATEST * search.left())
     second = _second_start_runs(search, first)
     beside = _baseline_beside(search, second, first)
     records = first + search.dispatcher.complete(second + beside, lambda plan: FIRST_LATEST * search.left())
@@ -124,9 +141,29 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
         fits = may_fit and search.seconds(cheapest.recipe, ()) <= FIRST_MOST * search.left() if cheapest else False
         settled = note(search.ledger, FirstTrainings(fits, part))
     start_run = [_start_run(search, cheapest)] if cheapest and settled.features_fit else []
-    if start_run and search.workers > 1 and not search.problem.trainings:
+    is_alone = sum(_reads_features(point.recipe) for point in search.problem.starts) == 1
+    if start_run and search.workers > 1 and is_alone and not search.problem.trainings:
         ask_about_fine_tuning(search, search.dispatcher.first(start_run[0], seconds))
     return search.dispatcher.complete([*start_run, baseline_run], seconds)
+
+
+def _other_features(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
+    """One pass of the features of each further backbone that takes little of what is left, settled once."""
+    others = [point for point in search.problem.starts if _reads_features(point.recipe)][1:]
+
+    def decide() -> OtherFeatures:
+        left, names = search.left(), []
+        for point in others:
+            seconds = search.seconds(point.recipe, records)
+            if search.problem.trainings or seconds <= OTHER_MOST * left:
+                names.append(point.name)
+                left -= seconds
+        return OtherFeatures(tuple(names))
+
+    if not others or not any(r.role == "start" for r in records):
+        return []
+    settled = settle(search.ledger, OtherFeatures, decide)
+    return [_start_run(search, point) for point in others if point.name in settled.names]
 
 
 def _reads_features(recipe: Recipe) -> bool:
@@ -159,26 +196,36 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
 
     def decide() -> SecondStarts:
         tried = [record.names[0] for record in records if record.role == "start"]
-        # where the network is fine-tuned for as long as there is time, a shorter way to do it is not worth its own
-        tried += ["transfer"] if way == "fitted" else []
+        # where the network is fine-tuned for as long as there is time, a shorter way to do it is not worth its own; and
+        # of several backbones only the one with the best features is
+        shorter = [point for point in search.problem.starts if point.way == "transfer"]
+        tried += [p.name for p in shorter if way == "fitted" or (deep and not _is_of(p, deep))]
         # nor is a network from scratch: what fine-tuning adds to such features it does not reach
         tried += from_scratch if way == "fitted" and _lead(search, records) > HOPELESS_LEAD else []
-        others = [point for point in search.problem.starts if point.name not in (*tried, FINE_TUNE)]
+        others = [p for p in search.problem.starts if p.name not in tried and p.way != FINE_TUNE]
         found = {point.name: _fidelity(search, point, records) for point in others}
-        found |= {FINE_TUNE: 1.0} if way == "first run" else {}
+        found |= {deep.name: 1.0} if deep and way == "first run" else {}
         return SecondStarts({name: part for name, part in found.items() if part})
 
     from_scratch = [point.name for point in search.problem.starts if point.recipe.architecture.kind == "convnet"]
-    way = settle_fine_tuning(search, records)
+    way, deep = settle_fine_tuning(search, records), point_that_fine_tunes(search)
     parts = settle(search.ledger, SecondStarts, decide).parts
     points = offered(search.problem, search.ledger, for_first_runs=True)[1:]
     return [_start_run(search, point, parts[point.name]) for point in points if point.name in parts]
 
 
+def _is_of(point: StartingPoint, deep: StartingPoint) -> bool:
+    """Whether both are of the same backbone."""
+    mine, other = point.recipe.architecture, deep.recipe.architecture
+    return isinstance(mine, Pretrained) and isinstance(other, Pretrained) and mine.backbone == other.backbone
+
+
 def _lead(search: Search, records: tuple[TrialRecord, ...]) -> float:
     """By how many points the pretrained features are above a whole run of the baseline; 0 where there is none."""
     features, baselines = ([r for r in records if r.role == role and r.is_whole] for role in ("start", "baseline"))
-    return _rank(search, features[0]) - _rank(search, baselines[0]) if features and baselines else 0.0
+    if not features or not baselines:
+        return 0.0
+    return max(_rank(search, record) for record in features) - _rank(search, baselines[0])
 
 
 def _baseline_beside(search: Search, start_runs: list[Plan], records: tuple[TrialRecord, ...]) -> list[Plan]:

@@ -28,13 +28,23 @@ class SecondStarts(Decision):
 
 
 @dataclass(frozen=True)
+class OtherFeatures(Decision):
+    """names: of the starting points that read the features of further backbones, those that fit."""
+
+    key = "other features"
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TuningAsked(Decision):
-    """What is asked before fine-tuning, by its own process while a worker trains the baseline. augmentation: the
-    strengths of its own augmentation that keep images what they are; seconds: that its own length takes, as measured;
-    0 where that is not known."""
+    """What is asked before fine-tuning, by its own process while a worker trains the baseline. start: the point that
+    fine-tunes; augmentation: the strengths of its own augmentation that keep images what they are; seconds: that its
+    own length takes, as measured; 0 where that is not known."""
 
     key = "fine-tuning asked"
 
+    start: str
     augmentation: dict[str, float]
     seconds: float
 
