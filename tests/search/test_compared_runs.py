@@ -101,7 +101,7 @@ def test_of_fine_tuning_without_a_first_run_the_best_first_run_decided(
     problem: Problem, desk: Dispatcher, start_run: float, close: bool
 ) -> None:
     campaign(desk, [0.80, 0.80, 0.81, 0.80, 0.81], start_run, [0.9])
-    note(desk.ledger, Length(FINE_TUNE, {}, 20, 1))
+    note(desk.ledger, Length(20, 1))
     assert lost_a_close_choice(Search(problem, desk), FINE_TUNE, desk.ledger.trials("baseline")) == close
 
 

@@ -11,6 +11,8 @@ from unittest.mock import Mock
 import pytest
 
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint, starting_points, starting_points_of
+from convlift.errors import Diverged
+from convlift.execute.job import Job
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
@@ -21,8 +23,10 @@ from convlift.search.decisions import Allocation, decided, made, note
 from convlift.search.length import (
     BESIDE,
     FILLED,
+    LAST_GAIN,
     LEAST_EPOCHS,
     MOST_EPOCHS,
+    MOST_LONGER,
     SLOPE,
     epochs_from_scratch,
     epochs_that_fit,
@@ -31,8 +35,9 @@ from convlift.search.length import (
 )
 from convlift.search.loop import run_search
 from convlift.search.shipment import Shipment
+from convlift.search.start import choose_start
 from convlift.search.start_decisions import FineTuning, Length, OtherFeatures, TuningAsked
-from made_up import FACTS, HOUR, Holds, World, desk_in, problem_of, residual
+from made_up import BASELINE, FACTS, HOUR, Holds, World, desk_in, problem_of, residual
 
 STARTS = starting_points(FACTS)
 
@@ -121,7 +126,7 @@ def test_what_was_measured_before_an_interruption_is_not_measured_again(tmp_path
     world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
     measure = Mock()
     with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
-        note(desk.ledger, TuningAsked(FINE_TUNE, {"horizontal_flip": 0.5}, 30 * HOUR))
+        note(desk.ledger, TuningAsked({"horizontal_flip": 0.5}, 30 * HOUR))
         run_search(Search(replace(problem_of(world, STARTS), time_tuning=measure), desk))
         assert not measure.called
         assert made(desk.ledger, FineTuning).way == "fitted"
@@ -247,16 +252,32 @@ def test_a_first_run_that_was_cut_short_promises_more_than_it_has(tmp_path: Path
             ],
             lambda plan: 100 * HOUR,
         )
-        for record in (whole, baseline):
-            assert promise(search, record) == search.scores.rank(record)
-        longer = epochs_from_scratch(point.recipe, search.seconds(point.recipe), search.left()) / 3
-        left = 100.0 - search.scores.rank(short)
-        assert promise(search, short) == pytest.approx(100.0 - left * longer**-SLOPE)
+        assert promise(search, baseline) == search.scores.rank(baseline)
+        found = epochs_from_scratch(point.recipe, search.seconds(point.recipe), search.left(), 1)
+        assert found is not None
+        for record, had in ((short, 3), (whole, 15)):
+            longer = min(MOST_LONGER, max(1.0, min(found[0], LAST_GAIN) / had))
+            errors = (100.0 - search.scores.rank(record)) * longer**-SLOPE
+            assert promise(search, record) == pytest.approx(100.0 - errors)
 
 
-@pytest.mark.parametrize(("left", "epochs"), [(10.0, 2), (100.0, 16), (390.0, 60), (400.0, 15), (1000.0, 15)])
-def test_a_network_from_scratch_fills_the_time_where_no_search_fits(left: float, epochs: int) -> None:
-    assert epochs_from_scratch(from_scratch().recipe, 100.0, left) == epochs
+@pytest.mark.parametrize(
+    ("left", "workers", "found"),
+    [
+        (10.0, 1, (2, 1)),
+        (100.0, 1, (16, 1)),
+        (300.0, 1, (24, 2)),
+        (300.0, 2, (47, 1)),
+        (900.0, 1, (60, 2)),
+        (400.0, 2, (60, 1)),
+        (1000.0, 1, None),
+        (500.0, 2, None),
+    ],
+)
+def test_a_network_from_scratch_fills_the_time_where_no_search_pays(
+    left: float, workers: int, found: tuple[int, int] | None
+) -> None:
+    assert epochs_from_scratch(from_scratch().recipe, 100.0, left, workers) == found
 
 
 @pytest.mark.parametrize(("lead", "suffix"), [(6.0, " resnet18"), (-6.0, "")])
@@ -287,3 +308,80 @@ def test_a_further_backbone_that_would_take_too_long_is_not_tried(tmp_path: Path
     with desk_in(tmp_path / "run", world, 12) as desk:
         run_search(Search(problem, desk))
         assert made(desk.ledger, OtherFeatures).names == ()
+
+
+def longer(recipe: Recipe) -> bool:
+    return residual(recipe) and recipe.training.epochs > 15
+
+
+@pytest.mark.parametrize("diverges", [True, False])
+def test_where_the_longer_training_is_worse_the_first_run_ships(tmp_path: Path, diverges: bool) -> None:
+    def fate(job: Job) -> Exception | None:
+        return Diverged("its loss became nan") if diverges and longer(job.spec.recipe) else None
+
+    effects: dict[Holds, float] = {residual: 6.0, longer: -9.0, pretrained: -9.0}
+    world = World(seed=1, effects=effects, n=400, nt=800, seconds_noise=0.0, fate=fate)
+    frozen = next(point for point in STARTS if point.name == "frozen")
+    with desk_in(tmp_path / "run", world, 12) as desk:
+        shipment = run_search(Search(problem_of(world, (from_scratch(), frozen)), desk))
+        assert made(desk.ledger, Length).start == "residual"
+        assert (shipment.ships, shipment.network.role, shipment.network.names) == ("start", "start", ("residual",))
+        assert shipment.frozen.start.recipe == shipment.network.recipe == from_scratch().recipe
+        assert shipment.judged
+        assert shipment.why is not None
+        assert shipment.why.why == ("only the start learned" if diverges else "start is better")
+
+
+def test_two_workers_train_the_network_from_scratch_once_each_and_one_on_validation_images_too(tmp_path: Path) -> None:
+    world = World(seed=1, effects={residual: 6.0, pretrained: -9.0}, n=400, nt=800, seconds_noise=0.0)
+    frozen = next(point for point in STARTS if point.name == "frozen")
+    with desk_in(tmp_path / "run", world, 10, workers=2) as desk:
+        shipment = run_search(Search(problem_of(world, (from_scratch(), frozen)), desk))
+        assert made(desk.ledger, Length).rounds == 1
+        assert [len(desk.ledger.trials(role)) for role in ("final", "refit")] == [1, 1]
+        assert shipment.network.role == "refit"
+        assert shipment.judged
+
+
+def test_what_undid_a_lever_of_the_baseline_is_no_start_that_was_passed_over(tmp_path: Path) -> None:
+    def undoing(recipe: Recipe) -> bool:
+        return recipe == BASELINE.edit(training={"epochs": 20})
+
+    world = World(seed=1, effects={residual: 6.0, undoing: 15.0}, n=400, nt=800, seconds_noise=0.0)
+    problem = problem_of(world, (from_scratch(),))
+    plan = problem.plan("start", BASELINE.edit(training={"epochs": 20}), 9, ("your recipe for 20 epochs",))
+    with desk_in(tmp_path / "run", world, 14) as desk:
+        (undone,) = desk.complete([plan], lambda _: 100 * HOUR)
+        shipment = run_search(Search(problem, desk))
+        assert Search(problem, desk).scores.rank(undone) > Search(problem, desk).scores.rank(shipment.network)
+        assert (shipment.ships, shipment.frozen.start.name) == ("recipe", "residual")
+
+
+def test_a_baseline_that_reads_features_is_trained_before_those_of_a_further_backbone(tmp_path: Path) -> None:
+    world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
+    every = starting_points_of(FACTS, {"tf_efficientnet_lite0": 9, "resnet18": 5})
+    own = next(point.recipe for point in every if point.name == "frozen")
+    problem = problem_of(world, tuple(point for point in every if point.name != "frozen"), own)
+    with desk_in(tmp_path / "run", world, 70, workers=2, baseline=own) as desk:
+        run_search(Search(problem, desk))
+        trials = desk.ledger.trials()
+        assert trials[0].role == "baseline"
+        assert made(desk.ledger, OtherFeatures).names == ("frozen resnet18",)
+        features = {trial.names: trial for trial in trials if trial.names in ((), ("frozen resnet18",))}
+        assert len(features) == 2
+        asked, settled = made(desk.ledger, TuningAsked), made(desk.ledger, FineTuning)
+        assert asked.start == settled.start
+
+
+def test_of_several_backbones_the_cheapest_is_read_first(tmp_path: Path) -> None:
+    def heavy(recipe: Recipe) -> bool:
+        return isinstance(recipe.architecture, Pretrained) and recipe.architecture.backbone == "resnet18"
+
+    world = World(seed=1, effects={pretrained: 5.0}, n=400, nt=800, seconds_noise=0.0)
+    points = starting_points_of(FACTS, {"resnet18": 5, "tf_efficientnet_lite0": 9})
+    problem = problem_of(world, points)
+    dearer = replace(problem.pace, forward=lambda r, s=None: (9.0 if heavy(r) else 1.0) * problem.pace.forward(r, s))
+    with desk_in(tmp_path / "run", world, 70) as desk:
+        choose_start(Search(replace(problem, pace=dearer), desk))
+        first = next(trial for trial in desk.ledger.trials() if trial.role == "start")
+        assert first.names == ("frozen tf_efficientnet_lite0",)

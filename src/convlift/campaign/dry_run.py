@@ -179,15 +179,15 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
     """A training of the point in the length that fits, and how many rounds of the workers train it; 0 rounds where the
     recipe keeps its own length, for a search or because too little of it fits."""
     tuned = own.recipe.training.fine_tuning
-    if request.trainings:
+    if request.trainings or request.fold is not None:
         return own, 0
     if point.recipe.architecture.kind == "convnet" and point.name != BASELINE:
         whole = own.recipe.training.epochs
-        epochs = epochs_from_scratch(own.recipe, own.in_epochs, left)
-        if epochs < LEAST_EPOCHS or epochs == whole:
+        found = epochs_from_scratch(own.recipe, own.in_epochs, left, request.workers)
+        if found is None or found[0] < LEAST_EPOCHS:
             return own, 0
-        seconds = own.in_epochs * epochs / whole
-        return Timed(lengthened(own.recipe, epochs), 1.0, seconds, seconds), 1
+        seconds = own.in_epochs * found[0] / whole
+        return Timed(lengthened(own.recipe, found[0]), 1.0, seconds, seconds), found[1]
     if point.way != FINE_TUNE or tuned is None or left * request.workers >= ENOUGH * own.in_epochs:
         return own, 0
     epochs, rounds = epochs_that_fit(lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left)

@@ -113,6 +113,8 @@ class Pace:
         wanted = self._work(recipe, fidelity)
         kind = recipe.architecture.kind
         same = [each for each in timed if each.recipe.architecture.kind == kind] or list(timed)
+        if kind == "convnet":  # a shallow one takes over twice as long for a multiply-add as a deep one
+            same = [each for each in same if each.recipe.architecture == recipe.architecture] or same
         speed = self._speed([(self._done(each).first, self._spent(each).first) for each in same], wanted.first)
         extraction = max(self._extraction_speeds(timed), default=0.0)
         extraction = extraction if extraction > MADE_HERE * speed else speed

@@ -14,6 +14,7 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import baseline_runs
 from convlift.search.context import Search
+from convlift.search.length import promise
 from convlift.search.problem import BASELINE
 from convlift.search.refit import is_fitted
 
@@ -61,7 +62,7 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
     others = [baseline_run for baseline_run in sound if baseline_run.id != baselines[0].id]
     others = others if len(others) >= FEWEST_RUNS else sound  # one alone says nothing of how such runs differ
     scores = np.array([search.scores.score_points(baseline_run) for baseline_run in others])
-    lead = search.scores.score_points(start_run) - search.scores.score_points(baselines[0])
+    lead = promise(search, start_run) - search.scores.score_points(baselines[0])
     if lead <= 0.0:  # what fine-tuning may be expected to bring decided, and the baseline's luck spoke against it
         return False
     error = math.sqrt(2.0 * score_variance(scores, _images_of(search, others), search.problem.validation_groups))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from convlift.cost.seconds import Pace
+from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
@@ -73,7 +74,12 @@ class Search:
         asked, pace = decided(self.ledger, TuningAsked), self.problem.pace
         if asked is None or not asked.seconds:
             return pace
-        point = next(point for point in self.problem.starts if point.name == asked.start)
+        point = next((point for point in self.problem.starts if point.name == asked.start), None)
+        if point is None:
+            raise LedgerError(
+                f"the campaign in {self.ledger.folder} asked about '{asked.start}', which is not offered now; run the "
+                "command that began it, with the same --backbone and --weights, or name another folder with --out."
+            )
         return pace.with_tuning(point.recipe, asked.seconds)  # whatever its augmentation, it has the same work
 
     @property

@@ -4,7 +4,7 @@ A network whose features are the best that there is so far gets better still whe
 2019, section 4.3), and no search of so few trainings finds as much as a longer training brings (simulated: world (e),
 docs/method.md). So where few trainings of full length fit, there is no search: the length is settled such that every
 worker trains once or twice until the time is over, and of these networks the best ships. A network from scratch that
-is the best start trains once, for as long.
+is the best start trains for as long likewise.
 """
 
 import math
@@ -43,15 +43,16 @@ ROUNDS_FROM = 1.5
 FILLED = 1.05
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
-# trainings from scratch after each other, below which there is one, as long as all of them, instead of a search
-FEW_FROM_SCRATCH = 4.0
 LONGEST_FROM_SCRATCH = 60  # epochs; 61 scored no better than 26 on Fashion-MNIST
-# A network from scratch errs less the longer it trains: as the power -.15 of its epochs, from 8 to 26 on Fashion-MNIST;
-# to eight times as many at most
-SLOPE, MOST_LONGER = 0.15, 8.0
-# what a longer training from scratch gets, as far as the guard agrees: two pixels of 28, and mirrors. Without, networks
-# of some 20 epochs scored .902 and .899 on Fashion-MNIST, with it .915 and .916; of 11 on pneumonia .889 and .917
-ADDED, ADDED_FROM = {"translation": 0.08, "horizontal_flip": 0.5}, 8
+# trainings from scratch after each other, from which one worker trains twice, the second time on the validation images
+# too: over 20 epochs these bring more than as many epochs again
+TWICE_FROM_SCRATCH = 3.0
+# A network from scratch errs less the longer it trains: as the power -.15 of its epochs, from 8 to 26 on Fashion-MNIST,
+# and hardly less after 61; to eight times as many at most
+SLOPE, LAST_GAIN, MOST_LONGER = 0.15, 26, 8.0
+# what a longer training from scratch gets, if the guard agrees: without, networks of some 20 epochs scored .902 and
+# .899 on Fashion-MNIST, with it .910 and .905 in 12 to 15; of 25 on pneumonia .853 and .902, with mirrors too .887
+ADDED, ADDED_FROM = {"translation": 0.1}, 8
 
 
 def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -> tuple[StartingPoint, ...]:
@@ -101,21 +102,27 @@ def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
         return FineTuning("")
     if _way(search, point, records):
         _asked(search, point, features[0])
-    return FineTuning(_way(search, point, records))  # by the speed that was measured
+    return FineTuning(_way(search, point, records), point.name)  # by the speed that was measured
 
 
 def point_that_fine_tunes(search: Search) -> StartingPoint | None:
     """The starting point, where it may be tried: not where the changes are given, nor in a fold, of which nothing is
-    kept for a last training as long as that. Of several backbones the one whose features are the best."""
+    kept for a last training as long as that. Of several backbones the one whose features are the best, from when on it
+    is asked about the same."""
     if search.problem.pool is not None or not search.problem.most_networks:
         return None
     points = [point for point in search.problem.starts if point.way == FINE_TUNE]
+    asked, settled = decided(search.ledger, TuningAsked), decided(search.ledger, FineTuning)
+    name = (asked.start if asked else "") or (settled.start if settled else "")
+    if name:
+        return next((point for point in points if point.name == name), None)
+    return max(points, key=lambda point: score_of_features(search, point), default=None)
+
+
+def score_of_features(search: Search, point: StartingPoint) -> float:
+    """Validation score of the best run that read features of the point's network; minus infinity where none did."""
     records = [*search.ledger.trials("start"), *search.ledger.trials("baseline")]
-
-    def by_features(point: StartingPoint) -> float:
-        return max((search.scores.rank(record) for record in features_among(point, records)), default=-math.inf)
-
-    return max(points, key=by_features, default=None)
+    return max((search.scores.rank(record) for record in features_among(point, records)), default=-math.inf)
 
 
 def features_among(point: StartingPoint, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -139,7 +146,7 @@ def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> Tunin
         measure = search.problem.time_tuning if not search.problem.trainings else None
         seconds = measure(point.recipe.edit(data={"augmentation": kept})) if measure else 0.0
         alone = search.workers > 1 and not search.dispatcher.running
-        return TuningAsked(point.name, kept, seconds * BESIDE if alone else seconds)
+        return TuningAsked(kept, seconds * BESIDE if alone else seconds, point.name)
 
     return settle(search.ledger, TuningAsked, ask)
 
@@ -174,7 +181,9 @@ def promise(search: Search, record: TrialRecord) -> float:
     had = part_trained(search, record)
     if point is None or not had or points == -math.inf:
         return points
-    longer = _epochs(search, point.recipe) / (had * point.recipe.training.epochs)
+    settled = decided(search.ledger, Length)
+    epochs = settled.epochs if settled and settled.start == point.name else _epochs(search, point.recipe)
+    longer = min(epochs, LAST_GAIN) / (had * point.recipe.training.epochs)
     return 100.0 - (100.0 - points) * math.pow(min(MOST_LONGER, max(1.0, longer)), -SLOPE)
 
 
@@ -187,19 +196,24 @@ def _from_scratch(search: Search, record: TrialRecord) -> StartingPoint | None:
     return next((point for point in points if point.recipe.architecture.kind == "convnet"), None)
 
 
-def epochs_from_scratch(recipe: Recipe, seconds: float, left: float) -> int:
-    """In how many epochs a network from scratch is trained: as many as fit where few trainings do, else its own.
+def epochs_from_scratch(recipe: Recipe, seconds: float, left: float, workers: int) -> tuple[int, int] | None:
+    """How long a network from scratch is trained where few trainings fit, and in how many rounds of the workers:
+    (epochs, rounds); None where so many fit that a search pays.
 
-    seconds: what a training of its own epochs takes; left: seconds that there are."""
+    seconds: what a training of its own epochs takes; left: seconds that there are.
+    """
     own, fit = recipe.training.epochs, left / max(seconds, 1e-9)
-    return own if fit >= FEW_FROM_SCRATCH else min(round(FILLED * own * fit), max(own, LONGEST_FROM_SCRATCH))
+    if fit * workers >= ENOUGH:
+        return None
+    rounds = 2 if workers == 1 and fit >= TWICE_FROM_SCRATCH else 1
+    return min(round(FILLED * own * fit / rounds), max(own, LONGEST_FROM_SCRATCH)), rounds
 
 
 def _epochs(search: Search, recipe: Recipe) -> int:
-    """The same in this campaign; its own in a fold, of which nothing is kept for a last training as long as that."""
-    if not search.problem.most_networks:
-        return recipe.training.epochs
-    return epochs_from_scratch(recipe, search.seconds(recipe), search.left())
+    """The epochs that it would have in this campaign: in a fold its own at most, for there is no longer training."""
+    own = recipe.training.epochs
+    found = epochs_from_scratch(recipe, search.seconds(recipe), search.left(), search.workers)
+    return own if found is None else found[0] if search.problem.most_networks else min(own, found[0])
 
 
 def _nominal(recipe: Recipe) -> int:
@@ -259,16 +273,17 @@ def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
     left = left if epochs >= FEW_EPOCHS else LEFT_AFTER_FEW
     if epochs < LEAST_EPOCHS or not _is_worth_it(search, features[0], best, left):
         return None
-    return Length(point.name, {}, epochs, rounds)
+    return Length(epochs, rounds, point.name)
 
 
 def _length_from_scratch(search: Search, best: TrialRecord, unseen: StartingPoint | None) -> Length | None:
     point = unseen or _from_scratch(search, best)
-    if point is None:
+    if point is None or not search.problem.most_networks:
         return None
-    epochs, own = _epochs(search, point.recipe), point.recipe.training.epochs
-    had = 0.0 if unseen else own * part_trained(search, best)
-    if epochs == own or epochs < max(LONGER * had, LEAST_EPOCHS):
+    found = epochs_from_scratch(point.recipe, search.seconds(point.recipe), search.left(), search.workers)
+    had = 0.0 if unseen else point.recipe.training.epochs * part_trained(search, best)
+    if found is None or found[0] < max(LONGER * had, LEAST_EPOCHS):
         return None
+    epochs, rounds = found
     added = _kept(search, ADDED, best) if epochs >= ADDED_FROM else {}
-    return Length(point.name, added, epochs, 1)
+    return Length(epochs, rounds, point.name, added)

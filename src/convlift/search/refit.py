@@ -80,7 +80,7 @@ def split(search: Search, division: Allocation, recipe: Recipe, trainings: int) 
 def is_fitted(ledger: Ledger) -> bool:
     """Whether the last trainings have a length that was settled to fill the time."""
     length = decided(ledger, Length)
-    return length is not None
+    return length is not None and length.epochs > 0
 
 
 def fidelity_of_a_refit(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> float:

@@ -87,7 +87,8 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     judged = not stays and bool(before) and bool(after)
     # what has learned from the validation images, nothing but the test can judge
     network = combined(search, runs, network, refits=judged) if ships == "recipe" else network
-    why = _why(search, _Found(ships, stays, lost, before, after, runs is passed_over))
+    is_other = runs is passed_over and runs[0].names != (frozen.start.name,)
+    why = _why(search, _Found(ships, stays, lost, before, after, is_other))
     rival = best_final(search, before) if before else None
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search), rival)
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
@@ -97,13 +98,15 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
 
 
 def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best first run of the starts that were passed over for one whose length was fitted to the time, where
-    validation likes it better than whatever would ship of that one; none else."""
-    mine = (frozen.start.name,)
+    """The best first run beside a start whose length was fitted to the time, its own included, where validation likes
+    it better than whatever would ship of that one; none else."""
     if not is_fitted(search.ledger):
         return []
-    others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names != mine]
-    able = _networks(search, [record for record in learned(search, others) if record.fidelity == 1.0])
+    names = {(point.name,) for point in search.problem.points}  # what undoes a lever of the baseline is no start
+    others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names in names]
+    # a first run from scratch goes through its schedule in as many epochs as it has
+    sound = [r for r in learned(search, others) if r.is_whole or r.recipe.architecture.kind == "convnet"]
+    able = _networks(search, [record for record in sound if record.recipe != frozen.start.recipe])
     best = max(able, key=lambda record: search.scores.score_points(record), default=None)
     able_finals = _networks(search, finals)
     ships = [combined(search, finals, best_final(search, able_finals), refits=False)] if able_finals else []
@@ -116,8 +119,8 @@ def _bare_start(search: Search, frozen: Configuration, run: TrialRecord) -> Conf
     """The start of a run with no change switched on."""
     if run.recipe == frozen.start.recipe:
         return bare(frozen.space)
-    point = next(point for point in offered(search.problem, search.ledger) if (point.name,) == run.names)
-    return bare(SearchSpace(point, ()))
+    points = offered(search.problem, search.ledger, for_first_runs=True)
+    return bare(SearchSpace(next(point for point in points if (point.name,) == run.names), ()))
 
 
 def is_nothing(frozen: Configuration) -> bool:

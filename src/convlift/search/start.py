@@ -18,6 +18,7 @@ from convlift.search.length import (
     offered,
     point_that_fine_tunes,
     promise,
+    score_of_features,
     settle_fine_tuning,
     settle_length,
 )
@@ -54,7 +55,8 @@ ADVICE = 3.0  # times as long as predicted is what a budget that was too short i
 
 
 def choose_start(search: Search) -> StartingPoint:
-    """Probe the starting points and take the best on validation, whatever room that leaves for a search.
+    """Probe the starting points and take the one that promises the best validation score, whatever room that leaves for
+    a search.
 
     The one choice that is made by single runs: the points are few and far apart, the first runs never enter an
     estimate, and what the start gains is measured on the sealed test like everything else. Raises BudgetError where
@@ -124,8 +126,8 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
     Settled once: a resumed campaign has less time, and keeps what it has. With several workers the baseline begins
     before the seconds that it takes to load a pretrained network and count its multiply-adds.
     """
-    cheapest = next((point for point in search.problem.starts if _reads_features(point.recipe)), None)
-    may_fit = cheapest is not None and LIGHTEST * _images(search) <= FIRST_MOST * search.left()
+    points = _first_features(search)
+    may_fit = bool(points) and LIGHTEST * _images(search) <= FIRST_MOST * search.left()
     settled = decided(search.ledger, FirstTrainings)
     part = settled.baseline_part if settled else _part_of_the_baseline(search, may_fit)
     baseline_run = search.problem.plan("baseline", search.problem.baseline, 0, fidelity=part)
@@ -137,11 +139,12 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
 
     if may_fit and (search.workers > 1 or search.problem.trainings):  # counted, all workers claim in one order
         search.dispatcher.start(baseline_run, seconds)
+    cheapest = _cheapest(search, points)
     if settled is None:
         fits = may_fit and search.seconds(cheapest.recipe, ()) <= FIRST_MOST * search.left() if cheapest else False
         settled = note(search.ledger, FirstTrainings(fits, part))
     start_run = [_start_run(search, cheapest)] if cheapest and settled.features_fit else []
-    is_alone = sum(_reads_features(point.recipe) for point in search.problem.starts) == 1
+    is_alone = sum(point.way == FINE_TUNE for point in search.problem.starts) == 1
     if start_run and search.workers > 1 and is_alone and not search.problem.trainings:
         ask_about_fine_tuning(search, search.dispatcher.first(start_run[0], seconds))
     return search.dispatcher.complete([*start_run, baseline_run], seconds)
@@ -149,21 +152,40 @@ def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
 
 def _other_features(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
     """One pass of the features of each further backbone that takes little of what is left, settled once."""
-    others = [point for point in search.problem.starts if _reads_features(point.recipe)][1:]
+    points = [point for point in search.problem.starts if _reads_features(point.recipe)]
+    read = [record.recipe for record in records if _reads_features(record.recipe)]
+    others = [point for point in points if point.recipe not in read]
 
     def decide() -> OtherFeatures:
         left, names = search.left(), []
+        begun = [record.recipe for record in search.ledger.trials("start")]
         for point in others:
-            seconds = search.seconds(point.recipe, records)
-            if search.problem.trainings or seconds <= OTHER_MOST * left:
+            seconds = search.seconds(point.recipe)
+            if search.problem.trainings or seconds <= OTHER_MOST * left or point.recipe in begun:
                 names.append(point.name)
                 left -= seconds
         return OtherFeatures(tuple(names))
 
-    if not others or not any(r.role == "start" for r in records):
+    if not others or not read:
         return []
     settled = settle(search.ledger, OtherFeatures, decide)
     return [_start_run(search, point) for point in others if point.name in settled.names]
+
+
+def _first_features(search: Search) -> list[StartingPoint]:
+    """The points of whose features one pass comes first: none where the baseline reads those of one of the backbones,
+    and is trained first itself."""
+    baseline = StartingPoint(BASELINE, search.problem.baseline, "")
+    if _reads_features(baseline.recipe) and any(_is_of(point, baseline) for point in search.problem.starts):
+        return []
+    return [point for point in search.problem.starts if _reads_features(point.recipe)]
+
+
+def _cheapest(search: Search, points: list[StartingPoint]) -> StartingPoint | None:
+    """Of several by arithmetic, so that a campaign that goes on finds the same."""
+    if len(points) < 2:
+        return next(iter(points), None)
+    return min(points, key=lambda point: search.seconds(point.recipe, ()))
 
 
 def _reads_features(recipe: Recipe) -> bool:
@@ -199,7 +221,8 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
         # where the network is fine-tuned for as long as there is time, a shorter way to do it is not worth its own; and
         # of several backbones only the one with the best features is
         shorter = [point for point in search.problem.starts if point.way == "transfer"]
-        tried += [p.name for p in shorter if way == "fitted" or (deep and not _is_of(p, deep))]
+        best = max(shorter, key=lambda point: score_of_features(search, point), default=None)
+        tried += [point.name for point in shorter if way == "fitted" or point != best]
         # nor is a network from scratch: what fine-tuning adds to such features it does not reach
         tried += from_scratch if way == "fitted" and _lead(search, records) > HOPELESS_LEAD else []
         others = [p for p in search.problem.starts if p.name not in tried and p.way != FINE_TUNE]
@@ -214,9 +237,9 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
     return [_start_run(search, point, parts[point.name]) for point in points if point.name in parts]
 
 
-def _is_of(point: StartingPoint, deep: StartingPoint) -> bool:
+def _is_of(point: StartingPoint, another: StartingPoint) -> bool:
     """Whether both are of the same backbone."""
-    mine, other = point.recipe.architecture, deep.recipe.architecture
+    mine, other = point.recipe.architecture, another.recipe.architecture
     return isinstance(mine, Pretrained) and isinstance(other, Pretrained) and mine.backbone == other.backbone
 
 
@@ -260,7 +283,7 @@ def _baseline_once_more(search: Search, records: tuple[TrialRecord, ...]) -> lis
 
 def _longer_part(search: Search, records: tuple[TrialRecord, ...]) -> float:
     """0 where none is worth its time."""
-    best = max(records, key=lambda record: _rank(search, record))
+    best = max(records, key=lambda record: promise(search, record) if record.has_trained else -math.inf)
     if _rank(search, best) == -math.inf:
         part = sized(search, search.problem.baseline, ONCE_MORE_MOST * _last_seconds(search), search.ledger.trials())
         return max(part, LEAST) if any(record.status == "stopped" for record in records) else 0.0

@@ -1,8 +1,9 @@
 """What is settled of the first runs, and of where the search starts from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from convlift.catalogue.starting_points import FINE_TUNE
 from convlift.search.decision import Decision
 
 Way = Literal["first run", "fitted", ""]
@@ -44,19 +45,20 @@ class TuningAsked(Decision):
 
     key = "fine-tuning asked"
 
-    start: str
     augmentation: dict[str, float]
     seconds: float
+    start: str = FINE_TUNE
 
 
 @dataclass(frozen=True)
 class FineTuning(Decision):
     """way: how fine-tuning is tried: with a first run like any other start, or with a length that is fitted to the time
-    and no first run; "" where it is not."""
+    and no first run; "" where it is not. start: the point that does."""
 
     key = "fine-tuning"
 
     way: Way
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ class Length(Decision):
 
     key = "length"
 
-    start: str
-    augmentation: dict[str, float]
     epochs: int
     rounds: int
+    start: str = FINE_TUNE
+    augmentation: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

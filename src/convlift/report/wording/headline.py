@@ -121,8 +121,8 @@ def why_sentence(why: NotShipped) -> str:
         "final runs failed, unjudged": f"Not judged: the final runs {failed}.",
         "no time for final runs": "Not judged: no time for the final runs.",
         "start is better": "The bare start's runs are above the searched recipe's final runs on the validation images.",
-        "another start is better": "Validation images like the first run of this start better than the fine-tuned "
-        "network that had the rest of the time.",
+        "another start is better": "Validation images like the first run of this start better than the network that "
+        "had the rest of the time.",
         "only the start learned": f"The searched recipe's final runs {failed}.",
     }[why.why]
 
