@@ -8,7 +8,9 @@ import pytest
 from convlift.recipe.recipe import Recipe
 from convlift.records.recipe_findings import Confirmed, OverAugmented, RecipeFinding, Suspected
 from convlift.search.context import Search
+from convlift.search.decisions import note
 from convlift.search.diagnose_baseline import (
+    MOST_BESIDE,
     MOST_OF_BUDGET,
     examine_baseline,
     found_of_the_baseline,
@@ -16,6 +18,7 @@ from convlift.search.diagnose_baseline import (
 )
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.loop import run_search
+from convlift.search.start_decisions import Length
 from made_up import BASELINE, HOUR, World, desk_in, problem_of
 
 TURNED = BASELINE.edit(data={"augmentation": {"horizontal_flip": 0.5, "rotation": 0.2}})
@@ -55,6 +58,16 @@ def test_a_suspicion_that_its_probe_does_not_confirm_is_not_found(tmp_path: Path
     with desk_in(tmp_path / "run", world, 100, baseline=TURNED) as desk:
         assert examined(desk, world) == ()
         assert len(desk.ledger.trials("start")) == 1
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_of_a_time_that_a_length_was_fitted_to_little_is_taken(tmp_path: Path, fitted: bool) -> None:
+    world = World(seed=1, effects=OVER_AUGMENTED, n=400)
+    with desk_in(tmp_path / "run", world, 1 + 0.5 / MOST_BESIDE, baseline=TURNED) as desk:
+        if fitted:
+            note(desk.ledger, Length(40, 1, "residual"))
+        examined(desk, world)
+        assert len(desk.ledger.trials("start")) == (not fitted)
 
 
 def test_where_the_probe_is_too_dear_a_suspicion_is_found_as_one(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from convlift.ledger.trials import Plan, TrialRecord
 from convlift.records.recipe_findings import RecipeFinding
 from convlift.search.context import Search
 from convlift.search.decisions import Accused, Examination, decided, settle
+from convlift.search.refit import is_fitted
 
 MOST_OF_BUDGET = 0.12  # of the worker-seconds that are left: what undoing the accused lever may take
+MOST_BESIDE = 0.03  # the same where the shipped recipe's length was fitted to what is left
 
 
 def trial_of_the_baseline(search: Search) -> list[Plan]:
@@ -29,7 +31,8 @@ def trial_of_the_baseline(search: Search) -> list[Plan]:
     start_run = accused.probe
 
     def decide() -> Accused:
-        most = MOST_OF_BUDGET * search.left() * search.workers
+        share = MOST_BESIDE if is_fitted(search.ledger) else MOST_OF_BUDGET
+        most = share * search.left() * search.workers
         return Accused(bool(search.problem.trainings) or search.seconds(start_run) <= most)
 
     tried = settle(search.ledger, Accused, decide).undone
