@@ -19,7 +19,7 @@ from convlift.search.space import Configuration
 from made_up import FACTS, HOUR, World, ledger_in, outline, problem_of, train
 from timeline import Timeline
 
-HOURS = 12.5
+HOURS = 18.0
 
 
 class Session(NamedTuple):

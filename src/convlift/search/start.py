@@ -7,14 +7,20 @@ from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.ledger.trials import Plan, TrialRecord
-from convlift.recipe.architecture import Pretrained
-from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
+from convlift.search.allocate import LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.context import Search
-from convlift.search.decisions import decided, note, settle, times_unsettled
+from convlift.search.decisions import decided, note, settle
+from convlift.search.first_trainings import (
+    FIRST_LATEST,
+    LEAST,
+    first_trainings,
+    other_features,
+    reads_features,
+    sized,
+    start_run_of,
+)
 from convlift.search.length import (
-    ask_about_fine_tuning,
     offered,
     point_that_fine_tunes,
     promise,
@@ -26,26 +32,15 @@ from convlift.search.problem import BASELINE
 from convlift.search.start_decisions import (
     BaselineBeside,
     BaselineOnceMore,
-    FirstTrainings,
-    OtherFeatures,
     SecondStarts,
     Start,
 )
 
 MOST_OF_BUDGET = 0.12  # what one first run from scratch should take
 FEWEST = 5  # trainings that must fit for a fine-tuning start to get a first run of full length
-FIRST_MOST = 0.6  # of the time: what one pass of pretrained features may take, the best that can be had early
-ALONE_MOST = 0.7  # of the time: a run of the baseline where nothing else fits
-FIRST_LATEST = 0.5  # of the time: when the first trainings end, whatever was predicted
-ALONE_LATEST = 0.8  # the same for the pretrained features, and for the baseline where they do not fit
-OTHER_MOST = 0.15  # of what is left: what one pass of a further backbone's features may take
 ONLY_MOST = 0.35  # of the time: the first run of a start from scratch where no pretrained features fit
 LONG_MOST = 0.3  # of the time: a first run of a fine-tuning start that is shortened
 SHORTEST = 0.1  # a shorter training says nothing about the full one, and is none where there is a better one
-LIGHTEST = 2e-3  # seconds an image: no pretrained network of the usual ones extracts its features faster on a core
-MOST_TO_PREDICT = 0.7  # of a training's time: with more for its predictions it would learn nothing
-MANY = 100  # numbers of first runs between one going on of a campaign and the next
-LEAST = 0.002  # of a training: the shortest that is planned
 ONCE_MORE_MOST = 0.8  # of the time: a longer part of the baseline where a part of it is the best that there is
 LAST_RESORT = 0.5  # of the whole time, with that for the report: a training where there is none yet
 # points of the pretrained features over the baseline, from which on no network from scratch will pass them fine-tuned:
@@ -64,8 +59,8 @@ def choose_start(search: Search) -> StartingPoint:
     known = decided(search.ledger, Start)
     if known is not None:
         return _known(search, known)
-    first = _first_trainings(search)
-    first += search.dispatcher.complete(_other_features(search, first), lambda plan: FIRST_LATEST * search.left())
+    first = first_trainings(search)
+    first += search.dispatcher.complete(other_features(search, first), lambda plan: FIRST_LATEST * search.left())
     second = _second_start_runs(search, first)
     beside = _baseline_beside(search, second, first)
     records = first + search.dispatcher.complete(second + beside, lambda plan: FIRST_LATEST * search.left())
@@ -107,112 +102,6 @@ def _known(search: Search, kept: Start) -> StartingPoint:
     )
 
 
-def _start_run(search: Search, point: StartingPoint, fidelity: float = 1.0) -> Plan:
-    """The point's first run: the one that there is, or a new one where a campaign that goes on with more time has none
-    that was as long as this one shall be."""
-    place = [each.name for each in search.problem.points].index(point.name)
-    plan = search.problem.plan("start", point.recipe, place, (point.name,), fidelity)
-    for again in range(1, 1 + times_unsettled(search.ledger, Start)):
-        known = [r for r in search.ledger.trials("start") if r.seed == plan.spec.seed and r.recipe == plan.spec.recipe]
-        if not known or (known[0].status != "stopped" and known[0].fidelity >= fidelity):
-            break
-        plan = search.problem.plan("start", point.recipe, place + again * MANY, (point.name,), fidelity)
-    return plan
-
-
-def _first_trainings(search: Search) -> tuple[TrialRecord, ...]:
-    """One pass of pretrained features where it fits, and the first run of the baseline, or the part of it that fits.
-
-    Settled once: a resumed campaign has less time, and keeps what it has. With several workers the baseline begins
-    before the seconds that it takes to load a pretrained network and count its multiply-adds.
-    """
-    points = _first_features(search)
-    may_fit = bool(points) and LIGHTEST * _images(search) <= FIRST_MOST * search.left()
-    settled = decided(search.ledger, FirstTrainings)
-    part = settled.baseline_part if settled else _part_of_the_baseline(search, may_fit)
-    baseline_run = search.problem.plan("baseline", search.problem.baseline, 0, fidelity=part)
-
-    def seconds(plan: Plan) -> float:
-        # features that are not complete are worth nothing, of a run of the baseline a part is
-        is_alone = plan.role == "start" or not may_fit
-        return (ALONE_LATEST if is_alone else FIRST_LATEST) * search.left()
-
-    if may_fit and (search.workers > 1 or search.problem.trainings):  # counted, all workers claim in one order
-        search.dispatcher.start(baseline_run, seconds)
-    cheapest = _cheapest(search, points)
-    if settled is None:
-        fits = may_fit and search.seconds(cheapest.recipe, ()) <= FIRST_MOST * search.left() if cheapest else False
-        settled = note(search.ledger, FirstTrainings(fits, part))
-    start_run = [_start_run(search, cheapest)] if cheapest and settled.features_fit else []
-    is_alone = sum(point.way == FINE_TUNE for point in search.problem.starts) == 1
-    if start_run and search.workers > 1 and is_alone and not search.problem.trainings:
-        ask_about_fine_tuning(search, search.dispatcher.first(start_run[0], seconds))
-    return search.dispatcher.complete([*start_run, baseline_run], seconds)
-
-
-def _other_features(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
-    """One pass of the features of each further backbone that takes little of what is left, settled once."""
-    points = [point for point in search.problem.starts if _reads_features(point.recipe)]
-    read = [record.recipe for record in records if _reads_features(record.recipe)]
-    others = [point for point in points if point.recipe not in read]
-
-    def decide() -> OtherFeatures:
-        left, names = search.left(), []
-        begun = [record.recipe for record in search.ledger.trials("start")]
-        for point in others:
-            seconds = search.seconds(point.recipe)
-            if search.problem.trainings or seconds <= OTHER_MOST * left or point.recipe in begun:
-                names.append(point.name)
-                left -= seconds
-        return OtherFeatures(tuple(names))
-
-    if not others or not read:
-        return []
-    settled = settle(search.ledger, OtherFeatures, decide)
-    return [_start_run(search, point) for point in others if point.name in settled.names]
-
-
-def _first_features(search: Search) -> list[StartingPoint]:
-    """The points of whose features one pass comes first: none where the baseline reads those of one of the backbones,
-    and is trained first itself."""
-    baseline = StartingPoint(BASELINE, search.problem.baseline, "")
-    if _reads_features(baseline.recipe) and any(_is_of(point, baseline) for point in search.problem.starts):
-        return []
-    return [point for point in search.problem.starts if _reads_features(point.recipe)]
-
-
-def _cheapest(search: Search, points: list[StartingPoint]) -> StartingPoint | None:
-    """Of several by arithmetic, so that a campaign that goes on finds the same."""
-    if len(points) < 2:
-        return next(iter(points), None)
-    return min(points, key=lambda point: search.seconds(point.recipe, ()))
-
-
-def _reads_features(recipe: Recipe) -> bool:
-    """Whether a pretrained network stays as it is, under a new head."""
-    return recipe.architecture.kind == "pretrained" and recipe.training.fine_tuning is None
-
-
-def _part_of_the_baseline(search: Search, may_fit: bool) -> float:
-    most = BASELINE_MOST if may_fit else ALONE_MOST
-    return sized(search, search.problem.baseline, most * search.left()) or LEAST
-
-
-def _images(search: Search) -> int:
-    return search.problem.facts.training_images + search.problem.pace.held_out_images
-
-
-def sized(search: Search, recipe: Recipe, seconds: float, records: Sequence[TrialRecord] = ()) -> float:
-    """The fidelity at which a training fits into so many seconds: 1 where all of it does, 0 where hardly more than its
-    predictions do."""
-    whole, predicting = search.seconds(recipe, records), search.problem.pace.evaluation_seconds(recipe)
-    if whole + predicting <= seconds:
-        return 1.0
-    if predicting > MOST_TO_PREDICT * seconds:
-        return 0.0
-    return round(min(1.0, max(LEAST, 0.9 * (seconds - predicting) / whole)), 3)
-
-
 def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
     """The other first runs, settled once: what is worth its time follows from how much of it is left."""
 
@@ -234,13 +123,7 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
     way, deep = settle_fine_tuning(search, records), point_that_fine_tunes(search)
     parts = settle(search.ledger, SecondStarts, decide).parts
     points = offered(search.problem, search.ledger, for_first_runs=True)[1:]
-    return [_start_run(search, point, parts[point.name]) for point in points if point.name in parts]
-
-
-def _is_of(point: StartingPoint, another: StartingPoint) -> bool:
-    """Whether both are of the same backbone."""
-    mine, other = point.recipe.architecture, another.recipe.architecture
-    return isinstance(mine, Pretrained) and isinstance(other, Pretrained) and mine.backbone == other.backbone
+    return [start_run_of(search, point, parts[point.name]) for point in points if point.name in parts]
 
 
 def _lead(search: Search, records: tuple[TrialRecord, ...]) -> float:
@@ -300,14 +183,14 @@ def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, 
     if search.problem.trainings:
         return 1.0
     left = search.left()
-    is_start = [r for r in records if r.role == "start" or _reads_features(r.recipe)]
+    is_start = [r for r in records if r.role == "start" or reads_features(r.recipe)]
     is_alone = not any(_rank(search, r) > -math.inf for r in is_start)
     if point.recipe.architecture.kind == "convnet":
         allowed = MOST_OF_BUDGET * search.budget_seconds
         allowed = min(max(allowed, ONLY_MOST * left) if is_alone else allowed, FIRST_LATEST * left)
         fidelity = sized(search, point.recipe, allowed, records)
         return fidelity if fidelity >= (LEAST if is_alone else SHORTEST) else 0.0
-    if is_alone or _reads_features(point.recipe):  # these did not fit, or were tried first
+    if is_alone or reads_features(point.recipe):  # these did not fit, or were tried first
         return 0.0
     alone, again = search.seconds(point.recipe, records), search.seconds(point.recipe, records, again=True)
     is_worth_it = left * search.workers - alone >= (FEWEST - 1) * again
