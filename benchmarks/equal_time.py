@@ -64,6 +64,7 @@ class Task:
     seed: int
     cores: int
     flips: bool
+    device: str = "cpu"
 
 
 def prepared(data: str, folder: Path) -> str:
@@ -108,6 +109,7 @@ def run_convlift(task: Task, folder: Path) -> dict[str, Any]:
     run, began = folder / "run", time.monotonic()
     command = [sys.executable, "-c", "from convlift.cli import main; main()", "improve", task.data]
     asked = ["--budget", f"{round(60 * task.minutes)}s", "--seed", str(task.seed), "--out", str(run), "--quiet"]
+    asked += ["--device", task.device]
     done = subprocess.run(
         [*command, *asked],
         capture_output=True,
@@ -150,7 +152,8 @@ def run_rival(rival: str, task: Task, folder: Path) -> dict[str, Any]:
     out = folder / "found.npz"
     command = [sys.executable, str(Path(__file__).with_name("rivals.py")), rival, task.data, "--out", str(out)]
     command += ["--seconds", str(60 * task.minutes), "--seed", str(task.seed), "--cores", str(task.cores)]
-    command += ["--cache", str(folder / "cache"), *([] if task.flips else ["--no-flips"])]
+    command += ["--cache", str(folder / "cache"), "--device", task.device]
+    command += [] if task.flips else ["--no-flips"]
     done = subprocess.run(command, capture_output=True, text=True)
     if not out.with_suffix(".json").is_file():
         raise RuntimeError(fault(done))
@@ -180,6 +183,7 @@ def run(rival: str, task: Task, out: Path) -> dict[str, Any]:
         "minutes": task.minutes,
         "seed": task.seed,
         "cores": task.cores,
+        "device": task.device,
         "rival": rival,
         "load_before": round(os.getloadavg()[0], 1),
     }
@@ -218,7 +222,7 @@ def table(lines: list[dict[str, Any]]) -> str:
 
 def question(line: dict[str, Any]) -> tuple[Any, ...]:
     """What a line answers."""
-    return tuple(line[key] for key in ("data", "minutes", "seed", "cores", "rival"))
+    return (*(line[key] for key in ("data", "minutes", "seed", "cores", "rival")), line.get("device", "cpu"))
 
 
 def better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -253,7 +257,8 @@ def main() -> None:
     parser.add_argument("--minutes", nargs="+", type=float, default=[5.0, 15.0])
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--rivals", nargs="+", choices=EVERYBODY, help="default: all that suit the images")
-    parser.add_argument("--cores", type=int, choices=[1, 2], default=2)
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cuda: only convlift, fine-tuned and residual use it")
     parser.add_argument(
         "--unflipped", nargs="*", default=["digits"], help="names whose mirror images mean another thing"
     )
@@ -271,16 +276,25 @@ def main() -> None:
     for minutes in asked.minutes:
         for number, seed in enumerate(map(int, asked.seeds.split(","))):
             for name, _, where in (entry.partition("=") for entry in asked.data):
-                task = Task(name, prepared(where, asked.out), minutes, seed, asked.cores, name not in asked.unflipped)
+                task = Task(
+                    name,
+                    prepared(where, asked.out),
+                    minutes,
+                    seed,
+                    asked.cores,
+                    name not in asked.unflipped,
+                    asked.device,
+                )
                 rivals = [each for each in asked.rivals or suitable(task, asked.out) if not absent.get(each)]
                 first = number % len(rivals)  # nobody is always the one that finds the machine warm
                 for rival in rivals[first:] + rivals[:first]:
-                    if (name, minutes, seed, asked.cores, rival) not in done:
+                    if (name, minutes, seed, asked.cores, rival, asked.device) not in done:
                         lines.append(run(rival, task, asked.out))
                         with asked.json.open("a", encoding="utf-8") as file:
                             file.write(json.dumps(lines[-1]) + "\n")
                         print(json.dumps(lines[-1]), flush=True)
-    print(table([line for line in lines if line["cores"] == asked.cores]))
+    here = (asked.cores, asked.device)
+    print(table([line for line in lines if (line["cores"], line.get("device", "cpu")) == here]))
 
 
 def suitable(task: Task, out: Path) -> tuple[str, ...]:

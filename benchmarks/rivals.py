@@ -54,6 +54,7 @@ class Job:
 
     began, deadline: of time.monotonic(); the deadline holds for all but the test images.
     flips: whether a mirror image keeps its label.
+    device: of torch, which the fine-tuned and the residual training use.
     """
 
     dataset: Dataset
@@ -63,6 +64,7 @@ class Job:
     cores: int
     cache: Path
     flips: bool
+    device: str = "cpu"
 
     def left(self) -> float:
         """Seconds."""
@@ -117,13 +119,15 @@ class Plan:
     batch: int
     warmup: float
     side: int
+    device: str = "cpu"
 
     def inputs(self, images: Pixels) -> Any:
         """images_NHWC as normalized float_NCHW, channels last in memory."""
         import torch
 
-        mean, std = (torch.as_tensor(np.asarray(each, np.float32)).view(1, -1, 1, 1) for each in self.normal)
-        floats = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+        mean, std = (np.asarray(each, np.float32) for each in self.normal)
+        mean, std = (torch.as_tensor(each).to(self.device).view(1, -1, 1, 1) for each in (mean, std))
+        floats = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
         return floats.sub_(255 * mean).div_(255 * std)
 
 
@@ -134,7 +138,7 @@ def predict(network: Any, plan: Plan, images: Pixels) -> Probabilities:
     network.eval()
     with torch.inference_mode():
         rows = [network(plan.inputs(images[i : i + 128])).softmax(1) for i in range(0, len(images), 128)]
-        return torch.cat(rows).numpy()
+        return torch.cat(rows).cpu().numpy()
 
 
 def step(network: Any, optimizer: Any, inputs: Any, labels: Any) -> None:
@@ -142,7 +146,9 @@ def step(network: Any, optimizer: Any, inputs: Any, labels: Any) -> None:
     import torch
 
     optimizer.zero_grad(set_to_none=True)
-    torch.nn.functional.cross_entropy(network(inputs), labels, label_smoothing=SMOOTHING).backward()
+    with torch.autocast("cuda", torch.bfloat16, enabled=inputs.is_cuda):
+        loss = torch.nn.functional.cross_entropy(network(inputs), labels, label_smoothing=SMOOTHING)
+    loss.backward()
     optimizer.step()
 
 
@@ -150,7 +156,7 @@ def train_in_time(job: Job, network: Any, optimizer: Any, plan: Plan) -> Shipped
     """Train until the validation images are just left to be predicted; the learning rate is zero exactly then."""
     import torch
 
-    images, labels = job.part("train", plan.side), torch.from_numpy(job.labels("train"))
+    images, labels = job.part("train", plan.side), torch.from_numpy(job.labels("train")).to(plan.device)
     validation = job.part("validation", plan.side)
     predict(network, plan, validation[:8])
     began = time.monotonic()
@@ -166,13 +172,15 @@ def train_in_time(job: Job, network: Any, optimizer: Any, plan: Plan) -> Shipped
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * one_cycle(share, plan.warmup)
         network.train()
-        step(network, optimizer, plan.inputs(shifted(images[chosen], rng, job.flips)), labels[torch.from_numpy(chosen)])
+        here = labels[torch.from_numpy(chosen).to(plan.device)]
+        step(network, optimizer, plan.inputs(shifted(images[chosen], rng, job.flips)), here)
         steps += 1
     found = predict(network, plan, validation)
     seconds = time.monotonic() - job.began
     details = {"epochs": round(steps * plan.batch / len(images), 2), "steps": steps, "side": plan.side}
     shape = (images.shape[3], plan.side, plan.side)
-    return Shipped(found, predict(network, plan, job.part("test", plan.side)), [(network, shape)], seconds, details)
+    test = predict(network, plan, job.part("test", plan.side))
+    return Shipped(found, test, [(network.cpu(), shape)], seconds, details)
 
 
 def endless_batches(count: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -209,12 +217,12 @@ def fine_tuned(job: Job) -> Shipped:
     network = nn.Sequential(ThreeChannels(), body) if job.dataset.channels == 1 else body
     if job.dataset.channels == 1:
         normal = np.mean(normal[0], keepdims=True), np.mean(normal[1], keepdims=True)
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(job.device, memory_format=torch.channels_last)
     head = list(body.classifier.parameters())
     rest = [each for each in body.parameters() if not any(each is one for one in head)]
     optimizer = torch.optim.AdamW([{"params": rest, "lr": 5e-4}, {"params": head, "lr": 3e-3}], fused=True)
     side = min(max(job.dataset.store.native_resolution, 96), 224)  # convlift's own, `Recipe.at`
-    return train_in_time(job, network, optimizer, Plan(normal, BATCH, 0.1, side))
+    return train_in_time(job, network, optimizer, Plan(normal, BATCH, 0.1, side, job.device))
 
 
 def ThreeChannels() -> Any:  # noqa: N802 - a module, whose class can only be made where torch is loaded
@@ -272,12 +280,12 @@ def residual(job: Job) -> Shipped:
     side = min(job.dataset.store.native_resolution, 64)
     images = job.part("train", side)
     batch = min(RESIDUAL_BATCH, max(16, len(images) // 10))
-    plan = Plan(image_statistics("standardize", images), batch, 0.25, side)
-    inputs, labels = plan.inputs(images[:batch]), torch.from_numpy(job.labels("train")[:batch])
+    plan = Plan(image_statistics("standardize", images), batch, 0.25, side, job.device)
+    inputs, labels = plan.inputs(images[:batch]), torch.from_numpy(job.labels("train")[:batch]).to(job.device)
 
     def made(width: int) -> tuple[Any, Any]:
         torch.manual_seed(job.seed)
-        network = resnet9(job.dataset.channels, len(job.dataset.classes), width)
+        network = resnet9(job.dataset.channels, len(job.dataset.classes), width).to(job.device)
         rate = 0.4 * batch / 512  # Page's, whose batch is 512
         groups = network.parameters()
         return network, torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True)
@@ -288,6 +296,8 @@ def residual(job: Job) -> Shipped:
         step(network, optimizer, inputs, labels)
         began = time.monotonic()
         step(network, optimizer, inputs, labels)
+        if job.device != "cpu":
+            torch.cuda.synchronize()
         seconds = (time.monotonic() - began) * len(images) / batch
         if seconds * RESIDUAL_EPOCHS <= job.left():
             break
@@ -547,6 +557,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help=".npz file of probabilities; the rest stands beside it")
     parser.add_argument("--no-flips", action="store_true")
+    parser.add_argument("--device", default="cpu", help="of torch; fine-tuned and residual alone use it")
     given = parser.parse_args()
     began = Session().began
     import torch
@@ -554,7 +565,7 @@ def main() -> None:
     torch.set_num_threads(given.cores)
     dataset, _ = open_data(request_of(given.data, None, given.cache, seed=given.seed), Session())
     deadline = began + given.seconds
-    job = Job(dataset, given.seed, began, deadline, given.cores, given.cache, not given.no_flips)
+    job = Job(dataset, given.seed, began, deadline, given.cores, given.cache, not given.no_flips, given.device)
     shipped = RIVALS[given.rival](job)
     np.savez(given.out, validation=shipped.validation, test=shipped.test)
     said = {

@@ -71,7 +71,7 @@ def test_help_says_where_runs_go(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert "(default: runs/NAME-HASH)" in convlift("improve", "--help").out
     assert "(default: runs/NAME-train-HASH)" in convlift("train", "--help").out
-    assert "(default: one a core, or one a GPU)" in convlift("improve", "--help").out
+    assert "(default: one a core, or up to four a GPU)" in convlift("improve", "--help").out
 
 
 def test_without_a_command_help_is_shown():

@@ -124,3 +124,13 @@ def test_what_was_measured_of_fine_tuning_counts_until_a_training_like_it_has_en
     assert abs(measured.seconds(transfer, [first, other], again=True) / (own_head + 800.0) - 1) < 1e-9
     alike = Timed(half, 1.0, head + 200.0, head + 200.0, 200.0)
     assert abs(measured.seconds(tune, [first, other, alike], again=True) / (head + 400.0) - 1) < 1e-9
+
+
+def test_what_was_measured_of_a_network_from_scratch_counts_until_it_has_trained() -> None:
+    wide = PLAIN.edit(architecture={"width": 64})
+    longer = wide.edit(training={"epochs": 2 * wide.training.epochs})
+    measured = PACE.with_scratch(wide, 300.0)
+    assert abs(measured.seconds(longer, [timed(PLAIN, 1e8)]) - 600.0) < 1e-6
+    assert measured.seconds(PLAIN, [timed(PLAIN, 1e8)]) == PACE.seconds(PLAIN, [timed(PLAIN, 1e8)])
+    own = timed(wide, 1e9)
+    assert abs(measured.seconds(wide, [timed(PLAIN, 1e8), own]) / own.seconds - 1) < 1e-9

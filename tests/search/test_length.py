@@ -20,19 +20,8 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
-from convlift.search.length import (
-    BESIDE,
-    FILLED,
-    LAST_GAIN,
-    LEAST_EPOCHS,
-    MOST_EPOCHS,
-    MOST_LONGER,
-    SLOPE,
-    epochs_from_scratch,
-    epochs_that_fit,
-    offered,
-    promise,
-)
+from convlift.search.from_scratch import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
+from convlift.search.length import LEAST_EPOCHS, LONGEST_TUNING, MOST_EPOCHS, epochs_that_fit, offered
 from convlift.search.loop import run_search
 from convlift.search.shipment import Shipment
 from convlift.search.start import choose_start
@@ -53,12 +42,22 @@ def tuned_whole(recipe: Recipe) -> bool:
 
 @pytest.mark.parametrize(
     ("left", "found"),
-    [(4.0, (0, 1)), (100.0, (10, 1)), (160.0, (17, 1)), (239.0, (25, 1)), (241.0, (13, 2)), (900.0, (40, 2))],
+    [
+        (4.0, (0, 1)),
+        (100.0, (10, 1)),
+        (160.0, (17, 1)),
+        (239.0, (25, 1)),
+        (241.0, (13, 2)),
+        (900.0, (32, 3)),
+        (1600.0, (40, 4)),
+        (2000.0, (52, 4)),
+        (3000.0, (60, 4)),
+    ],
 )
-def test_a_training_fills_the_time_once_or_twice(left: float, found: tuple[int, int]) -> None:
-    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left) == found
+def test_a_training_fills_the_time_in_rounds_of_at_most_forty_epochs(left: float, found: tuple[int, int]) -> None:
+    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left, 2) == found
     epochs, rounds = found
-    assert epochs == MOST_EPOCHS or 10.0 * (epochs - 0.5) * rounds <= FILLED * left
+    assert epochs in (MOST_EPOCHS, LONGEST_TUNING) or 10.0 * (epochs - 0.5) * rounds <= FILLED * left
 
 
 @contextmanager
@@ -385,3 +384,32 @@ def test_of_several_backbones_the_cheapest_is_read_first(tmp_path: Path) -> None
         choose_start(Search(replace(problem, pace=dearer), desk))
         first = next(trial for trial in desk.ledger.trials() if trial.role == "start")
         assert first.names == ("frozen tf_efficientnet_lite0",)
+
+
+def tuned_part(recipe: Recipe) -> bool:
+    tuned = recipe.training.fine_tuning
+    return tuned is not None and tuned.stages == 2
+
+
+@pytest.mark.parametrize("budget", [15, 20, 30])
+def test_time_in_which_the_best_start_cannot_train_again_goes_to_a_network_from_scratch(
+    tmp_path: Path, budget: float
+) -> None:
+    """A first run that takes longer than foreseen: what it leaves was unused, and its network was not judged."""
+    effects: dict[Holds, float] = {pretrained: -9.0, tuned_part: 22.0, residual: 3.0}
+    world = World(
+        seed=1,
+        effects=effects,
+        n=400,
+        nt=800,
+        seconds_noise=0.0,
+        slow=lambda job: 1.7 if tuned_part(job.spec.recipe) else 1.0,
+    )
+    with desk_in(tmp_path / "run", world, budget) as desk:
+        shipment = run_search(Search(problem_of(world, STARTS), desk))
+        assert made(desk.ledger, Length).start == "residual"
+        assert (shipment.ships, shipment.network.names, shipment.network.role) == ("start", ("transfer",), "start")
+        assert shipment.judged
+        assert [run.id for run in shipment.after] == [shipment.network.id]
+        assert shipment.why == NotShipped("another start is better")
+        assert desk.ledger.seconds_used() > 0.8 * budget * HOUR

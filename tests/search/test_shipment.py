@@ -184,11 +184,11 @@ def test_without_a_run_of_the_baseline_nothing_is_judged(tmp_path: Path) -> None
     assert (found.judged, found.why) == (False, NotShipped("no time for the baseline"))
 
 
-def test_without_a_search_final_runs_fill_the_time(tmp_path: Path) -> None:
+def test_final_runs_fill_the_time(tmp_path: Path) -> None:
     """Nothing else is left to spend it on."""
     world = World(seed=1, effects={flipped: 8.0}, seconds_noise=0.0)
     problem, frozen = problem_of(world, (START,)), frozen_with(BARE, "horizontal flip")
-    for searches, finals, refits in ((0, 5, 1), (3, 2, 0)):
+    for searches, finals, refits in ((0, 5, 1), (3, 6, 0)):
         with desk_in(tmp_path / str(searches), world, 5, workers=2) as desk:
             desk.complete([problem.plan("baseline", problem.baseline, 0)], lambda plan: 2 * HOUR)
             confirm(Search(problem, desk), frozen, Allocation(searches + 2, 2, 2, 2))

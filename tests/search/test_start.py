@@ -2,23 +2,27 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from convlift.campaign.judge import judge_campaign
 from convlift.catalogue.starting_points import StartingPoint, starting_points
-from convlift.cost.seconds import Pace
+from convlift.cost.seconds import USUAL_CORE, Pace
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.execute.job import Job, Report, lost
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Facts
 from convlift.records.not_shipped import NotShipped
 from convlift.records.outcome import Outcome
 from convlift.search.allocate import divide
 from convlift.search.context import Search
+from convlift.search.decisions import made
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.loop import run_search
 from convlift.search.start import choose_start
+from convlift.search.start_decisions import Length
 from made_up import (
     BASELINE,
     FACTS,
@@ -300,3 +304,36 @@ def test_where_nothing_else_fits_a_network_that_nobody_has_seen_gets_the_time(
         assert desk.ledger.seconds_used() > 0.9 * desk.budget_seconds
     assert (shipment.frozen.start.name, shipment.ships) == ("residual", ships)
     assert shipment.judged == (gain > 0)
+
+
+GREY = replace(FACTS, channels=1, native_resolution=28)
+
+
+@pytest.mark.parametrize(("facts", "read"), [(GREY, False), (replace(GREY, native_resolution=64), True), (FACTS, True)])
+def test_features_of_small_grey_images_are_read_where_they_take_little(
+    tmp_path: Path, facts: Facts, read: bool
+) -> None:
+    """The network from scratch then trains for as long as there is time, without a first run."""
+    world = World(seed=1, effects={residual: 9.0}, n=400, nt=800, seconds_noise=0.0)
+    asked = Mock(return_value=5 * HOUR)
+    problem = problem_of(world, starting_points(FACTS))
+    slow = replace(problem.pace, speeds=replace(USUAL_CORE, extraction=1.8e-7))  # features take two of twelve hours
+    problem = replace(problem, pace=slow)
+    with desk_in(tmp_path / "run", world, 12) as desk:
+        shipment = run_search(Search(replace(problem, facts=facts, time_scratch=asked), desk))
+        assert bool(desk.ledger.trials("start")) == read
+        assert asked.call_count == 1
+        if not read:
+            length = made(desk.ledger, Length)
+            assert (length.start, shipment.frozen.start.name, shipment.ships) == ("residual", "residual", "recipe")
+            assert length.epochs * length.rounds > 15
+            assert shipment.judged
+
+
+def test_a_baseline_with_residual_connections_is_compared_with_a_first_run(tmp_path: Path) -> None:
+    world = World(seed=1, effects={residual: 9.0}, n=400, nt=800, seconds_noise=0.0)
+    own = problem_of(world, (), BASELINE.edit(architecture={"residual": True, "normalization": "batch"}))
+    problem = replace(own, starts=STARTS[:1], facts=GREY)
+    with desk_in(tmp_path / "run", world, 30) as desk:
+        run_search(Search(problem, desk))
+        assert ("residual",) in [trial.names for trial in desk.ledger.trials("start")]

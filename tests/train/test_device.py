@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import torch
 
+from convlift.campaign import request
 from convlift.errors import ConvliftError
 from convlift.records.compute_device import CPU, Device, names_of
 from convlift.train.device import (
@@ -16,6 +18,7 @@ from convlift.train.device import (
     release_memory,
     settle_on,
     synchronize,
+    trainings_at_once,
 )
 
 MAC = Device("mps", 0, "Apple GPU")
@@ -97,3 +100,29 @@ def test_on_a_cpu_nothing_is_asked_of_torch():
     synchronize(here)
     release_memory(here)
     assert free_bytes(here) == UNTOLD
+
+
+@pytest.mark.parametrize(("gigabytes", "at_once"), [(8, 1), (16, 2), (24, 4), (80, 4)])
+def test_a_gpu_with_room_for_them_has_several_trainings_at_once(monkeypatch, gigabytes, at_once):
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: Mock(total_memory=gigabytes * 10**9))
+    assert trainings_at_once(l4(0)[0]) == at_once
+    assert trainings_at_once(MAC) == trainings_at_once(CPU) == 1
+
+
+@pytest.mark.parametrize(
+    ("devices", "cores", "memory", "workers"),
+    [
+        (l4(0), 16, 64e9, 4),
+        (l4(0), 2, 64e9, 2),
+        (l4(0), 16, 8e9, 2),
+        (l4(0, 1), 16, 64e9, 8),
+        (l4(0, 1), 1, 64e9, 2),
+        ((MAC,), 8, 64e9, 1),
+        ((CPU,), 8, 64e9, 8),
+    ],
+)
+def test_so_many_workers_share_the_devices(monkeypatch, devices, cores, memory, workers):
+    monkeypatch.setattr(request, "usable_cpus", lambda: cores)
+    monkeypatch.setattr(request, "usable_memory", lambda: int(memory))
+    monkeypatch.setattr(request, "trainings_at_once", lambda device: 4 if device.kind == "cuda" else 1)
+    assert request._usual_workers(devices) == workers

@@ -23,7 +23,8 @@ from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
-from convlift.search.length import ENOUGH, LEAST_EPOCHS, epochs_from_scratch, epochs_that_fit, lengthened
+from convlift.search.from_scratch import ENOUGH, epochs_from_scratch
+from convlift.search.length import LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, lengthened
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
@@ -188,14 +189,25 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
             return own, 0
         seconds = own.in_epochs * found[0] / whole
         return Timed(lengthened(own.recipe, found[0]), 1.0, seconds, seconds), found[1]
-    if point.way != FINE_TUNE or tuned is None or left * request.workers >= ENOUGH * own.in_epochs:
+    if point.way != FINE_TUNE or tuned is None:
         return own, 0
-    epochs, rounds = epochs_that_fit(lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left)
+    if left * request.workers >= ENOUGH * _longest(own):
+        epochs, rounds = MOST_EPOCHS, 0
+    else:
+        epochs, rounds = epochs_that_fit(
+            lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left, request.workers
+        )
     if epochs < LEAST_EPOCHS:
         return own, 0
     seconds = own.in_epochs * epochs / tuned.epochs
     extraction = own.seconds - own.in_epochs
     return Timed(lengthened(own.recipe, epochs), 1.0, extraction + seconds, seconds), rounds
+
+
+def _longest(own: Timed) -> float:
+    """Seconds of fine-tuning that is as long as it is where many trainings fit."""
+    tuned = own.recipe.training.fine_tuning
+    return own.in_epochs * MOST_EPOCHS / tuned.epochs if tuned else own.in_epochs
 
 
 def _tried(request: Request, point: StartingPoint, own: Timed) -> float:
@@ -231,7 +243,7 @@ def _probing(problem: Problem, request: Request, timed: dict[str, Timed]) -> flo
     if request.trainings:
         return 0.0
     longest = MOST_OF_BUDGET * request.budget_seconds
-    deep = next((timed[point.name].in_epochs for point in problem.starts if point.way == FINE_TUNE), 0.0)
+    deep = next((_longest(timed[point.name]) for point in problem.starts if point.way == FINE_TUNE), 0.0)
     has_many = request.budget_seconds * request.workers >= ENOUGH * deep
     spent = [timed[BASELINE].seconds]
     for point in problem.starts:

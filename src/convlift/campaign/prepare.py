@@ -50,6 +50,8 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         test_groups=dataset.groups_of(splits.test),
         ask=partial(_ask, dataset, seed_of(request), bool(request.trainings), request.devices[0]),
         time_tuning=partial(_time_tuning, dataset, request.devices[0]),
+        # a GPU trains it sooner than its libraries are loaded here
+        time_scratch=partial(_time_scratch, dataset) if request.devices[0].is_cpu else None,
         trainings=request.trainings,
         most_networks=request.max_latency.networks if request.fold is None else 0,
         most_milliseconds=request.max_latency.milliseconds,
@@ -124,6 +126,23 @@ def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe) -> float:
         )
     except (ConvliftError, RuntimeError):
         return 0.0
+
+
+def _time_scratch(dataset: Dataset, recipe: Recipe) -> float:
+    """Seconds of a recipe's training from scratch on this CPU; 0 where they cannot be measured."""
+    from convlift.trial.calibrate import calibrate  # torch comes with it
+
+    try:
+        _, seconds = calibrate(
+            recipe,
+            images=len(dataset.splits.train),
+            held_out=2 * len(dataset.splits.validation),
+            classes=len(dataset.classes),
+            channels=dataset.channels,
+        )
+    except (ConvliftError, RuntimeError):
+        return 0.0
+    return seconds
 
 
 def _expectations(path: Path, dataset: Dataset) -> Expectations:

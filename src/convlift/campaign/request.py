@@ -10,7 +10,7 @@ from typing import Any, Literal
 from convlift.catalogue.candidates import Candidate
 from convlift.catalogue.priors import document, load_expectations
 from convlift.console.duration import parse_duration
-from convlift.console.resources import usable_cpus, usable_memory, usable_workers
+from convlift.console.resources import GPU_WORKER_BYTES, usable_cpus, usable_memory, usable_workers
 from convlift.data.dataset import Dataset
 from convlift.data.decode import Alpha
 from convlift.data.readers.layout import Layout
@@ -23,7 +23,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.search.allocate import FEWEST_COUNTED
 from convlift.search.problem import Problem
-from convlift.train.device import choose_devices
+from convlift.train.device import choose_devices, trainings_at_once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +155,12 @@ def _check_backbones(backbone: str | None, weights: str | None) -> None:
 
 
 def _usual_workers(devices: tuple[Device, ...]) -> int:
-    """One a core, as far as there is memory, or one a GPU."""
-    return usable_workers(usable_cpus(), usable_memory()) if devices[0].is_cpu else len(devices)
+    """One a core, as far as there is memory; of GPUs as many as each trains at once, as far as there are cores."""
+    cores, memory = usable_cpus(), usable_memory()
+    if devices[0].is_cpu:
+        return usable_workers(cores, memory)
+    wanted = len(devices) * trainings_at_once(devices[0])
+    return max(len(devices), min(wanted, usable_workers(cores, memory, GPU_WORKER_BYTES)))
 
 
 def check_request(request: Request) -> None:

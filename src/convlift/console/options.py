@@ -35,7 +35,9 @@ GroupFrom = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one a core, or one a GPU).")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes (default: one a core, or up to four a GPU).")
+]
 
 DeviceName = Annotated[
     str,

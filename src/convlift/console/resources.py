@@ -14,6 +14,7 @@ ROOT = Path("/")
 WORKER_BYTES = 1_700_000_000
 """Fine-tuning EfficientNet-Lite0 on 256 px photos took a worker 1.65 GB of its own at its peak, one on digits .6 GB."""
 PARENT_BYTES = 600_000_000  # the process that plans, with torch loaded, had .5 GB
+GPU_WORKER_BYTES = 3_500_000_000  # of the machine's memory, of a worker with CUDA's libraries loaded
 UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest number of whole pages
 
 
@@ -50,9 +51,9 @@ def usable_memory(root: Path = ROOT) -> int:
     return max(0, most if soft == resource.RLIM_INFINITY else min(most, soft))
 
 
-def usable_workers(cpus: int, memory: int) -> int:
-    """How many workers of one thread each fit, at least 1: one a core, as long as each has WORKER_BYTES of memory."""
-    return max(1, min(cpus, (memory - PARENT_BYTES) // WORKER_BYTES))
+def usable_workers(cpus: int, memory: int, each: int = WORKER_BYTES) -> int:
+    """How many workers of one thread each fit, at least 1: one a core, as long as each has so much memory."""
+    return max(1, min(cpus, (memory - PARENT_BYTES) // each))
 
 
 def oom_kills(root: Path = ROOT) -> int:

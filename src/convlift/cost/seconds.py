@@ -60,8 +60,8 @@ class Timed:
     second_done: float = 1.0
 
 
-class TuningSpeed(NamedTuple):
-    """speed: seconds for a multiply-add that a recipe's fine-tuning takes."""
+class Measured(NamedTuple):
+    """speed: seconds for a multiply-add that a recipe's fine-tuning takes, or its epochs from scratch."""
 
     recipe: Recipe
     speed: float
@@ -83,7 +83,7 @@ class Pace:
     held_out_images: validation and test together.
     nominal: predict from multiply-adds alone, however long trainings took: the same on every machine, busy or idle.
     speeds: of the device, where nothing was timed yet; see `trial/speeds.py`.
-    tuning: of fine-tuning that was measured and not yet timed in a training.
+    tuning: of fine-tuning that was measured and not yet timed in a training; scratch: of a network from scratch.
     """
 
     facts: Facts
@@ -91,7 +91,8 @@ class Pace:
     held_out_images: int
     nominal: bool = False
     speeds: Speeds = USUAL_CORE
-    tuning: TuningSpeed | None = None
+    tuning: Measured | None = None
+    scratch: Measured | None = None
 
     def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0, *, again: bool = False) -> float:
         """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
@@ -114,7 +115,10 @@ class Pace:
         kind = recipe.architecture.kind
         same = [each for each in timed if each.recipe.architecture.kind == kind] or list(timed)
         if kind == "convnet":  # a shallow one takes over twice as long for a multiply-add as a deep one
-            same = [each for each in same if each.recipe.architecture == recipe.architecture] or same
+            alike = [each for each in same if each.recipe.architecture == recipe.architecture]
+            if not alike and self.scratch and self.scratch.recipe.architecture == recipe.architecture:
+                return wanted.first * self.scratch.speed
+            same = alike or same
         speed = self._speed([(self._done(each).first, self._spent(each).first) for each in same], wanted.first)
         extraction = max(self._extraction_speeds(timed), default=0.0)
         extraction = extraction if extraction > MADE_HERE * speed else speed
@@ -127,7 +131,11 @@ class Pace:
 
     def with_tuning(self, recipe: Recipe, seconds: float) -> "Pace":
         """The same, the fine-tuning of `recipe` having been measured to take so many seconds."""
-        return replace(self, tuning=TuningSpeed(recipe, seconds / self._work(recipe, 1.0).second))
+        return replace(self, tuning=Measured(recipe, seconds / self._work(recipe, 1.0).second))
+
+    def with_scratch(self, recipe: Recipe, seconds: float) -> "Pace":
+        """The same, a training of `recipe` from scratch having been measured to take so many seconds."""
+        return replace(self, scratch=Measured(recipe, seconds / self._work(recipe, 1.0).first))
 
     def evaluation_seconds(self, recipe: Recipe) -> float:
         """What predicting validation and test images takes, where that needs the whole network."""

@@ -19,6 +19,7 @@ class NotShipped:
         "no time for final runs",
         "start is better",
         "another start is better",
+        "no second run",
         "only the start learned",
     ]
     reason: str = ""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from convlift.catalogue.starting_points import StartingPoint
 from convlift.cost.seconds import Pace
 from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
@@ -13,7 +14,7 @@ from convlift.search.decisions import decided
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import Problem
 from convlift.search.scores import Scores
-from convlift.search.start_decisions import TuningAsked
+from convlift.search.start_decisions import ScratchAsked, TuningAsked
 from convlift.search.timing import timed
 
 MOST_LAG, TRAININGS_A_LAG = 7, 8
@@ -70,17 +71,23 @@ class Search:
 
     @property
     def _pace(self) -> Pace:
-        """The problem's, with the speed of fine-tuning where that was measured."""
-        asked, pace = decided(self.ledger, TuningAsked), self.problem.pace
-        if asked is None or not asked.seconds:
-            return pace
-        point = next((point for point in self.problem.starts if point.name == asked.start), None)
+        """The problem's, with the speeds of fine-tuning and of a network from scratch where those were measured."""
+        pace = self.problem.pace
+        tuning, scratch = decided(self.ledger, TuningAsked), decided(self.ledger, ScratchAsked)
+        if tuning is not None and tuning.seconds:  # whatever its augmentation, it has the same work
+            pace = pace.with_tuning(self._offered(tuning.start).recipe, tuning.seconds)
+        if scratch is not None and scratch.seconds:
+            pace = pace.with_scratch(self._offered(scratch.start).recipe, scratch.seconds)
+        return pace
+
+    def _offered(self, name: str) -> StartingPoint:
+        point = next((point for point in self.problem.starts if point.name == name), None)
         if point is None:
             raise LedgerError(
-                f"the campaign in {self.ledger.folder} asked about '{asked.start}', which is not offered now; run the "
-                "command that began it, with the same --backbone and --weights, or name another folder with --out."
+                f"the campaign in {self.ledger.folder} asked about '{name}', which is not offered now; run the command "
+                "that began it, with the same --backbone and --weights, or name another folder with --out."
             )
-        return pace.with_tuning(point.recipe, asked.seconds)  # whatever its augmentation, it has the same work
+        return point
 
     @property
     def lag(self) -> int:

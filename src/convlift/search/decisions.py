@@ -23,6 +23,7 @@ from convlift.search.start_decisions import (
     FirstTrainings,
     Length,
     OtherFeatures,
+    ScratchAsked,
     SecondStarts,
     Start,
     TuningAsked,
@@ -217,8 +218,9 @@ class Procedure(Decision):
 
 # what is decided anew where a campaign ended with its test sealed and is given more time
 SETTLED: tuple[type[Decision], ...] = (
-    FirstTrainings, OtherFeatures, TuningAsked, FineTuning, SecondStarts, BaselineBeside, BaselineOnceMore, Length,
-    Start, Allocation, Shortlist, GuardReport, Accused, Examination, LowFidelity, Agreement, Revision, Freeze, Shipped,
+    FirstTrainings, OtherFeatures, TuningAsked, ScratchAsked, FineTuning, SecondStarts, BaselineBeside,
+    BaselineOnceMore, Length, Start, Allocation, Shortlist, GuardReport, Accused, Examination, LowFidelity, Agreement,
+    Revision, Freeze, Shipped,
 )  # fmt: skip
 STORY, RESULT = "story", "result"  # plain data, whose shape report/ knows
 

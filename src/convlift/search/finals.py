@@ -22,9 +22,9 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
     """The final runs and the refits, as many as the time has room for, by rounds of as many as there are workers.
 
     The first round is run in what is left, cut short where that must be; not where it would be hardly trained, and not
-    where what was frozen is the baseline, which needs no second proof. A later round is run only in full. Where nothing
-    was searched there are more rounds while they fit: there is nothing else to spend the time on, and each run narrows
-    the gain's interval. What the clock cut short is run again where a later call has more time.
+    where what was frozen is the baseline, which needs no second proof. A later round is run only in full, and there are
+    more while they fit: there is nothing else to spend the time on, each run narrows the gain's interval, and each
+    network makes what ships better. What the clock cut short is run again where a later call has more time.
     """
     if is_nothing(frozen) or search.ledger.test_is_open:
         return
@@ -34,8 +34,8 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
 
 
 def _has_room(search: Search, frozen: Configuration, division: Allocation, last: int) -> bool:
-    """Whether a campaign without a search has time for one more round of last trainings."""
-    if division.searches > 0 or not last or search.problem.trainings or last + search.workers > MOST_LAST:
+    """Whether there is time for one more round of last trainings."""
+    if not last or search.problem.trainings or last + search.workers > MOST_LAST:
         return False
     left = search.left() - combining_seconds(search, frozen.recipe, last + search.workers)
     # one whose length was settled to fill the time is run through faster where it is late

@@ -17,11 +17,20 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import LONGER, part_trained
+from convlift.search.allocate import LONGER, MOST_AT_ONCE, MOST_LAST, part_trained
 from convlift.search.augmentation_guard import checker_of, refused
 from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
+from convlift.search.from_scratch import (
+    BESIDE,
+    ENOUGH,
+    FILLED,
+    LONGEST_FROM_SCRATCH,
+    epochs_from_scratch,
+    promise,
+    seen_from_scratch,
+)
 from convlift.search.problem import Problem
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 
@@ -31,37 +40,30 @@ LEFT_OF_ERRORS = 0.7
 # the same where a network from scratch that was seen would be passed over for it; and after few epochs: .89, .79 and
 # .71 after two, and 1.15 on Fashion-MNIST where the clock shortened them (docs/decisions/0036, docs/LOG.md)
 LEFT_UNSURE, LEFT_AFTER_FEW, FEW_EPOCHS = 0.8, 0.9, 4
-ENOUGH = 10  # trainings of the recipe's own length: with so many a search pays
 # after 2 epochs it scores .78 on flowers, .92 on pneumonia, where features have .76 and .89 and a shorter way to
 # fine-tune, cut short in that time, .75; after 1 it is below the features on pneumonia (.88; docs/LOG.md)
-LEAST_EPOCHS, MOST_EPOCHS = 2, 40
+# 13 / 40 epochs: .820 / .833 on flowers, .828 / .839 on CIFAR-10 (docs/decisions/0038); of longer ones only as many as
+# fill a time that is too short for a search and too long for the networks that are averaged
+LEAST_EPOCHS, MOST_EPOCHS, LONGEST_TUNING = 2, 40, 60
 # trainings of the recipe's own length after each other, from which every worker trains twice: more networks averaged,
 # half of them refits, bring more (+.9 and +.5) than one training that is twice as long (+.7; docs/LOG.md), and on
 # flowers two networks of 33 epochs averaged scored .818, four of 13 epochs .823
 ROUNDS_FROM = 1.5
-# of the time is planned for: what is late is run through faster (`trial/phase.InTime`), what is early wastes time
-FILLED = 1.05
-BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
-LONGEST_FROM_SCRATCH = 60  # epochs; 61 scored no better than 26 on Fashion-MNIST
-# trainings from scratch after each other, from which one worker trains twice, the second time on the validation images
-# too: over 20 epochs these bring more than as many epochs again
-TWICE_FROM_SCRATCH = 3.0
-# A network from scratch errs less the longer it trains: as the power -.15 of its epochs, from 8 to 26 on Fashion-MNIST,
-# and hardly less after 61; to eight times as many at most
-SLOPE, LAST_GAIN, MOST_LONGER = 0.15, 26, 8.0
 # what a longer training from scratch gets, if the guard agrees: without, networks of some 20 epochs scored .902 and
 # .899 on Fashion-MNIST, with it .910 and .905 in 12 to 15; of 25 on pneumonia .853 and .902, with mirrors too .887
 ADDED, ADDED_FROM = {"translation": 0.1}, 8
 
 
 def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -> tuple[StartingPoint, ...]:
-    """The starting points as this campaign has them: fine-tuning with the augmentation that keeps its
-    images what they are, and, but for first runs, the one whose length was settled with that."""
+    """The starting points as this campaign has them: fine-tuning with the augmentation that keeps its images what they
+    are, and as long as many trainings fit, and, but for first runs, the one whose length was settled with that."""
 
     def fitted(point: StartingPoint) -> StartingPoint:
-        asked, length = decided(ledger, TuningAsked), decided(ledger, Length)
+        asked, tuning, length = decided(ledger, TuningAsked), decided(ledger, FineTuning), decided(ledger, Length)
         recipe = point.recipe
+        if tuning and tuning.start == point.name and tuning.epochs:
+            recipe = lengthened(recipe, tuning.epochs)
         if asked and asked.start == point.name:
             recipe = recipe.edit(data={"augmentation": asked.augmentation})
         if length and length.start == point.name and not for_first_runs:
@@ -102,7 +104,9 @@ def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
         return FineTuning("")
     if _way(search, point, records):
         _asked(search, point, features[0])
-    return FineTuning(_way(search, point, records), point.name)  # by the speed that was measured
+    way = _way(search, point, records)  # by the speed that was measured
+    is_long = way == "first run" and not search.problem.trainings
+    return FineTuning(way, point.name, MOST_EPOCHS if is_long else 0)
 
 
 def point_that_fine_tunes(search: Search) -> StartingPoint | None:
@@ -154,11 +158,10 @@ def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> Tunin
 def _way(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -> Way:
     if search.problem.trainings:
         return "first run"
-    each, left = search.seconds(point.recipe, records), search.left()
-    if left * search.workers >= ENOUGH * each:
+    each, epochs, left = search.seconds(point.recipe, records), _nominal(point.recipe), search.left()
+    if left * search.workers >= ENOUGH * each * MOST_EPOCHS / epochs:
         return "first run"
-    epochs = _nominal(point.recipe)
-    found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left)
+    found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left, search.workers)
     return "fitted" if found >= LEAST_EPOCHS else ""
 
 
@@ -172,48 +175,6 @@ def _is_worth_it(search: Search, features: TrialRecord, best: TrialRecord, left:
     errors. left: the share of them that it keeps."""
     expected = 100.0 - left * (100.0 - search.scores.rank(features))
     return best.id == features.id or expected > promise(search, best)
-
-
-def promise(search: Search, record: TrialRecord) -> float:
-    """The validation score that a start may be expected to reach: its first run's, and where that was a network from
-    scratch that can train longer, what a longer training leaves of its errors."""
-    points, point = search.scores.rank(record), _from_scratch(search, record)
-    had = part_trained(search, record)
-    if point is None or not had or points == -math.inf:
-        return points
-    settled = decided(search.ledger, Length)
-    epochs = settled.epochs if settled and settled.start == point.name else _epochs(search, point.recipe)
-    longer = min(epochs, LAST_GAIN) / (had * point.recipe.training.epochs)
-    return 100.0 - (100.0 - points) * math.pow(min(MOST_LONGER, max(1.0, longer)), -SLOPE)
-
-
-def _from_scratch(search: Search, record: TrialRecord) -> StartingPoint | None:
-    """The starting point of a network from scratch whose first run this is; None where it is of another, and where
-    trainings are counted, which all have their own length."""
-    if record.role != "start" or search.problem.trainings:
-        return None
-    points = [point for point in search.problem.starts if (point.name,) == record.names]
-    return next((point for point in points if point.recipe.architecture.kind == "convnet"), None)
-
-
-def epochs_from_scratch(recipe: Recipe, seconds: float, left: float, workers: int) -> tuple[int, int] | None:
-    """How long a network from scratch is trained where few trainings fit, and in how many rounds of the workers:
-    (epochs, rounds); None where so many fit that a search pays.
-
-    seconds: what a training of its own epochs takes; left: seconds that there are.
-    """
-    own, fit = recipe.training.epochs, left / max(seconds, 1e-9)
-    if fit * workers >= ENOUGH:
-        return None
-    rounds = 2 if workers == 1 and fit >= TWICE_FROM_SCRATCH else 1
-    return min(round(FILLED * own * fit / rounds), max(own, LONGEST_FROM_SCRATCH)), rounds
-
-
-def _epochs(search: Search, recipe: Recipe) -> int:
-    """The epochs that it would have in this campaign: in a fold its own at most, for there is no longer training."""
-    own = recipe.training.epochs
-    found = epochs_from_scratch(recipe, search.seconds(recipe), search.left(), search.workers)
-    return own if found is None else found[0] if search.problem.most_networks else min(own, found[0])
 
 
 def _nominal(recipe: Recipe) -> int:
@@ -237,23 +198,26 @@ def _kept(search: Search, levers: dict[str, float], run: TrialRecord) -> dict[st
     return kept
 
 
-def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float) -> tuple[int, int]:
+def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, workers: int) -> tuple[int, int]:
     """How long a training is that fills the time, and how many rounds of the workers: (epochs, rounds).
 
     seconds: what a training of so many epochs takes; epochs: the recipe's own number; left: seconds that there are.
+    One round, or two, or as many as are needed for none to be longer than MOST_EPOCHS, and at most those whose networks
+    are averaged.
     """
     after_each_other = left / max(seconds(epochs), 1e-9)
-    rounds = 1 if after_each_other < ROUNDS_FROM else 2
-    found = round(FILLED * epochs * after_each_other / rounds)
-    return min(found, MOST_EPOCHS), rounds
+    rounds = 1 if after_each_other < ROUNDS_FROM else max(2, math.ceil(epochs * after_each_other / MOST_EPOCHS))
+    most = max(2, MOST_LAST // min(workers, MOST_AT_ONCE))
+    found = round(FILLED * epochs * after_each_other / min(rounds, most))
+    return min(found, MOST_EPOCHS if rounds <= most else LONGEST_TUNING), min(rounds, most)
 
 
-def settle_length(search: Search, best: TrialRecord, unseen: StartingPoint | None) -> Length | None:
+def settle_length(search: Search, best: TrialRecord, instead: StartingPoint | None) -> Length | None:
     """The length of what the campaign trains, where that is fitted to the time: fine-tuning, where it may be expected
-    to pass the best first run, else a network from scratch that is the best, or that nobody has seen, where few of its
-    trainings fit. Settled once; None where there is no such start."""
+    to pass the best first run, else a network from scratch that is the best, or that takes time which would be wasted,
+    where few of its trainings fit. Settled once; None where there is no such start."""
     known = decided(search.ledger, Length)
-    found = known or _tuned_length(search, best) or _length_from_scratch(search, best, unseen)
+    found = known or _tuned_length(search, best) or _length_from_scratch(search, best, instead)
     return found if known or not found else note(search.ledger, found)
 
 
@@ -268,20 +232,24 @@ def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
         lambda e: search.seconds(lengthened(recipe, e)),
         _nominal(recipe),
         search.left() - combining_seconds(search, recipe, search.workers),
+        search.workers,
     )
-    left = LEFT_UNSURE if _from_scratch(search, best) else LEFT_OF_ERRORS
+    left = LEFT_UNSURE if seen_from_scratch(search, best) else LEFT_OF_ERRORS
     left = left if epochs >= FEW_EPOCHS else LEFT_AFTER_FEW
     if epochs < LEAST_EPOCHS or not _is_worth_it(search, features[0], best, left):
         return None
     return Length(epochs, rounds, point.name)
 
 
-def _length_from_scratch(search: Search, best: TrialRecord, unseen: StartingPoint | None) -> Length | None:
-    point = unseen or _from_scratch(search, best)
+def _length_from_scratch(search: Search, best: TrialRecord, instead: StartingPoint | None) -> Length | None:
+    point = instead or seen_from_scratch(search, best)
     if point is None or not search.problem.most_networks:
         return None
     found = epochs_from_scratch(point.recipe, search.seconds(point.recipe), search.left(), search.workers)
-    had = 0.0 if unseen else point.recipe.training.epochs * part_trained(search, best)
+    if found is None and instead and best.role == "start":  # nothing is searched from what is not the best
+        found = max(point.recipe.training.epochs, LONGEST_FROM_SCRATCH), 2
+    runs = [record for record in search.ledger.trials("start") if record.names == (point.name,)]
+    had = max((point.recipe.training.epochs * part_trained(search, run) for run in runs), default=0.0)
     if found is None or found[0] < max(LONGER * had, LEAST_EPOCHS):
         return None
     epochs, rounds = found

@@ -44,7 +44,8 @@ class Problem:
     ship: which changes the shipped recipe takes; see `posterior.ship`.
     closing_seconds: kept at the end for judging and for the report.
     ask: opens a trained network for questions about augmentations (`augmentation_guard`); None for none.
-    time_tuning: measures the seconds that a recipe's fine-tuning takes, 0 where that fails; None for nobody who does.
+    time_tuning: measures the seconds that a recipe's fine-tuning takes, 0 where that fails; None for nobody who does;
+        time_scratch: the same of a training from scratch.
     pool: the changes to be tried instead of the catalogue's, unweighed and unguarded.
     expectations: what past campaigns lead one to expect of changes; None for those that come with the package.
     metric: what is to be raised.
@@ -67,6 +68,7 @@ class Problem:
     closing_seconds: float
     ask: OpenLabelChecker | None = None
     time_tuning: Callable[[Recipe], float] | None = None
+    time_scratch: Callable[[Recipe], float] | None = None
     pool: tuple[Candidate, ...] | None = None
     expectations: Expectations | None = None
     metric: Metric = ACCURACY

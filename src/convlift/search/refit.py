@@ -66,13 +66,16 @@ def split(search: Search, division: Allocation, recipe: Recipe, trainings: int) 
     """How many of the last trainings are final runs, and how many refits.
 
     Where nothing was searched each second one is a refit, if their weights can be averaged, else one: a second one
-    would not ship. None where no run of the baseline is there, so that the test stays closed.
+    would not ship; after a search each second one of those that the division did not foresee. None where no run of the
+    baseline is there, so that the test stays closed.
     """
     is_judged = any(record.has_trained for record in search.ledger.trials("baseline"))
     if not may_refit(search.problem, recipe) or not is_judged:
         return trainings, 0
     if division.searches > 0:
-        return trainings - division.refits, division.refits
+        more = max(0, trainings - division.last)
+        refits = division.refits + (math.ceil(more / 2) if can_average(recipe) else 0)
+        return trainings - refits, refits
     refits = trainings // 2 if can_average(recipe) else min(1, trainings // 2)
     return trainings - refits, refits
 

@@ -104,9 +104,8 @@ def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[
         return []
     names = {(point.name,) for point in search.problem.points}  # what undoes a lever of the baseline is no start
     others = [r for r in search.ledger.trials("start") if r.status == "finished" and r.names in names]
-    # a first run from scratch goes through its schedule in as many epochs as it has
-    sound = [r for r in learned(search, others) if r.is_whole or r.recipe.architecture.kind == "convnet"]
-    able = _networks(search, [record for record in sound if record.recipe != frozen.start.recipe])
+    # whatever part of a training it was, it went through the whole of its schedule
+    able = _networks(search, [r for r in learned(search, others) if r.recipe != frozen.start.recipe])
     best = max(able, key=lambda record: search.scores.score_points(record), default=None)
     able_finals = _networks(search, finals)
     ships = [combined(search, finals, best_final(search, able_finals), refits=False)] if able_finals else []
@@ -178,10 +177,11 @@ def _bare_runs(search: Search, frozen: Configuration, finals: Sequence[TrialReco
 
 
 def _to_judge(search: Search, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The runs of the bare start that can be judged; its first run among them only where it won by so much that its
-    luck decided nothing."""
+    """The runs of the bare start that can be judged: of its first run the network alone, whose claim does not mind that
+    it was chosen for its score; that run is one of several only where it won by so much that its luck decided nothing.
+    """
     if any(run.role == "start" for run in runs):
-        return []
+        return list(runs[:1])
     start_runs = [r for r in search.ledger.trials("start") if r.recipe == runs[0].recipe and r.status == "finished"]
     return [*runs, *(start_runs if won_clearly(search, start_runs) else [])]
 
@@ -223,14 +223,10 @@ def _why(search: Search, found: _Found) -> NotShipped | None:
         if failed and failed[0] is not None:
             return NotShipped("baseline failed", failed[0].reason)
         return NotShipped("no time for the baseline")
-    if not found.after:
-        return (
-            NotShipped("final runs failed, unjudged", lost)
-            if lost is not None
-            else NotShipped("no time for final runs")
-        )
     if found.ships == "start":
         if lost is not None:
             return NotShipped("only the start learned", lost)
+        if not found.is_other and not search.ledger.trials("final"):
+            return NotShipped("no second run")
         return NotShipped("another start is better" if found.is_other else "start is better")
     return None

@@ -13,17 +13,20 @@ from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
 from convlift.search.first_trainings import (
     FIRST_LATEST,
+    GREY_MOST,
     LEAST,
+    are_small_and_grey,
     first_trainings,
     other_features,
     reads_features,
     sized,
     start_run_of,
 )
+from convlift.search.from_scratch import ask_about_scratch, epochs_from_scratch, promise
 from convlift.search.length import (
+    LEAST_EPOCHS,
     offered,
     point_that_fine_tunes,
-    promise,
     score_of_features,
     settle_fine_tuning,
     settle_length,
@@ -69,26 +72,45 @@ def choose_start(search: Search) -> StartingPoint:
     if not able:
         raise _nothing(search, records)
     best = max(able, key=lambda record: promise(search, record))
-    unseen = _unseen(search, best)
-    if length := settle_length(search, best, unseen):
+    instead = _instead(search, best)
+    if length := settle_length(search, best, instead):
         fitted = next(point for point in offered(search.problem, search.ledger) if point.name == length.start)
         return _known(search, note(search.ledger, Start(fitted.name, fitted.recipe.fingerprint())))
-    if unseen:
-        return _known(search, note(search.ledger, Start(unseen.name, unseen.recipe.fingerprint())))
+    if instead and best.role != "start":
+        return _known(search, note(search.ledger, Start(instead.name, instead.recipe.fingerprint())))
     name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))
 
 
-def _unseen(search: Search, best: TrialRecord) -> StartingPoint | None:
-    """A network from scratch that nobody has seen, where the baseline is the best that was and too little time is left
-    for a search: what would be wasted trains it, and it ships where validation likes it better than the baseline."""
-    left = search.left()
-    if best.role == "start" or search.problem.trainings or left >= AFTER_EACH_OTHER * search.seconds(best.recipe):
+def _instead(search: Search, best: TrialRecord) -> StartingPoint | None:
+    """A network from scratch for time that would be wasted: too little for a search from the baseline, where that is
+    the best that was, or for another training of a start that is. It ships where validation likes it better. After the
+    baseline one that nobody has seen, after a start one that can train longer than it did.
+    """
+    left, is_start = search.left(), best.role == "start"
+    wanted = max(LONGER * best.fidelity, LEAST_OF_A_FINAL) if is_start else AFTER_EACH_OTHER
+    if search.problem.trainings or (best.recipe.architecture.kind == "convnet" and is_start):
         return None
-    seen = [record.recipe for record in search.ledger.trials("start")]
     starts = [point for point in search.problem.starts if point.recipe.architecture.kind == "convnet"]
+    if left >= wanted * search.seconds(best.recipe):
+        return next((point for point in starts if _goes_straight(search, point)), None)
+    seen = [record.recipe for record in search.ledger.trials("start")]
     fit = [point for point in starts if left >= LEAST_OF_A_FINAL * search.seconds(point.recipe)]
-    return next((point for point in fit if point.recipe not in seen), None)
+    return next((point for point in fit if is_start or point.recipe not in seen), None)
+
+
+def _goes_straight(search: Search, point: StartingPoint) -> bool:
+    """Whether a network from scratch is trained for as long as there is time without a first run: where few trainings
+    fit, and it has no rival but a baseline without residual connections, with which it is compared at the end."""
+    own, problem = search.problem.baseline.architecture, search.problem
+    if own.kind != "convnet" or own.residual or problem.trainings or not problem.most_networks:
+        return False
+    if point.recipe.architecture.kind != "convnet":
+        return False
+    if search.ledger.trials("start") or not any(run.has_trained for run in search.ledger.trials("baseline")):
+        return False
+    found = epochs_from_scratch(point.recipe, search.seconds(point.recipe), search.left(), search.workers)
+    return found is not None and found[0] >= LEAST_EPOCHS
 
 
 def _known(search: Search, kept: Start) -> StartingPoint:
@@ -115,7 +137,11 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
         # nor is a network from scratch: what fine-tuning adds to such features it does not reach
         tried += from_scratch if way == "fitted" and _lead(search, records) > HOPELESS_LEAD else []
         others = [p for p in search.problem.starts if p.name not in tried and p.way != FINE_TUNE]
-        found = {point.name: _fidelity(search, point, records) for point in others}
+        for point in others:
+            if point.recipe.architecture.kind == "convnet":
+                ask_about_scratch(search, point)
+        goes_straight = [point for point in others if _goes_straight(search, point)]
+        found = {point.name: _fidelity(search, point, records) for point in others if point not in goes_straight}
         found |= {deep.name: 1.0} if deep and way == "first run" else {}
         return SecondStarts({name: part for name, part in found.items() if part})
 
@@ -196,9 +222,10 @@ def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, 
     is_worth_it = left * search.workers - alone >= (FEWEST - 1) * again
     if is_worth_it and left - alone >= AFTER_EACH_OTHER * again:
         return 1.0
-    fidelity = sized(search, point.recipe, LONG_MOST * left, records)
+    most = GREY_MOST if are_small_and_grey(search) else LONG_MOST
+    fidelity = sized(search, point.recipe, most * left, records)
     # one that no longer training could follow would leave the rest of the time to nothing
-    is_followed = (1.0 - LONG_MOST) * left >= max(LONGER * fidelity, LEAST_OF_A_FINAL) * again
+    is_followed = (1.0 - most) * left >= max(LONGER * fidelity, LEAST_OF_A_FINAL) * again
     return fidelity if fidelity >= SHORTEST and is_followed else 0.0
 
 

@@ -51,14 +51,27 @@ class TuningAsked(Decision):
 
 
 @dataclass(frozen=True)
+class ScratchAsked(Decision):
+    """start: the point of a network from scratch whose speed was measured; seconds: that its own length takes, 0 where
+    that is not known."""
+
+    key = "from scratch asked"
+
+    start: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class FineTuning(Decision):
     """way: how fine-tuning is tried: with a first run like any other start, or with a length that is fitted to the time
-    and no first run; "" where it is not. start: the point that does."""
+    and no first run; "" where it is not. start: the point that does; epochs: of its first run and of what is searched
+    from it, 0 for the recipe's own."""
 
     key = "fine-tuning"
 
     way: Way
     start: str = ""
+    epochs: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """What finished trials say of the machine's speed."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from convlift.cost.seconds import Timed
 from convlift.ledger.trials import TrialRecord
 from convlift.records.facts import Facts
 from convlift.records.outcome import EpochReport
+
+# times as long as the median epoch of its phase: longer ones loaded something first. On an H200 an epoch of .3 s takes
+# 5 to 10 where a process sees images of a size, or a batch of a length, for the first time (docs/decisions/0038)
+LOADING = 3.0
 
 
 def timed(record: TrialRecord, facts: Facts) -> Timed | None:
@@ -17,15 +22,23 @@ def timed(record: TrialRecord, facts: Facts) -> Timed | None:
     tuned = [epoch for epoch in outcome.curve if epoch.phase == "fine-tune"]
     first = [epoch for epoch in outcome.curve if epoch.phase != "fine-tune"]
     whole = record.status == "finished"
+    once_tuned = _loading(tuned)
+    once = _loading(first) + once_tuned
     return Timed(
         record.recipe,
         record.fidelity,
-        outcome.seconds,
-        sum(epoch.seconds for epoch in outcome.curve),
-        sum(epoch.seconds for epoch in tuned),
+        outcome.seconds - once,
+        sum(epoch.seconds for epoch in outcome.curve) - once,
+        sum(epoch.seconds for epoch in tuned) - once_tuned,
         1.0 if whole else _done(record, first, facts),
         1.0 if whole else _done(record, tuned, facts),
     )
+
+
+def _loading(epochs: Sequence[EpochReport]) -> float:
+    """Seconds of a phase's epochs that another training of the same process does not take again."""
+    usual = median([epoch.seconds for epoch in epochs] or [0.0])
+    return sum(epoch.seconds - usual for epoch in epochs if epoch.seconds > LOADING * usual)
 
 
 def _done(record: TrialRecord, epochs: Sequence[EpochReport], facts: Facts) -> float:
