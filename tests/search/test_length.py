@@ -20,9 +20,9 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
-from convlift.search.from_scratch import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
 from convlift.search.length import LEAST_EPOCHS, LONGEST_TUNING, MOST_EPOCHS, epochs_that_fit, offered
 from convlift.search.loop import run_search
+from convlift.search.scratch_length import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
 from convlift.search.shipment import Shipment
 from convlift.search.start import choose_start
 from convlift.search.start_decisions import FineTuning, Length, OtherFeatures, TuningAsked

@@ -23,10 +23,10 @@ from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
-from convlift.search.from_scratch import ENOUGH, epochs_from_scratch
 from convlift.search.length import LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, lengthened
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
+from convlift.search.scratch_length import ENOUGH, epochs_from_scratch
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST
 

@@ -14,9 +14,9 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import baseline_runs
 from convlift.search.context import Search
-from convlift.search.from_scratch import promise
 from convlift.search.problem import BASELINE
 from convlift.search.refit import is_fitted
+from convlift.search.scratch_length import promise
 
 Floats = NDArray[np.float64]
 

@@ -22,7 +22,8 @@ from convlift.search.augmentation_guard import checker_of, refused
 from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
-from convlift.search.from_scratch import (
+from convlift.search.problem import Problem
+from convlift.search.scratch_length import (
     BESIDE,
     ENOUGH,
     FILLED,
@@ -31,7 +32,6 @@ from convlift.search.from_scratch import (
     promise,
     seen_from_scratch,
 )
-from convlift.search.problem import Problem
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 
 # of the errors of frozen features, those that are left once the network is trained itself: .8 on flowers, .7 on

@@ -22,7 +22,6 @@ from convlift.search.first_trainings import (
     sized,
     start_run_of,
 )
-from convlift.search.from_scratch import ask_about_scratch, epochs_from_scratch, promise
 from convlift.search.length import (
     LEAST_EPOCHS,
     offered,
@@ -32,6 +31,7 @@ from convlift.search.length import (
     settle_length,
 )
 from convlift.search.problem import BASELINE
+from convlift.search.scratch_length import ask_about_scratch, epochs_from_scratch, promise
 from convlift.search.start_decisions import (
     BaselineBeside,
     BaselineOnceMore,
