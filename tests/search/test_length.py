@@ -267,7 +267,7 @@ def test_a_first_run_that_was_cut_short_promises_more_than_it_has(tmp_path: Path
         (100.0, 1, (16, 1)),
         (300.0, 1, (24, 2)),
         (300.0, 2, (47, 1)),
-        (900.0, 1, (60, 2)),
+        (900.0, 1, (47, 3)),
         (400.0, 2, (60, 1)),
         (1000.0, 1, None),
         (500.0, 2, None),

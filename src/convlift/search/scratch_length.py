@@ -64,8 +64,9 @@ def epochs_from_scratch(recipe: Recipe, seconds: float, left: float, workers: in
     own, fit = recipe.training.epochs, left / max(seconds, 1e-9)
     if fit * workers >= ENOUGH:
         return None
-    rounds = 2 if workers == 1 and fit >= TWICE_FROM_SCRATCH else 1
-    return min(round(FILLED * own * fit / rounds), max(own, LONGEST_FROM_SCRATCH)), rounds
+    longest = max(own, LONGEST_FROM_SCRATCH)
+    rounds = max(2 if workers == 1 and fit >= TWICE_FROM_SCRATCH else 1, math.ceil(own * fit / longest))
+    return min(round(FILLED * own * fit / rounds), longest), rounds
 
 
 def _epochs(search: Search, recipe: Recipe) -> int:
