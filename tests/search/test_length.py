@@ -20,7 +20,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
-from convlift.search.length import LEAST_EPOCHS, LONGEST_TUNING, MOST_EPOCHS, epochs_that_fit, offered
+from convlift.search.length import LEAST_EPOCHS, LONGEST_TUNING, MOST_EPOCHS, epochs_that_fit, epochs_to_search, offered
 from convlift.search.loop import run_search
 from convlift.search.scratch_length import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
 from convlift.search.shipment import Shipment
@@ -58,6 +58,24 @@ def test_a_training_fills_the_time_in_rounds_of_at_most_forty_epochs(left: float
     assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left, 2) == found
     epochs, rounds = found
     assert epochs in (MOST_EPOCHS, LONGEST_TUNING) or 10.0 * (epochs - 0.5) * rounds <= FILLED * left
+
+
+@pytest.mark.parametrize(
+    ("left", "workers", "epochs"),
+    [
+        (399.0, 1, 0),
+        (401.0, 1, 40),
+        (199.0, 2, 0),
+        (201.0, 2, 40),
+        (101.0, 4, 0),
+        (121.0, 4, 26),
+        (190.0, 4, 40),
+        (125.0, 8, 27),
+    ],
+)
+def test_a_search_needs_ten_trainings_and_some_of_them_after_each_other(left: float, workers: int, epochs: int) -> None:
+    """Of a second an epoch: four workers have room for ten trainings of 40 long before a search has."""
+    assert epochs_to_search(1.0, left, workers) == epochs
 
 
 @contextmanager
@@ -389,6 +407,34 @@ def test_of_several_backbones_the_cheapest_is_read_first(tmp_path: Path) -> None
 def tuned_part(recipe: Recipe) -> bool:
     tuned = recipe.training.fine_tuning
     return tuned is not None and tuned.stages == 2
+
+
+@pytest.mark.parametrize("budget", [100, 120, 140, 200])
+def test_between_a_fitted_length_and_a_search_no_time_is_left_over(tmp_path: Path, budget: float) -> None:
+    world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
+    with desk_in(tmp_path / "run", world, budget, workers=4) as desk:
+        shipment = run_search(Search(problem_of(world, STARTS), desk))
+        assert shipment.frozen.start.name == FINE_TUNE
+        assert desk.ledger.seconds_used() > 0.8 * budget * HOUR
+
+
+def test_in_a_fold_a_first_run_is_not_judged(tmp_path: Path) -> None:
+    effects: dict[Holds, float] = {pretrained: -9.0, tuned_part: 22.0}
+    world = World(
+        seed=1,
+        effects=effects,
+        n=400,
+        nt=800,
+        seconds_noise=0.0,
+        slow=lambda job: 3.0 if tuned_part(job.spec.recipe) else 1.0,
+    )
+    starts = tuple(point for point in STARTS if point.recipe.architecture.kind == "pretrained")
+    for networks in (1, 0):
+        with desk_in(tmp_path / f"run-{networks}", world, 20) as desk:
+            shipment = run_search(Search(replace(problem_of(world, starts), most_networks=networks), desk))
+            assert (shipment.ships, shipment.network.names) == ("start", ("transfer",))
+            assert shipment.judged == (networks == 1)
+            assert shipment.why == NotShipped("no second run" if networks else "no time for final runs")
 
 
 @pytest.mark.parametrize("budget", [15, 20, 30])

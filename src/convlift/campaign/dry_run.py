@@ -3,6 +3,7 @@
 No run folder and no ledger is made; images are decoded into the cache, as for every other command.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +24,11 @@ from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
-from convlift.search.length import LEAST_EPOCHS, MOST_EPOCHS, epochs_that_fit, lengthened
+from convlift.search.first_trainings import GREY_MOST, are_small_and_grey
+from convlift.search.length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, lengthened
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
-from convlift.search.scratch_length import ENOUGH, epochs_from_scratch
+from convlift.search.scratch_length import epochs_from_scratch
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST
 
@@ -191,9 +193,8 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
         return Timed(lengthened(own.recipe, found[0]), 1.0, seconds, seconds), found[1]
     if point.way != FINE_TUNE or tuned is None:
         return own, 0
-    if left * request.workers >= ENOUGH * _longest(own):
-        epochs, rounds = MOST_EPOCHS, 0
-    else:
+    epochs, rounds = epochs_to_search(own.in_epochs / tuned.epochs, left, request.workers), 0
+    if not epochs:
         epochs, rounds = epochs_that_fit(
             lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left, request.workers
         )
@@ -202,12 +203,6 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
     seconds = own.in_epochs * epochs / tuned.epochs
     extraction = own.seconds - own.in_epochs
     return Timed(lengthened(own.recipe, epochs), 1.0, extraction + seconds, seconds), rounds
-
-
-def _longest(own: Timed) -> float:
-    """Seconds of fine-tuning that is as long as it is where many trainings fit."""
-    tuned = own.recipe.training.fine_tuning
-    return own.in_epochs * MOST_EPOCHS / tuned.epochs if tuned else own.in_epochs
 
 
 def _tried(request: Request, point: StartingPoint, own: Timed) -> float:
@@ -239,19 +234,26 @@ def _overhead(problem: Problem, request: Request, timed: dict[str, Timed]) -> fl
 
 def _probing(problem: Problem, request: Request, timed: dict[str, Timed]) -> float:
     """Seconds until the start is chosen: the first run of the baseline and of every other point, side by side; none of
-    those that fine-tune where that gets as much time as there is."""
+    those that fine-tune where that gets as much time as there is, and of small grey images none of a pretrained network
+    that takes over a tenth of it."""
     if request.trainings:
         return 0.0
     longest = MOST_OF_BUDGET * request.budget_seconds
-    deep = next((_longest(timed[point.name]) for point in problem.starts if point.way == FINE_TUNE), 0.0)
-    has_many = request.budget_seconds * request.workers >= ENOUGH * deep
+    most_pretrained = request.budget_seconds * (GREY_MOST if are_small_and_grey(problem) else 1.0)
+    deep = next((point for point in problem.starts if point.way == FINE_TUNE), None)
+    own = timed[deep.name] if deep else None
+    tuned = own.recipe.training.fine_tuning if own else None
+    each = own.in_epochs / tuned.epochs if own and tuned else math.inf
+    epochs = epochs_to_search(each, request.budget_seconds, request.workers)
     spent = [timed[BASELINE].seconds]
     for point in problem.starts:
         alone = timed[point.name].seconds
         if point.recipe.architecture.kind == "convnet":
             spent.append(min(alone, longest) if longest >= SHORTEST * alone else 0.0)
-        elif point.recipe.training.fine_tuning and not has_many:
+        elif alone > most_pretrained or (point.recipe.training.fine_tuning and not epochs):
             continue
+        elif point == deep:
+            spent.append(alone - timed[point.name].in_epochs + epochs * each)
         elif alone + FEWEST * timed[point.name].in_epochs <= request.budget_seconds:
             spent.append(alone)
     return max(sum(spent) / request.workers, *spent)

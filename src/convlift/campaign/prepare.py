@@ -1,5 +1,6 @@
 """From a data set and what was asked for to the problem that the search is given."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         time_tuning=partial(_time_tuning, dataset, request.devices[0]),
         # a GPU trains it sooner than its libraries are loaded here
         time_scratch=partial(_time_scratch, dataset) if request.devices[0].is_cpu else None,
+        sharing_a_gpu=1 if request.devices[0].is_cpu else math.ceil(request.workers / len(request.devices)),
         trainings=request.trainings,
         most_networks=request.max_latency.networks if request.fold is None else 0,
         most_milliseconds=request.max_latency.milliseconds,

@@ -59,8 +59,9 @@ def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openi
     if has_refits(search, shipment.network, finals):
         validation = len(search.problem.validation_labels)
         notes.append(Refitted(search.problem.facts.training_images + validation, validation))
-    if cut_short[0]:
-        notes.append(ShippedCutShort())
+    is_part = shipment.network.role == "start" and not shipment.network.is_whole
+    if cut_short[0] or is_part:
+        notes.append(ShippedCutShort(first=is_part))
     if judged is None and _goes_on(search):
         notes.append(StillSealed())
     return notes + _notes_of_the_search(search, shipment)

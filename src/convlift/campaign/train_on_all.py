@@ -92,6 +92,7 @@ def _plan(request: Request, problem: Problem, ledger: Ledger, result: Result, sh
     fills_the_time = result.ships == "recipe" and is_fitted(ledger)
     # as many steps where their time was the limit, else as many epochs as the judged networks had
     fidelity = counts["train"] / images if fills_the_time else epochs_kept(shipped.recipe, of_it)
+    fidelity *= shipped.fidelity if shipped.role == "start" else 1.0
     together = next((note for note in result.notes if isinstance(note, Combined)), None)
     specs = tuple(
         problem.plan("refit", shipped.recipe, FIRST + number, fidelity=fidelity).spec

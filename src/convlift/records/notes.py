@@ -126,9 +126,11 @@ class Refitted:
 
 @dataclass(frozen=True)
 class ShippedCutShort:
-    """The shipped network was trained for less than its recipe sets; last: on all images, after a cross-validation."""
+    """The shipped network was trained for less than its recipe sets; last: on all images, after a cross-validation;
+    first: it is a start's first run, which was planned so."""
 
     last: bool = False
+    first: bool = False
     kind: Literal["shipped cut short"] = "shipped cut short"
 
 

@@ -171,8 +171,8 @@ def _finals_alone(times: Times) -> int:
         return times.rounds * min(times.workers, MOST_AT_ONCE)
     fit = times.left / times.each
     slack = FINAL_SLACK * (times.more if times.refit else 1.0)
-    if fit >= slack:
-        return min(2, times.workers * math.floor(fit / slack))
+    if fit >= FINAL_SLACK:
+        return max(1, min(2, times.workers * math.floor(fit / slack)))
     is_worth_it = times.tried < 1.0 and fit >= max(LONGER * times.tried, LEAST_OF_A_FINAL)
     return is_worth_it * (min(2, times.workers) if times.refit else 1)
 

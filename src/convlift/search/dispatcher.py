@@ -11,6 +11,7 @@ from convlift.ledger.trials import Plan, Role, TrialRecord
 from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import Limits
 from convlift.records.outcome import EpochReport
+from convlift.search.timing import loading
 
 WEIGHTS = "trials"  # folder of the trials' weights, inside the run folder
 LEAST_DONE = 0.5  # of a trial's epochs, before they tell how fast it is: at first the start of it counts too much
@@ -49,6 +50,7 @@ class Dispatcher:
         self._began: dict[int, float] = {}
         self._handed: dict[int, float] = {}  # the same on the campaign's clock
         self._phase_began: dict[int, float] = {}  # of the only or second phase: what comes before it tells nothing
+        self._epochs: dict[int, list[float]] = {}  # seconds of each that was reported of that phase
         self._done: dict[int, float] = {}
         self._left_behind = {record.id: record for record in ledger.resume()}
 
@@ -165,17 +167,22 @@ class Dispatcher:
         self._handed[job.id] = self.ledger.seconds_used()
         self._done.pop(job.id, None)
         self._phase_began.pop(job.id, None)
+        self._epochs.pop(job.id, None)
         self.executor.submit(job)
 
     def slowdown(self, predict: Callable[[TrialRecord], float]) -> float:
         """How many times as long as predicted the running trials take, by the epochs that they have reported; at least
         1, and 1 where none has reported any. predict: seconds of a whole trial."""
         found = [
-            (time.monotonic() - self._phase_began[id_]) / max(predict(self.ledger.trial(id_)) * self._done[id_], 1e-9)
+            self._spent(id_) / max(predict(self.ledger.trial(id_)) * self._done[id_], 1e-9)
             for id_ in self._jobs
             if self._done.get(id_, 0.0) >= LEAST_DONE
         ]
         return max([1.0, *found])
+
+    def _spent(self, id_: int) -> float:
+        """Seconds of the longest phase of a trial that runs, without what its process loaded for it."""
+        return time.monotonic() - self._phase_began[id_] - loading(self._epochs[id_])
 
     def cancel(self, role: Role, reason: str) -> None:
         """Stop the running trials of a role at once; they come back as stopped."""
@@ -188,6 +195,7 @@ class Dispatcher:
             if epoch.phase != "head":  # of two phases the first is the shorter one, and no measure of the second
                 self._phase_began.setdefault(job.id, max(time.monotonic() - epoch.seconds, self._began[job.id]))
                 self._done[job.id] = (epoch.epoch + 1) / epoch.epochs
+                self._epochs.setdefault(job.id, []).append(epoch.seconds)
 
     def _end_what_hangs(self) -> None:
         """The executor enforces no limit, and a trial that hangs would hold the campaign for ever."""

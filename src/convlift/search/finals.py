@@ -35,7 +35,7 @@ def confirm(search: Search, frozen: Configuration, division: Allocation) -> None
 
 def _has_room(search: Search, frozen: Configuration, division: Allocation, last: int) -> bool:
     """Whether there is time for one more round of last trainings."""
-    if not last or search.problem.trainings or last + search.workers > MOST_LAST:
+    if not last or search.problem.trainings or last + search.workers > MOST_LAST or start_in_doubt(search, frozen):
         return False
     left = search.left() - combining_seconds(search, frozen.recipe, last + search.workers)
     # one whose length was settled to fill the time is run through faster where it is late

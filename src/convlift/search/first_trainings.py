@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
+from convlift.cost.seconds import USUAL_CORE
 from convlift.ledger.trials import Plan, TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
@@ -10,7 +11,7 @@ from convlift.search.allocate import BASELINE_MOST
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle, times_unsettled
 from convlift.search.length import ask_about_fine_tuning
-from convlift.search.problem import BASELINE
+from convlift.search.problem import BASELINE, Problem
 from convlift.search.start_decisions import FirstTrainings, OtherFeatures, Start
 
 FIRST_MOST = 0.6  # of the time: what one pass of pretrained features may take, the best that can be had early
@@ -48,8 +49,9 @@ def first_trainings(search: Search) -> tuple[TrialRecord, ...]:
     before the seconds that it takes to load a pretrained network and count its multiply-adds.
     """
     points = _first_features(search)
-    most = GREY_MOST if are_small_and_grey(search) else FIRST_MOST
-    may_fit = bool(points) and LIGHTEST * _images(search) <= most * search.left()
+    most = GREY_MOST if are_small_and_grey(search.problem) else FIRST_MOST
+    lightest = LIGHTEST if search.problem.pace.speeds is USUAL_CORE else 0.0
+    may_fit = bool(points) and lightest * _images(search) <= most * search.left()
     settled = decided(search.ledger, FirstTrainings)
     part = settled.baseline_part if settled else _part_of_the_baseline(search, may_fit)
     baseline_run = search.problem.plan("baseline", search.problem.baseline, 0, fidelity=part)
@@ -116,14 +118,14 @@ def reads_features(recipe: Recipe) -> bool:
 
 
 def _part_of_the_baseline(search: Search, may_fit: bool) -> float:
-    most = BASELINE_MOST if may_fit else ALONE_MOST
+    most = BASELINE_MOST if may_fit or are_small_and_grey(search.problem) else ALONE_MOST
     return sized(search, search.problem.baseline, most * search.left()) or LEAST
 
 
-def are_small_and_grey(search: Search) -> bool:
+def are_small_and_grey(problem: Problem) -> bool:
     """Whether a network from scratch comes before a pretrained one."""
-    facts = search.problem.facts
-    has_other = any(point.recipe.architecture.kind == "convnet" for point in search.problem.starts)
+    facts = problem.facts
+    has_other = any(point.recipe.architecture.kind == "convnet" for point in problem.starts)
     return has_other and facts.channels == 1 and facts.native_resolution < SMALL
 
 

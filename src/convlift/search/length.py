@@ -24,10 +24,9 @@ from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
 from convlift.search.problem import Problem
 from convlift.search.scratch_length import (
-    BESIDE,
     ENOUGH,
     FILLED,
-    LONGEST_FROM_SCRATCH,
+    beside,
     epochs_from_scratch,
     promise,
     seen_from_scratch,
@@ -45,6 +44,9 @@ LEFT_UNSURE, LEFT_AFTER_FEW, FEW_EPOCHS = 0.8, 0.9, 4
 # 13 / 40 epochs: .820 / .833 on flowers, .828 / .839 on CIFAR-10 (docs/decisions/0038); of longer ones only as many as
 # fill a time that is too short for a search and too long for the networks that are averaged
 LEAST_EPOCHS, MOST_EPOCHS, LONGEST_TUNING = 2, 40, 60
+# trainings after each other: those of MOST_EPOCHS from which many workers search, and those that a search has room for,
+# the first run, the search and what ships
+LEAST_AFTER_EACH_OTHER, FIRST_AND_SEARCH = 3.0, 4.5
 # trainings of the recipe's own length after each other, from which every worker trains twice: more networks averaged,
 # half of them refits, bring more (+.9 and +.5) than one training that is twice as long (+.7; docs/LOG.md), and on
 # flowers two networks of 33 epochs averaged scored .818, four of 13 epochs .823
@@ -106,7 +108,8 @@ def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
         _asked(search, point, features[0])
     way = _way(search, point, records)  # by the speed that was measured
     is_long = way == "first run" and not search.problem.trainings
-    return FineTuning(way, point.name, MOST_EPOCHS if is_long else 0)
+    each = search.seconds(point.recipe, records) / _nominal(point.recipe)
+    return FineTuning(way, point.name, epochs_to_search(each, search.left(), search.workers) if is_long else 0)
 
 
 def point_that_fine_tunes(search: Search) -> StartingPoint | None:
@@ -149,8 +152,7 @@ def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> Tunin
         kept = _kept(search, own, features)
         measure = search.problem.time_tuning if not search.problem.trainings else None
         seconds = measure(point.recipe.edit(data={"augmentation": kept})) if measure else 0.0
-        alone = search.workers > 1 and not search.dispatcher.running
-        return TuningAsked(kept, seconds * BESIDE if alone else seconds, point.name)
+        return TuningAsked(kept, seconds * beside(search), point.name)
 
     return settle(search.ledger, TuningAsked, ask)
 
@@ -159,7 +161,7 @@ def _way(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -
     if search.problem.trainings:
         return "first run"
     each, epochs, left = search.seconds(point.recipe, records), _nominal(point.recipe), search.left()
-    if left * search.workers >= ENOUGH * each * MOST_EPOCHS / epochs:
+    if epochs_to_search(each / epochs, left, search.workers):
         return "first run"
     found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left, search.workers)
     return "fitted" if found >= LEAST_EPOCHS else ""
@@ -196,6 +198,16 @@ def _kept(search: Search, levers: dict[str, float], run: TrialRecord) -> dict[st
         ways = (value,) if name in MIRRORS else (value, value / 2)
         kept[name] = next((each for each in ways if not refused(checker.check(Augmentation(**{name: each})))), 0.0)
     return kept
+
+
+def epochs_to_search(seconds: float, left: float, workers: int) -> int:
+    """How long each fine-tuning is where so many fit that a search pays, after each other too; 0 where they do not.
+
+    seconds: of an epoch; left: that there are.
+    """
+    if left * workers < ENOUGH * MOST_EPOCHS * seconds or left < LEAST_AFTER_EACH_OTHER * MOST_EPOCHS * seconds:
+        return 0
+    return min(MOST_EPOCHS, int(left / (FIRST_AND_SEARCH * seconds)))
 
 
 def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, workers: int) -> tuple[int, int]:
@@ -245,9 +257,9 @@ def _length_from_scratch(search: Search, best: TrialRecord, instead: StartingPoi
     point = instead or seen_from_scratch(search, best)
     if point is None or not search.problem.most_networks:
         return None
-    found = epochs_from_scratch(point.recipe, search.seconds(point.recipe), search.left(), search.workers)
-    if found is None and instead and best.role == "start":  # nothing is searched from what is not the best
-        found = max(point.recipe.training.epochs, LONGEST_FROM_SCRATCH), 2
+    may_search = not (instead and best.role == "start")  # nothing is searched from what is not the best
+    seconds = search.seconds(point.recipe)
+    found = epochs_from_scratch(point.recipe, seconds, search.left(), search.workers, may_search=may_search)
     runs = [record for record in search.ledger.trials("start") if record.names == (point.name,)]
     had = max((point.recipe.training.epochs * part_trained(search, run) for run in runs), default=0.0)
     if found is None or found[0] < max(LONGER * had, LEAST_EPOCHS):

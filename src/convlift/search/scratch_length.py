@@ -5,7 +5,7 @@ import math
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import part_trained
+from convlift.search.allocate import MOST_AT_ONCE, MOST_LAST, part_trained
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note
 from convlift.search.start_decisions import Length, ScratchAsked
@@ -13,6 +13,7 @@ from convlift.search.start_decisions import Length, ScratchAsked
 ENOUGH = 10  # trainings of the recipe's own length, or of the longest fine-tuning: with so many a search pays
 FILLED = 1.05  # of the time is planned for: what is late is run through faster, what is early wastes time
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
+BESIDE_ON_A_GPU = 0.11  # of its time, for every other one on the GPU: .34 for three, fine-tuned on an H200
 LONGEST_FROM_SCRATCH = 60  # epochs; 61 scored no better than 26 on Fashion-MNIST
 # trainings from scratch after each other, from which one worker trains twice, the second time on the validation images
 # too: over 20 epochs these bring more than as many epochs again
@@ -28,9 +29,15 @@ def ask_about_scratch(search: Search, point: StartingPoint) -> None:
     measure, known = search.problem.time_scratch, decided(search.ledger, ScratchAsked)
     runs = [record for record in search.ledger.trials() if record.recipe.architecture == point.recipe.architecture]
     if measure and not known and not runs and not search.problem.trainings:
-        alone = search.workers > 1 and not search.dispatcher.running
-        seconds = measure(point.recipe) * (BESIDE if alone else 1.0)
-        note(search.ledger, ScratchAsked(point.name, seconds))
+        note(search.ledger, ScratchAsked(point.name, measure(point.recipe) * beside(search)))
+
+
+def beside(search: Search) -> float:
+    """Times as long as it is measured now a training takes once all workers train."""
+    shared = search.problem.sharing_a_gpu
+    if shared > 1:
+        return 1.0 + (shared - 1) * BESIDE_ON_A_GPU
+    return BESIDE if search.workers > 1 and not search.dispatcher.running else 1.0
 
 
 def promise(search: Search, record: TrialRecord) -> float:
@@ -55,17 +62,21 @@ def seen_from_scratch(search: Search, record: TrialRecord) -> StartingPoint | No
     return next((point for point in points if point.recipe.architecture.kind == "convnet"), None)
 
 
-def epochs_from_scratch(recipe: Recipe, seconds: float, left: float, workers: int) -> tuple[int, int] | None:
+def epochs_from_scratch(
+    recipe: Recipe, seconds: float, left: float, workers: int, *, may_search: bool = True
+) -> tuple[int, int] | None:
     """How long a network from scratch is trained where few trainings fit, and in how many rounds of the workers:
     (epochs, rounds); None where so many fit that a search pays.
 
-    seconds: what a training of its own epochs takes; left: seconds that there are.
+    seconds: what a training of its own epochs takes; left: seconds that there are; may_search: whether one is an
+    alternative.
     """
     own, fit = recipe.training.epochs, left / max(seconds, 1e-9)
-    if fit * workers >= ENOUGH:
+    if may_search and fit * workers >= ENOUGH:
         return None
     longest = max(own, LONGEST_FROM_SCRATCH)
     rounds = max(2 if workers == 1 and fit >= TWICE_FROM_SCRATCH else 1, math.ceil(own * fit / longest))
+    rounds = min(rounds, max(1, MOST_LAST // min(workers, MOST_AT_ONCE)))
     return min(round(FILLED * own * fit / rounds), longest), rounds
 
 

@@ -7,7 +7,7 @@ is the best, it stays, and nothing is judged.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -53,7 +53,7 @@ class Shipment:
 @dataclass(frozen=True)
 class _Found:
     """What was found. stays: whether the baseline does; lost: why the final runs failed to learn; None where they did
-    not; is_other: whether the start that ships is one that was passed over."""
+    not; is_other: whether the start that ships is one that was passed over; searched: whether there are final runs."""
 
     ships: Ships
     stays: bool
@@ -61,6 +61,7 @@ class _Found:
     before: Sequence[TrialRecord]
     after: Sequence[TrialRecord]
     is_other: bool = False
+    searched: bool = False
 
 
 def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
@@ -88,7 +89,7 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     # what has learned from the validation images, nothing but the test can judge
     network = combined(search, runs, network, refits=judged) if ships == "recipe" else network
     is_other = runs is passed_over and runs[0].names != (frozen.start.name,)
-    why = _why(search, _Found(ships, stays, lost, before, after, is_other))
+    why = _why(search, _Found(ships, stays, lost, before, after, is_other, bool(finals)))
     rival = best_final(search, before) if before else None
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search), rival)
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
@@ -119,7 +120,8 @@ def _bare_start(search: Search, frozen: Configuration, run: TrialRecord) -> Conf
     if run.recipe == frozen.start.recipe:
         return bare(frozen.space)
     points = offered(search.problem, search.ledger, for_first_runs=True)
-    return bare(SearchSpace(next(point for point in points if (point.name,) == run.names), ()))
+    point = next(point for point in points if (point.name,) == run.names)
+    return bare(SearchSpace(replace(point, recipe=run.recipe), ()))  # of another length where more time was given
 
 
 def is_nothing(frozen: Configuration) -> bool:
@@ -173,15 +175,17 @@ def _bare_runs(search: Search, frozen: Configuration, finals: Sequence[TrialReco
     if not runs:  # of a start that was chosen by a run that the clock cut short, that run may still ship
         start_runs = [run for run in search.ledger.trials("start") if run.recipe == frozen.start.recipe]
         runs = [run for run in start_runs if run.status == "stopped" and run.has_trained]
-    return [run for run in runs if run.role != "start"] or runs
+    later = [run for run in runs if run.role != "start"]
+    # of first runs of different lengths, as after more time was given, the longest
+    return later or sorted(runs, key=lambda run: run.fidelity)[-1:]
 
 
 def _to_judge(search: Search, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The runs of the bare start that can be judged: of its first run the network alone, whose claim does not mind that
     it was chosen for its score; that run is one of several only where it won by so much that its luck decided nothing.
     """
-    if any(run.role == "start" for run in runs):
-        return list(runs[:1])
+    if any(run.role == "start" for run in runs):  # a fold's runs are evidence of the procedure, and these are none
+        return list(runs[:1]) if search.problem.most_networks else []
     start_runs = [r for r in search.ledger.trials("start") if r.recipe == runs[0].recipe and r.status == "finished"]
     return [*runs, *(start_runs if won_clearly(search, start_runs) else [])]
 
@@ -223,10 +227,12 @@ def _why(search: Search, found: _Found) -> NotShipped | None:
         if failed and failed[0] is not None:
             return NotShipped("baseline failed", failed[0].reason)
         return NotShipped("no time for the baseline")
+    if not found.after:
+        return NotShipped("no time for final runs")
     if found.ships == "start":
         if lost is not None:
             return NotShipped("only the start learned", lost)
-        if not found.is_other and not search.ledger.trials("final"):
+        if not found.is_other and not found.searched and all(run.role == "start" for run in found.after):
             return NotShipped("no second run")
         return NotShipped("another start is better" if found.is_other else "start is better")
     return None

@@ -7,8 +7,8 @@ from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.ledger.trials import Plan, TrialRecord
+from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
-from convlift.search.allocate import LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS, part_trained
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
 from convlift.search.first_trainings import (
@@ -23,7 +23,7 @@ from convlift.search.first_trainings import (
     start_run_of,
 )
 from convlift.search.length import (
-    LEAST_EPOCHS,
+    ADDED_FROM,
     offered,
     point_that_fine_tunes,
     score_of_features,
@@ -100,17 +100,18 @@ def _instead(search: Search, best: TrialRecord) -> StartingPoint | None:
 
 
 def _goes_straight(search: Search, point: StartingPoint) -> bool:
-    """Whether a network from scratch is trained for as long as there is time without a first run: where few trainings
-    fit, and it has no rival but a baseline without residual connections, with which it is compared at the end."""
+    """Whether a network from scratch is trained for as long as there is time without a first run: of small grey images,
+    where few trainings fit, and it has no rival but a baseline without residual connections, with which it is compared
+    at the end."""
     own, problem = search.problem.baseline.architecture, search.problem
     if own.kind != "convnet" or own.residual or problem.trainings or not problem.most_networks:
         return False
-    if point.recipe.architecture.kind != "convnet":
+    if point.recipe.architecture.kind != "convnet" or not are_small_and_grey(search.problem):
         return False
     if search.ledger.trials("start") or not any(run.has_trained for run in search.ledger.trials("baseline")):
         return False
     found = epochs_from_scratch(point.recipe, search.seconds(point.recipe), search.left(), search.workers)
-    return found is not None and found[0] >= LEAST_EPOCHS
+    return found is not None and found[0] >= ADDED_FROM
 
 
 def _known(search: Search, kept: Start) -> StartingPoint:
@@ -196,7 +197,11 @@ def _longer_part(search: Search, records: tuple[TrialRecord, ...]) -> float:
     if _rank(search, best) == -math.inf:
         part = sized(search, search.problem.baseline, ONCE_MORE_MOST * _last_seconds(search), search.ledger.trials())
         return max(part, LEAST) if any(record.status == "stopped" for record in records) else 0.0
-    part = sized(search, search.problem.baseline, ONCE_MORE_MOST * search.left(), search.ledger.trials())
+    straight = any(_goes_straight(search, point) for point in search.problem.starts)
+    most = BASELINE_MOST if straight else ONCE_MORE_MOST
+    part = sized(search, search.problem.baseline, most * search.left(), search.ledger.trials())
+    if straight and part < 1.0:  # of a part nothing is proven either
+        return 0.0
     return part if best.role == "baseline" and part >= LONGER * part_trained(search, best) else 0.0
 
 
@@ -222,7 +227,7 @@ def _fidelity(search: Search, point: StartingPoint, records: tuple[TrialRecord, 
     is_worth_it = left * search.workers - alone >= (FEWEST - 1) * again
     if is_worth_it and left - alone >= AFTER_EACH_OTHER * again:
         return 1.0
-    most = GREY_MOST if are_small_and_grey(search) else LONG_MOST
+    most = GREY_MOST if are_small_and_grey(search.problem) else LONG_MOST
     fidelity = sized(search, point.recipe, most * left, records)
     # one that no longer training could follow would leave the rest of the time to nothing
     is_followed = (1.0 - most) * left >= max(LONGER * fidelity, LEAST_OF_A_FINAL) * again

@@ -1,7 +1,7 @@
 """What finished trials say of the machine's speed."""
 
 from collections.abc import Sequence
-from statistics import median
+from statistics import median_low
 
 from convlift.cost.seconds import Timed
 from convlift.ledger.trials import TrialRecord
@@ -22,8 +22,8 @@ def timed(record: TrialRecord, facts: Facts) -> Timed | None:
     tuned = [epoch for epoch in outcome.curve if epoch.phase == "fine-tune"]
     first = [epoch for epoch in outcome.curve if epoch.phase != "fine-tune"]
     whole = record.status == "finished"
-    once_tuned = _loading(tuned)
-    once = _loading(first) + once_tuned
+    once_tuned = loading([epoch.seconds for epoch in tuned])
+    once = loading([epoch.seconds for epoch in first]) + once_tuned
     return Timed(
         record.recipe,
         record.fidelity,
@@ -35,10 +35,10 @@ def timed(record: TrialRecord, facts: Facts) -> Timed | None:
     )
 
 
-def _loading(epochs: Sequence[EpochReport]) -> float:
-    """Seconds of a phase's epochs that another training of the same process does not take again."""
-    usual = median([epoch.seconds for epoch in epochs] or [0.0])
-    return sum(epoch.seconds - usual for epoch in epochs if epoch.seconds > LOADING * usual)
+def loading(seconds: Sequence[float]) -> float:
+    """Of the seconds of a phase's epochs those that another training of the same process does not take again."""
+    usual = median_low(seconds or [0.0])
+    return sum(each - usual for each in seconds if each > LOADING * usual)
 
 
 def _done(record: TrialRecord, epochs: Sequence[EpochReport], facts: Facts) -> float:

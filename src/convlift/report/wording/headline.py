@@ -123,7 +123,7 @@ def why_sentence(why: NotShipped) -> str:
         "start is better": "The bare start's runs are above the searched recipe's final runs on the validation images.",
         "another start is better": "Validation images like the first run of this start better than the network that "
         "had the rest of the time.",
-        "no second run": "It is that of its first run: there was no time for another one.",
+        "no second run": "The network is that of the start's first run: no other run of it ended.",
         "only the start learned": f"The searched recipe's final runs {failed}.",
     }[why.why]
 

@@ -152,6 +152,8 @@ def _shipped_cut_short(note: ShippedCutShort) -> str:
     less = "the shipped network was trained for less than its recipe says."
     if note.last:
         return f"The budget ended before the last training did: {less}"
+    if note.first:
+        return f"The start's first run was sized to the time: {less}"
     return f"The budget ended before a final run did: {less}"
 
 
