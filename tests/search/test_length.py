@@ -20,7 +20,16 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
-from convlift.search.length import LEAST_EPOCHS, LONGEST_TUNING, MOST_EPOCHS, epochs_that_fit, epochs_to_search, offered
+from convlift.search.length import (
+    MIXED,
+    MIXED_FROM,
+    LEAST_EPOCHS,
+    LONGEST_TUNING,
+    MOST_EPOCHS,
+    epochs_that_fit,
+    epochs_to_search,
+    offered,
+)
 from convlift.search.loop import run_search
 from convlift.search.scratch_length import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
 from convlift.search.shipment import Shipment
@@ -239,6 +248,7 @@ def test_the_best_network_from_scratch_trains_once_for_as_long_as_there_is_time(
         assert first_run.recipe.training.epochs == 15 < final.recipe.training.epochs == length.epochs
         assert final.recipe == shipment.frozen.start.recipe
         assert not final.recipe.data.augmentation.active  # there is nobody to ask
+        assert not final.recipe.data.mixing.active  # it is too short for that
         assert shipment.judged
         assert search.ledger.seconds_used() > 0.9 * 12 * HOUR
 
@@ -453,7 +463,9 @@ def test_time_in_which_the_best_start_cannot_train_again_goes_to_a_network_from_
     )
     with desk_in(tmp_path / "run", world, budget) as desk:
         shipment = run_search(Search(problem_of(world, STARTS), desk))
-        assert made(desk.ledger, Length).start == "residual"
+        length = made(desk.ledger, Length)
+        assert (length.start, length.epochs >= MIXED_FROM, length.mixing) == ("residual", True, MIXED)
+        assert {trial.recipe.data.mixing.active for trial in desk.ledger.trials("final")} == {True}
         assert (shipment.ships, shipment.network.names, shipment.network.role) == ("start", ("transfer",), "start")
         assert shipment.judged
         assert [run.id for run in shipment.after] == [shipment.network.id]

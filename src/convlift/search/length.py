@@ -55,6 +55,8 @@ LOOKED_AT = 300  # validation images that the guard asks about the recipe's own 
 # what a longer training from scratch gets, if the guard agrees: without, networks of some 20 epochs scored .902 and
 # .899 on Fashion-MNIST, with it .910 and .905 in 12 to 15; of 25 on pneumonia .853 and .902, with mirrors too .887
 ADDED, ADDED_FROM = {"translation": 0.1}, 8
+# 40 epochs on Fashion-MNIST: .920 with it, .917 with CutMix alone, .908 without (docs/decisions/0038)
+MIXED, MIXED_FROM = {"mixup": 0.4, "cutmix": 1.0}, 30
 
 
 def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -> tuple[StartingPoint, ...]:
@@ -69,7 +71,8 @@ def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -
         if asked and asked.start == point.name:
             recipe = recipe.edit(data={"augmentation": asked.augmentation})
         if length and length.start == point.name and not for_first_runs:
-            recipe = lengthened(recipe, length.epochs).edit(data={"augmentation": length.augmentation})
+            added = {"augmentation": length.augmentation, "mixing": length.mixing}
+            recipe = lengthened(recipe, length.epochs).edit(data=added)
         return replace(point, recipe=recipe)
 
     return tuple(fitted(point) for point in problem.points)
@@ -266,4 +269,4 @@ def _length_from_scratch(search: Search, best: TrialRecord, instead: StartingPoi
         return None
     epochs, rounds = found
     added = _kept(search, ADDED, best) if epochs >= ADDED_FROM else {}
-    return Length(epochs, rounds, point.name, added)
+    return Length(epochs, rounds, point.name, added, MIXED if epochs >= MIXED_FROM else {})

@@ -76,8 +76,8 @@ class FineTuning(Decision):
 
 @dataclass(frozen=True)
 class Length(Decision):
-    """How long a start trains where its length is fitted to the time: its name, the augmentation that it gets beside
-    its own, its epochs, and in how many rounds of the workers."""
+    """How long a start trains where its length is fitted to the time: its name, the augmentation and the mixing that it
+    gets beside its own, its epochs, and in how many rounds of the workers."""
 
     key = "length"
 
@@ -85,6 +85,7 @@ class Length(Decision):
     rounds: int
     start: str = FINE_TUNE
     augmentation: dict[str, float] = field(default_factory=dict)
+    mixing: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
