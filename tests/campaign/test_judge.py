@@ -21,6 +21,7 @@ from convlift.execute.job import Job, Report
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
 from convlift.records.outcome import Outcome
+from convlift.search.allocate import MOST_LAST
 from convlift.search.compared_runs import final_runs, lost_runs
 from convlift.search.context import Search
 from convlift.search.dispatcher import Dispatcher
@@ -238,7 +239,7 @@ def test_the_test_is_opened_once_and_its_labels_matter_then(pair: tuple[Blind, B
 
 def final_seeds(world: World) -> set[int]:
     problem = problem_of(world)
-    return {problem.plan("final", problem.baseline, number).spec.seed for number in range(4)}
+    return {problem.plan("final", problem.baseline, number).spec.seed for number in range(MOST_LAST)}
 
 
 def test_without_a_final_run_nothing_is_judged(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_no_gain_is_proven_where_a_final_run_came_to_nothing(tmp_path: Path) -> 
         with desk_in(tmp_path / str(fate), world, 24) as desk:
             frozen = run_search(Search(problem, desk)).frozen
             judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
-            assert len(final_runs(desk.ledger)) == (2 if fate is None else 1)
+            assert len(final_runs(desk.ledger)) + (fate is not None) == len(desk.ledger.trials("final")) >= 2
             assert judged.final.gain_points.low > 0
             assert judged.final.proven == (fate is None)
             assert len(lost_runs(desk.ledger, frozen.recipe)) == (fate is not None)

@@ -21,10 +21,10 @@ from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
 from convlift.search.length import (
-    MIXED,
-    MIXED_FROM,
     LEAST_EPOCHS,
     LONGEST_TUNING,
+    MIXED,
+    MIXED_FROM,
     MOST_EPOCHS,
     epochs_that_fit,
     epochs_to_search,
@@ -248,7 +248,7 @@ def test_the_best_network_from_scratch_trains_once_for_as_long_as_there_is_time(
         assert first_run.recipe.training.epochs == 15 < final.recipe.training.epochs == length.epochs
         assert final.recipe == shipment.frozen.start.recipe
         assert not final.recipe.data.augmentation.active  # there is nobody to ask
-        assert not final.recipe.data.mixing.active  # it is too short for that
+        assert final.recipe.data.mixing.active == (length.epochs >= MIXED_FROM)
         assert shipment.judged
         assert search.ledger.seconds_used() > 0.9 * 12 * HOUR
 
