@@ -176,6 +176,18 @@ def test_where_it_is_worse_on_validation_the_features_ship(tmp_path: Path) -> No
         assert shipment.why == NotShipped("another start is better")
 
 
+def test_a_few_validation_images_do_not_speak_against_the_longer_training(tmp_path: Path) -> None:
+    """The features' first run is ahead of it by less than the error of that difference."""
+    world = World(seed=4, effects={pretrained: 6.0, tuned_whole: -1.0}, n=80, nt=800, seconds_noise=0.0)
+    with desk_in(tmp_path / "run", world, 70, workers=2) as desk:
+        search = Search(problem_of(world, STARTS), desk)
+        shipment = run_search(search)
+        (features,) = [trial for trial in desk.ledger.trials("start") if trial.names == ("frozen",)]
+        finals = [search.scores.score_points(trial) for trial in desk.ledger.trials("final")]
+        assert max(finals) < search.scores.score_points(features)
+        assert (shipment.ships, shipment.frozen.start.name) == ("recipe", FINE_TUNE)
+
+
 def test_in_a_fold_no_length_is_settled(tmp_path: Path) -> None:
     """What a fold keeps for the training on all images is no such training."""
     world = World(seed=1, effects={pretrained: 5.0, tuned_whole: 4.0}, n=400, nt=800, seconds_noise=0.0)
