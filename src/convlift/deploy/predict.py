@@ -22,6 +22,7 @@ from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
 from convlift.model.checkpoint import Form, saved_form, saved_padding
 from convlift.model.memory import keep_freed_memory
+from convlift.model.placement import lay_on
 from convlift.model.threads import keep_to
 from convlift.model.together import Together
 from convlift.recipe.architecture import Architecture, ConvNet, Pretrained
@@ -73,7 +74,7 @@ class Model:
 
     def __init__(self, network: nn.Module, recipe: Recipe, config: ModelConfig, device: Device = CPU) -> None:
         self._place = torch.device(device.place)
-        self._network = network.eval().to(self._place)
+        self._network = lay_on(network.eval(), self._place)
         self.recipe = recipe
         self.config = config
 

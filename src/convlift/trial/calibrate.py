@@ -16,6 +16,7 @@ from convlift.model.backbone import split_at
 from convlift.model.build import build_network
 from convlift.model.freezing import unfreeze
 from convlift.model.memory import keep_freed_memory
+from convlift.model.placement import lay_on
 from convlift.model.pretrained import Classifier, Tail, as_colour
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
@@ -53,7 +54,7 @@ def calibrate(
         network = recipe.architecture
         if isinstance(network, Pretrained):
             return _transfer(_untrained(recipe), pixels, images, held_out, classes, place)
-        built = build_network(network, classes=classes, channels=channels, resolution=side).to(place)
+        built = lay_on(build_network(network, classes=classes, channels=channels, resolution=side), place)
         draw = draws(recipe, pixels, recipe.training.batch_size, place)
         step = seconds_a_step(built, draw, classes, recipe.training)
         return 0.0, _epochs(recipe.training.epochs, recipe.training.batch_size, step, images, held_out)
@@ -68,7 +69,7 @@ def time_tuning(recipe: Recipe, *, images: int, held_out: int, classes: int, cha
         network = build_network(_untrained(recipe).architecture, classes=classes, channels=channels, resolution=side)
         assert isinstance(network, Classifier), "only these are fine-tuned"
         try:
-            return _tuning_on_images(network.to(place), recipe, channels, images, held_out, classes)
+            return _tuning_on_images(lay_on(network, place), recipe, channels, images, held_out, classes)
         finally:
             release_memory(place)  # which a worker may have to train in
 
@@ -79,7 +80,7 @@ def time_prediction(recipe: Recipe, *, classes: int, channels: int, device: Devi
     assert side is not None, "Recipe.at() wrote the resolution down"
     network = _untrained(recipe).architecture
     with measuring(place):
-        built = build_network(network, classes=classes, channels=channels, resolution=side).eval().to(place)
+        built = lay_on(build_network(network, classes=classes, channels=channels, resolution=side).eval(), place)
         image = torch.zeros(1, channels, side, side, device=place)
         with torch.inference_mode():
             return 1000.0 * repeated(lambda: built(image), place)
@@ -97,7 +98,7 @@ def _transfer(
     training, tuned = recipe.training, recipe.training.fine_tuning
     network = build_network(recipe.architecture, classes=classes, channels=pixels.shape[3], resolution=pixels.shape[1])
     assert isinstance(network, Classifier)
-    network.eval().to(place)
+    lay_on(network.eval(), place)
     inputs = as_colour(draws(recipe, pixels, BATCH, place)())
     with torch.inference_mode():
         forward = repeated(lambda: network.backbone(inputs), place) / len(inputs)

@@ -19,6 +19,7 @@ from convlift.data.dataset import Dataset
 from convlift.errors import Diverged
 from convlift.model.build import build_network
 from convlift.model.checkpoint import save_network, saved_normalization, saved_padding
+from convlift.model.placement import lay_on
 from convlift.model.together import Together
 from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe
@@ -49,7 +50,7 @@ def combine_networks(
     states: Sequence[State] = [load_file(path) for path in paths]
     networks = [_network(state, recipe, dataset) for state in ([_mean(states)] if combination.averaged else states)]
     is_one = len(networks) == 1 and not combination.mirrored
-    made = (networks[0] if is_one else Together(networks, mirrored=combination.mirrored)).to(place)
+    made = lay_on(networks[0] if is_one else Together(networks, mirrored=combination.mirrored), place)
     mean, std = (np.array(values, np.float32) for values in saved_normalization(paths[0]))
     pixels = dataset.store.pixels(_side(recipe), recipe.data.resize)
     validation, test = (

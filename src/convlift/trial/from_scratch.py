@@ -12,6 +12,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
 from convlift.model.build import build_network
 from convlift.model.convnet import WhitenedConvolution
+from convlift.model.placement import lay_on
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.compute_device import CPU, Device
 from convlift.train.evaluate import predict_probabilities
@@ -48,7 +49,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
         resolution=recipe.data.resolution,
     )
     _whiten(network, images, normal)
-    network.to(place)
+    lay_on(network, place)
     validation, test = (unchanged(pixels, part, normal, place) for part in (splits.validation, splits.test))
     labels, validation_labels = (to_tensor(dataset.labels[part], place) for part in (splits.train, splits.validation))
     data = PhaseData(

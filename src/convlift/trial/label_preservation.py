@@ -29,6 +29,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics
 from convlift.model.build import build_network
 from convlift.model.checkpoint import saved_normalization
+from convlift.model.placement import lay_on
 from convlift.recipe.augmentation import MIRRORS, Augmentation
 from convlift.recipe.data import Data
 from convlift.recipe.recipe import Recipe
@@ -183,7 +184,7 @@ def open_label_checker(
     network.load_state_dict(load_file(weights))
     mean, std = (np.asarray(values, np.float32) for values in saved_normalization(weights))
     return TrainedLabelChecker(
-        network.to(torch.device(device.place)), (mean, std), dataset, recipe.data, seed, one_thread=one_thread
+        lay_on(network, torch.device(device.place)), (mean, std), dataset, recipe.data, seed, one_thread=one_thread
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from convlift.cost.multiply_adds import cost
 from convlift.cost.seconds import USUAL_CORE, Speeds
 from convlift.model.build import build_network
+from convlift.model.placement import lay_on
 from convlift.recipe.built_in import built_in
 from convlift.records.compute_device import Device
 from convlift.trial.calibrate import draws, measuring, repeated, seconds_a_step
@@ -65,7 +66,8 @@ def measure(device: Device, small: Probe, large: Probe) -> Speeds:
 def _timed(device: Device, probe: Probe) -> tuple[float, float]:
     """Seconds of a step, and of a forward pass, on random images."""
     place, recipe = torch.device(device.place), built_in("residual").edit(architecture={"width": probe.width})
-    network = build_network(recipe.architecture, classes=CLASSES, channels=CHANNELS, resolution=probe.side).to(place)
+    built = build_network(recipe.architecture, classes=CLASSES, channels=CHANNELS, resolution=probe.side)
+    network = lay_on(built, place)
     pixels = np.random.default_rng(0).integers(0, 256, (probe.batch, probe.side, probe.side, CHANNELS), np.uint8)
     draw = draws(recipe, pixels, probe.batch, place)
     step, inputs = seconds_a_step(network, draw, CLASSES, recipe.training), draw()

@@ -22,6 +22,7 @@ from convlift.features.extraction import Extraction, Images
 from convlift.model.backbone import backbone_statistics
 from convlift.model.build import build_network
 from convlift.model.freezing import freeze, rate_factors, train_mode, unfreeze
+from convlift.model.placement import lay_on
 from convlift.model.pretrained import Classifier, Tail
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.data import Normalization
@@ -55,7 +56,7 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
         resolution=recipe.data.resolution,
     )
     assert isinstance(network, Classifier), "build_network() makes one of every Pretrained"
-    freeze(network.to(place))
+    freeze(lay_on(network, place))
     images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, splits.train)
     cached = extract(_extraction(recipe, normal, device), network.backbone, images, cache / "features", stop=clock.late)
     if cached is None:
