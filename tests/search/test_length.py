@@ -64,9 +64,17 @@ def tuned_whole(recipe: Recipe) -> bool:
     ],
 )
 def test_a_training_fills_the_time_in_rounds_of_at_most_forty_epochs(left: float, found: tuple[int, int]) -> None:
-    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left, 2) == found
+    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left, 2, steps=100) == found
     epochs, rounds = found
     assert epochs in (MOST_EPOCHS, LONGEST_TUNING) or 10.0 * (epochs - 0.5) * rounds <= FILLED * left
+
+
+@pytest.mark.parametrize(
+    ("left", "found"), [(239.0, (25, 1)), (400.0, (42, 1)), (590.0, (60, 1)), (610.0, (32, 2)), (1100.0, (38, 3))]
+)
+def test_a_training_of_few_steps_is_long_before_there_are_two(left: float, found: tuple[int, int]) -> None:
+    """Of 300 photos, ten steps an epoch."""
+    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left, 2, steps=10) == found
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.first_trainings import GREY_MOST, are_small_and_grey
-from convlift.search.length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, lengthened
+from convlift.search.length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, lengthened, steps_an_epoch
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
 from convlift.search.scratch_length import epochs_from_scratch
@@ -156,7 +156,7 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
     own, is_other = timed[point.name], point.name != BASELINE
     left = max(0.0, request.budget_seconds - _overhead(problem, request, timed))
     tried = _tried(request, point, own)
-    own, rounds = _lengthened(request, point, own, left)
+    own, rounds = _lengthened(request, point, own, left, problem.facts.training_images)
     refit, counted = may_refit(problem, own.recipe), request.trainings
     costs = own.in_epochs, timed[BASELINE].in_epochs
     more = more_images(problem)
@@ -178,7 +178,7 @@ def _start(problem: Problem, request: Request, point: StartingPoint, timed: dict
     )
 
 
-def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float) -> tuple[Timed, int]:
+def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float, images: int) -> tuple[Timed, int]:
     """A training of the point in the length that fits, and how many rounds of the workers train it; 0 rounds where the
     recipe keeps its own length, for a search or because too little of it fits."""
     tuned = own.recipe.training.fine_tuning
@@ -195,8 +195,9 @@ def _lengthened(request: Request, point: StartingPoint, own: Timed, left: float)
         return own, 0
     epochs, rounds = epochs_to_search(own.in_epochs / tuned.epochs, left, request.workers), 0
     if not epochs:
+        steps = steps_an_epoch(images, own.recipe)
         epochs, rounds = epochs_that_fit(
-            lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left, request.workers
+            lambda e: own.in_epochs * e / tuned.epochs, tuned.epochs, left, request.workers, steps=steps
         )
     if epochs < LEAST_EPOCHS:
         return own, 0

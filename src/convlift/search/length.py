@@ -51,6 +51,9 @@ LEAST_AFTER_EACH_OTHER, FIRST_AND_SEARCH = 3.0, 4.5
 # half of them refits, bring more (+.9 and +.5) than one training that is twice as long (+.7; docs/LOG.md), and on
 # flowers two networks of 33 epochs averaged scored .818, four of 13 epochs .823
 ROUNDS_FROM = 1.5
+# steps of a training in the second of two rounds: of 2,600 photos 13 epochs are 1,070, of 300 photos 20 epochs are 140,
+# and there one training of 40 epochs scores .738, two of 20 averaged .725 (docs/decisions/0039)
+STEPS_OF_A_ROUND = 900
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
 # what a longer training from scratch gets, if the guard agrees: without, networks of some 20 epochs scored .902 and
 # .899 on Fashion-MNIST, with it .910 and .905 in 12 to 15; of 25 on pneumonia .853 and .902, with mirrors too .887
@@ -166,7 +169,8 @@ def _way(search: Search, point: StartingPoint, records: Sequence[TrialRecord]) -
     each, epochs, left = search.seconds(point.recipe, records), _nominal(point.recipe), search.left()
     if epochs_to_search(each / epochs, left, search.workers):
         return "first run"
-    found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left, search.workers)
+    steps = steps_an_epoch(search.problem.facts.training_images, point.recipe)
+    found, _ = epochs_that_fit(lambda e: each * e / epochs, epochs, left, search.workers, steps=steps)
     return "fitted" if found >= LEAST_EPOCHS else ""
 
 
@@ -213,18 +217,31 @@ def epochs_to_search(seconds: float, left: float, workers: int) -> int:
     return min(MOST_EPOCHS, int(left / (FIRST_AND_SEARCH * seconds)))
 
 
-def epochs_that_fit(seconds: Callable[[int], float], epochs: int, left: float, workers: int) -> tuple[int, int]:
+def steps_an_epoch(images: int, recipe: Recipe) -> int:
+    """Steps that one epoch of fine-tuning has, of so many training images."""
+    assert recipe.training.fine_tuning is not None, "of the starting point that fine-tunes"
+    return math.ceil(images / (recipe.training.fine_tuning.batch_size or recipe.training.batch_size))
+
+
+def epochs_that_fit(
+    seconds: Callable[[int], float], epochs: int, left: float, workers: int, *, steps: int
+) -> tuple[int, int]:
     """How long a training is that fills the time, and how many rounds of the workers: (epochs, rounds).
 
-    seconds: what a training of so many epochs takes; epochs: the recipe's own number; left: seconds that there are.
-    One round, or two, or as many as are needed for none to be longer than MOST_EPOCHS, and at most those whose networks
-    are averaged.
+    seconds: what a training of so many epochs takes; epochs: the recipe's own number; left: seconds that there are;
+    steps: of an epoch. One round, or two where each has steps enough, or as many as are needed for none to be longer
+    than MOST_EPOCHS, and at most those whose networks are averaged; where an epoch has few steps, one of up to
+    LONGEST_TUNING rather than two of half as many.
     """
     after_each_other = left / max(seconds(epochs), 1e-9)
-    rounds = 1 if after_each_other < ROUNDS_FROM else max(2, math.ceil(epochs * after_each_other / MOST_EPOCHS))
+    whole, is_short = epochs * after_each_other, after_each_other < ROUNDS_FROM
+    if is_short or whole / 2 * steps < STEPS_OF_A_ROUND:
+        rounds, longest = max(1, round(whole / MOST_EPOCHS)), LONGEST_TUNING
+    else:
+        rounds, longest = max(2, math.ceil(whole / MOST_EPOCHS)), MOST_EPOCHS
     most = max(2, MOST_LAST // min(workers, MOST_AT_ONCE))
-    found = round(FILLED * epochs * after_each_other / min(rounds, most))
-    return min(found, MOST_EPOCHS if rounds <= most else LONGEST_TUNING), min(rounds, most)
+    found = round(FILLED * whole / min(rounds, most))
+    return min(found, longest if rounds <= most else LONGEST_TUNING), min(rounds, most)
 
 
 def settle_length(search: Search, best: TrialRecord, instead: StartingPoint | None) -> Length | None:
@@ -248,6 +265,7 @@ def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
         _nominal(recipe),
         search.left() - combining_seconds(search, recipe, search.workers),
         search.workers,
+        steps=steps_an_epoch(search.problem.facts.training_images, recipe),
     )
     left = LEFT_UNSURE if seen_from_scratch(search, best) else LEFT_OF_ERRORS
     left = left if epochs >= FEW_EPOCHS else LEFT_AFTER_FEW

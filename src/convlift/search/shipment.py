@@ -29,10 +29,6 @@ from convlift.search.space import Configuration, SearchSpace, bare
 
 CLEAR = 5.0  # points: three standard errors of the difference of two networks on some 400 images, seeds included
 
-# standard errors of a difference on validation images: 300 photos fine-tuned for 16 / 40 epochs score .713 / .739 where
-# their features score .692, and with 80 validation images the features were ahead by two
-DOUBT = 1.0
-
 Ships = Literal["recipe", "start", "baseline"]
 
 
@@ -104,8 +100,8 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
 
 def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The best first run beside a start whose length was fitted to the time, its own included, where validation likes
-    it better, by over DOUBT, than whatever would ship of that one; none else. What is known of a longer training speaks
-    for it, and a few images do not outweigh that."""
+    it better, by over `Scores.doubt`, than whatever would ship of that one; none else. What is known of a longer
+    training speaks for it, and a few images do not outweigh that."""
     if not is_fitted(search.ledger):
         return []
     names = {(point.name,) for point in search.problem.points}  # what undoes a lever of the baseline is no start
@@ -117,14 +113,8 @@ def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[
     ships = [combined(search, finals, best_final(search, able_finals), refits=False)] if able_finals else []
     if best is None:
         return []
-    doubt = DOUBT * _error_between(search, ships[0], best) if ships else 0.0
+    doubt = search.scores.doubt(ships[0], best) if ships else 0.0
     return [] if ships and score(search, ships) + doubt >= score(search, [best]) else [best]
-
-
-def _error_between(search: Search, one: TrialRecord, other: TrialRecord) -> float:
-    """The standard error, in points, of the difference of two trials' scores on the validation images."""
-    points = [search.scores.image_points(run.outcome.validation_probabilities) for run in (one, other) if run.outcome]
-    return float(np.std(points[0] - points[1]) / math.sqrt(len(points[0])))
 
 
 def _bare_start(search: Search, frozen: Configuration, run: TrialRecord) -> Configuration:

@@ -35,6 +35,7 @@ from convlift.search.scratch_length import ask_about_scratch, epochs_from_scratc
 from convlift.search.start_decisions import (
     BaselineBeside,
     BaselineOnceMore,
+    FineTuning,
     SecondStarts,
     Start,
 )
@@ -71,7 +72,7 @@ def choose_start(search: Search) -> StartingPoint:
     able = [record for record in records if _rank(search, record) > -math.inf]
     if not able:
         raise _nothing(search, records)
-    best = max(able, key=lambda record: promise(search, record))
+    best = _best(search, able)
     instead = _instead(search, best)
     if length := settle_length(search, best, instead):
         fitted = next(point for point in offered(search.problem, search.ledger) if point.name == length.start)
@@ -80,6 +81,15 @@ def choose_start(search: Search) -> StartingPoint:
         return _known(search, note(search.ledger, Start(instead.name, instead.recipe.fingerprint())))
     name = best.names[0] if best.role == "start" else BASELINE
     return _known(search, note(search.ledger, Start(name, best.fingerprint)))
+
+
+def _best(search: Search, able: Sequence[TrialRecord]) -> TrialRecord:
+    """The first run that promises most; where there is time to search from fine-tuning of full length that one's,
+    unless the images say clearly that it is worse: what is ahead by luck would be searched for the rest of the time."""
+    best, settled = max(able, key=lambda record: promise(search, record)), decided(search.ledger, FineTuning)
+    long = [r for r in able if settled and settled.epochs and r.names == (settled.start,) and r.is_whole]
+    ahead = promise(search, best) - promise(search, long[0]) if long else math.inf
+    return long[0] if long and ahead <= search.scores.doubt(best, long[0]) else best
 
 
 def _instead(search: Search, best: TrialRecord) -> StartingPoint | None:
