@@ -54,7 +54,7 @@ def digit(path, number=0):
 
 
 def test_there_are_these_commands():
-    assert COMMANDS == ["improve", "aa", "train", "recipes", "predict", "report", "salvage", "priors"]
+    assert COMMANDS == ["improve", "aa", "train", "recipes", "predict", "export", "report", "salvage", "priors"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

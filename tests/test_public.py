@@ -15,6 +15,7 @@ PUBLIC = [
     "ConvliftError",
     "Recipe",
     "built_in",
+    "export",
     "improve",
     "load",
     "load_recipe",

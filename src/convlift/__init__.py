@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlift.api import Campaign, improve, load, train
+    from convlift.api import Campaign, export, improve, load, train
     from convlift.errors import ConvliftError
     from convlift.recipe.built_in import built_in
     from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
@@ -25,6 +25,7 @@ _HOMES = {
     "ConvliftError": "convlift.errors",
     "Recipe": "convlift.recipe.recipe",
     "built_in": "convlift.recipe.built_in",
+    "export": "convlift.api",
     "improve": "convlift.api",
     "load": "convlift.api",
     "load_recipe": "convlift.recipe.recipe",
@@ -37,6 +38,7 @@ __all__ = [
     "ConvliftError",
     "Recipe",
     "built_in",
+    "export",
     "improve",
     "load",
     "load_recipe",

@@ -24,7 +24,9 @@ from convlift.protocols.aa_test import AATest, run_aa
 from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
 from convlift.recipe.recipe import Recipe, load_recipe
+from convlift.records.exported import Exported
 from convlift.records.result import Estimate, Result, Verdict
+from convlift.report.export_lines import tell_in_card
 from convlift.report.live import Live
 from convlift.report.page_records import TrainingStory
 from convlift.report.summary import tell_training
@@ -181,6 +183,22 @@ def load(path: str | Path, device: str = "auto") -> "Model":
     from convlift.deploy.predict import load as load_model
 
     return load_model(path, choose_devices(device)[0])
+
+
+def export(path: str | Path, out: str | Path | None = None, images: Sequence[str | Path] = ()) -> Exported:
+    """Write the model in a run folder or model folder as one ONNX file, the preprocessing inside: uint8 images of any
+    size in, probabilities out. It is checked against convlift's own predictions, and left out where they differ.
+
+    out: the file, by default model.onnx beside the weights. images: files or folders to compare on, up to 64 of them;
+    made-up images where none are named.
+    Raises ConvliftError where a package is missing (pip install 'convlift[export]') or the two do not agree,
+    UnreadableImage, DiskError.
+    """
+    from convlift.interchange.export import export_onnx
+
+    done = export_onnx(path, out, [str(each) for each in images])
+    tell_in_card(done)
+    return done
 
 
 def report(folder: str | Path) -> Campaign:

@@ -278,6 +278,29 @@ def predict(
         raise typer.Exit(3)
 
 
+@app.command(epilog="Example: convlift export runs/photos-1a2b3c4d --images photos/")
+def export(
+    model: Annotated[Path, typer.Argument(help="Run folder or model folder.")],
+    out: Annotated[Path | None, typer.Option(help="The file (default: model.onnx beside the weights).")] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH", help="Images, or a folder, to check the file on (default: made-up ones); repeatable."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a model as one ONNX file: uint8 images of any size in, probabilities out, the preprocessing inside.
+
+    It is written only where it predicts what convlift predicts. Needs: pip install 'convlift[export]'.
+    """
+    from convlift import api
+    from convlift.report.export_lines import exported_document, exported_sentence
+
+    done = api.export(model, out, images or [])
+    print(json.dumps(exported_document(done)) if as_json else exported_sentence(done))
+
+
 @app.command(epilog="Example: convlift report runs/photos-1a2b3c4d")
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder of a finished campaign.")],

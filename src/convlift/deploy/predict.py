@@ -79,6 +79,11 @@ class Model:
         self.config = config
 
     @property
+    def network(self) -> nn.Module:
+        """The plain network: normalized images (N, C, R, R) -> logits (N, K), whose softmax are the probabilities."""
+        return self._network
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the probabilities."""
         return self.config.classes

@@ -1,0 +1,91 @@
+"""A run's model as a file for other programs: made, checked, written whole."""
+
+import importlib.util
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from convlift.console.atomic import flush, temporary_beside
+from convlift.console.disk import writing_into
+from convlift.deploy.image_paths import list_images
+from convlift.deploy.model_folder import CARD
+from convlift.deploy.predict import load
+from convlift.errors import ConvliftError, UnreadableImage
+from convlift.records.exported import Exported
+
+if TYPE_CHECKING:
+    from convlift.interchange.parity import Pixels
+
+ONNX = "model.onnx"
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+MOST_IMAGES = 64  # that are compared, spread evenly over those that were given
+
+
+def missing_packages() -> tuple[str, ...]:
+    """Those of the packages that an export needs that are not installed."""
+    return tuple(name for name in NEEDED if importlib.util.find_spec(name) is None)
+
+
+def export_onnx(path: str | Path, out: str | Path | None = None, images: Sequence[str] = ()) -> Exported:
+    """Write the model of a run folder or model folder as one ONNX file, by default model.onnx beside its weights.
+
+    images: files or folders of images to compare convlift and the file on; made-up ones where none are named.
+    Raises ConvliftError where a package is missing, or file and convlift do not agree, and UnreadableImage of the first
+    image that cannot be read; then no file is left.
+    """
+    if missing := missing_packages():
+        raise ConvliftError(
+            f"an ONNX file needs {' and '.join(missing)}, not installed; pip install 'convlift[export]'."
+        )
+    from convlift.interchange.onnx_file import onnx_model
+    from convlift.interchange.parity import check_parity
+
+    model, folder = load(path), _model_folder(Path(path))
+    target = Path(out) if out is not None else folder / ONNX
+    if target.is_dir():
+        raise ConvliftError(f"{target} is a folder; name a file in it, such as {target / ONNX}.")
+    made = onnx_model(model)
+    parity = check_parity(model, made, list(_spread(_opened(images))))
+    content = made.SerializeToString()
+    beside = temporary_beside(target)
+    with writing_into(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_bytes(content)
+            flush(beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+    opset = next(each.version for each in made.opset_import if each.domain == "")
+    card = folder / CARD
+    has_card = target.parent == folder and card.is_file()
+    return Exported(target, card if has_card else None, len(content) / 1e6, model.classes, opset, parity)
+
+
+def _model_folder(path: Path) -> Path:
+    return path / "model" if (path / "model").is_dir() else path
+
+
+def _opened(named: Sequence[str]) -> Iterator[Path]:
+    for found in list_images(named, None):
+        if found.fault:
+            raise UnreadableImage(f"{found.path} {found.fault}.")
+        if not found.passed_over:
+            yield Path(found.path)
+
+
+def _spread(paths: Iterable[Path]) -> "Iterator[Pixels]":
+    """Some of the images as any program would read them: upright, in three channels of 8 bits."""
+    every = list(paths)
+    for path in every[:: max(1, -(-len(every) // MOST_IMAGES))]:
+        try:
+            with Image.open(path) as image:
+                yield np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        except Exception as error:  # on broken files Pillow raises nearly anything
+            raise UnreadableImage(
+                f"{path} cannot be read ({type(error).__name__}); repair it or leave it out."
+            ) from error

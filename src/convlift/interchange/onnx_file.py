@@ -1,0 +1,112 @@
+"""A trained network as one ONNX file: uint8 images of any size in, probabilities out."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+import torch
+from onnx import ModelProto, compose, helper
+from torch import Tensor, nn
+
+from convlift.deploy.predict import Model
+from convlift.interchange.preprocessing_graph import INPUTS, OPSET, preprocessing_graph
+from convlift.recipe.data import Resize
+
+PROBABILITIES = "probabilities"
+PRODUCER = "convlift"
+PREFIX = "convlift."  # of what the file says of itself beside its graph
+
+
+class _Probabilities(nn.Module):
+    """inputs_NCHW -> probabilities_NK."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        probabilities: Tensor = self.network(inputs).softmax(1)
+        return probabilities
+
+
+def onnx_model(model: Model) -> ModelProto:
+    """The preprocessing and the network as one graph: `images` uint8 (N, H, W, 3), upright and of one size, grey ones
+    with three equal channels -> `probabilities` float32 (N, K), in the order of the classes in its metadata.
+
+    Raises what torch's exporter raises of a network that it cannot follow.
+    """
+    config = model.config
+    policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
+    before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std)
+    network = _exported(model.network, config.channels, config.resolution)
+    opsets = [each for each in network.opset_import if each.domain == ""]
+    preparing = helper.make_model(before, opset_imports=opsets, ir_version=network.ir_version)
+    preparing = compose.add_prefix(preparing, "preprocessing.", rename_inputs=False, rename_outputs=False)
+    whole = compose.merge_models(preparing, network, io_map=[(INPUTS, INPUTS)], name=PRODUCER, producer_name=PRODUCER)
+    whole.producer_name = PRODUCER
+    helper.set_model_props(whole, {PREFIX + name: value for name, value in _described(model).items()})
+    onnx.checker.check_model(whole, full_check=True)
+    return whole
+
+
+def _exported(network: nn.Module, channels: int, resolution: int) -> ModelProto:
+    """The network alone, of any number of images."""
+    example = torch.zeros(2, channels, resolution, resolution)
+    with _quiet(), TemporaryDirectory() as folder:
+        file = Path(folder) / "network.onnx"
+        program = torch.onnx.export(
+            _Probabilities(network).eval(),
+            (example,),
+            dynamo=True,
+            input_names=[INPUTS],
+            output_names=[PROBABILITIES],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+        assert program is not None, "torch gives none only where it writes the file itself"
+        program.save(file)
+        return onnx.load(file)
+
+
+def _described(model: Model) -> dict[str, str]:
+    """What a file says of itself: all that a program needs that has nothing but the file."""
+    config = model.config
+    return {
+        "classes": json.dumps(list(config.classes), ensure_ascii=False),
+        "preprocessing": json.dumps(
+            {
+                "channels": config.channels,
+                "resolution": config.resolution,
+                "resize": config.resize,
+                "mean": config.mean,
+                "std": config.std,
+                "transparency": config.alpha,
+                "value_range": config.value_range,
+            }
+        ),
+        "scores": json.dumps(config.scores),
+        "recipe": model.recipe.to_yaml(),
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch's exporter tells of its own steps, which nobody asked for."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [each.level for each in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for each in loggers:
+            each.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for each, level in zip(loggers, levels, strict=True):
+                each.setLevel(level)

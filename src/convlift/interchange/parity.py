@@ -1,0 +1,123 @@
+"""Whether an ONNX file predicts what convlift predicts: the gate that every file passes, or is not written."""
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from convlift.augment.pipeline import normalize
+from convlift.console.resources import usable_cpus
+from convlift.data.decode import from_array, square
+from convlift.deploy.predict import Model
+from convlift.errors import ConvliftError
+from convlift.interchange.onnx_file import PROBABILITIES
+from convlift.interchange.preprocessing_graph import IMAGES, INPUTS
+from convlift.recipe.data import Resize
+from convlift.records.exported import Parity
+
+# The network must agree on the same pixels. The pixels themselves may differ by one level of 255 where the sum of a
+# resize lies half-way between two: onnxruntime has its weights in float32, Pillow in float64. .01% to .1% of them do
+NETWORK, LEVELS, SHARE, WHOLE = 1e-4, 1, 0.01, 0.01
+BATCHES = (1, 3, 8)
+SIZES = ((48, 64), (128, 128), (320, 240), (200, 700), (1100, 900))  # height, width of made-up images
+TIMED = 20
+
+Pixels = NDArray[np.uint8]
+
+
+def check_parity(model: Model, made: ModelProto, images: Sequence[Pixels]) -> Parity:
+    """Compare on images (H, W, 3) of one's own, or on made-up ones where there are none.
+
+    model: on the CPU. Raises ConvliftError where they do not agree, with the figure.
+    """
+    seen = list(images) or list(made_up_images())
+    session = _session(made, usable_cpus(), with_inputs=True)
+    network = whole = 0.0
+    for image in seen:
+        probabilities, inputs = session.run([PROBABILITIES, INPUTS], {IMAGES: image[None]})
+        _compare_pixels(model, image, inputs)
+        network = max(network, _difference(probabilities, _predicted(model, inputs)))
+        whole = max(whole, _difference(probabilities, _predicted(model, _prepared(model, image))))
+    network = max(network, *(_of_a_batch(session, seen[0], count) for count in BATCHES))
+    if not network <= NETWORK or not whole <= WHOLE:  # NaN fails it too
+        raise ConvliftError(
+            f"the ONNX file would differ from convlift by {max(network, whole):.2g} in a probability, and at most "
+            f"{NETWORK:g} is allowed; no file was written. Please report it with the recipe."
+        )
+    return Parity(len(seen), not images, network, whole, _milliseconds(made, seen[0]))
+
+
+def made_up_images() -> Iterator[Pixels]:
+    """Smooth colours with noise on them, of several sizes and shapes; always the same ones."""
+    rng = np.random.default_rng(0)
+    for height, width in SIZES:
+        rows, columns = np.linspace(0, 9, height)[:, None, None], np.linspace(0, 7, width)[None, :, None]
+        phases = rng.uniform(0, 6, 3)
+        smooth = 127.5 + 90.0 * np.sin(rows + phases) * np.cos(columns * 1.7 - phases)
+        yield np.clip(smooth + rng.normal(0, 25, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def _session(made: ModelProto, threads: int, *, with_inputs: bool = False) -> onnxruntime.InferenceSession:
+    """with_inputs: also give what the preprocessing made of the images."""
+    checked = made
+    if with_inputs:
+        checked = ModelProto()
+        checked.CopyFrom(made)
+        checked.graph.output.append(helper.make_tensor_value_info(INPUTS, TensorProto.FLOAT, None))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    return onnxruntime.InferenceSession(checked.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _prepared(model: Model, image: Pixels) -> NDArray[np.float32]:
+    """(1, C, R, R), as convlift prepares an image for its network."""
+    config = model.config
+    policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
+    pixels = square(from_array(image).pixels, config.channels, config.resolution, policy)
+    mean, std = (np.asarray(values, np.float32) for values in (config.mean, config.std))
+    return normalize(pixels[None], mean, std).transpose(0, 3, 1, 2)
+
+
+def _compare_pixels(model: Model, image: Pixels, inputs: NDArray[np.float32]) -> None:
+    std_C11 = np.asarray(model.config.std, np.float64)[:, None, None]
+    levels = np.abs(inputs - _prepared(model, image)) * std_C11 * 255.0
+    if not levels.max() <= LEVELS + 0.1 or (levels > 0.5).mean() > SHARE:
+        raise ConvliftError(
+            f"the ONNX file would prepare an image of {image.shape[1]} x {image.shape[0]} pixels otherwise than "
+            f"convlift (by up to {levels.max():.1f} of 255 levels); no file was written. Please report it with the "
+            "versions of Pillow and onnxruntime."
+        )
+
+
+def _predicted(model: Model, inputs_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        logits: torch.Tensor = model.network(torch.from_numpy(np.ascontiguousarray(inputs_NCHW)))
+        return logits.softmax(1).numpy()
+
+
+def _difference(one: Any, other: Any) -> float:
+    return float(np.abs(one - other).max())
+
+
+def _of_a_batch(session: onnxruntime.InferenceSession, image: Pixels, count: int) -> float:
+    """How far the same image, and others of its size, are from themselves in a batch."""
+    images = np.stack([np.roll(image, 5 * number, axis=1) for number in range(count)])
+    (together,) = session.run([PROBABILITIES], {IMAGES: images})
+    alone = np.concatenate([session.run([PROBABILITIES], {IMAGES: each[None]})[0] for each in images])
+    return _difference(together, alone)
+
+
+def _milliseconds(made: ModelProto, image: Pixels) -> float:
+    session = _session(made, threads=1)
+    taken = []
+    for _ in range(TIMED):
+        began = perf_counter()
+        session.run([PROBABILITIES], {IMAGES: image[None]})
+        taken.append(1000.0 * (perf_counter() - began))
+    return median(taken)

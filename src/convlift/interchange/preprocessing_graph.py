@@ -1,0 +1,186 @@
+"""What happens to an image before the network sees it, as an ONNX graph: `data/decode.py` after the decoding.
+
+ONNX's antialiased cubic Resize follows Pillow's arithmetic pass by pass, for bytes to the fixed point (onnxruntime took
+it from there), but goes through height and width in an order of its own. So each pass is a Resize for itself, in the
+order that Pillow takes.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import PIL
+from onnx import GraphProto, parser
+
+from convlift.data.decode import LONGER_SIDE, SHORTER_SIDE
+from convlift.recipe.data import LETTERBOX_FILL, Resize
+
+IMAGES, INPUTS = "images", "inputs"
+OPSET = 18  # the first with an antialiased Resize
+# Pillow goes through the height first where it shrinks by over twice as many pixels as the width; earlier ones never do
+HEIGHT_FIRST_FROM = 13
+
+_PASS = (
+    'Resize<mode="cubic", antialias=1, cubic_coeff_a=-0.5, exclude_outside=1, '
+    'coordinate_transformation_mode="half_pixel">'
+)
+
+
+def preprocessing_graph(
+    channels: int, resolution: int, policy: Resize, mean_C: Sequence[float], std_C: Sequence[float]
+) -> GraphProto:
+    """images, uint8 (N, H, W, 3) of any height and width, upright, grey ones with three equal channels -> inputs,
+    float32 (N, channels, resolution, resolution), as `decode.square` and `pipeline.normalize` give them.
+    """
+    fit = {"squash": _squash, "crop": _crop, "letterbox": _letterbox}[policy]
+    factors = _row(1.0 / (255.0 * std) for std in std_C)
+    shifts = _row(-mean / std for mean, std in zip(mean_C, std_C, strict=True))
+    text = f"""
+    preprocessing (uint8[N,H,W,3] {IMAGES}) => (float[N,{channels},{resolution},{resolution}] {INPUTS}) {{
+      zero = Constant<value = int64[1] {{0}}>()
+      one = Constant<value = int64[1] {{1}}>()
+      two = Constant<value = int64[1] {{2}}>()
+      unit = Constant<value = double[1] {{1.0}}>()
+      side = Constant<value = int64[1] {{{resolution}}}>()
+      colours = Transpose<perm=[0, 3, 1, 2]>({IMAGES})
+      {_limit()}
+      {_channels(channels)}
+      {fit(channels, resolution)}
+      pixels = Cast<to=1>(fitted)
+      factors = Constant<value = float[1,{channels},1,1] {factors}>()
+      shifts = Constant<value = float[1,{channels},1,1] {shifts}>()
+      scaled = Mul(pixels, factors)
+      {INPUTS} = Add(scaled, shifts)
+    }}"""
+    return parser.parse_graph(text)
+
+
+def _limit() -> str:
+    """colours -> kept: no more than SHORTER_SIDE and LONGER_SIDE, as `decode` limits every image."""
+    return f"""
+      given = Shape<start=2, end=4>(colours)
+      given_d = Cast<to=11>(given)
+      least = ReduceMin<keepdims=1>(given_d)
+      most = ReduceMax<keepdims=1>(given_d)
+      least_kept = Constant<value = double[1] {{{float(SHORTER_SIDE)}}}>()
+      most_kept = Constant<value = double[1] {{{float(LONGER_SIDE)}}}>()
+      by_least = Div(least_kept, least)
+      by_most = Div(most_kept, most)
+      limit = Min(by_least, by_most, unit)
+      {_scaled("given_d", "limit", "kept_sides")}
+      {_resized("colours", "kept_sides", "kept")}"""
+
+
+def _channels(channels: int) -> str:
+    """kept -> seen. Grey is luma in Pillow's fixed point, which leaves three equal channels what they are."""
+    if channels == 3:
+        return "seen = Identity(kept)"
+    return """
+      wide = Cast<to=6>(kept)
+      weights = Constant<value = int32[1,3,1,1] {19595, 38470, 7471}>()
+      half = Constant<value = int32[1] {32768}>()
+      whole = Constant<value = int32[1] {65536}>()
+      weighted = Mul(wide, weights)
+      total = ReduceSum(weighted, one)
+      raised = Add(total, half)
+      luma = Div(raised, whole)
+      seen = Cast<to=2>(luma)"""
+
+
+def _squash(channels: int, resolution: int) -> str:
+    return f"""
+      sides = Concat<axis=0>(side, side)
+      {_resized("seen", "sides", "fitted")}"""
+
+
+def _letterbox(channels: int, resolution: int) -> str:
+    return f"""
+      lengths = Shape<start=2, end=4>(seen)
+      lengths_d = Cast<to=11>(lengths)
+      longer = ReduceMax<keepdims=1>(lengths_d)
+      side_d = Cast<to=11>(side)
+      shrunk = Div(side_d, longer)
+      {_scaled("lengths_d", "shrunk", "inside")}
+      {_resized("seen", "inside", "small")}
+      missing = Sub(side, inside)
+      before = Div(missing, two)
+      after = Sub(missing, before)
+      neither = Concat<axis=0>(zero, zero)
+      pads = Concat<axis=0>(neither, before, neither, after)
+      fill = Constant<value = float[1,{channels},1,1] {_row(map(float, LETTERBOX_FILL[channels]))}>()
+      small_f = Cast<to=1>(small)
+      above = Sub(small_f, fill)
+      padded = Pad(above, pads)
+      fitted = Add(padded, fill)"""
+
+
+def _crop(channels: int, resolution: int) -> str:
+    """The whole image at the size of which the centre is kept: the passes that give its pixels are the same."""
+    return f"""
+      lengths = Shape<start=2, end=4>(seen)
+      lengths_d = Cast<to=11>(lengths)
+      shorter = ReduceMin<keepdims=1>(lengths_d)
+      target = Constant<value = double[1] {{{float(round(resolution / 0.875))}}}>()
+      step = Div(shorter, target)
+      whole_d = Div(lengths_d, step)
+      whole_r = Round(whole_d)
+      whole_i = Cast<to=7>(whole_r)
+      over = Sub(whole_i, side)
+      first = Div(over, two)
+      last = Add(first, side)
+      factor = Div(target, shorter)
+      factor_f = Cast<to=1>(factor)
+      unit_f = Cast<to=1>(unit)
+      {_height_first("lengths", "side", "side", "tall")}
+      factor_h = Where(tall, factor_f, unit_f)
+      factor_w = Where(tall, unit_f, factor_f)
+      scales_1 = Concat<axis=0>(unit_f, unit_f, factor_h, factor_w)
+      scales_2 = Concat<axis=0>(unit_f, unit_f, factor_w, factor_h)
+      half_way = {_PASS}(seen, , scales_1)
+      large = {_PASS}(half_way, , scales_2)
+      axes = Constant<value = int64[2] {{2, 3}}>()
+      fitted = Slice(large, first, last, axes)"""
+
+
+def _scaled(lengths: str, factor: str, into: str) -> str:
+    """Sides times a factor, rounded as Python rounds, 1 at least."""
+    return f"""
+      {into}_d = Mul({lengths}, {factor})
+      {into}_r = Round({into}_d)
+      {into}_m = Max({into}_r, unit)
+      {into} = Cast<to=7>({into}_m)"""
+
+
+def _height_first(lengths: str, height: str, width: str, into: str) -> str:
+    """Whether the height comes first, (1,) of bool; lengths (2,); height, width (1,)."""
+    if int(PIL.__version__.partition(".")[0]) < HEIGHT_FIRST_FROM:
+        return f"{into} = Less(one, zero)"
+    return f"""
+      {into}_from_h = Slice({lengths}, zero, one)
+      {into}_from_w = Slice({lengths}, one, two)
+      {into}_lost_h = Sub({into}_from_h, {height})
+      {into}_lost_w = Sub({into}_from_w, {width})
+      {into}_twice = Mul({into}_lost_w, two)
+      {into}_shrinks = Greater({into}_lost_h, zero)
+      {into}_by_more = Greater({into}_lost_h, {into}_twice)
+      {into} = And({into}_shrinks, {into}_by_more)"""
+
+
+def _resized(source: str, sides: str, into: str) -> str:
+    """source uint8 (N, C, H, W) -> into, of the given sides (2,), in Pillow's order of passes."""
+    return f"""
+      {into}_outer = Shape<start=0, end=2>({source})
+      {into}_lengths = Shape<start=2, end=4>({source})
+      {into}_h = Slice({sides}, zero, one)
+      {into}_w = Slice({sides}, one, two)
+      {_height_first(f"{into}_lengths", f"{into}_h", f"{into}_w", f"{into}_tall")}
+      {into}_old_h = Slice({into}_lengths, zero, one)
+      {into}_old_w = Slice({into}_lengths, one, two)
+      {into}_first_h = Where({into}_tall, {into}_h, {into}_old_h)
+      {into}_first_w = Where({into}_tall, {into}_old_w, {into}_w)
+      {into}_sizes_1 = Concat<axis=0>({into}_outer, {into}_first_h, {into}_first_w)
+      {into}_sizes_2 = Concat<axis=0>({into}_outer, {into}_h, {into}_w)
+      {into}_half_way = {_PASS}({source}, , , {into}_sizes_1)
+      {into} = {_PASS}({into}_half_way, , , {into}_sizes_2)"""
+
+
+def _row(values: Iterable[float]) -> str:
+    return "{" + ", ".join(repr(float(value)) for value in values) + "}"

@@ -1,0 +1,175 @@
+"""One file that says what convlift says, or none: over the families of networks, sizes and batches."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from command_line import convlift
+from convlift.campaign.artifacts import write_model
+from convlift.data.dataset import Dataset
+from convlift.data.readers.arrays import array_source
+from convlift.data.splits import make_splits
+from convlift.data.store import open_store
+from convlift.deploy.model_folder import ModelConfig
+from convlift.deploy.predict import Model, load
+from convlift.errors import ConvliftError, UnreadableImage
+from convlift.interchange import export as exporting
+from convlift.interchange.export import export_onnx
+from convlift.interchange.onnx_file import PROBABILITIES, onnx_model
+from convlift.interchange.parity import check_parity
+from convlift.interchange.preprocessing_graph import IMAGES
+from convlift.model.build import build_network
+from convlift.model.checkpoint import save_network
+from convlift.model.together import Together
+from convlift.recipe.built_in import built_in
+from convlift.recipe.recipe import Recipe
+
+CLASSES = ("ant", "bee", "größe")
+EVERYTHING = {
+    "stages": 2, "blocks": 2, "residual": True, "normalization": "group", "squeeze_excitation": True,
+    "self_attention": True, "summary": "average", "pooling": "strided", "activation": "gelu",
+}  # fmt: skip
+
+
+def network_of(recipe: Recipe, channels: int, side: int) -> nn.Module:
+    """With statistics that are no longer those of an untrained network."""
+    torch.manual_seed(0)
+    network = build_network(recipe.architecture, classes=len(CLASSES), channels=channels, resolution=side)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    return network
+
+
+def model_of(recipe: Recipe, channels: int, side: int, *, together: bool = False) -> Model:
+    network = network_of(recipe, channels, side)
+    if together:
+        network = Together([network, network_of(recipe.edit(training={"epochs": 3}), channels, side)], mirrored=True)
+    config = ModelConfig(CLASSES, channels, side, recipe.data.resize, (0.4,) * channels, (0.3,) * channels, {})
+    return Model(network, recipe, config)
+
+
+FAMILIES = {
+    "plain": lambda: model_of(built_in("plain"), 1, 8),
+    "quick, cropped": lambda: model_of(built_in("residual-quick").edit(data={"resize": "crop"}), 3, 32),
+    "everything": lambda: model_of(Recipe().edit(architecture=EVERYTHING, data={"resize": "letterbox"}), 3, 32),
+    "mirrored pair": lambda: model_of(built_in("residual"), 1, 16, together=True),
+    "pretrained": lambda: model_of(built_in("fine-tune").edit(architecture={"weights": "random"}), 3, 64),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_file_of_every_family_predicts_what_convlift_predicts(family: str) -> None:
+    """On images of five sizes, and in batches of one, three and eight."""
+    model = FAMILIES[family]()
+    parity = check_parity(model, onnx_model(model), [])
+    assert parity.network < 1e-5
+    assert parity.made_up
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with the model of a network for colour images of 16 pixels."""
+    folder = tmp_path_factory.mktemp("run")
+    images = np.random.default_rng(0).integers(0, 256, (60, 20, 16, 3), dtype=np.uint8)
+    source = array_source("made up", {None: (images, np.arange(60) % len(CLASSES))}, CLASSES)
+    dataset = Dataset(store := open_store(source, folder / "cache"), make_splits(store, 0))
+    recipe = built_in("residual").edit(data={"resolution": 16})
+    normal = np.full(3, 0.4, np.float32), np.full(3, 0.3, np.float32)
+    save_network(folder / "weights.safetensors", network_of(recipe, 3, 16), normal)
+    write_model(folder / "run" / "model", folder / "weights.safetensors", recipe, dataset, {"accuracy": "0.9"})
+    (folder / "run" / "model" / "README.md").write_text("# Image classifier\n", encoding="utf-8")
+    return folder / "run"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    pixels = np.random.default_rng(3).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_the_command_writes_a_file_that_needs_nothing_but_onnxruntime(run: Path, photo: Path) -> None:
+    done = convlift("export", run, "--images", photo, "--json")
+    document = json.loads(done.out)
+    assert document["file"] == str(run / "model" / "model.onnx")
+    assert (document["parity"]["images"], document["parity"]["made_up"]) == (1, False)
+    session = onnxruntime.InferenceSession(document["file"], providers=["CPUExecutionProvider"])
+    (found,) = session.run([PROBABILITIES], {IMAGES: np.asarray(Image.open(photo))[None]})
+    expected = load(run).predict(photo)
+    names = json.loads(session.get_modelmeta().custom_metadata_map["convlift.classes"])
+    assert names == list(CLASSES)
+    assert names[int(found[0].argmax())] == expected.label
+    assert dict(zip(names, found[0], strict=True)) == pytest.approx(expected.probabilities, abs=1e-3)
+
+
+def test_the_card_tells_of_the_file_once(run: Path) -> None:
+    for _ in range(2):
+        convlift("export", run)
+    card = (run / "model" / "README.md").read_text(encoding="utf-8")
+    assert card.count("## model.onnx") == 1
+    assert "On 5 made-up images no probability differs" in card
+    load(run)  # the folder is whole
+
+
+def test_a_file_elsewhere_is_not_told_of_in_the_card(run: Path, tmp_path: Path) -> None:
+    before = (run / "model" / "README.md").read_text(encoding="utf-8")
+    done = export_onnx(run, tmp_path / "new" / "net.onnx")
+    assert done.file.is_file()
+    assert (run / "model" / "README.md").read_text(encoding="utf-8") == before
+
+
+def test_a_file_that_predicts_something_else_is_not_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(model: Model) -> onnx.ModelProto:
+        changed = Model(network_of(built_in("residual"), 3, 16), model.recipe, model.config)
+        for parameter in changed.network.parameters():
+            parameter.data.mul_(1.5)
+        return onnx_model(changed)
+
+    monkeypatch.setattr("convlift.interchange.onnx_file.onnx_model", other)
+    with pytest.raises(ConvliftError, match=r"would differ from convlift by .* in a probability"):
+        export_onnx(run, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_prepares_images_otherwise_is_not_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(model: Model) -> onnx.ModelProto:
+        from dataclasses import replace
+
+        return onnx_model(Model(model.network, model.recipe, replace(model.config, resize="crop")))
+
+    monkeypatch.setattr("convlift.interchange.onnx_file.onnx_model", other)
+    with pytest.raises(ConvliftError, match="would prepare an image of 64 x 48 pixels otherwise"):
+        export_onnx(run, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_named_with_its_remedy(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "NEEDED", ("onnx", "no_such_package"))
+    with pytest.raises(ConvliftError, match=r"needs no_such_package, not installed; pip install 'convlift\[export\]'"):
+        export_onnx(run)
+
+
+def test_an_image_that_cannot_be_read_stops_the_export(run: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UnreadableImage, match=r"broken\.png cannot be read"):
+        export_onnx(run, tmp_path / "net.onnx", [str(broken)])
+
+
+def test_a_folder_is_no_file(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConvliftError, match=r"is a folder; name a file in it"):
+        export_onnx(run, tmp_path)
