@@ -99,6 +99,8 @@ def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))
     kinds = [each for each in get_args(annotation) or (annotation,) if each is not type(None)]
+    if get_origin(kinds[0]) is Literal:  # one that may be left out
+        return _kind(kinds[0])
     return {"str": "TEXT", "int": "NUMBER", "Path": "PATH"}[kinds[0].__name__]
 
 

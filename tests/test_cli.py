@@ -54,7 +54,18 @@ def digit(path, number=0):
 
 
 def test_there_are_these_commands():
-    assert COMMANDS == ["improve", "aa", "train", "recipes", "predict", "export", "report", "salvage", "priors"]
+    assert COMMANDS == [
+        "improve",
+        "aa",
+        "train",
+        "recipes",
+        "predict",
+        "evaluate",
+        "export",
+        "report",
+        "salvage",
+        "priors",
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

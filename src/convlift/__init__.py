@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlift.api import Campaign, export, improve, load, train
+    from convlift.api import Campaign, evaluate, export, improve, load, train
     from convlift.errors import ConvliftError
     from convlift.recipe.built_in import built_in
     from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
@@ -25,6 +25,7 @@ _HOMES = {
     "ConvliftError": "convlift.errors",
     "Recipe": "convlift.recipe.recipe",
     "built_in": "convlift.recipe.built_in",
+    "evaluate": "convlift.api",
     "export": "convlift.api",
     "improve": "convlift.api",
     "load": "convlift.api",
@@ -38,6 +39,7 @@ __all__ = [
     "ConvliftError",
     "Recipe",
     "built_in",
+    "evaluate",
     "export",
     "improve",
     "load",

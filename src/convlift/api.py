@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,16 @@ from convlift.catalogue.priors import Expectations
 from convlift.console.cache_folder import cache_folder
 from convlift.console.interrupt import interruptible
 from convlift.console.progress import Progress
+from convlift.data.groups import read_groups
+from convlift.data.readers.recognize import open_source
 from convlift.errors import ConvliftError
+from convlift.evidence.metrics import metric_named
 from convlift.ledger.ledger import read_ledger, understood
 from convlift.protocols.aa_test import AATest, run_aa
 from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
 from convlift.recipe.recipe import Recipe, load_recipe
+from convlift.records.evaluation import Evaluation
 from convlift.records.exported import Exported
 from convlift.records.result import Estimate, Result, Verdict
 from convlift.report.export_lines import tell_in_card
@@ -39,6 +43,9 @@ from convlift.train.device import choose_devices
 
 if TYPE_CHECKING:
     from convlift.deploy.predict import Model
+
+
+EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device"})
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,51 @@ def export(path: str | Path, out: str | Path | None = None, images: Sequence[str
     done = export_onnx(path, out, [str(each) for each in images])
     tell_in_card(done)
     return done
+
+
+def evaluate(
+    path: str | Path,
+    data: str | Path,
+    *,
+    part: str | None = None,
+    against: str | Path | None = None,
+    metric: str = "accuracy",
+    quiet: bool = False,
+    **options: Any,
+) -> Evaluation:
+    """What a trained network makes of labelled images: every score with its interval, classes, calibration, errors.
+
+    path: run folder or model folder; data: as for `improve`, with the classes under the names of training. part: test,
+    validation, train or all; by default the test part where there is one. against: another model, compared on the same
+    images by `metric`. options: root, group_from, layout, follow_links, device, as for
+    `improve`.
+    Raises ConvliftError, DataError.
+    """
+    from convlift.deploy.evaluate_model import choose_part, compare, labels_for, see, trained_on
+    from convlift.deploy.evaluate_model import evaluate as evaluate_seen
+
+    check_options(options, EVALUATION_OPTIONS)
+    if part not in (None, "test", "validation", "train", "all"):
+        raise ConvliftError(f"part {part!r} is not known; it is test, validation, train or all.")
+    judged_by = metric_named(metric)
+    with Progress(quiet=quiet) as progress:
+        group_from, device = options.pop("group_from", None), options.pop("device", "auto")
+        source = open_source(str(data), **options)
+        images = choose_part(source, part)  # type: ignore[arg-type]  # checked above
+        groups = read_groups(group_from, tuple(item.key for item in source.items)) if group_from else None
+        models = [load(each, device) for each in (path, against) if each is not None]
+        for model in models:
+            labels_for(model, source)  # before anything is classified
+
+        def told(done: int, total: int) -> None:
+            progress.show(f"classified {done:,} of {total:,} images")
+
+        seen = [see(model, images, told) for model in models]
+        found = evaluate_seen(models[0], images, seen[0], groups, trained_on=trained_on(Path(path)), name=str(path))
+        if against is None:
+            return found
+        gain = compare(judged_by, source, (models[0], seen[0]), (models[1], seen[1]), groups)
+        return replace(found, rival=str(against), comparison=gain)
 
 
 def report(folder: str | Path) -> Campaign:

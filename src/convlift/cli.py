@@ -278,6 +278,51 @@ def predict(
         raise typer.Exit(3)
 
 
+@app.command(epilog="Example: convlift evaluate runs/photos-1a2b3c4d new-photos/ --csv answers.csv")
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Run folder or model folder.")],
+    data: Data,
+    part: Annotated[
+        Literal["test", "validation", "train", "all"] | None,
+        typer.Option(help="Which official part of the data (default: the test part, or all where there is none)."),
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Another model, to be compared with on the same images.")] = None,
+    metric: MetricName = "accuracy",
+    root: Root = None,
+    group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    follow_links: FollowLinks = False,
+    device: DeviceName = "auto",
+    answers: Annotated[
+        Path | None, typer.Option("--csv", help="Write a row an image to this file, the surest mistakes first.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a model on labelled images: every metric with its interval, classes, calibration, and beside another model.
+
+    Exit code 3: some images cannot be read; they are listed and count nowhere.
+    """
+    from convlift import api
+    from convlift.console.atomic import write_text
+    from convlift.report.evaluation_lines import evaluation_csv, evaluation_document, print_evaluation
+
+    found = api.evaluate(
+        model, data, part=part, against=against, metric=metric, root=root, group_from=group_from, layout=layout,
+        follow_links=follow_links, device=device, quiet=quiet,
+    )  # fmt: skip
+    if answers is not None:
+        write_text(answers, evaluation_csv(found))
+    if as_json:
+        print(json.dumps(evaluation_document(found)))
+    else:
+        print_evaluation(found, Console(highlight=False))
+    for sentence in found.unreadable:
+        print(f"convlift: {sentence}", file=sys.stderr)
+    if found.unreadable:
+        raise typer.Exit(3)
+
+
 @app.command(epilog="Example: convlift export runs/photos-1a2b3c4d --images photos/")
 def export(
     model: Annotated[Path, typer.Argument(help="Run folder or model folder.")],

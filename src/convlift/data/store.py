@@ -178,6 +178,11 @@ def _fill(
     }
 
 
+def data_fingerprint(source: Source, alpha: Alpha = "white") -> str:
+    """SHA-256 (hex) of contents, labels, official parts and classes: that of the store which the source would give."""
+    return _fingerprint(source, survey(source).hashes, alpha)
+
+
 def _fingerprint(source: Source, contents: NDArray[np.str_], alpha: Alpha) -> str:
     rows = [[item.label, item.split, value] for item, value in zip(source.items, contents.tolist(), strict=True)]
     return sha256(json.dumps([source.classes, rows, *([alpha] if alpha != "white" else [])]).encode())

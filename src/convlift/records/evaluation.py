@@ -1,0 +1,81 @@
+"""What a trained network makes of labelled images."""
+
+from dataclasses import dataclass, field
+
+from convlift.records.result import Estimate, NetworkGain
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """images: of the class; predicted: images that are taken for it; recall: the share of its images that are found;
+    precision: the share of what is taken for it that is of it; None where there are none of them."""
+
+    name: str
+    images: int
+    predicted: int
+    recall: Estimate | None
+    precision: Estimate | None
+
+
+@dataclass(frozen=True)
+class ConfidenceBin:
+    """Images whose confidence lies in [low, high): how many, their mean confidence, and the share that is right."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """error: the expected calibration error, in [0, 1]; by_chance: what it would be on average, on as many images, were
+    every confidence true; confidence: the mean one."""
+
+    error: Estimate
+    by_chance: float
+    confidence: float
+    bins: tuple[ConfidenceBin, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One image: its name, its class, what it is taken for, with what probability, and the probability of its class."""
+
+    image: str
+    label: str
+    predicted: str
+    confidence: float
+    probability: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it is taken for what it is."""
+        return self.label == self.predicted
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """data: their name; part: of them, "" for all; scores: by metric, 1 at best; confusion[i][j]: images of class i
+    that are taken for class j, of the classes in their order; unreadable: a sentence each; learned_from: whether the
+    network was trained on these very data; rival, comparison: another network, and how the evaluated one compares with
+    it on the same images."""
+
+    model: str
+    data: str
+    part: str
+    scores: dict[str, Estimate]
+    classes: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    calibration: Calibration
+    unreadable: tuple[str, ...] = ()
+    learned_from: bool = False
+    rival: str = ""
+    comparison: NetworkGain | None = None
+    answers: tuple[Answer, ...] = field(default=(), repr=False)
+
+    @property
+    def images(self) -> int:
+        """How many were classified."""
+        return len(self.answers)

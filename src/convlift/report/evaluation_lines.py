@@ -1,0 +1,121 @@
+"""What is said of a network on labelled images: on a terminal, as JSON, and a row an image as CSV."""
+
+import csv
+import io
+from dataclasses import asdict
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from convlift.evidence.metrics import title_of
+from convlift.records.evaluation import Calibration, Evaluation
+from convlift.records.result import Estimate, NetworkGain
+from convlift.report.wording.phrases import counted, printable
+
+MOST_ROWS, MOST_CONFUSED = 30, 5
+COLUMNS = ("image", "label", "predicted", "confidence", "probability_of_label")
+
+
+def print_evaluation(found: Evaluation, console: Console) -> None:
+    """The scores, the classes from the worst found one on, what is confused most, the calibration."""
+    part = f" ({found.part} part)" if found.part else ""
+    console.print(f"{printable(found.model)} on {counted(found.images, 'image')} of {printable(found.data)}{part}")
+    if found.learned_from:
+        console.print(Text(f"warning: {LEARNED_FROM}", "red"))
+    for name, score in found.scores.items():
+        console.print(f"  {title_of(name):18} {_interval(score)}")
+    console.print(_classes(found))
+    for line in confused_most(found):
+        console.print(Text(line))
+    console.print(Text(calibration_sentence(found.calibration)))
+    if found.comparison is not None:
+        console.print(Text(comparison_sentence(found.rival, found.comparison), "bold"))
+    if found.unreadable:
+        console.print(Text(f"{counted(len(found.unreadable), 'image')} could not be read and count nowhere."))
+
+
+LEARNED_FROM = (
+    "the network was trained on these data. What it has learned by heart is in these figures; they say little about "
+    "new images."
+)
+
+
+def evaluation_document(found: Evaluation) -> dict[str, Any]:
+    """For --json; scores and shares are in [0, 1], the comparison's gain in points."""
+    known = asdict(found)
+    known["answers"] = [{**asdict(each), "right": each.is_right} for each in found.answers]
+    return {"schema_version": 1, "images": found.images, **known}
+
+
+def evaluation_csv(found: Evaluation) -> str:
+    """A row an image, the surest mistakes first, then what is right in the order of the data."""
+    written = io.StringIO()
+    rows = csv.writer(written, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    wrong = sorted((each for each in found.answers if not each.is_right), key=lambda each: -each.confidence)
+    for each in [*wrong, *(each for each in found.answers if each.is_right)]:
+        rows.writerow([each.image, each.label, each.predicted, f"{each.confidence:.6f}", f"{each.probability:.6f}"])
+    return written.getvalue()
+
+
+def confused_most(found: Evaluation) -> list[str]:
+    """The pairs of classes that are confused most often, a sentence each."""
+    names = [each.name for each in found.classes]
+    pairs = [
+        (count, names[label], names[taken])
+        for label, row in enumerate(found.confusion)
+        for taken, count in enumerate(row)
+        if label != taken and count
+    ]
+    pairs.sort(key=lambda pair: -pair[0])
+    return [
+        f"{counted(count, 'image')} of class {printable(label)} {'is' if count == 1 else 'are'} taken for "
+        f"{printable(taken)}."
+        for count, label, taken in pairs[:MOST_CONFUSED]
+    ]
+
+
+def calibration_sentence(found: Calibration) -> str:
+    """How far confidences are from being true."""
+    error = found.error
+    return (
+        f"Mean confidence is {found.confidence:.3f}; the expected calibration error is {error.value:.3f} (95% interval "
+        f"{error.low:.3f} to {error.high:.3f}), where chance alone gives {found.by_chance:.3f}."
+    )
+
+
+def comparison_sentence(rival: str, gain: NetworkGain) -> str:
+    """The paired comparison with another network."""
+    points = gain.gain_points
+    proven = "proven" if gain.proven else "not proven"
+    won = f"; right where the other is wrong {gain.won} times, wrong where it is right {gain.lost} times"
+    return (
+        f"Compared with {printable(rival)}: {points.value:+.1f} points (95% interval {points.low:+.1f} to "
+        f"{points.high:+.1f}), {proven}{won if gain.won is not None else ''}."
+    )
+
+
+def _classes(found: Evaluation) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+    for name in ("class", "images", "found", "95% interval", "of those taken for it"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    worst = sorted(found.classes, key=lambda each: each.recall.value if each.recall else 2.0)
+    for each in worst[:MOST_ROWS]:
+        recall = each.recall
+        table.add_row(
+            printable(each.name),
+            f"{each.images:,}",
+            f"{recall.value:.3f}" if recall else "",
+            f"{recall.low:.3f} to {recall.high:.3f}" if recall else "",
+            f"{each.precision.value:.3f}" if each.precision else "",
+        )
+    if len(worst) > MOST_ROWS:
+        table.add_row(f"and {len(worst) - MOST_ROWS} better ones", "", "", "", "")
+    return table
+
+
+def _interval(score: Estimate) -> str:
+    return f"{score.value:.3f} (95% interval {score.low:.3f} to {score.high:.3f})"
