@@ -1,4 +1,5 @@
-"""What people call: `improve`, `train`, `load`, `report`. The command line only parses, calls these and prints."""
+"""What people call: `improve`, `train`, `load`, `evaluate`, `export`, `report`. The command line only parses, calls
+these and prints."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,7 @@ from convlift.catalogue.priors import Expectations
 from convlift.console.cache_folder import cache_folder
 from convlift.console.interrupt import interruptible
 from convlift.console.progress import Progress
-from convlift.data.groups import read_groups
-from convlift.data.readers.recognize import open_source
+from convlift.data.readers.recognize import open_images
 from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.ledger import read_ledger, understood
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from convlift.deploy.predict import Model
 
 
-EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device"})
+EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device", "metric"})
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def load(path: str | Path, device: str = "auto") -> "Model":
     return load_model(path, choose_devices(device)[0])
 
 
-def export(path: str | Path, out: str | Path | None = None, images: Sequence[str | Path] = ()) -> Exported:
+def export(path: str | Path, out: str | Path | None = None, images: str | Path | Sequence[str | Path] = ()) -> Exported:
     """Write the model in a run folder or model folder as one ONNX file, the preprocessing inside: uint8 images of any
     size in, probabilities out. It is checked against convlift's own predictions, and left out where they differ.
 
@@ -203,7 +203,8 @@ def export(path: str | Path, out: str | Path | None = None, images: Sequence[str
     """
     from convlift.interchange.export import export_onnx
 
-    done = export_onnx(path, out, [str(each) for each in images])
+    named = [images] if isinstance(images, str | Path) else images
+    done = export_onnx(path, out, [str(each) for each in named])
     tell_in_card(done)
     return done
 
@@ -214,43 +215,46 @@ def evaluate(
     *,
     part: str | None = None,
     against: str | Path | None = None,
-    metric: str = "accuracy",
     quiet: bool = False,
     **options: Any,
 ) -> Evaluation:
     """What a trained network makes of labelled images: every score with its interval, classes, calibration, errors.
 
-    path: run folder or model folder; data: as for `improve`, with the classes under the names of training. part: test,
-    validation, train or all; by default the test part where there is one. against: another model, compared on the same
-    images by `metric`. options: root, group_from, layout, follow_links, device, as for
-    `improve`.
+    path: run folder or model folder; data: as for `improve`, with the classes under the names of training, of as few
+    images as there are. part: test, validation, train or all; by default the test part where there is one. against:
+    another model, compared on the same images by `metric` (accuracy). options: root, group_from, layout, follow_links,
+    device, as for `improve`.
     Raises ConvliftError, DataError.
     """
-    from convlift.deploy.evaluate_model import choose_part, compare, labels_for, see, trained_on
+    from convlift.deploy.evaluate_model import PARTS, Named, check_fit, choose_images, compare, learned_from, see
     from convlift.deploy.evaluate_model import evaluate as evaluate_seen
 
     check_options(options, EVALUATION_OPTIONS)
-    if part not in (None, "test", "validation", "train", "all"):
-        raise ConvliftError(f"part {part!r} is not known; it is test, validation, train or all.")
-    judged_by = metric_named(metric)
+    asked = dict(options)
+    group_from, device, metric = asked.pop("group_from", None), asked.pop("device", "auto"), asked.pop("metric", None)
+    if part not in (None, *PARTS):
+        raise ConvliftError(f"part {part!r} is not known; it is {', '.join(PARTS[:-1])} or {PARTS[-1]}.")
+    if metric is not None and against is None:
+        raise ConvliftError("metric says what two models are compared by, and all are reported of one; leave it out.")
+    judged_by = metric_named(metric or "accuracy")
+    if asked.get("root") is not None:
+        asked["root"] = Path(asked["root"])
     with Progress(quiet=quiet) as progress:
-        group_from, device = options.pop("group_from", None), options.pop("device", "auto")
-        source = open_source(str(data), **options)
-        images = choose_part(source, part)  # type: ignore[arg-type]  # checked above
-        groups = read_groups(group_from, tuple(item.key for item in source.items)) if group_from else None
-        models = [load(each, device) for each in (path, against) if each is not None]
-        for model in models:
-            labels_for(model, source)  # before anything is classified
+        images = choose_images(open_images(str(data), **asked), part, group_from)
+        named = [Named(str(each), load(each, device)) for each in (path, against) if each is not None]
+        for each in named:
+            check_fit(each, images)
+        progress.show("comparing the data with those of training")
+        known = learned_from(images, named)
 
         def told(done: int, total: int) -> None:
             progress.show(f"classified {done:,} of {total:,} images")
 
-        seen = [see(model, images, told) for model in models]
-        found = evaluate_seen(models[0], images, seen[0], groups, trained_on=trained_on(Path(path)), name=str(path))
+        seen = [see(each, images, told) for each in named]
+        found = replace(evaluate_seen(named[0], images, seen[0]), learned_from=known)
         if against is None:
             return found
-        gain = compare(judged_by, source, (models[0], seen[0]), (models[1], seen[1]), groups)
-        return replace(found, rival=str(against), comparison=gain)
+        return replace(found, comparison=compare(judged_by, images, (named[0], seen[0]), (named[1], seen[1])))
 
 
 def report(folder: str | Path) -> Campaign:

@@ -287,7 +287,10 @@ def evaluate(
         typer.Option(help="Which official part of the data (default: the test part, or all where there is none)."),
     ] = None,
     against: Annotated[Path | None, typer.Option(help="Another model, to be compared with on the same images.")] = None,
-    metric: MetricName = "accuracy",
+    metric: Annotated[
+        Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"] | None,
+        typer.Option(help="Score that two models are compared by (default: accuracy)."),
+    ] = None,
     root: Root = None,
     group_from: GroupFrom = None,
     layout: LayoutName = "auto",
@@ -307,16 +310,18 @@ def evaluate(
     from convlift.console.atomic import write_text
     from convlift.report.evaluation_lines import evaluation_csv, evaluation_document, print_evaluation
 
+    if answers is not None and not answers.parent.is_dir():
+        raise ConvliftError(f"--csv {answers} lies in a folder that is not there; make {answers.parent} first.")
     found = api.evaluate(
         model, data, part=part, against=against, metric=metric, root=root, group_from=group_from, layout=layout,
         follow_links=follow_links, device=device, quiet=quiet,
     )  # fmt: skip
-    if answers is not None:
-        write_text(answers, evaluation_csv(found))
     if as_json:
         print(json.dumps(evaluation_document(found)))
     else:
         print_evaluation(found, Console(highlight=False))
+    if answers is not None:
+        write_text(answers, evaluation_csv(found))
     for sentence in found.unreadable:
         print(f"convlift: {sentence}", file=sys.stderr)
     if found.unreadable:

@@ -54,9 +54,9 @@ def test_the_scores_are_those_of_the_predictions(grey, folder, found):
 
 def test_a_model_beside_itself_is_no_better(grey, folder):
     found = api.evaluate(grey.folder, folder[0], against=grey.folder, quiet=True)
-    assert found.comparison.gain_points.value == 0.0
-    assert (found.comparison.won, found.comparison.lost, found.comparison.proven) == (0, 0, False)
-    assert found.rival == str(grey.folder)
+    gain = found.comparison.gain
+    assert (gain.gain_points.value, gain.won, gain.lost, gain.proven) == (0.0, 0, 0, False)
+    assert (found.comparison.rival, found.comparison.metric) == (str(grey.folder), "accuracy")
 
 
 def test_the_command_lists_the_mistakes_first(grey, folder, tmp_path):
@@ -78,7 +78,7 @@ def test_what_is_printed_is_for_people(grey, folder):
     assert "accuracy" in said.out
     assert "expected calibration error" in said.out
     assert "+0.0 points" in said.out
-    assert "not proven" in said.out
+    assert "not proven either way" in said.out
 
 
 def test_an_image_that_cannot_be_read_is_listed_and_counts_nowhere(grey, folder, tmp_path):
@@ -99,12 +99,12 @@ def test_a_class_that_the_model_does_not_know_is_refused(grey, folder, tmp_path)
         for number in range(3):
             pixels = np.full((8, 8), 40 * number + len(name), np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
-    with pytest.raises(DataError, match="has the class 'eleven', which the model does not know"):
+    with pytest.raises(DataError, match=r"has images of class 'eleven', which .* does not know"):
         api.evaluate(grey.folder, tmp_path, quiet=True)
 
 
 def test_a_part_that_is_not_there_is_refused(grey, folder):
-    with pytest.raises(ConvliftError, match=r"has no test part \(it has no parts\); give --part all"):
+    with pytest.raises(ConvliftError, match=r"there is no test part in .*, which has no parts; leave out --part"):
         api.evaluate(grey.folder, folder[0], part="test", quiet=True)
     with pytest.raises(ConvliftError, match="part 'half' is not known"):
         api.evaluate(grey.folder, folder[0], part="half", quiet=True)
@@ -119,3 +119,60 @@ def test_the_test_part_is_what_is_evaluated(grey, folder, tmp_path):
     assert api.evaluate(grey.folder, tmp_path, quiet=True).part == "test"
     assert api.evaluate(grey.folder, tmp_path, quiet=True).images == len(folder[1])
     assert api.evaluate(grey.folder, tmp_path, part="all", quiet=True).images == 2 * len(folder[1])
+
+
+def test_a_few_images_of_one_class_are_enough(grey, folder, tmp_path):
+    """Nothing is learned from them, so the rules of a training set do not hold; what they leave open is said so."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "empty and unknown").mkdir()
+    source = next((folder[0] / "7").iterdir())
+    (tmp_path / "7" / "one.png").write_bytes(source.read_bytes())
+    said = convlift("evaluate", grey.folder, tmp_path, "--json", "--quiet")
+    assert said.code == 0
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    document = json.loads(said.out, parse_constant=refuse)
+    assert document["images"] == 1
+    for score in document["scores"].values():
+        assert score["low"] <= score["value"] <= score["high"]
+
+
+def test_groups_widen_the_intervals(grey, folder):
+    found = api.evaluate(grey.folder, folder[0], group_from=r"(\d)\.png", quiet=True)
+    alone = api.evaluate(grey.folder, folder[0], quiet=True)
+    assert found.scores["accuracy"].value == alone.scores["accuracy"].value
+    with pytest.raises(ConvliftError, match="have no group"):
+        api.evaluate(grey.folder, folder[0], group_from=r"patient(\d)", quiet=True)
+
+
+def test_a_model_that_learned_from_these_images_is_told_of(grey, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("convlift.deploy.evaluate_model._trained_on", lambda path: "these")
+    monkeypatch.setattr("convlift.deploy.evaluate_model.data_fingerprint", lambda source, alpha: "these")
+    said = convlift("evaluate", grey.folder, folder[0], "--quiet")
+    assert f"warning: {grey.folder} was trained on these images" in " ".join(said.out.split())
+    for path in folder[0].rglob("*.png"):
+        for part in ("train", "test"):
+            target = tmp_path / part / path.relative_to(folder[0])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    sealed = convlift("evaluate", grey.folder, tmp_path, "--quiet")
+    assert "warning: " not in sealed.out
+
+
+def test_arrays_on_another_scale_are_refused(grey, tmp_path):
+    images = np.arange(4 * 64, dtype=np.uint16).reshape(4, 8, 8) * 9
+    labels = np.array([0, 1, 0, 1])
+    np.savez(tmp_path / "deep.npz", train_images=images, train_labels=labels)
+    with pytest.raises(DataError, match=r"holds arrays of which \d+ is white, and .* learned from images of 8 bits"):
+        api.evaluate(grey.folder, tmp_path / "deep.npz", quiet=True)
+
+
+def test_what_cannot_be_is_refused_before_any_work(grey, folder, tmp_path):
+    nowhere = convlift("evaluate", grey.folder, folder[0], "--csv", tmp_path / "no" / "answers.csv")
+    assert nowhere.code == 2
+    assert "lies in a folder that is not there" in nowhere.err
+    alone = convlift("evaluate", grey.folder, folder[0], "--metric", "auroc")
+    assert alone.code == 2
+    assert "metric says what two models are compared by" in alone.err

@@ -33,9 +33,19 @@ def test_the_error_is_the_textbooks():
         assert (each.images, each.right) == (own.sum(), pytest.approx(right[own].mean()))
 
 
-def test_certain_and_right_has_no_error():
+def test_certain_and_right_fifty_times_says_little_of_the_next_image():
     found = calibration(np.ones(50), np.ones(50, bool))
-    assert (found.error.value, found.error.low, found.error.high, found.by_chance) == (0.0, 0.0, 0.0, 0.0)
+    assert (found.error.value, found.error.low, found.by_chance) == (0.0, 0.0, 0.0)
+    assert found.error.high == pytest.approx(0.071, abs=0.001)  # Wilson's bound of none in 50
+
+
+def test_groups_are_what_is_drawn_again():
+    rng = np.random.default_rng(0)
+    right = np.repeat(rng.random(20) < 0.7, 15)  # twenty patients with fifteen images each, all right or all wrong
+    confidence = np.full(300, 0.9)
+    alone, grouped = calibration(confidence, right), calibration(confidence, right, np.repeat(np.arange(20), 15))
+    assert alone.error.value == grouped.error.value
+    assert grouped.error.high - grouped.error.low > 2.0 * (alone.error.high - alone.error.low)
 
 
 def test_one_image_is_enough():
@@ -55,6 +65,6 @@ def test_the_interval_covers_the_true_error(monkeypatch, over):
     covered = 0
     for seed in range(60):
         confidence = rng.beta(6, 1.2, 300)
-        error = calibration(confidence, rng.random(300) < np.clip(confidence - over, 0, 1), seed).error
+        error = calibration(confidence, rng.random(300) < np.clip(confidence - over, 0, 1), seed=seed).error
         covered += error.low <= true <= error.high
     assert covered >= 53

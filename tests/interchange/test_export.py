@@ -117,7 +117,7 @@ def test_the_card_tells_of_the_file_once(run: Path) -> None:
         convlift("export", run)
     card = (run / "model" / "README.md").read_text(encoding="utf-8")
     assert card.count("## model.onnx") == 1
-    assert "On 5 made-up images no probability differs" in card
+    assert "On 5 made-up images no probability differs from convlift's by more than" in card
     load(run)  # the folder is whole
 
 
@@ -173,3 +173,44 @@ def test_an_image_that_cannot_be_read_stops_the_export(run: Path, tmp_path: Path
 def test_a_folder_is_no_file(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConvliftError, match=r"is a folder; name a file in it"):
         export_onnx(run, tmp_path)
+
+
+def test_figures_that_are_no_numbers_stop_the_export(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convlift.interchange.parity._predicted", lambda model, inputs: np.full((1, 3), np.nan))
+    with pytest.raises(ConvliftError, match="would differ from convlift by nan"):
+        export_onnx(run, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_keeps_what_stands_after_the_section(run: Path) -> None:
+    card = run / "model" / "README.md"
+    card.write_text("# Image classifier\n\n## model.onnx\n\nold\n\n## My own\n\nkept\n", encoding="utf-8")
+    convlift("export", run)
+    text = card.read_text(encoding="utf-8")
+    assert "old" not in text
+    assert text.index("## model.onnx") < text.index("## My own") < text.index("kept")
+    assert text.count("## ") == 2
+
+
+def test_a_model_written_anew_takes_the_old_file_with_it(run: Path) -> None:
+    from convlift.deploy.model_folder import read_model_folder, write_model_folder
+
+    export_onnx(run)
+    weights, recipe, config = read_model_folder(run)
+    assert (run / "model" / "model.onnx").is_file()
+    write_model_folder(run / "model", weights, recipe, config)
+    assert not (run / "model" / "model.onnx").exists()
+
+
+def test_transparent_images_are_not_compared(run: Path, photo: Path, tmp_path: Path) -> None:
+    clear = tmp_path / "clear.png"
+    Image.open(photo).convert("RGBA").save(clear)
+    assert export_onnx(run, None, [str(photo), str(clear)]).parity.images == 1
+
+
+def test_named_images_that_are_none_are_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("no image", encoding="utf-8")
+    with pytest.raises(ConvliftError, match="there is no image at"):
+        export_onnx(run, tmp_path / "net.onnx", [str(tmp_path / "**" / "*.txt")])

@@ -491,3 +491,21 @@ def test_time_in_which_the_best_start_cannot_train_again_goes_to_a_network_from_
         assert [run.id for run in shipment.after] == [shipment.network.id]
         assert shipment.why == NotShipped("another start is better")
         assert desk.ledger.seconds_used() > 0.8 * budget * HOUR
+
+
+@pytest.mark.parametrize(("ahead", "start"), [(0.3, FINE_TUNE), (6.0, "transfer")])
+def test_a_search_starts_from_long_fine_tuning_unless_another_start_is_clearly_ahead(
+    tmp_path: Path, ahead: float, start: str
+) -> None:
+    """Of 400 validation images a difference of two networks is uncertain by over a point."""
+
+    def shorter(recipe: Recipe) -> bool:
+        tuned = recipe.training.fine_tuning
+        return tuned is not None and not tuned_whole(recipe)
+
+    effects = {pretrained: 5.0, tuned_whole: 4.0, shorter: 4.0 + ahead}
+    world = World(seed=4, effects=effects, n=400, nt=800, seconds_noise=0.0)
+    with desk_in(tmp_path / "run", world, 8_000, workers=2) as desk:
+        chosen = choose_start(Search(problem_of(world, STARTS), desk))
+        assert made(desk.ledger, FineTuning).epochs == MOST_EPOCHS
+    assert chosen.name == start

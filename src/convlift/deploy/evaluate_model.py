@@ -1,187 +1,243 @@
 """A trained network on labelled images: scores, classes, calibration, errors, and beside another network."""
 
-from collections.abc import Callable
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.data.groups import check_number, read_groups
 from convlift.data.readers.source import Source
 from convlift.data.store import data_fingerprint
 from convlift.deploy.predict import Model, Unreadable
-from convlift.errors import ConvliftError, DataError
+from convlift.errors import ConvliftError, DataError, UnreadableImage
 from convlift.evidence.calibration import calibration
 from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import METRICS, Metric
 from convlift.evidence.network_gain import compare_networks
-from convlift.evidence.total_gain import one_network, wilson
-from convlift.records.evaluation import Answer, ClassFigures, Evaluation
-from convlift.records.result import Estimate, NetworkGain
+from convlift.evidence.total_gain import one_network
+from convlift.ledger.ledger import LEDGER_FILE, read_ledger
+from convlift.records.evaluation import Answer, ClassFigures, Comparison, Evaluation
+from convlift.records.result import Estimate
+from convlift.records.training_events import MODEL_OF_ALL
 
 Part = Literal["test", "validation", "train", "all"]
+PARTS: tuple[Part, ...] = ("test", "validation", "train", "all")
 Told = Callable[[int, int], None]
+Rows = NDArray[np.float32]
+
+TRAINING_RECORD = "training.json"  # of a run of `convlift train`
+
+
+class Named(NamedTuple):
+    """A model, and the folder that the user named for it."""
+
+    name: str
+    model: Model
+
+
+class Images(NamedTuple):
+    """The images to evaluate on. places: in the source, of those of the part; part: "" where these are all; groups
+    (n,): which of them belong together."""
+
+    source: Source
+    places: NDArray[np.int64]
+    part: str
+    groups: Groups = None
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,): counted as the source counts its classes."""
+        return np.array([self.source.items[place].label for place in self.places], np.int64)
 
 
 class Seen(NamedTuple):
-    """What a network says of the images that could be read: their places in the source, its probabilities (N, K) in the
-    order of its own classes, and a sentence for each image that could not be read."""
+    """What a network says of the images that could be read: which of them these are (m,), its probabilities (m, K) in
+    the order of its own classes, a sentence for each image that could not be read, and notes on the others."""
 
-    places: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    probabilities: Rows
     unreadable: tuple[str, ...]
+    notes: tuple[tuple[str, int], ...]
 
 
-class Evaluated(NamedTuple):
-    """The images to evaluate on. places: of those of the part, in the source; part: "" where these are all."""
-
-    source: Source
-    places: list[int]
-    part: str
-
-
-def choose_part(source: Source, part: Part | None) -> Evaluated:
+def choose_images(source: Source, part: Part | None, group_from: str | None) -> Images:
     """The images of a part; where none is named the test part, if there is one, else all.
 
-    Raises ConvliftError where there is no such part.
+    Raises ConvliftError where there is no such part, or an image of it has no group; DataError where it has one group.
     """
     parts = {item.split for item in source.items if item.split}
     wanted = part or ("test" if "test" in parts else "all")
-    if wanted == "all":
-        return Evaluated(source, list(range(len(source.items))), "")
-    places = [place for place, item in enumerate(source.items) if item.split == wanted]
+    places = [place for place, item in enumerate(source.items) if wanted in ("all", item.split)]
     if not places:
-        there = f"its parts are {', '.join(sorted(parts))}" if parts else "it has no parts"
-        raise ConvliftError(f"{source.name} has no {wanted} part ({there}); give --part all, or one of its parts.")
-    return Evaluated(source, places, wanted)
+        there = f"has only {' and '.join(sorted(parts))}" if parts else "has no parts; leave out --part"
+        raise ConvliftError(f"there is no {wanted} part in {source.name}, which {there}.")
+    groups = None if group_from is None else read_groups(group_from, [source.items[place].key for place in places])
+    if groups is not None:
+        check_number(source.name, groups)
+    return Images(source, np.array(places), "" if wanted == "all" else wanted, groups)
 
 
-def see(model: Model, images: Evaluated, told: Told = lambda done, total: None) -> Seen:
-    """Classify the images. told: how many of how many are done."""
-    source, places = images.source, images.places
-    rows, read, unreadable = [], [], []
-    contents = (_content(source, place) for place in places)
-    for number, answer in enumerate(model.answers(contents)):
+def check_fit(named: Named, images: Images) -> None:
+    """Raise DataError where the images have a class that the model does not know, or values on another scale."""
+    source, model = images.source, named.model
+    unknown = [
+        source.classes[label] for label in np.unique(images.labels) if source.classes[label] not in model.classes
+    ]
+    if unknown:
+        raise DataError(
+            f"{source.name} has images of class '{unknown[0]}', which {named.name} does not know (its classes are "
+            f"{', '.join(model.classes[:10])}{', ...' if len(model.classes) > 10 else ''}); name the classes as in "
+            "training."
+        )
+    own = model.config.value_range
+    if source.value_range is not None and source.value_range != own:
+        learned = "of 8 bits only" if own is None else f"of which {own:g} is white"
+        raise DataError(
+            f"{source.name} holds arrays of which {source.value_range:g} is white, and {named.name} learned from "
+            f"images {learned}; save them on that scale, as bytes or as image files."
+        )
+
+
+def see(named: Named, images: Images, told: Told = lambda done, total: None) -> Seen:
+    """Classify the images. told: how many of how many are done. Raises DataError where none can be read."""
+    found, rows, unreadable, notes = [], [], [], Counter[str]()
+    for row, answer in enumerate(named.model.answers(_contents(images))):
         if isinstance(answer, Unreadable):
-            unreadable.append(_named(answer, source, places[number]))
+            unreadable.append(str(answer.reason).replace(answer.image, _key(images, row), 1))
         else:
-            rows.append(list(answer.probabilities.values()))
-            read.append(places[number])
-        told(number + 1, len(places))
+            found.append(np.fromiter(answer.probabilities.values(), np.float32))
+            rows.append(row)
+            notes.update(answer.notes)
+        told(row + 1, len(images.places))
     if not rows:
-        raise DataError(f"none of the {len(places)} images of {source.name} can be read: {unreadable[0]}")
-    return Seen(np.array(read), np.array(rows, np.float64), tuple(unreadable))
+        raise DataError(f"none of the {len(images.places)} images of {images.source.name} can be read: {unreadable[0]}")
+    return Seen(np.array(rows), np.array(found), tuple(unreadable), tuple(notes.most_common()))
 
 
-def evaluate(
-    model: Model, images: Evaluated, seen: Seen, groups: Groups = None, *, trained_on: str = "", name: str = ""
-) -> Evaluation:
-    """What the network's predictions are worth.
-
-    groups (n,): which of the source's images belong together; trained_on: fingerprint of the data that it learned from.
-    Raises DataError where the data have a class that the network does not know.
-    """
-    source = images.source
-    labels = labels_for(model, source)[seen.places]
-    own = None if groups is None else groups[seen.places]
-    scores = {metric.name: _score(metric, seen.probabilities, labels, own) for metric in METRICS}
-    predicted, count = seen.probabilities.argmax(axis=1), len(model.classes)
+def evaluate(named: Named, images: Images, seen: Seen) -> Evaluation:
+    """What the network's predictions are worth; nothing is said of what it was trained on."""
+    classes, count = named.model.classes, len(named.model.classes)
+    labels, groups = _labels(named.model, images, seen), _groups(images, seen.rows)
+    predicted, sure = seen.probabilities.argmax(axis=1), seen.probabilities.max(axis=1)
     confusion = np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
-    confidence = seen.probabilities.max(axis=1)
-    answers = zip(seen.places, labels, predicted, confidence, seen.probabilities, strict=True)
+    answers = zip(seen.rows, labels, predicted, sure, seen.probabilities, strict=True)
     return Evaluation(
-        model=name,
-        data=source.name,
+        model=named.name,
+        data=images.source.name,
         part=images.part,
-        scores=scores,
-        classes=tuple(_figures(model.classes[k], confusion, k) for k in range(count)),
+        scores={metric.name: _score(metric, seen.probabilities, labels, groups) for metric in METRICS},
+        classes=tuple(_figures(classes[k], labels == k, predicted == k, groups) for k in range(count)),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
-        calibration=calibration(confidence, predicted == labels),
+        calibration=calibration(np.minimum(sure.astype(np.float64), 1.0), predicted == labels, groups),
         unreadable=seen.unreadable,
-        learned_from=bool(trained_on) and trained_on == data_fingerprint(source, model.config.alpha),
+        notes=seen.notes,
+        findings=images.source.findings,
         answers=tuple(
-            Answer(source.items[at].key, model.classes[k], model.classes[p], float(sure), float(row[k]))
-            for at, k, p, sure, row in answers
+            Answer(_key(images, row), classes[k], classes[p], float(most), float(all_K[k]))
+            for row, k, p, most, all_K in answers
         ),
     )
 
 
-def labels_for(model: Model, source: Source) -> NDArray[np.int64]:
-    """(N,): the class of every image of the source, counted as the model counts. Raises DataError where it knows one of
-    them under no such name."""
-    known = {name: number for number, name in enumerate(model.classes)}
-    unknown = [name for name in source.classes if name not in known]
-    if unknown:
-        raise DataError(
-            f"{source.name} has the class '{unknown[0]}', which the model does not know (its classes are "
-            f"{', '.join(model.classes[:10])}{', ...' if len(model.classes) > 10 else ''}); name the folders as in "
-            "training."
-        )
-    numbers = np.array([known[name] for name in source.classes], np.int64)
-    return numbers[[item.label for item in source.items]]
+def compare(metric: Metric, images: Images, one: tuple[Named, Seen], other: tuple[Named, Seen]) -> Comparison:
+    """How the first network compares with the second, on the images that both could read. Raises ConvliftError where
+    the metric is one of probabilities and their classes differ."""
+    mine, theirs = one[0].model.classes, other[0].model.classes
+    if metric.lowest < -1.0 and set(mine) != set(theirs):  # its scale is the number of classes
+        raise ConvliftError(f"{metric.title} compares models of the same classes only; choose another --metric.")
+    both = np.intersect1d(one[1].rows, other[1].rows)
+    groups = _groups(images, both)
+
+    def scores(named: Named, seen: Seen) -> NDArray[np.float64]:
+        kept = np.isin(seen.rows, both)
+        of_both = seen._replace(rows=both, probabilities=seen.probabilities[kept])
+        labels = _labels(named.model, images, of_both)
+        return metric.per_image(of_both.probabilities.astype(np.float64), labels, groups)
+
+    gain = compare_networks(scores(*other), scores(*one), groups, lowest=metric.lowest)
+    return Comparison(other[0].name, metric.name, gain)
 
 
-def compare(
-    metric: Metric, source: Source, one: tuple[Model, Seen], other: tuple[Model, Seen], groups: Groups = None
-) -> NetworkGain:
-    """How the first network compares with the second, the baseline, on the images that both could read."""
-    both = np.intersect1d(one[1].places, other[1].places)
-    own = None if groups is None else groups[both]
-
-    def scores(model: Model, seen: Seen) -> NDArray[np.float64]:
-        rows = np.isin(seen.places, both)
-        return metric.per_image(seen.probabilities[rows], labels_for(model, source)[both], own)
-
-    return compare_networks(scores(*other), scores(*one), own, lowest=metric.lowest)
-
-
-def trained_on(path: Path) -> str:
-    """Fingerprint of the data that the campaign in a run folder had; "" where that is not known."""
-    from convlift.ledger.ledger import LEDGER_FILE, read_ledger
-
-    folder = path if (path / LEDGER_FILE).is_file() else path.parent
-    if not (folder / LEDGER_FILE).is_file():
-        return ""
-    try:
-        with read_ledger(folder) as ledger:
-            return ledger.identity.data
-    except ConvliftError:
-        return ""
+def learned_from(images: Images, named: Sequence[Named]) -> tuple[str, ...]:
+    """Those of the models that were trained on exactly these data, not counting their sealed test part."""
+    known = {each: _trained_on(Path(each.name)) for each in named}
+    if not any(known.values()):
+        return ()
+    found = []
+    for each, fingerprint in known.items():
+        is_sealed = images.part == "test" and Path(each.name).name != MODEL_OF_ALL
+        if fingerprint and not is_sealed and data_fingerprint(images.source, each.model.config.alpha) == fingerprint:
+            found.append(each.name)
+    return tuple(found)
 
 
-def _content(source: Source, place: int) -> Any:
-    """The bytes or pixels of an image; where its file has vanished, what tells so when it is read."""
-    try:
-        return source.read(place)
-    except OSError as error:
-        return _Vanished(source.items[place].key, error)
+def _trained_on(path: Path) -> str:
+    """Fingerprint of the data of the campaign or training in a run folder; "" where that is not known."""
+    for folder in (path, path.parent):
+        try:
+            if (folder / LEDGER_FILE).is_file():
+                with read_ledger(folder) as ledger:
+                    return str(ledger.identity.data)
+            if (folder / TRAINING_RECORD).is_file():
+                record = json.loads((folder / TRAINING_RECORD).read_text(encoding="utf-8"))
+                return str(record["question"]["data"])
+        except (ConvliftError, OSError, ValueError, KeyError, TypeError):
+            continue
+    return ""
 
 
-class _Vanished:
-    """Stands for a file that is gone: reading it raises what the disk said."""
-
-    def __init__(self, name: str, error: OSError) -> None:
-        self.name, self._error = name, error
-
-    def read(self, size: int = -1) -> bytes:
-        raise self._error
-
-
-def _named(answer: Unreadable, source: Source, place: int) -> str:
-    """The sentence, with the image's own name for what the network was given."""
-    return str(answer.reason).replace(answer.image, source.items[place].key, 1)
+def _contents(images: Images) -> Iterator[Any]:
+    """The bytes or pixels of every image; in place of one whose file cannot be opened, the sentence that says so."""
+    for row, place in enumerate(images.places):
+        try:
+            yield images.source.read(int(place))
+        except OSError as error:
+            key = _key(images, row)
+            reason = f"{key} cannot be read ({error.strerror or type(error).__name__}); repair it or leave it out."
+            yield Unreadable(key, UnreadableImage(reason))
 
 
-def _score(metric: Metric, probabilities: NDArray[np.float64], labels: NDArray[np.int64], groups: Groups) -> Estimate:
-    return one_network(metric.per_image(probabilities, labels, groups), groups, lowest=metric.lowest)
+def _key(images: Images, row: int) -> str:
+    key: str = images.source.items[images.places[row]].key
+    return key
 
 
-def _figures(name: str, confusion: NDArray[np.int64], k: int) -> ClassFigures:
-    images, predicted, right = int(confusion[k].sum()), int(confusion[:, k].sum()), int(confusion[k, k])
-    return ClassFigures(
-        name,
-        images,
-        predicted,
-        wilson(right / images, images) if images else None,
-        wilson(right / predicted, predicted) if predicted else None,
-    )
+def _labels(model: Model, images: Images, seen: Seen) -> NDArray[np.int64]:
+    """(m,): of the images that were seen, counted as the model counts."""
+    number = {name: k for k, name in enumerate(model.classes)}
+    known = np.array([number.get(name, -1) for name in images.source.classes], np.int64)
+    return known[images.labels[seen.rows]]
+
+
+def _groups(images: Images, rows: NDArray[np.int64]) -> Groups:
+    return None if images.groups is None else images.groups[rows]
+
+
+def _score(metric: Metric, probabilities: Rows, labels: NDArray[np.int64], groups: Groups) -> Estimate:
+    scores = metric.per_image(probabilities.astype(np.float64), labels, groups)
+    return _known(one_network(scores, groups, lowest=metric.lowest), metric.lowest)
+
+
+def _known(found: Estimate, lowest: float = 0.0) -> Estimate:
+    """The estimate; where images that all score the same say nothing of others, all that is possible."""
+    low = max(found.low, lowest) if math.isfinite(found.low) else lowest
+    return Estimate(found.value, low, found.high if math.isfinite(found.high) else 1.0)
+
+
+def _figures(name: str, is_class: NDArray[np.bool_], is_predicted: NDArray[np.bool_], groups: Groups) -> ClassFigures:
+    both = is_class & is_predicted
+
+    def share(of: NDArray[np.bool_]) -> Estimate | None:
+        if not of.any():
+            return None
+        own = None if groups is None else groups[of]
+        found = one_network(both[of].astype(np.float64), own)
+        # one group does not show how groups differ
+        return Estimate(found.value, 0.0, 1.0) if own is not None and len(np.unique(own)) < 2 else _known(found)
+
+    return ClassFigures(name, int(is_class.sum()), int(is_predicted.sum()), share(is_class), share(is_predicted))

@@ -24,6 +24,7 @@ WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
     "SHA256SUMS",
 )
 DECIDING = (WEIGHTS, RECIPE, CONFIG)
+ONNX = "model.onnx"  # where `convlift export` puts it; of other weights it would be another model's
 SCHEMA_VERSION = 1
 # the most that is read, in bytes; the largest convolutional network of timm has 3.4 GB
 _MOST = {WEIGHTS: 8 * 2**30, RECIPE: 2**20, CONFIG: 16 * 2**20, SUMS: 2**16}
@@ -117,6 +118,7 @@ def write_model_folder(folder: Path, weights: Path, recipe: Recipe, config: Mode
         folder.mkdir(parents=True, exist_ok=True)
         contents = {WEIGHTS: weights.read_bytes(), **{name: text.encode() for name, text in texts.items()}}
         sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
+        (folder / ONNX).unlink(missing_ok=True)
         _write_together(folder, {**contents, SUMS: sums.encode()})
 
 

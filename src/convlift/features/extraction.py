@@ -23,6 +23,8 @@ ON_CPU = torch.device("cpu")
 VIEW_SEED = 20_190_613
 # part of every key: raise it when the numbers that an extraction gives change
 VERSION = 3
+# part of a GPU's keys, where other kernels give other numbers: depthwise convolutions in plain order (decision 0039)
+KERNELS = "plain order"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,7 @@ def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder
     if extraction.pooled > 1:
         clean["pooled"] = extraction.pooled
     if extraction.made_on:
-        clean["device"] = extraction.made_on
+        clean["device"] = [extraction.made_on, KERNELS]
     train = hashlib.sha256(np.ascontiguousarray(images.train, np.int64).data).hexdigest()
     change = [VIEW_SEED, extraction.augmentation.model_dump(), train]
     jobs = []

@@ -2,7 +2,8 @@
 
 import importlib.util
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from PIL import Image, ImageOps
 from convlift.console.atomic import flush, temporary_beside
 from convlift.console.disk import writing_into
 from convlift.deploy.image_paths import list_images
-from convlift.deploy.model_folder import CARD
+from convlift.deploy.model_folder import CARD, ONNX
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.records.exported import Exported
@@ -20,9 +21,9 @@ from convlift.records.exported import Exported
 if TYPE_CHECKING:
     from convlift.interchange.parity import Pixels
 
-ONNX = "model.onnx"
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 MOST_IMAGES = 64  # that are compared, spread evenly over those that were given
+PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # Pillow's modes of 8 bits and no transparent band
 
 
 def missing_packages() -> tuple[str, ...]:
@@ -45,16 +46,17 @@ def export_onnx(path: str | Path, out: str | Path | None = None, images: Sequenc
     from convlift.interchange.parity import check_parity
 
     model, folder = load(path), _model_folder(Path(path))
-    target = Path(out) if out is not None else folder / ONNX
+    target, named = Path(out) if out is not None else folder / ONNX, _named(images)
     if target.is_dir():
         raise ConvliftError(f"{target} is a folder; name a file in it, such as {target / ONNX}.")
-    made = onnx_model(model)
-    parity = check_parity(model, made, list(_spread(_opened(images))))
-    content = made.SerializeToString()
     beside = temporary_beside(target)
     with writing_into(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            beside.touch()  # a folder that cannot be written is found before the work, not after it
+            made = onnx_model(model)
+            parity = check_parity(model, made, _spread(named))
+            content = made.SerializeToString()
             beside.write_bytes(content)
             flush(beside)
             os.replace(beside, target)
@@ -70,22 +72,29 @@ def _model_folder(path: Path) -> Path:
     return path / "model" if (path / "model").is_dir() else path
 
 
-def _opened(named: Sequence[str]) -> Iterator[Path]:
-    for found in list_images(named, None):
-        if found.fault:
-            raise UnreadableImage(f"{found.path} {found.fault}.")
-        if not found.passed_over:
-            yield Path(found.path)
+def _named(images: Sequence[str]) -> list[Path]:
+    """The images that the user named. Raises UnreadableImage where one is not there, ConvliftError where none is."""
+    found = []
+    for each in list_images(images, sys.stdin.buffer if "-" in images else None):
+        if each.fault:
+            raise UnreadableImage(f"{each.path} {each.fault}.")
+        if not each.passed_over:
+            found.append(Path(each.path))
+    if images and not found:
+        raise ConvliftError(
+            f"there is no image at {images[0]}; name images or a folder of them, or leave --images out."
+        )
+    return found
 
 
-def _spread(paths: Iterable[Path]) -> "Iterator[Pixels]":
-    """Some of the images as any program would read them: upright, in three channels of 8 bits."""
-    every = list(paths)
-    for path in every[:: max(1, -(-len(every) // MOST_IMAGES))]:
+def _spread(paths: Sequence[Path]) -> "Iterator[Pixels]":
+    """MOST_IMAGES of the images at most, as any program would read them: upright, in three channels. What has a
+    transparent band or more than 8 bits is passed over: that is settled before an image reaches the file."""
+    for path in paths[:: max(1, -(-len(paths) // MOST_IMAGES))]:
         try:
             with Image.open(path) as image:
-                yield np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                if image.mode in PLAIN and not image.has_transparency_data:
+                    yield np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         except Exception as error:  # on broken files Pillow raises nearly anything
-            raise UnreadableImage(
-                f"{path} cannot be read ({type(error).__name__}); repair it or leave it out."
-            ) from error
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise UnreadableImage(f"{path} cannot be read ({reason}); repair it or leave it out.") from error

@@ -14,11 +14,14 @@ from onnx import ModelProto, compose, helper
 from torch import Tensor, nn
 
 from convlift.deploy.predict import Model
+from convlift.errors import ConvliftError
 from convlift.interchange.preprocessing_graph import INPUTS, OPSET, preprocessing_graph
+from convlift.recipe.architecture import Pretrained
 from convlift.recipe.data import Resize
 
 PROBABILITIES = "probabilities"
 PRODUCER = "convlift"
+LARGEST = 2_000_000_000  # bytes of a protocol buffer, a little under its limit
 PREFIX = "convlift."  # of what the file says of itself beside its graph
 
 
@@ -38,12 +41,22 @@ def onnx_model(model: Model) -> ModelProto:
     """The preprocessing and the network as one graph: `images` uint8 (N, H, W, 3), upright and of one size, grey ones
     with three equal channels -> `probabilities` float32 (N, K), in the order of the classes in its metadata.
 
-    Raises what torch's exporter raises of a network that it cannot follow.
+    Raises ConvliftError where torch's exporter cannot follow the network, or the file would pass ONNX's 2 GB.
     """
     config = model.config
     policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
     before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std)
-    network = _exported(model.network, config.channels, config.resolution)
+    try:
+        network = _exported(model.network, config.channels, config.resolution)
+    except Exception as error:  # of a network that it cannot follow torch raises nearly anything
+        kind = model.recipe.architecture
+        what = kind.backbone if isinstance(kind, Pretrained) else "the network"
+        raise ConvliftError(
+            f"torch cannot write {what} as ONNX ({type(error).__name__}: {' '.join(str(error).split())[:200]}); use "
+            "campaign.model.network in PyTorch, or another backbone."
+        ) from error
+    if network.ByteSize() > LARGEST:
+        raise ConvliftError(f"the network takes {network.ByteSize() / 1e9:.1f} GB, and one ONNX file holds 2 at most.")
     opsets = [each for each in network.opset_import if each.domain == ""]
     preparing = helper.make_model(before, opset_imports=opsets, ir_version=network.ir_version)
     preparing = compose.add_prefix(preparing, "preprocessing.", rename_inputs=False, rename_outputs=False)

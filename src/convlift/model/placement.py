@@ -12,8 +12,8 @@ def lay_on(network: Network, place: torch.device) -> Network:
     """Move a network to a device, in place; on CUDA its depthwise convolutions compute in plain NCHW order.
 
     cuDNN has no ready kernel for a depthwise convolution in channels-last order and bfloat16: it compiles one for every
-    shape, in every process. EfficientNet-Lite0's first step on an H200 took 8 to 14 s for each size of image so, and
-    with torch's own kernels, which take the plain order alone, half a second (docs/decisions/0039).
+    shape, in every process. EfficientNet-Lite0's first step on an H200 took 8 to 21 s for each size of image so, and
+    with torch's own kernels, which take the plain order alone, a second at most (docs/decisions/0039).
     """
     network.to(place)
     if place.type == "cuda":

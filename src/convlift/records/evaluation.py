@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from convlift.records.finding import Finding
 from convlift.records.result import Estimate, NetworkGain
 
 
@@ -56,11 +57,19 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """rival: the other model; metric: by which they are compared; gain: of the evaluated one over the rival."""
+
+    rival: str
+    metric: str
+    gain: NetworkGain
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """data: their name; part: of them, "" for all; scores: by metric, 1 at best; confusion[i][j]: images of class i
-    that are taken for class j, of the classes in their order; unreadable: a sentence each; learned_from: whether the
-    network was trained on these very data; rival, comparison: another network, and how the evaluated one compares with
-    it on the same images."""
+    that are taken for class j, of the classes in their order; unreadable: a sentence each; notes: on how images were
+    read, and of how many; learned_from: the models that were trained on these very images; findings: of the data."""
 
     model: str
     data: str
@@ -70,9 +79,10 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     calibration: Calibration
     unreadable: tuple[str, ...] = ()
-    learned_from: bool = False
-    rival: str = ""
-    comparison: NetworkGain | None = None
+    notes: tuple[tuple[str, int], ...] = ()
+    learned_from: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    comparison: Comparison | None = None
     answers: tuple[Answer, ...] = field(default=(), repr=False)
 
     @property

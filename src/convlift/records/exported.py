@@ -7,8 +7,8 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Parity:
     """How far a file is from convlift. images: that were compared; made_up: whether nobody's; network: the largest
-    difference of a probability on the same pixels; whole: of one from the image on; milliseconds: of one image, one
-    thread, the preprocessing with it."""
+    difference of a probability on the same pixels; whole: of one from the image on; milliseconds: of one image of 500 x
+    375 pixels, one thread, the preprocessing with it."""
 
     images: int
     made_up: bool

@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from convlift.evidence.metrics import title_of
-from convlift.records.evaluation import Calibration, Evaluation
-from convlift.records.result import Estimate, NetworkGain
-from convlift.report.wording.phrases import counted, printable
+from convlift.records.evaluation import Calibration, Comparison, Evaluation
+from convlift.records.result import Estimate
+from convlift.report.finding_lines import finding_lines
+from convlift.report.wording.phrases import counted, printable, signed
 
 MOST_ROWS, MOST_CONFUSED = 30, 5
 COLUMNS = ("image", "label", "predicted", "confidence", "probability_of_label")
@@ -22,24 +23,29 @@ COLUMNS = ("image", "label", "predicted", "confidence", "probability_of_label")
 def print_evaluation(found: Evaluation, console: Console) -> None:
     """The scores, the classes from the worst found one on, what is confused most, the calibration."""
     part = f" ({found.part} part)" if found.part else ""
-    console.print(f"{printable(found.model)} on {counted(found.images, 'image')} of {printable(found.data)}{part}")
-    if found.learned_from:
-        console.print(Text(f"warning: {LEARNED_FROM}", "red"))
+    images = counted(found.images, "image")
+    console.print(Text(f"{printable(found.model)} on {images} of {printable(found.data)}{part}"))
+    for model in found.learned_from:
+        console.print(Text(f"warning: {printable(model)} {LEARNED_FROM}", "red"))
+    for line in finding_lines(found.findings):
+        console.print(Text(line))
     for name, score in found.scores.items():
-        console.print(f"  {title_of(name):18} {_interval(score)}")
+        console.print(Text(f"  {title_of(name):18} {_interval(score)}"))
     console.print(_classes(found))
     for line in confused_most(found):
         console.print(Text(line))
     console.print(Text(calibration_sentence(found.calibration)))
     if found.comparison is not None:
-        console.print(Text(comparison_sentence(found.rival, found.comparison), "bold"))
+        console.print(Text(comparison_sentence(found.comparison), "bold"))
+    for note, images_with_it in found.notes:
+        console.print(Text(f"note: {counted(images_with_it, 'image')}: {printable(note)}."))
     if found.unreadable:
         console.print(Text(f"{counted(len(found.unreadable), 'image')} could not be read and count nowhere."))
 
 
+# said after the model's name
 LEARNED_FROM = (
-    "the network was trained on these data. What it has learned by heart is in these figures; they say little about "
-    "new images."
+    "was trained on these images. What it has learned by heart is in its figures, and they say little of new images."
 )
 
 
@@ -87,14 +93,14 @@ def calibration_sentence(found: Calibration) -> str:
     )
 
 
-def comparison_sentence(rival: str, gain: NetworkGain) -> str:
-    """The paired comparison with another network."""
-    points = gain.gain_points
-    proven = "proven" if gain.proven else "not proven"
-    won = f"; right where the other is wrong {gain.won} times, wrong where it is right {gain.lost} times"
+def comparison_sentence(found: Comparison) -> str:
+    """The paired comparison with another model."""
+    gain, points = found.gain, found.gain.gain_points
+    verdict = "proven better" if gain.proven else "proven worse" if points.high < 0.0 else "not proven either way"
+    won = f"; right where that one is wrong {gain.won} times, wrong where it is right {gain.lost} times"
     return (
-        f"Compared with {printable(rival)}: {points.value:+.1f} points (95% interval {points.low:+.1f} to "
-        f"{points.high:+.1f}), {proven}{won if gain.won is not None else ''}."
+        f"Compared with {printable(found.rival)} by {title_of(found.metric)}: {signed(points.value)} points (95% "
+        f"interval {signed(points.low)} to {signed(points.high)}), {verdict}{won if gain.won is not None else ''}."
     )
 
 
@@ -102,18 +108,19 @@ def _classes(found: Evaluation) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1))
     for name in ("class", "images", "found", "95% interval", "of those taken for it"):
         table.add_column(name, justify="left" if name == "class" else "right")
-    worst = sorted(found.classes, key=lambda each: each.recall.value if each.recall else 2.0)
+    there = [each for each in found.classes if each.images or each.predicted]
+    worst = sorted(there, key=lambda each: each.recall.value if each.recall else 2.0)
     for each in worst[:MOST_ROWS]:
         recall = each.recall
         table.add_row(
-            printable(each.name),
+            Text(printable(each.name)),
             f"{each.images:,}",
             f"{recall.value:.3f}" if recall else "",
             f"{recall.low:.3f} to {recall.high:.3f}" if recall else "",
             f"{each.precision.value:.3f}" if each.precision else "",
         )
     if len(worst) > MOST_ROWS:
-        table.add_row(f"and {len(worst) - MOST_ROWS} better ones", "", "", "", "")
+        table.add_row(f"and {len(worst) - MOST_ROWS} more", "", "", "", "")
     return table
 
 

@@ -23,7 +23,7 @@ def open_source(where: str, *, root: Path | None = None, layout: Layout = "auto"
     data set lie, if not at their usual place. layout, follow_links: of a folder, see `open_folder`.
     Raises ConvliftError where there is nothing at `where`, DataError where its images or labels are at fault.
     """
-    source = _open(where, root, layout, follow_links)
+    source = open_images(where, root=root, layout=layout, follow_links=follow_links)
     labels = np.array([item.label for item in source.items], np.int64)
     official = np.array([item.split or "" for item in source.items], dtype="U10")
     # nothing is decoded yet, so each image counts as distinct here; the store checks again on what it could read
@@ -31,7 +31,8 @@ def open_source(where: str, *, root: Path | None = None, layout: Layout = "auto"
     return source
 
 
-def _open(where: str, root: Path | None, layout: Layout, follow_links: bool) -> Source:
+def open_images(where: str, *, root: Path | None = None, layout: Layout = "auto", follow_links: bool = False) -> Source:
+    """The same for images that nothing is to be learned from: of any number of classes, and of any number in each."""
     if where in BUILTIN:
         return open_builtin(where, root)
     path = Path(where).expanduser()
