@@ -14,7 +14,10 @@ IMAGES = torch.linspace(-1.0, 1.0, 2 * 8 * 12 * 12).sin().view(2, 8, 12, 12)
 def _network() -> nn.Module:
     torch.manual_seed(0)
     layers = nn.Sequential(
-        nn.Conv2d(8, 16, 1), nn.Conv2d(16, 16, 3, groups=16, padding=1), nn.BatchNorm2d(16), nn.Conv2d(16, 4, 1)
+        nn.Conv2d(8, 16, 1),
+        nn.Conv2d(16, 16, 3, groups=16, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.Conv2d(16, 4, 1),
     )
     return layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
