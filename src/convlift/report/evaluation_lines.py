@@ -106,7 +106,7 @@ def comparison_sentence(found: Comparison) -> str:
 
 def _classes(found: Evaluation) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-    for name in ("class", "images", "found", "95% interval", "of those taken for it"):
+    for name in ("class", "images", "recall", "95% interval", "precision"):
         table.add_column(name, justify="left" if name == "class" else "right")
     there = [each for each in found.classes if each.images or each.predicted]
     worst = sorted(there, key=lambda each: each.recall.value if each.recall else 2.0)
