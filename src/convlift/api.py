@@ -3,7 +3,7 @@ these and prints."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,11 @@ from convlift.console.cache_folder import cache_folder
 from convlift.console.interrupt import interruptible
 from convlift.console.progress import Progress
 from convlift.data.readers.recognize import open_images
+from convlift.deploy.own_code import allow_code
 from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.ledger import read_ledger, understood
+from convlift.model.source_loader import refuse_while_loading
 from convlift.protocols.aa_test import AATest, run_aa
 from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
@@ -167,10 +169,11 @@ def train(
 ) -> Training:
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
-    recipe: a built-in name, a recipe file or a Recipe; out: the run folder, by default runs/NAME-train-HASH, the same
-    for the same data, recipe, seed and metric; seed, root, metric, group_from, layout, alpha, follow_links, device: as
-    for `improve`. The same training again replaces the model;
-    into the folder of another run nothing is trained.
+    recipe: a built-in name, a recipe file, a Recipe, or a function or class that makes a network of your own; model:
+    the same as text, FILE.py:NAME or PACKAGE.MODULE:NAME, to be trained as the recipe says; out: the run folder, by
+    default runs/NAME-train-HASH, the same for the same data, recipe, seed and metric; seed, root, metric, group_from,
+    layout, alpha, follow_links, device: as for `improve`. The same training again replaces the model; into the folder
+    of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
     """
@@ -182,27 +185,38 @@ def train(
     return Training(done.run, done.recipe, done.score, story.images, done.outcome.seconds, story, done.metric)
 
 
-def load(path: str | Path, device: str = "auto") -> "Model":
+def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Model":
     """The model in a run folder or model folder, on the device that it predicts with: auto, cpu, cuda, cuda:N or mps.
 
-    Raises ConvliftError where it is missing or damaged, or torch does not see such a device.
+    trust_code: let the Python code run that makes its network, where that is somebody's own and never ran here.
+    Raises ConvliftError where it is missing or damaged, its code may not run, or torch does not see such a device.
     """
     from convlift.deploy.predict import load as load_model
 
+    if trust_code:
+        allow_code(Path(path))
     return load_model(path, choose_devices(device)[0])
 
 
-def export(path: str | Path, out: str | Path | None = None, images: str | Path | Sequence[str | Path] = ()) -> Exported:
+def export(
+    path: str | Path,
+    out: str | Path | None = None,
+    images: str | Path | Sequence[str | Path] = (),
+    *,
+    trust_code: bool = False,
+) -> Exported:
     """Write the model in a run folder or model folder as one ONNX file, the preprocessing inside: uint8 images of any
     size in, probabilities out. It is checked against convlift's own predictions, and left out where they differ.
 
     out: the file, by default model.onnx beside the weights. images: files or folders to compare on, up to 64 of them;
-    made-up images where none are named.
+    made-up images where none are named. trust_code: as for `load`.
     Raises ConvliftError where a package is missing (pip install 'convlift[export]') or the two do not agree,
     UnreadableImage, DiskError.
     """
     from convlift.interchange.export import export_onnx
 
+    if trust_code:
+        allow_code(Path(path))
     named = [images] if isinstance(images, str | Path) else images
     done = export_onnx(path, out, [str(each) for each in named])
     tell_in_card(done)
@@ -215,6 +229,7 @@ def evaluate(
     *,
     part: str | None = None,
     against: str | Path | None = None,
+    trust_code: bool = False,
     quiet: bool = False,
     **options: Any,
 ) -> Evaluation:
@@ -222,12 +237,11 @@ def evaluate(
 
     path: run folder or model folder; data: as for `improve`, with the classes under the names of training, of as few
     images as there are. part: test, validation, train or all; by default the test part where there is one. against:
-    another model, compared on the same images by `metric` (accuracy). options: root, group_from, layout, follow_links,
-    device, as for `improve`.
+    another model, compared on the same images by `metric` (accuracy). trust_code: as for `load`. options: root,
+    group_from, layout, follow_links, device, as for `improve`.
     Raises ConvliftError, DataError.
     """
-    from convlift.deploy.evaluate_model import PARTS, Named, check_fit, choose_images, compare, learned_from, see
-    from convlift.deploy.evaluate_model import evaluate as evaluate_seen
+    from convlift.deploy.evaluate_model import PARTS, Named, choose_images, evaluate_all
 
     check_options(options, EVALUATION_OPTIONS)
     asked = dict(options)
@@ -241,20 +255,9 @@ def evaluate(
         asked["root"] = Path(asked["root"])
     with Progress(quiet=quiet) as progress:
         images = choose_images(open_images(str(data), **asked), part, group_from)
-        named = [Named(str(each), load(each, device)) for each in (path, against) if each is not None]
-        for each in named:
-            check_fit(each, images)
-        progress.show("comparing the data with those of training")
-        known = learned_from(images, named)
-
-        def told(done: int, total: int) -> None:
-            progress.show(f"classified {done:,} of {total:,} images")
-
-        seen = [see(each, images, told) for each in named]
-        found = replace(evaluate_seen(named[0], images, seen[0]), learned_from=known)
-        if against is None:
-            return found
-        return replace(found, comparison=compare(judged_by, images, (named[0], seen[0]), (named[1], seen[1])))
+        both = [each for each in (path, against) if each is not None]
+        named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
+        return evaluate_all(named, images, judged_by, progress.show)
 
 
 def report(folder: str | Path) -> Campaign:
@@ -285,6 +288,7 @@ def _check_refit(request: Request, cv: int | None) -> None:
 def _at_work(quiet: bool, *, stops: bool = True) -> Iterator[tuple[Session, Path]]:
     """A session that tells the terminal and has its documents written, and the cache folder. stops: whether Ctrl-C asks
     it to stop, rather than ending it."""
+    refuse_while_loading()
     with Progress(quiet=quiet) as progress:
         listen = write_when_told(Live(progress))
         if stops:

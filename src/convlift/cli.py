@@ -22,10 +22,12 @@ from convlift.console.options import (
     GroupFrom,
     LayoutName,
     MetricName,
+    Network,
     Quiet,
     Root,
     Seed,
     Trainings,
+    TrustCode,
     Weights,
     Workers,
 )
@@ -71,6 +73,10 @@ def improve(
     ] = None,
     trainings: Trainings = None,
     current: Annotated[str, typer.Option(help="Recipe to be improved: built-in name or YAML file.")] = "plain",
+    model: Network = None,
+    keep_network: Annotated[
+        bool, typer.Option("--keep-network", help="Change the recipe, but try no other network than its own.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-HASH).")] = None,
     backbone: Backbones = None,
     weights: Weights = None,
@@ -134,7 +140,8 @@ def improve(
     from convlift.report.plan import print_preview
 
     options: dict[str, Any] = {
-        "current": current, "out": out, "backbone": backbone, "weights": weights, "root": root, "seed": seed,
+        "current": current, "model": model, "keep_network": keep_network, "out": out, "backbone": backbone,
+        "weights": weights, "root": root, "seed": seed,
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "priors": priors, "trainings": trainings, "device": device,
         "max_latency": max_latency, "refit": refit,
@@ -163,6 +170,7 @@ def aa(
     ] = None,
     trainings: Trainings = None,
     current: Annotated[str, typer.Option(help="Recipe that is left as it is: built-in name or YAML file.")] = "plain",
+    model: Network = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run folders (default: runs/NAME-aa-HASH).")] = None,
     root: Root = None,
     seed: Seed = 0,
@@ -186,9 +194,9 @@ def aa(
     from convlift.report.terminal import print_tally
 
     found = api.aa(
-        data, campaigns, budget, current=current, out=out, root=root, seed=seed, workers=workers, metric=metric,
-        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, trainings=trainings,
-        device=device, quiet=quiet,
+        data, campaigns, budget, current=current, model=model, out=out, root=root, seed=seed, workers=workers,
+        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links,
+        trainings=trainings, device=device, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(plain(found.campaigns, found.tally, campaigns)))
@@ -201,6 +209,7 @@ def aa(
 def train(
     data: Data,
     recipe: Annotated[str, typer.Option(help="Built-in name or YAML file.")] = "transfer",
+    model: Network = None,
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-train-HASH).")] = None,
     backbone: Backbone = None,
     weights: Weights = None,
@@ -221,10 +230,10 @@ def train(
     from convlift.report.documents import training_document
     from convlift.report.training_page import print_training
 
-    chosen = with_backbone(recipe_from(recipe), backbone, weights)
+    chosen = recipe if model else with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(
-        data, chosen, out=out, seed=seed, root=root, quiet=quiet, metric=metric, group_from=group_from, layout=layout,
-        alpha=alpha, follow_links=follow_links, device=device,
+        data, chosen, model=model, out=out, seed=seed, root=root, quiet=quiet, metric=metric,
+        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, device=device,
     )  # fmt: skip
     if as_json:
         print(json.dumps(training_document(done.story)))
@@ -263,6 +272,7 @@ def predict(
     device: DeviceName = "auto",
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row an image, with every class's probability.")] = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Classify images with a trained model: one line an image, with the label and its probability.
 
@@ -274,7 +284,7 @@ def predict(
     if as_json and as_csv:
         raise ConvliftError("--json and --csv exclude one another; leave one out.")
     style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
-    if print_predictions(api.load(model, device), images, style):
+    if print_predictions(api.load(model, device, trust_code=trust_code), images, style):
         raise typer.Exit(3)
 
 
@@ -299,6 +309,7 @@ def evaluate(
     answers: Annotated[
         Path | None, typer.Option("--csv", help="Write a row an image to this file, the surest mistakes first.")
     ] = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -314,7 +325,7 @@ def evaluate(
         raise ConvliftError(f"--csv {answers} lies in a folder that is not there; make {answers.parent} first.")
     found = api.evaluate(
         model, data, part=part, against=against, metric=metric, root=root, group_from=group_from, layout=layout,
-        follow_links=follow_links, device=device, quiet=quiet,
+        follow_links=follow_links, device=device, trust_code=trust_code, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(evaluation_document(found)))
@@ -338,6 +349,7 @@ def export(
             metavar="PATH", help="Images, or a folder, to check the file on (default: made-up ones); repeatable."
         ),
     ] = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a model as one ONNX file: uint8 images of any size in, probabilities out, the preprocessing inside.
@@ -347,7 +359,7 @@ def export(
     from convlift import api
     from convlift.report.export_lines import exported_document, exported_sentence
 
-    done = api.export(model, out, images or [])
+    done = api.export(model, out, images or [], trust_code=trust_code)
     print(json.dumps(exported_document(done)) if as_json else exported_sentence(done))
 
 

@@ -104,7 +104,7 @@ HOSTILE = {
     "a number for a section": ("training: 5", "'training' is 5: it holds keys, such as epochs, batch_size, optimizer"),
     "nothing for a section": ("training:", "'training' is null: it holds keys, such as epochs"),
     "a text for a section": ("data: {augmentation: strong}", "'data.augmentation' is 'strong': it holds keys"),
-    "no kind": ("architecture: {width: 8}", "'architecture.kind' is missing (it is convnet or pretrained)"),
+    "no kind": ("architecture: {width: 8}", "'architecture.kind' is missing (it is convnet, pretrained or own)"),
     "a long text": ("training: {epochs: " + "x" * 9000 + "}", "'training.epochs' is 'xxx"),
     "many faults": ("\n".join(f"key{n}: 1" for n in range(500)), "and 490 faults more"),
 }

@@ -43,6 +43,7 @@ from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport
 from convlift.records.training_events import (
     NotTrainedOnAll,
+    OwnNetworkSeen,
     TrainedBefore,
     TrainedOnAll,
     TrainingBegan,
@@ -119,6 +120,20 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
     ),
     (NullCampaignLeftOut(), ("a campaign is left out, since no baseline was trained.",)),
     (TrainingBegan("CPU"), ("Training on the CPU.",)),
+    (
+        OwnNetworkSeen("net.py:Net", 62_006, 3, 32, "logits", "fc3", 2),
+        (
+            "Your network net.py:Net has 62,006 weights and gets images of 3 x 32 x 32. Its last layer, fc3, is "
+            "replaced by one with 2 outputs.",
+        ),
+    ),
+    (
+        OwnNetworkSeen("net.py:Net", 100, 1, 28, "probabilities", "", 10),
+        (
+            "Your network net.py:Net has 100 weights and gets images of 1 x 28 x 28. It ends with probabilities, whose "
+            "logarithm the loss is computed from.",
+        ),
+    ),
     (TrainingBegan("NVIDIA L4"), ("Training on NVIDIA L4.",)),
     (
         TrainedBefore(Path("runs/a")),

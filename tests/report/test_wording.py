@@ -60,6 +60,7 @@ VALUES: dict[Any, Any] = {
     tuple[tuple[str, str, str], ...]: (("digits-1", "accuracy", "2026-01-02"),),
     tuple[tuple[str, int], ...]: (("transfer", 3), ("residual", 2)),
     tuple[float | None, ...]: (0.5, None),
+    Literal["dropout", "activation", "normalization"]: "dropout",
     Fault: FewEpochs(1, 4),
     Evidence: FewImages(12.0),
 }

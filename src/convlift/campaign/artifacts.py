@@ -15,9 +15,11 @@ from convlift.campaign.page_material import class_scores, environment, page_mate
 from convlift.campaign.result_notes import notes_of, notes_of_the_test
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
+from convlift.errors import RecipeError
 from convlift.evidence.total_gain import FEWEST_RUNS, one_network
 from convlift.ledger.openings import Openings
 from convlift.ledger.trials import TRAINED, TrialRecord
+from convlift.model.source_files import code_of
 from convlift.recipe.recipe import Recipe
 from convlift.records.events import CampaignEnded, Listener
 from convlift.records.result import ClassScore, Estimate, NetworkGain, Result
@@ -159,7 +161,21 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
         value_range=store.value_range,
         alpha=store.alpha,
     )
-    write_model_folder(folder, weights, recipe, config)
+    write_model_folder(folder, weights, recipe, config, _code_of(recipe))
+
+
+def _code_of(recipe: Recipe) -> dict[str, bytes]:
+    """The files that make the recipe's network, where it is the user's own."""
+    own = recipe.architecture
+    if own.kind != "own":
+        return {}
+    code = code_of(own.code)
+    if code.digest != own.digest:
+        raise RecipeError(
+            f"network {own.code!r} has changed since it was trained; give the code as it was, and the same command "
+            "writes the model."
+        )
+    return code.files
 
 
 def keep_best(search: Search, dataset: Dataset) -> bool:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import Request, seed_of
 from convlift.catalogue.priors import Expectations, load_expectations
 from convlift.catalogue.starting_points import StartingPoint, starting_points, starting_points_of
@@ -15,7 +16,6 @@ from convlift.data.dataset import Dataset, facts_of
 from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.records.facts import Facts
@@ -31,13 +31,11 @@ T = TypeVar("T")
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
     labels, splits, facts = dataset.labels, dataset.splits, facts_of(dataset)
-    baseline = recipe_from(request.current).at(dataset.store.native_resolution)
+    baseline = recipe_of(request, dataset)
     return Problem(
         baseline=baseline,
-        baseline_name=str(request.current) if not isinstance(request.current, Recipe) else "your recipe",
-        starts=tuple(
-            point for point in _starting_points(request, facts) if point.recipe != baseline and request.pool is None
-        ),
+        baseline_name=_name_of_baseline(request),
+        starts=_starts(request, facts, baseline),
         facts=facts,
         pace=_pace(request, dataset),
         validation_labels=labels[splits.validation],
@@ -59,6 +57,18 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         most_milliseconds=request.max_latency.milliseconds,
         time_prediction=partial(_time_prediction, dataset, request.devices[0]),
     )
+
+
+def _name_of_baseline(request: Request) -> str:
+    if request.model:
+        return request.model
+    return str(request.current) if not isinstance(request.current, Recipe) else "your recipe"
+
+
+def _starts(request: Request, facts: Facts, baseline: Recipe) -> tuple[StartingPoint, ...]:
+    if request.pool is not None or request.keep_network:
+        return ()
+    return tuple(point for point in _starting_points(request, facts) if point.recipe != baseline)
 
 
 def _starting_points(request: Request, facts: Facts) -> tuple[StartingPoint, ...]:

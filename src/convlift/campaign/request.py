@@ -18,6 +18,7 @@ from convlift.data.splits import Fold
 from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
+from convlift.model.source_files import code_of, reference_to
 from convlift.recipe.combination import ONE_NETWORK, MostLatency, most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
@@ -37,6 +38,8 @@ class Request:
     workers: processes of one thread each.
     devices: what they compute on, all of one make; the option is called device, and is one word for them.
     current: the recipe to be improved: a built-in name, a file or a Recipe.
+    model: FILE.py:NAME or PACKAGE.MODULE:NAME of the user's own network, in place of the recipe's.
+    keep_network: whether no other network is tried than that of the recipe to be improved.
     out: run folder; None for runs/NAME-HASH, the same for the same question.
     backbone, weights: a timm name and a file, instead of the packaged network; of several names, with commas between
         them, each is a starting point.
@@ -60,6 +63,8 @@ class Request:
     trainings: int = 0
     devices: tuple[Device, ...] = (CPU,)
     current: str | Path | Recipe = "plain"
+    model: str | None = None
+    keep_network: bool = False
     out: Path | None = None
     backbone: str | None = None
     weights: str | None = None
@@ -92,13 +97,13 @@ class Request:
 
 # options of `improve` whose names a caller may give; what `train` takes of them
 OPTIONS = frozenset({
-    "trainings", "workers", "current", "out", "backbone", "weights", "root", "seed", "ship", "metric", "group_from",
-    "priors", "layout", "alpha", "follow_links", "device", "max_latency", "refit",
+    "trainings", "workers", "current", "model", "keep_network", "out", "backbone", "weights", "root", "seed", "ship",
+    "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency", "refit",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
-    "trainings", "workers", "current", "ship", "priors", "backbone", "weights", "max_latency", "refit",
+    "trainings", "workers", "current", "keep_network", "ship", "priors", "backbone", "weights", "max_latency", "refit",
 }  # fmt: skip
-MAY_BE_MISSING = {"trainings", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
+MAY_BE_MISSING = {"trainings", "model", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
 
 
 def check_options(options: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -124,10 +129,15 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
         raise BudgetError(
             f"--trainings {trainings} is too few: a baseline, a search and what ships need at least {FEWEST_COUNTED}."
         )
+    given |= _network_of(given)
     seed = given.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # as torch and numpy take it
         raise ConvliftError(f"seed {str(seed)[:40]!r} is no whole number from 0 to {2**63 - 1}; give one, such as 0.")
     _check_backbones(given.get("backbone"), given.get("weights"))
+    if given.get("keep_network") and (given.get("backbone") or given.get("weights")):
+        raise ConvliftError(
+            "--keep-network tries no other network, and --backbone or --weights names one; leave one out."
+        )
     given["max_latency"] = most_latency(given.get("max_latency", 1))
     if trainings is not None and given["max_latency"].milliseconds:
         raise ConvliftError(
@@ -138,6 +148,21 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     devices = choose_devices(given.pop("device", "auto"))
     workers = given.pop("workers", None) or _usual_workers(devices)
     return Request(data=str(data), budget_seconds=seconds, cache=cache, workers=workers, devices=devices, **given)
+
+
+def _network_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`current` and `model`, where one of them is a function or class that makes a network; what `model` names is
+    looked for. Raises RecipeError."""
+    current, model = given.get("current", "plain"), given.get("model")
+    made = [each for each in (current, model) if callable(each)]
+    if not made and model is None:
+        return {}
+    if not made:
+        code_of(str(model))
+        return {"model": str(model)}
+    if len(made) == 2 or (made == [current] and model):
+        raise ConvliftError("current and model both name a network; give it as one of them.")
+    return {"model": reference_to(made[0]), "current": "plain" if made == [current] else current}
 
 
 def _check_backbones(backbone: str | None, weights: str | None) -> None:
@@ -207,6 +232,8 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
         question += (request.metric, _fingerprint_of_groups(dataset))
     if not request.max_latency.is_usual:
         question += (str(request.max_latency),)
+    if request.keep_network:
+        question += ("keep network",)
     if request.fold is not None:
         question += (str(request.fold),)
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"

@@ -15,6 +15,7 @@ from convlift.campaign.one_training import (
     write_record,
 )
 from convlift.campaign.open_data import open_data
+from convlift.campaign.own_recipe import recipe_of, seen_of
 from convlift.campaign.page_material import environment
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
@@ -67,14 +68,18 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
     """
-    chosen, metric = recipe_from(request.current), metric_named(request.metric)
+    metric = metric_named(request.metric)
+    if not request.model:
+        recipe_from(request.current)  # a fault in it is said before the images are read
     dataset, _ = open_data(request, session)
-    chosen = chosen.at(dataset.store.native_resolution)
+    chosen = recipe_of(request, dataset)
     question = question_of(dataset, chosen, request.seed, request.metric)
     folder = request.out or folder_of(dataset.name, question)
     with training_folder(folder, question) as is_done:
         if is_done:
             session.listen(TrainedBefore(folder))
+        for seen in seen_of(chosen, dataset):
+            session.listen(seen)
         session.listen(TrainingBegan(request.devices[0].name))
         outcome = _train(chosen, request, dataset, folder, session)
         validation = dataset.splits.validation

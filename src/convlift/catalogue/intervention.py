@@ -10,19 +10,21 @@ from convlift.catalogue.unfit import (
     FewBatches,
     InvalidRecipe,
     Misfit,
+    NotInNetwork,
+    OneSize,
     OtherNetwork,
     TooManyHalvings,
     Unfit,
     Unmet,
 )
 from convlift.errors import RecipeError
-from convlift.recipe.architecture import ConvNet, Pretrained, map_sides, why_impossible
+from convlift.recipe.architecture import ConvNet, Own, Pretrained, map_sides, why_impossible
 from convlift.recipe.mixing import Mixing
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from convlift.records.result import Area
 
-Kind = Literal["convnet", "pretrained"]
+Kind = Literal["convnet", "pretrained", "own"]
 Edit = Callable[[Recipe], Recipe]
 
 FEWEST_BATCHES = 10  # an epoch: with fewer a schedule has next to no steps to fall by
@@ -57,7 +59,7 @@ class Intervention:
     edit: Edit
     prior: float
     group: str = ""
-    networks: tuple[Kind, ...] = ("convnet", "pretrained")
+    networks: tuple[Kind, ...] = ("convnet", "pretrained", "own")
     unfit: Predicate = fits_always
     repeats: bool = False
     hurts: tuple[Symptom, ...] = ()
@@ -91,12 +93,26 @@ def cached_features(recipe: Recipe) -> bool:
 def misfit(recipe: Recipe) -> Misfit | None:
     """Why the network cannot be built for its images; None where it can, or the resolution is still open."""
     network, side = recipe.architecture, recipe.data.resolution
+    if isinstance(network, Own):
+        return _misfit_of_own(network, side)
     if side is None or not isinstance(network, ConvNet) or not why_impossible(network, side):
         return None
     sides = map_sides(network, side)
     if len(sides) <= network.stages:
         return TooManyHalvings(side, network.stages + (2 if network.stem == "large" else 0))
     return DearAttention(sides[-1])
+
+
+def _misfit_of_own(network: Own, side: int | None) -> Misfit | None:
+    """Why a network of the user's own cannot be what its recipe says; None where it can."""
+    if network.side and side not in (None, network.side):
+        return OneSize(network.side)
+    wanted = {
+        "dropout": network.dropout > 0,
+        "activation": network.activation != "own",
+        "normalization": network.normalization != "own",
+    }
+    return next((NotInNetwork(name) for name in wanted if wanted[name] and name not in network.changes), None)  # type: ignore[arg-type]
 
 
 def head_only(recipe: Recipe) -> Recipe:

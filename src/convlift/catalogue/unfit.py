@@ -130,8 +130,24 @@ class EvenClasses:
     kind: Literal["even classes"] = "even classes"
 
 
-Misfit = TooManyHalvings | DearAttention
+@dataclass(frozen=True)
+class OneSize:
+    """Pixels a side of the only images that the user's own network takes."""
+
+    side: int
+    kind: Literal["one size"] = "one size"
+
+
+@dataclass(frozen=True)
+class NotInNetwork:
+    """change: of the user's own network, which has no layer that it could be made at, or has it already."""
+
+    change: Literal["dropout", "activation", "normalization"]
+    kind: Literal["not in network"] = "not in network"
+
+
+Misfit = TooManyHalvings | DearAttention | OneSize | NotInNetwork
 Unfit = (
-    Unmet | OtherNetwork | InvalidRecipe | TooManyHalvings | DearAttention | FewBatches | CoarseStem | NoMoreDetail
-    | FewPixels | EvenClasses
+    Unmet | OtherNetwork | InvalidRecipe | TooManyHalvings | DearAttention | OneSize | NotInNetwork | FewBatches
+    | CoarseStem | NoMoreDetail | FewPixels | EvenClasses
 )  # fmt: skip

@@ -21,6 +21,20 @@ Backbones = Annotated[
         "starting point.",
     ),
 ]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.py:NAME",
+        help="Your own network: a function or class, of a Python file or as PACKAGE.MODULE:NAME, that makes a torch "
+        "module, given the number of classes if it takes one. Its code runs here and in the workers. It is trained as "
+        "the recipe says, or by Adam at .001 for 10 epochs.",
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Let the Python code of the model's own network run, if it never ran here."),
+]
 Weights = Annotated[str | None, typer.Option(help="File with the backbone's weights (.safetensors, .pt, .pth).")]
 MetricName = Annotated[
     Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"],

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from convlift.errors import RecipeError
 from convlift.model.attention import SelfAttention
 from convlift.model.build import build_network
-from convlift.recipe.architecture import Architecture, ConvNet
+from convlift.recipe.architecture import Architecture, ConvNet, Own, Pretrained
 
 
 class Cost(NamedTuple):
@@ -40,8 +41,11 @@ def cost(
                 network = build_network(architecture, classes=classes, channels=channels, resolution=resolution)
         else:
             # backbones are told apart into stages by what they compute, so they are built for real and then emptied
-            random = architecture.model_copy(update={"weights": "random"})
+            is_pretrained = isinstance(architecture, Pretrained)
+            random = architecture.model_copy(update={"weights": "random"}) if is_pretrained else architecture
             network = build_network(random, classes=classes, channels=channels, resolution=resolution)
+            if isinstance(architecture, Own):
+                return _measure_own(network, shape, architecture.code)
     counted = network
     if stages is not None:
         from convlift.model.pretrained import Classifier, Tail
@@ -49,6 +53,18 @@ def cost(
         assert isinstance(network, Classifier), "only a pretrained network has stages that are trained alone"
         counted = Tail(network, stages)
     return measure(network.to("meta"), torch.empty(shape, device="meta"), counted)
+
+
+def _measure_own(network: nn.Module, shape: tuple[int, ...], code: str) -> Cost:
+    """The same of somebody else's code, for real: it may look at values, which nothing has on the meta device."""
+    try:
+        return measure(network, torch.zeros(shape))
+    except Exception as error:  # whatever it raises for images that are too small for it
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise RecipeError(
+            f"network {code!r} takes no images of {shape[2]} x {shape[3]} pixels ({reason}); choose another "
+            "'data.resolution'."
+        ) from error
 
 
 def measure(network: nn.Module, images_NCHW: Tensor, counted: nn.Module | None = None) -> Cost:

@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from convlift.cost.work import STEP_OVERHEAD, Forward, extraction_key, extraction_work, training_work, tuning_work
-from convlift.recipe.architecture import Pretrained
+from convlift.recipe.architecture import ConvNet, Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
@@ -162,7 +162,8 @@ class Pace:
         network = recipe.architecture
         if isinstance(network, Pretrained):
             return self.speeds.extraction
-        return self.speeds.single if network.stages * network.blocks == 1 else self.speeds.dense
+        is_single = isinstance(network, ConvNet) and network.stages * network.blocks == 1
+        return self.speeds.single if is_single else self.speeds.dense
 
     def _work(self, recipe: Recipe, fidelity: float) -> _Phases:
         second, whole = (

@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -142,6 +143,22 @@ def evaluate(named: Named, images: Images, seen: Seen) -> Evaluation:
             for row, k, p, most, all_K in answers
         ),
     )
+
+
+def evaluate_all(named: Sequence[Named], images: Images, metric: Metric, tell: Callable[[str], None]) -> Evaluation:
+    """The first model on the images, compared by a metric with the second where there is one. tell: is given what is
+    done, in few words.
+
+    Raises ConvliftError where a model does not know the images' classes."""
+    for each in named:
+        check_fit(each, images)
+    tell("comparing the data with those of training")
+    known = learned_from(images, named)
+    seen = [see(each, images, lambda done, total: tell(f"classified {done:,} of {total:,} images")) for each in named]
+    found = replace(evaluate(named[0], images, seen[0]), learned_from=known)
+    if len(named) == 1:
+        return found
+    return replace(found, comparison=compare(metric, images, (named[0], seen[0]), (named[1], seen[1])))
 
 
 def compare(metric: Metric, images: Images, one: tuple[Named, Seen], other: tuple[Named, Seen]) -> Comparison:

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,6 +27,7 @@ WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
     "SHA256SUMS",
 )
 DECIDING = (WEIGHTS, RECIPE, CONFIG)
+CODE = "code"  # folder of the files that make the user's own network
 ONNX = "model.onnx"  # where `convlift export` puts it; of other weights it would be another model's
 SCHEMA_VERSION = 1
 # the most that is read, in bytes; the largest convolutional network of timm has 3.4 GB
@@ -90,8 +94,12 @@ class _Document(BaseModel):
         return self
 
 
-def write_model_folder(folder: Path, weights: Path, recipe: Recipe, config: ModelConfig) -> None:
+def write_model_folder(
+    folder: Path, weights: Path, recipe: Recipe, config: ModelConfig, code: Mapping[str, bytes] | None = None
+) -> None:
     """Write the folder whole: every file beside its place first, then all renamed, the checksums last.
+
+    code: files that make the user's own network, by their path below CODE.
 
     Raises ConvliftError where it cannot be written, with what lay there before untouched.
     """
@@ -119,7 +127,25 @@ def write_model_folder(folder: Path, weights: Path, recipe: Recipe, config: Mode
         contents = {WEIGHTS: weights.read_bytes(), **{name: text.encode() for name, text in texts.items()}}
         sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
         (folder / ONNX).unlink(missing_ok=True)
-        _write_together(folder, {**contents, SUMS: sums.encode()})
+        with _code_beside(folder, code or {}) as beside:
+            _write_together(folder, {**contents, SUMS: sums.encode()})
+            shutil.rmtree(folder / CODE, ignore_errors=True)
+            if code:
+                beside.rename(folder / CODE)
+
+
+@contextmanager
+def _code_beside(folder: Path, code: Mapping[str, bytes]) -> Iterator[Path]:
+    """A folder with these files beside the place of the code that a model has, gone at the end unless it was moved."""
+    beside = folder / f".{CODE}.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        for name, content in code.items():
+            (beside / name).parent.mkdir(parents=True, exist_ok=True)
+            (beside / name).write_bytes(content)
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def read_card_facts(folder: Path) -> tuple[Recipe, ModelConfig] | None:

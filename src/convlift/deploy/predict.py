@@ -18,6 +18,7 @@ from convlift.console.resources import usable_cpus
 from convlift.data.decode import square
 from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
 from convlift.deploy.model_folder import CONFIG, RECIPE, ModelConfig, read_model_folder
+from convlift.deploy.own_code import with_its_code
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.model.build import build_network
 from convlift.model.checkpoint import Form, saved_form, saved_padding
@@ -158,11 +159,13 @@ class Model:
 def load(path: str | Path, device: Device = CPU) -> Model:
     """The model in a model folder, or in a run folder, on a device.
 
-    Raises ConvliftError where it is missing, damaged or unfit.
+    Raises ConvliftError where it is missing, damaged or unfit, or its network is
+    somebody's own code that may not run.
     """
     keep_freed_memory()
     keep_to(usable_cpus())
-    weights, recipe, config = read_model_folder(Path(path))
+    weights, told, config = read_model_folder(Path(path))
+    recipe = with_its_code(told, weights.parent)
     try:
         shapes, padding, form = _header(weights)
         _check_shapes(weights, recipe, config, shapes, form)
@@ -178,7 +181,7 @@ def load(path: str | Path, device: Device = CPU) -> Model:
             f"{weights} is no weights file of convlift ({' '.join(str(error).split())[:200]}); nothing else is opened, "
             "least of all a pickle. Copy the folder again."
         ) from error
-    return Model(network, recipe, config, device)
+    return Model(network, told, config, device)
 
 
 def _header(weights: Path) -> tuple[Shapes, str, Form]:
@@ -190,12 +193,13 @@ def _header(weights: Path) -> tuple[Shapes, str, Form]:
 
 def _check_shapes(weights: Path, recipe: Recipe, config: ModelConfig, shapes: Shapes, form: Form) -> None:
     """Refuse weights of another network before anything of either's size is held in memory."""
-    if isinstance(recipe.architecture, ConvNet):  # a backbone of timm has to be built for real
+    if isinstance(recipe.architecture, ConvNet):  # others have to be built for real
         with torch.device("meta"):
             network = _formed([_built(recipe.architecture, config) for _ in range(form.networks)], form)
         _compare(weights, {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}, shapes)
     elif not form.is_one:  # one of them is built to see how many numbers it has, before as many are as the file says
-        network = _built(recipe.architecture.model_copy(update={"weights": "random"}), config)
+        one = recipe.architecture
+        network = _built(one.model_copy(update={"weights": "random"}) if isinstance(one, Pretrained) else one, config)
         own = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
         every = {f"networks.{number}.{key}": shape for number in range(form.networks) for key, shape in own.items()}
         _compare(weights, every, shapes)

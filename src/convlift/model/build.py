@@ -4,17 +4,22 @@ import torch
 from torch import nn
 
 from convlift.model.convnet import build_convnet
-from convlift.recipe.architecture import Architecture, ConvNet
+from convlift.model.own_network import build_own, with_sizes
+from convlift.recipe.architecture import Architecture, ConvNet, Own
 
 
 def build_network(architecture: Architecture, *, classes: int, channels: int, resolution: int) -> nn.Module:
     """A network in channels-last memory: images_NCHW float, (channels, resolution, resolution) each -> logits_NK.
 
     Weights are drawn from torch's global generator: seed it first. Raises RecipeError where the architecture does not
-    fit the resolution, WeightsError where pretrained weights are missing or do not fit.
+    fit the resolution or the user's code does not make it, WeightsError where pretrained weights are missing or do not
+    fit.
     """
     if isinstance(architecture, ConvNet):
         network: nn.Module = build_convnet(architecture, classes=classes, channels=channels, resolution=resolution)
+    elif isinstance(architecture, Own):
+        own = build_own(architecture, classes)  # in the order that it takes
+        return with_sizes(own, torch.zeros(1, channels, resolution, resolution))
     else:
         # timm takes a second to import, which a network from scratch need not wait for
         from convlift.model.pretrained import Classifier

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.open_data import open_data
+from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import Request
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
@@ -29,7 +30,6 @@ from convlift.evidence.metrics import Metric, metric_named
 from convlift.evidence.null_campaigns import Naive, NullCampaign, Tally, keep_if_better, plain, tally
 from convlift.ledger.ledger import read_ledger
 from convlift.ledger.trials import Role
-from convlift.recipe.built_in import recipe_from
 from convlift.records.events import (
     Listener,
     NullCampaignBegan,
@@ -156,7 +156,7 @@ def _seed(seed: int, place: int) -> int:
 def _folder_for(request: Request, session: Session) -> Path:
     """The same question gets the same folder, so that the same command continues."""
     dataset, _ = open_data(request, session)
-    baseline = recipe_from(request.current).at(dataset.store.native_resolution)
+    baseline = recipe_of(request, dataset)
     what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
     question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)
     if request.group_from:

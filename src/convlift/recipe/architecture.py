@@ -1,4 +1,4 @@
-"""The networks: a convolutional family of our own, and pretrained backbones."""
+"""The networks: a convolutional family of our own, pretrained backbones, and what a user's own code makes."""
 
 from itertools import count
 from typing import Annotated, Literal
@@ -91,7 +91,50 @@ class Pretrained(Section):
     )
 
 
-Architecture = Annotated[ConvNet | Pretrained, Field(discriminator="kind")]
+class Own(Section):
+    """A network that the user's own code makes, and what was found of it when it was looked into."""
+
+    kind: Literal["own"] = "own"
+    code: str = lever(
+        ...,
+        "FILE.py:NAME or PACKAGE.MODULE:NAME, a function or class that makes a torch module, called with the number of "
+        "classes where it takes one",
+        "the user's",
+        min_length=3,
+    )
+    digest: str = lever("", "SHA-256 of that code; written down by convlift", "the user's")
+    channels: Literal[0, 1, 3] = lever(
+        0, "of the images that it takes, 0 for those of the data; written down by convlift", "the user's"
+    )
+    side: int = lever(
+        0, "of the only images that it takes, in pixels, 0 for any; written down by convlift", "the user's", ge=0
+    )
+    memory: Literal["channels_last", "plain"] = lever(
+        "channels_last", "order of the images in memory; plain where it takes no other", "the user's"
+    )
+    outputs: Literal["logits", "inner_logits", "probabilities", "sigmoids", "one_logit", "one_probability"] = lever(
+        "logits",
+        "what it ends with; inner: in an object's .logits, or in more dimensions; sigmoids: one a class; one: of the "
+        "second of two classes alone",
+        "the user's",
+    )
+    last_layer: str = lever("", "the linear layer that gives its outputs; written down by convlift", "the user's")
+    new_last_layer: bool = lever(
+        False, "whether that is replaced by one with an output a class", "Yosinski et al. 2014"
+    )
+    dropout: float = lever(0.0, "dropout put before the last layer", "Srivastava et al. 2014", ge=0, lt=1)
+    activation: Literal["own", "relu", "leaky_relu", "gelu", "silu"] = lever(
+        "own", "what takes the place of its activation layers", "Nair and Hinton 2010; Hendrycks and Gimpel 2016"
+    )
+    normalization: Literal["own", "batch"] = lever(
+        "own", "batch: after each convolution, in a network that normalizes nothing", "Ioffe and Szegedy 2015"
+    )
+    changes: tuple[Literal["dropout", "activation", "normalization"], ...] = lever(
+        (), "which of these three it can have; written down by convlift", "the user's"
+    )
+
+
+Architecture = Annotated[ConvNet | Pretrained | Own, Field(discriminator="kind")]
 
 
 def map_sides(network: ConvNet, resolution: int) -> tuple[int, ...]:

@@ -12,13 +12,14 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from convlift.errors import RecipeError
-from convlift.recipe.architecture import Architecture, ConvNet
+from convlift.recipe.architecture import Architecture, ConvNet, Pretrained
 from convlift.recipe.data import Data
 from convlift.recipe.recipe_file import read_recipe_file
 from convlift.recipe.section import Section, sections
 from convlift.recipe.training import Training
 
-_KINDS = "convnet or pretrained"
+KINDS = ("convnet", "pretrained", "own")
+_SIDES = {"convnet": (8, 64), "pretrained": (96, 224), "own": (32, 128)}  # pixels, where a recipe says nothing
 _MOST_FAULTS = 10  # told at once
 
 
@@ -40,11 +41,14 @@ class Recipe(Section):
         """The same recipe with its resolution written down; native_resolution: the images' median shorter side, pixels.
 
         From scratch at most 64: the tutorial networks see that or less, and cost grows with the square. Pretrained at
-        least 96 (below, a backbone's five halvings leave less than 3 x 3 positions) and at most 224, its own size.
+        least 96 (below, a backbone's five halvings leave less than 3 x 3 positions) and at most 224, its own size. A
+        network of the user's own 32 to 128, unless it takes images of one size alone.
         """
         if self.data.resolution is not None:
             return self
-        smallest, largest = (8, 64) if self.architecture.kind == "convnet" else (96, 224)
+        if self.architecture.kind == "own" and self.architecture.side:
+            return self.edit(data={"resolution": self.architecture.side})
+        smallest, largest = _SIDES[self.architecture.kind]
         return self.edit(data={"resolution": min(max(native_resolution, smallest), largest)})
 
     @property
@@ -116,7 +120,12 @@ def _reads_below_the_cut(recipe: Recipe) -> str:
     """Why a head cannot read so many stages where only the last ones are trained, on activations below these; "" where
     it can."""
     tuned, network = recipe.training.fine_tuning, recipe.architecture
-    if tuned is None or tuned.stages is None or isinstance(network, ConvNet) or network.pooled_stages <= tuned.stages:
+    if (
+        tuned is None
+        or tuned.stages is None
+        or not isinstance(network, Pretrained)
+        or network.pooled_stages <= tuned.stages
+    ):
         return ""
     return (
         f"'architecture.pooled_stages' is {network.pooled_stages}, but 'training.fine_tuning.stages' is "
@@ -138,7 +147,7 @@ def _slips(given: Mapping[Any, Any], taken: Mapping[str, Any], prefix: str = "")
 
 def _explain(fault: Any) -> str:
     # the union's tag ("convnet") is part of pydantic's location but not of the file
-    tagged = fault["loc"][:1] == ("architecture",) and fault["loc"][1:2] in (("convnet",), ("pretrained",))
+    tagged = fault["loc"][:1] == ("architecture",) and fault["loc"][1:2] in {(kind,) for kind in KINDS}
     path = [_name(part) for place, part in enumerate(fault["loc"]) if place != 1 or not tagged]
     name = ".".join(path) or "recipe"
     if fault["type"] == "extra_forbidden":
@@ -147,7 +156,7 @@ def _explain(fault: Any) -> str:
         hint = f"did you mean '{near[0]}'?" if near else f"valid keys are {', '.join(sorted(valid))}"
         return f"unknown key '{name}' ({hint})"
     if fault["type"] == "union_tag_not_found":
-        return f"'{name}.kind' is missing (it is {_KINDS})"
+        return f"'{name}.kind' is missing (it is {', '.join(KINDS[:-1])} or {KINDS[-1]})"
     if fault["type"] in ("model_type", "model_attributes_type"):
         valid = _fields_at([str(part) for part in fault["loc"]])
         return f"'{name}' is {_shown(fault['input'])}: it holds keys, such as {', '.join(valid[:3])}"
@@ -176,7 +185,7 @@ def _fields_at(path: list[str]) -> list[str]:
         for candidate in sections(section.model_fields[part].annotation) if part in section.model_fields else []:
             section = candidate
             break
-        if part in ("convnet", "pretrained"):
+        if part in KINDS:
             section = next(
                 s
                 for s in sections(Recipe.model_fields["architecture"].annotation)

@@ -37,6 +37,7 @@ def levers(section: type[BaseModel], prefix: str = "") -> Iterator[Lever]:
         if not inner and field.json_schema_extra:
             source = str(dict(field.json_schema_extra)["source"])  # type: ignore[arg-type]
             default = "null" if field.default is None else str(field.default).lower()
+            default = "required" if field.is_required() else "none" if field.default in ("", ()) else default
             yield Lever(f"{prefix}{name}", _range(field), default, field.description or "", source)
 
 
@@ -66,6 +67,8 @@ def _range(field: FieldInfo) -> str:
 
 
 def _choices(annotation: Any) -> list[str]:
+    if get_origin(annotation) is tuple:
+        return _choices(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         return [str(choice) for choice in get_args(annotation)]
     return []

@@ -11,6 +11,7 @@ from convlift.records.outcome import EpochReport, Status
 from convlift.records.result import Result
 from convlift.records.training_events import (
     NotTrainedOnAll,
+    OwnNetworkSeen,
     TrainedBefore,
     TrainedOnAll,
     TrainingBegan,
@@ -269,7 +270,8 @@ Event = (
     | TrialBegan | EpochEnded | TrialEnded | Moment | TestOpening | BudgetUnused | ModelWritten | CampaignEnded
     | ResultWithdrawn | FoldBegan | FoldEnded | TrainingOnAll | TrainedOnAll | NotTrainedOnAll
     | JudgingFolds | NullCampaignBegan | NullCampaignEnded
-    | NullCampaignLeftOut | OfNullCampaign | TimingStart | TrainedBefore | TrainingBegan | TrainingEnded | CachePlaced
+    | NullCampaignLeftOut | OfNullCampaign | OwnNetworkSeen | TimingStart | TrainedBefore | TrainingBegan
+    | TrainingEnded | CachePlaced
 )  # fmt: skip
 Listener = Callable[[Event], None]
 

@@ -56,3 +56,21 @@ class TrainingEnded:
     """One training is over, and its model lies in the run folder."""
 
     folder: Path
+
+
+@dataclass(frozen=True)
+class OwnNetworkSeen:
+    """What was found of the user's own network.
+
+    code: as named; weights: that it learns; channels, side: of the images that it gets.
+    outputs: what it ends with, see `Own.outputs`; replaced: the last layer that gets another one, "" for none; classes:
+    of the data.
+    """
+
+    code: str
+    weights: int
+    channels: int
+    side: int
+    outputs: str
+    replaced: str
+    classes: int

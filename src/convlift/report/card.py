@@ -20,8 +20,7 @@ UNJUDGED = "This network itself was not judged: it has learned from every image 
 
 def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str], closing: str = JUDGED) -> str:
     """As Markdown; figures: name -> value, a row each; closing: the last line."""
-    network = recipe.architecture
-    kind = f"pretrained {network.backbone}" if network.kind == "pretrained" else "convolutional network from scratch"
+    kind = _kind(recipe)
     rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
     mean, std = _numbers(config.mean), _numbers(config.std)
     more = ", ..." if len(config.classes) > MOST_CLASSES else ""
@@ -41,6 +40,15 @@ Made by convlift. It sorts an image into one of {len(config.classes)} classes: {
 Use it: `convlift predict THIS_FOLDER photo.jpg`, or `convlift.load("THIS_FOLDER").predict("photo.jpg")`.
 {closing}
 """
+
+
+def _kind(recipe: Recipe) -> str:
+    network = recipe.architecture
+    if network.kind == "pretrained":
+        return f"pretrained {network.backbone}"
+    if network.kind == "own":
+        return f"made by Python code, `{network.code}`"
+    return "convolutional network from scratch"
 
 
 def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:

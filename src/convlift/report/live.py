@@ -35,12 +35,14 @@ from convlift.records.outcome import EpochReport
 from convlift.records.result import Result
 from convlift.records.training_events import (
     NotTrainedOnAll,
+    OwnNetworkSeen,
     TrainedBefore,
     TrainedOnAll,
     TrainingBegan,
     TrainingOnAll,
 )
 from convlift.report.finding_lines import finding_lines
+from convlift.report.wording.before_training import cache_placed, disk_tight, own_network_seen
 from convlift.report.wording.headline import headline, recipe_line, why_sentence
 from convlift.report.wording.phrases import counted, duration, printable, processor, shorten, signed
 from convlift.report.wording.power_sentence import folds_advice, power_sentence
@@ -119,11 +121,13 @@ def lasting_lines(event: Event) -> tuple[str, ...]:  # noqa: C901 - one case a r
             advice = f" {folds_advice(images, folds)}" if folds else ""
             return (power_sentence(detectable) + advice,)
         case DiskTight():
-            return (_tight(event),)
+            return (disk_tight(event),)
         case BudgetUnused():
             return (_UNUSED,)
         case CachePlaced():
-            return (_cache_placed(event),)
+            return (cache_placed(event),)
+        case OwnNetworkSeen():
+            return (own_network_seen(event),)
         case TrainingBegan(device):
             return (f"Training on {processor(device)}.",)
         case TrainedBefore(folder):
@@ -222,24 +226,6 @@ def first_words(began: CampaignBegan) -> tuple[str, ...]:
         f"{counted(began.classes, 'class', 'classes')}; {counts['train']:,} images to learn from, "
         f"{counts['validation']:,} to choose by, {counts['test']:,} sealed until the end.",
     )
-
-
-def _tight(event: DiskTight) -> str:
-    return (
-        f"The disk at {printable(event.disk)} has {_megabytes(event.free)} free; a campaign like this one usually "
-        f"takes {_megabytes(event.usual)}. Where it becomes full the campaign stops, loses nothing, and goes on once "
-        "there is room."
-    )
-
-
-def _megabytes(number: float) -> str:
-    return f"{number / 1e6:,.0f} MB"
-
-
-def _cache_placed(event: CachePlaced) -> str:
-    why = "this user has no home folder" if event.usual is None else f"{event.usual} cannot be written"
-    said = f"note: images are cached in {event.folder}, since {why}; set CONVLIFT_CACHE to keep them elsewhere."
-    return printable(said)
 
 
 def _null_campaign(event: NullCampaignEnded) -> str:

@@ -115,10 +115,19 @@ class TrainedLabelChecker:
         return augment(self._images, augmentation, *(normal or self._normal), Streams(self._seed, "check", draw))
 
     def _predict(self, inputs_NHWC: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats]:
-        """(probabilities_NK, what the last layer is given_NF)."""
+        """(probabilities_NK, what the last linear layer is given_NF; without one, the logits)."""
         features: list[Tensor] = []
-        last = [module for module in self._network.modules() if isinstance(module, nn.Linear)][-1]
-        hook = last.register_forward_pre_hook(lambda _, given: features.append(given[0].flatten(1)))
+        latest: list[Tensor] = []
+
+        def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            latest[:] = [given[0].flatten(1)]
+
+        def end(_: nn.Module, __: object, logits: Tensor) -> None:
+            features.append(latest.pop() if latest else logits)
+
+        linear = [module for module in self._network.modules() if isinstance(module, nn.Linear)]
+        hooks = [module.register_forward_pre_hook(keep) for module in linear]
+        hooks.append(self._network.register_forward_hook(end))
         try:
             batches = (
                 to_tensor(inputs_NHWC[part], self._place)
@@ -127,7 +136,8 @@ class TrainedLabelChecker:
             with threads(1) if self._one_thread else nullcontext():
                 probabilities = predict_probabilities(self._network, batches)
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
         return probabilities, torch.cat(features).cpu().double().numpy()
 
     def _classify_refitted(self, copies: list[Floats]) -> Labels:

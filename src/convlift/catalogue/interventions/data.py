@@ -58,7 +58,7 @@ DATA: tuple[Intervention, ...] = (
         edit=sets("data", normalization="standardize"),
         prior=0.2,
         group="normalization",
-        networks=("convnet",),
+        networks=("convnet", "own"),
     ),
     Intervention(
         name="ImageNet statistics",
@@ -69,7 +69,7 @@ DATA: tuple[Intervention, ...] = (
         edit=sets("data", normalization="imagenet"),
         prior=0.1,
         group="normalization",
-        networks=("convnet",),
+        networks=("convnet", "own"),
         unfit=_colour,
     ),
     Intervention(

@@ -93,6 +93,7 @@ HEAD: tuple[Intervention, ...] = (
         edit=sets("architecture", head_units=0),
         prior=0.1,
         group="head",
+        networks=("convnet", "pretrained"),
         hurts=(Symptom.UNDERFIT,),
     ),
     Intervention(
@@ -104,6 +105,7 @@ HEAD: tuple[Intervention, ...] = (
         edit=sets("architecture", head_units=512),
         prior=0.1,
         group="head",
+        networks=("convnet", "pretrained"),
         hurts=(Symptom.OVERFIT,),
     ),
     Intervention(
@@ -115,6 +117,7 @@ HEAD: tuple[Intervention, ...] = (
         edit=sets("architecture", head_units=2048),
         prior=0.1,
         group="head",
+        networks=("convnet", "pretrained"),
         hurts=_FREE,
     ),
     Intervention(

@@ -12,6 +12,8 @@ from convlift.catalogue.unfit import (
     FewPixels,
     InvalidRecipe,
     NoMoreDetail,
+    NotInNetwork,
+    OneSize,
     OtherNetwork,
     TooManyHalvings,
     Unfit,
@@ -80,19 +82,31 @@ def not_tried_in_words(reason: NotTried) -> str:
             return unfit_in_words(reason)
 
 
+_KINDS = {"convnet": "convnet", "pretrained": "pretrained", "own": "user's own"}
+_NOT_IN_NETWORK = {
+    "dropout": "this network's last layer is no linear one",
+    "activation": "this network has no activation layers; it calls functions for that",
+    "normalization": "this network normalizes already, or has no convolutions",
+}
+
+
 def unfit_in_words(unfit: Unfit) -> str:  # noqa: C901 - one case a record
     """Why a change does not fit the recipe or the data."""
     match unfit:
         case Unmet(condition):
             return _CONDITIONS[condition]
         case OtherNetwork(networks):
-            return f"meant for a {' or '.join(networks)} network"
+            return f"meant for a {' or '.join(_KINDS[name] for name in networks)} network"
         case InvalidRecipe(message):
             return message
         case TooManyHalvings(side, halvings):
             return f"{side} pixels cannot be halved {halvings} times"
         case DearAttention(side):
             return f"self-attention over a map of {side} x {side} is too costly"
+        case OneSize(side):
+            return f"this network takes images of {side} x {side} pixels alone"
+        case NotInNetwork(change):
+            return _NOT_IN_NETWORK[change]
         case FewBatches(images, batches):
             return f"{images} images would leave fewer than {batches} batches an epoch"
         case CoarseStem(side):

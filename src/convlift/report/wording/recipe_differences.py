@@ -35,6 +35,8 @@ def _changes(area: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[st
 def _network(architecture: dict[str, Any]) -> str:
     if architecture["kind"] == "pretrained":
         return f"pretrained {architecture['backbone']}"
+    if architecture["kind"] == "own":
+        return str(architecture["code"])
     shape = (
         f"{architecture['stages']} stage{'s' if architecture['stages'] > 1 else ''} of width {architecture['width']}"
     )

@@ -1,0 +1,80 @@
+"""The recipe that is to be improved, where the user's own code makes its network."""
+
+from collections.abc import Iterator
+
+from convlift.campaign.request import Request
+from convlift.data.dataset import Dataset
+from convlift.errors import RecipeError
+from convlift.recipe.architecture import Own
+from convlift.recipe.built_in import OWN, recipe_from
+from convlift.recipe.recipe import Recipe
+from convlift.records.training_events import OwnNetworkSeen
+
+USUAL = ("plain", "transfer")  # what --current and --recipe are where nothing is said
+
+
+def recipe_of(request: Request, dataset: Dataset) -> Recipe:
+    """`request.current`, with the network that `request.model` names, looked into; its resolution is written down.
+
+    Code runs only where the user has named it, now or before. Raises RecipeError, ConvliftError.
+    """
+    is_usual = isinstance(request.current, str) and request.current in USUAL
+    asked = OWN if request.model and is_usual else recipe_from(request.current)
+    named, own = request.model, asked.architecture
+    if named is None and not isinstance(own, Own):
+        return asked.at(dataset.store.native_resolution)
+    if own.kind == "pretrained":
+        raise RecipeError(
+            f"--model {named} is trained from its first weights, and the recipe {request.current} trains a pretrained "
+            "network; give --current a recipe that trains one from scratch, or none."
+        )
+    text = named or own.code  # type: ignore[union-attr]
+    _allow(request, text, own.digest if isinstance(own, Own) and not named else "")
+    plain = asked.edit(architecture={"kind": "own", "code": text, "side": 0})
+    side = plain.at(dataset.store.native_resolution).data.resolution
+    assert side is not None, "Recipe.at() wrote the resolution down"
+    # torch takes seconds to import
+    from convlift.model.look_into import look_into
+
+    found, taken, told = look_into(text, classes=len(dataset.classes), channels=dataset.channels, side=side)
+    if asked.data.resolution not in (None, taken):
+        raise RecipeError(
+            f"'data.resolution' is {asked.data.resolution}, and network {text!r} takes images of {taken} x {taken} "
+            "pixels; leave it out."
+        )
+    kept = {n: getattr(own, n) for n in ("dropout", "activation", "normalization")} if isinstance(own, Own) else {}
+    whole = asked.edit(architecture=found.model_dump() | kept, data={"resolution": taken})
+    if told.augmentation and not asked.data.augmentation.active:
+        whole = whole.edit(data={"augmentation": told.augmentation})
+    return whole.edit(training=told.training) if told.training and is_usual else whole
+
+
+def _allow(request: Request, text: str, digest: str) -> None:
+    """Let code run that is named in this call. digest: of a recipe's code, which must have been named before; "" where
+    it is named now, or was never looked into."""
+    from convlift.model.source_files import code_of
+    from convlift.model.trusted_code import check_trust, trust
+
+    code = code_of(text)
+    if request.model:
+        trust(request.cache, code)
+        return
+    check_trust(request.cache, code, f"name it yourself: --model {text}")
+    if digest and digest != code.digest:
+        raise RecipeError(
+            f"network {text!r} is no longer the code that this recipe was written for; name it anew with --model "
+            f"{text}, or give the code as it was."
+        )
+
+
+def seen_of(recipe: Recipe, dataset: Dataset) -> Iterator[OwnNetworkSeen]:
+    """What to tell of the recipe's network, where it is the user's own."""
+    own, side = recipe.architecture, recipe.data.resolution
+    if not isinstance(own, Own) or side is None:
+        return
+    from convlift.cost.multiply_adds import cost  # torch comes with it
+
+    weights = cost(own, classes=len(dataset.classes), channels=dataset.channels, resolution=side).parameters
+    replaced = own.last_layer if own.new_last_layer else ""
+    channels = own.channels or dataset.channels
+    yield OwnNetworkSeen(own.code, weights, channels, side, own.outputs, replaced, len(dataset.classes))

@@ -1,0 +1,47 @@
+"""What is worth a line before anything is trained: the disk, the cache, the user's own network."""
+
+from convlift.records.events import CachePlaced, DiskTight
+from convlift.records.training_events import OwnNetworkSeen
+from convlift.report.wording.phrases import counted, printable
+
+_ENDS = {
+    "probabilities": "It ends with probabilities, whose logarithm the loss is computed from",
+    "sigmoids": "It ends with a sigmoid for each class; the values before them are taken as its logits",
+    "one_logit": "Its one output is read as the logit of the second class",
+    "one_probability": "Its one output is read as the probability of the second class",
+}
+
+
+def own_network_seen(event: OwnNetworkSeen) -> str:
+    """What was found of the user's own network, and what of it is changed."""
+    parts = [
+        f"Your network {printable(event.code)} has {event.weights:,} weights and gets images of {event.channels} x "
+        f"{event.side} x {event.side}."
+    ]
+    if event.replaced:
+        parts.append(
+            f"Its last layer, {printable(event.replaced)}, is replaced by one with {counted(event.classes, 'output')}."
+        )
+    if event.outputs in _ENDS:
+        parts.append(f"{_ENDS[event.outputs]}.")
+    return " ".join(parts)
+
+
+def disk_tight(event: DiskTight) -> str:
+    """That the disk may become full."""
+    return (
+        f"The disk at {printable(event.disk)} has {_megabytes(event.free)} free; a campaign like this one usually "
+        f"takes {_megabytes(event.usual)}. Where it becomes full the campaign stops, loses nothing, and goes on once "
+        "there is room."
+    )
+
+
+def _megabytes(number: float) -> str:
+    return f"{number / 1e6:,.0f} MB"
+
+
+def cache_placed(event: CachePlaced) -> str:
+    """Where images are cached, and why there."""
+    why = "this user has no home folder" if event.usual is None else f"{event.usual} cannot be written"
+    said = f"note: images are cached in {event.folder}, since {why}; set CONVLIFT_CACHE to keep them elsewhere."
+    return printable(said)
