@@ -1,9 +1,16 @@
 """Networks as somebody writes them: the sources of .py files, and folders that hold them."""
 
 from pathlib import Path
+from textwrap import dedent, indent
 
 import numpy as np
 from sklearn.datasets import load_digits
+
+from convlift.model.look_into import LookedInto, look_into
+from convlift.model.source_files import Code, code_of
+from convlift.model.source_loader import ALLOWED, allow
+
+NONE_ALLOWED = (ALLOWED, "")  # for monkeypatch.setenv: no code may run, and what a test allows ends with it
 
 # docs.pytorch.org, Training a Classifier: colour images of 32 pixels, ten classes
 TUTORIAL = """
@@ -102,10 +109,41 @@ def make({arguments}):
 """
 
 
+def module(init: str, forward: str, arguments: str = "num_classes=10") -> str:
+    """The source of `Net`, a module. init, forward: their lines; x: the images, and then the scores."""
+    made, ran = (indent(dedent(lines).strip(), 8 * " ") for lines in (init, forward))
+    return f"""
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, {arguments}):
+        super().__init__()
+{made}
+
+    def forward(self, x):
+{ran}
+        return x
+"""
+
+
 def small(outputs: str = "num_classes", *, channels: int = 1, arguments: str = "num_classes", end: str = "") -> str:
     """The source of `make`: a small network for images of any size."""
     layers = (f"nn.Conv2d({channels}, 8, 3)", "nn.ReLU()", "nn.AdaptiveAvgPool2d(4)", "nn.Flatten()")
     return sequential(*layers, f"nn.Linear(128, {outputs})", arguments=arguments, end=end)
+
+
+def allowed(text: str) -> Code:
+    """The code that is named, which may run from now on."""
+    code = code_of(text)
+    allow(code)
+    return code
+
+
+def looked_into(text: str, *, classes: int = 3, channels: int = 1, side: int = 32) -> LookedInto:
+    """What `look_into` finds of code that may run."""
+    return look_into(allowed(text).text, classes=classes, channels=channels, side=side)
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:

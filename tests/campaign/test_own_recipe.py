@@ -3,6 +3,8 @@
 import importlib
 import shutil
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,17 +12,21 @@ import yaml
 
 from command_line import convlift
 from convlift import api
+from convlift.campaign.artifacts import write_model
 from convlift.campaign.open_data import open_data
-from convlift.campaign.own_recipe import recipe_of, seen_of
+from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import folder_for, request_of
 from convlift.campaign.session import Session
 from convlift.errors import ConvliftError, RecipeError
 from convlift.ledger.ledger import read_ledger
+from convlift.model.build import build_network
+from convlift.model.checkpoint import save_network
 from convlift.recipe.built_in import OWN, built_in
 from convlift.recipe.recipe import load_recipe
 from convlift.records.training_events import OwnNetworkSeen
-from own_networks import ADAPTIVE, TUTORIAL, few_digits, small, write
+from convlift.report.wording.before_training import own_network_seen
+from own_networks import ADAPTIVE, NONE_ALLOWED, TUTORIAL, few_digits, small, write
 
 SHORT = OWN.edit(training={"epochs": 2})
 
@@ -36,19 +42,26 @@ def place(tmp_path, monkeypatch):
     """A working folder with a network in it, and a cache of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONVLIFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(*NONE_ALLOWED)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return write(tmp_path, {"net.py": ADAPTIVE, "tutorial.py": TUTORIAL})
 
 
 @pytest.fixture
-def recipe_for(digits, place):
-    """recipe_for(**options of improve) -> the recipe that is to be improved."""
+def found_for(digits, place):
+    """found_for(**options of improve) -> the recipe that is to be improved, and what is told of its network."""
 
     def made(**options):
         request = request_of(digits, "1m", place / "cache", **options)
         return recipe_of(request, open_data(request, Session())[0])
 
     return made
+
+
+@pytest.fixture
+def recipe_for(found_for):
+    """recipe_for(**options of improve) -> the recipe alone."""
+    return lambda **options: found_for(**options)[0]
 
 
 def imported(folder, monkeypatch, name, text):
@@ -133,13 +146,36 @@ def test_a_pretrained_recipe_trains_no_network_of_somebodys_own(recipe_for):
         recipe_for(model="net.py:make", current="frozen")
 
 
-def test_what_it_is_is_told(recipe_for, digits, place):
-    request = request_of(digits, "1m", place / "cache", model="tutorial.py:Net")
-    dataset, _ = open_data(request, Session())
-    (seen,) = seen_of(recipe_of(request, dataset), dataset)
+def test_what_it_is_is_told(found_for):
     weights = 62_006 - (10 - 3) * (84 + 1)  # the last layer has three outputs
-    assert seen == OwnNetworkSeen("tutorial.py:Net", weights, 3, 32, "logits", "fc3", 3)
-    assert list(seen_of(built_in("plain").at(32), dataset)) == []
+    told = OwnNetworkSeen("tutorial.py:Net", weights, 3, 32, "logits", "fc3", 3)
+    assert found_for(model="tutorial.py:Net")[1] == told
+    assert found_for(current="plain")[1] is None
+
+
+def test_what_is_told_of_it_has_words(found_for, place, monkeypatch):
+    write(place, {"above/helper_of_it.py": "", "plain.py": ADAPTIVE})
+    fixed = "import helper_of_it\nimport torch\n" + ADAPTIVE.replace(
+        "    return", "    torch.manual_seed(7)\n    return"
+    )
+    write(place, {"fixed.py": fixed})
+    monkeypatch.syspath_prepend(place / "above")
+    seen, plain = (found_for(model=f"{name}.py:make")[1] for name in ("fixed", "plain"))
+    assert (seen.is_fixed, seen.outside, seen.unread) == (True, ("helper_of_it",), ())
+    assert (plain.is_fixed, plain.outside, plain.unread) == (False, (), ())
+    first = "Your network fixed.py:make has 1,051 weights and gets images of 1 x 32 x 32."
+    fixed_words = "Its first weights are the same in every training, whatever the seed."
+    assert own_network_seen(seen) == f"{first} {fixed_words} It imports helper_of_it, which no copy is kept of."
+    assert own_network_seen(plain) == first.replace("fixed", "plain")
+    told = own_network_seen(replace(plain, unread=("loss_weights", "callbacks")))
+    assert told == f"{own_network_seen(plain)} What it says of loss_weights, callbacks is passed over."
+    many = own_network_seen(replace(plain, outside=tuple(f"module{number}" for number in range(100))))
+    assert len(many) < 300
+
+
+def test_a_place_may_be_a_path(place):
+    request = request_of("digits", None, place, model=Path("net.py:make"))
+    assert (request.model, request.current) == ("net.py:make", "plain")
 
 
 # --- a recipe file that names code ---
@@ -164,14 +200,26 @@ def test_a_recipe_file_whose_code_has_changed_is_refused(recipe_for, place):
     (place / "mine.yaml").write_text(recipe_for(model="net.py:make").to_yaml())
     assert recipe_for(current="mine.yaml") == load_recipe(place / "mine.yaml")
     write(place, {"net.py": "import sibling\n" + ADAPTIVE, "sibling.py": ""})
-    with pytest.raises(ConvliftError, match="has not run here yet"):
+    changed = r"is no longer the code that this recipe was written for; name it anew with --model net\.py:make"
+    with pytest.raises(RecipeError, match=changed):
         recipe_for(current="mine.yaml")
     recipe_for(model="net.py:make")  # to trust it is not to say that it is that recipe's
-    with pytest.raises(RecipeError, match=r"is no longer the code that this recipe was written for; name it anew with"):
+    with pytest.raises(RecipeError, match=changed):
         recipe_for(current="mine.yaml")
     assert recipe_for(current="mine.yaml", model="net.py:make").architecture.digest
     write(place, {"sibling.py": "1\n"})
-    with pytest.raises(ConvliftError, match="has not run here yet"):
+    with pytest.raises(RecipeError, match=changed):
+        recipe_for(current="mine.yaml")
+
+
+def test_a_recipe_file_whose_code_was_named_elsewhere_is_refused(recipe_for, place, monkeypatch):
+    """Its digest tells what it is, not whether it may run."""
+    (place / "mine.yaml").write_text(recipe_for(model="net.py:make").to_yaml())
+    monkeypatch.setenv(*NONE_ALLOWED)
+    assert recipe_for(current="mine.yaml")  # named here before
+    monkeypatch.setenv(*NONE_ALLOWED)
+    shutil.rmtree(place / "cache" / "trusted-code")
+    with pytest.raises(ConvliftError, match=r"has not run here yet.*name it yourself: --model net\.py:make"):
         recipe_for(current="mine.yaml")
 
 
@@ -250,6 +298,19 @@ def test_the_command_line_trains_and_predicts(digits, place):
     assert "has not run here yet" in said.err
 
 
+def test_code_that_changed_while_it_was_trained_is_not_handed_over(found_for, digits, place):
+    recipe, _ = found_for(model="net.py:make")
+    dataset, _ = open_data(request_of(digits, "1m", place / "cache"), Session())
+    network = build_network(recipe.architecture, classes=3, channels=1, resolution=32)
+    save_network(place / "trained", network, (np.float32([0.5]), np.float32([0.25])))
+    write_model(place / "model", place / "trained", recipe, dataset, {})
+    assert (place / "model" / "code" / "net.py").read_text() == ADAPTIVE
+    write(place, {"net.py": ADAPTIVE + "# changed\n"})
+    with pytest.raises(RecipeError, match=r"has changed since it was trained; give the code as it was, and the same"):
+        write_model(place / "other", place / "trained", recipe, dataset, {})
+    assert not (place / "other").exists()
+
+
 # --- a campaign ---
 
 
@@ -272,11 +333,14 @@ def campaign(digits, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setenv("CONVLIFT_CACHE", str(place / "cache"))
+        patch.setenv(*NONE_ALLOWED)
         patch.setattr(sys, "path", [*sys.path])
         layers = "from torch import nn\n\n\ndef grey(*sizes, **more): return nn.Conv2d(1, *sizes, **more)\n"
         printing = "print('hello from the network')\n" + ADAPTIVE.replace("nn.Conv2d(1, 8", "layers.grey(8")
         write(place, {"layers.py": layers})
-        module = imported(place, patch, "my_network", "import layers\n" + printing)
+        counted = f"    with open('{place}/made', 'a') as made:\n        made.write('.')\n    return"
+        counting = printing.replace("    return", counted)
+        module = imported(place, patch, "my_network", "import layers\n" + counting)
         yield api.improve(
             digits, current=SHORT, model=module.make, keep_network=True, trainings=4, workers=1, out=place / "run",
             quiet=True,
@@ -321,3 +385,34 @@ def test_the_same_command_reads_the_result(campaign, digits, monkeypatch):
         workers=1, out=campaign.folder, quiet=True,
     )  # fmt: skip
     assert again.result == campaign.result
+
+
+@pytest.fixture
+def theirs(campaign, tmp_path, monkeypatch):
+    """The campaign of somebody else, given to me: the code lies where they have it, and I have named none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONVLIFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(*NONE_ALLOWED)
+    return shutil.copytree(campaign.folder, tmp_path / "theirs")
+
+
+@pytest.fixture
+def made(campaign):
+    """made() -> how often their code has made a network."""
+    file = campaign.folder.parent / "made"
+    return lambda: len(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [((), "theirs belongs to another campaign: baseline."), (("--current", "theirs/model/recipe.yaml"), "has not run")],
+    ids=["plain", "theirs"],
+)
+def test_the_campaign_of_somebody_else_does_not_run_their_code(theirs, made, digits, recipe, words):
+    before = made()
+    for length in (("--trainings", 4), ()):
+        said = convlift("improve", digits, "--out", theirs, "--keep-network", *recipe, *length, "--workers", 1)
+        assert (said.code, said.out) == (2, "")
+        assert words in said.err
+    assert made() == before > 0
+    assert not (theirs.parent / "cache" / "trusted-code").exists()

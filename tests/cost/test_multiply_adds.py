@@ -8,9 +8,8 @@ import torch
 from convlift.cost.multiply_adds import Cost, cost, measure
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
-from convlift.model.look_into import look_into
 from convlift.recipe.architecture import ConvNet, Pretrained
-from own_networks import sequential, write
+from own_networks import NONE_ALLOWED, looked_into, sequential, write
 
 
 def test_tutorial_network_by_hand() -> None:
@@ -46,10 +45,13 @@ def test_random_generator_is_left_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_network_of_somebodys_own_is_measured_at_sizes_that_it_takes(tmp_path: Path) -> None:
+def test_a_network_of_somebodys_own_is_measured_at_sizes_that_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(*NONE_ALLOWED)
     layers = ("nn.Conv2d(1, 4, 5, bias=False)", "nn.ReLU()", "nn.Conv2d(4, 4, 9)", "nn.AdaptiveAvgPool2d(1)")
     write(tmp_path, {"net.py": sequential(*layers, "nn.Flatten()", "nn.Linear(4, num_classes)")})
-    own, side, *_ = look_into(f"{tmp_path}/net.py:make", classes=3, channels=1, side=16)
+    own, side, *_ = looked_into(f"{tmp_path}/net.py:make", classes=3, channels=1, side=16)
     assert (side, own.side) == (16, 0)
     found = cost(own, classes=3, channels=1, resolution=16)
     assert found.parameters == 4 * 25 + (4 * 4 * 81 + 4) + (4 * 3 + 3)

@@ -19,7 +19,7 @@ from convlift.deploy.model_folder import read_model_folder, write_model_folder
 from convlift.errors import ConvliftError
 from convlift.model.trusted_code import FOLDER
 from convlift.recipe.built_in import OWN
-from own_networks import few_digits, sequential, write
+from own_networks import NONE_ALLOWED, few_digits, module, sequential, write
 
 SHORT = OWN.edit(training={"epochs": 2})
 LAYERS = ("layers.grey(8)", "nn.ReLU()", "nn.AdaptiveAvgPool2d(2)", "nn.Flatten()", "nn.Linear(32, num_classes)")
@@ -48,6 +48,7 @@ def trained(place, name, files, model):
     work = write(place / name, files)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLIFT_CACHE", str(place / "cache"))
+        patch.setenv(*NONE_ALLOWED)
         patch.chdir(work)
         patch.setattr(sys, "path", [*sys.path])
         return api.train(place / "digits.npz", SHORT, model=model, out=place / f"{name}-run", quiet=True).folder
@@ -63,6 +64,7 @@ def run(place):
 def here(place, monkeypatch):
     """As whoever trained it."""
     monkeypatch.setenv("CONVLIFT_CACHE", str(place / "cache"))
+    monkeypatch.setenv(*NONE_ALLOWED)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return place
 
@@ -71,6 +73,7 @@ def here(place, monkeypatch):
 def elsewhere(tmp_path, monkeypatch):
     """As somebody to whom the folder is given: an empty cache and an empty working folder."""
     monkeypatch.setenv("CONVLIFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(*NONE_ALLOWED)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path
@@ -197,14 +200,67 @@ def test_missing_code_is_refused(copy, elsewhere):
     assert not allowed(elsewhere / "cache")
 
 
-@pytest.mark.parametrize("name", ["numpy.py", "deep/er.py", "layers.so", "os/__init__.py", "x.pth", "__pycache__/a.py"])
-def test_code_that_lies_with_it_and_is_not_its_own_is_refused(copy, elsewhere, name):
+def check_strange(copy, elsewhere, name):
+    """It is refused for what has this name in its code, and nothing runs."""
+    said = refusal(copy, trust_code=True)
+    assert f"{copy}/code/{name} does not belong to this model, whose code could import it; remove it." in said
+    assert not allowed(elsewhere / "cache")
+    assert not (elsewhere / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("numpy.py", "numpy.py"),
+        ("deep/er.py", "deep"),
+        ("layers.so", "layers.so"),
+        ("os/__init__.py", "os"),
+        ("x.pth", "x.pth"),
+        ("net.pyc", "net.pyc"),
+        ("__pycache__/a.py", "__pycache__/a.py"),
+        ("__pycache__/deep/a.pyc", "__pycache__/deep"),
+    ],
+)
+def test_code_that_lies_with_it_and_is_not_its_own_is_refused(copy, elsewhere, name, named):
     write(copy / "code", {name: f"open('{elsewhere}/ran', 'w').close()\n"})
-    assert f"{copy}/code/{name} does not belong to this model, whose code could import it" in refusal(
+    check_strange(copy, elsewhere, named)
+
+
+def test_a_folder_that_lies_with_it_is_refused(copy, elsewhere):
+    """Also an empty one, in place of a package."""
+    (copy / "code" / "numpy").mkdir()
+    check_strange(copy, elsewhere, "numpy")
+
+
+@pytest.mark.parametrize("name", ["numpy.py", "torchvision", "__pycache__", "layers.py", "gone.py"])
+def test_a_link_that_lies_with_it_is_refused(copy, elsewhere, name):
+    """To a file or a folder, also in place of what belongs: what it leads to may change."""
+    write(elsewhere / "other", {"file.py": SIBLING, "folder/__init__.py": ""})
+    to = {"numpy.py": "file.py", "layers.py": "file.py", "gone.py": "nowhere.py"}.get(name, "folder")
+    (copy / "code" / name).unlink(missing_ok=True)
+    (copy / "code" / name).symlink_to(elsewhere / "other" / to)
+    check_strange(copy, elsewhere, name)
+
+
+def test_code_that_is_a_link_is_refused(copy, elsewhere):
+    (copy / "code").rename(elsewhere / "moved")
+    (copy / "code").symlink_to(elsewhere / "moved")
+    assert f"{copy}/code is a link, and code that is loaded must lie in the model folder; copy it there." in refusal(
         copy, trust_code=True
     )
     assert not allowed(elsewhere / "cache")
-    assert not (elsewhere / "ran").exists()
+
+
+def test_another_function_of_the_same_code_is_other_code(copy, elsewhere):
+    """Its name stands in the recipe, which anybody can change."""
+    convlift.load(copy, "cpu", trust_code=True)
+    recipe = (copy / "recipe.yaml").read_text()
+    weights, read, config = read_model_folder(copy)
+    assert "net.py:make" in recipe
+    other = read.edit(architecture={"code": "net.py:Ending"})
+    files = {name: text.encode() for name, text in FILES.items() if name != "unrelated.py"}
+    write_model_folder(elsewhere / "other", weights.rename(elsewhere / "weights"), other, config, files)
+    assert "is not what was trained" in refusal(elsewhere / "other", trust_code=True)
 
 
 @pytest.mark.parametrize("name", ["torch.py", "torch/__init__.py", "torch/nn.py"])
@@ -273,6 +329,17 @@ def test_a_network_whose_layers_learn_their_size_is_loaded(place, elsewhere, ima
     source = sequential("nn.LazyConv2d(4, 3)", "nn.ReLU()", "nn.Flatten()", "nn.LazyLinear(num_classes)")
     folder = trained(place, "lazy", {"net.py": source}, "net.py:make")
     assert answers(convlift.load(folder, "cpu", trust_code=True), images).shape == (50, 3)
+
+
+def test_a_network_whose_layers_have_two_names_is_loaded(place, elsewhere, images):
+    init = "self.conv, self.bn, self.fc = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 10)\n"
+    init += "self.stem, self.head = nn.Sequential(self.conv, self.bn, nn.ReLU()), nn.Sequential(nn.Flatten(), self.fc)"
+    source = module(init, "x = self.head(self.stem(x).mean((2, 3)))", arguments="")
+    folder = trained(place, "twice", {"net.py": source}, "net.py:Net")
+    model = convlift.load(folder, "cpu", trust_code=True)
+    assert model.network.conv is model.network.stem[0]
+    assert torch.equal(model.network.fc.weight, load_file(folder / "model" / "model.safetensors")["head.1.weight"])
+    assert answers(model, images).shape == (50, 3)
 
 
 def test_an_installed_package_has_no_code_of_its_own_and_must_be_the_same(place, elsewhere, images):

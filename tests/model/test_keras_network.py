@@ -16,6 +16,7 @@ from convlift.model.keras_network import from_keras, is_keras
 from convlift.model.look_into import look_into
 from convlift.model.own_network import make_network
 from convlift.model.source_files import code_of
+from convlift.model.source_loader import ALLOWED, allow
 from convlift.recipe.augmentation import Augmentation
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -24,6 +25,15 @@ layers = keras.layers
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras' own code
 
 SIDE = 12
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    """The place of a file's function, whose code may run."""
+    monkeypatch.setenv(ALLOWED, "")
+    (tmp_path / "net.py").write_text(NET)
+    allow(code_of(f"{tmp_path}/net.py:make"))
+    return f"{tmp_path}/net.py:make"
 
 
 def alone(*stack, channels=3):
@@ -80,10 +90,16 @@ STACKS = {
         layers.ELU(0.5),
         layers.Activation("leaky_relu"),
         layers.Activation("silu"),
+        layers.Activation("hard_silu"),
+        layers.Activation("hard_sigmoid"),
     ],
+    "reshape to a vector": lambda: [layers.Conv2D(3, 4), layers.Reshape((-1,)), layers.Dense(2)],
     "zero padding": lambda: [layers.ZeroPadding2D(((1, 2), (3, 0))), layers.Conv2D(2, 3)],
     "dropout": lambda: [layers.Dropout(0.5), layers.SpatialDropout2D(0.5), layers.Flatten()],
     "softmax": lambda: [layers.Flatten(), layers.Dense(4), layers.Softmax()],
+    "softmax of maps": lambda: [layers.Conv2D(4, 3, activation="softmax"), layers.Softmax(axis=-1)],
+    "dense layers over maps": lambda: [layers.Conv2D(SIDE, 1), layers.Dense(SIDE, activation="relu"), layers.Dense(5)],
+    "squeeze": lambda: [layers.GlobalAveragePooling2D(keepdims=True), layers.Dense(2, activation="sigmoid")],
     "reshape": lambda: [layers.GlobalAveragePooling2D(), layers.Reshape((1, 1, 3)), layers.Conv2D(2, 1)],
 }
 
@@ -134,7 +150,7 @@ def test_normalization_that_was_adapted():
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121"])
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNet", "MobileNetV2", "EfficientNetB0", "DenseNet121"])
 def test_the_networks_that_come_with_keras(name):
     """With statistics of batch norm, and logits, that are no longer those of the beginning."""
     model = getattr(keras.applications, name)(
@@ -216,18 +232,62 @@ def test_a_compiled_model_says_how_it_is_trained():
     model = alone(
         layers.Conv2D(2, 3, kernel_regularizer=keras.regularizers.l2(0.001)), layers.Flatten(), layers.Dense(2)
     )
+    l2 = {"l2": 0.001, "l2_layers": "convolution"}
     model.compile(optimizer=keras.optimizers.RMSprop(0.0005))
     assert from_keras(model).told.training == {
-        "optimizer": "rmsprop", "learning_rate": 0.0005, "momentum": 0.0, "l2": 0.001, "l2_layers": "convolution",
+        "optimizer": "rmsprop", "learning_rate": 0.0005, "momentum": 0.0, **l2,
     }  # fmt: skip
+    model.compile(optimizer=keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True))
+    assert from_keras(model).told.training == {
+        "optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True, **l2,
+    }  # fmt: skip
+    model.compile(optimizer=keras.optimizers.AdamW(0.01, weight_decay=0.05))
+    told = from_keras(model).told
+    assert told.training == {"optimizer": "adamw", "learning_rate": 0.01, "weight_decay": 0.05, **l2}
+    assert told.unread == ()
     model.compile(optimizer="lion")
     with pytest.raises(RecipeError, match="compiled with lion; adam, adamw, sgd and rmsprop are known"):
         from_keras(model)
 
 
+def test_what_is_passed_over_is_told():
+    penalty = keras.regularizers.l2(0.001)
+    uneven = alone(layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2, kernel_regularizer=penalty))
+    assert from_keras(uneven).told.training == {}
+    assert from_keras(uneven).told.unread == ("penalties that differ between layers",)
+    every = alone(
+        layers.Conv2D(2, 3, kernel_regularizer=penalty), layers.Flatten(), layers.Dense(2, kernel_regularizer=penalty)
+    )
+    assert from_keras(every).told.training == {"l2": 0.001, "l2_layers": "all"}
+    biased = alone(layers.Conv2D(2, 3, bias_regularizer="l1"), layers.Flatten())
+    falling = keras.optimizers.schedules.ExponentialDecay(0.01, 100, 0.9)
+    biased.compile(optimizer=keras.optimizers.Adam(falling, clipnorm=1.0))
+    told = from_keras(biased).told
+    assert told.training == {"optimizer": "adam", "learning_rate": 0.01}
+    assert told.unread == (
+        "clipped gradients", "a schedule of the learning rate", "penalties on other weights than kernels",
+    )  # fmt: skip
+
+
 class Subclassed(keras.Model):
     def call(self, inputs):
         return inputs
+
+
+def scaled_inputs(model_of):
+    inputs = keras.Input((SIDE, SIDE, 3))
+    return keras.Model(inputs, layers.Flatten()(model_of(inputs)))
+
+
+def relu(x):
+    return x * 0.5
+
+
+class Add(layers.Layer):
+    """Somebody's own, under a name of Keras."""
+
+    def call(self, inputs):
+        return 2 * inputs
 
 
 REFUSED = {
@@ -238,19 +298,71 @@ REFUSED = {
         "it must take square images",
     ),
     "unknown activation": (lambda: alone(layers.Conv2D(2, 3, activation="mish")), "has the activation 'mish'"),
+    "own activation": (lambda: alone(layers.Conv2D(2, 3, activation=relu)), "has the activation 'relu', which is not"),
     "two outputs": (
         lambda: keras.Model(i := keras.Input((8, 8, 3)), [layers.Flatten()(i), layers.Flatten()(i)]),
         "several inputs or outputs",
     ),
     "another axis": (lambda: alone(layers.BatchNormalization(axis=1)), "normalizes axis 1"),
+    "softmax of rows": (lambda: alone(layers.Softmax(axis=1)), "has axis 1"),
+    "product": (lambda: scaled_inputs(lambda x: x * 0.1), "computes Multiply .* outside of Keras' own layers"),
+    "sum": (lambda: scaled_inputs(lambda x: x + 1.0), "computes Add .* outside of Keras' own layers"),
+    "operation": (lambda: scaled_inputs(lambda x: keras.ops.relu(x)), "computes Relu .* outside of Keras' own layers"),
+    "own layer": (lambda: alone(Add(), layers.Flatten()), "computes Add .* outside of Keras' own layers"),
+    "flips in the middle": (
+        lambda: alone(layers.Conv2D(2, 3), layers.RandomFlip(), layers.Flatten()),
+        "changes images in the middle of the network",
+    ),
+    "another size in the middle": (
+        lambda: alone(layers.Conv2D(2, 3), layers.Resizing(8, 8), layers.Flatten()),
+        "changes images in the middle of the network",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_known_is_refused_in_one_sentence(case):
     make, words = REFUSED[case]
-    with pytest.raises(RecipeError, match=words):
+    with pytest.raises(RecipeError, match=words) as caught:
         from_keras(make())
+    assert "\n" not in str(caught.value)
+
+
+SCALES = {
+    "of pixels up to 255": (lambda: layers.Rescaling(1 / 255), 255.0),
+    "to -1 and 1": (lambda: layers.Rescaling(1 / 127.5, offset=-1), 255.0),
+    "of pixels up to 1": (lambda: layers.Rescaling(2.0, offset=-1), 1.0),
+    "of ImageNet, up to 1": (lambda: layers.Normalization(mean=[0.485, 0.456, 0.406], variance=[0.05] * 3), 1.0),
+    "of ImageNet, up to 255": (lambda: layers.Normalization(mean=[124.0, 116.0, 104.0], variance=[3e3] * 3), 255.0),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_which_pixels_a_first_layer_is_made_for(name):
+    make, white = SCALES[name]
+    theirs, ours = both(keras.Sequential([keras.Input((SIDE, SIDE, 3)), make()]), images(), white)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_scale_in_the_middle_is_of_no_pixels():
+    theirs, ours = both(alone(layers.Conv2D(2, 3), layers.Rescaling(1 / 255), layers.Flatten()), images())
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_what_is_not_trainable_there_is_not_here():
+    base = keras.Sequential([keras.Input((SIDE, SIDE, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()])
+    base.trainable = False
+    inputs = keras.Input((SIDE, SIDE, 3))
+    outputs = layers.Dense(2)(layers.Flatten()(layers.BatchNormalization()(base(inputs, training=False))))
+    network = from_keras(keras.Model(inputs, outputs)).train()
+    frozen, norm = network.layers[0], network.layers[1]
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    before = {name: buffer.clone() for name, buffer in frozen.named_buffers()}
+    first = norm.running_mean.clone()
+    network(torch.rand(8, 3, SIDE, SIDE)).sum().backward()
+    assert all(torch.equal(buffer, before[name]) for name, buffer in frozen.named_buffers())
+    assert not torch.equal(norm.running_mean, first)
+    assert norm.weight.grad is not None
 
 
 NET = """
@@ -271,18 +383,18 @@ def make(num_classes):
 """
 
 
-def test_a_file_with_a_keras_model_is_looked_into_like_any_other(tmp_path):
-    (tmp_path / "net.py").write_text(NET)
-    own, side, told = look_into(f"{tmp_path}/net.py:make", classes=3, channels=3, side=64)
+def test_a_file_with_a_keras_model_is_looked_into_like_any_other(net):
+    own, side, told, is_fixed, outside = look_into(net, classes=3, channels=3, side=64)
+    assert not is_fixed
+    assert outside == ()
     assert (side, own.side, own.outputs, own.channels) == (20, 20, "probabilities", 0)
     assert own.changes == ("dropout", "activation", "normalization")
     assert told.augmentation == {"horizontal_flip": 0.5}
-    assert told.training == {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9}
+    assert told.training == {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "nesterov": False}
 
 
-def test_first_weights_follow_torchs_generator_and_leave_others_alone(tmp_path):
-    (tmp_path / "net.py").write_text(NET)
-    code = code_of(f"{tmp_path}/net.py:make")
+def test_first_weights_follow_torchs_generator_and_leave_others_alone(net):
+    code = code_of(net)
 
     def made(seed):
         torch.manual_seed(seed)

@@ -1,6 +1,7 @@
 """What is found of somebody's own network by showing it images."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -8,20 +9,47 @@ import torch
 
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
-from convlift.model.look_into import look_into
 from convlift.model.own_network import as_logits
-from own_networks import ADAPTIVE, MNIST, TUTORIAL, sequential, small, write
+from own_networks import ADAPTIVE, MNIST, NONE_ALLOWED, TUTORIAL, looked_into, module, sequential, small, write
+
+# its last layer has two names
+TWICE = module(
+    """
+    self.fc = nn.Linear(128, 10)
+    self.stem = nn.Sequential(nn.Conv2d(1, 8, 3), nn.AdaptiveAvgPool2d(4))
+    self.head = nn.Sequential(nn.Flatten(), self.fc)
+    """,
+    "x = self.head(self.stem(x))",
+    arguments="width=8",
+)
+# squeeze and excitation (Hu et al. 2018) right before the end
+GATED = module(
+    "self.maps, self.gate = nn.Conv2d(1, num_classes, 3), nn.Linear(num_classes, num_classes)",
+    "x = self.maps(x)\nx = x * self.gate(x.mean((2, 3))).sigmoid()[:, :, None, None]\nx = x.mean((2, 3))",
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_allowed(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv(*NONE_ALLOWED)
 
 
 @pytest.fixture
-def look(tmp_path):
-    """look(source, name="make", classes=3, channels=1, side=32) -> what is found, and the side of its images."""
+def whole(tmp_path):
+    """whole(source, name="make", classes=3, channels=1, side=32) -> all that is found."""
 
-    def looked(source, name="make", *, classes=3, channels=1, side=32):
+    def looked(source, name="make", **data):
         write(tmp_path, {"net.py": source})
-        return look_into(f"{tmp_path}/net.py:{name}", classes=classes, channels=channels, side=side)[:2]
+        return looked_into(f"{tmp_path}/net.py:{name}", **data)
 
     return looked
+
+
+@pytest.fixture
+def look(whole):
+    """look(source, name="make", classes=3, channels=1, side=32) -> its architecture, and the side of its images."""
+    return lambda *source, **data: whole(*source, **data)[:2]
 
 
 def levers(own, *names):
@@ -126,6 +154,25 @@ def test_one_output_that_no_linear_layer_gives(look, end):
 
 
 @pytest.mark.parametrize(
+    ("end", "kind"), [("x.mean((2, 3))", "one_logit"), ("x.mean((2, 3)).sigmoid()", "one_probability"),
+                      ("0.05 * x.mean((2, 3)) + 0.5", "one_logit"), ("x.sigmoid().mean((2, 3))", "one_probability")]
+)  # fmt: skip
+def test_one_output_whose_scale_is_normalized_away(look, end, kind):
+    """Whatever images it is shown: only other weights tell."""
+    normal = ("nn.Conv2d(1, 8, 3)", "nn.GroupNorm(2, 8)", "nn.ReLU()", "nn.Conv2d(8, 1, 1)")
+    assert look(sequential(*normal, end=end, arguments=""), classes=2)[0].outputs == kind
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"), [("x.mean((2, 3))", "logits"), ("x.mean((2, 3)).softmax(1)", "probabilities"),
+                      ("x.softmax(1).mean((2, 3))", "probabilities"), ("x.mean((2, 3)).sigmoid()", "sigmoids")]
+)  # fmt: skip
+def test_outputs_that_no_linear_layer_gives(look, end, kind):
+    normal = ("nn.Conv2d(1, 8, 3)", "nn.GroupNorm(2, 8)", "nn.ReLU()", "nn.Conv2d(8, num_classes, 1)")
+    assert look(sequential(*normal, end=end))[0].outputs == kind
+
+
+@pytest.mark.parametrize(
     "source",
     [
         sequential("nn.Conv2d(1, 8, 3)", "nn.ReLU()", "nn.Conv2d(8, num_classes, 1)", "nn.AdaptiveAvgPool2d(1)"),
@@ -137,6 +184,50 @@ def test_logits_in_another_form_come_out_as_rows(look, source):
     own, side = look(source)
     assert own.outputs == "inner_logits"
     assert logits(own, 3, 1, side).shape == (4, 3)
+
+
+@pytest.mark.parametrize("squeezed", ["x.squeeze(1)", "x.squeeze()", "x.squeeze(-1).sigmoid()", "x[:, 0]"])
+def test_one_output_in_a_row_of_its_own(look, squeezed):
+    own, side = look(small("1", end=squeezed, arguments=""), classes=2)
+    assert own.outputs == ("one_probability" if "sigmoid" in squeezed else "one_logit")
+    assert logits(own, 2, 1, side).shape == (4, 2)
+    network = build_network(own, classes=2, channels=1, resolution=side).eval()
+    images = torch.rand(4, 1, side, side)
+    torch.testing.assert_close(network(images[:1]), network(images)[:1])  # of one image, too
+
+
+def test_scores_whose_row_is_squeezed_away_with_one_image(look):
+    maps = sequential("nn.Conv2d(1, 8, 3)", "nn.ReLU()", "nn.Conv2d(8, num_classes, 1)", "nn.AdaptiveAvgPool2d(1)",
+                      end="x.squeeze()")  # fmt: skip
+    own, side = look(maps)
+    network = build_network(own, classes=3, channels=1, resolution=side).eval()
+    images = torch.rand(4, 1, side, side)
+    torch.testing.assert_close(network(images[:1]), network(images)[:1])
+
+
+LAZY = ("nn.LazyConv2d(4, 3)", "nn.ReLU()", "nn.LazyConv2d(4, 3)")
+
+
+def test_layers_that_leave_their_sizes_open_take_any_size_and_number_of_classes(look):
+    pooled = sequential(*LAZY, "nn.AdaptiveAvgPool2d(2)", "nn.Flatten()", "nn.LazyLinear(10)", arguments="")
+    flat = sequential(*LAZY, "nn.Flatten()", "nn.LazyLinear(10)", arguments="")
+    for source in (pooled, flat):
+        for channels, wanted in ((1, 8), (3, 40)):
+            own, side = look(source, channels=channels, side=wanted)
+            assert (side, own.side, own.channels) == (wanted, 0, 0)
+            assert (own.new_last_layer, own.changes) == (True, ("dropout", "activation", "normalization"))
+            for other in (side, side + 6):
+                assert logits(own, 3, channels, other).shape == (4, 3)
+
+
+def test_the_channels_of_the_data_are_tried_first(look):
+    """Whatever its first convolution is for."""
+    init = "self.gate, self.stem, self.fc = nn.Conv2d(1, 1, 1), nn.Conv2d({}, 8, 3), nn.Linear(8, num_classes)"
+    forward = "x = self.stem(x)\nx = x * self.gate(x.mean(1, keepdim=True)).sigmoid()\nx = self.fc(x.mean((2, 3)))"
+    for takes, channels, found in ((3, 3, 0), (3, 1, 3), (1, 1, 0), (1, 3, 1)):
+        own, side = look(module(init.format(takes), forward), "Net", channels=channels)
+        assert own.channels == found
+        assert logits(own, 3, channels, side).shape == (4, 3)
 
 
 def test_layers_that_learn_their_size_from_the_first_images_have_it(look):
@@ -160,7 +251,7 @@ def test_what_it_can_have_changed(look):
 
 
 def test_an_installed_network_of_a_thousand_classes(tmp_path):
-    own, side = look_into("torchvision.models:shufflenet_v2_x0_5", classes=5, channels=1, side=64)[:2]
+    own, side = looked_into("torchvision.models:shufflenet_v2_x0_5", classes=5, side=64)[:2]
     assert (side, own.side, own.channels) == (64, 0, 3)
     assert (own.last_layer, own.new_last_layer, own.changes) == ("fc", False, ("dropout", "activation"))
 
@@ -183,6 +274,12 @@ def test_an_installed_network_of_a_thousand_classes(tmp_path):
         ("def make(num_classes): 1 / 0\n", "cannot be made .ZeroDivisionError.*with the number of classes"),
         ("def make(): raise SystemExit\n", "cannot be made .SystemExit.*with nothing"),
         (small(end="x.detach()"), "cannot be trained .RuntimeError: element 0 of tensors does not require grad"),
+        (
+            small(end="torch.cat([x, x]) if self.training else x"),
+            r"it gives \(8, 3\) in training, and \(4, 3\) are needed",
+        ),
+        (small(end="x[:, :2] if self.training else x"), r"it gives \(4, 2\) in training, and \(4, 3\) are needed"),
+        (small(end="(x, x) if self.training else x"), "cannot be trained .ValueError: it gives a tuple in training"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(look, source, words):
@@ -208,6 +305,80 @@ def test_looking_leaves_every_random_generator_and_says_nothing_on_stdout(look, 
     assert "made" in said.err
 
 
+@pytest.mark.parametrize(
+    ("outputs", "end", "kind"),
+    [("1", "", "logits"), ("1", "x.sigmoid()", "sigmoids"), ("7", "x.softmax(1)", "probabilities"),
+     ("7", "x.sigmoid()", "sigmoids"), ("7", "x.log_softmax(1)", "logits")],
+)  # fmt: skip
+def test_with_a_new_last_layer_its_outputs_are_read_anew(look, outputs, end, kind):
+    own, side = look(small(outputs, end=end, arguments=""))
+    assert (own.outputs, own.new_last_layer) == (kind, True)
+    assert logits(own, 3, 1, side).shape == (4, 3)
+
+
+def test_a_last_layer_with_two_names_is_replaced_in_both_places(look):
+    own, side = look(TWICE, "Net")
+    assert (own.last_layer, own.new_last_layer, "dropout" in own.changes) == ("fc", True, True)
+    assert logits(own, 3, 1, side).shape == (4, 3)
+
+
+@pytest.mark.parametrize("end", ["", "x.softmax(1)", "x.log_softmax(1)", "x.sigmoid()", "3 * x"])
+def test_a_last_layer_that_decides_is_the_last_one(look, end):
+    own = look(small(end=end))[0]
+    assert own.last_layer == ("inner.4" if end else "4")
+    assert "dropout" in own.changes
+
+
+def test_a_gate_that_ran_last_is_not_the_last_layer(look):
+    own, side = look(GATED, "Net")
+    assert (own.last_layer, own.new_last_layer) == ("", False)
+    assert "dropout" not in own.changes
+    assert logits(own, 3, 1, side).shape == (4, 3)
+    with pytest.raises(RecipeError, match="gives 5 scores, and the data have 3 classes; let it take the number of"):
+        look(GATED.replace("num_classes=10", "width=5").replace("num_classes", "width"), "Net")
+
+
+# --- changes that cannot be made ---
+
+
+def test_a_layer_whose_weight_is_read_by_name_is_left_alone(look):
+    forward = "x = self.c2(self.bend(self.c1(x))).mean((2, 3))\nx = self.fc(x)"
+    init = "self.c1, self.c2 = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3)\nself.bend, self.fc = nn.ReLU(), nn.Linear(8, 3)"
+
+    def changes(more):
+        return look(module(init, f"{forward} + 0 * {more}.sum()"), "Net")[0].changes
+
+    assert changes("x") == ("dropout", "activation", "normalization")
+    assert changes("self.fc.weight") == ("activation", "normalization")
+    assert changes("self.c2.weight") == ("dropout", "activation")
+    assert changes("float(self.bend.inplace) + x") == ("dropout", "activation", "normalization")  # SiLU has it, too
+
+
+def test_a_layer_that_takes_no_part_is_no_change(look):
+    init = "self.c1, self.fc, self.bend = nn.Conv2d(1, 8, 3), nn.Linear(8, 3), nn.ReLU()"
+    source = module(init, "x = self.fc(self.c1(x).relu().mean((2, 3)))")
+    assert look(source, "Net")[0].changes == ("dropout", "normalization")
+    used = module(init, "x = self.fc(self.bend(self.c1(x)).mean((2, 3)))")
+    assert look(used, "Net")[0].changes == ("dropout", "activation", "normalization")
+
+
+# --- first weights ---
+
+
+def test_first_weights_that_no_seed_changes(whole):
+    own = small()
+    assert not whole(own).is_fixed
+    assert whole(own.replace("    return nn", "    torch.manual_seed(7)\n    return nn")).is_fixed
+    assert not whole(own.replace("    return nn", "    torch.rand(7)\n    return nn")).is_fixed
+
+
+def test_what_it_imports_from_elsewhere_is_named(whole, tmp_path, monkeypatch):
+    write(tmp_path / "above", {"helper_above.py": ""})
+    monkeypatch.syspath_prepend(tmp_path / "above")
+    assert whole("import helper_above\n" + small()).outside == ("helper_above",)
+    assert whole("import json\n" + small()).outside == ()
+
+
 def test_looking_twice_finds_the_same(look):
     assert look(ADAPTIVE) == look(ADAPTIVE)
 
@@ -216,7 +387,7 @@ def test_a_sigmoid_for_each_class_is_read_as_the_logits_before_it(look):
     own = look(small(end="x.sigmoid()"))[0]
     assert own.outputs == "sigmoids"
     logits = torch.tensor([[-3.0, 0.0, 2.0]])
-    assert torch.allclose(as_logits(logits.sigmoid(), "sigmoids"), logits, atol=1e-5)
+    assert torch.allclose(as_logits(logits.sigmoid(), "sigmoids", 1), logits, atol=1e-5)
 
 
 def test_auxiliary_outputs_in_training_are_left_out(look):

@@ -1,19 +1,30 @@
 """Somebody's own network is theirs where nothing is changed, and every change is really there."""
 
 import importlib.util
+import sys
+from types import ModuleType
 
 import pytest
 import torch
 from torch import nn
 
+from convlift.cost.multiply_adds import cost
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
 from convlift.model.look_into import look_into
-from convlift.model.own_network import Adapted, as_logits, build_own, with_channels
+from convlift.model.own_network import Adapted, as_logits, build_own, make_network, with_channels
+from convlift.model.source_files import code_of
+from convlift.model.source_loader import allow
 from convlift.recipe.architecture import Own
-from own_networks import ADAPTIVE, TUTORIAL, sequential, small, write
+from own_networks import ADAPTIVE, NONE_ALLOWED, TUTORIAL, allowed, looked_into, module, sequential, small, write
 
 CLASSES = 3
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_allowed(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv(*NONE_ALLOWED)
 
 
 @pytest.fixture
@@ -22,7 +33,7 @@ def own(tmp_path):
 
     def found(source, name="make", *, classes=CLASSES, channels=1, side=32):
         write(tmp_path, {"net.py": source})
-        return look_into(f"{tmp_path}/net.py:{name}", classes=classes, channels=channels, side=side)[0]
+        return looked_into(f"{tmp_path}/net.py:{name}", classes=classes, channels=channels, side=side).own
 
     return found
 
@@ -34,12 +45,13 @@ def theirs(own, *arguments):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     torch.manual_seed(0)
+    torch.manual_seed(int(torch.randint(2**31, ())))
     return getattr(module, name)(*arguments)
 
 
-def ours(own, classes=CLASSES, **changes):
-    torch.manual_seed(0)
-    return build_own(own.model_copy(update=changes), classes)
+def ours(own, classes=CLASSES, *, seed=0, channels=1, side=32, **changes):
+    torch.manual_seed(seed)
+    return build_own(own.model_copy(update=changes), classes=classes, channels=channels, resolution=side)
 
 
 def modules(of, kind):
@@ -75,8 +87,7 @@ def test_another_seed_gives_other_first_weights_whoever_draws_them(own):
     drawn += "    made[-1].bias.data[:] = random.random()\n    return made\n"
     found = own(ADAPTIVE + drawn)
     one, again = ours(found), ours(found)
-    torch.manual_seed(1)
-    other = build_own(found, CLASSES)
+    other = ours(found, seed=1)
     assert torch.equal(one[-1].bias, again[-1].bias)
     assert not torch.equal(one[0].weight, other[0].weight)
     assert not torch.equal(one[-1].bias, other[-1].bias)
@@ -86,25 +97,79 @@ def test_code_that_changed_or_whose_sibling_did_is_refused(tmp_path):
     write(
         tmp_path, {"net.py": "import sizes\n" + small("num_classes", end="x * sizes.SCALE"), "sizes.py": "SCALE = 1\n"}
     )
-    found = look_into(f"{tmp_path}/net.py:make", classes=CLASSES, channels=1, side=32)[0]
+    found = looked_into(f"{tmp_path}/net.py:make").own
     assert ours(found)(torch.rand(1, 1, 32, 32)).shape == (1, CLASSES)
     for name in ("sizes.py", "net.py"):
         before = (tmp_path / name).read_text()
         write(tmp_path, {name: before + "# changed\n"})
-        with pytest.raises(
-            RecipeError, match=r"is no longer the code that was looked into: .* begin anew with --model"
-        ):
+        with pytest.raises(RecipeError, match=r"is not the code that was looked into: .* begin anew with --model"):
             ours(found)
         write(tmp_path, {name: before})
         ours(found)
     (tmp_path / "sizes.py").unlink()
-    with pytest.raises(RecipeError, match="no longer the code"):
+    with pytest.raises(RecipeError, match="is not the code that was looked into"):
         ours(found)
 
 
-def test_a_recipe_that_nobody_looked_into_is_built_as_it_stands(own):
+def test_a_recipe_that_nobody_looked_into_is_not_built(own):
     found = own(ADAPTIVE)
-    assert type(build_own(Own(code=found.code), CLASSES)) is nn.Sequential
+    with pytest.raises(RecipeError, match="is not the code that was looked into"):
+        ours(Own(code=found.code))
+
+
+def test_code_that_nobody_named_is_neither_built_nor_counted_nor_looked_into(tmp_path):
+    """Whatever a recipe says of it, and whoever asks."""
+    write(tmp_path, {"net.py": f"open('{tmp_path}/ran', 'w').close()\n" + ADAPTIVE})
+    code = code_of(f"{tmp_path}/net.py:make")
+    recipe, sizes = Own(code=code.text, digest=code.digest), {"classes": CLASSES, "channels": 1}
+    for call in (
+        lambda: cost(recipe, **sizes, resolution=32),
+        lambda: build_network(recipe, **sizes, resolution=32),
+        lambda: ours(recipe),
+        lambda: make_network(code, CLASSES),
+        lambda: look_into(code.text, **sizes, side=32),
+    ):
+        with pytest.raises(RecipeError, match="is Python code that nobody has named here; name it: --model"):
+            call()
+    assert not (tmp_path / "ran").exists()
+    allow(code)
+    assert cost(recipe, **sizes, resolution=32).parameters == 80 + 584 + 387
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_seed_that_the_code_sets_is_not_that_of_what_comes_after(own):
+    """Batches are drawn after the network is made."""
+    found = own(ADAPTIVE.replace("    return", "    import torch; torch.manual_seed(7)\n    return"))
+    one, after = ours(found), torch.rand(5)
+    again, after_again = ours(found), torch.rand(5)
+    other, after_other = ours(found, seed=1), torch.rand(5)
+    assert torch.equal(one[0].weight, again[0].weight)
+    assert torch.equal(one[0].weight, other[0].weight)
+    assert torch.equal(after, after_again)
+    assert not torch.equal(after, after_other)
+
+
+def test_networks_whose_siblings_have_one_name_have_their_own_when_they_are_called(tmp_path):
+    """Imported only then, of a file and of a package."""
+    late = "from torch import nn\n\n\ndef make(num_classes):\n    from {}late import WIDTH\n"
+    late += "    return nn.Linear(2, WIDTH)\n"
+    for width, name in enumerate(("one", "two"), 3):
+        for folder, dot in (("", ""), ("pkg/", ".")):
+            files = {"__init__.py": "", "net.py": late.format(dot), "late.py": f"WIDTH = {width}\n"}
+            write(tmp_path / name, {f"{folder}{file}": text for file, text in files.items()})
+    for place in ("net.py", "pkg.net"):
+        one, two = (allowed(f"{tmp_path}/{name}/{place}:make") for name in ("one", "two"))
+        assert [make_network(each, CLASSES).out_features for each in (one, two, one, two)] == [3, 4, 3, 4]
+
+
+def test_a_sibling_that_is_imported_when_it_is_called_leaves_the_users_own_of_that_name(tmp_path, monkeypatch):
+    mine = ModuleType("late_layers")
+    monkeypatch.setitem(sys.modules, "late_layers", mine)
+    late = "from torch import nn\n\n\ndef make(num_classes):\n    import late_layers\n    return late_layers.LAYER\n"
+    write(tmp_path, {"net.py": late, "late_layers.py": "from torch import nn\n\nLAYER = nn.Linear(2, 3)\n"})
+    code = allowed(f"{tmp_path}/net.py:make")
+    assert make_network(code, CLASSES) is make_network(code, CLASSES)  # it runs once
+    assert sys.modules["late_layers"] is mine
 
 
 # --- changes of architecture ---
@@ -177,6 +242,26 @@ def test_a_new_last_layer_has_an_output_a_class(own):
     check_runs_and_learns(network, torch.rand(4, 3, 32, 32), 4)
 
 
+TWICE = module(
+    """
+    self.stem, self.fc = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4)), nn.Linear(128, 10)
+    self.head = nn.Sequential(nn.Flatten(), self.fc)
+    """,
+    "x = {}(self.stem(x))",
+    arguments="",
+)
+
+
+@pytest.mark.parametrize("head", ["self.head", "(lambda x: self.fc(x.flatten(1)))"])
+def test_a_last_layer_with_two_names_is_changed_in_both_places(own, head):
+    found = own(TWICE.format(head), "Net")
+    for changes in ({}, {"dropout": 0.3}):
+        network = ours(found, **changes)
+        assert network.fc is network.head[1]
+        assert isinstance(network.fc, nn.Sequential if changes else nn.Linear)
+        check_runs_and_learns(network, torch.rand(4, 1, 32, 32))
+
+
 def test_a_new_last_layer_has_no_bias_where_the_old_one_had_none(own):
     bare = small("10", arguments="").replace("nn.Linear(128, 10)", "nn.Linear(128, 10, bias=False)")
     network = ours(own(bare))
@@ -244,13 +329,13 @@ def test_one_output_is_the_second_class(own):
 
 def test_scores_by_hand():
     rows = torch.tensor([[0.25, 0.75], [0.0, 1.0]])
-    torch.testing.assert_close(as_logits(rows, "logits"), rows)
-    torch.testing.assert_close(as_logits(rows.view(2, 2, 1, 1), "inner_logits"), rows)
-    torch.testing.assert_close(as_logits(rows, "probabilities").softmax(1), rows, atol=1e-6, rtol=0)
+    torch.testing.assert_close(as_logits(rows, "logits", 2), rows)
+    torch.testing.assert_close(as_logits(rows.view(2, 2, 1, 1), "inner_logits", 2), rows)
+    torch.testing.assert_close(as_logits(rows, "probabilities", 2).softmax(1), rows, atol=1e-6, rtol=0)
     one = torch.tensor([[2.0], [-1.0]])
-    assert as_logits(one, "one_logit").tolist() == [[0.0, 2.0], [0.0, -1.0]]
+    assert as_logits(one, "one_logit", 2).tolist() == [[0.0, 2.0], [0.0, -1.0]]
     half = torch.tensor([0.5, 1.0])  # a row without a dimension of its own
-    assert as_logits(half.view(2, 1), "one_probability").isfinite().all()
+    assert as_logits(half, "one_probability", 2).isfinite().all()
 
 
 def test_grey_images_become_three_equal_channels(own):

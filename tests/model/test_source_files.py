@@ -2,19 +2,23 @@
 
 import importlib
 import re
+import subprocess
 import sys
 from functools import partial
 
 import pytest
 from torch import nn
 
-from convlift.errors import RecipeError
+from convlift.errors import ConvliftError, RecipeError
 from convlift.model.source_files import MOST_BYTES, MOST_FILES, code_of, reference_to
-from convlift.model.source_loader import PERHAPS, load_factory, takes_classes
-from own_networks import write
+from convlift.model.source_loader import PERHAPS, brought_from_outside, load_factory, takes_classes
+from convlift.model.trusted_code import check_trust, trust
+from own_networks import NONE_ALLOWED, allowed, write
 
 NET = "from torch import nn\n\n\ndef make(num_classes):\n    return nn.Linear(2, num_classes)\n"
 MAIN = "what trains or reads arguments belongs under if __name__ == '__main__'"
+INSTALL = "install it, or, where it lies in a folder above, name the network as package.module:make from there"
+AS_MODULE = "name it as a module of its package, such as package.module:make"
 PACKAGE = {
     "pkg/__init__.py": "",
     "pkg/net.py": "from .blocks import block\nfrom . import sizes\n\n\ndef make():\n    return block(sizes.WIDTH)\n",
@@ -28,8 +32,9 @@ PACKAGE = {
 
 
 @pytest.fixture(autouse=True)
-def _same_path_after(monkeypatch):
+def _same_after(monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv(*NONE_ALLOWED)
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def test_a_module_of_a_package_with_all_that_it_imports(folder, place):
 
 def test_a_module_of_a_folder_without_an_init_file(folder):
     write(folder, {name: text for name, text in PACKAGE.items() if not name.endswith("__init__.py")})
-    code = code_of("pkg.net:make")
+    code = allowed("pkg.net:make")
     assert (code.root, code.entry, code.module) == (folder, "pkg/net.py", "pkg.net")
     assert "pkg/deep/layers.py" in code.files
     assert load_factory(code)() == "xxx"
@@ -90,14 +95,14 @@ def test_a_module_of_a_folder_without_an_init_file(folder):
 
 def test_a_package_itself(folder):
     write(folder, {"pkg/__init__.py": "from pkg.net import make\n", "pkg/net.py": NET})
-    code = code_of("pkg:make")
+    code = allowed("pkg:make")
     assert code.entry == "pkg/__init__.py"
     assert set(code.files) == {"pkg/__init__.py", "pkg/net.py"}
     assert load_factory(code)(num_classes=3).out_features == 3
 
 
 def test_an_installed_package_is_its_version():
-    code = code_of("torchvision.models:resnet18")
+    code = allowed("torchvision.models:resnet18")
     assert (code.entry, code.module, code.files) == ("", "torchvision.models", {})
     assert code.version.startswith("torchvision 0.")
     assert code.digest != code_of("timm.models:resnet18").digest
@@ -196,6 +201,13 @@ def test_the_digest_does_not_follow_what_is_not_imported(folder):
     assert [code_of(text).digest for text in ("net.py:make", "pkg.net:make")] == before
 
 
+def test_the_digest_follows_the_name(folder):
+    """Another function of the same files is other code."""
+    write(folder, {"net.py": NET + "\n\ndef other(): pass\n"})
+    assert code_of("net.py:make").digest != code_of("net.py:other").digest
+    assert code_of("torchvision.models:resnet18").digest != code_of("torchvision.models:resnet34").digest
+
+
 def test_a_sibling_that_moved_is_another_digest(folder):
     """The same bytes under another name are other code."""
     write(folder, {"net.py": "import a, b\n", "a.py": "X = 1\n", "b.py": ""})
@@ -232,13 +244,13 @@ def test_a_class_or_function_of_a_file(folder, monkeypatch):
     assert reference_to(module.Net) == f"{folder}/my_module.py:Net"
     for made, name in ((module.Net.Inner, "Inner"), (module.Net.small, "small")):
         assert reference_to(made) == f"{folder}/my_module.py:Net.{name}"
-        assert load_factory(code_of(reference_to(made))).__name__ == name
+        assert load_factory(allowed(reference_to(made))).__name__ == name
 
 
 def test_a_function_of_a_package_with_relative_imports(folder, monkeypatch):
     write(folder, {name.replace("pkg", "my_pkg"): text.replace("pkg", "my_pkg") for name, text in PACKAGE.items()})
     module = imported(folder, monkeypatch, "my_pkg.net")
-    code = code_of(reference_to(module.make))
+    code = allowed(reference_to(module.make))
     assert (code.root, code.module, code.name) == (folder, "my_pkg.net", "make")
     assert load_factory(code)() == "xxx"
 
@@ -249,7 +261,7 @@ def test_what_an_installed_package_brought_is_named_without_its_folder():
 
     assert reference_to(resnet18) == "torchvision.models.resnet:resnet18"
     assert reference_to(ResNet) == "torchvision.models.resnet:ResNet"
-    code = code_of(reference_to(resnet18))
+    code = allowed(reference_to(resnet18))
     assert code.version.startswith("torchvision ")
     assert load_factory(code) is resnet18
 
@@ -277,16 +289,86 @@ def test_what_workers_could_not_make_is_refused(folder, monkeypatch):
 def test_a_network_in_place_of_its_class_is_refused():
     with pytest.raises(RecipeError, match=r"^a Linear that was made already .* such as current=Linear"):
         reference_to(nn.Linear(1, 1))
-    with pytest.raises(RecipeError, match=r"^a partial that was made already cannot be trained"):
+    with pytest.raises(RecipeError, match=r"^a partial has no name .*; write a function that fills it in\.$"):
         reference_to(partial(nn.Linear, 1, 1))
+
+
+# --- what may run ---
+
+UNNAMED = "is Python code that nobody has named here; name it: --model"
+
+
+def test_code_runs_only_where_it_is_allowed(folder, monkeypatch):
+    write(folder, {"net.py": "open('ran', 'w').close()\n" + NET + "\n\ndef other(): pass\n"})
+    allowed("net.py:other")
+    code = code_of("net.py:make")
+    with pytest.raises(RecipeError, match=rf"^network 'net\.py:make' {UNNAMED}"):
+        load_factory(code)
+    assert not (folder / "ran").exists()
+    allowed("net.py:make")
+    assert load_factory(code)(3).out_features == 3
+    assert (folder / "ran").exists()
+    monkeypatch.setenv(*NONE_ALLOWED)  # what has run already is no exception
+    with pytest.raises(RecipeError, match=UNNAMED):
+        load_factory(code)
+
+
+def test_what_was_named_before_may_run_in_a_later_process(folder, monkeypatch):
+    write(folder, {"net.py": NET, "other.py": NET})
+    code, other = code_of("net.py:make"), code_of("other.py:make")
+    trust(folder / "cache", code)
+    assert load_factory(code)
+    monkeypatch.setenv(*NONE_ALLOWED)
+    check_trust(folder / "cache", code, "name it")
+    assert load_factory(code)
+    with pytest.raises(ConvliftError, match=r"has not run here yet, .*; read it, then name it\."):
+        check_trust(folder / "cache", other, "name it")
+    with pytest.raises(RecipeError, match=UNNAMED):
+        load_factory(other)
 
 
 # --- loading ---
 
 
+SEEDING = """
+import random
+import numpy as np
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+random.seed(0)
+np.random.seed(0)
+kept = nn.Linear(3, 3)
+"""
+FIRST = """
+import random
+import sys
+import numpy as np
+import torch
+from convlift.model.source_files import code_of
+from convlift.model.source_loader import allow, load_factory
+
+torch.manual_seed(3)
+before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+code = code_of("net.py:make")
+allow(code)
+load_factory(code)
+assert torch.equal(torch.get_rng_state(), before[0])
+assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
+"""
+
+
+def test_what_it_draws_at_import_leaves_the_generators_as_they_were(folder):
+    """Also where nothing has been loaded in the process before."""
+    write(folder, {"net.py": SEEDING + NET, "first.py": FIRST})
+    ended = subprocess.run([sys.executable, "first.py"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_what_it_prints_is_no_answer(folder, capsys):
     write(folder, {"net.py": "print('hello')\nimport sibling\n" + NET, "sibling.py": "print('and hello')\n"})
-    load_factory(code_of("net.py:make"))
+    load_factory(allowed("net.py:make"))
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == "hello\nand hello\n"
@@ -294,7 +376,7 @@ def test_what_it_prints_is_no_answer(folder, capsys):
 
 def test_it_runs_once_in_a_process(folder, capsys):
     write(folder, {"net.py": "print('hello')\n" + NET})
-    assert load_factory(code_of("net.py:make")) is load_factory(code_of(f"{folder}/net.py:make"))
+    assert load_factory(allowed("net.py:make")) is load_factory(allowed(f"{folder}/net.py:make"))
     assert capsys.readouterr().err == "hello\n"
 
 
@@ -304,14 +386,20 @@ def test_it_runs_once_in_a_process(folder, capsys):
         ("raise SystemExit(3)", "SystemExit: 3", MAIN),
         ("import sys\nsys.exit('usage: net.py DATA')", "SystemExit: usage: net.py DATA", MAIN),
         ("1 / 0", "ZeroDivisionError: division by zero", MAIN),
-        ("import a_package_that_is_nowhere", "No module named 'a_package_that_is_nowhere'", "install it"),
+        ("import a_package_that_is_nowhere", "No module named 'a_package_that_is_nowhere'", INSTALL),
+        (
+            "import tensorflow.keras",
+            "No module named 'tensorflow'",
+            "write `import keras`, which is Keras 3, in its place",
+        ),
+        ("from .blocks import block", "attempted relative import", AS_MODULE),
         ("raise ValueError('two\\nlines')", "ValueError: two lines", MAIN),
         ("raise ValueError('x' * 5000)", "ValueError: xxx", MAIN),
     ],
 )
 def test_what_fails_at_import_is_one_sentence(folder, text, words, remedy):
     write(folder, {"net.py": text + "\n" + NET})
-    code = code_of("net.py:make")
+    code = allowed("net.py:make")
     with pytest.raises(RecipeError) as caught:
         load_factory(code)
     sentence = str(caught.value)
@@ -326,22 +414,31 @@ def test_two_networks_with_siblings_of_one_name_have_their_own(folder):
     for name in ("one", "two"):
         write(folder / name, {"net.py": "import layers\n\n\ndef make():\n    return layers.NAME\n"})
         write(folder / name, {"layers.py": f"NAME = '{name}'\n"})
-    one, two = (load_factory(code_of(f"{name}/net.py:make")) for name in ("one", "two"))
+    one, two = (load_factory(allowed(f"{name}/net.py:make")) for name in ("one", "two"))
     assert (one(), two(), one()) == ("one", "two", "one")
 
 
 def test_two_packages_of_one_name_have_their_own(folder):
     for name in ("one", "two"):
         write(folder / name, PACKAGE | {"pkg/names.py": f"NAME = '{name}'\n"})
-    one, two = (load_factory(code_of(f"{name}/pkg.net:make")) for name in ("one", "two"))
+    one, two = (load_factory(allowed(f"{name}/pkg.net:make")) for name in ("one", "two"))
     assert (one(), two()) == ("one" * 3, "two" * 3)
+
+
+def test_what_lies_neither_beside_it_nor_in_a_package_is_named(folder, monkeypatch):
+    write(folder, {"above/from_above.py": "import deeper_above\n", "above/deeper_above.py": ""})
+    write(folder, {"net/net.py": "import layers\nimport from_above\n" + NET, "net/layers.py": ""})
+    write(folder, {"net/alone.py": "import layers\nimport wave\n" + NET})
+    monkeypatch.syspath_prepend(folder / "above")
+    assert brought_from_outside(allowed("net/net.py:make")) == ("deeper_above", "from_above")
+    assert brought_from_outside(allowed("net/alone.py:make")) == ()
 
 
 def test_a_module_that_the_user_has_imported_stays_theirs(folder, monkeypatch):
     write(folder, {"mine/layers.py": "NAME = 'mine'\n", "net/layers.py": "NAME = 'net'\n"})
     write(folder, {"net/net.py": "import layers\n\n\ndef make():\n    return layers.NAME\n"})
     mine = imported(folder / "mine", monkeypatch, "layers")
-    assert load_factory(code_of("net/net.py:make"))() == "net"
+    assert load_factory(allowed("net/net.py:make"))() == "net"
     assert sys.modules["layers"] is mine
     importlib.reload(mine)
     assert mine.NAME == "mine"
@@ -353,7 +450,7 @@ def test_code_that_changed_within_a_second_is_not_what_ran_before(folder, monkey
     for name in ("a", "b"):
         write(folder, {"net.py": f"import layers\n\n\ndef make():\n    return layers.NAME, '{name}'\n"})
         write(folder, {"layers.py": f"NAME = '{name}'\n"})
-        assert load_factory(code_of("net.py:make"))() == (name, name)
+        assert load_factory(allowed("net.py:make"))() == (name, name)
     assert not (folder / "__pycache__").exists()
 
 
@@ -366,7 +463,7 @@ def test_bytecode_that_lies_beside_the_code_does_not_run(folder):
     for name in ("layers.py", "late.py"):
         py_compile.compile(name, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH, doraise=True)
         write(folder, {name: "NAME = 'source'\n"})
-    assert load_factory(code_of("net.py:make"))() == ("source", "source")
+    assert load_factory(allowed("net.py:make"))() == ("source", "source")
 
 
 def test_a_campaign_that_its_file_starts_is_refused_and_does_not_run_for_ever(folder):
@@ -374,7 +471,7 @@ def test_a_campaign_that_its_file_starts_is_refused_and_does_not_run_for_ever(fo
     for number, call in enumerate(calls):
         write(folder, {f"net{number}.py": f"from convlift import api\n{NET}\n\napi.{call}\n"})
         with pytest.raises(RecipeError, match="RecipeError: it calls convlift itself") as caught:
-            load_factory(code_of(f"net{number}.py:make"))
+            load_factory(allowed(f"net{number}.py:make"))
         assert MAIN in str(caught.value)
     assert not (folder / "runs").exists()
 
@@ -394,7 +491,7 @@ def test_after_a_failure_campaigns_can_begin(folder):
 
     write(folder, {"net.py": "1 / 0\n"})
     with pytest.raises(RecipeError):
-        load_factory(code_of("net.py:make"))
+        load_factory(allowed("net.py:make"))
     refuse_while_loading()
 
 
@@ -403,12 +500,12 @@ def test_a_name_that_is_not_there_lists_what_is(folder):
         folder, {"net.py": "from torch import nn\n\nSIZE = 3\n\n\nclass Net(nn.Module): pass\n\n\ndef make(): pass\n"}
     )
     with pytest.raises(RecipeError, match=r"there is no function or class Nte \(it defines Net, make\)"):
-        load_factory(code_of("net.py:Nte"))
+        load_factory(allowed("net.py:Nte"))
     with pytest.raises(RecipeError, match="no function or class SIZE"):
-        load_factory(code_of("net.py:SIZE"))
+        load_factory(allowed("net.py:SIZE"))
     write(folder, {"nothing.py": "SIZE = 3\n"})
     with pytest.raises(RecipeError, match="it defines no function or class"):
-        load_factory(code_of("nothing.py:Net"))
+        load_factory(allowed("nothing.py:Net"))
 
 
 # --- the number of classes ---

@@ -317,8 +317,10 @@ def test_a_first_run_that_was_cut_short_promises_more_than_it_has(tmp_path: Path
         (300.0, 2, (47, 1)),
         (900.0, 1, (47, 3)),
         (400.0, 2, (60, 1)),
-        (1000.0, 1, None),
-        (500.0, 2, None),
+        (1000.0, 1, (52, 3)),
+        (500.0, 2, (39, 2)),
+        (3000.0, 1, None),
+        (1400.0, 2, None),
     ],
 )
 def test_a_network_from_scratch_fills_the_time_where_no_search_pays(

@@ -14,7 +14,6 @@ from convlift.data.dataset import Dataset
 from convlift.data.readers.named_data_sets import open_builtin
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
-from convlift.model.look_into import look_into
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
@@ -29,7 +28,7 @@ from convlift.trial.label_preservation import (
     spread,
 )
 from convlift.trial.run_trial import run_trial
-from own_networks import sequential, write
+from own_networks import NONE_ALLOWED, looked_into, sequential, write
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +48,11 @@ def checker(everything: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Tr
     return opened
 
 
-def test_a_network_of_somebodys_own_may_end_without_a_linear_layer(everything, tmp_path):
+def test_a_network_of_somebodys_own_may_end_without_a_linear_layer(everything, tmp_path, monkeypatch):
+    monkeypatch.setenv(*NONE_ALLOWED)
     layers = ("nn.Conv2d(1, 8, 3)", "nn.ReLU()", "nn.Conv2d(8, num_classes, 3)")
     write(tmp_path, {"net.py": sequential(*layers, end="x.mean((2, 3))")})
-    own, side, *_ = look_into(f"{tmp_path}/net.py:make", classes=10, channels=1, side=8)
+    own, side, *_ = looked_into(f"{tmp_path}/net.py:make", classes=10, channels=1, side=8)
     quick = {"epochs": 3, "learning_rate": 0.01, "l2": 0.0}
     recipe = built_in("plain").edit(architecture=own.model_dump(), data={"resolution": side}, training=quick)
     run_trial(TrialSpec(recipe, 1), everything, tmp_path, limits=Limits(save_to=str(tmp_path / "1.safetensors")))

@@ -1,6 +1,6 @@
 """The recipe that is to be improved, where the user's own code makes its network."""
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from convlift.campaign.request import Request
 from convlift.data.dataset import Dataset
@@ -10,11 +10,15 @@ from convlift.recipe.built_in import OWN, recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.records.training_events import OwnNetworkSeen
 
+if TYPE_CHECKING:
+    from convlift.model.look_into import LookedInto
+
 USUAL = ("plain", "transfer")  # what --current and --recipe are where nothing is said
 
 
-def recipe_of(request: Request, dataset: Dataset) -> Recipe:
-    """`request.current`, with the network that `request.model` names, looked into; its resolution is written down.
+def recipe_of(request: Request, dataset: Dataset) -> tuple[Recipe, OwnNetworkSeen | None]:
+    """`request.current`, with the network that `request.model` names, looked into, and what to tell of that; its
+    resolution is written down.
 
     Code runs only where the user has named it, now or before. Raises RecipeError, ConvliftError.
     """
@@ -22,7 +26,7 @@ def recipe_of(request: Request, dataset: Dataset) -> Recipe:
     asked = OWN if request.model and is_usual else recipe_from(request.current)
     named, own = request.model, asked.architecture
     if named is None and not isinstance(own, Own):
-        return asked.at(dataset.store.native_resolution)
+        return asked.at(dataset.store.native_resolution), None
     if own.kind == "pretrained":
         raise RecipeError(
             f"--model {named} is trained from its first weights, and the recipe {request.current} trains a pretrained "
@@ -36,17 +40,20 @@ def recipe_of(request: Request, dataset: Dataset) -> Recipe:
     # torch takes seconds to import
     from convlift.model.look_into import look_into
 
-    found, taken, told = look_into(text, classes=len(dataset.classes), channels=dataset.channels, side=side)
-    if asked.data.resolution not in (None, taken):
+    classes, channels = len(dataset.classes), dataset.channels
+    found = look_into(text, classes=classes, channels=channels, side=side)
+    if asked.data.resolution not in (None, found.side):
         raise RecipeError(
-            f"'data.resolution' is {asked.data.resolution}, and network {text!r} takes images of {taken} x {taken} "
-            "pixels; leave it out."
+            f"'data.resolution' is {asked.data.resolution}, and network {text!r} takes images of {found.side} x "
+            f"{found.side} pixels; leave it out."
         )
     kept = {n: getattr(own, n) for n in ("dropout", "activation", "normalization")} if isinstance(own, Own) else {}
-    whole = asked.edit(architecture=found.model_dump() | kept, data={"resolution": taken})
-    if told.augmentation and not asked.data.augmentation.active:
-        whole = whole.edit(data={"augmentation": told.augmentation})
-    return whole.edit(training=told.training) if told.training and is_usual else whole
+    whole = asked.edit(architecture=found.own.model_dump() | kept, data={"resolution": found.side})
+    if found.told.augmentation and not asked.data.augmentation.active:
+        whole = whole.edit(data={"augmentation": found.told.augmentation})
+    if found.told.training and is_usual:
+        whole = whole.edit(training=found.told.training)
+    return whole, _told(found, classes, channels)
 
 
 def _allow(request: Request, text: str, digest: str) -> None:
@@ -59,22 +66,27 @@ def _allow(request: Request, text: str, digest: str) -> None:
     if request.model:
         trust(request.cache, code)
         return
-    check_trust(request.cache, code, f"name it yourself: --model {text}")
     if digest and digest != code.digest:
         raise RecipeError(
             f"network {text!r} is no longer the code that this recipe was written for; name it anew with --model "
             f"{text}, or give the code as it was."
         )
+    check_trust(request.cache, code, f"name it yourself: --model {text}")
 
 
-def seen_of(recipe: Recipe, dataset: Dataset) -> Iterator[OwnNetworkSeen]:
-    """What to tell of the recipe's network, where it is the user's own."""
-    own, side = recipe.architecture, recipe.data.resolution
-    if not isinstance(own, Own) or side is None:
-        return
+def _told(found: "LookedInto", classes: int, channels: int) -> OwnNetworkSeen:
     from convlift.cost.multiply_adds import cost  # torch comes with it
 
-    weights = cost(own, classes=len(dataset.classes), channels=dataset.channels, resolution=side).parameters
-    replaced = own.last_layer if own.new_last_layer else ""
-    channels = own.channels or dataset.channels
-    yield OwnNetworkSeen(own.code, weights, channels, side, own.outputs, replaced, len(dataset.classes))
+    own = found.own
+    return OwnNetworkSeen(
+        code=own.code,
+        weights=cost(own, classes=classes, channels=channels, resolution=found.side).parameters,
+        channels=own.channels or channels,
+        side=found.side,
+        outputs=own.outputs,
+        replaced=own.last_layer if own.new_last_layer else "",
+        classes=classes,
+        is_fixed=found.is_fixed,
+        outside=found.outside,
+        unread=found.told.unread,
+    )

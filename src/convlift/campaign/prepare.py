@@ -31,10 +31,11 @@ T = TypeVar("T")
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
     labels, splits, facts = dataset.labels, dataset.splits, facts_of(dataset)
-    baseline = recipe_of(request, dataset)
+    baseline, own_network = recipe_of(request, dataset)
     return Problem(
         baseline=baseline,
         baseline_name=_name_of_baseline(request),
+        own_network=own_network,
         starts=_starts(request, facts, baseline),
         facts=facts,
         pace=_pace(request, dataset),

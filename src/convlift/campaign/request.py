@@ -214,6 +214,7 @@ def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identit
         groups=groups,
         fold=fold,
         latency=latency,
+        network="kept" if request.keep_network else "",
     )
 
 

@@ -13,7 +13,6 @@ from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judge import judge_campaign, judge_networks
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.open_data import open_data
-from convlift.campaign.own_recipe import seen_of
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import Request, check_request, folder_for, identity_of
 from convlift.campaign.resume import check_measure, forget, goes_on, has_trained, is_budget_unused
@@ -159,8 +158,8 @@ def _begin(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger,
                 resumed=not is_new,
             )
         )
-        for seen in seen_of(problem.baseline, dataset):
-            session.listen(seen)
+        if problem.own_network:
+            session.listen(problem.own_network)
     if is_new:
         found = detectable(len(dataset.splits.test), power_before(problem, dataset))
         session.listen(PowerExpected(found, len(dataset.labels), USUAL_FOLDS if _suits_folds(dataset) else 0))

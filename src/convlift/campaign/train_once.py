@@ -15,7 +15,7 @@ from convlift.campaign.one_training import (
     write_record,
 )
 from convlift.campaign.open_data import open_data
-from convlift.campaign.own_recipe import recipe_of, seen_of
+from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.page_material import environment
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
@@ -72,13 +72,13 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
     if not request.model:
         recipe_from(request.current)  # a fault in it is said before the images are read
     dataset, _ = open_data(request, session)
-    chosen = recipe_of(request, dataset)
+    chosen, seen = recipe_of(request, dataset)
     question = question_of(dataset, chosen, request.seed, request.metric)
     folder = request.out or folder_of(dataset.name, question)
     with training_folder(folder, question) as is_done:
         if is_done:
             session.listen(TrainedBefore(folder))
-        for seen in seen_of(chosen, dataset):
+        if seen:
             session.listen(seen)
         session.listen(TrainingBegan(request.devices[0].name))
         outcome = _train(chosen, request, dataset, folder, session)

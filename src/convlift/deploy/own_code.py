@@ -1,6 +1,8 @@
 """The code of a model folder whose network is the user's own: found in the folder, and run only if that is allowed."""
 
-from pathlib import Path
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from convlift.console.cache_folder import cache_folder
 from convlift.deploy.model_folder import CODE, read_model_folder
@@ -10,6 +12,7 @@ from convlift.model.trusted_code import check_trust, trust
 from convlift.recipe.architecture import Own
 from convlift.recipe.recipe import Recipe
 
+CACHE = "__pycache__"  # Python's folder of bytecode
 REMEDY = "allow it with --trust-code, or convlift.load(..., trust_code=True)"
 
 
@@ -38,6 +41,8 @@ def _code_of(own: Own, folder: Path) -> Code:
     """The code beside a model, or the installed package that made its network. Raises ConvliftError where it is another
     one than trained, or other code lies with it, which its imports could find first."""
     inside = folder / CODE
+    if inside.is_symlink():
+        raise ConvliftError(f"{inside} is a link, and code that is loaded must lie in the model folder; copy it there.")
     if inside.is_dir():  # an installed package has none
         place, _, name = own.code.rpartition(":")
         code = code_of(f"{inside.resolve()}/{place.rpartition('/')[2]}:{name}")  # FILE.py, or the module
@@ -49,9 +54,20 @@ def _code_of(own: Own, folder: Path) -> Code:
             f"the code of the network in {folder} is not what was trained ({what}); take the folder, and the packages, "
             "as they were."
         )
-    others = [
-        path for path in inside.rglob("*") if path.is_file() and path.relative_to(inside).as_posix() not in code.files
-    ]
-    if strange := [path for path in others if "__pycache__" not in path.parts or path.suffix != ".pyc"]:
-        raise ConvliftError(f"{strange[0]} does not belong to this model, whose code could import it; remove it.")
+    if strange := next(_strange(inside, set(code.files)), None):
+        raise ConvliftError(f"{strange} does not belong to this model, whose code could import it; remove it.")
     return code
+
+
+def _strange(inside: Path, known: set[str]) -> Iterator[Path]:
+    """What lies beside the code and is not of it: other files, links, folders of neither; bytecode is not looked at by
+    anybody."""
+    parents = {parent.as_posix() for path in known for parent in PurePosixPath(path).parents}
+    for here, folders, files in os.walk(inside):
+        is_cache = Path(here).name == CACHE
+        for name in [*folders, *files]:
+            path = Path(here, name)
+            relative, is_folder = path.relative_to(inside).as_posix(), name in folders
+            is_bytecode = not is_folder and name.endswith(".pyc") if is_cache else is_folder and name == CACHE
+            if path.is_symlink() or not (is_bytecode or relative in (parents if is_folder else known)):
+                yield path

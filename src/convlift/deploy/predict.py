@@ -1,6 +1,7 @@
 """A model folder as something that names images: the same decoding and resizing as in training, then the network."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from convlift.model.build import build_network
 from convlift.model.checkpoint import Form, saved_form, saved_padding
 from convlift.model.memory import keep_freed_memory
 from convlift.model.placement import lay_on
+from convlift.model.source_loader import speaking_aside
 from convlift.model.threads import keep_to
 from convlift.model.together import Together
 from convlift.recipe.architecture import Architecture, ConvNet, Pretrained
@@ -148,7 +150,8 @@ class Model:
         """Class probabilities (N, K) of images already resized to (R, R, C) uint8."""
         mean, std = (np.asarray(values, np.float32) for values in (self.config.mean, self.config.std))
         rows = [np.zeros((0, len(self.classes)), np.float32)]
-        with torch.inference_mode():
+        is_own = self.recipe.architecture.kind == "own"  # which may print
+        with speaking_aside() if is_own else nullcontext(), torch.inference_mode():
             for first in range(0, len(squares), BATCH):
                 inputs = normalize(np.stack(squares[first : first + BATCH]), mean, std)
                 logits = self._network(torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self._place))

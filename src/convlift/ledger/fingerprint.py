@@ -25,6 +25,7 @@ class Identity:
     groups: fingerprint of which images belong together, "" where each stands alone.
     fold: which part of a nested cross-validation is the test, "" without one.
     latency: what a prediction of what ships may take, "" for the time of one network.
+    network: "kept" where no other network than the baseline's is tried.
     """
 
     data: str
@@ -35,6 +36,7 @@ class Identity:
     groups: str = ""
     fold: str = ""
     latency: str = ""
+    network: str = ""
 
     def document(self) -> dict[str, Any]:
         """The identity as plain data, the baseline as its recipe file would have it."""
@@ -45,7 +47,9 @@ class Identity:
             "metric": self.metric,
             "software": self.software,
         }
-        more = (("groups", self.groups), ("fold", self.fold), ("latency", self.latency))
+        more = (
+            ("groups", self.groups), ("fold", self.fold), ("latency", self.latency), ("network", self.network),
+        )  # fmt: skip
         return known | {name: value for name, value in more if value}
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from convlift.model.convnet import build_convnet
-from convlift.model.own_network import build_own, with_sizes
+from convlift.model.own_network import build_own
 from convlift.recipe.architecture import Architecture, ConvNet, Own
 
 
@@ -18,8 +18,8 @@ def build_network(architecture: Architecture, *, classes: int, channels: int, re
     if isinstance(architecture, ConvNet):
         network: nn.Module = build_convnet(architecture, classes=classes, channels=channels, resolution=resolution)
     elif isinstance(architecture, Own):
-        own = build_own(architecture, classes)  # in the order that it takes
-        return with_sizes(own, torch.zeros(1, channels, resolution, resolution))
+        # in the order that it takes
+        return build_own(architecture, classes=classes, channels=channels, resolution=resolution)
     else:
         # timm takes a second to import, which a network from scratch need not wait for
         from convlift.model.pretrained import Classifier

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from convlift.console.atomic import flush, temporary_beside
 from convlift.console.disk import writing_into
@@ -29,7 +29,7 @@ def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channel
     normal: mean and deviation; padding: timm's `pad_type` of the backbone, where its weights need another than
     timm's own. Raises DiskError where the file cannot be written.
     """
-    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    state = _apart({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()})
     mean, std = normal
     described: dict[str, Any] = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
     if isinstance(network, Together):
@@ -49,6 +49,17 @@ def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channel
             raise
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, those of a module that has two names once for each: safetensors refuses shared memory."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in state.items():
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return found
 
 
 def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from convlift.errors import RecipeError
+from convlift.model.keras_modules import FlattenedAsNHWC, GlobalPooling, OnChannels, SamePadding, Scaled, Together
 
 Layer = Any  # of keras, which is not imported here: it may not be installed
 
@@ -29,82 +29,19 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "swish": nn.SiLU,
     "leaky_relu": lambda: nn.LeakyReLU(0.2),
     "softplus": nn.Softplus,
+    "hard_sigmoid": nn.Hardsigmoid,
+    "hard_silu": nn.Hardswish,
 }
-
-
-class SamePadding(nn.Module):
-    """A border around maps, so that steps of `stride` leave ceil(side / stride) positions; where its width is odd, the
-    larger half lies below and on the right. TensorFlow's rule, which torch has for strides of 1 alone."""
-
-    def __init__(
-        self, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], value: float
-    ) -> None:
-        super().__init__()
-        self._sides = tuple(zip(kernel, stride, dilation, strict=True))
-        self._value = value
-
-    def forward(self, maps_NCHW: Tensor) -> Tensor:
-        pads: list[int] = []
-        for side, (kernel, stride, dilation) in zip(maps_NCHW.shape[:1:-1], self._sides[::-1], strict=True):
-            whole = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
-            pads += [whole // 2, whole - whole // 2]
-        return functional.pad(maps_NCHW, pads, value=self._value) if any(pads) else maps_NCHW
-
-
-class FlattenedAsNHWC(nn.Module):
-    """(N, C, H, W) -> (N, H * W * C), in Keras' order, which the next layer's weights have."""
-
-    def forward(self, maps_NCHW: Tensor) -> Tensor:
-        return maps_NCHW.permute(0, 2, 3, 1).flatten(1) if maps_NCHW.ndim == 4 else maps_NCHW.flatten(1)
-
-
-class GlobalPooling(nn.Module):
-    """(N, C, H, W) -> (N, C), or (N, C, 1, 1)."""
-
-    def __init__(self, *, largest: bool, keeps_sides: bool) -> None:
-        super().__init__()
-        self._largest, self._keeps_sides = largest, keeps_sides
-
-    def forward(self, maps_NCHW: Tensor) -> Tensor:
-        if self._largest:
-            return maps_NCHW.amax((2, 3), keepdim=self._keeps_sides)
-        return maps_NCHW.mean((2, 3), keepdim=self._keeps_sides)
-
-
-class Scaled(nn.Module):
-    """values * scale + offset, for each channel or for all; not trained."""
-
-    scale: Tensor
-    offset: Tensor
-
-    def __init__(self, scale: Tensor, offset: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("scale", scale)
-        self.register_buffer("offset", offset)
-
-    def forward(self, maps_NCHW: Tensor) -> Tensor:
-        return maps_NCHW * self.scale.view(1, -1, 1, 1) + self.offset.view(1, -1, 1, 1)
-
-
-class Together(nn.Module):
-    """Several inputs as one: their sum, product, or all of their channels."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self._kind = kind
-
-    def forward(self, *values: Tensor) -> Tensor:
-        if self._kind == "Concatenate":
-            return torch.cat(values, dim=1)
-        found = values[0]
-        for each in values[1:]:
-            found = found * each if self._kind == "Multiply" else found + each
-        return found
 
 
 def translated(layer: Layer) -> nn.Module:
     """The layer as a torch module. Raises RecipeError for one that is not known, or is used in a way that is not."""
     kind = type(layer).__name__
+    if not is_keras_own(layer):
+        raise RecipeError(
+            f"the Keras model computes {kind} ({layer.name!r}) outside of Keras' own layers; write it as one of "
+            f"{', '.join(sorted(LAYERS))}."
+        )
     if kind not in LAYERS:
         raise RecipeError(
             f"the Keras layer {layer.name!r} is a {kind}, which is not known here; known are "
@@ -113,6 +50,14 @@ def translated(layer: Layer) -> nn.Module:
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise RecipeError(f"the Keras layer {layer.name!r} has channels first; use Keras' default, channels_last.")
     return LAYERS[kind](layer)
+
+
+def is_keras_own(layer: Layer) -> bool:
+    """Whether it is a layer that comes with Keras: what `x * 2` computes is called Multiply, too, as somebody's own
+    layer may be."""
+    import keras  # whoever has a layer of it has it
+
+    return isinstance(layer, keras.layers.Layer) and type(layer).__module__.split(".")[0] == "keras"
 
 
 def weight(variable: Any) -> Tensor:
@@ -125,13 +70,23 @@ def weight(variable: Any) -> Tensor:
 def activated(module: nn.Module, layer: Layer) -> nn.Module:
     """A layer's module, followed by its activation where it has one."""
     function = getattr(layer, "activation", None)
-    name = getattr(function, "__name__", "linear" if function is None else type(function).__name__)
-    if name not in ACTIVATIONS:
+    name = activation_name(function)
+    if name is None:
+        shown = getattr(function, "__name__", type(function).__name__)
         raise RecipeError(
-            f"the Keras layer {layer.name!r} has the activation {name!r}, which is not known here; known are "
-            f"{', '.join(ACTIVATIONS)}."
+            f"the Keras layer {layer.name!r} has the activation {shown!r}, which is not one of Keras' that are known "
+            f"here: {', '.join(ACTIVATIONS)}."
         )
     return module if name == "linear" else nn.Sequential(module, ACTIVATIONS[name]())
+
+
+def activation_name(function: Any) -> str | None:
+    """Of Keras' own function; None for another one, whatever it is called."""
+    import keras
+
+    if function is None:
+        return "linear"
+    return next((name for name in ACTIVATIONS if function is getattr(keras.activations, name, None)), None)
 
 
 def _padded(layer: Layer, kernel: tuple[int, int], module: nn.Module, value: float = 0.0) -> nn.Module:
@@ -198,7 +153,11 @@ def _fill(module: Any, kernel: Tensor, bias: Any) -> Any:
 def _dense(layer: Layer) -> nn.Module:
     kernel = weight(layer.kernel).T
     module = nn.Linear(kernel.shape[1], kernel.shape[0], bias=layer.use_bias)
-    return activated(_fill(module, kernel, layer.bias if layer.use_bias else None), layer)
+    filled = _fill(module, kernel, layer.bias if layer.use_bias else None)
+    rank = len(layer.input.shape)
+    if rank not in (2, 4):
+        raise RecipeError(f"the Keras layer {layer.name!r} works on {rank} dimensions; 2 and 4 are known.")
+    return activated(filled if rank == 2 else OnChannels(filled), layer)
 
 
 def _pool(layer: Layer, kind: type[nn.Module], value: float) -> nn.Module:
@@ -240,15 +199,25 @@ def _relu(layer: Layer) -> nn.Module:
     return nn.ReLU6() if layer.max_value else nn.ReLU()
 
 
+def _softmax(layer: Layer) -> nn.Module:
+    if layer.axis not in (-1, len(layer.input.shape) - 1):
+        raise RecipeError(f"the Keras layer {layer.name!r} has axis {layer.axis}; the channels, axis -1, are known.")
+    return nn.Softmax(dim=1)
+
+
 def _zero_padding(layer: Layer) -> nn.Module:
     (top, bottom), (left, right) = layer.padding
     return nn.ZeroPad2d((left, right, top, bottom))
 
 
 def _reshape(layer: Layer) -> nn.Module:
-    if tuple(layer.target_shape[:2]) != (1, 1) or len(layer.target_shape) != 3:
+    target, rank = tuple(layer.target_shape), len(layer.input.shape)
+    if len(target) == 1:
+        return FlattenedAsNHWC()
+    if target[:2] != (1, 1) or len(target) != 3 or rank != 2:
         raise RecipeError(
-            f"the Keras layer {layer.name!r} reshapes to {layer.target_shape}; (1, 1, channels) is known."
+            f"the Keras layer {layer.name!r} reshapes {tuple(layer.input.shape[1:])} to {target}; known are a vector, "
+            "and (1, 1, channels) made of one."
         )
     return nn.Unflatten(1, (-1, 1, 1))
 
@@ -293,7 +262,7 @@ LAYERS: dict[str, Callable[[Layer], nn.Module]] = {
     "Rescaling": _rescaling,
     "Reshape": _reshape,
     "SeparableConv2D": _separable,
-    "Softmax": lambda layer: nn.Softmax(dim=1),
+    "Softmax": _softmax,
     "SpatialDropout2D": lambda layer: nn.Dropout2d(layer.rate),
     "ZeroPadding2D": _zero_padding,
 }

@@ -2,48 +2,81 @@
 
 Keras runs on torch too, but in NHWC order and with weights that no torch tool knows. Its graph of layers is walked once
 and made of torch's own layers, with the same weights: as fast as any other network, and open to the same changes. Its
-random preprocessing layers become the recipe's augmentation.
+random preprocessing layers become the recipe's augmentation. Both are compared on a batch each time.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from convlift.errors import RecipeError
-from convlift.model.keras_layers import Scaled, translated
+from convlift.model.keras_layers import is_keras_own, translated
+from convlift.model.keras_modules import Scaled
+from convlift.model.keras_training import training_of
 
-WHITE = 255.0  # Keras' models get pixels up to here, ours up to 1
+WHITE = 255.0  # Keras' models that scale their pixels get them up to here, ours up to 1
+SCALED_BELOW = 1 / 64  # a first Rescaling by less is one of such pixels
+SIDE = 96  # of the images that both are compared on, where a model takes any
+PARITY = 1e-3  # of the largest output: a hundred layers round that far apart at most
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a Keras model says beside its layers: the recipe's augmentation and training, and the side of its images in
-    pixels, 0 for any."""
+    """What a Keras model says beside its layers: the recipe's augmentation and training, the side of its images in
+    pixels, 0 for any, and what of it is passed over."""
 
     augmentation: dict[str, float] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     side: int = 0
+    unread: tuple[str, ...] = ()
+
+
+class Step(NamedTuple):
+    """A layer's place, the values that it is given, the one that it makes (0 is the image), and whether it is held in
+    evaluation mode."""
+
+    layer: int
+    given: list[int]
+    made: int
+    is_held: bool = False
 
 
 class FromKeras(nn.Module):
     """A model's graph: images_NCHW -> what it gives. told: see `Told`."""
 
-    def __init__(self, layers: list[nn.Module], steps: list[tuple[int, list[int], int]], told: Told) -> None:
-        """steps: (layer, the values that it is given, the value that it makes), in their order; 0 is the image."""
+    def __init__(self, layers: list[nn.Module], steps: list[Step], told: Told) -> None:
+        """steps: in their order."""
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self._steps, self.told = steps, told
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         values = {0: images_NCHW}
-        made = 0
-        for layer, given, made in self._steps:
-            values[made] = self.layers[layer](*(values[each] for each in given))
-        return values[made]
+        for step in self._steps:
+            values[step.made] = self.layers[step.layer](*(values[each] for each in step.given))
+        return values[self._steps[-1].made]
+
+    def train(self, mode: bool = True) -> Self:
+        """Batch norms that are not trainable stay in evaluation mode, as in Keras."""
+        super().train(mode)
+        for step in self._steps:
+            if step.is_held:
+                self.layers[step.layer].eval()
+        return self
+
+
+@dataclass
+class _Read:
+    """What is found on the way through a model; is_white: whether it expects pixels up to 255."""
+
+    augmentation: dict[str, float] = field(default_factory=dict)
+    side: int = 0
+    is_white: bool = False
 
 
 def is_keras(made: object) -> bool:
@@ -53,7 +86,8 @@ def is_keras(made: object) -> bool:
 
 
 def from_keras(model: Any) -> FromKeras:
-    """The same network, with its weights. Raises RecipeError for what is no graph of known layers."""
+    """The same network, with its weights. Raises RecipeError for what is no graph of known layers, or comes out
+    otherwise than in Keras."""
     inner = _graph_of(model)
     if len(inner.inputs) != 1 or len(inner.outputs) != 1:
         raise RecipeError(f"the Keras model {model.name!r} has several inputs or outputs; one of each is needed.")
@@ -64,19 +98,13 @@ def from_keras(model: Any) -> FromKeras:
             "channels)."
         )
     read = _Read(side=int(shape[1] or 0))
-    layers, steps = _walk(model, read)
-    if read.scales_pixels:  # else its images are taken to be scaled before, as ours are
+    layers, steps, _ = _walk(model, read, is_image=True)
+    if read.is_white:  # else its images are taken to be scaled before, as ours are
         layers, steps = _from_white(layers, steps)
-    return FromKeras(layers, steps, Told(read.augmentation, _training_of(model), read.side))
-
-
-@dataclass
-class _Read:
-    """What is found on the way through a model; scales_pixels: whether a layer of it expects them up to 255."""
-
-    augmentation: dict[str, float] = field(default_factory=dict)
-    side: int = 0
-    scales_pixels: bool = False
+    training, unread = training_of(model)
+    found = FromKeras(layers, steps, Told(read.augmentation, training, read.side, unread))
+    _compare(model, found, (int(shape[1] or SIDE), int(shape[3] or 3)), WHITE if read.is_white else 1.0)
+    return found
 
 
 def _graph_of(model: Any) -> Any:
@@ -90,26 +118,39 @@ def _graph_of(model: Any) -> Any:
     return inner
 
 
-def _walk(model: Any, read: _Read) -> tuple[list[nn.Module], list[tuple[int, list[int], int]]]:
-    """Layers and steps of a model, models within it among its layers; a layer that is used twice is one."""
+def _is_model(layer: Any) -> bool:
+    return hasattr(layer, "_nodes_by_depth") or getattr(layer, "_functional", None) is not None
+
+
+def _walk(model: Any, read: _Read, *, is_image: bool) -> tuple[list[nn.Module], list[Step], bool]:
+    """Layers and steps of a model, models within it among its layers, a layer that is used twice is one; and whether it
+    gives the image as it came. is_image: whether it is given that."""
     inner = _graph_of(model)
     numbers = {id(inner.inputs[0]): 0}
+    images = {0} if is_image else set()  # values that are the image as it came
     layers: list[nn.Module] = []
     places: dict[int, int] = {}
-    steps: list[tuple[int, list[int], int]] = []
+    steps: list[Step] = []
     for node in _nodes(inner):
-        operation = node.operation
-        if id(operation) not in places:
-            places[id(operation)] = len(layers)
-            layers.append(_module_of(operation, read))
+        layer = node.operation
         given = [numbers[id(tensor)] for tensor in node.input_tensors]
-        numbers[id(node.outputs[0])] = len(numbers)
-        steps.append((places[id(operation)], given, numbers[id(node.outputs[0])]))
+        is_first = set(given) <= images
+        is_untouched = False
+        if id(layer) not in places:
+            places[id(layer)] = len(layers)
+            module, is_untouched = _module_of(layer, read, is_image=is_first)
+            layers.append(module)
+        made = numbers[id(node.outputs[0])] = len(numbers)
+        if is_first and is_untouched:
+            images.add(made)
+        # `training=False` in the graph is overruled by Keras 3 itself while it trains; only this is not
+        is_held = type(layer).__name__ == "BatchNormalization" and not layer.trainable
+        steps.append(Step(places[id(layer)], given, made, is_held))
     last = numbers[id(inner.outputs[0])]
-    if not steps or steps[-1][2] != last:
-        steps.append((len(layers), [last], len(numbers)))
+    if not steps or steps[-1].made != last:
+        steps.append(Step(len(layers), [last], len(numbers)))
         layers.append(nn.Identity())
-    return layers, steps
+    return layers, steps, last in images
 
 
 def _nodes(inner: Any) -> Iterator[Any]:
@@ -118,62 +159,74 @@ def _nodes(inner: Any) -> Iterator[Any]:
         yield from (node for node in inner._nodes_by_depth[depth] if not node.is_input)
 
 
-def _module_of(layer: Any, read: _Read) -> nn.Module:
+def _module_of(layer: Any, read: _Read, *, is_image: bool) -> tuple[nn.Module, bool]:
+    """The layer's module, and whether it gives what it was given. is_image: whether that is the image as it came."""
     kind = type(layer).__name__
-    if kind in RANDOM:
-        for name, value in RANDOM[kind](layer).items():
-            read.augmentation[name] = max(value, read.augmentation.get(name, 0.0))
-        return nn.Identity()
-    if kind == "Resizing" and layer.height == layer.width:  # images come in this size
+    is_own = is_keras_own(layer)
+    if is_own and kind in RANDOM | {"Resizing": None}:
+        if not is_image:
+            raise RecipeError(
+                f"the Keras layer {layer.name!r} changes images in the middle of the network; put it before all others."
+            )
+        _note(layer, kind, read)
+        return nn.Identity(), True
+    if is_own and is_image and kind in ("Rescaling", "Normalization"):
+        read.is_white |= _expects_white(layer, kind)
+    if _is_model(layer):
+        layers, steps, is_untouched = _walk(layer, read, is_image=is_image)
+        module: nn.Module = FromKeras(layers, steps, Told())
+    else:
+        module, is_untouched = translated(layer), False
+    if not layer.trainable:
+        module.requires_grad_(False)
+    return module, is_untouched
+
+
+def _note(layer: Any, kind: str, read: _Read) -> None:
+    """What a first layer says of the recipe."""
+    if kind == "Resizing":
+        if layer.height != layer.width:
+            raise RecipeError(f"the Keras layer {layer.name!r} resizes to an oblong; square images are known.")
         read.side = layer.height
-        return nn.Identity()
-    read.scales_pixels |= kind in ("Rescaling", "Normalization")
-    if hasattr(layer, "_nodes_by_depth") or getattr(layer, "_functional", None) is not None:
-        return FromKeras(*_walk(layer, read), Told())
-    return translated(layer)
+        return
+    for name, value in RANDOM[kind](layer).items():
+        read.augmentation[name] = max(value, read.augmentation.get(name, 0.0))
 
 
-def _from_white(
-    layers: list[nn.Module], steps: list[tuple[int, list[int], int]]
-) -> tuple[list[nn.Module], list[tuple[int, list[int], int]]]:
+def _expects_white(layer: Any, kind: str) -> bool:
+    """Whether a first layer that scales pixels is made for those up to 255."""
+    if kind == "Rescaling":
+        return float(np.abs(np.asarray(layer.scale)).max()) <= SCALED_BELOW
+    import keras
+
+    return float(np.abs(keras.ops.convert_to_numpy(layer.mean)).max()) > 2.0
+
+
+def _from_white(layers: list[nn.Module], steps: list[Step]) -> tuple[list[nn.Module], list[Step]]:
     """The same graph on pixels from 0 to 1."""
-    fresh = 1 + max(made for _, _, made in steps)
-    first = (len(layers), [0], fresh)
-    moved = [(layer, [fresh if each == 0 else each for each in given], made) for layer, given, made in steps]
+    fresh = 1 + max(step.made for step in steps)
+    first = Step(len(layers), [0], fresh)
+    moved = [step._replace(given=[fresh if each == 0 else each for each in step.given]) for step in steps]
     return [*layers, Scaled(torch.tensor([WHITE]), torch.tensor([0.0]))], [first, *moved]
 
 
-def _training_of(model: Any) -> dict[str, Any]:
-    """The levers of training that a model speaks of: the optimizer that it was compiled with, and its L2 penalties."""
-    found: dict[str, Any] = {}
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None:
-        kind = type(optimizer).__name__.lower()
-        if kind not in ("adam", "adamw", "sgd", "rmsprop"):
-            raise RecipeError(
-                f"the Keras model {model.name!r} is compiled with {kind}; adam, adamw, sgd and rmsprop are known."
-            )
-        found |= {"optimizer": kind, "learning_rate": float(f"{float(optimizer.learning_rate):.6g}")}
-        if kind in ("sgd", "rmsprop"):
-            found["momentum"] = float(optimizer.momentum)
-        if kind == "adamw" and optimizer.weight_decay:
-            found["weight_decay"] = float(optimizer.weight_decay)
-    penalties = {
-        (type(layer).__name__ == "Dense", float(layer.kernel_regularizer.l2))
-        for layer in _flat(model)
-        if type(getattr(layer, "kernel_regularizer", None)).__name__ == "L2"
-    }
-    if penalties:
-        found["l2"] = round(max(value for _, value in penalties), 10)
-        found["l2_layers"] = "all" if any(is_dense for is_dense, _ in penalties) else "convolution"
-    return found
+def _compare(model: Any, found: FromKeras, shape: tuple[int, int], white: float) -> None:
+    """Raises RecipeError where the two give different outputs for the same images. shape: side and channels."""
+    import keras
 
-
-def _flat(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _flat(layer)
+    side, channels = shape
+    images = np.random.default_rng(0).random((2, side, side, channels), np.float32)
+    with torch.no_grad():
+        theirs = np.asarray(keras.ops.convert_to_numpy(model(white * images, training=False)))
+        ours = found.eval()(torch.from_numpy(images).permute(0, 3, 1, 2))
+    found.train()
+    ours = (ours.permute(0, 2, 3, 1) if ours.ndim == 4 else ours).numpy()
+    largest = max(float(np.abs(theirs).max(initial=0.0)), 1e-30)
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=PARITY * largest, rtol=0.0, equal_nan=True):
+        raise RecipeError(
+            f"the Keras model {model.name!r} gives other outputs once it is made of torch's layers, so one of them is "
+            "not understood here; leave out what is unusual in it."
+        )
 
 
 def _largest(layer: Any, *names: str) -> float:

@@ -1,8 +1,7 @@
 """A network of the user's own, made as its recipe says: its code, and what was found of it (`look_into.py`)."""
 
-import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,14 @@ from torch.nn.parameter import is_lazy
 from convlift.errors import RecipeError
 from convlift.model.keras_network import from_keras, is_keras
 from convlift.model.source_files import Code, code_of
-from convlift.model.source_loader import PERHAPS, load_factory, speaking_aside, takes_classes
+from convlift.model.source_loader import (
+    PERHAPS,
+    among_its_siblings,
+    load_factory,
+    random_as_it_was,
+    speaking_aside,
+    takes_classes,
+)
 from convlift.recipe.architecture import Own
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -28,19 +34,21 @@ NORMALIZES = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.Loc
 TINY = 1e-7
 
 
-def build_own(architecture: Own, classes: int) -> nn.Module:
+def build_own(architecture: Own, *, classes: int, channels: int, resolution: int) -> nn.Module:
     """images_NCHW, of as many channels as the data have -> logits_NK; the module that the code makes, where it needs no
     change. In channels-last memory, unless it takes only the plain order.
 
-    Raises RecipeError where the code is not what was looked into, or does not make the network.
+    Raises RecipeError where the code is not what was looked into, may not run, or does not make the network.
     """
     code = code_of(architecture.code)
-    if architecture.digest and code.digest != architecture.digest:
+    if code.digest != architecture.digest:
         raise RecipeError(
-            f"network {architecture.code!r} is no longer the code that was looked into: it, or what it imports, has "
-            "changed; give it as it was, or begin anew with --model."
+            f"network {architecture.code!r} is not the code that was looked into: it, or what it imports, has changed; "
+            "give it as it was, or begin anew with --model."
         )
-    network = changed(make_network(code, classes), architecture, classes)
+    network = make_network(code, classes)
+    network = with_sizes(network, torch.zeros(1, architecture.channels or channels, resolution, resolution))
+    network = changed(network, architecture, classes)
     if architecture.memory == "channels_last":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if architecture.outputs == "logits" and architecture.memory == "channels_last" and not architecture.channels:
@@ -49,24 +57,32 @@ def build_own(architecture: Own, classes: int) -> nn.Module:
 
 
 def make_network(code: Code, classes: int) -> nn.Module:
-    """What the code makes for so many classes, unchanged. Raises RecipeError where that is no module."""
+    """What the code makes for so many classes, unchanged, on the CPU. Its weights follow torch's generator, also those
+    that Python's or numpy's draw, as in Keras; what comes after it follows that, too, whatever seeds the code sets.
+
+    Raises RecipeError where that is no module."""
     factory = load_factory(code)
     way = takes_classes(factory)
+    seed, later = (int(torch.randint(2**31, ())) for _ in range(2))
     try:
-        with speaking_aside(), _seeded():
+        with speaking_aside(), random_as_it_was(), among_its_siblings(code):
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
             made = _called(factory, way, classes)
     except (Exception, SystemExit) as error:
         raise RecipeError(
             f"network {code.text!r} cannot be made ({_reason(error)}); is it called as it should be, "
             f"with {'the number of classes' if way is not None else 'nothing'}?"
         ) from error
+    torch.manual_seed(later)
     if is_keras(made):
         made = from_keras(made)
     if not isinstance(made, nn.Module):
         raise RecipeError(
             f"network {code.text!r} makes a {type(made).__name__}; it must make a torch module or a Keras 3 model."
         )
-    return made.float()
+    return made.float().cpu()
 
 
 def _called(factory: Callable[..., Any], way: str | None, classes: int) -> Any:
@@ -80,32 +96,18 @@ def _called(factory: Callable[..., Any], way: str | None, classes: int) -> Any:
         return factory()
 
 
-@contextlib.contextmanager
-def _seeded() -> Iterator[None]:
-    """Weights follow torch's generator, also those that Python's or numpy's draw, as in Keras; both are put back."""
-    with torch.random.fork_rng(devices=[]):  # a look at what comes next, which is not taken
-        seed = int(torch.randint(2**31, ()))
-    before, before_numpy = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(before_numpy)
-
-
 def changed(network: nn.Module, architecture: Own, classes: int) -> nn.Module:
     """The same module with the changes that its recipe asks for, in place. Raises RecipeError where one has no place
     in it."""
     if architecture.activation != "own":
-        _replace(network, BENDS, lambda _: ACTIVATIONS[architecture.activation]())
+        _replace(network, _of(BENDS), lambda _: ACTIVATIONS[architecture.activation]())
     if architecture.normalization == "batch":
         every = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
         before_the_end = {id(each) for each in (every if architecture.last_layer else every[:-1])}
-        _replace(network, (nn.Conv2d,), lambda each: normalized(each) if id(each) in before_the_end else each)
+        _replace(network, lambda each: id(each) in before_the_end, normalized)
     if architecture.new_last_layer or architecture.dropout:
-        _change_last(network, architecture, classes)
+        last = _last(network, architecture.last_layer)
+        _replace(network, lambda each: each is last, lambda _: _new_last(last, architecture, classes))
     return network
 
 
@@ -135,7 +137,8 @@ class Adapted(nn.Module):
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         images = with_channels(images_NCHW, self._channels)
-        return as_logits(self.network(images.contiguous() if self._is_plain else images), self._outputs)
+        outputs = self.network(images.contiguous() if self._is_plain else images)
+        return as_logits(outputs, self._outputs, len(images))
 
 
 def with_channels(images_NCHW: Tensor, channels: int) -> Tensor:
@@ -149,9 +152,10 @@ def with_channels(images_NCHW: Tensor, channels: int) -> Tensor:
     return (images_NCHW * weights).sum(dim=1, keepdim=True)
 
 
-def as_logits(outputs: Any, kind: str) -> Tensor:
-    """What a network gives, as logits (N, K); see `Own.outputs`."""
-    values: Tensor = getattr(outputs, "logits", outputs).flatten(1)
+def as_logits(outputs: Any, kind: str, images: int) -> Tensor:
+    """What a network gives for so many images, as logits (N, K); see `Own.outputs`."""
+    scores: Tensor = getattr(outputs, "logits", outputs)
+    values = scores.reshape(images, -1)
     if kind == "probabilities":
         return values.clamp_min(TINY).log()
     if kind == "sigmoids":
@@ -163,30 +167,35 @@ def as_logits(outputs: Any, kind: str) -> Tensor:
     return values
 
 
-def _replace(network: nn.Module, kinds: tuple[type[nn.Module], ...], make: Callable[[nn.Module], nn.Module]) -> None:
-    """Every layer of these kinds, wherever it stands; one that stands in two places is the same one in both again."""
+def _of(kinds: tuple[type[nn.Module], ...]) -> Callable[[nn.Module], bool]:
+    return lambda module: isinstance(module, kinds)
+
+
+def _replace(network: nn.Module, is_meant: Callable[[nn.Module], bool], make: Callable[[nn.Module], nn.Module]) -> None:
+    """Every layer that is meant, wherever it stands; one that stands in two places is the same one in both again."""
     made: dict[int, nn.Module] = {}
     for parent in list(network.modules()):
         for name, child in list(parent._modules.items()):  # named_children() leaves out what has a second name
-            if isinstance(child, kinds):
-                setattr(parent, name, made.setdefault(id(child), make(child)))
+            if child is not None and is_meant(child):
+                if id(child) not in made:
+                    made[id(child)] = make(child)
+                setattr(parent, name, made[id(child)])
 
 
-def _change_last(network: nn.Module, architecture: Own, classes: int) -> None:
-    above, _, name = architecture.last_layer.rpartition(".")
+def _last(network: nn.Module, path: str) -> nn.Linear:
     try:
-        parent = network.get_submodule(above)
-        last = parent.get_submodule(name)
+        last = network.get_submodule(path)
     except AttributeError:
-        raise RecipeError(
-            f"'architecture.last_layer' is {architecture.last_layer!r}: there is no such layer."
-        ) from None
+        raise RecipeError(f"'architecture.last_layer' is {path!r}: there is no such layer.") from None
     if not isinstance(last, nn.Linear):
-        raise RecipeError(f"'architecture.last_layer' is {architecture.last_layer!r}: it must be a linear layer.")
+        raise RecipeError(f"'architecture.last_layer' is {path!r}: it must be a linear layer.")
+    return last
+
+
+def _new_last(last: nn.Linear, architecture: Own, classes: int) -> nn.Module:
     if architecture.new_last_layer:
         last = nn.Linear(last.in_features, classes, bias=last.bias is not None)
-    changed = nn.Sequential(nn.Dropout(architecture.dropout), last) if architecture.dropout else last
-    setattr(parent, name, changed)
+    return nn.Sequential(nn.Dropout(architecture.dropout), last) if architecture.dropout else last
 
 
 def _reason(error: BaseException) -> str:

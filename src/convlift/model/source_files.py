@@ -5,6 +5,7 @@ trained before anything of it runs.
 """
 
 import ast
+import functools
 import hashlib
 import inspect
 import sys
@@ -76,6 +77,8 @@ def code_of(text: str) -> Code:
 
 def reference_to(make: Callable[..., Any]) -> str:
     """FILE.py:NAME or MODULE:NAME of a function or class. Raises RecipeError where no file has it, as in a notebook."""
+    if isinstance(make, functools.partial):
+        raise RecipeError("a partial has no name that workers could find it by; write a function that fills it in.")
     if not inspect.isclass(make) and not inspect.isroutine(make):
         kind = type(make).__name__
         raise RecipeError(
@@ -132,14 +135,18 @@ def _version_if_installed(text: str, path: Path, module: str) -> str:
 
     Raises RecipeError for Python's own modules, which make no networks.
     """
-    places = sysconfig.get_paths()
-    installed = [Path(places[kind]).resolve() for kind in ("purelib", "platlib")]
-    if any(path.is_relative_to(folder) for folder in installed):
+    if is_installed(path, by_pip=True):
         named = metadata.packages_distributions().get(module.split(".")[0], [])
         return ", ".join(f"{each} {metadata.version(each)}" for each in sorted(set(named)))
-    if path.is_relative_to(Path(places["stdlib"]).resolve()):
+    if is_installed(path):
         raise RecipeError(f"network {shown(text)} lies in Python's own library, which makes no networks; {REMEDY}.")
     return ""
+
+
+def is_installed(path: Path, *, by_pip: bool = False) -> bool:
+    """Whether a file belongs to an installed package, or to Python itself. by_pip: the first alone."""
+    kinds = ("purelib", "platlib") if by_pip else ("purelib", "platlib", "stdlib", "platstdlib")
+    return any(path.is_relative_to(Path(sysconfig.get_paths()[kind]).resolve()) for kind in kinds)
 
 
 def _files(root: Path, entry: str, text: str) -> dict[str, bytes]:

@@ -9,45 +9,111 @@ import contextlib
 import importlib.util
 import inspect
 import os
+import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from convlift.errors import RecipeError
-from convlift.model.source_files import Code, module_name, shown
+from convlift.model.source_files import Code, is_installed, module_name, shown
 
 CLASSES = ("num_classes", "classes", "n_classes", "nb_classes", "number_of_classes", "class_count")
 
 PERHAPS = "num_classes, perhaps"
+ALLOWED = "CONVLIFT_ALLOWED_CODE"  # of the environment, which workers inherit: digests that may run
 
-_loaded: dict[tuple[str, str, str], ModuleType] = {}
+_loaded: dict[tuple[str, str, str], "Loaded"] = {}
 _is_loading = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A module that ran, and those from its own folder that it imported, by their names.
+
+    outside: other modules that it brought, of neither an installed package nor its own folder: nobody keeps them.
+    """
+
+    module: ModuleType
+    siblings: dict[str, ModuleType]
+    outside: tuple[str, ...] = ()
+
+
+def allow(code: Code) -> None:
+    """Let this code run in this process and in the workers that it starts; whoever calls it has asked whether it may
+    (`trusted_code.py`)."""
+    os.environ[ALLOWED] = " ".join({*os.environ.get(ALLOWED, "").split(), code.digest})
 
 
 def load_factory(code: Code) -> Callable[..., Any]:
     """The function or class itself; its module runs, once in a process, with what it prints on stderr.
 
-    Raises RecipeError where it cannot be imported or holds no such name.
+    The random generators are left as they were. Raises RecipeError where the code may not run, cannot be imported or
+    holds no such name.
     """
+    loaded = _load(code)
+    found: Any = loaded.module
+    for part in code.name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        own = vars(loaded.module)
+        named = sorted(name for name, value in own.items() if callable(value) and _is_own(value, loaded.module))
+        known = f"it defines {', '.join(named[:8])}" if named else "it defines no function or class"
+        raise RecipeError(f"network {shown(code.text)}: there is no function or class {code.name} ({known}).")
+    return found
+
+
+def brought_from_outside(code: Code) -> tuple[str, ...]:
+    """See `Loaded.outside`."""
+    return _load(code).outside
+
+
+@contextlib.contextmanager
+def among_its_siblings(code: Code) -> Iterator[None]:
+    """While it is called, what it imports by name is what lies beside it, whatever else has that name here."""
+    siblings, own = _load(code).siblings, _own_modules(code)
+    before = {name: sys.modules.pop(name) for name in own & sys.modules.keys()}
+    sys.modules.update(siblings)
+    sys.path.insert(0, str(code.root))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(code.root))
+        siblings |= {name: sys.modules.pop(name) for name in own & sys.modules.keys()}
+        sys.modules.update(before)
+
+
+@contextlib.contextmanager
+def random_as_it_was() -> Iterator[None]:
+    """Python's, numpy's and torch's generators are put back."""
+    import torch
+
+    before, before_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(before_numpy)
+
+
+def _load(code: Code) -> Loaded:
+    if code.digest not in os.environ.get(ALLOWED, "").split():
+        raise RecipeError(f"network {shown(code.text)} is Python code that nobody has named here; name it: --model.")
     key = (code.digest, str(code.root), code.entry or code.module)
     if key not in _loaded:
         from convlift.model.operators import declare_missing_operators  # torch comes with it
 
         declare_missing_operators()
         os.environ.setdefault("KERAS_BACKEND", "torch")  # of a network in Keras, unless somebody chose another one
-        with speaking_aside(), _loading():
+        with speaking_aside(), _loading(), random_as_it_was():
             _loaded[key] = _imported(code)
-    found: Any = _loaded[key]
-    for part in code.name.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        named = sorted(n for n, value in vars(_loaded[key]).items() if callable(value) and _is_own(value, _loaded[key]))
-        known = f"it defines {', '.join(named[:8])}" if named else "it defines no function or class"
-        raise RecipeError(f"network {shown(code.text)}: there is no function or class {code.name} ({known}).")
-    return found
+    return _loaded[key]
 
 
 def takes_classes(make: Callable[..., Any]) -> str | None:
@@ -117,38 +183,68 @@ def speaking_aside() -> Iterator[None]:
         yield
 
 
-def _imported(code: Code) -> ModuleType:
+def _imported(code: Code) -> Loaded:
     """The module, with what it imports from its own folder read afresh: another network's `layers.py` may be loaded."""
-    own = {module_name(path) for path in code.files} - {module_name(code.entry)} if code.entry else set()
+    own = _own_modules(code)
     put_aside = {name: sys.modules.pop(name) for name in own & sys.modules.keys()}
+    known = set(sys.modules)
     sys.path.insert(0, str(code.root))
     import_from_source({code.root, *((code.root / path).parent for path in code.files)} if code.entry else ())
     try:
-        if not code.entry or "/" in code.entry:
-            sys.modules.pop(code.module, None) if code.entry else None
-            return importlib.import_module(code.module)
-        # under a name of its own, which no other file's is
-        name = f"convlift_own_{code.digest[:12]}"
-        loader = SourceAlone(name, str(code.root / code.entry))
-        spec = importlib.util.spec_from_file_location(name, loader=loader)
-        assert spec is not None, "the file is there"
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        loader.exec_module(module)
-        return module
+        module = _executed(code)
+        siblings = {name: sys.modules[name] for name in own & sys.modules.keys()}
+        return Loaded(module, siblings, tuple(_outside(code, set(sys.modules) - known)))
     except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        remedy = "what trains or reads arguments belongs under if __name__ == '__main__'"
-        if "relative import" in str(error):
-            remedy = "name it as a module of its package, such as package.module:make"
-        elif isinstance(error, ModuleNotFoundError):
-            is_tensorflow = (error.name or "").startswith("tensorflow")
-            remedy = "write `import keras`, which is Keras 3, in its place" if is_tensorflow else "install it"
-        raise RecipeError(f"network {shown(code.text)} cannot be imported ({reason}); {remedy}.") from error
+        raise RecipeError(f"network {shown(code.text)} cannot be imported ({reason}); {_remedy(error)}.") from error
     finally:
         sys.path.remove(str(code.root))
         sys.path.append(str(code.root))  # for what it imports only once it is called
         sys.modules.update(put_aside)
+
+
+def _own_modules(code: Code) -> set[str]:
+    """The names of its files as modules, but for its own."""
+    return {module_name(path) for path in code.files} - {module_name(code.entry)} if code.entry else set()
+
+
+def _executed(code: Code) -> ModuleType:
+    if not code.entry:
+        return importlib.import_module(code.module)
+    if "/" in code.entry:
+        sys.modules.pop(code.module, None)
+        return importlib.import_module(code.module)
+    # under a name of its own, which no other file's is
+    name = f"convlift_own_{code.digest[:12]}"
+    loader = SourceAlone(name, str(code.root / code.entry))
+    spec = importlib.util.spec_from_file_location(name, loader=loader)
+    assert spec is not None, "the file is there"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    loader.exec_module(module)
+    return module
+
+
+def _remedy(error: BaseException) -> str:
+    if "relative import" in str(error):
+        return "name it as a module of its package, such as package.module:make"
+    if isinstance(error, ModuleNotFoundError):
+        if (error.name or "").startswith("tensorflow"):
+            return "write `import keras`, which is Keras 3, in its place"
+        return "install it, or, where it lies in a folder above, name the network as package.module:make from there"
+    return "what trains or reads arguments belongs under if __name__ == '__main__'"
+
+
+def _outside(code: Code, names: Iterable[str]) -> Iterator[str]:
+    """Of the modules that were imported now, those that lie neither beside the code nor in an installed package."""
+    own = {(code.root / path).resolve() for path in code.files}
+    for name in sorted(names):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if not file or name.split(".")[0] == "convlift" or not str(file).endswith(".py"):
+            continue
+        path = Path(file).resolve()
+        if path not in own and not is_installed(path):
+            yield name
 
 
 def _is_own(value: Any, module: ModuleType) -> bool:

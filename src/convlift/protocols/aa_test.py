@@ -156,7 +156,7 @@ def _seed(seed: int, place: int) -> int:
 def _folder_for(request: Request, session: Session) -> Path:
     """The same question gets the same folder, so that the same command continues."""
     dataset, _ = open_data(request, session)
-    baseline = recipe_of(request, dataset)
+    baseline, _ = recipe_of(request, dataset)
     what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
     question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)
     if request.group_from:

@@ -65,6 +65,8 @@ class OwnNetworkSeen:
     code: as named; weights: that it learns; channels, side: of the images that it gets.
     outputs: what it ends with, see `Own.outputs`; replaced: the last layer that gets another one, "" for none; classes:
     of the data.
+    is_fixed: whether its first weights are the same whatever the seed; outside: modules that it imports and that nobody
+    keeps; unread: what it says of its training that is passed over.
     """
 
     code: str
@@ -74,3 +76,6 @@ class OwnNetworkSeen:
     outputs: str
     replaced: str
     classes: int
+    is_fixed: bool = False
+    outside: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from convlift.ledger.trials import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.facts import Facts
+from convlift.records.training_events import OwnNetworkSeen
 from convlift.search.label_checker import OpenLabelChecker
 
 BASELINE = "baseline"
@@ -56,6 +57,7 @@ class Problem:
         and nothing is made of them.
     most_milliseconds: what they may take besides, for an image alone; 0: as long as they take.
     time_prediction: measures the milliseconds of one network; asked only where it matters.
+    own_network: what to tell of the baseline's network, where the user's own code makes it.
     """
 
     baseline: Recipe
@@ -80,6 +82,7 @@ class Problem:
     most_networks: int = 1
     most_milliseconds: float = 0.0
     time_prediction: Callable[[Recipe], float] | None = None
+    own_network: OwnNetworkSeen | None = None
 
     @property
     def points(self) -> tuple[StartingPoint, ...]:

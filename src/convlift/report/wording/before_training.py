@@ -2,7 +2,7 @@
 
 from convlift.records.events import CachePlaced, DiskTight
 from convlift.records.training_events import OwnNetworkSeen
-from convlift.report.wording.phrases import counted, printable
+from convlift.report.wording.phrases import counted, printable, shorten
 
 _ENDS = {
     "probabilities": "It ends with probabilities, whose logarithm the loss is computed from",
@@ -24,6 +24,12 @@ def own_network_seen(event: OwnNetworkSeen) -> str:
         )
     if event.outputs in _ENDS:
         parts.append(f"{_ENDS[event.outputs]}.")
+    if event.is_fixed:
+        parts.append("Its first weights are the same in every training, whatever the seed.")
+    if event.outside:
+        parts.append(f"It imports {shorten(', '.join(event.outside), 100)}, which no copy is kept of.")
+    if event.unread:
+        parts.append(f"What it says of {', '.join(event.unread)} is passed over.")
     return " ".join(parts)
 
 
