@@ -30,6 +30,7 @@ from convlift.model.checkpoint import save_network
 from convlift.model.together import Together
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
+from own_networks import MNIST, NONE_ALLOWED, TUTORIAL, looked_into, small, write
 
 CLASSES = ("ant", "bee", "größe")
 EVERYTHING = {
@@ -73,6 +74,39 @@ def test_a_file_of_every_family_predicts_what_convlift_predicts(family: str) -> 
     parity = check_parity(model, onnx_model(model), [])
     assert parity.network < 1e-5
     assert parity.made_up
+
+
+KERAS = """
+import keras
+from keras import layers
+
+def make(num_classes):
+    inputs = keras.Input((20, 20, 3))
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.BatchNormalization()(layers.Dense(4)(x))
+    return keras.Model(inputs, layers.Dense(num_classes, activation="softmax")(layers.Flatten()(x)))
+"""
+OWN = {
+    "tutorial, grey images": (TUTORIAL, "Net", 1),
+    "log-softmax": (MNIST, "Net", 3),
+    "probabilities by view": (small(end="x.view(x.size(0), -1).softmax(1)"), "make", 1),
+    "sigmoids": (small(end="x.sigmoid()"), "make", 1),
+    "keras": (KERAS, "make", 3),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras' own code
+def test_a_network_of_somebodys_own_is_exported_with_what_adapts_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(*NONE_ALLOWED)
+    source, function, channels = OWN[name]
+    write(tmp_path, {"net.py": source})
+    own, side, *_ = looked_into(f"{tmp_path}/net.py:{function}", classes=len(CLASSES), channels=channels, side=32)
+    model = model_of(Recipe().edit(architecture=own.model_dump()), channels, side)
+    assert check_parity(model, onnx_model(model), []).network < 1e-5
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,12 @@ from convlift.deploy.image_paths import list_images
 from convlift.deploy.model_folder import CARD, ONNX
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, UnreadableImage
-from convlift.records.exported import Exported
+from convlift.records.exported import Exported, Parity
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from convlift.deploy.predict import Model
     from convlift.interchange.parity import Pixels
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -43,8 +46,6 @@ def export_onnx(path: str | Path, out: str | Path | None = None, images: Sequenc
             f"an ONNX file needs {' and '.join(missing)}, not installed; pip install 'convlift[export]'."
         )
     from convlift.interchange.onnx_file import onnx_model
-    from convlift.interchange.parity import check_parity
-
     model, folder = load(path), _model_folder(Path(path))
     target, named = Path(out) if out is not None else folder / ONNX, _named(images)
     if target.is_dir():
@@ -55,7 +56,7 @@ def export_onnx(path: str | Path, out: str | Path | None = None, images: Sequenc
         try:
             beside.touch()  # a folder that cannot be written is found before the work, not after it
             made = onnx_model(model)
-            parity = check_parity(model, made, _spread(named))
+            parity = _checked(model, made, _spread(named))
             content = made.SerializeToString()
             beside.write_bytes(content)
             flush(beside)
@@ -66,6 +67,21 @@ def export_onnx(path: str | Path, out: str | Path | None = None, images: Sequenc
     card = folder / CARD
     has_card = target.parent == folder and card.is_file()
     return Exported(target, card if has_card else None, len(content) / 1e6, model.classes, opset, parity)
+
+
+def _checked(model: "Model", made: "ModelProto", images: "Iterator[Pixels]") -> Parity:
+    """Raises ConvliftError where the file cannot be run, or does not agree."""
+    from convlift.interchange.parity import check_parity
+
+    try:
+        return check_parity(model, made, images)
+    except ConvliftError:
+        raise
+    except Exception as error:  # onnxruntime's own errors have no root but this
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise ConvliftError(
+            f"the ONNX file cannot be run ({reason}); no file was written. Please report it with the recipe."
+        ) from error
 
 
 def _model_folder(path: Path) -> Path:

@@ -138,7 +138,7 @@ class Adapted(nn.Module):
     def forward(self, images_NCHW: Tensor) -> Tensor:
         images = with_channels(images_NCHW, self._channels)
         outputs = self.network(images.contiguous() if self._is_plain else images)
-        return as_logits(outputs, self._outputs, len(images))
+        return as_logits(outputs, self._outputs, images.shape[0])  # len() is a number once it is exported
 
 
 def with_channels(images_NCHW: Tensor, channels: int) -> Tensor:
