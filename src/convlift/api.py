@@ -24,7 +24,7 @@ from convlift.deploy.own_code import allow_code
 from convlift.errors import ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.ledger import read_ledger, understood
-from convlift.model.source_loader import refuse_while_loading, speaking_aside
+from convlift.model.source_loader import refuse_while_loading
 from convlift.protocols.aa_test import AATest, run_aa
 from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
@@ -289,7 +289,7 @@ def _at_work(quiet: bool, *, stops: bool = True) -> Iterator[tuple[Session, Path
     """A session that tells the terminal and has its documents written, and the cache folder. stops: whether Ctrl-C asks
     it to stop, rather than ending it."""
     refuse_while_loading()
-    with speaking_aside(), Progress(quiet=quiet) as progress:
+    with Progress(quiet=quiet) as progress:
         listen = write_when_told(Live(progress))
         if stops:
             with interruptible() as stop:

@@ -556,3 +556,11 @@ def test_what_needs_more_than_the_number_of_classes_is_refused():
             RecipeError, match=rf"^{make.__name__}\(\) needs {needed}, and is called with the number of"
         ):
             takes_classes(make)
+
+
+def test_two_folders_without_init_files_and_of_one_name_give_each_its_own(folder):
+    for name, classes in (("one", 3), ("two", 5)):
+        source = f"from torch import nn\ndef make(): return nn.Linear(2, {classes})\n"
+        write(folder, {f"{name}/pkg/deep/net.py": source})
+    made = [load_factory(allowed(f"{folder}/{name}/pkg.deep.net:make"))().out_features for name in ("one", "two")]
+    assert made == [3, 5]

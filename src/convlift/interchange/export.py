@@ -46,6 +46,7 @@ def export_onnx(path: str | Path, out: str | Path | None = None, images: Sequenc
             f"an ONNX file needs {' and '.join(missing)}, not installed; pip install 'convlift[export]'."
         )
     from convlift.interchange.onnx_file import onnx_model
+
     model, folder = load(path), _model_folder(Path(path))
     target, named = Path(out) if out is not None else folder / ONNX, _named(images)
     if target.is_dir():

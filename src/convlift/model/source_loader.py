@@ -204,8 +204,10 @@ def _imported(code: Code) -> Loaded:
 
 
 def _own_modules(code: Code) -> set[str]:
-    """The names of its files as modules, but for its own."""
-    return {module_name(path) for path in code.files} - {module_name(code.entry)} if code.entry else set()
+    """The names of its files as modules, and of the packages that they lie in, but for its own."""
+    names = {module_name(path) for path in code.files}
+    names |= {name.rsplit(".", depth)[0] for name in names for depth in range(1, name.count(".") + 1)}
+    return names - {module_name(code.entry)} if code.entry else set()
 
 
 def _executed(code: Code) -> ModuleType:
@@ -213,7 +215,10 @@ def _executed(code: Code) -> ModuleType:
         return importlib.import_module(code.module)
     if "/" in code.entry:
         sys.modules.pop(code.module, None)
-        return importlib.import_module(code.module)
+        module = importlib.import_module(code.module)
+        if Path(module.__file__ or "").resolve() != (code.root / code.entry).resolve():
+            raise ImportError(f"{module.__file__} came in its place")
+        return module
     # under a name of its own, which no other file's is
     name = f"convlift_own_{code.digest[:12]}"
     loader = SourceAlone(name, str(code.root / code.entry))

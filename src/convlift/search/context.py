@@ -81,7 +81,7 @@ class Search:
         return pace
 
     def _offered(self, name: str) -> StartingPoint:
-        point = next((point for point in self.problem.starts if point.name == name), None)
+        point = next((point for point in self.problem.points if point.name == name), None)
         if point is None:
             raise LedgerError(
                 f"the campaign in {self.ledger.folder} asked about '{name}', which is not offered now; run the command "

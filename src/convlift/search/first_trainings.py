@@ -12,6 +12,7 @@ from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle, times_unsettled
 from convlift.search.length import ask_about_fine_tuning
 from convlift.search.problem import BASELINE, Problem
+from convlift.search.scratch_length import ask_about_scratch
 from convlift.search.start_decisions import FirstTrainings, OtherFeatures, Start
 
 FIRST_MOST = 0.6  # of the time: what one pass of pretrained features may take, the best that can be had early
@@ -118,6 +119,9 @@ def reads_features(recipe: Recipe) -> bool:
 
 
 def _part_of_the_baseline(search: Search, may_fit: bool) -> float:
+    baseline = search.problem.points[0]
+    if baseline.recipe.architecture.kind == "own" and not search.problem.starts:
+        ask_about_scratch(search, baseline)  # nobody knows how fast somebody's own network is
     most = BASELINE_MOST if may_fit or are_small_and_grey(search.problem) else ALONE_MOST
     return sized(search, search.problem.baseline, most * search.left()) or LEAST
 

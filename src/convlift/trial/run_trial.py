@@ -10,13 +10,14 @@ from convlift.data.dataset import Dataset
 from convlift.errors import Diverged, RecipeError
 from convlift.model.checkpoint import save_network
 from convlift.model.memory import keep_freed_memory
+from convlift.model.source_loader import speaking_aside
 from convlift.model.weights import find_local_weights
 from convlift.recipe.architecture import Architecture
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
 from convlift.records.compute_device import CPU, Device
 from convlift.records.outcome import NO_PROBABILITIES, Outcome
 from convlift.train.device import has_no_room, settle_on
-from convlift.trial.from_scratch import train_from_scratch
+from convlift.trial.from_scratch import Trained, train_from_scratch
 from convlift.trial.trial_clock import Report, TrialClock
 
 
@@ -43,13 +44,7 @@ def run_trial(
     settle_on(torch.device(device.place))
     torch.manual_seed(spec.seed)
     try:
-        if spec.recipe.architecture.kind == "pretrained":
-            # timm takes seconds to import, which a network from scratch need not wait for
-            from convlift.trial.transfer import train_transfer
-
-            trained = train_transfer(spec, dataset, cache, clock, device)
-        else:
-            trained = train_from_scratch(spec, dataset, clock, device)
+        trained = _trained(spec, dataset, cache, clock, device)
     except Diverged as error:
         curve, seconds = tuple(clock.curve), clock.elapsed()
         return Outcome("diverged", NO_PROBABILITIES, NO_PROBABILITIES, curve, seconds, str(error))
@@ -73,6 +68,18 @@ def run_trial(
         reason="; ".join(_circumstances(clock)),
         weights=limits.save_to,
     )
+
+
+def _trained(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialClock, device: Device) -> Trained:
+    if spec.recipe.architecture.kind == "pretrained":
+        # timm takes seconds to import, which a network from scratch need not wait for
+        from convlift.trial.transfer import train_transfer
+
+        return train_transfer(spec, dataset, cache, clock, device)
+    if spec.recipe.architecture.kind == "convnet":
+        return train_from_scratch(spec, dataset, clock, device)
+    with speaking_aside():  # somebody's own network may print
+        return train_from_scratch(spec, dataset, clock, device)
 
 
 def _circumstances(clock: TrialClock) -> Iterator[str]:
