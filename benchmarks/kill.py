@@ -112,7 +112,8 @@ def orphans_of(driver: int) -> int:
 
 def torn(folder: Path) -> list[str]:
     """What a finished run folder holds that is not whole."""
-    from convlift.api import load, report
+    from convlift.api import report
+    from convlift.use import load
 
     found = [str(path) for path in folder.rglob(".*~*")]
     try:

@@ -15,20 +15,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlift.api import Campaign, evaluate, export, improve, load, train
+    from convlift.api import Campaign, improve, train
     from convlift.errors import ConvliftError
     from convlift.recipe.built_in import built_in
     from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
+    from convlift.use import evaluate, export, load
 
 _HOMES = {
     "Campaign": "convlift.api",
     "ConvliftError": "convlift.errors",
     "Recipe": "convlift.recipe.recipe",
     "built_in": "convlift.recipe.built_in",
-    "evaluate": "convlift.api",
-    "export": "convlift.api",
+    "evaluate": "convlift.use",
+    "export": "convlift.use",
     "improve": "convlift.api",
-    "load": "convlift.api",
+    "load": "convlift.use",
     "load_recipe": "convlift.recipe.recipe",
     "parse_recipe": "convlift.recipe.recipe",
     "train": "convlift.api",

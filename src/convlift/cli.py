@@ -278,13 +278,13 @@ def predict(
 
     Unreadable ones are listed, never replaced; then the exit code is 3.
     """
-    from convlift import api
+    from convlift import use
     from convlift.deploy.print_predictions import Style, print_predictions
 
     if as_json and as_csv:
         raise ConvliftError("--json and --csv exclude one another; leave one out.")
     style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
-    if print_predictions(api.load(model, device, trust_code=trust_code), images, style):
+    if print_predictions(use.load(model, device, trust_code=trust_code), images, style):
         raise typer.Exit(3)
 
 
@@ -317,13 +317,13 @@ def evaluate(
 
     Exit code 3: some images cannot be read; they are listed and count nowhere.
     """
-    from convlift import api
+    from convlift import use
     from convlift.console.atomic import write_text
     from convlift.report.evaluation_lines import evaluation_csv, evaluation_document, print_evaluation
 
     if answers is not None and not answers.parent.is_dir():
         raise ConvliftError(f"--csv {answers} lies in a folder that is not there; make {answers.parent} first.")
-    found = api.evaluate(
+    found = use.evaluate(
         model, data, part=part, against=against, metric=metric, root=root, group_from=group_from, layout=layout,
         follow_links=follow_links, device=device, trust_code=trust_code, quiet=quiet,
     )  # fmt: skip
@@ -354,12 +354,12 @@ def export(
 ) -> None:
     """Write a model as one ONNX file: uint8 images of any size in, probabilities out, the preprocessing inside.
 
-    It is written only where it predicts what convlift predicts. Needs: pip install 'convlift[export]'.
+    It is written only where it predicts what convlift predicts. Needs: pip install 'convlift\\[export]'.
     """
-    from convlift import api
+    from convlift import use
     from convlift.report.export_lines import exported_document, exported_sentence
 
-    done = api.export(model, out, images or [], trust_code=trust_code)
+    done = use.export(model, out, images or [], trust_code=trust_code)
     print(json.dumps(exported_document(done)) if as_json else exported_sentence(done))
 
 

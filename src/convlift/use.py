@@ -1,0 +1,97 @@
+"""What people call once they have a model: `load`, `evaluate`, `export`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convlift.campaign.request import check_options
+from convlift.console.progress import Progress
+from convlift.data.readers.recognize import open_images
+from convlift.deploy.own_code import allow_code
+from convlift.errors import ConvliftError
+from convlift.evidence.metrics import metric_named
+from convlift.records.evaluation import Evaluation
+from convlift.records.exported import Exported
+from convlift.report.export_lines import tell_in_card
+from convlift.train.device import choose_devices
+
+if TYPE_CHECKING:
+    from convlift.deploy.predict import Model
+
+
+EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device", "metric"})
+
+
+def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Model":
+    """The model in a run folder or model folder, on the device that it predicts with: auto, cpu, cuda, cuda:N or mps.
+
+    trust_code: let the Python code run that makes its network, where that is somebody's own and never ran here.
+    Raises ConvliftError where it is missing or damaged, its code may not run, or torch does not see such a device.
+    """
+    from convlift.deploy.predict import load as load_model
+
+    if trust_code:
+        allow_code(Path(path))
+    return load_model(path, choose_devices(device)[0])
+
+
+def export(
+    path: str | Path,
+    out: str | Path | None = None,
+    images: str | Path | Sequence[str | Path] = (),
+    *,
+    trust_code: bool = False,
+) -> Exported:
+    """Write the model in a run folder or model folder as one ONNX file, the preprocessing inside: uint8 images of any
+    size in, probabilities out. It is checked against convlift's own predictions, and left out where they differ.
+
+    out: the file, by default model.onnx beside the weights. images: files or folders to compare on, up to 64 of them;
+    made-up images where none are named. trust_code: as for `load`.
+    Raises ConvliftError where a package is missing (pip install 'convlift[export]') or the two do not agree,
+    UnreadableImage, DiskError.
+    """
+    from convlift.interchange.export import export_onnx
+
+    if trust_code:
+        allow_code(Path(path))
+    named = [images] if isinstance(images, str | Path) else images
+    done = export_onnx(path, out, [str(each) for each in named])
+    tell_in_card(done)
+    return done
+
+
+def evaluate(
+    path: str | Path,
+    data: str | Path,
+    *,
+    part: str | None = None,
+    against: str | Path | None = None,
+    trust_code: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Evaluation:
+    """What a trained network makes of labelled images: every score with its interval, classes, calibration, errors.
+
+    path: run folder or model folder; data: as for `improve`, with the classes under the names of training, of as few
+    images as there are. part: test, validation, train or all; by default the test part where there is one. against:
+    another model, compared on the same images by `metric` (accuracy). trust_code: as for `load`. options: root,
+    group_from, layout, follow_links, device, as for `improve`.
+    Raises ConvliftError, DataError.
+    """
+    from convlift.deploy.evaluate_model import PARTS, Named, choose_images, evaluate_all
+
+    check_options(options, EVALUATION_OPTIONS)
+    asked = dict(options)
+    group_from, device, metric = asked.pop("group_from", None), asked.pop("device", "auto"), asked.pop("metric", None)
+    if part not in (None, *PARTS):
+        raise ConvliftError(f"part {part!r} is not known; it is {', '.join(PARTS[:-1])} or {PARTS[-1]}.")
+    if metric is not None and against is None:
+        raise ConvliftError("metric says what two models are compared by, and all are reported of one; leave it out.")
+    judged_by = metric_named(metric or "accuracy")
+    if asked.get("root") is not None:
+        asked["root"] = Path(asked["root"])
+    with Progress(quiet=quiet) as progress:
+        images = choose_images(open_images(str(data), **asked), part, group_from)
+        both = [each for each in (path, against) if each is not None]
+        named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
+        return evaluate_all(named, images, judged_by, progress.show)
