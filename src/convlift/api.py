@@ -118,7 +118,7 @@ def improve(
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)
         request = request_of(data, budget, cache, **options)
-        _check_refit(request, cv)
+        _check_folds(request, cv)
         return Campaign(*(run_campaign(request, session) if cv is None else run_folds(request, cv, session)))
 
 
@@ -134,6 +134,8 @@ def aa(
     """
     if options.pop("cv", None) is not None:
         raise ConvliftError("the A/A test judges each campaign on one sealed test; leave out cv.")
+    if options.pop("model_weights", None) is not None:
+        raise ConvliftError("the A/A test compares trainings of one recipe; leave out model_weights.")
     if options.pop("refit", False):
         raise ConvliftError("nobody deploys a network of the A/A test; leave out refit.")
     with _at_work(quiet) as (session, cache):
@@ -151,7 +153,7 @@ def preview(
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)
         request = request_of(data, budget, cache, **options)
-        _check_refit(request, cv)
+        _check_folds(request, cv)
         return preview_campaign(request, session) if cv is None else preview_folds(request, cv, session)
 
 
@@ -195,7 +197,11 @@ def learn_priors(runs: Sequence[str | Path], out: str | Path | None = None) -> E
     return found
 
 
-def _check_refit(request: Request, cv: int | None) -> None:
+def _check_folds(request: Request, cv: int | None) -> None:
+    if request.model_weights is not None and cv is not None:
+        raise ConvliftError(
+            "--cv compares recipes that are trained anew in every fold; leave out --model-weights, or --cv."
+        )
     if request.refit and cv is not None:
         raise ConvliftError("--cv ends with a training on all images as it is; leave out --refit.")
 

@@ -74,6 +74,14 @@ def improve(
     trainings: Trainings = None,
     current: Annotated[str, typer.Option(help="Recipe to be improved: built-in name or YAML file.")] = "plain",
     model: Network = None,
+    model_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The weights that you trained --model to (.safetensors, .pt, .pth, .ckpt; of Keras .h5, .keras): what "
+            "ships is compared with that network.",
+        ),
+    ] = None,
     keep_network: Annotated[
         bool, typer.Option("--keep-network", help="Change the recipe, but try no other network than its own.")
     ] = False,
@@ -140,8 +148,8 @@ def improve(
     from convlift.report.plan import print_preview
 
     options: dict[str, Any] = {
-        "current": current, "model": model, "keep_network": keep_network, "out": out, "backbone": backbone,
-        "weights": weights, "root": root, "seed": seed,
+        "current": current, "model": model, "model_weights": model_weights, "keep_network": keep_network, "out": out,
+        "backbone": backbone, "weights": weights, "root": root, "seed": seed,
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "priors": priors, "trainings": trainings, "device": device,
         "max_latency": max_latency, "refit": refit,

@@ -11,8 +11,8 @@ from scipy.stats import ks_2samp
 
 from convlift.augment.pipeline import augment
 from convlift.augment.streams import Streams
-from convlift.errors import RecipeError
-from convlift.model.keras_network import from_keras, is_keras
+from convlift.errors import RecipeError, WeightsError
+from convlift.model.keras_network import from_keras, is_keras, with_weights
 from convlift.model.look_into import look_into
 from convlift.model.own_network import make_network
 from convlift.model.source_files import code_of
@@ -411,3 +411,18 @@ def test_first_weights_follow_torchs_generator_and_leave_others_alone(net):
 def test_other_modules_are_none_of_keras():
     assert not is_keras(torch.nn.Linear(2, 2))
     assert is_keras(alone(layers.Flatten()))
+
+
+@pytest.mark.parametrize("name", ["net.weights.h5", "net.keras"])
+def test_weights_that_keras_saved_are_put_into_the_model(tmp_path, name):
+    def make():
+        return alone(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(3))
+
+    trained = make()
+    trained.set_weights([np.random.default_rng(0).uniform(0.5, 1, each.shape) for each in trained.get_weights()])
+    (trained.save if name.endswith(".keras") else trained.save_weights)(tmp_path / name)
+    images = torch.rand(2, 3, SIDE, SIDE)
+    found, expected = (from_keras(model).eval()(images) for model in (with_weights(make(), tmp_path / name), trained))
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(WeightsError, match=r"do not fit the Keras model"):
+        with_weights(alone(layers.Conv2D(5, 3), layers.Flatten()), tmp_path / name)

@@ -81,7 +81,7 @@ def test_it_says_what_the_data_are_and_where_a_campaign_may_start(plan: Preview)
 
 @pytest.mark.parametrize("measured", [False, True])
 def test_from_every_start_it_counts_trainings_and_names_changes_in_all_areas(place: Path, measured: bool) -> None:
-    plan = planned(place, "5m", measured)
+    plan = planned(place, "3h" if measured else "5m", measured)  # however slow this machine is just now
     each_baseline = plan.starts[0].seconds
     for start in plan.starts:
         assert start.first_seconds >= start.seconds > 0

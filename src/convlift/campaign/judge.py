@@ -116,6 +116,9 @@ def judge_networks(search: Search, shipment: Shipment, test_labels: NDArray[np.i
     problem = search.problem
     scores = _matrix(search, [before, after], test_labels)
     found = compare_networks(scores[0], scores[1], problem.test_groups, lowest=problem.metric.lowest)
+    if before.role == "given":  # neither shortened nor one of several runs
+        learned = not search.scores.collapsed([before, *shipment.after])[0]
+        return replace(found, proven=found.proven and bool(learned))
     learned = before.id not in _arms(search, shipment.frozen, shipment.before, shipment.after).unlearned
     return replace(found, proven=found.proven and learned and before.is_whole and not shipment.shortened)
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from convlift.campaign.given_network import weights_given
 from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import Request, seed_of
 from convlift.catalogue.priors import Expectations, load_expectations
@@ -32,10 +33,13 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
     labels, splits, facts = dataset.labels, dataset.splits, facts_of(dataset)
     baseline, own_network = recipe_of(request, dataset)
+    given, given_digest = weights_given(request, baseline, dataset)
     return Problem(
         baseline=baseline,
         baseline_name=_name_of_baseline(request),
         own_network=own_network,
+        given=given,
+        given_digest=given_digest,
         starts=_starts(request, facts, baseline),
         facts=facts,
         pace=_pace(request, dataset),

@@ -39,6 +39,7 @@ class Request:
     devices: what they compute on, all of one make; the option is called device, and is one word for them.
     current: the recipe to be improved: a built-in name, a file or a Recipe.
     model: FILE.py:NAME or PACKAGE.MODULE:NAME of the user's own network, in place of the recipe's.
+    model_weights: a file of the weights that the user trained that network to: the one that is compared with.
     keep_network: whether no other network is tried than that of the recipe to be improved.
     out: run folder; None for runs/NAME-HASH, the same for the same question.
     backbone, weights: a timm name and a file, instead of the packaged network; of several names, with commas between
@@ -64,6 +65,7 @@ class Request:
     devices: tuple[Device, ...] = (CPU,)
     current: str | Path | Recipe = "plain"
     model: str | None = None
+    model_weights: Path | None = None
     keep_network: bool = False
     out: Path | None = None
     backbone: str | None = None
@@ -97,13 +99,16 @@ class Request:
 
 # options of `improve` whose names a caller may give; what `train` takes of them
 OPTIONS = frozenset({
-    "trainings", "workers", "current", "model", "keep_network", "out", "backbone", "weights", "root", "seed", "ship",
-    "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency", "refit",
+    "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
+    "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency", "refit",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
-    "trainings", "workers", "current", "keep_network", "ship", "priors", "backbone", "weights", "max_latency", "refit",
+    "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
+    "max_latency", "refit",
 }  # fmt: skip
-MAY_BE_MISSING = {"trainings", "model", "out", "backbone", "weights", "root", "workers", "group_from", "priors"}
+MAY_BE_MISSING = {
+    "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
+}  # fmt: skip
 
 
 def check_options(options: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -119,7 +124,7 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     Raises BudgetError or ConvliftError where a value makes no sense, TypeError where an option is none.
     """
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None or n not in MAY_BE_MISSING}
-    given |= {name: Path(given[name]) for name in ("out", "root", "priors") if given.get(name)}
+    given |= {name: Path(given[name]) for name in ("out", "root", "priors", "model_weights") if given.get(name)}
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:
         raise BudgetError(
@@ -215,6 +220,7 @@ def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identit
         fold=fold,
         latency=latency,
         network="kept" if request.keep_network else "",
+        given=problem.given_digest,
     )
 
 
@@ -235,6 +241,8 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
         question += (str(request.max_latency),)
     if request.keep_network:
         question += ("keep network",)
+    if problem.given_digest:
+        question += (problem.given_digest,)
     if request.fold is not None:
         question += (str(request.fold),)
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"

@@ -34,13 +34,15 @@ from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
 from convlift.search.decisions import Agreement, Allocation, GuardReport, LowFidelity, decided, made
 from convlift.search.shipment import Shipment, finals_of, learned
+from convlift.search.start_decisions import Given
 
 FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a guess (see benchmarks/metrics.py)
 
 
 def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openings: Openings | None) -> list[Note]:
     """Of a campaign that has decided what ships. judged: None where the sealed test stayed closed."""
-    notes: list[Note] = []
+    given = decided(search.ledger, Given)
+    notes: list[Note] = [given.found] if given else []
     if judged is not None:
         notes += [judged.unexplained] if judged.unexplained else []
         notes += judged.notes

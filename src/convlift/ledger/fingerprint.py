@@ -26,6 +26,7 @@ class Identity:
     fold: which part of a nested cross-validation is the test, "" without one.
     latency: what a prediction of what ships may take, "" for the time of one network.
     network: "kept" where no other network than the baseline's is tried.
+    given: SHA-256 of the trained weights that the user gave, "" without.
     """
 
     data: str
@@ -37,6 +38,7 @@ class Identity:
     fold: str = ""
     latency: str = ""
     network: str = ""
+    given: str = ""
 
     def document(self) -> dict[str, Any]:
         """The identity as plain data, the baseline as its recipe file would have it."""
@@ -49,6 +51,7 @@ class Identity:
         }
         more = (
             ("groups", self.groups), ("fold", self.fold), ("latency", self.latency), ("network", self.network),
+            ("given", self.given),
         )  # fmt: skip
         return known | {name: value for name, value in more if value}
 

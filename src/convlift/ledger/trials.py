@@ -23,10 +23,11 @@ MOST_BYTES = 1 << 29  # of one array: 1,000 classes for 130,000 images
 CAMPAIGN_ENDED = "the campaign's process ended"  # why an attempt ended that is not the trial's own fault
 
 Role = Literal[
-    "baseline", "start", "low-fidelity", "search", "final", "refit", "average", "mirrored", "ensemble",
+    "given", "baseline", "start", "low-fidelity", "search", "final", "refit", "average", "mirrored", "ensemble",
     "mirrored ensemble",
 ]  # fmt: skip
 COMBINED: tuple[Role, ...] = ("average", "mirrored", "ensemble", "mirrored ensemble")  # no trainings
+READ: tuple[Role, ...] = ("given", *COMBINED)  # networks that are there, and only predict
 COUNTED: tuple[Role, ...] = ("baseline", "search", "final", "refit")  # of --trainings
 TRAINED: tuple[Role, ...] = (*COUNTED, "start")  # what a reader counts as training runs
 
@@ -87,9 +88,9 @@ class TrialRecord:
 
     @property
     def has_trained(self) -> bool:
-        """Whether it got through an epoch, or a part of one; what has not holds nothing but guesses. A combination
-        is of networks that have."""
-        return self.outcome is not None and (bool(self.outcome.curve) or self.role in COMBINED)
+        """Whether it got through an epoch, or a part of one; what has not holds nothing but guesses. What is
+        only read has, or is of networks that have."""
+        return self.outcome is not None and (bool(self.outcome.curve) or self.role in READ)
 
     @property
     def unseen(self) -> NDArray[np.float32]:

@@ -8,13 +8,14 @@ random preprocessing layers become the recipe's augmentation. Both are compared 
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlift.errors import RecipeError
+from convlift.errors import RecipeError, WeightsError
 from convlift.model.keras_layers import is_keras_own, translated
 from convlift.model.keras_modules import Scaled
 from convlift.model.keras_training import training_of
@@ -83,6 +84,16 @@ def is_keras(made: object) -> bool:
     """Whether that is a model of Keras 3; Keras is not imported for the question."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(made, keras.Model)
+
+
+def with_weights(model: Any, path: Path) -> Any:
+    """The model with the weights of a file that Keras wrote. Raises WeightsError where they are not its."""
+    try:
+        model.load_weights(str(path))
+    except Exception as error:  # h5py, zipfile and Keras raise nearly anything
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"--model-weights {path} do not fit the Keras model {model.name!r} ({reason}).") from error
+    return model
 
 
 def from_keras(model: Any) -> FromKeras:

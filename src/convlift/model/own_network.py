@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from convlift.errors import RecipeError
-from convlift.model.keras_network import from_keras, is_keras
+from convlift.errors import RecipeError, WeightsError
+from convlift.model.keras_network import from_keras, is_keras, with_weights
 from convlift.model.source_files import Code, code_of
 from convlift.model.source_loader import (
     PERHAPS,
@@ -56,11 +57,12 @@ def build_own(architecture: Own, *, classes: int, channels: int, resolution: int
     return Adapted(network, architecture)
 
 
-def make_network(code: Code, classes: int) -> nn.Module:
+def make_network(code: Code, classes: int, weights: Path | None = None) -> nn.Module:
     """What the code makes for so many classes, unchanged, on the CPU. Its weights follow torch's generator, also those
     that Python's or numpy's draw, as in Keras; what comes after it follows that, too, whatever seeds the code sets.
 
-    Raises RecipeError where that is no module."""
+    weights: a file that Keras wrote, whose weights a Keras model is given. Raises RecipeError where that is no module,
+    WeightsError where they are not its."""
     factory = load_factory(code)
     way = takes_classes(factory)
     seed, later = (int(torch.randint(2**31, ())) for _ in range(2))
@@ -77,7 +79,9 @@ def make_network(code: Code, classes: int) -> nn.Module:
         ) from error
     torch.manual_seed(later)
     if is_keras(made):
-        made = from_keras(made)
+        made = from_keras(made if weights is None else with_weights(made, weights))
+    elif weights is not None:
+        raise WeightsError(f"--model-weights {weights} are of a Keras model, and network {code.text!r} is none.")
     if not isinstance(made, nn.Module):
         raise RecipeError(
             f"network {code.text!r} makes a {type(made).__name__}; it must make a torch module or a Keras 3 model."

@@ -83,7 +83,7 @@ def read_weights(file: WeightsFile) -> dict[str, Tensor]:
             content = torch.load(file.path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise WeightsError(f"weights {file.path} {_why_unreadable(file.path, error)}.") from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from convlift.records.given_network import GivenNetwork
 from convlift.records.verdict_grounds import Unexplained
 
 Arm = Literal["baseline", "shipped"]
@@ -287,5 +288,5 @@ Note = (
     Detectable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
-    | FoldStarts | NoConsensus | Combined | SlowPrediction | Refitted | NothingToSee | Unexplained
+    | FoldStarts | NoConsensus | GivenNetwork | Combined | SlowPrediction | Refitted | NothingToSee | Unexplained
 )  # fmt: skip

@@ -28,6 +28,7 @@ _LABEL_MARKERS = {
     "harmful": ("X", HARMFUL, HARMFUL),
 }
 _ROLE_MARKERS: dict[Role, tuple[str, str, str]] = {
+    "given": ("s", INK, INK),
     "start": ("v", MUTED, PAPER),
     "low-fidelity": ("^", MUTED, PAPER),
     "baseline": ("s", MUTED, MUTED),

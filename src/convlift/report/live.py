@@ -51,6 +51,7 @@ PHASES = {
     "baseline": "baseline",
     "start": "starting points",
     "low-fidelity": "low-fidelity trials",
+    "given": "your network",
     "search": "search",
     "final": "final runs",
     "refit": "final runs",

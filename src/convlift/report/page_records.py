@@ -16,7 +16,7 @@ from convlift.report.wording.headline import unpredicted
 from convlift.report.wording.phrases import counted
 
 Role = Literal[
-    "baseline", "start", "low-fidelity", "search", "final", "refit", "average", "mirrored", "ensemble",
+    "given", "baseline", "start", "low-fidelity", "search", "final", "refit", "average", "mirrored", "ensemble",
     "mirrored ensemble",
 ]  # fmt: skip
 
@@ -25,9 +25,10 @@ Role = Literal[
 class TrialRecord:
     """One training of the campaign.
 
-    role: baseline (a run of the baseline), start (the first run of a starting point), low-fidelity (the head alone, on
-        stored features), search (several changes on at once), final (a fresh run of the shipped recipe), refit
-        (the same on training and validation images), the last four (no trainings, but what was made of such networks).
+    role: given (the user's own trained network), baseline (a run of the baseline), start (the first run of a starting
+        point), low-fidelity (the head alone, on stored features), search (several changes on at once), final (a fresh
+        run of the shipped recipe), refit (the same on training and validation images), the last four (no trainings, but
+        what was made of such networks).
     score: validation score in [0, 1], NaN where the trial left none, or learned from the validation images.
     """
 

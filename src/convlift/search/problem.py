@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -25,8 +26,8 @@ BASELINE = "baseline"
 # What each role's seeds are drawn by. Three are what the role was first called, so that the same campaign keeps the
 # seeds of its trials.
 STREAMS: dict[Role, str] = {
-    "baseline": "pilot", "start": "probe", "low-fidelity": "scout", "search": "search", "final": "final",
-    "refit": "refit", "average": "average", "mirrored": "mirrored", "ensemble": "ensemble",
+    "given": "given", "baseline": "pilot", "start": "probe", "low-fidelity": "scout", "search": "search",
+    "final": "final", "refit": "refit", "average": "average", "mirrored": "mirrored", "ensemble": "ensemble",
     "mirrored ensemble": "mirrored ensemble",
 }  # fmt: skip
 
@@ -58,6 +59,7 @@ class Problem:
     most_milliseconds: what they may take besides, for an image alone; 0: as long as they take.
     time_prediction: measures the milliseconds of one network; asked only where it matters.
     own_network: what to tell of the baseline's network, where the user's own code makes it.
+    given: the file of weights that the user trained it to; given_digest: its SHA-256.
     """
 
     baseline: Recipe
@@ -83,6 +85,8 @@ class Problem:
     most_milliseconds: float = 0.0
     time_prediction: Callable[[Recipe], float] | None = None
     own_network: OwnNetworkSeen | None = None
+    given: Path | None = None
+    given_digest: str = ""
 
     @property
     def points(self) -> tuple[StartingPoint, ...]:

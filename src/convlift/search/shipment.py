@@ -22,6 +22,7 @@ from convlift.search.combine import combined
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Shipped, note
+from convlift.search.given import network_given
 from convlift.search.length import offered
 from convlift.search.problem import BASELINE
 from convlift.search.refit import is_fitted
@@ -36,8 +37,8 @@ Ships = Literal["recipe", "start", "baseline"]
 class Shipment:
     """What ships. frozen: the recipe that the search ended with, or, where the start ships, that of the start; network:
     the trial whose network it is; before, after: the baseline's and the shipping recipe's runs, to be judged; why: not
-    judged, or why not the searched recipe ships; shortened: see `result.Result`; baseline_network: the one of `before`
-    that the network is compared with, by validation the best, which favours the baseline."""
+    judged, or why not the searched recipe ships; shortened: see `result.Result`; baseline_network: what the network is
+    compared with: the one that the user gave, else the one of `before` that validation likes best, which favours it."""
 
     frozen: Configuration
     ships: Ships
@@ -90,7 +91,9 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     network = combined(search, runs, network, refits=judged) if ships == "recipe" else network
     is_other = runs is passed_over and runs[0].names != (frozen.start.name,)
     why = _why(search, _Found(ships, stays, lost, before, after, is_other, bool(finals)))
-    rival = best_final(search, before) if before else None
+    given = network_given(search)
+    network = given if given and stays and search.has_network(given) else network
+    rival = given or (best_final(search, before) if before else None)
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search), rival)
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
     settled = Shipped(ships, network.id, judged, before_ids, after_ids, rival.id if rival else None)

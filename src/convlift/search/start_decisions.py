@@ -4,9 +4,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from convlift.catalogue.starting_points import FINE_TUNE
+from convlift.records.given_network import GivenNetwork
 from convlift.search.decision import Decision
 
 Way = Literal["first run", "fitted", ""]
+
+
+@dataclass(frozen=True)
+class Given(Decision):
+    """What was found of the trained network that the user gave; found: see `GivenNetwork`."""
+
+    key = "given network"
+
+    found: GivenNetwork
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What is worth a line before anything is trained: the disk, the cache, the user's own network."""
 
 from convlift.records.events import CachePlaced, DiskTight
+from convlift.records.given_network import GivenNetwork
 from convlift.records.training_events import OwnNetworkSeen
 from convlift.report.wording.phrases import counted, printable, shorten
 
@@ -30,6 +31,37 @@ def own_network_seen(event: OwnNetworkSeen) -> str:
         parts.append(f"It imports {shorten(', '.join(event.outside), 100)}, which no copy is kept of.")
     if event.unread:
         parts.append(f"What it says of {', '.join(event.unread)} is passed over.")
+    return " ".join(parts)
+
+
+_SCALINGS = {
+    "unit": "from 0 to 1",
+    "standardize": "to mean 0 and deviation 1",
+    "imagenet": "by ImageNet's mean and deviation",
+    "symmetric": "from -1 to 1",
+    "bytes": "from 0 to 255",
+    "its recipe's": "as its recipe says",
+}
+HARDLY = 1.1  # times the share that guessing gets
+
+
+def given_network(found: GivenNetwork) -> str:
+    """What the headline compares with, where that is the user's own trained network."""
+    best = f", which fits best of {found.tried} usual ways" if found.tried > 1 else ""
+    parts = [
+        "The baseline's network is your own, with the weights that you gave. Its pixels are scaled "
+        f"{_SCALINGS[found.scaling]}{best}."
+    ]
+    if found.right <= HARDLY * found.chance:
+        parts.append(
+            f"It gets only {100 * found.right:.0f}% of the training and validation images right: do its outputs follow "
+            "the class names in alphabetical order?"
+        )
+    elif found.may_know_test:
+        parts.append(
+            "If it learned from images that are now in the sealed test, its score there is too high and the gain is "
+            "larger than it looks; a folder with train/ and test/ rules that out."
+        )
     return " ".join(parts)
 
 

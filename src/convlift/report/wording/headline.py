@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from convlift.evidence.metrics import title_of
+from convlift.records.given_network import GivenNetwork
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.notes import CloseChoice, Combined, LostRuns, Refitted, RunsFailedToLearn, SlowPrediction
 from convlift.records.result import START, Claim, ClassScore, Result, Verdict
@@ -141,6 +142,8 @@ def shortened_phrase(shortened: Shortened) -> str:
 def shipped_network(result: Result) -> str:
     """Whose network ships, in one sentence, where that is not the searched recipe's; else ""."""
     if result.ships == "baseline":
+        if any(isinstance(note, GivenNetwork) for note in result.notes):
+            return "Keep your network: the one in the run folder is yours, with the weights that you gave."
         return "Keep your baseline: the network in the run folder is the baseline's own."
     if result.ships == "start":
         start = printable(result.start_name)

@@ -5,6 +5,7 @@ from typing import Any
 
 from convlift.evidence.metrics import metric_named
 from convlift.recipe.combination import passes
+from convlift.records.given_network import GivenNetwork
 from convlift.records.notes import (
     Arm,
     CloseChoice,
@@ -36,6 +37,7 @@ from convlift.records.notes import (
     WorkerDeaths,
 )
 from convlift.records.verdict_grounds import Unexplained
+from convlift.report.wording.before_training import given_network
 from convlift.report.wording.phrases import counted, signed
 from convlift.report.wording.verdict_reasons import unexplained_in_words
 
@@ -276,4 +278,5 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     FoldStarts: _fold_starts,
     NoConsensus: _no_consensus,
     Unexplained: unexplained_in_words,
+    GivenNetwork: given_network,
 }
