@@ -212,6 +212,17 @@ def test_what_ships_is_compared_with_it(campaign, trained):
     assert "your own, with the weights that you gave" in campaign.report.read_text()
 
 
+def test_a_new_training_of_the_same_recipe_ships_where_it_is_better(trained, tmp_path):
+    torch.save({key: torch.randn_like(each) for key, each in trained.state.items()}, tmp_path / "untrained.pt")
+    found = api.improve(
+        trained.data, current=SHORT, model="net.py:make", model_weights=tmp_path / "untrained.pt", keep_network=True,
+        trainings=4, workers=1, out=trained.place / "again", quiet=True,
+    ).result  # fmt: skip
+    assert found.judged
+    assert found.claim.final.value > found.claim.baseline.value + 0.1
+    assert not found.is_better  # over a network that never learned anything nothing is proven
+
+
 def test_other_weights_are_another_campaign(campaign, trained, tmp_path):
     torch.save({key: 2 * each for key, each in trained.state.items()}, tmp_path / "other.pt")
     said = convlift(

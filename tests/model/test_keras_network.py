@@ -203,6 +203,13 @@ def angles_of(batch_NHWC):
     return np.arctan2((mass * rows).sum(axis=(1, 2)) / total, (mass * columns).sum(axis=(1, 2)) / total) / math.tau
 
 
+def test_what_moves_pixels_may_stand_after_what_scales_them():
+    told = from_keras(
+        alone(layers.Rescaling(1 / 255), layers.RandomRotation(0.2), layers.Conv2D(2, 3), layers.Flatten())
+    )
+    assert told.told.augmentation == {"rotation": 0.2}
+
+
 def test_rotations_are_drawn_from_the_range_that_keras_draws_from():
     """RandomRotation(.2) and rotation .2, 600 draws each: largest angles, and a two-sample test of Kolmogorov."""
     seen = np.zeros((600, 49, 49, 3), np.float32)
@@ -426,3 +433,48 @@ def test_weights_that_keras_saved_are_put_into_the_model(tmp_path, name):
     torch.testing.assert_close(found, expected)
     with pytest.raises(WeightsError, match=r"do not fit the Keras model"):
         with_weights(alone(layers.Conv2D(5, 3), layers.Flatten()), tmp_path / name)
+
+
+def test_a_file_that_keras_saved_is_a_network(tmp_path, monkeypatch):
+    """With new weights of the seed; beside a model its description alone is kept, and is the same network."""
+    monkeypatch.setenv(ALLOWED, "")
+    model = alone(
+        layers.Rescaling(1 / 255), layers.RandomFlip(), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)
+    )
+    model.compile(keras.optimizers.SGD(0.2), "sparse_categorical_crossentropy")
+    model.save(tmp_path / "net.keras")
+    code = code_of(f"{tmp_path}/net.keras")
+    allow(code)
+    found = look_into(code.text, classes=3, channels=3, side=SIDE)
+    assert (found.side, found.own.digest, found.told.training["learning_rate"]) == (SIDE, code.digest, 0.2)
+    weights = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        weights.append(torch.cat([each.flatten() for each in make_network(code, 3).parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    kept = tmp_path / "model"
+    for name, content in code.files.items():
+        kept.mkdir()
+        (kept / name).write_bytes(content)
+    assert code_of(f"{kept}/network.json").digest == code.digest
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "no entries"]
+)
+def test_another_file_is_refused(tmp_path, content):
+    (tmp_path / "net.keras").write_bytes(content)
+    with pytest.raises(RecipeError, match=r"is no model that Keras 3 saved .*; save it with model\.save"):
+        code_of(f"{tmp_path}/net.keras")
+    with pytest.raises(RecipeError, match="there is no such file"):
+        code_of(f"{tmp_path}/gone.keras")
+
+
+def test_a_saved_model_runs_no_code_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv(ALLOWED, "")
+    alone(layers.Lambda(lambda x: x + 1), layers.Flatten(), layers.Dense(3)).save(tmp_path / "net.keras")
+    code = code_of(f"{tmp_path}/net.keras")
+    allow(code)
+    with pytest.raises(RecipeError, match="cannot be made"):
+        make_network(code, 3)

@@ -6,6 +6,7 @@ from pathlib import Path
 from convlift.campaign.request import Request
 from convlift.data.dataset import Dataset
 from convlift.errors import ConvliftError
+from convlift.model.source_files import KERAS_FILE
 from convlift.recipe.architecture import Own
 from convlift.recipe.recipe import Recipe
 from convlift.search.context import Search
@@ -21,6 +22,8 @@ def weights_given(request: Request, baseline: Recipe, dataset: Dataset) -> tuple
     "" without. Raises ConvliftError where there is no such network, WeightsError or RecipeError where they are not its.
     """
     path = request.model_weights
+    if path is None and (request.model or "").endswith(KERAS_FILE) and request.fold is None and request.pool is None:
+        path = Path(request.model or "")  # it holds the weights too
     if path is None:
         return None, ""
     if not isinstance(baseline.architecture, Own):

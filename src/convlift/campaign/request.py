@@ -100,7 +100,8 @@ class Request:
 # options of `improve` whose names a caller may give; what `train` takes of them
 OPTIONS = frozenset({
     "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
-    "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency", "refit",
+    "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency",
+    "refit",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",

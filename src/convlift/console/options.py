@@ -27,8 +27,8 @@ Network = Annotated[
         "--model",
         metavar="FILE.py:NAME",
         help="Your own network: a function or class, of a Python file or as PACKAGE.MODULE:NAME, that makes a torch "
-        "module, given the number of classes if it takes one. Its code runs here and in the workers. It is trained as "
-        "the recipe says, or by Adam at .001 for 10 epochs.",
+        "module or a Keras model, given the number of classes if it takes one; or a .keras file. Its code runs here "
+        "and in the workers. It is trained as the recipe says, or by Adam at .001 for 10 epochs.",
     ),
 ]
 TrustCode = Annotated[

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from convlift.console.cache_folder import cache_folder
 from convlift.deploy.model_folder import CODE, read_model_folder
 from convlift.errors import ConvliftError
-from convlift.model.source_files import Code, code_of
+from convlift.model.source_files import KERAS_CONFIG, KERAS_FILE, Code, code_of
 from convlift.model.trusted_code import check_trust, trust
 from convlift.recipe.architecture import Own
 from convlift.recipe.recipe import Recipe
@@ -45,7 +45,9 @@ def _code_of(own: Own, folder: Path) -> Code:
         raise ConvliftError(f"{inside} is a link, and code that is loaded must lie in the model folder; copy it there.")
     if inside.is_dir():  # an installed package has none
         place, _, name = own.code.rpartition(":")
-        code = code_of(f"{inside.resolve()}/{place.rpartition('/')[2]}:{name}")  # FILE.py, or the module
+        of_python = f"{place.rpartition('/')[2]}:{name}"  # FILE.py, or the module
+        is_keras = own.code.endswith((KERAS_FILE, f"/{KERAS_CONFIG}"))
+        code = code_of(f"{inside.resolve()}/{KERAS_CONFIG if is_keras else of_python}")
     else:
         code = code_of(own.code)
     if code.digest != own.digest:

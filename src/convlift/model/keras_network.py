@@ -135,10 +135,10 @@ def _is_model(layer: Any) -> bool:
 
 def _walk(model: Any, read: _Read, *, is_image: bool) -> tuple[list[nn.Module], list[Step], bool]:
     """Layers and steps of a model, models within it among its layers, a layer that is used twice is one; and whether it
-    gives the image as it came. is_image: whether it is given that."""
+    gives the image as it came, scaled at most. is_image: whether it is given that."""
     inner = _graph_of(model)
     numbers = {id(inner.inputs[0]): 0}
-    images = {0} if is_image else set()  # values that are the image as it came
+    images = {0} if is_image else set()  # values that are the image as it came, scaled at most
     layers: list[nn.Module] = []
     places: dict[int, int] = {}
     steps: list[Step] = []
@@ -171,7 +171,8 @@ def _nodes(inner: Any) -> Iterator[Any]:
 
 
 def _module_of(layer: Any, read: _Read, *, is_image: bool) -> tuple[nn.Module, bool]:
-    """The layer's module, and whether it gives what it was given. is_image: whether that is the image as it came."""
+    """The layer's module, and whether it gives the image that it was given, scaled at most. is_image: whether that is
+    the image as it came, scaled at most."""
     kind = type(layer).__name__
     is_own = is_keras_own(layer)
     if is_own and kind in RANDOM | {"Resizing": None}:
@@ -187,7 +188,8 @@ def _module_of(layer: Any, read: _Read, *, is_image: bool) -> tuple[nn.Module, b
         layers, steps, is_untouched = _walk(layer, read, is_image=is_image)
         module: nn.Module = FromKeras(layers, steps, Told())
     else:
-        module, is_untouched = translated(layer), False
+        # what turns or flips pixels does so before they are scaled as well as after it
+        module, is_untouched = translated(layer), is_own and is_image and kind in ("Rescaling", "Normalization")
     if not layer.trainable:
         module.requires_grad_(False)
     return module, is_untouched

@@ -8,8 +8,10 @@ import ast
 import functools
 import hashlib
 import inspect
+import json
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,6 +23,7 @@ from convlift.errors import RecipeError
 
 MOST_BYTES = 2**20  # of a source file
 MOST_FILES = 200
+KERAS_FILE, KERAS_CONFIG = ".keras", "network.json"  # what Keras saves, and the part of it that describes the layers
 REMEDY = "give FILE.py:NAME or PACKAGE.MODULE:NAME, such as net.py:make"
 
 
@@ -29,7 +32,8 @@ class Code:
     """Code that makes a network.
 
     text: as the user named it; root: the folder that its own imports start from; entry: the file in it, "" for an
-    installed package; module: its name for Python; name: of the function or class.
+    installed package, KERAS_CONFIG for a model that Keras saved; module: its name for Python; name: of the function or
+    class.
     files: contents of its files by their path below root, with the entry and what it imports from there; of an
     installed package nothing, but `version`.
     """
@@ -43,6 +47,11 @@ class Code:
     version: str = ""
 
     @property
+    def is_keras_file(self) -> bool:
+        """Whether it is no code but what Keras wrote of a model's layers."""
+        return self.entry == KERAS_CONFIG
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the name, and of all files and their names, or of the version of an installed package."""
         found = hashlib.sha256(f"{self.entry or self.module}:{self.name} {self.version}".encode())
@@ -53,6 +62,8 @@ class Code:
 
 def code_of(text: str) -> Code:
     """What `text` names, found without running any of it. Raises RecipeError: the value, the rule and the remedy."""
+    if text.endswith((KERAS_FILE, f"/{KERAS_CONFIG}")):
+        return _saved_by_keras(text)
     place, colon, name = text.rpartition(":")
     if not colon or not place or not all(part.isidentifier() for part in name.split(".")):
         raise RecipeError(f"network {shown(text)} names no function of a Python file; {REMEDY}.")
@@ -73,6 +84,27 @@ def code_of(text: str) -> Code:
     else:
         raise RecipeError(f"network {shown(text)} is neither a .py file nor a module; {REMEDY}.")
     return Code(text, root, entry, module, name, _files(root, entry, text))
+
+
+def _saved_by_keras(text: str) -> Code:
+    """The layers in a file that Keras saved, or in what is kept of one beside a model. Raises RecipeError."""
+    path = _file_at(text)
+    if path is None:
+        raise RecipeError(f"network {shown(text)}: there is no such file; {REMEDY}, or a .keras file.")
+    try:
+        if path.name == KERAS_CONFIG:
+            content = path.read_bytes()
+        else:
+            with zipfile.ZipFile(path) as archive, archive.open("config.json") as config:
+                content = config.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES or not isinstance(json.loads(content), dict):
+            raise ValueError("its config.json describes no model")
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise RecipeError(
+            f"network {shown(text)} is no model that Keras 3 saved ({reason}); save it with model.save('net.keras')."
+        ) from None
+    return Code(text, path.resolve().parent, KERAS_CONFIG, "", "make", {KERAS_CONFIG: content})
 
 
 def reference_to(make: Callable[..., Any]) -> str:

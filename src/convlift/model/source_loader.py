@@ -8,6 +8,7 @@ size, or not at all: it may be older, or somebody else's.
 import contextlib
 import importlib.util
 import inspect
+import json
 import os
 import random
 import sys
@@ -76,6 +77,9 @@ def brought_from_outside(code: Code) -> tuple[str, ...]:
 @contextlib.contextmanager
 def among_its_siblings(code: Code) -> Iterator[None]:
     """While it is called, what it imports by name is what lies beside it, whatever else has that name here."""
+    if code.is_keras_file:
+        yield
+        return
     siblings, own = _load(code).siblings, _own_modules(code)
     before = {name: sys.modules.pop(name) for name in own & sys.modules.keys()}
     sys.modules.update(siblings)
@@ -112,7 +116,7 @@ def _load(code: Code) -> Loaded:
         declare_missing_operators()
         os.environ.setdefault("KERAS_BACKEND", "torch")  # of a network in Keras, unless somebody chose another one
         with speaking_aside(), _loading(), random_as_it_was():
-            _loaded[key] = _imported(code)
+            _loaded[key] = _of_keras(code) if code.is_keras_file else _imported(code)
     return _loaded[key]
 
 
@@ -201,6 +205,20 @@ def _imported(code: Code) -> Loaded:
         sys.path.remove(str(code.root))
         sys.path.append(str(code.root))  # for what it imports only once it is called
         sys.modules.update(put_aside)
+
+
+def _of_keras(code: Code) -> Loaded:
+    """A module whose `make` makes the model that a file of Keras describes, with new weights; nothing is unpickled."""
+    module = ModuleType("saved_by_keras")
+    described = json.loads(code.files[code.entry])
+
+    def make() -> Any:
+        import keras
+
+        return keras.saving.deserialize_keras_object(described, safe_mode=True)
+
+    module.make = make  # type: ignore[attr-defined]
+    return Loaded(module, {})
 
 
 def _own_modules(code: Code) -> set[str]:

@@ -91,14 +91,30 @@ def settle_shipment(search: Search, frozen: Configuration) -> Shipment:
     network = combined(search, runs, network, refits=judged) if ships == "recipe" else network
     is_other = runs is passed_over and runs[0].names != (frozen.start.name,)
     why = _why(search, _Found(ships, stays, lost, before, after, is_other, bool(finals)))
-    given = network_given(search)
-    network = given if given and stays and search.has_network(given) else network
-    rival = given or (best_final(search, before) if before else None)
+    rival = best_final(search, before) if before else None
     found = Shipment(chosen, ships, network, tuple(before), after, judged, why, shortened(search), rival)
+    if given := network_given(search):
+        found = _beside(search, found, given, stays=stays)
     before_ids, after_ids = (tuple(run.id for run in arm) for arm in (found.before, found.after))
-    settled = Shipped(ships, network.id, judged, before_ids, after_ids, rival.id if rival else None)
+    rival_id = found.baseline_network.id if found.baseline_network else None
+    settled = Shipped(found.ships, found.network.id, found.judged, before_ids, after_ids, rival_id)
     note(search.ledger, settled, replace=True)
     return found
+
+
+def _beside(search: Search, found: Shipment, given: TrialRecord, *, stays: bool) -> Shipment:
+    """The same beside the network that the user gave. Where the baseline would stay that one ships, unless a new
+    training of the baseline's recipe is ahead of it, even on images that it may have learned from: then that ships."""
+    if not stays or found.network.role == "given":
+        return replace(found, baseline_network=given)
+    is_ahead = search.scores.rank(found.network) > search.scores.rank(given)
+    if is_ahead and found.frozen.start.name == BASELINE and found.network.recipe == search.problem.baseline:
+        return replace(
+            found, frozen=bare(found.frozen.space), ships="recipe", after=(found.network,), judged=True, why=None,
+            baseline_network=given,
+        )  # fmt: skip
+    network = given if search.has_network(given) and not is_ahead else found.network
+    return replace(found, network=network, baseline_network=given)
 
 
 def _better_passed_over(search: Search, frozen: Configuration, finals: Sequence[TrialRecord]) -> list[TrialRecord]:

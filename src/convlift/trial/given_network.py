@@ -30,7 +30,7 @@ def read_given(
     """Put the user's weights into their network, find how its inputs are scaled, and save it as every trial's is.
 
     recipe: with the network as it was given (`given_weights.as_given`) and its resolution written down; chosen: whether
-    the scaling is found, by the likelihood of training and validation labels, rather than taken from the recipe.
+    the scaling is found, by what it gets right of training and validation images, rather than taken from the recipe.
     Raises WeightsError or RecipeError where the weights are not the network's, DiskError.
     """
     own, side, place = recipe.architecture, recipe.data.resolution, torch.device(device.place)
@@ -45,7 +45,7 @@ def read_given(
     with speaking_aside():
         network = lay_on(given_network(own, weights, classes=classes, channels=channels, resolution=side), place)
         said = {n: predict_probabilities(network, unchanged(pixels, some, way, place)()) for n, way in ways.items()}
-        best = max(said, key=lambda name: _likelihood(said[name], labels))
+        best = max(said, key=lambda name: _fit(said[name], labels))
         save_network(save_to, network, ways[best])
     return GivenNetwork(
         best,
@@ -56,10 +56,11 @@ def read_given(
     )
 
 
-def _likelihood(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Mean log-likelihood of the labels."""
+def _fit(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
+    """The share of labels that are right, and of equals their mean log-likelihood, which alone would prefer the larger
+    contrast for a network that is not sure enough."""
     of_the_label = np.maximum(probabilities[np.arange(len(labels)), labels], LEAST)
-    return float(np.log(of_the_label).mean())
+    return float((probabilities.argmax(axis=1) == labels).mean()), float(np.log(of_the_label).mean())
 
 
 def _ways(training_NHWC: NDArray[np.uint8], recipe: Recipe | None) -> dict[Scaling, Statistics]:
