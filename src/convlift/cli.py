@@ -309,11 +309,23 @@ def evaluate(
         Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auroc", "kappa"] | None,
         typer.Option(help="Score that two models are compared by (default: accuracy)."),
     ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class whose thresholds are reported, with their sensitivity and specificity (default: the second of "
+            "two).",
+        ),
+    ] = None,
     root: Root = None,
     group_from: GroupFrom = None,
     layout: LayoutName = "auto",
     follow_links: FollowLinks = False,
     device: DeviceName = "auto",
+    page: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write a page with reliability plot, ROC curves and mistakes to this HTML file."),
+    ] = None,
     answers: Annotated[
         Path | None, typer.Option("--csv", help="Write a row an image to this file, the surest mistakes first.")
     ] = None,
@@ -329,11 +341,12 @@ def evaluate(
     from convlift.console.atomic import write_text
     from convlift.report.evaluation_lines import evaluation_csv, evaluation_document, print_evaluation
 
-    if answers is not None and not answers.parent.is_dir():
-        raise ConvliftError(f"--csv {answers} lies in a folder that is not there; make {answers.parent} first.")
+    for option, file in (("--csv", answers), ("--report", page)):
+        if file is not None and not file.parent.is_dir():
+            raise ConvliftError(f"{option} {file} lies in a folder that is not there; make {file.parent} first.")
     found = use.evaluate(
-        model, data, part=part, against=against, metric=metric, root=root, group_from=group_from, layout=layout,
-        follow_links=follow_links, device=device, trust_code=trust_code, quiet=quiet,
+        model, data, part=part, against=against, positive=positive, metric=metric, root=root, group_from=group_from,
+        layout=layout, follow_links=follow_links, device=device, trust_code=trust_code, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(evaluation_document(found)))
@@ -341,6 +354,10 @@ def evaluate(
         print_evaluation(found, Console(highlight=False))
     if answers is not None:
         write_text(answers, evaluation_csv(found))
+    if page is not None:
+        from convlift.report.evaluation_page import render_evaluation
+
+        write_text(page, render_evaluation(found))
     for sentence in found.unreadable:
         print(f"convlift: {sentence}", file=sys.stderr)
     if found.unreadable:

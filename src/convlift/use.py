@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convlift.deploy.predict import Model
 
 
-EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device", "metric"})
+EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device", "metric", "positive"})
 
 
 def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Model":
@@ -75,14 +75,17 @@ def evaluate(
     path: run folder or model folder; data: as for `improve`, with the classes under the names of training, of as few
     images as there are. part: test, validation, train or all; by default the test part where there is one. against:
     another model, compared on the same images by `metric` (accuracy). trust_code: as for `load`. options: root,
-    group_from, layout, follow_links, device, as for `improve`.
+    group_from, layout, follow_links, device, as for `improve`; positive, the class whose thresholds are reported (of
+    two classes the second).
     Raises ConvliftError, DataError.
     """
     from convlift.deploy.evaluate_model import PARTS, Named, choose_images, evaluate_all
+    from convlift.deploy.evaluate_ranking import check_positive, of_class
 
     check_options(options, EVALUATION_OPTIONS)
     asked = dict(options)
     group_from, device, metric = asked.pop("group_from", None), asked.pop("device", "auto"), asked.pop("metric", None)
+    positive = asked.pop("positive", None)
     if part not in (None, *PARTS):
         raise ConvliftError(f"part {part!r} is not known; it is {', '.join(PARTS[:-1])} or {PARTS[-1]}.")
     if metric is not None and against is None:
@@ -94,4 +97,5 @@ def evaluate(
         images = choose_images(open_images(str(data), **asked), part, group_from)
         both = [each for each in (path, against) if each is not None]
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
-        return evaluate_all(named, images, judged_by, progress.show)
+        check_positive(named[0].name, named[0].model.classes, positive)
+        return of_class(evaluate_all(named, images, judged_by, progress.show), positive)

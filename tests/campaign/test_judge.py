@@ -17,6 +17,7 @@ from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import metric_named
+from convlift.evidence.temperature import at_temperature, fit_temperature
 from convlift.execute.job import Job, Report
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
@@ -201,25 +202,36 @@ def test_nor_does_it_with_a_metric_that_compares_images(tmp_path: Path) -> None:
         each.desk.ledger.close()
 
 
+def skill(points: float) -> float:
+    """Points of log-loss skill of networks of this accuracy whose confidences are true: in this world each is as sure
+    of every image."""
+    right = points / 100
+    return float(100 * (1 + (right * np.log(right) + (1 - right) * np.log((1 - right) / 3)) / np.log(4)))
+
+
 @pytest.mark.parametrize("metric", ["balanced-accuracy", "log-loss", "kappa"])
 def test_other_metrics_and_groups_are_judged_by(tmp_path: Path, metric: str) -> None:
-    """The same campaign by another metric, its images in groups of five: the gain in its own points, more doubt."""
-    world = World(seed=3)
-    groups = np.arange(300) // 5
-    problem = replace(problem_of(world), metric=metric_named(metric), validation_groups=groups, test_groups=groups)
+    """The same campaign by another metric, its images in groups of five: the gain in its own points, more doubt. By
+    log-loss every network is judged at the temperature that its own validation images give it."""
+    world, by = World(seed=3), metric_named(metric)
+    groups, labels = np.arange(300) // 5, world.labels[world.n :]
+    problem = replace(problem_of(world), metric=by, validation_groups=groups, test_groups=groups)
     with desk_in(tmp_path / "run", world, 10) as desk:
         frozen = run_search(Search(problem, desk)).frozen
-        judged = judge_campaign(Search(problem, desk), frozen, world.labels[world.n :])
-        alone = judge_campaign(Search(replace(problem, test_groups=None), desk), frozen, world.labels[world.n :])
-        finals = [run.outcome.test_probabilities for run in final_runs(desk.ledger) if run.outcome]
-    score = np.mean([metric_named(metric).score(said, world.labels[world.n :]) for said in finals])
-    assert judged.final.final.value == pytest.approx(score)
+        judged = judge_campaign(Search(problem, desk), frozen, labels)
+        alone = judge_campaign(Search(replace(problem, test_groups=None), desk), frozen, labels)
+        finals = [(run.unseen, run.outcome.test_probabilities) for run in final_runs(desk.ledger) if run.outcome]
+    fitted = [fit_temperature(seen, world.labels[: world.n], groups) if by.of_confidence else 1.0 for seen, _ in finals]
+    scores = [by.score(at_temperature(said, each), labels) for (_, said), each in zip(finals, fitted, strict=True)]
+    assert judged.final.final.value == pytest.approx(np.mean(scores))
     assert judged.final.gain_points.value == pytest.approx(alone.final.gain_points.value)
-    truth = world.points(frozen.recipe) - world.points(problem.baseline)
-    true_gain = truth * {"balanced-accuracy": 1.0, "kappa": 4 / 3, "log-loss": np.log(7) / np.log(4)}[metric]
+    after, before = world.points(frozen.recipe), world.points(problem.baseline)
+    truths = {"balanced-accuracy": after - before, "kappa": 4 / 3 * (after - before)}
+    true_gain = truths.get(metric, skill(after) - skill(before))
     assert judged.final.gain_points.low <= true_gain <= judged.final.gain_points.high
     assert {v.name for v in judged.verdicts} == {candidate.name for candidate in frozen.candidates}
-    assert judged.unit == pytest.approx({"balanced-accuracy": 1.0, "kappa": 4 / 3, "log-loss": 1.4}[metric], rel=0.05)
+    unit = {"balanced-accuracy": 1.0, "kappa": 4 / 3}.get(metric, float(np.log(3 * 0.85 / 0.15) / np.log(4)))
+    assert judged.unit == pytest.approx(unit, rel=0.05 if metric != "log-loss" else 0.15)
 
 
 def test_the_test_is_opened_once_and_its_labels_matter_then(pair: tuple[Blind, Blind]) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, recall_score, roc_auc_score
 
 from command_line import convlift
-from convlift import api
+from convlift import use
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, DataError
 
@@ -28,7 +28,7 @@ def folder(grey, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(grey, folder):
-    return api.evaluate(grey.folder, folder[0], quiet=True)
+    return use.evaluate(grey.folder, folder[0], quiet=True)
 
 
 def test_the_scores_are_those_of_the_predictions(grey, folder, found):
@@ -53,7 +53,7 @@ def test_the_scores_are_those_of_the_predictions(grey, folder, found):
 
 
 def test_a_model_beside_itself_is_no_better(grey, folder):
-    found = api.evaluate(grey.folder, folder[0], against=grey.folder, quiet=True)
+    found = use.evaluate(grey.folder, folder[0], against=grey.folder, quiet=True)
     gain = found.comparison.gain
     assert (gain.gain_points.value, gain.won, gain.lost, gain.proven) == (0.0, 0, 0, False)
     assert (found.comparison.rival, found.comparison.metric) == (str(grey.folder), "accuracy")
@@ -100,14 +100,14 @@ def test_a_class_that_the_model_does_not_know_is_refused(grey, folder, tmp_path)
             pixels = np.full((8, 8), 40 * number + len(name), np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
     with pytest.raises(DataError, match=r"has images of class 'eleven', which .* does not know"):
-        api.evaluate(grey.folder, tmp_path, quiet=True)
+        use.evaluate(grey.folder, tmp_path, quiet=True)
 
 
 def test_a_part_that_is_not_there_is_refused(grey, folder):
     with pytest.raises(ConvliftError, match=r"there is no test part in .*, which has no parts; leave out --part"):
-        api.evaluate(grey.folder, folder[0], part="test", quiet=True)
+        use.evaluate(grey.folder, folder[0], part="test", quiet=True)
     with pytest.raises(ConvliftError, match="part 'half' is not known"):
-        api.evaluate(grey.folder, folder[0], part="half", quiet=True)
+        use.evaluate(grey.folder, folder[0], part="half", quiet=True)
 
 
 def test_the_test_part_is_what_is_evaluated(grey, folder, tmp_path):
@@ -116,9 +116,9 @@ def test_the_test_part_is_what_is_evaluated(grey, folder, tmp_path):
             target = tmp_path / part / path.relative_to(folder[0])
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
-    assert api.evaluate(grey.folder, tmp_path, quiet=True).part == "test"
-    assert api.evaluate(grey.folder, tmp_path, quiet=True).images == len(folder[1])
-    assert api.evaluate(grey.folder, tmp_path, part="all", quiet=True).images == 2 * len(folder[1])
+    assert use.evaluate(grey.folder, tmp_path, quiet=True).part == "test"
+    assert use.evaluate(grey.folder, tmp_path, quiet=True).images == len(folder[1])
+    assert use.evaluate(grey.folder, tmp_path, part="all", quiet=True).images == 2 * len(folder[1])
 
 
 def test_a_few_images_of_one_class_are_enough(grey, folder, tmp_path):
@@ -140,11 +140,11 @@ def test_a_few_images_of_one_class_are_enough(grey, folder, tmp_path):
 
 
 def test_groups_widen_the_intervals(grey, folder):
-    found = api.evaluate(grey.folder, folder[0], group_from=r"(\d)\.png", quiet=True)
-    alone = api.evaluate(grey.folder, folder[0], quiet=True)
+    found = use.evaluate(grey.folder, folder[0], group_from=r"(\d)\.png", quiet=True)
+    alone = use.evaluate(grey.folder, folder[0], quiet=True)
     assert found.scores["accuracy"].value == alone.scores["accuracy"].value
     with pytest.raises(ConvliftError, match="have no group"):
-        api.evaluate(grey.folder, folder[0], group_from=r"patient(\d)", quiet=True)
+        use.evaluate(grey.folder, folder[0], group_from=r"patient(\d)", quiet=True)
 
 
 def test_a_model_that_learned_from_these_images_is_told_of(grey, folder, tmp_path, monkeypatch):
@@ -166,7 +166,7 @@ def test_arrays_on_another_scale_are_refused(grey, tmp_path):
     labels = np.array([0, 1, 0, 1])
     np.savez(tmp_path / "deep.npz", train_images=images, train_labels=labels)
     with pytest.raises(DataError, match=r"holds arrays of which \d+ is white, and .* learned from images of 8 bits"):
-        api.evaluate(grey.folder, tmp_path / "deep.npz", quiet=True)
+        use.evaluate(grey.folder, tmp_path / "deep.npz", quiet=True)
 
 
 def test_what_cannot_be_is_refused_before_any_work(grey, folder, tmp_path):
@@ -176,3 +176,14 @@ def test_what_cannot_be_is_refused_before_any_work(grey, folder, tmp_path):
     alone = convlift("evaluate", grey.folder, folder[0], "--metric", "auroc")
     assert alone.code == 2
     assert "metric says what two models are compared by" in alone.err
+
+
+def test_a_page_and_the_thresholds_of_a_class_are_asked_for(grey, folder, tmp_path):
+    page = tmp_path / "page.html"
+    said = convlift("evaluate", grey.folder, folder[0], "--report", page, "--group-from", r"(\d)\.png", "--quiet")
+    assert said.code == 0
+    assert "The images come in 10 groups" in said.out
+    assert page.read_text(encoding="utf-8").count("<svg") == 6
+    other = convlift("evaluate", grey.folder, folder[0], "--positive", "eleven", "--quiet")
+    assert other.code == 2
+    assert "positive 'eleven' is no class of" in other.err

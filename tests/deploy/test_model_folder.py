@@ -5,8 +5,10 @@ import json
 import pickle
 import resource
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from convlift.deploy.model_folder import read_model_folder, write_model_folder
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, DiskError, RecipeError
+from convlift.records.confidence import Confidence, Threshold
 
 FILES = ["SHA256SUMS", "config.json", "model.safetensors", "recipe.yaml"]
 
@@ -178,3 +181,37 @@ def test_a_config_that_is_none_is_refused(folder, text):
     (folder / "config.json").write_text(text)
     sign(folder)
     assert "config.json is damaged" in refusal(folder)
+
+
+def test_a_temperature_changes_probabilities_and_no_label(folder, grey):
+    before = load(grey.folder)
+    weights, recipe, config = read_model_folder(grey.folder)
+    confidence = Confidence(2.0, "validation", (Threshold("3", "Youden's J", 0.25),))
+    write_model_folder(folder, weights, recipe, replace(config, confidence=confidence))
+    after = load(folder)
+    assert after.config.confidence == confidence
+    images = list(grey.held_out()[:20])
+    plain, mended = before.predict(images), after.predict(images)
+    assert [each.label for each in plain] == [each.label for each in mended]
+    of_before = before.config.confidence.temperature
+    for one, other in zip(plain, mended, strict=True):
+        logits = of_before * np.log(np.array(list(one.probabilities.values())))
+        expected = np.exp(logits / 2.0) / np.exp(logits / 2.0).sum()
+        np.testing.assert_allclose(list(other.probabilities.values()), expected, atol=1e-5)
+
+
+def test_an_older_folder_has_a_temperature_of_one(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["confidence"]
+    (folder / "config.json").write_text(json.dumps(config))
+    sign(folder)
+    assert load(folder).config.confidence == Confidence()
+
+
+@pytest.mark.parametrize("value", [0, -1.0, 1e9, "1", None])
+def test_a_temperature_that_none_can_have_is_refused(folder, value):
+    config = json.loads((folder / "config.json").read_text())
+    config["confidence"]["temperature"] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    sign(folder)
+    assert "config.json is damaged (confidence.temperature" in refusal(folder)

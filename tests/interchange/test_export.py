@@ -1,6 +1,7 @@
 """One file that says what convlift says, or none: over the families of networks, sizes and batches."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from convlift.model.checkpoint import save_network
 from convlift.model.together import Together
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
+from convlift.records.confidence import Confidence
 from own_networks import MNIST, NONE_ALLOWED, TUTORIAL, looked_into, small, write
 
 CLASSES = ("ant", "bee", "größe")
@@ -50,12 +52,12 @@ def network_of(recipe: Recipe, channels: int, side: int) -> nn.Module:
     return network
 
 
-def model_of(recipe: Recipe, channels: int, side: int, *, together: bool = False) -> Model:
+def model_of(recipe: Recipe, channels: int, side: int, *, together: bool = False, temperature: float = 1.0) -> Model:
     network = network_of(recipe, channels, side)
     if together:
         network = Together([network, network_of(recipe.edit(training={"epochs": 3}), channels, side)], mirrored=True)
     config = ModelConfig(CLASSES, channels, side, recipe.data.resize, (0.4,) * channels, (0.3,) * channels, {})
-    return Model(network, recipe, config)
+    return Model(network, recipe, replace(config, confidence=Confidence(temperature)))
 
 
 FAMILIES = {
@@ -63,6 +65,7 @@ FAMILIES = {
     "quick, cropped": lambda: model_of(built_in("residual-quick").edit(data={"resize": "crop"}), 3, 32),
     "everything": lambda: model_of(Recipe().edit(architecture=EVERYTHING, data={"resize": "letterbox"}), 3, 32),
     "mirrored pair": lambda: model_of(built_in("residual"), 1, 16, together=True),
+    "at a temperature": lambda: model_of(built_in("plain"), 1, 8, temperature=2.5),
     "pretrained": lambda: model_of(built_in("fine-tune").edit(architecture={"weights": "random"}), 3, 64),
 }
 
@@ -74,6 +77,17 @@ def test_a_file_of_every_family_predicts_what_convlift_predicts(family: str) -> 
     parity = check_parity(model, onnx_model(model), [])
     assert parity.network < 1e-5
     assert parity.made_up
+
+
+def test_the_temperature_is_inside_the_file_and_said_of_it() -> None:
+    model = FAMILIES["at a temperature"]()
+    made = onnx_model(model)
+    told = {each.key: each.value for each in made.metadata_props}
+    assert json.loads(told["convlift.confidence"])["temperature"] == 2.5
+    image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8).repeat(3, 3)[..., :3]
+    session = onnxruntime.InferenceSession(made.SerializeToString())
+    (probabilities,) = session.run([PROBABILITIES], {IMAGES: image})
+    assert probabilities[0] == pytest.approx(list(model.predict(image[0]).probabilities.values()), abs=1e-3)
 
 
 KERAS = """

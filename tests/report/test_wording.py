@@ -11,6 +11,7 @@ from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.reasons import NotTried, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Condition, InvalidRecipe, Misfit, Unfit, Unmet
+from convlift.records.confidence import FittedOn
 from convlift.records.evidence_of_symptoms import Evidence, FewImages, LossNotFinite, LossStillFalls
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.notes import Arm, Detectable, LostRuns, NotAsked, Note, RegisterTrouble, SlowPrediction
@@ -63,6 +64,8 @@ VALUES: dict[Any, Any] = {
     Literal["dropout", "activation", "normalization"]: "dropout",
     Fault: FewEpochs(1, 4),
     Evidence: FewImages(12.0),
+    FittedOn: "validation",
+    int | None: 12,
 }
 
 

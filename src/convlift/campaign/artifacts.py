@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from convlift.campaign.detectable_gain import half_width
 from convlift.campaign.judge import Judgement
 from convlift.campaign.page_material import class_scores, environment, page_material
-from convlift.campaign.result_notes import notes_of, notes_of_the_test
+from convlift.campaign.result_notes import calibrated, notes_of, notes_of_the_test
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.errors import RecipeError
@@ -21,12 +21,14 @@ from convlift.ledger.openings import Openings
 from convlift.ledger.trials import TRAINED, TrialRecord
 from convlift.model.source_files import code_of
 from convlift.recipe.recipe import Recipe
+from convlift.records.confidence import AS_GIVEN, Confidence
 from convlift.records.events import CampaignEnded, Listener
 from convlift.records.result import ClassScore, Estimate, NetworkGain, Result
 from convlift.search.context import Search
 from convlift.search.decisions import SearchNoise, note
 from convlift.search.diagnose_baseline import found_of_the_baseline
 from convlift.search.dispatcher import WEIGHTS
+from convlift.search.fit_confidence import confidence_of
 from convlift.search.result_in_ledger import note_result, note_story
 from convlift.search.shipment import Shipment
 
@@ -59,9 +61,11 @@ def hand_over(
     material = page_material(ledger, shown, dataset, test_labels, more)
     material |= {"runs": list(judged.arms)} if judged else {}
     note_story(ledger, material)
+    confidence = confidence_of(problem, ledger, network, dataset.classes)
     result = result_from(search, dataset, shipment, opened, class_scores(material))
+    result = replace(result, notes=(*result.notes, calibrated(search, network, confidence, test_labels)))
     weights = search.dispatcher.weights_of(network)
-    write_model(ledger.folder / "model", weights, network.recipe, dataset, scores_of(result))
+    write_model(ledger.folder / "model", weights, network.recipe, dataset, scores_of(result), confidence)
     if judged is not None:
         note(ledger, SearchNoise(judged.search_seed_variance), replace=True)
     note_result(ledger, result)
@@ -143,7 +147,14 @@ def _validation_scores(search: Search, shipment: Shipment) -> dict[str, Any]:
     }
 
 
-def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, scores: dict[str, Any]) -> None:
+def write_model(
+    folder: Path,
+    weights: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    scores: dict[str, Any],
+    confidence: Confidence = AS_GIVEN,
+) -> None:
     """A model folder of trained weights; recipe: with its resolution written down."""
     from convlift.model.checkpoint import saved_normalization  # torch comes with it
 
@@ -160,6 +171,7 @@ def write_model(folder: Path, weights: Path, recipe: Recipe, dataset: Dataset, s
         scores=scores,
         value_range=store.value_range,
         alpha=store.alpha,
+        confidence=confidence,
     )
     write_model_folder(folder, weights, recipe, config, _code_of(recipe))
 
@@ -190,7 +202,9 @@ def keep_best(search: Search, dataset: Dataset) -> bool:
         return False
     score, images = search.scores.score_points(best) / 100, len(dataset.splits.validation)
     scores = {"metric": search.problem.metric.name, "of": "validation", "images": images, "unconfirmed": score}
-    write_model(search.ledger.folder / "model", search.dispatcher.weights_of(best), best.recipe, dataset, scores)
+    confidence = confidence_of(search.problem, search.ledger, best, dataset.classes)
+    weights = search.dispatcher.weights_of(best)
+    write_model(search.ledger.folder / "model", weights, best.recipe, dataset, scores, confidence)
     return True
 
 

@@ -14,6 +14,7 @@ from convlift.evidence.group_testing import suspect
 from convlift.evidence.image_variance import effective_number, run_variance
 from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.single_changes import ChangeTests, start_effect, test_changes
+from convlift.evidence.temperature import at_temperature
 from convlift.evidence.total_gain import FEWEST_RUNS, ArmScores, FinalJudgement, judge, one_network
 from convlift.evidence.verdicts import Subject, start_verdict, verdicts
 from convlift.ledger.trials import TrialRecord
@@ -22,6 +23,7 @@ from convlift.records.result import START, Estimate, NetworkGain, Verdict
 from convlift.records.verdict_grounds import Unexplained
 from convlift.search.compared_runs import baseline_arm, best_final, final_runs, lost_a_close_choice, lost_runs
 from convlift.search.context import Search
+from convlift.search.fit_confidence import confidence_of
 from convlift.search.problem import BASELINE
 from convlift.search.shipment import Shipment
 from convlift.search.space import Configuration, floored, switches
@@ -73,7 +75,7 @@ def judge_campaign(
     once = {record.id: record for record in [*from_start, *arms.after]}  # a run of the search may ship
     runs = [record for record in once.values() if record.id not in nothing]
     metric, groups = search.problem.metric, search.problem.test_groups
-    unit = metric.unit([run.outcome.test_probabilities for run in runs if run.outcome], test_labels)
+    unit = metric.unit(_said_of_the_test(search, runs), test_labels)
     on = switches(frozen, runs)
     baseline, shipped, scores = (_matrix(search, each, test_labels) for each in (arms.before, arms.after, runs))
     tests = test_changes(on, scores, groups, asked=frozen.on, unit=unit)
@@ -201,8 +203,18 @@ def _score_of(search: Search, record: TrialRecord, labels: NDArray[np.int64]) ->
 
 def _matrix(search: Search, records: Sequence[TrialRecord], labels: NDArray[np.int64]) -> Floats:
     """(R, nt): every trial's score on every test image, 1 at best; right or wrong where the metric is accuracy."""
-    said = [record.outcome.test_probabilities for record in records if record.outcome is not None]
-    return search.problem.metric.matrix(said, labels, search.problem.test_groups) / 100.0
+    return search.problem.metric.matrix(_said_of_the_test(search, records), labels, search.problem.test_groups) / 100.0
+
+
+def _said_of_the_test(search: Search, records: Sequence[TrialRecord]) -> list[NDArray[np.floating]]:
+    """Every trial's probabilities (nt, K); at its own temperature, as it ships or would ship, where the metric judges
+    how sure a network is. The temperature is of validation images alone, so nothing of the test is in it."""
+    ended = [(record, record.outcome.test_probabilities) for record in records if record.outcome is not None]
+    if not search.problem.metric.of_confidence:
+        return [said for _, said in ended]
+    return [
+        at_temperature(said, confidence_of(search.problem, search.ledger, record).temperature) for record, said in ended
+    ]
 
 
 def _belief(

@@ -6,11 +6,14 @@ from numpy.typing import NDArray
 from convlift.campaign.detectable_gain import detectable_between
 from convlift.campaign.judge import Judgement
 from convlift.data.dataset import Dataset
+from convlift.evidence.calibration import calibration
 from convlift.evidence.metrics import ACCURACY, Metric
 from convlift.evidence.power import little_left_to_find
 from convlift.evidence.reuse import flattery
+from convlift.evidence.temperature import at_temperature, log_loss
 from convlift.ledger.openings import Openings, notes_of_openings
-from convlift.ledger.trials import COMBINED
+from convlift.ledger.trials import COMBINED, TrialRecord
+from convlift.records.confidence import Calibrated, Confidence
 from convlift.records.notes import (
     FewOfAClass,
     GroupsTested,
@@ -120,6 +123,24 @@ def notes_of_the_metric(metric: Metric, dataset: Dataset, test_labels: NDArray[n
         scarcest = dataset.classes[int(present.argmin())]
         notes.append(FewOfAClass(metric.name, scarcest, int(present.min()), metric.least_images))
     return notes
+
+
+def calibrated(
+    search: Search, network: TrialRecord, confidence: Confidence, test_labels: NDArray[np.int64] | None
+) -> Calibrated:
+    """The temperature of what ships, and what that makes of its probabilities on the sealed test, where it was opened.
+    test_labels: (nt,)."""
+    if test_labels is None or network.outcome is None:
+        return Calibrated(confidence.temperature, confidence.fitted_on)
+    said, temperature = network.outcome.test_probabilities, confidence.temperature
+    mended = at_temperature(said, temperature)
+    right, sure = said.argmax(axis=1) == test_labels, np.minimum(mended.max(axis=1).astype(np.float64), 1.0)
+    found = calibration(sure, right, search.problem.test_groups)
+    before, after = (float(log_loss(said, test_labels, each).mean()) for each in (1.0, temperature))
+    low, high = found.error.low, found.error.high
+    return Calibrated(
+        temperature, confidence.fitted_on, len(said), before, after, found.error.value, low, high, found.by_chance
+    )
 
 
 def groups_tested(groups: NDArray[np.int64]) -> GroupsTested:

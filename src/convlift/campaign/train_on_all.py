@@ -8,7 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,12 +27,14 @@ from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TRAINED, TrialRecord
 from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.records.confidence import BY_OTHERS, Confidence
 from convlift.records.notes import Combined
 from convlift.records.outcome import Outcome
 from convlift.records.result import Result
 from convlift.records.training_events import MODEL_OF_ALL, NotTrainedOnAll, TrainedOnAll, TrainingOnAll
 from convlift.search.decisions import Shipped, made
 from convlift.search.dispatcher import POLL_SECONDS, WEIGHTS
+from convlift.search.fit_confidence import confidence_of
 from convlift.search.problem import Problem
 from convlift.search.refit import TOLERANCE, epochs_kept, is_fitted
 from convlift.search.result_in_ledger import result_of
@@ -78,9 +80,16 @@ def train_on_all(request: Request, problem: Problem, ledger: Ledger, dataset: Da
         session.listen(trained)
     else:
         scores = {**scores_of(result), "of": "sealed test, of the network in model/", "learned_from": images}
-        write_model(folder, trained, plan.specs[0].recipe, dataset, scores)
+        confidence = _confidence(problem, ledger, shipped, dataset.classes)
+        write_model(folder, trained, plan.specs[0].recipe, dataset, scores, confidence)
         session.listen(TrainedOnAll(folder, images))
     shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
+
+
+def _confidence(problem: Problem, ledger: Ledger, shipped: TrialRecord, classes: tuple[str, ...]) -> Confidence:
+    """Of the network that was judged: this one has seen every image that a temperature could be fitted on."""
+    known = confidence_of(problem, ledger, shipped, classes)
+    return known if known.fitted_on == "nothing" else replace(known, fitted_on=BY_OTHERS)
 
 
 def _plan(request: Request, problem: Problem, ledger: Ledger, result: Result, shipped: TrialRecord) -> _Plan:

@@ -25,6 +25,7 @@ from convlift.console.resources import usable_cpus, usable_memory
 from convlift.data.dataset import Dataset, facts_of
 from convlift.errors import Diverged
 from convlift.evidence.metrics import metric_named
+from convlift.evidence.temperature import as_it_ships
 from convlift.evidence.total_gain import one_network
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
@@ -33,6 +34,7 @@ from convlift.records.events import EpochEnded
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate
 from convlift.records.training_events import TrainedBefore, TrainingBegan, TrainingEnded
+from convlift.search.fit_confidence import confidence_from
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,17 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
         session.listen(TrainingBegan(request.devices[0].name))
         outcome = _train(chosen, request, dataset, folder, session)
         validation = dataset.splits.validation
-        points = metric.points(outcome.validation_probabilities, dataset.labels[validation])
-        score = one_network(points / 100.0, dataset.groups_of(validation), lowest=metric.lowest)
+        labels, groups = dataset.labels[validation], dataset.groups_of(validation)
+        said = outcome.validation_probabilities
+        points = metric.points(as_it_ships(metric, said, labels, groups), labels)
+        score = one_network(points / 100.0, groups, lowest=metric.lowest)
         scores = {"metric": metric.name, "of": "validation", "images": len(validation), "final": vars(score)}
         weights = Path(outcome.weights)
         try:
             with writing_into(folder):
                 write_record(folder, question, score, len(validation), outcome.seconds)
-            write_model(folder / "model", weights, chosen, dataset, scores)
+            confidence = confidence_from([said], "validation", labels, groups, dataset.classes)
+            write_model(folder / "model", weights, chosen, dataset, scores, confidence)
         finally:
             weights.unlink(missing_ok=True)
         machine = environment(request.seed, 1, request.devices[0].name)

@@ -30,6 +30,13 @@ def read_groups(group_from: str, keys: Sequence[str]) -> NDArray[np.int64]:
     for in each image's path. keys: the images' paths relative to the data folder.
     Raises ConvliftError where that names no group for every image.
     """
+    names = name_groups(group_from, keys)
+    numbers = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2 for name in {*names}}
+    return np.array([numbers[name] for name in names], np.int64)
+
+
+def name_groups(group_from: str, keys: Sequence[str]) -> list[str]:
+    """The group's name of every image; see `read_groups`."""
     table = _TABLE.fullmatch(group_from)
     if table is None and group_from.lower().endswith(".csv"):
         raise ConvliftError(
@@ -47,8 +54,7 @@ def read_groups(group_from: str, keys: Sequence[str]) -> NDArray[np.int64]:
             f"{len(lost)} of {len(keys)} images have no group by --group-from {printable(group_from)}, such as "
             f"{lost[0]}; every image needs one. {remedy}"
         )
-    numbers = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2 for name in {*names}}
-    return np.array([numbers[name] for name in names], np.int64)
+    return names
 
 
 def _from_path(expression: str) -> Callable[[str], str]:

@@ -1,7 +1,6 @@
 """A trained network on labelled images: scores, classes, calibration, errors, and beside another network."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,19 +10,19 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.groups import check_number, read_groups
+from convlift.data.groups import check_number, name_groups, read_groups
 from convlift.data.readers.source import Source
 from convlift.data.store import data_fingerprint
+from convlift.deploy.evaluate_ranking import group_figures, operating_points, roc_curves
 from convlift.deploy.predict import Model, Unreadable
 from convlift.errors import ConvliftError, DataError, UnreadableImage
 from convlift.evidence.calibration import calibration
 from convlift.evidence.image_variance import Groups
 from convlift.evidence.metrics import METRICS, Metric
 from convlift.evidence.network_gain import compare_networks
-from convlift.evidence.total_gain import one_network
+from convlift.evidence.score_intervals import score_interval, share_of
 from convlift.ledger.ledger import LEDGER_FILE, read_ledger
 from convlift.records.evaluation import Answer, ClassFigures, Comparison, Evaluation
-from convlift.records.result import Estimate
 from convlift.records.training_events import MODEL_OF_ALL
 
 Part = Literal["test", "validation", "train", "all"]
@@ -43,12 +42,13 @@ class Named(NamedTuple):
 
 class Images(NamedTuple):
     """The images to evaluate on. places: in the source, of those of the part; part: "" where these are all; groups
-    (n,): which of them belong together."""
+    (n,): which of them belong together; group_names: of every one."""
 
     source: Source
     places: NDArray[np.int64]
     part: str
     groups: Groups = None
+    group_names: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -77,10 +77,12 @@ def choose_images(source: Source, part: Part | None, group_from: str | None) -> 
     if not places:
         there = f"has only {' and '.join(sorted(parts))}" if parts else "has no parts; leave out --part"
         raise ConvliftError(f"there is no {wanted} part in {source.name}, which {there}.")
-    groups = None if group_from is None else read_groups(group_from, [source.items[place].key for place in places])
-    if groups is not None:
+    groups, names = None, tuple[str, ...]()
+    if group_from is not None:
+        keys = [source.items[place].key for place in places]
+        groups, names = read_groups(group_from, keys), tuple(name_groups(group_from, keys))
         check_number(source.name, groups)
-    return Images(source, np.array(places), "" if wanted == "all" else wanted, groups)
+    return Images(source, np.array(places), "" if wanted == "all" else wanted, groups, names)
 
 
 def check_fit(named: Named, images: Images) -> None:
@@ -126,18 +128,23 @@ def evaluate(named: Named, images: Images, seen: Seen) -> Evaluation:
     labels, groups = _labels(named.model, images, seen), _groups(images, seen.rows)
     predicted, sure = seen.probabilities.argmax(axis=1), seen.probabilities.max(axis=1)
     confusion = np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
+    confidence = named.model.config.confidence
     answers = zip(seen.rows, labels, predicted, sure, seen.probabilities, strict=True)
     return Evaluation(
         model=named.name,
         data=images.source.name,
         part=images.part,
-        scores={metric.name: _score(metric, seen.probabilities, labels, groups) for metric in METRICS},
-        classes=tuple(_figures(classes[k], labels == k, predicted == k, groups) for k in range(count)),
+        scores={metric.name: score_interval(metric, seen.probabilities, labels, groups) for metric in METRICS},
+        classes=tuple(class_figures(classes[k], labels == k, predicted == k, groups) for k in range(count)),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
         calibration=calibration(np.minimum(sure.astype(np.float64), 1.0), predicted == labels, groups),
         unreadable=seen.unreadable,
         notes=seen.notes,
         findings=images.source.findings,
+        confidence=replace(confidence, thresholds=()),
+        groups=group_figures([images.group_names[row] for row in seen.rows if images.group_names], predicted == labels),
+        operating_points=operating_points(confidence, classes, seen.probabilities, labels, groups),
+        curves=roc_curves(classes, seen.probabilities, labels),
         answers=tuple(
             Answer(_key(images, row), classes[k], classes[p], float(most), float(all_K[k]))
             for row, k, p, most, all_K in answers
@@ -235,26 +242,10 @@ def _groups(images: Images, rows: NDArray[np.int64]) -> Groups:
     return None if images.groups is None else images.groups[rows]
 
 
-def _score(metric: Metric, probabilities: Rows, labels: NDArray[np.int64], groups: Groups) -> Estimate:
-    scores = metric.per_image(probabilities.astype(np.float64), labels, groups)
-    return _known(one_network(scores, groups, lowest=metric.lowest), metric.lowest)
-
-
-def _known(found: Estimate, lowest: float = 0.0) -> Estimate:
-    """The estimate; where images that all score the same say nothing of others, all that is possible."""
-    low = max(found.low, lowest) if math.isfinite(found.low) else lowest
-    return Estimate(found.value, low, found.high if math.isfinite(found.high) else 1.0)
-
-
-def _figures(name: str, is_class: NDArray[np.bool_], is_predicted: NDArray[np.bool_], groups: Groups) -> ClassFigures:
+def class_figures(
+    name: str, is_class: NDArray[np.bool_], is_predicted: NDArray[np.bool_], groups: Groups = None
+) -> ClassFigures:
+    """Recall and precision of one class; (n,): which images are of it, and which are taken for it."""
     both = is_class & is_predicted
-
-    def share(of: NDArray[np.bool_]) -> Estimate | None:
-        if not of.any():
-            return None
-        own = None if groups is None else groups[of]
-        found = one_network(both[of].astype(np.float64), own)
-        # one group does not show how groups differ
-        return Estimate(found.value, 0.0, 1.0) if own is not None and len(np.unique(own)) < 2 else _known(found)
-
-    return ClassFigures(name, int(is_class.sum()), int(is_predicted.sum()), share(is_class), share(is_predicted))
+    recall, precision = (share_of(both, of, groups) for of in (is_class, is_predicted))
+    return ClassFigures(name, int(is_class.sum()), int(is_predicted.sum()), recall, precision)

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,6 +18,7 @@ from convlift.data.readers.source import printable
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe, load_recipe
+from convlift.records.confidence import AS_GIVEN, Confidence, FittedOn, Target, Threshold
 
 WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
     "model.safetensors",
@@ -41,6 +42,7 @@ class ModelConfig:
     mean, std: per channel, of pixels in [0, 1].
     value_range: what stands for white in images of more than 8 bits; None where training saw none.
     alpha: what becomes of transparency.
+    confidence: the temperature by which its logits are divided, and where its probabilities may be cut.
     """
 
     classes: tuple[str, ...]
@@ -52,6 +54,7 @@ class ModelConfig:
     scores: dict[str, Any]
     value_range: float | None = None
     alpha: Alpha = "white"
+    confidence: Confidence = AS_GIVEN
 
 
 _TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
@@ -77,6 +80,25 @@ class _Preprocessing(BaseModel):
         return self
 
 
+class _Threshold(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    positive: str
+    target: Target
+    threshold: float = Field(ge=0.0, le=1.0)
+
+
+class _Confidence(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    temperature: float = Field(1.0, ge=0.01, le=100.0)
+    fitted_on: FittedOn = "nothing"
+    thresholds: tuple[_Threshold, ...] = ()
+
+    def known(self) -> Confidence:
+        return Confidence(self.temperature, self.fitted_on, tuple(Threshold(**vars(each)) for each in self.thresholds))
+
+
 class _Document(BaseModel):
     """What a config.json must hold; further keys, such as notes of its owner, are passed over."""
 
@@ -86,6 +108,7 @@ class _Document(BaseModel):
     classes: tuple[str, ...] = Field(min_length=1)
     preprocessing: _Preprocessing
     scores: dict[str, Any]
+    confidence: _Confidence = _Confidence()  # folders of before have none
 
     @model_validator(mode="after")
     def _names_each_class_once(self) -> Self:
@@ -116,6 +139,7 @@ def write_model_folder(
             "transparency": _TRANSPARENCY[config.alpha],
             "value_range": config.value_range,
         },
+        "confidence": asdict(config.confidence),
         "scores": config.scores,
     }
     texts = {
@@ -217,7 +241,9 @@ def _read_config(path: Path) -> ModelConfig:
         )
     steps = found.preprocessing.model_dump(exclude={"transparency"})
     alpha = next(alpha for alpha, words in _TRANSPARENCY.items() if words == found.preprocessing.transparency)
-    return ModelConfig(classes=found.classes, scores=found.scores, alpha=alpha, **steps)
+    return ModelConfig(
+        classes=found.classes, scores=found.scores, alpha=alpha, confidence=found.confidence.known(), **steps
+    )
 
 
 def _check_sums(folder: Path) -> None:

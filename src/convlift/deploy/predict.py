@@ -83,7 +83,8 @@ class Model:
 
     @property
     def network(self) -> nn.Module:
-        """The plain network: normalized images (N, C, R, R) -> logits (N, K), whose softmax are the probabilities."""
+        """The plain network: normalized images (N, C, R, R) -> logits (N, K). The softmax of logits divided by
+        `config.confidence.temperature` are the probabilities."""
         return self._network
 
     @property
@@ -155,7 +156,7 @@ class Model:
             for first in range(0, len(squares), BATCH):
                 inputs = normalize(np.stack(squares[first : first + BATCH]), mean, std)
                 logits = self._network(torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self._place))
-                rows.append(logits.softmax(1).cpu().numpy())
+                rows.append((logits / self.config.confidence.temperature).softmax(1).cpu().numpy())
         return np.concatenate(rows)
 
 

@@ -45,6 +45,7 @@ class Metric:
         (simulated, benchmarks/metrics.py).
     pooled: whether one score can be made of several networks' predictions, each for images of its own; not where images
         are ranked, since another network has another scale (Forman and Scholz 2010).
+    of_confidence: whether it judges how sure a network is, which its temperature changes.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric:
     lowest: float = 0.0
     least_images: int = 0
     pooled: bool = True
+    of_confidence: bool = False
 
     def score(self, probabilities_NK: NDArray[np.floating], labels_N: Labels) -> float:
         """The score of one run, 1 at best; NaN without images."""
@@ -257,6 +259,7 @@ METRICS = (
         "as 0.001",
         _log_loss_skill,
         lowest=-9.0,
+        of_confidence=True,
     ),
     AUROC,
     Metric(

@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,14 +27,15 @@ PREFIX = "convlift."  # of what the file says of itself beside its graph
 
 
 class _Probabilities(nn.Module):
-    """inputs_NCHW -> probabilities_NK."""
+    """inputs_NCHW -> probabilities_NK, of logits divided by a temperature."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
         self.network = network
+        self.temperature = temperature
 
     def forward(self, inputs: Tensor) -> Tensor:
-        probabilities: Tensor = self.network(inputs).softmax(1)
+        probabilities: Tensor = (self.network(inputs) / self.temperature).softmax(1)
         return probabilities
 
 
@@ -47,7 +49,7 @@ def onnx_model(model: Model) -> ModelProto:
     policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
     before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std)
     try:
-        network = _exported(model.network, config.channels, config.resolution)
+        network = _exported(model, config.channels, config.resolution)
     except Exception as error:  # of a network that it cannot follow torch raises nearly anything
         kind = model.recipe.architecture
         what = kind.backbone if isinstance(kind, Pretrained) else "the network"
@@ -67,13 +69,13 @@ def onnx_model(model: Model) -> ModelProto:
     return whole
 
 
-def _exported(network: nn.Module, channels: int, resolution: int) -> ModelProto:
+def _exported(model: Model, channels: int, resolution: int) -> ModelProto:
     """The network alone, of any number of images."""
     example = torch.zeros(2, channels, resolution, resolution)
     with _quiet(), TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         program = torch.onnx.export(
-            _Probabilities(network).eval(),
+            _Probabilities(model.network, model.config.confidence.temperature).eval(),
             (example,),
             dynamo=True,
             input_names=[INPUTS],
@@ -104,6 +106,7 @@ def _described(model: Model) -> dict[str, str]:
                 "value_range": config.value_range,
             }
         ),
+        "confidence": json.dumps({**asdict(config.confidence), "temperature_is": "inside the graph"}),
         "scores": json.dumps(config.scores),
         "recipe": model.recipe.to_yaml(),
     }

@@ -104,7 +104,7 @@ def _compare_pixels(model: Model, image: Pixels, inputs: NDArray[np.float32]) ->
 def _predicted(model: Model, inputs_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
     with torch.inference_mode():
         logits: torch.Tensor = model.network(torch.from_numpy(np.ascontiguousarray(inputs_NCHW)))
-        return logits.softmax(1).numpy()
+        return (logits / model.config.confidence.temperature).softmax(1).numpy()
 
 
 def _difference(one: Any, other: Any) -> float:

@@ -28,6 +28,7 @@ from convlift.data.dataset import Dataset
 from convlift.errors import BudgetError, ConvliftError, Interrupted
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.evidence.null_campaigns import Naive, NullCampaign, Tally, keep_if_better, plain, tally
+from convlift.evidence.temperature import at_temperature, fit_temperature
 from convlift.ledger.ledger import read_ledger
 from convlift.ledger.trials import Role
 from convlift.records.events import (
@@ -141,8 +142,16 @@ def _naive(run: Path, metric: Metric, dataset: Dataset, test_labels: NDArray[np.
     def scores(role: Role) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         with read_ledger(run) as ledger:
             outcomes = [r.outcome for r in ledger.trials(role) if r.outcome is not None and r.status == "finished"]
-        on_validation = [metric.score(outcome.validation_probabilities, validation_labels) for outcome in outcomes]
-        on_test = [metric.score(outcome.test_probabilities, test_labels) for outcome in outcomes]
+        said = [outcome.validation_probabilities for outcome in outcomes]
+        fitted = [fit_temperature(each, validation_labels) if metric.of_confidence else 1.0 for each in said]
+        on_validation = [
+            metric.score(at_temperature(each, temperature), validation_labels)
+            for each, temperature in zip(said, fitted, strict=True)
+        ]
+        on_test = [
+            metric.score(at_temperature(outcome.test_probabilities, temperature), test_labels)
+            for outcome, temperature in zip(outcomes, fitted, strict=True)
+        ]
         return 100.0 * np.array(on_validation), 100.0 * np.array(on_test)
 
     return keep_if_better(scores("baseline"), scores("search"))

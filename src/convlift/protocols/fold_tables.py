@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from convlift.campaign.page_material import HARD_IMAGES, page_material
 from convlift.data.dataset import Dataset
 from convlift.evidence.metrics import Metric, metric_named
+from convlift.evidence.temperature import as_it_ships
 from convlift.ledger.ledger import read_ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.records.result import Result
@@ -102,7 +103,7 @@ def _trials(folder: Path) -> list[list[Any]]:
 def _row(record: TrialRecord, validation_labels: NDArray[np.int64], metric: Metric) -> list[Any]:
     outcome = record.outcome
     assert outcome is not None, "trials that have not ended are left out"
-    probabilities = outcome.validation_probabilities
+    probabilities = as_it_ships(metric, outcome.validation_probabilities, validation_labels)
     score = metric.score(probabilities, validation_labels) if len(probabilities) else math.nan
     known = None if math.isnan(score) else score
     return [record.role, list(record.names), known, outcome.status, outcome.seconds]

@@ -17,10 +17,11 @@ from convlift.data.dataset import Dataset
 from convlift.data.sealed import SealedLabels
 from convlift.errors import LedgerError
 from convlift.evidence.image_variance import Groups
-from convlift.evidence.metrics import Metric
+from convlift.evidence.metrics import Metric, metric_named
 from convlift.evidence.pooled_folds import FoldRuns, NestedJudgement, Said, judge_folds, scores_of_folds
 from convlift.evidence.power import Power, detectable
 from convlift.evidence.reuse import flattery
+from convlift.evidence.temperature import at_temperature
 from convlift.evidence.verdicts import verdicts_of_folds
 from convlift.ledger.ledger import Ledger, read_ledger
 from convlift.ledger.openings import Openings, notes_of_openings, register_opening
@@ -40,6 +41,7 @@ from convlift.records.notes import (
 from convlift.records.result import Result
 from convlift.search import decisions
 from convlift.search.dispatcher import WEIGHTS
+from convlift.search.fit_confidence import confidence_from, confidence_of
 from convlift.search.problem import Problem
 from convlift.search.result_in_ledger import note_result, note_story, result_of
 from convlift.search.scores import Scores
@@ -96,11 +98,26 @@ def read_fold(end: End) -> FinishedFold:
                 f"the fold in {folder} has no run of the baseline, or none of what ships: {why}. A cross-validation "
                 "compares them in every fold; take fewer folds, or allow more time."
             )
-        arms = [[r.outcome.test_probabilities for r in runs if r.outcome is not None] for runs in (baselines, finals)]
+        metric = metric_named(result.metric)
+        arms = [
+            [_said_of_the_test(metric, dataset, run) for run in runs if run.outcome is not None]
+            for runs in (baselines, finals)
+        ]
         noise = decisions.decided(ledger, decisions.SearchNoise) or decisions.SearchNoise(0.0)
         groups = dataset.groups_of(dataset.splits.test)
         cut_short = any(record.status == "stopped" for record in finals)
         return FinishedFold(result, arms[0], arms[1], sealed.open(), groups, noise.seed_variance, cut_short)
+
+
+def _said_of_the_test(metric: Metric, dataset: Dataset, record: TrialRecord) -> NDArray[np.float32]:
+    """A run's probabilities (nt, K); at its own temperature where the metric judges how sure it is."""
+    assert record.outcome is not None, "it has ended"
+    said = record.outcome.test_probabilities
+    if not metric.of_confidence:
+        return said
+    own = dataset.splits.validation
+    fitted = confidence_from([record.unseen], "validation", dataset.labels[own], dataset.groups_of(own))
+    return at_temperature(said, fitted.temperature).astype(np.float32)
 
 
 def runs_of(metric: Metric, folds: Sequence[FinishedFold]) -> list[FoldRuns]:
@@ -133,6 +150,7 @@ def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence
         frozen.recipe,
         whole,
         {**scores_of(result), "validation": Scores(problem).score_points(record) / 100},
+        confidence_of(problem, ledger, record, whole.classes),
     )
     more = {
         "start_recipe": frozen.start.recipe.to_yaml(),

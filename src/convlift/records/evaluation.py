@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from convlift.records.confidence import AS_GIVEN, Confidence
 from convlift.records.finding import Finding
 from convlift.records.result import Estimate, NetworkGain
 
@@ -41,6 +42,41 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class GroupFigures:
+    """One group of images: its name, how many were classified, the share that is right."""
+
+    name: str
+    images: int
+    right: float
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold that was chosen on validation images, see `confidence.Threshold`, and what it gives on these.
+
+    sensitivity: the share of images of the class that pass it; specificity: the share of the others that do not; None
+    where there are none of them.
+    """
+
+    positive: str
+    target: str
+    threshold: float
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """Of one class against the rest: its name, the area, and the corners of the curve, a part of them where there are
+    many: shares of the other images, and of its own, that pass a threshold."""
+
+    positive: str
+    area: float
+    false_rates: tuple[float, ...]
+    true_rates: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Answer:
     """One image: its name, its class, what it is taken for, with what probability, and the probability of its class."""
 
@@ -69,7 +105,9 @@ class Comparison:
 class Evaluation:
     """data: their name; part: of them, "" for all; scores: by metric, 1 at best; confusion[i][j]: images of class i
     that are taken for class j, of the classes in their order; unreadable: a sentence each; notes: on how images were
-    read, and of how many; learned_from: the models that were trained on these very images; findings: of the data."""
+    read, and of how many; learned_from: the models that were trained on these very images; findings: of the data;
+    confidence: the model's; groups: those that the images come in, the weakest first; operating_points: of two classes,
+    or of the one that was asked for; curves: of every class with images, the only one of two classes."""
 
     model: str
     data: str
@@ -83,6 +121,10 @@ class Evaluation:
     learned_from: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     comparison: Comparison | None = None
+    confidence: Confidence = AS_GIVEN
+    groups: tuple[GroupFigures, ...] = ()
+    operating_points: tuple[OperatingPoint, ...] = ()
+    curves: tuple[RocCurve, ...] = field(default=(), repr=False)
     answers: tuple[Answer, ...] = field(default=(), repr=False)
 
     @property

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from convlift.records.confidence import Calibrated
 from convlift.records.given_network import GivenNetwork
 from convlift.records.verdict_grounds import Unexplained
 
@@ -288,5 +289,6 @@ Note = (
     Detectable | RunsFailedToLearn | OneRun | CloseChoice | OpenedBefore | RegisterTrouble
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
-    | FoldStarts | NoConsensus | GivenNetwork | Combined | SlowPrediction | Refitted | NothingToSee | Unexplained
+    | FoldStarts | NoConsensus | GivenNetwork | Calibrated | Combined | SlowPrediction | Refitted | NothingToSee
+    | Unexplained
 )  # fmt: skip

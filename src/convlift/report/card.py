@@ -6,6 +6,7 @@ from typing import Any
 from convlift.deploy.model_folder import RECIPE, ModelConfig
 from convlift.evidence.metrics import title_of
 from convlift.recipe.recipe import Recipe
+from convlift.records.confidence import Calibrated
 from convlift.records.notes import Combined, Refitted
 from convlift.records.result import Estimate, Result
 from convlift.report.wording.headline import proof, recipe_line, shipped_network, warnings_of, why_sentence
@@ -21,6 +22,7 @@ UNJUDGED = "This network itself was not judged: it has learned from every image 
 def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str], closing: str = JUDGED) -> str:
     """As Markdown; figures: name -> value, a row each; closing: the last line."""
     kind = _kind(recipe)
+    calibrated = note_sentence(Calibrated(config.confidence.temperature, config.confidence.fitted_on))
     rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
     mean, std = _numbers(config.mean), _numbers(config.std)
     more = ", ..." if len(config.classes) > MOST_CLASSES else ""
@@ -31,6 +33,7 @@ Made by convlift. It sorts an image into one of {len(config.classes)} classes: {
 
 - Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {config.resize}.
 - Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {mean}, std {std}.
+- {calibrated}
 - How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
 
 | figure | value |
@@ -59,6 +62,8 @@ def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:
         more["made of"] = made_of[0]
     if learned_from := [note_sentence(note) for note in result.notes if isinstance(note, Refitted)]:
         more["learned from"] = learned_from[0]
+    if probabilities := [note_sentence(note) for note in result.notes if isinstance(note, Calibrated) and note.images]:
+        more["probabilities"] = probabilities[0]
     more |= {f"warning {number}": warning for number, warning in enumerate(warnings_of(result), 1)}
     claim = result.claim
     before = claim.baseline if claim else result.baseline

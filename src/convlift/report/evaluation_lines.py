@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from convlift.evidence.metrics import title_of
-from convlift.records.evaluation import Calibration, Comparison, Evaluation
+from convlift.records.evaluation import Calibration, Comparison, Evaluation, GroupFigures, OperatingPoint
 from convlift.records.result import Estimate
 from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.phrases import counted, printable, signed
 
-MOST_ROWS, MOST_CONFUSED = 30, 5
+MOST_ROWS, MOST_CONFUSED, MOST_GROUPS = 30, 5, 3
 COLUMNS = ("image", "label", "predicted", "confidence", "probability_of_label")
 
 
@@ -35,6 +36,10 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
     for line in confused_most(found):
         console.print(Text(line))
     console.print(Text(calibration_sentence(found.calibration)))
+    for point in found.operating_points:
+        console.print(Text(operating_sentence(point)))
+    if found.groups:
+        console.print(Text(groups_sentence(found.groups)))
     if found.comparison is not None:
         console.print(Text(comparison_sentence(found.comparison), "bold"))
     for note, images_with_it in found.notes:
@@ -91,6 +96,19 @@ def calibration_sentence(found: Calibration) -> str:
         f"Mean confidence is {found.confidence:.3f}; the expected calibration error is {error.value:.3f} (95% interval "
         f"{error.low:.3f} to {error.high:.3f}), where chance alone gives {found.by_chance:.3f}."
     )
+
+
+def operating_sentence(point: OperatingPoint) -> str:
+    """What a threshold gives."""
+    shares = (("sensitivity", point.sensitivity), ("specificity", point.specificity))
+    known = "; ".join(f"{name} {_interval(share)}" for name, share in shares if share)
+    return f"{printable(point.positive)} from {point.threshold:.4f} on (chosen for {point.target}): {known}."
+
+
+def groups_sentence(groups: Sequence[GroupFigures]) -> str:
+    """The weakest groups."""
+    weakest = ", ".join(f"{printable(each.name)} {each.right:.3f} of {each.images}" for each in groups[:MOST_GROUPS])
+    return f"The images come in {counted(len(groups), 'group')}, of which the weakest are right in: {weakest}."
 
 
 def comparison_sentence(found: Comparison) -> str:

@@ -84,7 +84,7 @@ def render(result: Result, story: Story) -> str:
             **_data(result, story),
             **_trials(result, story),
             recipe=_marked(story.baseline_recipe, story.shipped_recipe),
-            scores=_both(partial(charts.scores, result)),
+            scores=both_widths(partial(charts.scores, result)),
         )
     )
     return printable(page)
@@ -113,7 +113,7 @@ def templates() -> Environment:
     return environment
 
 
-def _both(chart: Callable[[int], str]) -> Markup:
+def both_widths(chart: Callable[[int], str]) -> Markup:
     """A chart drawn for screens and for phones; the style sheet shows one of them."""
     # safe: charts escape every name they print
     return Markup(f'<div class="wide">{chart(_WIDE)}</div><div class="narrow">{chart(_NARROW)}</div>')
@@ -132,8 +132,8 @@ def _changes(result: Result) -> dict[str, Any]:
         "labels": [v for v in ("proven", "likely", "undecided", "harmful") if v in {x.label for x in verdicts}],
         "decimals": column_decimals(verdicts),
         "unexplained_is_large": abs(result.unexplained_points) > loose,
-        "forest": _both(partial(charts.forest, result.verdicts)) if verdicts else "",
-        "steps": _both(partial(charts.steps, result)) if has_steps else "",
+        "forest": both_widths(partial(charts.forest, result.verdicts)) if verdicts else "",
+        "steps": both_widths(partial(charts.steps, result)) if has_steps else "",
         "own_step": why_beside_its_runs(result) if own_step(result) else "",
     }
 
@@ -156,7 +156,7 @@ def model_parts(story: Story) -> dict[str, Any]:
     matrix_chart = partial(confusion, story.confusion, story.classes)
     if story.confusion.size and number <= MATRIX_CLASSES:
         # on a phone more than 12 classes leave cells too small to read; the table of mistakes says it there
-        matrix = _both(matrix_chart) if number <= 12 else Markup(f'<div class="wide">{matrix_chart(_WIDE)}</div>')
+        matrix = both_widths(matrix_chart) if number <= 12 else Markup(f'<div class="wide">{matrix_chart(_WIDE)}</div>')
     tested = story.classes if story.final_recall else ()
     before = story.baseline_recall or (math.nan,) * len(tested)
     rows = zip(tested, before, story.final_recall, strict=True)
@@ -172,7 +172,7 @@ def model_parts(story: Story) -> dict[str, Any]:
         "recalls": weakest_first[:_CLASS_ROWS],
         "baseline_recalls": any(math.isfinite(row[1]) for row in weakest_first),
         "has_phases": any(len({r.phase for r in c}) > 1 for c in (story.baseline_curve, story.final_curve)),
-        "curves": _both(partial(charts.curves, story.baseline_curve, story.final_curve))
+        "curves": both_widths(partial(charts.curves, story.baseline_curve, story.final_curve))
         if story.baseline_curve or story.final_curve
         else "",
         "images": [(image, uri) for image in story.hard_images[:_IMAGES] if (uri := _data_uri(image.png))],
@@ -200,7 +200,7 @@ def _confused_pairs(story: Story) -> list[tuple[str, str, float, float]]:
 def _trials(result: Result, story: Story) -> dict[str, Any]:
     roles = [record.role for record in story.trials]
     return {
-        "trials_chart": _both(partial(charts.trials, story.trials, result)) if story.trials else "",
+        "trials_chart": both_widths(partial(charts.trials, story.trials, result)) if story.trials else "",
         "trials": story.trials[:_TRIAL_ROWS],
         "roles": set(roles),
         "baselines": story.baseline_runs or roles.count("baseline"),

@@ -15,6 +15,7 @@ from convlift.catalogue.diagnose import diagnose
 from convlift.data.dataset import facts_of
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
+from convlift.evidence.temperature import as_it_ships
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import Role
 from convlift.ledger.trials import TrialRecord as LedgerRecord
@@ -194,7 +195,8 @@ def _trials(ledger: Ledger, before: list[Any], validation_labels: Labels, metric
 def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> TrialRecord:
     outcome = record.outcome
     assert outcome is not None, "trials that have not ended are left out"
-    score = metric.score(record.unseen, validation_labels) if len(record.unseen) else float("nan")
+    said = as_it_ships(metric, record.unseen, validation_labels)
+    score = metric.score(said, validation_labels) if len(said) else float("nan")
     return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from convlift.evidence import posterior
 from convlift.evidence.image_variance import accuracy_variance, effective_number, run_variance
 from convlift.evidence.metrics import AUROC
+from convlift.evidence.temperature import as_it_ships
 from convlift.ledger.trials import TrialRecord
 from convlift.search.problem import Problem
 from convlift.search.space import floored
@@ -49,11 +50,15 @@ class Scores:
         return DOUBT * float(np.std(first - second) / math.sqrt(len(first)))
 
     def image_points(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n,): score of every validation image in points."""
+        """(n,): score of every validation image in points, of a log-loss at the temperature fitted to them."""
         key = hashlib.sha256(probabilities.tobytes()).digest()
         if key not in self._known:
-            self._known[key] = self.problem.metric.points(probabilities, self.problem.validation_labels)
+            self._known[key] = self.problem.metric.points(self._shipped(probabilities), self.problem.validation_labels)
         return self._known[key]
+
+    def _shipped(self, probabilities: NDArray[np.float32]) -> NDArray[np.floating]:
+        problem = self.problem
+        return as_it_ships(problem.metric, probabilities, problem.validation_labels, problem.validation_groups)
 
     def collapsed(self, records: Sequence[TrialRecord]) -> NDArray[np.bool_]:
         """(R,): which trials failed to learn: they diverged or failed, or tell validation images of one class from the
@@ -89,7 +94,7 @@ class Scores:
         probabilities = [record.outcome.validation_probabilities for record in sound if record.outcome is not None]
         labels = self.problem.validation_labels
         images = np.array([self.image_points(each) for each in probabilities]).reshape(len(probabilities), len(labels))
-        unit = self.problem.metric.unit(probabilities, labels)
+        unit = self.problem.metric.unit([self._shipped(each) for each in probabilities], labels)
         scores = np.array([self.score_points(record) for record in records]) / unit
         return posterior.Trials(
             on,

@@ -5,6 +5,7 @@ from typing import Any
 
 from convlift.evidence.metrics import metric_named
 from convlift.recipe.combination import passes
+from convlift.records.confidence import Calibrated
 from convlift.records.given_network import GivenNetwork
 from convlift.records.notes import (
     Arm,
@@ -38,6 +39,7 @@ from convlift.records.notes import (
 )
 from convlift.records.verdict_grounds import Unexplained
 from convlift.report.wording.before_training import given_network
+from convlift.report.wording.confidence_sentence import calibrated
 from convlift.report.wording.phrases import counted, signed
 from convlift.report.wording.verdict_reasons import unexplained_in_words
 
@@ -257,6 +259,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     Combined: _combined,
     SlowPrediction: slow_prediction,
     Refitted: _refitted,
+    Calibrated: calibrated,
     NothingToSee: lambda note: (
         f"The start gets {note.errors} of {note.images:,} validation images wrong, too few to tell which changes would "
         "help, so none were tried."
