@@ -25,6 +25,10 @@ RARE = {
     "small stem",
     "large stem",
     "no hidden dense layer",
+    "blurred halving",
+    "deep stem",
+    "pooled shortcuts",
+    "stochastic depth 0.1",
 }
 AREAS = ("data", "architecture", "training")
 
@@ -79,7 +83,18 @@ def test_the_rare_interventions_fit_recipes_made_for_them():
         architecture={"stem": "large", "head_units": 128},
     )
     large = start("plain", FLOWERS).edit(data={"resolution": 128})
-    assert {each.name for each in fitting(augmented, FLOWERS) + fitting(large, FLOWERS)} >= RARE
+    found = fitting(augmented, FLOWERS) + fitting(large, FLOWERS) + fitting(built_in("resnet50").at(128), FLOWERS)
+    assert {each.name for each in found} >= RARE
+
+
+def test_what_changes_nothing_in_a_network_of_other_blocks_is_no_candidate():
+    """Bottlenecks have their shortcuts, and halve by a stride."""
+    recipe = built_in("resnet50").at(128).edit(architecture={"residual": False})
+    names = {each.name for each in fitting(recipe, FLOWERS)}
+    assert not names & {"residual connections", "average pooling", "strided convolution", "max pooling"}
+    assert {"blurred halving", "deep stem", "pooled shortcuts", "stochastic depth 0.1"} <= names
+    small = built_in("residual").at(28)
+    assert not {each.name for each in fitting(small, XRAYS)} & {"blurred halving", "deep stem", "pooled shortcuts"}
 
 
 @pytest.mark.parametrize("facts", [PHOTOS, DIGITS], ids=["photos", "digits"])

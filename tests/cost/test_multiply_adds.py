@@ -19,6 +19,21 @@ def test_tutorial_network_by_hand() -> None:
     assert cost(ConvNet(), classes=10, channels=1, resolution=28) == expected
 
 
+def test_bottleneck_with_eca_by_hand() -> None:
+    levers = {"block": "bottleneck", "width": 8, "attention": "eca", "summary": "average", "head_units": 0}
+    stem, first, middle, last, projection = 8 * 9, 8 * 8, 8 * 8 * 9, 8 * 32, 8 * 32
+    biases, eca = 8 + 8 + 8 + 32 + 32, 3
+    found = cost(ConvNet.model_validate(levers), classes=10, channels=1, resolution=8)
+    assert found.parameters == stem + first + middle + last + projection + biases + eca + 33 * 10
+    assert found.multiply_adds == 64 * (stem + first + middle + last + projection) + 32 * eca + 32 * 10
+
+
+def test_depthwise_convolutions_count_one_channel_each() -> None:
+    levers = {"block": "inverted_residual", "width": 8, "expansion": 4, "summary": "average", "head_units": 0}
+    found = cost(ConvNet.model_validate(levers), classes=10, channels=1, resolution=8)
+    assert found.multiply_adds == 64 * (8 * 9 + 8 * 32 + 32 * 9 + 32 * 8) + 8 * 10
+
+
 def test_attention_counts_the_products_between_positions() -> None:
     plain = cost(ConvNet(), classes=10, channels=1, resolution=16)
     attended = cost(ConvNet(self_attention=True), classes=10, channels=1, resolution=16)

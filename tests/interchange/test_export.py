@@ -26,9 +26,11 @@ from convlift.interchange.export import export_onnx
 from convlift.interchange.onnx_file import PROBABILITIES, onnx_model
 from convlift.interchange.parity import check_parity
 from convlift.interchange.preprocessing_graph import IMAGES
+from convlift.model.blocks import block
 from convlift.model.build import build_network
 from convlift.model.checkpoint import save_network
 from convlift.model.together import Together
+from convlift.recipe.architecture import ConvNet
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from convlift.records.confidence import Confidence
@@ -39,6 +41,13 @@ EVERYTHING = {
     "stages": 2, "blocks": 2, "residual": True, "normalization": "group", "squeeze_excitation": True,
     "self_attention": True, "summary": "average", "pooling": "strided", "activation": "gelu",
 }  # fmt: skip
+
+FIELD = {
+    "stages": 2, "blocks": 1, "width": 16, "halving": "within", "blur_pool": True, "attention": "cbam",
+    "normalization": "batch", "summary": "gem", "stem": "deep", "stochastic_depth": 0.2, "head_units": 0,
+    "block": "bottleneck", "weight_standardization": True,
+}  # fmt: skip
+CONVNEXT = {"block": "convnext", "normalization": "layer", "attention": "eca", "halving": "within"}
 
 
 def network_of(recipe: Recipe, channels: int, side: int) -> nn.Module:
@@ -60,10 +69,20 @@ def model_of(recipe: Recipe, channels: int, side: int, *, together: bool = False
     return Model(network, recipe, replace(config, confidence=Confidence(temperature)))
 
 
+def every_block() -> Model:
+    """Bottlenecks, then an inverted residual and a ConvNeXt block on what they give: one export for all."""
+    model = model_of(Recipe().edit(architecture=FIELD), 3, 32)
+    for levers, halves in ((FIELD | {"block": "inverted_residual"}, False), (CONVNEXT, True)):
+        added = block(ConvNet.model_validate(levers), 128, 128, halves=halves, skipped=0.2)
+        model.network.features.extend(nn.Sequential(*added).eval())
+    return model
+
+
 FAMILIES = {
     "plain": lambda: model_of(built_in("plain"), 1, 8),
     "quick, cropped": lambda: model_of(built_in("residual-quick").edit(data={"resize": "crop"}), 3, 32),
     "everything": lambda: model_of(Recipe().edit(architecture=EVERYTHING, data={"resize": "letterbox"}), 3, 32),
+    "every block": lambda: every_block(),
     "mirrored pair": lambda: model_of(built_in("residual"), 1, 16, together=True),
     "at a temperature": lambda: model_of(built_in("plain"), 1, 8, temperature=2.5),
     "pretrained": lambda: model_of(built_in("fine-tune").edit(architecture={"weights": "random"}), 3, 64),

@@ -1,11 +1,48 @@
 """Attention over channels and over positions."""
 
+import pytest
 import torch
 from torch import nn
 
-from convlift.model.attention import SelfAttention, SqueezeExcitation
+from convlift.model.attention import (
+    ChannelAndPositionAttention,
+    EfficientChannelAttention,
+    SelfAttention,
+    SqueezeExcitation,
+)
 from convlift.model.build import build_network
+from convlift.model.operators import declare_missing_operators
 from convlift.recipe.architecture import ConvNet
+
+declare_missing_operators()
+from timm.layers import EcaModule, SEModule  # noqa: E402 - what timm imports needs them
+from timm.layers.cbam import CbamModule  # noqa: E402
+
+
+@pytest.mark.parametrize("channels", [32, 256])
+def test_attention_over_channels_is_timms(channels: int) -> None:
+    """With the same weights; those of timm's linear layers are 1x1 convolutions."""
+    torch.manual_seed(0)
+    units = max(8, channels // 16)
+    for mine, theirs in (
+        (SqueezeExcitation(channels), SEModule(channels, rd_channels=units)),
+        (EfficientChannelAttention(channels), EcaModule(channels)),
+        (ChannelAndPositionAttention(channels, batch_norm=True), CbamModule(channels, rd_channels=units)),
+    ):
+        for tensor, copy in zip(mine.state_dict().values(), theirs.state_dict().values(), strict=True):
+            tensor.copy_(copy.reshape(tensor.shape))
+        features = torch.randn(2, channels, 5, 6)
+        torch.testing.assert_close(mine.eval()(features), theirs.eval()(features), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("block", ["plain", "bottleneck", "inverted_residual", "convnext"])
+def test_attention_levers_put_one_of_each_in_each_block(block: str) -> None:
+    levers = {"block": block, "stages": 2, "blocks": 2, "squeeze_excitation": True, "normalization": "batch"}
+    for name, kind in (("eca", EfficientChannelAttention), ("cbam", ChannelAndPositionAttention)):
+        architecture = ConvNet.model_validate(levers | {"attention": name, "width": 16})
+        found = list(build_network(architecture, classes=2, channels=1, resolution=8).modules())
+        for wanted in (kind, SqueezeExcitation):
+            assert sum(isinstance(module, wanted) for module in found) == 4
 
 
 def test_squeeze_excitation_scales_whole_channels() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from convlift.errors import RecipeError
 from convlift.model.build import build_network
 from convlift.model.convnet import ResidualBlock, WhitenedConvolution
-from convlift.recipe.architecture import ConvNet, map_sides, why_impossible
+from convlift.recipe.architecture import ConvNet, map_sides, why_contradictory, why_impossible
 
 
 def network(resolution: int = 8, channels: int = 1, **levers: object) -> nn.Module:
@@ -64,29 +64,46 @@ def test_defaults_are_the_tutorial_network() -> None:
     assert [module.p for module in modules(ours, nn.Dropout)] == [0.25, 0.5]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(levers=st.fixed_dictionaries({
-    "stem": st.sampled_from(["small", "large", "whitened"]),
-    "halving": st.sampled_from(["last", "first"]),
+    "stem": st.sampled_from(["small", "large", "whitened", "resnet", "deep", "patch"]),
+    "halving": st.sampled_from(["last", "first", "within"]),
+    "block": st.sampled_from(["plain", "bottleneck", "inverted_residual", "convnext"]),
+    "extra_blocks": st.sampled_from([[], [1]]),
+    "shortcut": st.sampled_from(["strided", "pooled"]),
+    "blur_pool": st.booleans(),
+    "weight_standardization": st.booleans(),
+    "attention": st.sampled_from(["none", "eca", "cbam"]),
+    "stochastic_depth": st.sampled_from([0.0, 0.2]),
     "stages": st.integers(1, 3),
     "blocks": st.integers(1, 2),
     "width": st.sampled_from([8, 24]),
     "kernel_size": st.sampled_from([1, 3, 5, 7]),
     "pooling": st.sampled_from(["max", "average", "strided"]),
-    "normalization": st.sampled_from(["none", "batch", "group"]),
+    "normalization": st.sampled_from(["none", "batch", "group", "layer"]),
     "activation": st.sampled_from(["relu", "leaky_relu", "gelu", "silu"]),
     "residual": st.booleans(),
     "squeeze_excitation": st.booleans(),
     "self_attention": st.booleans(),
-    "summary": st.sampled_from(["flatten", "average"]),
+    "summary": st.sampled_from(["flatten", "average", "gem"]),
     "head_units": st.sampled_from([0, 16]),
     "stage_dropout": st.sampled_from([0.0, 0.1]),
     "dropout": st.sampled_from([0.0, 0.3]),
 }), resolution=st.integers(32, 45), channels=st.sampled_from([1, 3]))  # fmt: skip
-def test_every_combination_gives_finite_logits(levers: dict, resolution: int, channels: int) -> None:
-    logits = network(resolution, channels, **levers)(torch.randn(2, channels, resolution, resolution))
+def test_every_combination_gives_finite_logits_and_maps_of_its_sides(
+    levers: dict, resolution: int, channels: int
+) -> None:
+    architecture = ConvNet.model_validate(levers)
+    if contradiction := why_contradictory(architecture):
+        with pytest.raises(RecipeError, match=re.escape(contradiction)):
+            network(resolution, channels, **levers)
+        return
+    built = network(resolution, channels, **levers)
+    images = torch.randn(2, channels, resolution, resolution)
+    logits = built(images)
     assert logits.shape == (2, 10)
     assert logits.isfinite().all()
+    assert built.features(images).shape[-1] == map_sides(architecture, resolution)[-1]
 
 
 def test_depth_and_width() -> None:
@@ -213,6 +230,46 @@ def test_summary_flatten_knows_positions_and_average_does_not() -> None:
     assert average.summary(features).shape == (1, 32)
     channels_last = features.to(memory_format=torch.channels_last)
     assert flat.summary(channels_last).data_ptr() == channels_last.data_ptr(), "flattening copied"
+
+
+def test_generalized_mean_starts_with_the_power_of_three_and_learns_it() -> None:
+    features = torch.rand(2, 32, 4, 4)
+    summary = network(summary="gem").summary
+    torch.testing.assert_close(summary(features), (features**3).mean((2, 3)) ** (1 / 3))
+    summary.power.fill_(1)
+    torch.testing.assert_close(summary(features), features.mean((2, 3)))
+    assert summary(-features).isfinite().all()
+    with torch.enable_grad():
+        summary(features * (features > 0.5)).sum().backward()
+    assert summary.power.grad.isfinite().all()
+    assert summary.power.grad != 0
+
+
+@pytest.mark.parametrize(("stem", "first"), [
+    ("resnet", [(16, 3, 7, 7)]), ("deep", [(8, 3, 3, 3), (8, 8, 3, 3), (16, 8, 3, 3)]), ("patch", [(16, 3, 4, 4)]),
+])  # fmt: skip
+def test_stems_of_others_quarter_the_image(stem: str, first: list[tuple[int, ...]]) -> None:
+    built = network(32, 3, stem=stem, width=16, halving="within", residual=True)
+    assert kernels(built)[: len(first)] == first
+    assert built.features(torch.zeros(1, 3, 32, 32)).shape[-1] == 8
+
+
+def test_blocks_may_differ_in_number_from_stage_to_stage() -> None:
+    levers = {"stages": 3, "blocks": 1, "extra_blocks": [0, 2], "residual": True, "width": 8}
+    assert ConvNet.model_validate(levers).depths == (1, 3, 1)
+    assert len(modules(network(32, **levers), ResidualBlock)) == 5
+
+
+@pytest.mark.parametrize(("halving", "pooling"), [("last", "max"), ("last", "strided"), ("within", "max")])
+def test_blurred_halving_answers_a_shift_with_a_shift(halving: str, pooling: str) -> None:
+    """One pixel further, the same map changes less than without the blur."""
+    image = nn.functional.avg_pool2d(torch.rand(1, 1, 40, 40), 3, 1, 1)
+    change = []
+    for blur_pool in (False, True):
+        built = network(32, halving=halving, pooling=pooling, stages=2, residual=True, blur_pool=blur_pool).features
+        here, there = (built(image[..., :32, offset : offset + 32])[..., 2:-2, 2:-2] for offset in (2, 3))
+        change.append(((here - there).norm() / here.norm()).item())
+    assert change[1] < 0.9 * change[0]
 
 
 def test_head_units() -> None:

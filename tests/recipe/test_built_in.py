@@ -13,6 +13,8 @@ def test_names_are_those_of_the_manual_and_each_has_a_line():
         "residual",
         "residual-quick",
         "residual-photos",
+        "resnet18",
+        "resnet50",
         "frozen",
         "transfer",
         "fine-tune",
@@ -50,7 +52,7 @@ def test_only_transfer_trains_the_backbone():
 def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
     with pytest.raises(
         RecipeError,
-        match=r"'transfr'.*did you mean 'transfer'.*plain, residual, residual-quick, residual-photos, frozen",
+        match=r"'transfr'.*did you mean 'transfer'.*plain, residual, residual-quick, residual-photos, resnet18",
     ):
         built_in("transfr")
 
@@ -59,7 +61,8 @@ def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
     ("name", "meant"),
     [
         ("resnet", "residual"),
-        ("ResNet18", "residual"),
+        ("ResNet18", "resnet18"),
+        ("resnet-50", "resnet50"),
         ("residual-photo", "residual-photos"),
         ("simple-cnn", "plain"),
         ("baseline", "plain"),

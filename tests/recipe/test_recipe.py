@@ -1,5 +1,6 @@
 """A recipe means exactly what it says: round trips, edits, and errors that name value, rule and remedy."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlift.errors import RecipeError
+from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
 from convlift.recipe.section import levers
 
@@ -28,6 +30,42 @@ def test_every_edit_is_kept_and_nothing_else_moves(smoothing: float, epochs: int
     back = edited.edit(training={"label_smoothing": 0.0, "epochs": 10, "optimizer": "adam"})
     assert back == Recipe()
     assert parse_recipe(yaml.safe_load(edited.to_yaml())) == edited
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("plain", "1ce2feeb67bbaaa6"),
+        ("residual", "73eed4400a183280"),
+        ("residual-quick", "9adedc26b17e7198"),
+        ("residual-photos", "39bd9a8489e4ebc2"),
+    ],
+)
+def test_levers_that_came_later_leave_recipes_their_fingerprints(name: str, digest: str) -> None:
+    recipe = built_in(name)
+    assert recipe.fingerprint().startswith(digest)
+    edited = recipe.edit(architecture={"block": "bottleneck"})
+    assert edited.fingerprint() != recipe.fingerprint()
+    assert edited.edit(architecture={"block": "plain"}).fingerprint() == recipe.fingerprint()
+    for each in (recipe, edited):
+        assert parse_recipe(json.loads(json.dumps(each.identity()))) == each
+        assert yaml.safe_load(each.to_yaml())["architecture"]["expansion"] == 6, "a recipe file has every lever"
+
+
+@pytest.mark.parametrize(
+    ("levers", "words"),
+    [
+        ({"extra_blocks": [1, 1]}, "'architecture.extra_blocks' has 2 numbers, but 'architecture.stages' is 1"),
+        ({"extra_blocks": [40]}, "'architecture.extra_blocks.0' is 40: input should be less than or equal to 33"),
+        ({"weight_standardization": True}, "'architecture.normalization' is none.*add one"),
+        ({"stochastic_depth": 0.2}, "'architecture.stochastic_depth' is 0.2.*set 'architecture.residual'"),
+        ({"shortcut": "pooled", "residual": True}, "'architecture.shortcut' is pooled.*halving' within"),
+        ({"shortcut": "pooled", "halving": "within", "block": "convnext"}, "no shortcut passes a stride"),
+    ],
+)
+def test_levers_that_would_have_no_effect_are_refused(levers: dict, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        Recipe().edit(architecture=levers)
 
 
 def test_an_edit_may_switch_fine_tuning_on() -> None:

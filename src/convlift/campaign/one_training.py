@@ -29,7 +29,7 @@ def question_of(dataset: Dataset, recipe: Recipe, seed: int, metric: str) -> dic
     groups = "" if dataset.groups is None else hashlib.sha256(dataset.groups.tobytes()).hexdigest()
     return {
         "data": dataset.store.fingerprint,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.identity(),
         "seed": seed,
         "metric": metric,
         "groups": groups,

@@ -15,6 +15,7 @@ from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
 from convlift.catalogue.interventions.head import HEAD
 from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.interventions.mixing import MIXING
+from convlift.catalogue.interventions.refinements import REFINEMENTS
 from convlift.catalogue.interventions.training import TRAINING
 from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.catalogue.priors import Expectations, Learned, shipped_expectations
@@ -34,6 +35,7 @@ CATALOGUE: tuple[Intervention, ...] = (
     *WEAKER,
     *MIXING,
     *ARCHITECTURE,
+    *REFINEMENTS,
     *HEAD,
     *TRAINING,
     *FINE_TUNING,

@@ -99,7 +99,8 @@ def misfit(recipe: Recipe) -> Misfit | None:
         return None
     sides = map_sides(network, side)
     if len(sides) <= network.stages:
-        return TooManyHalvings(side, network.stages + (2 if network.stem == "large" else 0))
+        in_stem = 0 if network.stem in ("small", "whitened") else 2
+        return TooManyHalvings(side, in_stem + network.stages - (network.halving == "within"))
     return DearAttention(sides[-1])
 
 

@@ -28,6 +28,9 @@ Condition = Literal[
     "adam",
     "warmed up",
     "no normalization",
+    "no 7x7 stem",
+    "no strided shortcut",
+    "few blocks",
     "regularized",
     "no change",
 ]
@@ -49,6 +52,7 @@ class Unmet:
     adam: what it differs in from AdamW is a factor of its own.
     regularized: so that what is left of the change is another one.
     no normalization: without it the dropout does no such harm.
+    few blocks: that have shortcuts, and so can be skipped.
     """
 
     condition: Condition

@@ -78,7 +78,7 @@ def measure(network: nn.Module, images_NCHW: Tensor, counted: nn.Module | None =
 
     def count(module: nn.Module, _inputs: Any, output: Tensor) -> None:
         nonlocal multiply_adds
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
             # a kernel's numbers, less those that choose the output: the inputs that one output number sums over
             multiply_adds += output.numel() * module.weight[0].numel()
         elif isinstance(module, SelfAttention):

@@ -162,7 +162,7 @@ class Pace:
         network = recipe.architecture
         if isinstance(network, Pretrained):
             return self.speeds.extraction
-        is_single = isinstance(network, ConvNet) and network.stages * network.blocks == 1
+        is_single = isinstance(network, ConvNet) and network.block == "plain" and sum(network.depths) == 1
         return self.speeds.single if is_single else self.speeds.dense
 
     def _work(self, recipe: Recipe, fidelity: float) -> _Phases:

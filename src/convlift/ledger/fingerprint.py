@@ -41,10 +41,10 @@ class Identity:
     given: str = ""
 
     def document(self) -> dict[str, Any]:
-        """The identity as plain data, the baseline as its recipe file would have it."""
+        """The identity as plain data, the baseline by what tells recipes apart."""
         known = {
             "data": self.data,
-            "baseline": self.baseline.model_dump(),
+            "baseline": self.baseline.identity(),
             "seed": self.seed,
             "metric": self.metric,
             "software": self.software,

@@ -133,7 +133,7 @@ class Ledger:
         row = (
             plan.role,
             plan.role,
-            to_json(plan.spec.recipe.model_dump()),
+            to_json(plan.spec.recipe.identity()),
             plan.spec.recipe.fingerprint(),
             to_json(plan.names),
             plan.spec.seed,

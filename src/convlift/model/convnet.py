@@ -7,28 +7,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convlift.errors import RecipeError
-from convlift.model.attention import SelfAttention, SqueezeExcitation
-from convlift.recipe.architecture import ConvNet, map_sides, why_impossible
-
-CHANNELS_PER_GROUP = 8
+from convlift.model.attention import SelfAttention
+from convlift.model.blocks import ResidualBlock, block, block_outputs
+from convlift.model.convolutions import BlurPool, activation, convolution, halving, normalization, strided
+from convlift.recipe.architecture import ConvNet, map_sides, why_contradictory, why_impossible
 
 
 def build_convnet(architecture: ConvNet, *, classes: int, channels: int, resolution: int) -> nn.Sequential:
     """The network of a recipe: `features` (images_NCHW -> map_NCHW), `summary` (-> vector_ND), `head` (-> logits_NK).
 
     With ConvNet's defaults and dropout 0.25 and 0.5 this is the network of the Keras tutorials. Weights come from
-    torch's global generator. Raises RecipeError where the image cannot be halved so often, or is too large for
-    self-attention.
+    torch's global generator. Raises RecipeError where levers contradict each other, the image cannot be halved so
+    often, or is too large for self-attention.
     """
-    if reason := why_impossible(architecture, resolution):
+    if reason := why_contradictory(architecture) or why_impossible(architecture, resolution):
         raise RecipeError(f"{reason}.")
     side = map_sides(architecture, resolution)[-1]
     features, width = _features(architecture, channels)
     if architecture.self_attention:
         features.append(SelfAttention(width, side))
-    flat = architecture.summary == "flatten"
-    summary: nn.Module = FlattenChannelsLast() if flat else GlobalAverage()
-    head = _head(architecture, width * side * side if flat else width, classes)
+    width *= side * side if architecture.summary == "flatten" else 1
+    summary = _summary(architecture, width)
+    head = _head(architecture, width, classes)
     network = nn.Sequential(OrderedDict[str, nn.Module](features=nn.Sequential(*features), summary=summary, head=head))
     _initialize(network)
     return network
@@ -48,29 +48,20 @@ class GlobalAverage(nn.Module):
         return map_NCHW.mean((2, 3))
 
 
-class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut, added before the last activation (He et al. 2016, figure 2).
+class GeneralizedMean(nn.Module):
+    """map_NCHW -> vector_NC, (mean of map^p)^(1/p), from the average (p = 1) towards the maximum.
 
-    The shortcut is the identity, or a 1x1 projection where the widths differ (option B of section 3.3).
+    Radenovic et al. 2019, equation 3: p is learned and starts at 3; what is below 1e-6 counts as 1e-6.
     """
 
-    def __init__(self, architecture: ConvNet, inputs: int, width: int) -> None:
-        super().__init__()
-        first = [*_convolution(architecture, inputs, width), _activation(architecture)]
-        self.branch = nn.Sequential(*first, *_convolution(architecture, width, width))
-        self.gate = SqueezeExcitation(width) if architecture.squeeze_excitation else nn.Identity()
-        same = inputs == width
-        self.shortcut = nn.Sequential(*([] if same else _convolution(architecture, inputs, width, kernel=1)))
-        self.activation = _activation(architecture)
+    SMALLEST = 1e-6
 
-    def start_as_identity(self) -> None:
-        """Set the scale (or without normalization the kernel) that ends the branch to zero."""
-        last = self.branch[-1]
-        assert isinstance(last, nn.Conv2d | nn.BatchNorm2d | nn.GroupNorm)
-        nn.init.zeros_(last.weight)
+    def __init__(self) -> None:
+        super().__init__()
+        self.power = nn.Parameter(torch.full((1,), 3.0))
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
-        return self.activation(self.gate(self.branch(map_NCHW)) + self.shortcut(map_NCHW))
+        return map_NCHW.clamp(min=self.SMALLEST).pow(self.power).mean((2, 3)).pow(1 / self.power)
 
 
 class WhitenedConvolution(nn.Conv2d):
@@ -103,94 +94,86 @@ class WhitenedConvolution(nn.Conv2d):
 
 
 def _features(architecture: ConvNet, channels: int) -> tuple[list[nn.Module], int]:
-    layers: list[nn.Module] = []
-    width = channels
-    if architecture.stem == "large":
-        layers += [*_convolution(architecture, channels, architecture.width, kernel=7, stride=2)]
-        layers += [_activation(architecture), *_halving(architecture, architecture.width)]
-        width = architecture.width
-    elif architecture.stem == "whitened":
-        layers += [WhitenedConvolution(channels), _activation(architecture)]
-        width = WhitenedConvolution.outputs(channels)
-    elif architecture.residual:
-        # a residual block needs its input as wide as itself: the first convolution stands alone (He et al., 4.2)
-        layers += [*_convolution(architecture, channels, architecture.width), _activation(architecture)]
-        width = architecture.width
-    for stage in range(architecture.stages):
+    layers, width = _stem(architecture, channels)
+    done, depths = 0, architecture.depths
+    for stage, depth in enumerate(depths):
         wider = architecture.width * 2**stage
         if architecture.halving == "first":
             layers += _halving_convolution(architecture, width, wider)
             width = wider
-        for _ in range(architecture.blocks):
-            layers += _block(architecture, width, wider)
-            width = wider
+        for number in range(depth):
+            done += 1
+            skipped = architecture.stochastic_depth * done / sum(depths)
+            halves = architecture.halving == "within" and stage > 0 and number == 0
+            layers += block(architecture, width, wider, halves=halves, skipped=skipped)
+            width = block_outputs(architecture, wider)
         if architecture.halving == "last":
-            layers += _halving(architecture, width)
+            layers += halving(architecture, width)
         if architecture.stage_dropout:
             layers.append(nn.Dropout(architecture.stage_dropout))
     return layers, width
 
 
-def _block(architecture: ConvNet, inputs: int, width: int) -> list[nn.Module]:
-    if architecture.residual:
-        return [ResidualBlock(architecture, inputs, width)]
-    layers = [*_convolution(architecture, inputs, width), _activation(architecture)]
-    return [*layers, SqueezeExcitation(width)] if architecture.squeeze_excitation else layers
+def _stem(architecture: ConvNet, channels: int) -> tuple[list[nn.Module], int]:
+    """The layers before the first stage, and their channels."""
+    width = architecture.width
+    match architecture.stem:
+        case "whitened":
+            stem = WhitenedConvolution(channels)
+            return [stem, activation(architecture)], stem.out_channels
+        case "large":
+            first = convolution(architecture, channels, width, kernel=7, stride=2)
+            return [*first, activation(architecture), *halving(architecture, width)], width
+        case "resnet":
+            first = convolution(architecture, channels, width, kernel=7, stride=2)
+            return [*first, activation(architecture), *_overlapping_maximum(architecture)], width
+        case "deep":
+            half = max(8, width // 16 * 8)  # He et al. 2019, section 4.2: 32, 32 and 64 channels
+            layers = [
+                *convolution(architecture, channels, half, kernel=3, stride=2),
+                activation(architecture),
+                *convolution(architecture, half, half, kernel=3),
+                activation(architecture),
+                *convolution(architecture, half, width, kernel=3),
+                activation(architecture),
+            ]
+            return [*layers, *_overlapping_maximum(architecture)], width
+        case "patch":
+            return [nn.Conv2d(channels, width, 4, 4), *normalization(architecture, width)], width
+        case "small" if architecture.has_shortcuts:
+            # a residual block needs its input as wide as itself: the first convolution stands alone (He et al., 4.2)
+            return [*convolution(architecture, channels, width), activation(architecture)], width
+        case "small":
+            return [], channels
 
 
-def _convolution(
-    architecture: ConvNet, inputs: int, width: int, *, kernel: int | None = None, stride: int = 1
-) -> list[nn.Module]:
-    kernel = kernel or architecture.kernel_size
-    # batch and group norm subtract the mean or learn their own shift: a bias before them does nothing
-    bias = architecture.normalization == "none"
-    convolution = nn.Conv2d(inputs, width, kernel, stride, padding=kernel // 2, bias=bias)
-    match architecture.normalization:
-        case "batch":
-            return [convolution, nn.BatchNorm2d(width)]
-        case "group":
-            # groups of 8 divide every allowed width; Wu and He 2018, table 3, find the size of little matter
-            return [convolution, nn.GroupNorm(width // CHANNELS_PER_GROUP, width)]
-        case "none":
-            return [convolution]
+def _overlapping_maximum(architecture: ConvNet) -> list[nn.Module]:
+    """3x3 max pooling with stride 2 (He et al. 2016, table 1), or a blur for its stride."""
+    blurred = architecture.blur_pool
+    return [nn.MaxPool2d(3, 1, 1), BlurPool()] if blurred else [nn.MaxPool2d(3, 2, 1)]
 
 
 def _halving_convolution(architecture: ConvNet, inputs: int, width: int) -> list[nn.Module]:
     """A convolution to the stage's width that is halved before it is normalized, which costs least."""
     if architecture.pooling == "strided":
-        return [*_convolution(architecture, inputs, width, kernel=3, stride=2), _activation(architecture)]
-    convolution, *normalization = _convolution(architecture, inputs, width)
-    return [convolution, *_halving(architecture, width), *normalization, _activation(architecture)]
+        return strided(architecture, inputs, width, kernel=3)
+    first, *norm = convolution(architecture, inputs, width)
+    return [first, *halving(architecture, width), *norm, activation(architecture)]
 
 
-def _activation(architecture: ConvNet) -> nn.Module:
-    match architecture.activation:
-        case "relu":
-            return nn.ReLU(inplace=True)
-        case "leaky_relu":
-            return nn.LeakyReLU(inplace=True)
-        case "gelu":
-            return nn.GELU()
-        case "silu":
-            return nn.SiLU()
-
-
-def _halving(architecture: ConvNet, width: int) -> list[nn.Module]:
-    match architecture.pooling:
-        case "max":
-            return [nn.MaxPool2d(2)]
-        case "average":
-            return [nn.AvgPool2d(2)]
-        case "strided":
-            # a 3x3 convolution whatever the kernel lever is (Springenberg et al. 2015, section 2.1): a strided
-            # 1x1 one would never see three pixels in four
-            return [*_convolution(architecture, width, width, kernel=3, stride=2), _activation(architecture)]
+def _summary(architecture: ConvNet, width: int) -> nn.Module:
+    """What makes a vector of the last map; that of ConvNeXt blocks, which end in no normalization, is normalized (as in
+    the authors' code)."""
+    summary = {"flatten": FlattenChannelsLast, "average": GlobalAverage, "gem": GeneralizedMean}[architecture.summary]()
+    if architecture.block != "convnext" or architecture.normalization == "none":
+        return summary
+    return nn.Sequential(summary, nn.LayerNorm(width, eps=1e-6))
 
 
 def _head(architecture: ConvNet, inputs: int, classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     if architecture.head_units:
-        layers += [nn.Linear(inputs, architecture.head_units), _activation(architecture)]
+        layers += [nn.Linear(inputs, architecture.head_units), activation(architecture)]
     if architecture.dropout:
         layers.append(nn.Dropout(architecture.dropout))
     return nn.Sequential(*layers, nn.Linear(architecture.head_units or inputs, classes))

@@ -62,6 +62,11 @@ RESIDUAL_QUICK = RESIDUAL.edit(
 # at the same score on flowers.
 RESIDUAL_PHOTOS = RESIDUAL.edit(architecture={"stem": "large", "stages": 3, "blocks": 2})
 
+# The networks of He et al. 2016, table 1: 11,689,512 and 25,557,032 parameters with 1,000 classes, the strides of the
+# second where they have been since (v1.5: Goyal et al. 2017, section 5.1). Trained as those above.
+RESNET18 = RESIDUAL.edit(architecture={"stem": "resnet", "halving": "within", "stages": 4, "blocks": 2, "width": 64})
+RESNET50 = RESNET18.edit(architecture={"block": "bottleneck", "blocks": 3, "extra_blocks": [0, 1, 3, 0]})
+
 # Its head reads three stages: 1 to 3 points better on flowers and CIFAR-10, .3 worse on hymenoptera (docs/LOG.md)
 FROZEN = Recipe(
     data=Data(normalization="pretrained"),
@@ -131,6 +136,8 @@ BUILT_IN: tuple[BuiltIn, ...] = (
     BuiltIn("residual", "a residual network for small images, from scratch: batch norm, AdamW, one cycle", RESIDUAL),
     BuiltIn("residual-quick", "the same for 16 to 64 pixels: whitened, narrow, halved first", RESIDUAL_QUICK),
     BuiltIn("residual-photos", "the same for images of 64 pixels and more: 7x7 stem, three stages", RESIDUAL_PHOTOS),
+    BuiltIn("resnet18", "ResNet-18 from scratch, for photos of 128 to 224 pixels", RESNET18),
+    BuiltIn("resnet50", "ResNet-50 from scratch, for photos of 128 to 224 pixels, with a GPU", RESNET50),
     BuiltIn("frozen", "pretrained EfficientNet-Lite0 features under a new head; only the head is trained", FROZEN),
     BuiltIn("transfer", "the new head first, then the backbone's last two stages at a lower learning rate", TRANSFER),
     BuiltIn("fine-tune", "the new head first, then the last three stages on images that change every time", FINE_TUNE),

@@ -12,10 +12,10 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from convlift.errors import RecipeError
-from convlift.recipe.architecture import Architecture, ConvNet, Pretrained
+from convlift.recipe.architecture import Architecture, ConvNet, Pretrained, why_contradictory
 from convlift.recipe.data import Data
 from convlift.recipe.recipe_file import read_recipe_file
-from convlift.recipe.section import Section, sections
+from convlift.recipe.section import Section, sections, without_later_defaults
 from convlift.recipe.training import Training
 
 KINDS = ("convnet", "pretrained", "own")
@@ -61,9 +61,14 @@ class Recipe(Section):
             return False
         return tuned.stages is None or tuned.small_first > 0 or (data.augmentation.active and not data.views)
 
+    def identity(self) -> dict[str, Any]:
+        """Plain data that are equal exactly for equal recipes, also across versions that know other levers:
+        `parse_recipe` gives the recipe back."""
+        return without_later_defaults(self)
+
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON: equal exactly for equal recipes."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the canonical JSON of its identity: equal exactly for equal recipes."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
 
     def to_yaml(self) -> str:
         """The recipe file; `parse_recipe(yaml.safe_load(text))` gives the recipe back."""
@@ -111,7 +116,7 @@ def parse_recipe(document: Any, where: str = "recipe") -> Recipe:
         raise RecipeError(f"{where}: {'; '.join(told)}.") from None
     if slips := list(_slips(document, recipe.model_dump())):
         raise RecipeError(f"{where}: {'; '.join(slips[:_MOST_FAULTS])}.")
-    if fault := _reads_below_the_cut(recipe):
+    if fault := _reads_below_the_cut(recipe) or _contradiction(recipe):
         raise RecipeError(f"{where}: {fault}.")
     return recipe
 
@@ -131,6 +136,10 @@ def _reads_below_the_cut(recipe: Recipe) -> str:
         f"'architecture.pooled_stages' is {network.pooled_stages}, but 'training.fine_tuning.stages' is "
         f"{tuned.stages}; a head reads only stages that are trained, so lower the first or raise the second"
     )
+
+
+def _contradiction(recipe: Recipe) -> str:
+    return why_contradictory(recipe.architecture) if isinstance(recipe.architecture, ConvNet) else ""
 
 
 def _slips(given: Mapping[Any, Any], taken: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -13,9 +13,24 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def lever(default: Any, description: str, source: str, **bounds: Any) -> Any:
-    """A field of a recipe: what it does, where it comes from, and its range (ge, gt, le, lt, multiple_of)."""
-    return Field(default, description=description, json_schema_extra={"source": source}, **bounds)
+def lever(default: Any, description: str, source: str, *, later: bool = False, **bounds: Any) -> Any:
+    """A field of a recipe: what it does, where it comes from, and its range (ge, gt, le, lt, multiple_of).
+
+    later: it came when recipes had been written down, which mean its default; see `without_later_defaults`.
+    """
+    return Field(default, description=description, json_schema_extra={"source": source, "later": later}, **bounds)
+
+
+def without_later_defaults(section: BaseModel) -> dict[str, Any]:
+    """Its plain data without the levers that came later and have their default, so that a recipe that does not use them
+    is told apart from others by the same data as before."""
+    kept: dict[str, Any] = {}
+    for name, field in type(section).model_fields.items():
+        value, extra = getattr(section, name), field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("later") and value == field.default:
+            continue
+        kept[name] = without_later_defaults(value) if isinstance(value, BaseModel) else value
+    return kept
 
 
 class Lever(NamedTuple):
@@ -63,6 +78,9 @@ def _range(field: FieldInfo) -> str:
     rules = [signs[type(rule).__name__].format(rule) for rule in field.metadata if type(rule).__name__ in signs]
     if field.annotation is bool:
         return "true | false"
+    if get_origin(field.annotation) is tuple and (inner := get_args(get_args(field.annotation)[0])):
+        bounds = [signs[type(rule).__name__].format(rule) for rule in inner[1].metadata]
+        return f"list of numbers {', '.join(bounds)}"
     return ", ".join(rules) or "text"
 
 

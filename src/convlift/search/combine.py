@@ -106,7 +106,7 @@ def most_passes(search: Search, recipe: Recipe) -> int:
 def pass_milliseconds(search: Search, recipe: Recipe) -> float:
     """What one network of the recipe takes for an image alone: measured once, so that a campaign that goes on makes
     what it made."""
-    kind = fingerprint([recipe.architecture.model_dump(), recipe.data.resolution])
+    kind = fingerprint([recipe.identity()["architecture"], recipe.data.resolution])
     known = decided(search.ledger, PredictionTimes) or PredictionTimes({})
     if kind not in known.milliseconds:
         assert search.problem.time_prediction is not None, "where milliseconds were asked for somebody measures them"

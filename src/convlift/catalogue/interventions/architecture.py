@@ -38,6 +38,18 @@ def _normalized(recipe: Recipe, facts: Facts) -> Unfit | None:
     return Unmet("no normalization") if bare else None
 
 
+def _has_shortcuts(recipe: Recipe, facts: Facts) -> Unfit | None:
+    network = recipe.architecture
+    own = isinstance(network, ConvNet) and network.block != "plain"
+    return Unmet("no change") if own else None
+
+
+def _pools_nowhere(recipe: Recipe, facts: Facts) -> Unfit | None:
+    network = recipe.architecture
+    strides = isinstance(network, ConvNet) and network.halving == "within" and network.stem != "large"
+    return Unmet("no change") if strides else None
+
+
 ARCHITECTURE: tuple[Intervention, ...] = (
     Intervention(
         name="width x1.5",
@@ -124,6 +136,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         edit=sets("architecture", residual=True),
         prior=0.3,
         networks=("convnet",),
+        unfit=_has_shortcuts,
         reported="+0.1 with 18 layers, +3.5 with 34, on ImageNet (table 2)",
     ),
     Intervention(
@@ -173,6 +186,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         prior=0.0,
         group="pooling",
         networks=("convnet",),
+        unfit=_pools_nowhere,
     ),
     Intervention(
         name="strided convolution",
@@ -184,6 +198,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         prior=0.0,
         group="pooling",
         networks=("convnet",),
+        unfit=_pools_nowhere,
         reported="-0.5 to +0.7 on CIFAR-10 (table 3)",
     ),
     Intervention(
@@ -196,6 +211,7 @@ ARCHITECTURE: tuple[Intervention, ...] = (
         prior=0.0,
         group="pooling",
         networks=("convnet",),
+        unfit=_pools_nowhere,
     ),
     Intervention(
         name="GELU",
