@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from command_line import convlift
 from convlift import api
-from convlift.campaign.given_network import weights_given
+from convlift.campaign.network_given import weights_given
 from convlift.campaign.open_data import open_data
 from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import request_of
@@ -25,7 +25,7 @@ from convlift.recipe.built_in import OWN
 from convlift.records.given_network import GivenNetwork
 from convlift.report.wording.before_training import given_network as in_words
 from convlift.search.given import given_recipe
-from convlift.trial.given_network import read_given
+from convlift.trial.read_given import read_given
 from own_networks import ADAPTIVE, NONE_ALLOWED, TUTORIAL, few_digits, write
 
 SHORT = OWN.edit(training={"epochs": 8, "learning_rate": 0.01})

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from convlift.campaign.given_network import weights_given
+from convlift.campaign.network_given import weights_given
 from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import Request, seed_of
 from convlift.catalogue.priors import Expectations, load_expectations

@@ -10,8 +10,8 @@ from convlift.campaign.announce import Announcer
 from convlift.campaign.artifacts import Opened, hand_over, keep_best
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.footprint import check_disk, footprint_of
-from convlift.campaign.given_network import read_weights_given
 from convlift.campaign.judge import judge_campaign, judge_networks
+from convlift.campaign.network_given import read_weights_given
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of

@@ -50,7 +50,7 @@ def read_weights_given(request: Request, search: Search, dataset: Dataset) -> No
         return
     saved = ledger.folder / GIVEN
     if decided(ledger, Given) is None or not (ledger.trials("given") or saved.is_file()):
-        from convlift.trial.given_network import read_given
+        from convlift.trial.read_given import read_given
 
         is_chosen = request.current == "plain"  # of a recipe that is named the scaling is known
         recipe = given_recipe(problem.baseline)
