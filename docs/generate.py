@@ -101,7 +101,7 @@ def _kind(annotation: Any) -> str:
     kinds = [each for each in get_args(annotation) or (annotation,) if each is not type(None)]
     if get_origin(kinds[0]) is Literal:  # one that may be left out
         return _kind(kinds[0])
-    return {"str": "TEXT", "int": "NUMBER", "Path": "PATH"}[kinds[0].__name__]
+    return {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "Path": "PATH"}[kinds[0].__name__]
 
 
 def _default(parameter: ParamMeta) -> str:

@@ -388,6 +388,37 @@ def export(
     print(json.dumps(exported_document(done)) if as_json else exported_sentence(done))
 
 
+@app.command(epilog="Example: convlift serve runs/photos-1a2b3c4d --port 8080")
+def serve(
+    model: Annotated[Path, typer.Argument(help="Run folder or model folder.")],
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines come.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 for any that is free.")] = 8000,
+    max_megabytes: Annotated[float, typer.Option(help="Most of a request's body, in 10^6 bytes.")] = 20.0,
+    max_megapixels: Annotated[float, typer.Option(help="Most of an image, in 10^6 pixels; 64 at most.")] = 25.0,
+    max_images: Annotated[int, typer.Option(min=1, help="Most of one request.")] = 32,
+    max_seconds: Annotated[float, typer.Option(help="Most that an upload may take, and its answer again.")] = 30.0,
+    max_waiting: Annotated[
+        int, typer.Option(min=1, help="Most requests inside at a time; a further one is told to come again (503).")
+    ] = 32,
+    decoders: Annotated[
+        int, typer.Option(min=0, help="Processes that decode, one image at a time each (default: 0, one a core).")
+    ] = 0,
+    device: DeviceName = "auto",
+    trust_code: TrustCode = False,
+) -> None:
+    """Answer over HTTP: a page to drop an image on, /predict, /predict/batch, /model, /health, /metrics.
+
+    Only this machine can reach it unless --host says otherwise. Needs: pip install 'convlift\\[serve]'.
+    """
+    from convlift import use
+
+    use.serve(
+        model, host, port, lambda line: print(f"convlift: {line}", file=sys.stderr, flush=True), device=device,
+        trust_code=trust_code, megabytes=max_megabytes, megapixels=max_megapixels, images=max_images,
+        seconds=max_seconds, waiting=max_waiting, decoders=decoders,
+    )  # fmt: skip
+
+
 @app.command(epilog="Example: convlift report runs/photos-1a2b3c4d")
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder of a finished campaign.")],

@@ -1,6 +1,7 @@
-"""What people call once they have a model: `load`, `evaluate`, `export`."""
+"""What people call once they have a model: `load`, `evaluate`, `export`, `serve`."""
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,3 +100,40 @@ def evaluate(
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
         check_positive(named[0].name, named[0].model.classes, positive)
         return of_class(evaluate_all(named, images, judged_by, progress.show), positive)
+
+
+def serve(
+    path: str | Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    tell: Callable[[str], None] = lambda line: None,
+    *,
+    device: str = "auto",
+    trust_code: bool = False,
+    **limits: float,
+) -> None:
+    """Answer over HTTP with the model in a run folder or model folder, until Ctrl-C or SIGTERM; what runs then ends.
+
+    port: 0 for any that is free. tell: is given the line that says where, once requests are answered, and a warning
+    where other machines may come. trust_code: as for `load`. limits: megabytes, megapixels, images, seconds, waiting,
+    decoders (`serve/limits.py` has their defaults, with the reasons).
+    Raises ConvliftError where a package is missing (pip install 'convlift[serve]'), the address cannot be had, or a
+    limit is none; and as `load`.
+    """
+    if missing := [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]:
+        raise ConvliftError(f"serving needs {' and '.join(missing)}, not installed; pip install 'convlift[serve]'.")
+    from convlift.report.serving_lines import model_document, started_lines
+    from convlift.serve.limits import Limits
+    from convlift.serve.server import listen, run
+
+    kept = Limits(**limits)  # type: ignore[arg-type]
+    bound, address = listen(host, port)
+    with bound:
+        model = load(path, device, trust_code=trust_code)
+        about = model_document(str(path), model.recipe, model.config)
+
+        def ready() -> None:
+            for line in started_lines(str(path), model.recipe, model.config, address):
+                tell(line)
+
+        run(model, kept, bound, about, ready)

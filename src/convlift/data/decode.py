@@ -43,14 +43,17 @@ class Decoded:
     traits: Traits | None = None
 
 
-def decode(content: bytes, value_range: float | None = None, alpha: Alpha = "white") -> Decoded:
+def decode(
+    content: bytes, value_range: float | None = None, alpha: Alpha = "white", most_pixels: int = MAX_PIXELS
+) -> Decoded:
     """Decode wholly, turn upright, composite, and limit the size. Raises UnreadableImage with the reason.
 
     value_range: the value that becomes 255 in files of more than 8 bits, as the data set has it (`data/depth.py`);
     None where it has no such files, then 65535. Floats in 0 to 1 become 0 to 255 whatever it is.
+    most_pixels: an image of more is not decoded; at most MAX_PIXELS.
     Shorter side at most 256 pixels and longer side at most 1024 afterwards (bicubic, antialiased).
     """
-    image, notes, deep, traits = _opened(content)
+    image, notes, deep, traits = _opened(content, most_pixels)
     flat = _image(_scaled(deep, value_range, alpha, notes)) if deep is not None else _to_eight_bits(image, alpha, notes)
     return _finished(flat, notes, deep, traits)
 
@@ -91,16 +94,16 @@ def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Tr
     return Decoded(pixels, tuple(notes) + (("grey",) if pixels.shape[2] == 1 else ()), deep, traits)
 
 
-def _opened(content: bytes) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+def _opened(content: bytes, most_pixels: int = MAX_PIXELS) -> tuple[Image.Image, list[str], Deep | None, Traits]:
     """The loaded upright image, notes, its values where they are deeper than 8 bits, and its traits."""
     kind = sniff(content)
     header = _checked_header(content, kind)
     try:
-        return _read(content, kind, header)
+        return _read(content, kind, header, most_pixels)
     except UnreadableImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
-        raise UnreadableImage(f"over {MAX_PIXELS // 1_000_000} million pixels, the most that is read") from error
+        raise UnreadableImage(f"over {_millions(most_pixels)} million pixels, the most that is read") from error
     except Exception as error:  # on broken files Pillow raises nearly anything, SyntaxError included
         raise UnreadableImage(_fault(content, kind, header, error)) from error
 
@@ -118,27 +121,29 @@ def _checked_header(content: bytes, kind: str) -> Header:
     return header
 
 
-def _read(content: bytes, kind: str, header: Header) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+def _read(
+    content: bytes, kind: str, header: Header, most_pixels: int
+) -> tuple[Image.Image, list[str], Deep | None, Traits]:
     """As Pillow reads it, or by another way where Pillow cannot though nothing is broken."""
     try:
-        return _load(content, header)
+        return _load(content, header, most_pixels)
     except ValueError as error:
         if kind != "PNG" or "MAX_TEXT" not in str(error):
             raise
-        return _load(without_text(content), header)  # more text than Pillow takes: it is not needed
+        return _load(without_text(content), header, most_pixels)  # more text than Pillow takes: it is not needed
     except UnidentifiedImageError:
-        if kind != "TIFF" or header.pixels > MAX_PIXELS or (values := float_values(content, header)) is None:
+        if kind != "TIFF" or header.pixels > most_pixels or (values := float_values(content, header)) is None:
             raise
         traits = Traits(kind, "F", values.shape[1], values.shape[0], None)
         return Image.new("L", (1, 1)), [], values, traits
 
 
-def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+def _load(content: bytes, header: Header, most_pixels: int) -> tuple[Image.Image, list[str], Deep | None, Traits]:
     image: Image.Image
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise UnreadableImage(f"{width} x {height}: over {MAX_PIXELS // 1_000_000} million pixels, the most read")
+        if width * height > most_pixels:
+            raise UnreadableImage(f"{width} x {height}: over {_millions(most_pixels)} million pixels, the most read")
         notes = ["first frame"] if getattr(image, "is_animated", False) else []
         traits = Traits(image.format or "", image.mode, width, height, quality_of(image))
         image.load()
@@ -149,6 +154,10 @@ def _load(content: bytes, header: Header) -> tuple[Image.Image, list[str], Deep 
             deep = None if deep is None else turned(deep, turn)
             image = image.transpose(turn) if deep is None else image
         return image, notes, deep, traits
+
+
+def _millions(pixels: int) -> str:
+    return f"{pixels / 1_000_000:g}"
 
 
 def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -11,7 +12,6 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from convlift.data.decode import FULL_RANGE, MAX_PIXELS, Alpha, Decoded, decode, from_array
 from convlift.data.depth import is_unit, to_bytes
@@ -79,8 +79,8 @@ def name_of(image: object, index: int) -> str:
     return f"array {index}" if _is_array(image) else f"image {index}"
 
 
-def read_image(image: object, name: str, origin: Origin) -> Seen:
-    """Decode one image as training decoded its own.
+def read_image(image: object, name: str, origin: Origin, most_pixels: int = MAX_PIXELS) -> Seen:
+    """Decode one image as training decoded its own. most_pixels: files of more are not decoded, at most MAX_PIXELS.
 
     Raises UnreadableImage naming the image, the fault and what to do; nothing is replaced.
     """
@@ -88,7 +88,7 @@ def read_image(image: object, name: str, origin: Origin) -> Seen:
     if _is_array(image):
         return _from_array(_as_array(image), shown, origin)
     try:
-        return _seen(decode(_content(image), origin.value_range, origin.alpha), origin)
+        return _seen(decode(_content(image), origin.value_range, origin.alpha, most_pixels), origin)
     except _Fault as fault:
         reason, remedy = fault.args
     except UnreadableImage as error:
@@ -110,15 +110,26 @@ def _is_readable(given: object) -> bool:
 
 
 def _is_array(given: object) -> bool:
-    return isinstance(given, np.ndarray | Tensor) or (
-        callable(getattr(given, "__array__", None)) and not isinstance(given, str | bytes | Image.Image | np.generic)
+    return (
+        isinstance(given, np.ndarray)
+        or _is_tensor(given)
+        or (
+            callable(getattr(given, "__array__", None))
+            and not isinstance(given, str | bytes | Image.Image | np.generic)
+        )
     )
+
+
+def _is_tensor(given: object) -> bool:
+    """Whether it is one of PyTorch's; whoever holds one has loaded it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(given, torch.Tensor)
 
 
 def _as_array(given: Any) -> NDArray[Any]:
     """The array; of a tensor with its channels last, as PyTorch has them first."""
     try:
-        if not isinstance(given, Tensor):
+        if not _is_tensor(given):
             return np.asarray(given)
         plain = given.detach().cpu()
         array: NDArray[Any] = (plain.float() if plain.is_floating_point() else plain).numpy()
