@@ -24,6 +24,7 @@ from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
 from convlift.catalogue.interventions.head import HEAD
 from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.interventions.mixing import MIXING
+from convlift.catalogue.interventions.refinements import REFINEMENTS
 from convlift.catalogue.interventions.training import TRAINING
 from convlift.catalogue.interventions.weaker import WEAKER
 from convlift.cli import app
@@ -41,6 +42,7 @@ CHAPTERS = (
     ("Less augmentation: `catalogue/interventions/weaker.py`", WEAKER),
     ("Images made of two: `catalogue/interventions/mixing.py`", MIXING),
     ("Body of a convnet: `catalogue/interventions/architecture.py`", ARCHITECTURE),
+    ("Refinements of a convnet: `catalogue/interventions/refinements.py`", REFINEMENTS),
     ("Head: `catalogue/interventions/head.py`", HEAD),
     ("Training: `catalogue/interventions/training.py`", TRAINING),
     ("Fine-tuning: `catalogue/interventions/fine_tuning.py`", FINE_TUNING),
