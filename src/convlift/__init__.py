@@ -61,7 +61,12 @@ def __getattr__(name: str) -> Any:
         return software_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'convlift' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        from convlift.console.extras import fault_of
+
+        raise fault_of(error) from error
 
 
 class _Package(ModuleType):

@@ -38,7 +38,7 @@ from convlift.search.result_in_ledger import result_of
 from convlift.use import load
 
 if TYPE_CHECKING:
-    from convlift.deploy.predict import Model
+    from convlift.deploy.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Campaign:
         return self.folder / REPORT
 
     @cached_property
-    def model(self) -> "Model":
+    def model(self) -> "Classifier":
         """The trained network, ready to predict."""
         return load(self.folder)
 
@@ -98,7 +98,7 @@ class Training:
     metric: str = "accuracy"
 
     @cached_property
-    def model(self) -> "Model":
+    def model(self) -> "Classifier":
         """The trained network, ready to predict."""
         return load(self.folder)
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from convlift.console.disk import refusal_behind
+from convlift.console.extras import fault_of
 from convlift.console.options import (
     AlphaName,
     AsJson,
@@ -374,6 +375,17 @@ def export(
             metavar="PATH", help="Images, or a folder, to check the file on (default: made-up ones); repeatable."
         ),
     ] = None,
+    format: Annotated[
+        Literal["onnx", "torch-export"],
+        typer.Option(help="onnx, or torch-export: a program for PyTorch, which takes images that are resized already."),
+    ] = "onnx",
+    precision: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(
+            help="Of an ONNX file. int8 needs 400 images or more with --images, such as the model has not learned "
+            "from, and is written only where they show that it costs less than a point."
+        ),
+    ] = "float32",
     trust_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -384,7 +396,7 @@ def export(
     from convlift import use
     from convlift.report.export_lines import exported_document, exported_sentence
 
-    done = use.export(model, out, images or [], trust_code=trust_code)
+    done = use.export(model, out, images or [], format=format, precision=precision, trust_code=trust_code)
     print(json.dumps(exported_document(done)) if as_json else exported_sentence(done))
 
 
@@ -503,6 +515,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         try:
             app(with_folds(sys.argv[1:] if arguments is None else arguments))
+        except ModuleNotFoundError as error:
+            raise fault_of(error) from error
         finally:
             sys.stdout.flush()
     except (OSError, ConvliftError) as error:

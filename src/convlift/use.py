@@ -1,35 +1,36 @@
-"""What people call once they have a model: `load`, `evaluate`, `export`, `serve`."""
+"""What people call once they have a model: `load`, `evaluate`, `export`, `serve`. To load one needs no torch."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convlift.campaign.request import check_options
-from convlift.console.progress import Progress
-from convlift.data.readers.recognize import open_images
-from convlift.deploy.own_code import allow_code
+from convlift.console.extras import is_installed, require_training
 from convlift.errors import ConvliftError
-from convlift.evidence.metrics import metric_named
-from convlift.records.evaluation import Evaluation
-from convlift.records.exported import Exported
-from convlift.report.export_lines import tell_in_card
-from convlift.train.device import choose_devices
 
 if TYPE_CHECKING:
-    from convlift.deploy.predict import Model
+    from convlift.deploy.classifier import Classifier
+    from convlift.records.evaluation import Evaluation
+    from convlift.records.exported import Exported, Format, Precision
 
 
 EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device", "metric", "positive"})
 
 
-def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Model":
+def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Classifier":
     """The model in a run folder or model folder, on the device that it predicts with: auto, cpu, cuda, cuda:N or mps.
 
+    Where torch is not installed, its exported file predicts, on the CPU; so does an exported file that is named itself.
     trust_code: let the Python code run that makes its network, where that is somebody's own and never ran here.
     Raises ConvliftError where it is missing or damaged, its code may not run, or torch does not see such a device.
     """
+    if not is_installed("torch") or Path(path).suffix == ".onnx":
+        from convlift.deploy.onnx_classifier import load_onnx
+
+        return load_onnx(Path(path), device)
+    from convlift.deploy.own_code import allow_code
     from convlift.deploy.predict import load as load_model
+    from convlift.train.device import choose_devices
 
     if trust_code:
         allow_code(Path(path))
@@ -41,22 +42,34 @@ def export(
     out: str | Path | None = None,
     images: str | Path | Sequence[str | Path] = (),
     *,
+    format: "Format" = "onnx",
+    precision: "Precision" = "float32",
     trust_code: bool = False,
-) -> Exported:
+) -> "Exported":
     """Write the model in a run folder or model folder as one ONNX file, the preprocessing inside: uint8 images of any
     size in, probabilities out. It is checked against convlift's own predictions, and left out where they differ.
 
     out: the file, by default model.onnx beside the weights. images: files or folders to compare on, up to 64 of them;
-    made-up images where none are named. trust_code: as for `load`.
+    made-up images where none are named. format: torch-export for a program of torch.export, of squares.
+    precision: float16, or int8, which is calibrated on some of the images and must not lose a point of accuracy on
+    the others. trust_code: as for `load`.
     Raises ConvliftError where a package is missing (pip install 'convlift[export]') or the two do not agree,
     UnreadableImage, DiskError.
     """
-    from convlift.interchange.export import export_onnx
+    require_training("an export")
+    from convlift.deploy.own_code import allow_code
+    from convlift.interchange.export import export_onnx, export_program
+    from convlift.report.export_lines import tell_in_card
 
     if trust_code:
         allow_code(Path(path))
     named = [images] if isinstance(images, str | Path) else images
-    done = export_onnx(path, out, [str(each) for each in named])
+    if format == "torch-export":
+        if precision != "float32" or named:
+            raise ConvliftError("a program of torch.export is float32 and compared on made-up images; leave both out.")
+        done = export_program(path, out)
+    else:
+        done = export_onnx(path, out, [str(each) for each in named], precision)
     tell_in_card(done)
     return done
 
@@ -70,7 +83,7 @@ def evaluate(
     trust_code: bool = False,
     quiet: bool = False,
     **options: Any,
-) -> Evaluation:
+) -> "Evaluation":
     """What a trained network makes of labelled images: every score with its interval, classes, calibration, errors.
 
     path: run folder or model folder; data: as for `improve`, with the classes under the names of training, of as few
@@ -80,8 +93,13 @@ def evaluate(
     two classes the second).
     Raises ConvliftError, DataError.
     """
+    require_training("an evaluation")
+    from convlift.campaign.request import check_options
+    from convlift.console.progress import Progress
+    from convlift.data.readers.recognize import open_images
     from convlift.deploy.evaluate_model import PARTS, Named, choose_images, evaluate_all
     from convlift.deploy.evaluate_ranking import check_positive, of_class
+    from convlift.evidence.metrics import metric_named
 
     check_options(options, EVALUATION_OPTIONS)
     asked = dict(options)

@@ -19,9 +19,11 @@ from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.deploy.model_folder import ModelConfig
+from convlift.deploy.onnx_classifier import load_onnx
 from convlift.deploy.predict import Model, load
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.interchange import export as exporting
+from convlift.interchange.agreement import LEAST, LEAST_CHECKED
 from convlift.interchange.export import export_onnx
 from convlift.interchange.onnx_file import PROBABILITIES, onnx_model
 from convlift.interchange.parity import check_parity
@@ -176,6 +178,7 @@ def test_the_command_writes_a_file_that_needs_nothing_but_onnxruntime(run: Path,
     names = json.loads(session.get_modelmeta().custom_metadata_map["convlift.classes"])
     assert names == list(CLASSES)
     assert names[int(found[0].argmax())] == expected.label
+    assert load_onnx(run).predict(photo).probabilities == pytest.approx(expected.probabilities, abs=1e-5)
     assert dict(zip(names, found[0], strict=True)) == pytest.approx(expected.probabilities, abs=1e-3)
 
 
@@ -281,3 +284,34 @@ def test_named_images_that_are_none_are_refused(run: Path, tmp_path: Path) -> No
     (tmp_path / "list.txt").write_text("no image", encoding="utf-8")
     with pytest.raises(ConvliftError, match="there is no image at"):
         export_onnx(run, tmp_path / "net.onnx", [str(tmp_path / "**" / "*.txt")])
+
+
+def test_eight_bits_are_written_beside_what_they_cost(run: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for number in range(LEAST):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    document = json.loads(convlift("export", run, "--precision", "int8", "--images", tmp_path, "--json").out)
+    assert document["file"] == str(run / "model" / "model-int8.onnx")
+    assert document["agreement"]["images"] == LEAST_CHECKED
+    assert document["agreement"]["gain"] is None
+    card = (run / "model" / "README.md").read_text(encoding="utf-8")
+    assert "in int8; an image" in card
+    assert f"Of {LEAST_CHECKED} answers" in card
+    assert load_onnx(Path(document["file"])).classes == CLASSES
+
+
+def test_eight_bits_need_images(run: Path) -> None:
+    said = convlift("export", run, "--precision", "int8")
+    assert (said.code, "name at least 400 with --images" in said.err) == (2, True)
+
+
+def test_a_program_predicts_from_squares(run: Path) -> None:
+    said = convlift("export", run, "--format", "torch-export")
+    assert "a program of torch.export; a square of 16 pixels took" in said.out
+    about = {"convlift.json": ""}
+    program = torch.export.load(run / "model" / "model.pt2", extra_files=about).module()
+    squares = np.random.default_rng(6).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    found = program(torch.from_numpy(squares)).detach().numpy()
+    assert np.abs(found - load(run).probabilities(list(squares))).max() < 1e-5
+    assert json.loads(about["convlift.json"])["classes"] == list(CLASSES)
+    assert convlift("export", run, "--format", "torch-export", "--precision", "int8").code == 2

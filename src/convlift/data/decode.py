@@ -19,6 +19,7 @@ from convlift.recipe.data import LETTERBOX_FILL, Resize
 
 MAX_PIXELS = 64_000_000  # read from the header; Pillow alone stops at 179 million
 SHORTER_SIDE, LONGER_SIDE = 256, 1024  # nothing larger is kept, in pixels
+CROP = 0.875  # of the shorter side is what an image that is cropped keeps
 FULL_RANGE = 65535.0  # of 16 bits, where the data set has no range of its own
 
 # what is done where an image is transparent: laid on white or black, or shown as if it were not
@@ -213,7 +214,7 @@ def resize(
 def _centre(size: tuple[int, int], resolution: int) -> tuple[float, float, float, float]:
     # resampling only the part that is kept gives the same pixels, and no huge intermediate for a 1 x 1000 image; the
     # offset is a whole number of the result's pixels, since half a pixel blurs: ImageNet top-1 .873 instead of .867
-    scale = min(size) / round(resolution / 0.875)
+    scale = min(size) / round(resolution / CROP)
     left, top = ((round(length / scale) - resolution) // 2 * scale for length in size)
     return left, top, left + resolution * scale, top + resolution * scale
 

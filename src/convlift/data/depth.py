@@ -68,7 +68,13 @@ def _of_colour(image: Image.Image, content: bytes) -> Deep | None:
 
 def _by_opencv(content: bytes) -> Deep | None:
     """What OpenCV reads, bands in its order of blue, green, red, alpha; None where it reads nothing."""
-    import cv2  # a second to import, and seldom needed
+    try:
+        import cv2  # a second to import, and seldom needed
+    except ModuleNotFoundError as error:
+        raise UnreadableImage(
+            "colour or floats of more than 8 bits are read by OpenCV, which is not installed (pip install "
+            "opencv-python-headless)"
+        ) from error
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its warnings would go to the terminal
     read: Deep | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from convlift.data.groups import check_number, name_groups, read_groups
 from convlift.data.readers.source import Source
 from convlift.data.store import data_fingerprint
+from convlift.deploy.classifier import Classifier, Unreadable
 from convlift.deploy.evaluate_ranking import group_figures, operating_points, roc_curves
-from convlift.deploy.predict import Model, Unreadable
 from convlift.errors import ConvliftError, DataError, UnreadableImage
 from convlift.evidence.calibration import calibration
 from convlift.evidence.image_variance import Groups
@@ -37,7 +37,7 @@ class Named(NamedTuple):
     """A model, and the folder that the user named for it."""
 
     name: str
-    model: Model
+    model: Classifier
 
 
 class Images(NamedTuple):
@@ -231,7 +231,7 @@ def _key(images: Images, row: int) -> str:
     return key
 
 
-def _labels(model: Model, images: Images, seen: Seen) -> NDArray[np.int64]:
+def _labels(model: Classifier, images: Images, seen: Seen) -> NDArray[np.int64]:
     """(m,): of the images that were seen, counted as the model counts."""
     number = {name: k for k, name in enumerate(model.classes)}
     known = np.array([number.get(name, -1) for name in images.source.classes], np.int64)

@@ -29,7 +29,8 @@ WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
 )
 DECIDING = (WEIGHTS, RECIPE, CONFIG)
 CODE = "code"  # folder of the files that make the user's own network
-ONNX = "model.onnx"  # where `convlift export` puts it; of other weights it would be another model's
+ONNX = "model.onnx"  # where `convlift export` puts it
+EXPORTED = (ONNX, "model-float16.onnx", "model-int8.onnx", "model.pt2")  # of other weights it would be another model's
 SCHEMA_VERSION = 1
 # the most that is read, in bytes; the largest convolutional network of timm has 3.4 GB
 _MOST = {WEIGHTS: 8 * 2**30, RECIPE: 2**20, CONFIG: 16 * 2**20, SUMS: 2**16}
@@ -57,7 +58,7 @@ class ModelConfig:
     confidence: Confidence = AS_GIVEN
 
 
-_TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
+TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
 
 
 class _Preprocessing(BaseModel):
@@ -136,7 +137,7 @@ def write_model_folder(
             "mean": config.mean,
             "std": config.std,
             "orientation": "EXIF applied",
-            "transparency": _TRANSPARENCY[config.alpha],
+            "transparency": TRANSPARENCY[config.alpha],
             "value_range": config.value_range,
         },
         "confidence": asdict(config.confidence),
@@ -150,7 +151,8 @@ def write_model_folder(
         folder.mkdir(parents=True, exist_ok=True)
         contents = {WEIGHTS: weights.read_bytes(), **{name: text.encode() for name, text in texts.items()}}
         sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
-        (folder / ONNX).unlink(missing_ok=True)
+        for name in EXPORTED:
+            (folder / name).unlink(missing_ok=True)
         with _code_beside(folder, code or {}) as beside:
             _write_together(folder, {**contents, SUMS: sums.encode()})
             shutil.rmtree(folder / CODE, ignore_errors=True)
@@ -226,30 +228,44 @@ def _read_model_folder(folder: Path) -> tuple[Path, Recipe, ModelConfig]:
 
 
 def _read_config(path: Path) -> ModelConfig:
-    content = path.read_bytes()
+    return parse_config(path.read_bytes(), path)
+
+
+def parse_config(content: str | bytes, source: Path) -> ModelConfig:
+    """The config that a document like config.json holds. Raises ConvliftError naming the source."""
     try:
         found = _Document.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
         reason = f"{where}: {fault['msg']}" if where else fault["msg"]
-        raise ConvliftError(f"{path} is damaged ({' '.join(reason.split())}); copy the folder again.") from None
+        raise ConvliftError(f"{source} is damaged ({' '.join(reason.split())}); copy the folder again.") from None
     if found.schema_version > SCHEMA_VERSION:
         raise ConvliftError(
-            f"{path} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; "
+            f"{source} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; "
             "update convlift."
         )
     steps = found.preprocessing.model_dump(exclude={"transparency"})
-    alpha = next(alpha for alpha, words in _TRANSPARENCY.items() if words == found.preprocessing.transparency)
+    alpha = next(alpha for alpha, words in TRANSPARENCY.items() if words == found.preprocessing.transparency)
     return ModelConfig(
         classes=found.classes, scores=found.scores, alpha=alpha, confidence=found.confidence.known(), **steps
     )
 
 
+def model_digest(folder: Path) -> str:
+    """What tells this model from any other: SHA-256 of the checksums of the files that decide what it predicts."""
+    sums = _sums(folder)
+    return hashlib.sha256("".join(sums.get(name, "") for name in DECIDING).encode()).hexdigest()
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+
 def _check_sums(folder: Path) -> None:
     """Compare the files that decide what the model predicts; the card may be edited by anyone."""
-    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
-    expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    expected = _sums(folder)
     for name in DECIDING:
         with (folder / name).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,8 +8,8 @@ from enum import Enum, auto
 from typing import Any
 
 from convlift.data.readers.source import printable
+from convlift.deploy.classifier import BATCH, Classifier, Prediction, Unreadable
 from convlift.deploy.image_paths import list_images
-from convlift.deploy.predict import BATCH, Model, Prediction, Unreadable
 from convlift.errors import UnreadableImage
 
 _FEW = 3  # names that are listed of files that were passed over
@@ -23,7 +23,7 @@ class Style(Enum):
     JSON = auto()
 
 
-def print_predictions(model: Model, named: Sequence[str], style: Style) -> int:
+def print_predictions(model: Classifier, named: Sequence[str], style: Style) -> int:
     """Print the predictions on stdout, and on stderr what could not be read; how many these are.
 
     named: see `image_paths.list_images`. In a JSON document everything stands in the document.
@@ -68,7 +68,7 @@ def _line(prediction: Prediction) -> None:
     print(f"{printable(prediction.image)}\t{printable(prediction.label)}\t{prediction.confidence:.3f}", flush=True)
 
 
-def _csv_row(model: Model) -> Callable[[Prediction], None]:
+def _csv_row(model: Classifier) -> Callable[[Prediction], None]:
     """Prints the header now, and then a row a prediction; names on one line each, as everywhere."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", "label", "confidence", *(f"p({printable(name)})" for name in model.classes)])

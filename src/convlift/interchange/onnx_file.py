@@ -14,16 +14,17 @@ import torch
 from onnx import ModelProto, compose, helper
 from torch import Tensor, nn
 
+from convlift.deploy.model_folder import TRANSPARENCY, ModelConfig
+from convlift.deploy.onnx_classifier import PREFIX, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError
 from convlift.interchange.preprocessing_graph import INPUTS, OPSET, preprocessing_graph
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.data import Resize
+from convlift.recipe.recipe import Recipe
 
-PROBABILITIES = "probabilities"
 PRODUCER = "convlift"
 LARGEST = 2_000_000_000  # bytes of a protocol buffer, a little under its limit
-PREFIX = "convlift."  # of what the file says of itself beside its graph
 
 
 class _Probabilities(nn.Module):
@@ -45,11 +46,15 @@ def onnx_model(model: Model) -> ModelProto:
 
     Raises ConvliftError where torch's exporter cannot follow the network, or the file would pass ONNX's 2 GB.
     """
-    config = model.config
-    policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
-    before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std)
+    return whole_graph(network_graph(model), model.config, model.recipe)
+
+
+def network_graph(model: Model) -> ModelProto:
+    """The network alone, of any number of images: `inputs` float32 (N, C, R, R) -> `probabilities` float32 (N, K).
+
+    Raises ConvliftError as `onnx_model` does."""
     try:
-        network = _exported(model, config.channels, config.resolution)
+        network = _exported(model, model.config.channels, model.config.resolution)
     except Exception as error:  # of a network that it cannot follow torch raises nearly anything
         kind = model.recipe.architecture
         what = kind.backbone if isinstance(kind, Pretrained) else "the network"
@@ -59,12 +64,19 @@ def onnx_model(model: Model) -> ModelProto:
         ) from error
     if network.ByteSize() > LARGEST:
         raise ConvliftError(f"the network takes {network.ByteSize() / 1e9:.1f} GB, and one ONNX file holds 2 at most.")
+    return network
+
+
+def whole_graph(network: ModelProto, config: ModelConfig, recipe: Recipe) -> ModelProto:
+    """What `onnx_model` gives, of a network of `network_graph` or one like it."""
+    policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
+    before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std)
     opsets = [each for each in network.opset_import if each.domain == ""]
     preparing = helper.make_model(before, opset_imports=opsets, ir_version=network.ir_version)
     preparing = compose.add_prefix(preparing, "preprocessing.", rename_inputs=False, rename_outputs=False)
     whole = compose.merge_models(preparing, network, io_map=[(INPUTS, INPUTS)], name=PRODUCER, producer_name=PRODUCER)
     whole.producer_name = PRODUCER
-    helper.set_model_props(whole, {PREFIX + name: value for name, value in _described(model).items()})
+    helper.set_model_props(whole, {PREFIX + name: value for name, value in _described(config, recipe).items()})
     onnx.checker.check_model(whole, full_check=True)
     return whole
 
@@ -90,9 +102,8 @@ def _exported(model: Model, channels: int, resolution: int) -> ModelProto:
         return onnx.load(file)
 
 
-def _described(model: Model) -> dict[str, str]:
+def _described(config: ModelConfig, recipe: Recipe) -> dict[str, str]:
     """What a file says of itself: all that a program needs that has nothing but the file."""
-    config = model.config
     return {
         "classes": json.dumps(list(config.classes), ensure_ascii=False),
         "preprocessing": json.dumps(
@@ -102,13 +113,13 @@ def _described(model: Model) -> dict[str, str]:
                 "resize": config.resize,
                 "mean": config.mean,
                 "std": config.std,
-                "transparency": config.alpha,
+                "transparency": TRANSPARENCY[config.alpha],
                 "value_range": config.value_range,
             }
         ),
         "confidence": json.dumps({**asdict(config.confidence), "temperature_is": "inside the graph"}),
         "scores": json.dumps(config.scores),
-        "recipe": model.recipe.to_yaml(),
+        "recipe": recipe.to_yaml(),
     }
 
 

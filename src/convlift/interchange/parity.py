@@ -15,17 +15,24 @@ from onnx import ModelProto, TensorProto, helper
 from convlift.augment.pipeline import normalize
 from convlift.console.resources import usable_cpus
 from convlift.data.decode import from_array, square
+from convlift.deploy.onnx_classifier import IMAGES, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError
-from convlift.interchange.onnx_file import PROBABILITIES
-from convlift.interchange.preprocessing_graph import IMAGES, INPUTS
+from convlift.interchange.preprocessing_graph import INPUTS
 from convlift.recipe.data import Resize
-from convlift.records.exported import Parity
+from convlift.records.exported import Parity, Precision
 
 # The network must agree on the same pixels. The pixels themselves may differ by one level of 255 where the sum of a
 # resize lies half-way between two: onnxruntime has its weights in float32, Pillow in float64. Up to .13% of them do,
 # and of a network for tiny images one such pixel moves a probability by .006
 NETWORK, LEVELS, SHARE, FEW, WHOLE = 1e-4, 1, 0.01, 3, 0.02
+# what a probability may differ by, of the network on the same pixels and of the whole; half precision has 11 bits, and
+# an answer changes only where two classes lie closer than twice that; of eight bits only the answers are judged
+ALLOWED: dict[Precision, tuple[float, float]] = {
+    "float32": (NETWORK, WHOLE),
+    "float16": (0.01, 0.03),
+    "int8": (1.0, 1.0),
+}
 BATCHES = (1, 3, 8)
 SIZES = ((48, 64), (128, 128), (320, 240), (200, 700), (1100, 900))  # height, width of made-up images
 TIMED, TIMED_SIZE = 20, (375, 500)
@@ -33,10 +40,10 @@ TIMED, TIMED_SIZE = 20, (375, 500)
 Pixels = NDArray[np.uint8]
 
 
-def check_parity(model: Model, made: ModelProto, images: Iterable[Pixels]) -> Parity:
+def check_parity(model: Model, made: ModelProto, images: Iterable[Pixels], precision: Precision = "float32") -> Parity:
     """Compare on images (H, W, 3) of one's own, one after another, or on made-up ones where there are none.
 
-    model: on the CPU. Raises ConvliftError where they do not agree, with the figure.
+    model: on the CPU; precision: the file's. Raises ConvliftError where they do not agree, with the figure.
     """
     session = _session(made, usable_cpus(), with_inputs=True)
     own = iter(images)
@@ -50,10 +57,11 @@ def check_parity(model: Model, made: ModelProto, images: Iterable[Pixels]) -> Pa
     count = len(whole)
     network += [_of_a_batch(session, next(made_up_images()), size) for size in BATCHES]
     found = Parity(count, first is None, float(np.max(network)), float(np.max(whole)), _milliseconds(made))
-    for difference, most in ((found.network, NETWORK), (found.whole, WHOLE)):
-        if not difference <= most:  # NaN fails it too
+    for difference, allowed in zip((found.network, found.whole), ALLOWED[precision], strict=True):
+        if not difference <= allowed:  # NaN fails it too
             raise ConvliftError(
-                f"the ONNX file would differ from convlift by {difference:.2g} in a probability, and at most {most:g} "
+                f"the ONNX file would differ from convlift by {difference:.2g} in a probability, and at most "
+                f"{allowed:g} "
                 "is allowed; no file was written. Please report it with the recipe."
             )
     return found
@@ -85,8 +93,12 @@ def _prepared(model: Model, image: Pixels) -> NDArray[np.float32]:
     """(1, C, R, R), as convlift prepares an image for its network."""
     config = model.config
     policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
-    pixels = square(from_array(image).pixels, config.channels, config.resolution, policy)
-    mean, std = (np.asarray(values, np.float32) for values in (config.mean, config.std))
+    return inputs_of(model, square(from_array(image).pixels, config.channels, config.resolution, policy))
+
+
+def inputs_of(model: Model, pixels: Pixels) -> NDArray[np.float32]:
+    """A square (R, R, C) as the network gets it, (1, C, R, R)."""
+    mean, std = (np.asarray(values, np.float32) for values in (model.config.mean, model.config.std))
     return normalize(pixels[None], mean, std).transpose(0, 3, 1, 2)
 
 

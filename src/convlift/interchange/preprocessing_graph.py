@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 import PIL
 from onnx import GraphProto, parser
 
-from convlift.data.decode import LONGER_SIDE, SHORTER_SIDE
+from convlift.data.decode import CROP, LONGER_SIDE, SHORTER_SIDE
+from convlift.deploy.onnx_classifier import IMAGES
 from convlift.recipe.data import LETTERBOX_FILL, Resize
 
-IMAGES, INPUTS = "images", "inputs"
+INPUTS = "inputs"
 OPSET = 18  # the first with an antialiased Resize
 # Pillow goes through the height first where it shrinks by over twice as many pixels as the width; earlier ones never do
 HEIGHT_FIRST_FROM = 13
@@ -118,7 +119,7 @@ def _crop(channels: int, resolution: int) -> str:
       lengths = Shape<start=2, end=4>(seen)
       lengths_d = Cast<to=11>(lengths)
       shorter = ReduceMin<keepdims=1>(lengths_d)
-      target = Constant<value = double[1] {{{float(round(resolution / 0.875))}}}>()
+      target = Constant<value = double[1] {{{float(round(resolution / CROP))}}}>()
       step = Div(shorter, target)
       whole_d = Div(lengths_d, step)
       whole_r = Round(whole_d)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import Architecture, ConvNet, Pretrained, why_contradictory
 from convlift.recipe.data import Data
-from convlift.recipe.recipe_file import read_recipe_file
+from convlift.recipe.recipe_file import read_recipe_file, read_recipe_text
 from convlift.recipe.section import Section, sections, without_later_defaults
 from convlift.recipe.training import Training
 
@@ -87,6 +87,11 @@ def _merge(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe file. Raises RecipeError naming every fault at once."""
     return parse_recipe(read_recipe_file(path), where=f"recipe {path}")
+
+
+def recipe_of(text: str, name: str) -> Recipe:
+    """The recipe in a YAML text that stands in something of this name. Raises RecipeError as `load_recipe` does."""
+    return parse_recipe(read_recipe_text(text, name), where=f"recipe {name}")
 
 
 def _keys_once(told: list[str]) -> list[str]:

@@ -31,18 +31,26 @@ def read_recipe_file(path: Path) -> Any:
     """The plain data in a recipe file. Raises RecipeError: the file, the line, the field, and what to do."""
     try:
         text = _text(path)
+    except _Fault as fault:
+        raise RecipeError(f"recipe {_word(str(path))} {fault}.") from None
+    return read_recipe_text(text, str(path))
+
+
+def read_recipe_text(text: str, name: str) -> Any:
+    """The plain data in the text of a recipe file, or of what else has this name. Raises RecipeError."""
+    try:
         loader = _Loader(text)
         try:
             return loader.get_single_data()
         finally:
             loader.dispose()
     except _Fault as fault:
-        raise RecipeError(f"recipe {_word(str(path))} {fault}.") from None
+        raise RecipeError(f"recipe {_word(name)} {fault}.") from None
     except yaml.MarkedYAMLError as error:
-        raise RecipeError(f"recipe {_word(str(path))} is not valid YAML: {_fault_of_the_yaml(error)}.") from None
+        raise RecipeError(f"recipe {_word(name)} is not valid YAML: {_fault_of_the_yaml(error)}.") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split()).replace(' in "<unicode string>"', "")
-        raise RecipeError(f"recipe {_word(str(path))} is not valid YAML: {reason}.") from None
+        raise RecipeError(f"recipe {_word(name)} is not valid YAML: {reason}.") from None
 
 
 def _text(path: Path) -> str:

@@ -31,6 +31,8 @@ def tell_in_card(done: Exported) -> None:
 
 
 def _section(done: Exported) -> str:
+    if done.format == "torch-export":
+        return _section_of_program(done)
     return (
         f"{_made(done)} `images`: uint8 (N, height, width, 3) of any one size, upright, RGB; grey images with three "
         f"equal channels. `probabilities`: float32 (N, {len(done.classes)}), in the order of `convlift.classes` in the "
@@ -38,17 +40,37 @@ def _section(done: Exported) -> str:
     )
 
 
-def _made(done: Exported) -> str:
+def _section_of_program(done: Exported) -> str:
     return (
-        f"{done.megabytes:.1f} MB, ONNX opset {done.opset}; an image of 500 x 375 pixels took "
-        f"{done.parity.milliseconds:.1f} ms with one thread."
+        f"{_made(done)} `torch.export.load(file).module()` takes uint8 (N, {done.resolution}, {done.resolution}, "
+        "channels), squares that are resized outside as `convlift.json` in the file says, and gives probabilities, "
+        f"float32 (N, {len(done.classes)}), in the order of the classes there. Normalizing is inside. {_agrees(done)}"
     )
 
 
+def _made(done: Exported) -> str:
+    what = f"ONNX opset {done.opset}" if done.format == "onnx" else "a program of torch.export"
+    bits = (
+        ""
+        if done.precision == "float32"
+        else f" in {done.precision}{', the weights alone' if done.weights_only else ''}"
+    )
+    timed = "an image of 500 x 375 pixels" if done.format == "onnx" else f"a square of {done.resolution} pixels"
+    took = f"{timed} took {done.parity.milliseconds:.1f} ms with one thread"
+    return f"{done.megabytes:.1f} MB, {what}{bits}; {took}."
+
+
 def _agrees(done: Exported) -> str:
-    parity = done.parity
+    parity, same = done.parity, done.agreement
     what = counted(parity.images, "made-up image" if parity.made_up else "image")
-    return f"On {what} no probability differs from convlift's by more than {_at_most(parity.whole)}."
+    differs = f"On {what} no probability differs from convlift's by more than {_at_most(parity.whole)}."
+    if same is None:
+        return differs
+    answers = f"Of {counted(same.images, 'answer')} {same.changed} changed (95% upper bound {same.most_changed:.1%})"
+    if same.gain is None:
+        return f"{differs} {answers}."
+    gain = f"{same.gain.value:+.2f} points (95% interval {same.gain.low:+.2f} to {same.gain.high:+.2f})"
+    return f"{differs} {answers}; accuracy {gain}."
 
 
 def _at_most(value: float) -> str:

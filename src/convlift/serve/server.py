@@ -18,7 +18,7 @@ from convlift.serve.limits import Limits
 from convlift.serve.service import Document, Service
 
 if TYPE_CHECKING:
-    from convlift.deploy.predict import Model
+    from convlift.deploy.classifier import Classifier
 
 KEEP_ALIVE_SECONDS = 5  # that a connection may be idle between two requests, as uvicorn has it
 SILENT_SECONDS = 30.0  # that one may take until its request has begun
@@ -44,7 +44,7 @@ def listen(host: str, port: int) -> tuple[socket.socket, Address]:
     return found, Address(host, number, is_local=ipaddress.ip_address(address[0]).is_loopback)
 
 
-def run(model: "Model", limits: Limits, bound: socket.socket, about: Document, ready: Callable[[], None]) -> None:
+def run(model: "Classifier", limits: Limits, bound: socket.socket, about: Document, ready: Callable[[], None]) -> None:
     """Serve until Ctrl-C or SIGTERM, then finish what runs; a second signal ends it at once.
 
     about: what /model says. ready: is called once requests are answered.
@@ -65,7 +65,7 @@ def run(model: "Model", limits: Limits, bound: socket.socket, about: Document, r
     _Server(config, ready).run(sockets=[bound])
 
 
-def classifying_threads(model: "Model") -> int:
+def classifying_threads(model: "Classifier") -> int:
     """How many threads classify. On a CPU one a core, each with one of torch's: keeps torch to that. A GPU, somebody's
     own code, and what runs without torch's network, which has threads of its own, have one."""
     try:

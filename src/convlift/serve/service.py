@@ -18,7 +18,7 @@ from convlift.serve.limits import Limits
 from convlift.serve.refused import Refused
 
 if TYPE_CHECKING:
-    from convlift.deploy.predict import Model
+    from convlift.deploy.classifier import Classifier
 
 Document = dict[str, Any]
 
@@ -26,7 +26,7 @@ Document = dict[str, Any]
 class Service:
     """A model behind its limits. threads: that classify at a time, each with one of torch's."""
 
-    def __init__(self, model: "Model", limits: Limits, threads: int) -> None:
+    def __init__(self, model: "Classifier", limits: Limits, threads: int) -> None:
         self.model = model
         self.limits = limits
         self.counters = Counters()
