@@ -278,7 +278,7 @@ def test_train_leaves_a_model_and_nothing_else(trained):
     run, _ = trained
     assert sorted(path.name for path in run.iterdir()) == ["lock", "model", "report.html", "training.json"]
     assert sorted(path.name for path in (run / "model").iterdir()) == [
-        *("README.md", "SHA256SUMS", "config.json", "model.safetensors", "recipe.yaml")
+        *("README.md", "SHA256SUMS", "config.json", "likeness.safetensors", "model.safetensors", "recipe.yaml")
     ]
     card = (run / "model" / "README.md").read_text()
     assert "accuracy on 359 validation images" in card

@@ -225,8 +225,9 @@ def test_csv_has_a_row_an_image_and_a_column_a_class(run, photos):
     assert "page.JPG" in said.err
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert [row["image"] for row in rows] == IN_FOLDER
-    assert list(rows[0]) == ["image", "label", "confidence", *(f"p({number})" for number in range(10))]
+    assert list(rows[0]) == ["image", "label", "confidence", *(f"p({number})" for number in range(10)), "unlike"]
     for row in rows:
+        assert row["unlike"] == "false"
         assert row["confidence"] == row[f"p({row['label']})"]
         assert sum(float(row[f"p({number})"]) for number in range(10)) == pytest.approx(1, abs=1e-4)
 
@@ -246,6 +247,50 @@ def test_the_document_of_a_folder_holds_everything(run, photos):
     assert all(each["notes"] == [] for each in document["predictions"])
     assert [each["image"] for each in document["unreadable"]] == ["photos/page.JPG", "*.gif"]
     assert document["passed_over"] == ["photos/.hidden.png", "photos/read me.txt"]
+
+
+def test_more_classes_than_one_stand_side_by_side(run, photos):
+    document = json.loads(convlift("predict", run, "photos/0.png", "--top", 3, "--json").out)
+    (found,) = document["predictions"]
+    ranked = sorted(found["probabilities"].items(), key=lambda named: -named[1])[:3]
+    assert [(each["label"], each["probability"]) for each in found["top"]] == ranked
+    line = convlift("predict", run, "photos/0.png", "--top", 3).out.rstrip("\n").split("\t")
+    assert line == ["photos/0.png", *(text for label, value in ranked for text in (label, f"{value:.3f}"))]
+    assert len(convlift("predict", run, "photos/0.png", "--top", 99).out.split("\t")) == 21
+    said = convlift("predict", run, "photos/0.png", "--top", 2, "--csv")
+    assert (said.code, said.err) == (*(2, "convlift: --csv has every class's probability already; leave out --top.\n"),)
+
+
+def test_an_image_unlike_those_of_training_is_marked(run, photos):
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    lines = convlift("predict", run, "photos/0.png", "noise.png").out.splitlines()
+    assert ["unlike: true" in line for line in lines] == [False, True]
+    assert lines[1].split("\t")[-1] == "unlike: true"
+    found = json.loads(convlift("predict", run, "photos/0.png", "noise.png", "--json").out)["predictions"]
+    assert [each["unlike"] for each in found] == [False, True]
+    assert found[0]["distance"] < 1 < found[1]["distance"]
+    rows = csv.DictReader(io.StringIO(convlift("predict", run, "noise.png", "--csv").out))
+    assert [row["unlike"] for row in rows] == ["true"]
+
+
+def test_explain_leaves_a_picture_an_image_and_a_page(run, photos):
+    said = convlift("predict", run, "photos", "--explain", "maps")
+    assert (said.code, named(said)) == (3, IN_FOLDER)
+    assert said.out == convlift("predict", run, "photos").out
+    assert sorted(os.listdir("maps")) == ["00001-0.jpg", "00002-two.jpg", "00003-1.jpg", "index.html"]
+    page = Path("maps/index.html").read_text()
+    assert page.count("<li>") == 3
+    again = convlift("predict", run, "photos", "--explain", "maps")
+    assert (again.code, again.out) == (2, "")
+    assert again.err == "convlift: --explain maps is not an empty folder; name a new one, whose files are all ours.\n"
+
+
+def test_an_image_on_stdin_is_that_image(run, photos):
+    call = f"{sys.executable} -c 'from convlift.cli import main; main()' predict {run} -"
+    found = subprocess.run(["bash", "-c", f"{call} < photos/0.png"], capture_output=True, text=True, check=True)
+    expected = convlift("predict", run, "photos/0.png").out.replace("photos/0.png", "<stdin>")
+    assert (found.stdout, found.stderr) == (expected, "")
 
 
 def test_one_form_of_output(run, photos):

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from convlift.campaign.dry_run import Preview
 from convlift.campaign.dry_run import preview as preview_campaign
 from convlift.campaign.learn_priors import gather, write_expectations
-from convlift.campaign.request import OPTIONS, TRAINING_OPTIONS, Request, check_options, request_of
+from convlift.campaign.request import OPTIONS, TRAINING_OPTIONS, Request, request_of
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.campaign.train_once import train_once
 from convlift.catalogue.priors import Expectations
 from convlift.console.cache_folder import cache_folder
 from convlift.console.interrupt import interruptible
+from convlift.console.known_options import check_options
 from convlift.console.progress import Progress
 from convlift.errors import ConvliftError
 from convlift.ledger.ledger import read_ledger, understood

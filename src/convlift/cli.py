@@ -276,24 +276,49 @@ def predict(
     model: Annotated[Path, typer.Argument(help="Run folder or model folder.")],
     images: Annotated[
         list[str],
-        typer.Argument(help="Image files, folders (searched to the bottom), patterns, or - for a list on stdin."),
+        typer.Argument(
+            help="Image files, folders (searched to the bottom), patterns, or - for a list or an image on stdin."
+        ),
     ],
     device: DeviceName = "auto",
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row an image, with every class's probability.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="How many classes of each image, the most probable first.")] = 1,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write every image beside a heat map of what speaks for its label, and a page of all.",
+        ),
+    ] = None,
     trust_code: TrustCode = False,
+    quiet: Quiet = False,
 ) -> None:
     """Classify images with a trained model: one line an image, with the label and its probability.
 
-    Unreadable ones are listed, never replaced; then the exit code is 3.
+    `unlike: true` marks an image unlike those of training, whose label may mean nothing; of images of the same kind,
+    one in a hundred is marked. Unreadable ones are listed, never replaced; then the exit code is 3.
     """
     from convlift import use
     from convlift.deploy.print_predictions import Style, print_predictions
 
     if as_json and as_csv:
         raise ConvliftError("--json and --csv exclude one another; leave one out.")
+    if as_csv and top > 1:
+        raise ConvliftError("--csv has every class's probability already; leave out --top.")
     style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
-    if print_predictions(use.load(model, device, trust_code=trust_code), images, style):
+    loaded, page = use.load(model, device, trust_code=trust_code), None
+    if explain is not None:
+        from convlift.report.heat_map_page import HeatMapPage
+
+        page = HeatMapPage(explain) if loaded.places else None  # refused where there are none
+    try:
+        watch = page.add if page else None
+        unreadable = print_predictions(loaded, images, style, top=top, watch=watch, quiet=quiet)
+    finally:
+        if page:
+            page.close()
+    if unreadable:
         raise typer.Exit(3)
 
 

@@ -94,7 +94,7 @@ def evaluate(
     Raises ConvliftError, DataError.
     """
     require_training("an evaluation")
-    from convlift.campaign.request import check_options
+    from convlift.console.known_options import check_options
     from convlift.console.progress import Progress
     from convlift.data.readers.recognize import open_images
     from convlift.deploy.evaluate_model import PARTS, Named, choose_images, evaluate_all

@@ -230,7 +230,7 @@ def test_what_is_no_image_gets_one_sentence(model, pixels, image, among_others):
         (np.full((8, 8), -1.0), "values from -1 to -1; floats lie in 0 to 1 or 0 to 255"),
         (io.StringIO("hello"), 'it gives text, not bytes); open it with mode "rb"'),
         ("https://example.org/cat.jpg", "a web address, and nothing is downloaded); save the image"),
-        (Path(), "(Is a directory); give the paths of the images in it, or the folder to convlift predict"),
+        ([Path()], "(Is a directory); give it alone, not in a list, or the paths of the images in it"),
         (None, f"a NoneType is no image; {ACCEPTED}"),
         ({}, "a dict is neither an image nor a list of images; give its values"),
     ],

@@ -1,5 +1,7 @@
 """What a loaded model says is what the trial said, and every file gets what its pixels say or a clear refusal."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +147,44 @@ def test_a_file_that_is_not_there_is_named(colour_model, tmp_path):
         colour_model.predict([tmp_path / "nix.png"])
     with pytest.raises(UnreadableImage, match="directory"):
         colour_model.predict([tmp_path])
+
+
+def test_a_folder_and_a_pattern_are_several_images(colour_model, colour, tmp_path):
+    for number in range(3):
+        Image.fromarray(colour.images[number]).save(tmp_path / f"{number}.png")
+    (tmp_path / "notes.txt").write_text("hello")
+    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
+    assert colour_model.predict(tmp_path) == colour_model.predict(paths)
+    assert colour_model.predict(str(tmp_path / "[01].png")) == colour_model.predict(paths[:2])
+    Image.fromarray(colour.images[2]).save(tmp_path / "[01].png")  # now it is a file
+    expected = colour_model.predict(paths[2]).probabilities
+    assert colour_model.predict(str(tmp_path / "[01].png")).probabilities == expected
+    with pytest.raises(UnreadableImage, match=r"\*\.gif: no file has a name like this; check the pattern\."):
+        colour_model.predict(str(tmp_path / "*.gif"))
+
+
+def test_the_plain_network_gives_logits_of_normalized_images(grey):
+    model = load(grey.folder)
+    squares = list(grey.dataset.store.pixels(8, "squash")[:5])
+    inputs = model.inputs(squares)
+    by_hand = (np.stack(squares) / 255 - model.config.mean) / model.config.std
+    assert_allclose(inputs.numpy(), by_hand.transpose(0, 3, 1, 2), atol=1e-5)
+    assert not model.network.training
+    found = model.network(inputs).softmax(1).detach().numpy()
+    assert_allclose(found, model.probabilities(squares), atol=1e-6)
+
+
+def test_loading_a_model_loads_what_predicts_and_no_more(grey):
+    code = f"""
+import sys
+import convlift
+convlift.load({str(grey.folder)!r})
+rooms = {{name.split(".")[1] for name in sys.modules if name.startswith("convlift.")}}
+print(*sorted(rooms & {{"campaign", "search", "report", "evidence", "ledger", "execute", "trial", "catalogue"}}))
+print(*[name for name in ("scipy", "sklearn", "timm", "torch._dynamo", "matplotlib") if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "\n\n"
 
 
 @pytest.mark.parametrize("fine_tuning", [None, {"epochs": 1, "stages": 1}], ids=["frozen", "fine-tuned"])

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from convlift.augment import colour, geometry
 from convlift.augment.streams import Streams
@@ -111,6 +110,8 @@ def _add_noise(inputs_HWC: Inputs, deviation_C: Inputs, rng: np.random.Generator
 @cache
 def quantiles() -> Inputs:
     """The normal distribution in 65,536 equally likely steps; its standard deviation is 1 to five digits."""
+    from scipy.special import ndtri  # which prediction need not wait for
+
     steps: Inputs = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
     return steps
 

@@ -21,6 +21,7 @@ from convlift.ledger.openings import Openings
 from convlift.ledger.trials import TRAINED, TrialRecord
 from convlift.model.source_files import code_of
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import Device
 from convlift.records.confidence import AS_GIVEN, Confidence
 from convlift.records.events import CampaignEnded, Listener
 from convlift.records.result import ClassScore, Estimate, NetworkGain, Result
@@ -174,6 +175,16 @@ def write_model(
         confidence=confidence,
     )
     write_model_folder(folder, weights, recipe, config, _code_of(recipe))
+
+
+def note_likeness(folder: Path, recipe: Recipe, dataset: Dataset, device: Device) -> None:
+    """Add to a model folder what tells images unlike those of training from others, where there is ground for it: what
+    is usual is learned from validation images. They are looked at without their labels, and no test image is."""
+    from convlift.deploy.learn_likeness import learn_likeness_if_possible  # torch comes with it
+
+    assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
+    pixels, splits = dataset.store.pixels(recipe.data.resolution, recipe.data.resize), dataset.splits
+    learn_likeness_if_possible(folder, pixels, splits.train, splits.validation, device)
 
 
 def _code_of(recipe: Recipe) -> dict[str, bytes]:

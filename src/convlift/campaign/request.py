@@ -112,12 +112,6 @@ MAY_BE_MISSING = {
 }  # fmt: skip
 
 
-def check_options(options: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Raise TypeError, as Python does, for an option that there is not."""
-    if unknown := sorted(options.keys() - known):
-        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(known))}.")
-
-
 def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str = "20m", **options: Any) -> Request:
     """A request from what a user gave: a budget such as "90s" (`usual` where neither that nor trainings are given), and
     fields of `Request`; None for the default of those in MAY_BE_MISSING.

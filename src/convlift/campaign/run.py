@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from convlift.campaign.announce import Announcer
-from convlift.campaign.artifacts import Opened, hand_over, keep_best
+from convlift.campaign.artifacts import Opened, hand_over, keep_best, note_likeness
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judge import judge_campaign, judge_networks
@@ -138,6 +138,8 @@ def _run(
         opened = Opened(judged, labels, openings, judge_networks(search, shipment, labels))
     # 3. leave model, result, and what the page is made of
     hand_over(search, dataset, shipment, session.listen, opened, device=names_of(request.devices))
+    if request.fold is None and request.pool is None:  # those of folds and of an A/A test predict nothing
+        note_likeness(ledger.folder / "model", shipment.network.recipe, dataset, request.devices[0])
 
 
 def _begin(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger, session: Session) -> None:

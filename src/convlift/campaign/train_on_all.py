@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.artifacts import scores_of, write_model
+from convlift.campaign.artifacts import note_likeness, scores_of, write_model
 from convlift.campaign.request import Request
 from convlift.campaign.session import LOADING_SECONDS, Session
 from convlift.data.dataset import Dataset
@@ -82,6 +82,7 @@ def train_on_all(request: Request, problem: Problem, ledger: Ledger, dataset: Da
         scores = {**scores_of(result), "of": "sealed test, of the network in model/", "learned_from": images}
         confidence = _confidence(problem, ledger, shipped, dataset.classes)
         write_model(folder, trained, plan.specs[0].recipe, dataset, scores, confidence)
+        note_likeness(folder, plan.specs[0].recipe, dataset, request.devices[0])
         session.listen(TrainedOnAll(folder, images))
     shutil.rmtree(ledger.folder / WEIGHTS, ignore_errors=True)
 

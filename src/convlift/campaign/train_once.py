@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convlift.campaign.artifacts import write_model
+from convlift.campaign.artifacts import note_likeness, write_model
 from convlift.campaign.one_training import (
     check_memory,
     check_space,
@@ -96,6 +96,7 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
                 write_record(folder, question, score, len(validation), outcome.seconds)
             confidence = confidence_from([said], "validation", labels, groups, dataset.classes)
             write_model(folder / "model", weights, chosen, dataset, scores, confidence)
+            note_likeness(folder / "model", chosen, dataset, request.devices[0])
         finally:
             weights.unlink(missing_ok=True)
         machine = environment(request.seed, 1, request.devices[0].name)

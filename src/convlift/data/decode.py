@@ -207,11 +207,11 @@ def resize(
         top, left = (resolution - height) // 2, (resolution - width) // 2
         out[top : top + height, left : left + width] = small.reshape(height, width, -1)
         return out
-    box = _centre(image.size, resolution) if policy == "crop" else None
+    box = centre_of(image.size, resolution) if policy == "crop" else None
     return np.asarray(image.resize(side, Image.Resampling.BICUBIC, box=box)).reshape(*side, -1)
 
 
-def _centre(size: tuple[int, int], resolution: int) -> tuple[float, float, float, float]:
+def centre_of(size: tuple[int, int], resolution: int) -> tuple[float, float, float, float]:
     # resampling only the part that is kept gives the same pixels, and no huge intermediate for a 1 x 1000 image; the
     # offset is a whole number of the result's pixels, since half a pixel blurs: ImageNet top-1 .873 instead of .867
     scale = min(size) / round(resolution / CROP)

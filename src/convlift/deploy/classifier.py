@@ -17,6 +17,8 @@ from convlift.recipe.recipe import Recipe
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from convlift.model.spatial_layer import Place
+
 BATCH = 64
 
 
@@ -28,6 +30,7 @@ class Prediction:
     confidence: the label's probability.
     probabilities: of every class, in [0, 1].
     notes: reasons not to trust it, such as values that training never saw.
+    distance: from the images of training; above 1 it is unlike them.
     """
 
     image: str
@@ -35,6 +38,17 @@ class Prediction:
     confidence: float
     probabilities: dict[str, float]
     notes: tuple[str, ...] = ()
+    distance: float | None = None
+
+    @property
+    def unlike(self) -> bool | None:
+        """Whether it is unlike the images of training, so that no class may be right; of images of the same kind, one
+        in a hundred is. None where the model does not tell."""
+        return None if self.distance is None else self.distance > 1.0
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The most probable classes, at most `count`, with their probabilities."""
+        return sorted(self.probabilities.items(), key=lambda named: -named[1])[:count]
 
 
 @dataclass(frozen=True)
@@ -45,12 +59,14 @@ class Unreadable:
     reason: UnreadableImage
 
 
-class _Square(NamedTuple):
-    """An image that waits for its prediction: its name, its pixels (R, R, C), and notes on it."""
+class Square(NamedTuple):
+    """An image that waits for its prediction: its name, its pixels (R, R, C), notes on it, and the image (H, W, C) that
+    they were made from."""
 
     name: str
     pixels: Pixels
     notes: tuple[str, ...]
+    image: Pixels
 
 
 class Classifier:
@@ -70,6 +86,11 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the probabilities."""
         return self.config.classes
+
+    @property
+    def places(self) -> "tuple[Place, ...]":
+        """Where heat maps are read from. Raises ConvliftError where the network keeps no maps."""
+        raise NotImplementedError
 
     def prepared(self, pixels: Pixels) -> Pixels:
         """Decoded pixels (H, W, 1 or 3) as `probabilities` takes them."""
@@ -107,28 +128,40 @@ class Classifier:
 
         An image that cannot be read gets an `Unreadable` in place of its prediction; one among `images` is handed on.
         """
-        waiting: list[_Square | Unreadable] = []
-        for index, image in enumerate(images):
-            waiting.append(image if isinstance(image, Unreadable) else self._read(image, index))
+        waiting: list[Square | Unreadable] = []
+        for entry in self.squares(images):
+            waiting.append(entry)
             if len(waiting) >= batch:
-                yield from self._classified(waiting)
+                yield from self._answered(waiting)
                 waiting = []
-        yield from self._classified(waiting)
+        yield from self._answered(waiting)
 
-    def _read(self, image: object, index: int) -> "_Square | Unreadable":
+    def squares(self, images: Iterable[Any]) -> "Iterator[Square | Unreadable]":
+        """Read images and resize them as in training, one after another."""
+        for index, image in enumerate(images):
+            yield image if isinstance(image, Unreadable) else self._read(image, index)
+
+    def classified(self, squares: Sequence[Square]) -> Iterator[Prediction]:
+        """A prediction each."""
+        rows, distances = self._seen([entry.pixels for entry in squares])
+        for entry, row, distance in zip(squares, rows, distances, strict=True):
+            probabilities = dict(zip(self.classes, map(float, row), strict=True))
+            label, confidence = self.classes[int(row.argmax())], float(row.max())
+            yield Prediction(entry.name, label, confidence, probabilities, entry.notes, distance)
+
+    def _seen(self, squares: Sequence[Pixels]) -> tuple[NDArray[np.float32], list[float | None]]:
+        """Probabilities (N, K), and distances from the images of training, None where they are not known."""
+        return self.probabilities(squares), [None] * len(squares)
+
+    def _read(self, image: object, index: int) -> "Square | Unreadable":
         name = name_of(image, index)
         try:
             seen = read_image(image, name, Origin(self.config.value_range, self.config.alpha))
         except UnreadableImage as error:
             return Unreadable(name, error)
-        return _Square(name, self.prepared(seen.pixels), seen.notes)
+        return Square(name, self.prepared(seen.pixels), seen.notes, seen.pixels)
 
-    def _classified(self, waiting: "list[_Square | Unreadable]") -> Iterator[Prediction | Unreadable]:
-        rows = iter(self.probabilities([entry.pixels for entry in waiting if isinstance(entry, _Square)]))
+    def _answered(self, waiting: "list[Square | Unreadable]") -> Iterator[Prediction | Unreadable]:
+        predictions = self.classified([entry for entry in waiting if isinstance(entry, Square)])
         for entry in waiting:
-            if isinstance(entry, Unreadable):
-                yield entry
-                continue
-            row = next(rows)
-            probabilities = dict(zip(self.classes, map(float, row), strict=True))
-            yield Prediction(entry.name, self.classes[int(row.argmax())], float(row.max()), probabilities, entry.notes)
+            yield entry if isinstance(entry, Unreadable) else next(predictions)

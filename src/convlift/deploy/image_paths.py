@@ -10,6 +10,8 @@ from typing import BinaryIO, NamedTuple
 from convlift.data.formats import FORMATS
 from convlift.data.readers.tree import Entry, Tree, entries
 
+MOST_CHARACTERS = 4096  # of a path on Linux
+
 
 class Listed(NamedTuple):
     """What a user's words lead to: the path of an image, or why there is none, or a file that was passed over."""
@@ -31,6 +33,13 @@ def list_images(named: Sequence[str], stdin: BinaryIO | None) -> Iterator[Listed
             yield from _on(stdin)
         else:
             yield from _one(name)
+
+
+def is_many(name: str) -> bool:
+    """Whether a name is that of a folder, or a pattern and no file."""
+    if "\0" in name or len(name) > MOST_CHARACTERS:  # such as a file's content, given as text
+        return False
+    return os.path.isdir(name) or (glob.has_magic(name) and not os.path.lexists(name) and "://" not in name)
 
 
 def _on(stdin: BinaryIO | None) -> Iterator[Listed]:

@@ -17,6 +17,7 @@ from convlift.data.decode import FULL_RANGE, MAX_PIXELS, Alpha, Decoded, decode,
 from convlift.data.depth import is_unit, to_bytes
 from convlift.data.readers.class_folders import MAX_BYTES
 from convlift.data.readers.source import printable
+from convlift.deploy.image_paths import is_many, list_images
 from convlift.errors import UnreadableImage
 
 Pixels = NDArray[np.uint8]
@@ -47,10 +48,12 @@ class Seen(NamedTuple):
 
 
 def several(given: object) -> Iterator[object] | None:
-    """The images one after another; None where `given` is one image itself.
+    """The images one after another, also those of a folder or a pattern; None where `given` is one image itself.
 
     Raises UnreadableImage where it is neither.
     """
+    if isinstance(given, str | os.PathLike) and is_many(name := os.fsdecode(os.fspath(given))):
+        return _listed(name)
     if isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Image.Image) or _is_readable(given):
         return None
     if isinstance(given, Mapping):
@@ -67,6 +70,15 @@ def several(given: object) -> Iterator[object] | None:
     except TypeError:
         raise UnreadableImage(f"a {type(given).__name__} is no image; {ACCEPTED}.") from None
     return found
+
+
+def _listed(name: str) -> Iterator[str]:
+    """Raises UnreadableImage where there is none, or a folder cannot be listed."""
+    for found in list_images([name], None):
+        if found.fault:
+            raise UnreadableImage(f"{printable(found.path)}: {found.fault}.")
+        if not found.passed_over:
+            yield found.path
 
 
 def name_of(image: object, index: int) -> str:
@@ -171,7 +183,7 @@ def _content_of_file(name: str) -> bytes:
             path = Path(os.path.expanduser(name))
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise _Fault("Is a directory", "give the paths of the images in it, or the folder to convlift predict")
+            raise _Fault("Is a directory", "give it alone, not in a list, or the paths of the images in it")
         if not stat.S_ISREG(status.st_mode):  # a pipe or device may never end
             raise _Fault("no regular file", remedy)
         if status.st_size > MAX_BYTES:

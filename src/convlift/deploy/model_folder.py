@@ -31,6 +31,7 @@ DECIDING = (WEIGHTS, RECIPE, CONFIG)
 CODE = "code"  # folder of the files that make the user's own network
 ONNX = "model.onnx"  # where `convlift export` puts it
 EXPORTED = (ONNX, "model-float16.onnx", "model-int8.onnx", "model.pt2")  # of other weights it would be another model's
+LIKENESS = "likeness.safetensors"  # what tells images unlike those of training; older model folders have none
 SCHEMA_VERSION = 1
 # the most that is read, in bytes; the largest convolutional network of timm has 3.4 GB
 _MOST = {WEIGHTS: 8 * 2**30, RECIPE: 2**20, CONFIG: 16 * 2**20, SUMS: 2**16}
@@ -155,6 +156,7 @@ def write_model_folder(
             (folder / name).unlink(missing_ok=True)
         with _code_beside(folder, code or {}) as beside:
             _write_together(folder, {**contents, SUMS: sums.encode()})
+            (folder / LIKENESS).unlink(missing_ok=True)  # of other weights, and no checksum names it any more
             shutil.rmtree(folder / CODE, ignore_errors=True)
             if code:
                 beside.rename(folder / CODE)
@@ -172,6 +174,41 @@ def _code_beside(folder: Path, code: Mapping[str, bytes]) -> Iterator[Path]:
         yield beside
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def add_file(folder: Path, name: str, content: bytes) -> None:
+    """Put one more file into a model folder, and then its line into the checksums, without which it counts for nothing.
+
+    Raises ConvliftError where it cannot be written.
+    """
+    with writing_into(folder):
+        lines = [line for line in (folder / SUMS).read_text(encoding="utf-8").splitlines() if not _is_of(line, name)]
+        lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}")
+        _write_together(folder, {name: content, SUMS: "".join(f"{line}\n" for line in lines).encode()})
+
+
+def checked_file(folder: Path, name: str, most: int) -> Path | None:
+    """The path of a file that `add_file` put there; None where the checksums know none of this name.
+
+    most: bytes. Raises ConvliftError where it is missing, damaged or larger.
+    """
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    line = next((line for line in lines if _is_of(line, name)), None)
+    if line is None:
+        return None
+    path = folder / name
+    if not path.is_file() or path.stat().st_size > most or f"{_digest(path)}  {name}" != line:
+        raise ConvliftError(f"{path} does not match its checksum in {SUMS}; copy the folder again.")
+    return path
+
+
+def _is_of(line: str, name: str) -> bool:
+    return line.partition("  ")[2] == name
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_card_facts(folder: Path) -> tuple[Recipe, ModelConfig] | None:
@@ -267,7 +304,5 @@ def _check_sums(folder: Path) -> None:
     """Compare the files that decide what the model predicts; the card may be edited by anyone."""
     expected = _sums(folder)
     for name in DECIDING:
-        with (folder / name).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected.get(name):
+        if _digest(folder / name) != expected.get(name):
             raise ConvliftError(f"{folder / name} does not match its checksum in {SUMS}; copy the folder again.")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from torch import nn
 
+    from convlift.model.spatial_layer import Place
+
 IMAGES, PROBABILITIES = "images", "probabilities"  # what the graph is given, and what it gives
 PREFIX = "convlift."  # of what the file says of itself beside its graph
 MODEL = "model"  # in there: the digest of the model that the file was made of
@@ -48,6 +50,11 @@ class OnnxClassifier(Classifier):
     def network(self) -> "nn.Module":
         """Raises ConvliftError: the file holds a graph of ONNX."""
         raise ConvliftError(f"an exported file holds no PyTorch network; load the run folder with torch: {REMEDY}.")
+
+    @property
+    def places(self) -> "tuple[Place, ...]":
+        """Raises ConvliftError: there is no network to look into."""
+        raise ConvliftError(f"an exported file keeps no maps to explain by; name the run folder, with torch: {REMEDY}.")
 
     def prepared(self, pixels: Pixels) -> Pixels:
         """As every model's, where the graph then leaves it as it is; else the pixels, which the graph resizes."""

@@ -1,67 +1,123 @@
 """A model folder as something that names images: the same decoding and resizing as in training, then the network."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from convlift.augment.pipeline import normalize
 from convlift.console.resources import usable_cpus
 from convlift.deploy.classifier import BATCH, Classifier, Prediction, Unreadable
-from convlift.deploy.images import Pixels
-from convlift.deploy.model_folder import CONFIG, RECIPE, ModelConfig, read_model_folder
+from convlift.deploy.images import OneImage, Pixels
+from convlift.deploy.likeness import MOST_BYTES, Likeness, contrasts, features_of, read_likeness
+from convlift.deploy.model_folder import LIKENESS, ModelConfig, checked_file, read_model_folder
 from convlift.deploy.own_code import with_its_code
+from convlift.deploy.rebuild import rebuilt
 from convlift.errors import ConvliftError
-from convlift.model.build import build_network
-from convlift.model.checkpoint import Form, saved_form, saved_padding
 from convlift.model.memory import keep_freed_memory
 from convlift.model.placement import lay_on
 from convlift.model.source_loader import speaking_aside
-from convlift.model.threads import keep_to
-from convlift.model.together import Together
-from convlift.recipe.architecture import Architecture, ConvNet, Pretrained
+from convlift.model.spatial_layer import Place, has_place, listening_at
+from convlift.model.threads import keep_to, one_thread_for
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 
-__all__ = ["Model", "Prediction", "Unreadable", "load"]
+if TYPE_CHECKING:
+    from convlift.deploy.explain import Explanation
 
-BACKBONE = "backbone.network."  # what the names of a pretrained network's own weights begin with
-State = dict[str, Tensor]
-Shapes = dict[str, tuple[int, ...]]
+__all__ = ["Model", "Prediction", "Unreadable", "load"]
 
 
 class Model(Classifier):
     """A trained network with its preprocessing; made by `load`."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, config: ModelConfig, device: Device = CPU) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        config: ModelConfig,
+        device: Device = CPU,
+        likeness: Likeness | None = None,
+    ) -> None:
         self._place = torch.device(device.place)
         self._network = lay_on(network.eval(), self._place)
         super().__init__(recipe, config)
+        self._likeness = likeness
+        self._lock = Lock()
 
     @property
     def network(self) -> nn.Module:
-        """The plain network: normalized images (N, C, R, R) -> logits (N, K). The softmax of logits divided by
-        `config.confidence.temperature` are the probabilities."""
+        """The plain network, in evaluation mode: normalized images (N, C, R, R) float32, as `inputs` makes them ->
+        logits (N, K). The softmax of logits divided by `config.confidence.temperature` are the probabilities."""
         return self._network
+
+    def inputs(self, squares: Sequence[Pixels]) -> Tensor:
+        """Images that are resized to (R, R, C) uint8 as the network takes them: (N, C, R, R) float32, each value over
+        255, less `config.mean`, over `config.std`, in channels-last memory where the network lies."""
+        mean, std = (np.asarray(values, np.float32) for values in (self.config.mean, self.config.std))
+        return torch.from_numpy(normalize(np.stack(squares), mean, std)).permute(0, 3, 1, 2).to(self._place)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other thread listens to the network meanwhile, and what somebody's own code prints goes to stderr."""
+        is_own = self.recipe.architecture.kind == "own"
+        with self._lock, speaking_aside() if is_own else nullcontext():
+            yield
+
+    def explain(self, image: OneImage | NDArray[Any] | Tensor, label: str | None = None) -> "Explanation":
+        """One image's prediction with a heat map of what speaks for its label, or for another class.
+
+        Raises UnreadableImage; ConvliftError where there is no such class, or the network keeps no maps.
+        """
+        from convlift.deploy.explain import explain_all
+
+        (found,) = explain_all(self, [image], label)
+        if isinstance(found, Unreadable):
+            raise found.reason
+        return found
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Where heat maps are read from. Raises ConvliftError where the network keeps no maps."""
+        from convlift.deploy.heat_map import places_of
+
+        side, channels = self.config.resolution, self.config.channels
+        with self.alone():
+            return places_of(self._network, self.inputs([np.zeros((side, side, channels), np.uint8)]))
 
     def probabilities(self, squares: Sequence[Pixels]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images already resized to (R, R, C) uint8."""
-        mean, std = (np.asarray(values, np.float32) for values in (self.config.mean, self.config.std))
-        rows = [np.zeros((0, len(self.classes)), np.float32)]
-        is_own = self.recipe.architecture.kind == "own"  # which may print
-        with speaking_aside() if is_own else nullcontext(), torch.inference_mode():
+        return self._seen(squares)[0]
+
+    def features(self, squares: Sequence[Pixels], place: Place) -> NDArray[np.float32]:
+        """What the maps at a place of the network hold of images that are resized; see `likeness.features_of`."""
+        found = []
+        with self.alone(), torch.inference_mode():
             for first in range(0, len(squares), BATCH):
-                inputs = normalize(np.stack(squares[first : first + BATCH]), mean, std)
-                logits = self._network(torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self._place))
-                rows.append((logits / self.config.confidence.temperature).softmax(1).cpu().numpy())
-        return np.concatenate(rows)
+                with listening_at(self._network, place) as maps:
+                    self._network(self.inputs(squares[first : first + BATCH]))
+                found.append(features_of(maps[0]))
+        return np.concatenate(found)
+
+    def _seen(self, squares: Sequence[Pixels]) -> tuple[NDArray[np.float32], list[float | None]]:
+        """Probabilities (N, K), and distances from the images of training, None where they are not known."""
+        known, rows = self._likeness, [np.zeros((0, len(self.classes)), np.float32)]
+        distances: list[float | None] = []
+        with self.alone(), torch.inference_mode(), one_thread_for(len(squares)), ExitStack() as stack:
+            maps = stack.enter_context(listening_at(self._network, known.place)) if known else []
+            for first in range(0, len(squares), BATCH):
+                batch = squares[first : first + BATCH]
+                logits = self._network(self.inputs(batch)) / self.config.confidence.temperature
+                rows.append(logits.softmax(1).cpu().numpy())
+                distances += known.distances(features_of(maps.pop()), contrasts(batch)).tolist() if known else []
+        return np.concatenate(rows), distances if known else [None] * len(squares)
 
 
 def load(path: str | Path, device: Device = CPU) -> Model:
@@ -74,86 +130,15 @@ def load(path: str | Path, device: Device = CPU) -> Model:
     keep_to(usable_cpus())
     weights, told, config = read_model_folder(Path(path))
     recipe = with_its_code(told, weights.parent)
-    try:
-        shapes, padding, form = _header(weights)
-        _check_shapes(weights, recipe, config, shapes, form)
-        state = load_file(weights)
-        network = _untrained(recipe, config, state, padding, form)
-        own = network.state_dict()
-        _compare(weights, {key: tuple(tensor.shape) for key, tensor in own.items()}, shapes)
-        network.load_state_dict(state)
-    except ConvliftError:
-        raise
-    except Exception as error:  # a hostile file makes safetensors, json and timm raise nearly anything
-        raise ConvliftError(
-            f"{weights} is no weights file of convlift ({' '.join(str(error).split())[:200]}); nothing else is opened, "
-            "least of all a pickle. Copy the folder again."
-        ) from error
-    return Model(network, told, config, device)
+    network = rebuilt(weights, recipe, config)
+    return Model(network, told, config, device, _likeness(weights.parent, network))
 
 
-def _header(weights: Path) -> tuple[Shapes, str, Form]:
-    """The shapes of a weights file, its backbone's padding, and its form; no tensor is read yet."""
-    with safe_open(weights, "pt") as opened:
-        shapes = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
-    return shapes, saved_padding(weights), saved_form(weights)
-
-
-def _check_shapes(weights: Path, recipe: Recipe, config: ModelConfig, shapes: Shapes, form: Form) -> None:
-    """Refuse weights of another network before anything of either's size is held in memory."""
-    if isinstance(recipe.architecture, ConvNet):  # others have to be built for real
-        with torch.device("meta"):
-            network = _formed([_built(recipe.architecture, config) for _ in range(form.networks)], form)
-        _compare(weights, {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}, shapes)
-    elif not form.is_one:  # one of them is built to see how many numbers it has, before as many are as the file says
-        one = recipe.architecture
-        network = _built(one.model_copy(update={"weights": "random"}) if isinstance(one, Pretrained) else one, config)
-        own = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
-        every = {f"networks.{number}.{key}": shape for number in range(form.networks) for key, shape in own.items()}
-        _compare(weights, every, shapes)
-
-
-def _compare(weights: Path, own: Shapes, given: Shapes) -> None:
-    misfits = [key for key in own.keys() | given.keys() if own.get(key) != given.get(key)]
-    if misfits:
-        raise ConvliftError(
-            f"{weights} does not fit {RECIPE} and {CONFIG} beside it (they differ in '{min(misfits)}'); "
-            "take all three from the same training."
-        )
-
-
-def _untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str, form: Form) -> nn.Module:
-    """The recipe's network, or as many as the form says, to be filled from the model folder alone: the backbone's own
-    file may be gone by now."""
-    if form.is_one:
-        return _one_untrained(recipe, config, state, padding)
-    states = [
-        {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
-        for start in (f"networks.{number}." for number in range(form.networks))
-    ]
-    return _formed([_one_untrained(recipe, config, each, padding) for each in states], form)
-
-
-def _formed(networks: list[nn.Module], form: Form) -> nn.Module:
-    return networks[0] if form.is_one else Together(networks, mirrored=form.mirrored)
-
-
-def _built(architecture: Architecture, config: ModelConfig) -> nn.Module:
-    return build_network(
-        architecture, classes=len(config.classes), channels=config.channels, resolution=config.resolution
-    )
-
-
-def _one_untrained(recipe: Recipe, config: ModelConfig, state: State, padding: str) -> nn.Module:
-    architecture = recipe.architecture
-    if not isinstance(architecture, Pretrained):
-        return _built(architecture, config)
-    if not padding:
-        return _built(architecture.model_copy(update={"weights": "random"}), config)
-    with TemporaryDirectory() as folder:
-        # a backbone learns of its padding from the file that its weights come from
-        source = str(Path(folder) / "backbone.safetensors")
-        named = f"timm.create_model({architecture.backbone!r}, pad_type={padding!r})"
-        inner = {key.removeprefix(BACKBONE): state[key] for key in state if key.startswith(BACKBONE)}
-        save_file(inner, source, {"create": named})
-        return _built(architecture.model_copy(update={"weights": source}), config)
+def _likeness(folder: Path, network: nn.Module) -> Likeness | None:
+    path = checked_file(folder, LIKENESS, MOST_BYTES)
+    if path is None:
+        return None
+    found = read_likeness(str(path))
+    if not has_place(network, found.place):
+        raise ConvliftError(f"{path} belongs to another network; copy the folder again.")
+    return found

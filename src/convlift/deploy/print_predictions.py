@@ -3,16 +3,28 @@
 import csv
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
-from typing import Any
+from io import BufferedReader
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from convlift.console.progress import clock_text
+from convlift.console.status_line import StatusLine
+from convlift.data.formats import FORMATS, sniff
 from convlift.data.readers.source import printable
 from convlift.deploy.classifier import BATCH, Classifier, Prediction, Unreadable
 from convlift.deploy.image_paths import list_images
 from convlift.errors import UnreadableImage
 
+if TYPE_CHECKING:
+    from convlift.deploy.explain import Explanation
+    from convlift.deploy.predict import Model
+
 _FEW = 3  # names that are listed of files that were passed over
+UNLIKE = "unlike: true"
+SOON, OFTEN = 2.0, 0.5  # seconds until it is said how far it is, and from then on
+Watch = Callable[["Explanation"], None]
 
 
 class Style(Enum):
@@ -23,19 +35,37 @@ class Style(Enum):
     JSON = auto()
 
 
-def print_predictions(model: Classifier, named: Sequence[str], style: Style) -> int:
-    """Print the predictions on stdout, and on stderr what could not be read; how many these are.
+def print_predictions(
+    model: Classifier,
+    named: Sequence[str],
+    style: Style,
+    *,
+    top: int = 1,
+    watch: Watch | None = None,
+    quiet: bool = False,
+) -> int:
+    """Print the predictions on stdout, and on stderr what could not be read and how far it is; how many are unreadable.
 
-    named: see `image_paths.list_images`. In a JSON document everything stands in the document.
+    named: see `image_paths.list_images`. top: how many classes of each image. watch: is given every image's
+    explanation; quiet: nothing of how far it is. In a JSON document everything stands in the document.
     """
     passed_over: list[str] = []
     # from a list on stdin somebody may wait for the prediction of one image before writing the next one
-    predictions = model.answers(_images(named, passed_over), batch=1 if "-" in named else BATCH)
+    images, batch = _images(named, passed_over), 1 if "-" in named else BATCH
+    answers = model.answers(images, batch) if watch is None else _watched(model, images, batch, watch)
+    if style is not Style.JSON and sys.stdout.isatty():
+        quiet = True  # the answers tell how far it is
+    answers = _followed(answers, named, StatusLine(quiet=quiet))
     if style is Style.JSON:
-        return _print_document(predictions, passed_over)
-    row = _csv_row(model) if style is Style.CSV else _line
+        return _print_document(answers, passed_over, top)
+    return _print_rows(answers, passed_over, _csv_row(model) if style is Style.CSV else _line(top))
+
+
+def _print_rows(
+    answers: Iterator[Prediction | Unreadable], passed_over: list[str], row: Callable[[Prediction], None]
+) -> int:
     unreadable = 0
-    for prediction in predictions:
+    for prediction in answers:
         if isinstance(prediction, Unreadable):
             unreadable += 1
             print(f"convlift: {prediction.reason}", file=sys.stderr)
@@ -54,8 +84,46 @@ def print_predictions(model: Classifier, named: Sequence[str], style: Style) -> 
     return unreadable
 
 
-def _images(named: Sequence[str], passed_over: list[str]) -> Iterator[str | Unreadable]:
-    for found in list_images(named, getattr(sys.stdin, "buffer", None)):
+def _watched(model: Classifier, images: Iterator[Any], batch: int, watch: Watch) -> Iterator[Prediction | Unreadable]:
+    """The same answers, with their explanations handed to `watch`; of a model with torch."""
+    from convlift.deploy.explain import explain_all
+
+    for each in explain_all(cast("Model", model), images, batch=batch):
+        if isinstance(each, Unreadable):
+            yield each
+        else:
+            watch(each)
+            yield each.prediction
+
+
+def _followed(
+    answers: Iterator[Prediction | Unreadable], named: Sequence[str], status: StatusLine
+) -> Iterator[Prediction | Unreadable]:
+    """The same answers, while stderr says how many are there and how long the others take, if it takes long."""
+    began, total, told = time.monotonic(), 0, 0.0
+    try:
+        for done, answer in enumerate(answers, start=1):
+            if isinstance(answer, Unreadable) or answer.notes:
+                status.clear()
+            yield answer
+            seconds = time.monotonic() - began
+            if seconds - told < (OFTEN if told else SOON):
+                continue
+            told = seconds
+            if not total and "-" not in named:  # counted only where somebody waits
+                total = sum(not found.passed_over for found in list_images(named, None))
+            left = f" of {total:,} images, {clock_text(seconds * (total / done - 1))} left"
+            status.show(f"classified {done:,}{left if total > done else ' images'}")
+    finally:
+        status.clear()
+
+
+def _images(named: Sequence[str], passed_over: list[str]) -> Iterator[str | BinaryIO | Unreadable]:
+    stdin = getattr(sys.stdin, "buffer", None)
+    if list(named) == ["-"] and isinstance(stdin, BufferedReader) and sniff(stdin.peek(64)) in FORMATS:
+        yield stdin  # not a list: the image itself
+        return
+    for found in list_images(named, stdin):
         if found.passed_over:
             passed_over.append(found.path)
         elif found.fault:
@@ -64,27 +132,39 @@ def _images(named: Sequence[str], passed_over: list[str]) -> Iterator[str | Unre
             yield found.path
 
 
-def _line(prediction: Prediction) -> None:
-    print(f"{printable(prediction.image)}\t{printable(prediction.label)}\t{prediction.confidence:.3f}", flush=True)
+def _line(top: int) -> Callable[[Prediction], None]:
+    """Prints image, then label and probability of as many classes, then a mark where it is unlike those of training."""
+
+    def write(prediction: Prediction) -> None:
+        named = [f"{printable(label)}\t{probability:.3f}" for label, probability in prediction.top(top)]
+        mark = [UNLIKE] if prediction.unlike else []
+        print("\t".join([printable(prediction.image), *named, *mark]), flush=True)
+
+    return write
 
 
 def _csv_row(model: Classifier) -> Callable[[Prediction], None]:
     """Prints the header now, and then a row a prediction; names on one line each, as everywhere."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "label", "confidence", *(f"p({printable(name)})" for name in model.classes)])
+    writer.writerow(["image", "label", "confidence", *(f"p({printable(name)})" for name in model.classes), "unlike"])
     sys.stdout.flush()
 
     def write(prediction: Prediction) -> None:
         figures = (prediction.confidence, *prediction.probabilities.values())
         writer.writerow(
-            [printable(prediction.image), printable(prediction.label), *(f"{figure:.6g}" for figure in figures)]
+            [
+                printable(prediction.image),
+                printable(prediction.label),
+                *(f"{figure:.6g}" for figure in figures),
+                "" if prediction.unlike is None else str(prediction.unlike).lower(),
+            ]
         )
         sys.stdout.flush()
 
     return write
 
 
-def _print_document(predictions: Iterator[Prediction | Unreadable], passed_over: list[str]) -> int:
+def _print_document(predictions: Iterator[Prediction | Unreadable], passed_over: list[str], top: int) -> int:
     rows: list[dict[str, Any]] = []
     unreadable: list[dict[str, str]] = []
     for prediction in predictions:
@@ -97,7 +177,10 @@ def _print_document(predictions: Iterator[Prediction | Unreadable], passed_over:
                 "label": prediction.label,
                 "confidence": prediction.confidence,
                 "probabilities": prediction.probabilities,
+                "top": [{"label": label, "probability": value} for label, value in prediction.top(top)],
                 "notes": list(prediction.notes),
+                "unlike": prediction.unlike,
+                "distance": prediction.distance,
             }
         )
     print(json.dumps({"schema_version": 1, "predictions": rows, "unreadable": unreadable, "passed_over": passed_over}))

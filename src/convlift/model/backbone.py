@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from convlift.errors import RecipeError, WeightsError
+from convlift.model.deferred_compiler import compiler_deferred
 from convlift.model.operators import declare_missing_operators
 from convlift.model.weights import Statistics, find_local_weights, find_weights, load_weights
 
 declare_missing_operators()
 
-import timm  # noqa: E402  (its torchvision needs the operators above)
+with compiler_deferred():
+    import timm  # its torchvision needs the operators above
 
 # modules that timm's networks keep their stages in
 CONTAINERS = ("blocks", "stages", "features", "layers")

@@ -187,6 +187,8 @@ def _initialize(network: nn.Sequential) -> None:
     branch of every residual block starts at zero (Goyal et al. 2017, section 5.1; without norms Zhang et al. 2019),
     which makes a deep network start as a shallow one.
     """
+    if any(weight.is_meta for weight in network.parameters()):
+        return  # of shapes alone; torch would load its compiler, for seconds, to draw numbers that are not kept
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

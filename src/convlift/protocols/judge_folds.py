@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.artifacts import scores_of, write_model
+from convlift.campaign.artifacts import note_likeness, scores_of, write_model
 from convlift.campaign.detectable_gain import even_groups
 from convlift.campaign.page_material import class_scores, environment
 from convlift.campaign.request import Request
@@ -159,6 +159,7 @@ def hand_over(problem: Problem, ledger: Ledger, shipped: Shipped, ends: Sequence
     }
     note_story(ledger, {**material, **more})
     note_result(ledger, result, replace=False)
+    note_likeness(ledger.folder / "model", frozen.recipe, whole, shipped.request.devices[0])
 
 
 def power_of(whole: Dataset, folds: Sequence[FoldRuns], judged: NestedJudgement) -> Power:
