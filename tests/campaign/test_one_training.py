@@ -17,7 +17,7 @@ from convlift.campaign.one_training import RECORD, check_memory, folder_of, trai
 from convlift.console.disk import check_room
 from convlift.errors import ConvliftError, DiskError, LedgerError, RecipeError
 from convlift.ledger.ledger import LEDGER_FILE
-from convlift.recipe.recipe import Recipe
+from convlift.recipe.recipe import Recipe, parse_recipe
 from convlift.records.result import Estimate
 
 DIGITS = load_digits()
@@ -229,7 +229,7 @@ def test_the_record_says_what_was_trained(place):
     done = api.train(photos(place / "photos", 0), TINY, seed=4, quiet=True)
     record = json.loads((done.folder / RECORD).read_text())
     assert record["question"]["seed"] == 4
-    assert record["question"]["recipe"] == done.recipe.model_dump()
+    assert parse_recipe(record["question"]["recipe"]) == done.recipe
     assert record["validation"]["score"] == done.score.value
 
 
