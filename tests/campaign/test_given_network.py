@@ -176,7 +176,7 @@ def test_the_scaling_that_it_was_trained_with_is_found(trained, tmp_path):
     ("found", "words"),
     [
         (GivenNetwork("unit", 5, 0.9, 0.3, True), r"from 0 to 1, which fits best of 5 usual ways\. If it learned from"),
-        (GivenNetwork("bytes", 5, 0.3, 0.3, True), r"It gets only 30% .* alphabetical order\?$"),
+        (GivenNetwork("bytes", 5, 0.3, 0.3, True), r"It gets only 30% .* alphabetical order\.$"),
         (GivenNetwork("its recipe's", 1, 0.9, 0.3, False), r"Its pixels are scaled as its recipe says\.$"),
     ],
 )

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import convlift
 from command_line import convlift as command
-from convlift import api
+from convlift import api, use
 from convlift.deploy.model_folder import read_model_folder, write_model_folder
 from convlift.errors import ConvliftError
 from convlift.model.trusted_code import FOLDER
@@ -123,11 +123,12 @@ def test_it_predicts_what_the_network_says_that_is_run_by_hand(run, here, images
     spec.loader.exec_module(module)
     network = module.make(3)
     network.load_state_dict(load_file(run / "model" / "model.safetensors"))  # its own names, nothing around it
-    steps = json.loads((run / "model" / "config.json").read_text())["preprocessing"]
+    config = json.loads((run / "model" / "config.json").read_text())
+    steps, temperature = config["preprocessing"], config["confidence"]["temperature"]
     assert (steps["resolution"], steps["channels"]) == (32, 1)
     inputs = (torch.from_numpy(images).float()[:, None] / 255 - steps["mean"][0]) / steps["std"][0]
     with torch.no_grad():
-        expected = network.eval()(inputs).softmax(1).numpy()
+        expected = (network.eval()(inputs) / temperature).softmax(1).numpy()
     np.testing.assert_allclose(answers(convlift.load(run, "cpu"), images), expected, atol=1e-5)
 
 
@@ -301,7 +302,7 @@ def test_every_command_asks_before_code_runs(copy, elsewhere, images):
 
 
 def test_evaluate_allows_the_code_of_both_models(copy, elsewhere, place):
-    found = api.evaluate(copy, place / "digits.npz", against=copy.parent, trust_code=True, quiet=True)
+    found = use.evaluate(copy, place / "digits.npz", against=copy.parent, trust_code=True, quiet=True)
     assert found.comparison.gain.gain_points.value == 0.0
     assert len(allowed(elsewhere / "cache")) == 1
 

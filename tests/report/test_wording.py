@@ -13,6 +13,7 @@ from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Condition, InvalidRecipe, Misfit, Unfit, Unmet
 from convlift.records.confidence import FittedOn
 from convlift.records.evidence_of_symptoms import Evidence, FewImages, LossNotFinite, LossStillFalls
+from convlift.records.given_network import Scaling
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.notes import Arm, Detectable, LostRuns, NotAsked, Note, RegisterTrouble, SlowPrediction
 from convlift.records.recipe_findings import (
@@ -65,6 +66,7 @@ VALUES: dict[Any, Any] = {
     Fault: FewEpochs(1, 4),
     Evidence: FewImages(12.0),
     FittedOn: "validation",
+    Scaling: "unit",
     int | None: 12,
 }
 

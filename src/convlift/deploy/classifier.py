@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convlift.data.decode import square
 from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
-from convlift.deploy.model_folder import ModelConfig
+from convlift.deploy.model_config import ModelConfig
 from convlift.errors import UnreadableImage
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe

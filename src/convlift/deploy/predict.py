@@ -17,7 +17,8 @@ from convlift.console.resources import usable_cpus
 from convlift.deploy.classifier import BATCH, Classifier, Prediction, Unreadable
 from convlift.deploy.images import OneImage, Pixels
 from convlift.deploy.likeness import MOST_BYTES, Likeness, contrasts, features_of, read_likeness
-from convlift.deploy.model_folder import LIKENESS, ModelConfig, checked_file, read_model_folder
+from convlift.deploy.model_config import ModelConfig
+from convlift.deploy.model_folder import LIKENESS, checked_file, read_model_folder
 from convlift.deploy.own_code import with_its_code
 from convlift.deploy.rebuild import rebuilt
 from convlift.errors import ConvliftError

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from convlift.deploy.model_folder import RECIPE, ModelConfig
+from convlift.deploy.model_config import ModelConfig
+from convlift.deploy.model_folder import RECIPE
 from convlift.evidence.metrics import title_of
 from convlift.recipe.recipe import Recipe
 from convlift.records.confidence import Calibrated
