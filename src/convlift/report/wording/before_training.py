@@ -54,8 +54,8 @@ def given_network(found: GivenNetwork) -> str:
     ]
     if found.right <= HARDLY * found.chance:
         parts.append(
-            f"It gets only {100 * found.right:.0f}% of the training and validation images right; see whether its outputs "
-            "follow the class names in alphabetical order."
+            f"It gets only {100 * found.right:.0f}% of the training and validation images right; see whether its "
+            "outputs follow the class names in alphabetical order."
         )
     elif found.may_know_test:
         parts.append(
