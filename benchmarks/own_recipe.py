@@ -64,7 +64,7 @@ def measure(cache: Path) -> list[dict[str, object]]:
         right = (own.validation_probabilities.argmax(axis=1) == labels).astype(float)
         row = {"recipe": name, "score": float(right.mean()), "accused": "", "without": None, "finding": False}
         for accusation in accuse(own, labels, recipe, facts)[:1]:
-            start_run = run_trial(TrialSpec(accusation.start_run, 1), dataset, cache)
+            start_run = run_trial(TrialSpec(accusation.probe, 1), dataset, cache)
             other = (start_run.validation_probabilities.argmax(axis=1) == labels).astype(float)
             said = confirmed(accusation, right.mean(), other.mean(), difference_error(right, other))
             row |= {

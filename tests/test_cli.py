@@ -58,6 +58,7 @@ def test_there_are_these_commands():
         "improve",
         "aa",
         "train",
+        "diagnose",
         "recipes",
         "predict",
         "evaluate",

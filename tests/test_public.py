@@ -15,6 +15,7 @@ PUBLIC = [
     "ConvliftError",
     "Recipe",
     "built_in",
+    "diagnose",
     "evaluate",
     "export",
     "improve",

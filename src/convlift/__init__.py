@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlift.api import Campaign, improve, train
+    from convlift.api import Campaign, diagnose, improve, train
     from convlift.errors import ConvliftError
     from convlift.recipe.built_in import built_in
     from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
@@ -26,6 +26,7 @@ _HOMES = {
     "ConvliftError": "convlift.errors",
     "Recipe": "convlift.recipe.recipe",
     "built_in": "convlift.recipe.built_in",
+    "diagnose": "convlift.api",
     "evaluate": "convlift.use",
     "export": "convlift.use",
     "improve": "convlift.api",
@@ -40,6 +41,7 @@ __all__ = [
     "ConvliftError",
     "Recipe",
     "built_in",
+    "diagnose",
     "evaluate",
     "export",
     "improve",

@@ -1,13 +1,15 @@
 """What people call to make a model: `improve`, `train`, `report`. The command line only parses, calls these and what
 stands in `use`, and prints."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convlift.campaign.diagnose_training import diagnose_finished, diagnose_training
 from convlift.campaign.dry_run import Preview
 from convlift.campaign.dry_run import preview as preview_campaign
 from convlift.campaign.learn_priors import gather, write_expectations
@@ -15,12 +17,13 @@ from convlift.campaign.request import OPTIONS, TRAINING_OPTIONS, Request, reques
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.campaign.train_once import train_once
+from convlift.catalogue.checks import Check
 from convlift.catalogue.priors import Expectations
 from convlift.console.cache_folder import cache_folder
 from convlift.console.interrupt import interruptible
 from convlift.console.known_options import check_options
 from convlift.console.progress import Progress
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, Interrupted
 from convlift.ledger.ledger import read_ledger, understood
 from convlift.model.source_loader import refuse_while_loading
 from convlift.protocols.aa_test import AATest, run_aa
@@ -28,11 +31,13 @@ from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
 from convlift.recipe.recipe import Recipe, load_recipe
 from convlift.records.result import Estimate, Result, Verdict
+from convlift.report.diagnosis_page import DiagnosisStory, tell_diagnosis, write_diagnosis
 from convlift.report.live import Live
 from convlift.report.page_records import TrainingStory
 from convlift.report.summary import tell_training
 from convlift.report.training_page import write_training
 from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.remedies import Remedy
 from convlift.report.wording.verdict_reasons import reason_in_words
 from convlift.report.write import REPORT, write_report, write_when_told
 from convlift.search.result_in_ledger import result_of
@@ -177,6 +182,59 @@ def train(
             story = tell_training(done)
             write_training(story)
     return Training(done.run, done.recipe, done.score, story.images, done.outcome.seconds, story, done.metric)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with a training. answer: in one sentence; checks: of every cause that was looked at; todo: what to
+    do about the faults, what is worth most first; page: to look at."""
+
+    folder: Path
+    answer: str
+    checks: tuple[Check, ...]
+    todo: tuple[Remedy, ...]
+    page: Path
+    story: DiagnosisStory = field(repr=False)
+
+    @property
+    def faults(self) -> tuple[Check, ...]:
+        """The causes that were found or are suspected, the most important first; () where nothing is wrong."""
+        return self.story.faults
+
+
+def diagnose(
+    data: str | Path,
+    recipe: str | Path | Recipe = "plain",
+    budget: str | None = None,
+    *,
+    run: str | Path | None = None,
+    once: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Diagnosis:
+    """Train a recipe once, as it is, and say what is wrong with it and what to do. The test stays closed.
+
+    recipe, and options: as for `train`. budget: the most that all of it may take, such as "5m". once: train no second
+    time where the training accuses a setting of the recipe. run: instead of training anything, the run folder or model
+    folder of an earlier training, diagnose or campaign, on the same data.
+    Raises as `train` does, but of a training that diverges, which is diagnosed too; Interrupted after Ctrl-C.
+    """
+    with _at_work(quiet) as (session, cache):
+        check_options(options, TRAINING_OPTIONS)
+        request = request_of(data, budget, cache, current=recipe, **options)
+        if budget is None:
+            request = replace(request, budget_seconds=math.inf)
+        at_work = (
+            diagnose_training(request, session, once=once)
+            if run is None
+            else diagnose_finished(Path(run), request, session)
+        )
+        with at_work as done:
+            story = tell_diagnosis(done)
+            page = write_diagnosis(story)
+        if done.is_stopped:
+            raise Interrupted(f"stopped; {page} says what was seen until then.", session.stop())
+    return Diagnosis(done.trained.run, story.headline, story.checks, story.todo, page, story)
 
 
 def report(folder: str | Path) -> Campaign:

@@ -250,6 +250,63 @@ def train(
         print_training(done.story, Console())
 
 
+@app.command(epilog="Example: convlift diagnose photos/ --recipe mine.yaml")
+def diagnose(
+    data: Data,
+    recipe: Annotated[str, typer.Option(help="Built-in name or YAML file.")] = "plain",
+    model: Network = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train nothing: the run folder or model folder of train, diagnose or improve on the same data."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The most wall clock of everything, such as 90s or 10m (default: no limit).")
+    ] = None,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Train no second time, to confirm it, where the training accuses a setting of the recipe."
+        ),
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME-diagnosis-HASH).")] = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
+    root: Root = None,
+    seed: Seed = 0,
+    device: DeviceName = "auto",
+    metric: MetricName = "accuracy",
+    group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
+    trust_code: TrustCode = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train your recipe or network once, as it is, and say what is wrong with it and what to do: no search.
+
+    The test stays sealed: all figures are of training and validation images.
+    """
+    from convlift import api
+    from convlift.deploy.own_code import allow_code
+    from convlift.recipe.built_in import recipe_from, with_backbone
+    from convlift.report.diagnosis_page import diagnosis_document, print_diagnosis
+
+    if run is not None and trust_code:
+        allow_code(run)
+    chosen = recipe if model else with_backbone(recipe_from(recipe), backbone, weights)
+    done = api.diagnose(
+        data, chosen, budget, run=run, once=once, model=model, out=out, seed=seed, root=root, quiet=quiet,
+        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, device=device,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps(diagnosis_document(done.story)))
+    else:
+        print_diagnosis(done.story, Console(highlight=False))
+
+
 @app.command(epilog="Example: convlift recipes --show residual")
 def recipes(
     show: Annotated[str | None, typer.Option(help="Print this built-in recipe as YAML.")] = None,

@@ -18,10 +18,12 @@ from convlift.console.disk import check_room
 from convlift.errors import ConvliftError, DiskError, LedgerError, RecipeError
 from convlift.ledger.ledger import LEDGER_FILE
 from convlift.recipe.recipe import Recipe, parse_recipe
+from convlift.records.outcome import NO_PROBABILITIES, Outcome
 from convlift.records.result import Estimate
 
 DIGITS = load_digits()
 TINY = Recipe().edit(architecture={"width": 8, "head_units": 16}, training={"epochs": 1})
+OUTCOME = Outcome("finished", NO_PROBABILITIES, NO_PROBABILITIES, seconds=1.0)
 QUESTION = {"data": "abc", "recipe": {"training": {"epochs": 3}}, "seed": 0, "metric": "accuracy", "groups": ""}
 
 
@@ -52,7 +54,7 @@ def finished(folder, question=QUESTION):
     with training_folder(folder, question):
         (folder / "model").mkdir(exist_ok=True)
         (folder / "model" / "model.safetensors").write_bytes(b"weights")
-        write_record(folder, question, Estimate(0.9, 0.8, 0.95), 40, 1.0)
+        write_record(folder, question, Estimate(0.9, 0.8, 0.95), 40, OUTCOME)
     return folder
 
 
@@ -181,7 +183,7 @@ def test_a_repetition_that_fails_leaves_the_first(place):
 
 def test_what_was_killed_before_it_left_a_model_is_in_nobodys_way(place):
     (place / "run").mkdir()
-    write_record(place / "run", {**QUESTION, "seed": 7}, Estimate(0.9, 0.8, 0.95), 40, 1.0)
+    write_record(place / "run", {**QUESTION, "seed": 7}, Estimate(0.9, 0.8, 0.95), 40, OUTCOME)
     with training_folder(place / "run", QUESTION) as is_done:
         assert not is_done
 

@@ -41,7 +41,10 @@ from convlift.records.finding import Finding
 from convlift.records.not_shipped import NotShipped
 from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport
+from convlift.records.recipe_findings import WrongLearningRate
 from convlift.records.training_events import (
+    DiagnosisPlanned,
+    Looking,
     NotTrainedOnAll,
     OwnNetworkSeen,
     TrainedBefore,
@@ -49,6 +52,7 @@ from convlift.records.training_events import (
     TrainingBegan,
     TrainingEnded,
     TrainingOnAll,
+    TryingAccused,
 )
 from convlift.report.live import LOG, Live, first_words, lasting_lines, live_line, passing_line
 
@@ -134,6 +138,31 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
             "logarithm the loss is computed from.",
         ),
     ),
+    (
+        DiagnosisPlanned(40.0, 20.0, 40.0, ENDLESS),
+        (
+            "One training of this recipe takes about 40 s here, the looks at its images and labels 20 s more. Where it "
+            "accuses a setting of the recipe, that is undone and trained once more (about 40 s; --once leaves it out).",
+        ),
+    ),
+    (
+        DiagnosisPlanned(40.0, 20.0, 0.0, 30.0),
+        (
+            "One training of this recipe takes about 40 s here, the looks at its images and labels 20 s more. The "
+            "budget of 30 s is shorter: what it has no room for is left out.",
+        ),
+    ),
+    (
+        DiagnosisPlanned(0.0, 20.0, 0.0, ENDLESS),
+        ("Nothing is trained; the looks at its images and labels take about 20 s.",),
+    ),
+    (
+        TryingAccused(WrongLearningRate(0.1, 0.01), 40.0),
+        (
+            "The recipe may be trained with a learning rate that is too high: it is trained once more with that "
+            "undone, in about 40 s.",
+        ),
+    ),
     (TrainingBegan("NVIDIA L4"), ("Training on NVIDIA L4.",)),
     (
         TrainedBefore(Path("runs/a")),
@@ -195,6 +224,7 @@ PASSING: list[tuple[Event, str]] = [
     (TrainingOnAll(75.0), "training what ships on all images, 1:15 left"),
     (TrainingOnAll(ENDLESS), "training what ships on all images"),
     (JudgingFolds(), "judging all folds together"),
+    (Looking("labels"), "looking at the labels"),
     (TimingStart("residual"), "timing some steps of residual"),
     (NullCampaignBegan(3, 20, 540.0), "campaign 3 of 20: about 9:00 left"),
     (NullCampaignBegan(3, 20, ENDLESS), "campaign 3 of 20"),

@@ -12,6 +12,7 @@ from convlift.catalogue.reasons import NotTried, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Condition, InvalidRecipe, Misfit, Unfit, Unmet
 from convlift.records.confidence import FittedOn
+from convlift.records.evidence_of_checks import Look
 from convlift.records.evidence_of_symptoms import Evidence, FewImages, LossNotFinite, LossStillFalls
 from convlift.records.given_network import Scaling
 from convlift.records.not_shipped import NotShipped, Shortened
@@ -38,6 +39,7 @@ from convlift.records.verdict_grounds import (
     StartedFrom,
     Unexplained,
 )
+from convlift.report.wording.checks_in_words import look_in_words
 from convlift.report.wording.choice_of_changes import not_tried_in_words, unfit_in_words, why_in_words
 from convlift.report.wording.diagnoses import evidence_in_words, sentence
 from convlift.report.wording.headline import shortened_phrase, why_sentence
@@ -63,6 +65,7 @@ VALUES: dict[Any, Any] = {
     tuple[tuple[str, int], ...]: (("transfer", 3), ("residual", 2)),
     tuple[float | None, ...]: (0.5, None),
     Literal["dropout", "activation", "normalization"]: "dropout",
+    Literal["no time", "arrays", "no predictions"]: "arrays",
     Fault: FewEpochs(1, 4),
     Evidence: FewImages(12.0),
     FittedOn: "validation",
@@ -79,6 +82,7 @@ def of_kind(record: type) -> Any:
 
 UNIONS = {
     "evidence": (Evidence, evidence_in_words),
+    "look": (Look, look_in_words),
     "fault": (Fault, fault_in_words),
     "recipe finding": (RecipeFinding, finding_in_words),
     "unfit": (Unfit, unfit_in_words),

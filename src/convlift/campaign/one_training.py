@@ -5,8 +5,9 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from convlift.console.disk import check_room, is_disks_fault, refusal
 from convlift.data.dataset import Dataset
@@ -15,6 +16,7 @@ from convlift.ledger.fingerprint import differences, fingerprint, to_json
 from convlift.ledger.ledger import LEDGER_FILE
 from convlift.ledger.lock import acquire, release
 from convlift.recipe.recipe import Recipe
+from convlift.records.outcome import EpochReport, Outcome
 from convlift.records.result import Estimate
 from convlift.records.software import software_version
 
@@ -100,17 +102,45 @@ def check_memory(parameters: int, memory: int) -> None:
         )
 
 
-def write_record(folder: Path, question: Mapping[str, Any], score: Estimate, images: int, seconds: float) -> None:
-    """What was trained here, and how well it did."""
+def write_record(folder: Path, question: Mapping[str, Any], score: Estimate, images: int, outcome: Outcome) -> None:
+    """What was trained here, how it went, and how well it did."""
     record = {
         "schema_version": 1,
         "question": question,
         "validation": {"score": score.value, "low": score.low, "high": score.high, "images": images},
-        "seconds": seconds,
+        "seconds": outcome.seconds,
+        "status": outcome.status,
+        "curve": [asdict(epoch) for epoch in outcome.curve],
     }
     beside = folder / f".{RECORD}.part"
     beside.write_text(to_json(record), encoding="utf-8")
     beside.replace(folder / RECORD)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the record of a training says: `question_of` it, seconds, and its curve, () where an older one has none."""
+
+    question: Mapping[str, Any]
+    seconds: float
+    curve: tuple[EpochReport, ...]
+    status: Literal["finished", "stopped"]
+
+
+def read_record(folder: Path) -> Record:
+    """The record in the folder of a training. Raises ConvliftError where it cannot be read."""
+    path = folder / RECORD
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError("it is too large")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        curve = tuple(EpochReport(**epoch) for epoch in found.get("curve", []))
+        status: Literal["finished", "stopped"] = "stopped" if found.get("status") == "stopped" else "finished"
+        return Record(dict(found["question"]), float(found["seconds"]), curve, status)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConvliftError(
+            f"{path} cannot be read ({error}), so nobody knows which training it is of; train it again."
+        ) from error
 
 
 def _is_done(folder: Path, question: Mapping[str, Any]) -> bool:

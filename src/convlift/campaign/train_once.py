@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from convlift.campaign.artifacts import note_likeness, write_model
 from convlift.campaign.one_training import (
@@ -29,7 +30,7 @@ from convlift.evidence.temperature import as_it_ships
 from convlift.evidence.total_gain import one_network
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
-from convlift.recipe.trial_spec import Limits, TrialSpec
+from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
 from convlift.records.events import EpochEnded
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate
@@ -70,7 +71,7 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
     """
-    metric = metric_named(request.metric)
+    metric_named(request.metric)
     if not request.model:
         recipe_from(request.current)  # a fault in it is said before the images are read
     dataset, _ = open_data(request, session)
@@ -83,30 +84,18 @@ def train_once(request: Request, session: Session) -> Iterator[Trained]:
         if seen:
             session.listen(seen)
         session.listen(TrainingBegan(request.devices[0].name))
-        outcome = _train(chosen, request, dataset, folder, session)
-        validation = dataset.splits.validation
-        labels, groups = dataset.labels[validation], dataset.groups_of(validation)
-        said = outcome.validation_probabilities
-        points = metric.points(as_it_ships(metric, said, labels, groups), labels)
-        score = one_network(points / 100.0, groups, lowest=metric.lowest)
-        scores = {"metric": metric.name, "of": "validation", "images": len(validation), "final": vars(score)}
-        weights = Path(outcome.weights)
-        try:
-            with writing_into(folder):
-                write_record(folder, question, score, len(validation), outcome.seconds)
-            confidence = confidence_from([said], "validation", labels, groups, dataset.classes)
-            write_model(folder / "model", weights, chosen, dataset, scores, confidence)
-            note_likeness(folder / "model", chosen, dataset, request.devices[0])
-        finally:
-            weights.unlink(missing_ok=True)
-        machine = environment(request.seed, 1, request.devices[0].name)
-        done = Trained(folder, chosen, dataset, outcome, score, request.metric, machine)
+        outcome = train_in(folder, chosen, request, dataset, session)
+        if outcome.status != "finished":
+            raise Diverged(outcome.reason)
+        done = keep_training(folder, question, chosen, request, dataset, outcome)
         session.listen(TrainingEnded(folder))
         yield done
 
 
-def _train(recipe: Recipe, request: Request, dataset: Dataset, folder: Path, session: Session) -> Outcome:
-    """Train once, with the weights left beside the model. Raises Diverged."""
+def train_in(
+    folder: Path, recipe: Recipe, request: Request, dataset: Dataset, session: Session, limits: Limits = NO_LIMITS
+) -> Outcome:
+    """Train once, with the weights left in the run folder where it comes to its end. Raises RecipeError, DiskError."""
     # torch takes seconds to import, and errors of the data should not wait for it
     from convlift.cost.multiply_adds import cost
     from convlift.model.threads import keep_to
@@ -118,14 +107,34 @@ def _train(recipe: Recipe, request: Request, dataset: Dataset, folder: Path, ses
     size = cost(recipe.architecture, classes=len(dataset.classes), channels=dataset.channels, resolution=side)
     check_memory(size.parameters, usable_memory())
     check_space(folder, size.parameters)
-    outcome = run_trial(
+    return run_trial(
         TrialSpec(recipe, request.seed),
         dataset,
         request.cache,
         lambda epoch: session.listen(EpochEnded(0, epoch)),
-        Limits(save_to=str(folder / ".trained.safetensors")),
+        replace(limits, save_to=str(folder / ".trained.safetensors")),
         request.devices[0],
     )
-    if outcome.status != "finished":
-        raise Diverged(outcome.reason)
-    return outcome
+
+
+def keep_training(
+    folder: Path, question: dict[str, Any], recipe: Recipe, request: Request, dataset: Dataset, outcome: Outcome
+) -> Trained:
+    """Score a training on the validation images, and leave its record and its model in the run folder."""
+    metric, validation = metric_named(request.metric), dataset.splits.validation
+    labels, groups = dataset.labels[validation], dataset.groups_of(validation)
+    said = outcome.validation_probabilities
+    points = metric.points(as_it_ships(metric, said, labels, groups), labels)
+    score = one_network(points / 100.0, groups, lowest=metric.lowest)
+    scores = {"metric": metric.name, "of": "validation", "images": len(validation), "final": vars(score)}
+    weights = Path(outcome.weights)
+    try:
+        with writing_into(folder):
+            write_record(folder, question, score, len(validation), outcome)
+        confidence = confidence_from([said], "validation", labels, groups, dataset.classes)
+        write_model(folder / "model", weights, recipe, dataset, scores, confidence)
+        note_likeness(folder / "model", recipe, dataset, request.devices[0])
+    finally:
+        weights.unlink(missing_ok=True)
+    machine = environment(request.seed, 1, request.devices[0].name)
+    return Trained(folder, recipe, dataset, outcome, score, request.metric, machine)

@@ -10,6 +10,8 @@ from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport, Status
 from convlift.records.result import Result
 from convlift.records.training_events import (
+    DiagnosisPlanned,
+    Looking,
     NotTrainedOnAll,
     OwnNetworkSeen,
     TrainedBefore,
@@ -17,6 +19,7 @@ from convlift.records.training_events import (
     TrainingBegan,
     TrainingEnded,
     TrainingOnAll,
+    TryingAccused,
 )
 
 
@@ -271,7 +274,7 @@ Event = (
     | ResultWithdrawn | FoldBegan | FoldEnded | TrainingOnAll | TrainedOnAll | NotTrainedOnAll
     | JudgingFolds | NullCampaignBegan | NullCampaignEnded
     | NullCampaignLeftOut | OfNullCampaign | OwnNetworkSeen | TimingStart | TrainedBefore | TrainingBegan
-    | TrainingEnded | CachePlaced
+    | TrainingEnded | CachePlaced | DiagnosisPlanned | Looking | TryingAccused
 )  # fmt: skip
 Listener = Callable[[Event], None]
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from convlift.records.recipe_findings import Fault
+
 MODEL_OF_ALL = "model-all"  # folder in a run folder, beside `model`: what ships, trained on all images
 
 
@@ -79,3 +81,33 @@ class OwnNetworkSeen:
     is_fixed: bool = False
     outside: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DiagnosisPlanned:
+    """A diagnosis begins.
+
+    training, looks, again: seconds that the training is expected to take, the looks at data and network beside it, and
+        a second training where one is made; 0 for none.
+    budget_seconds: what all of it may take, infinite without a budget.
+    """
+
+    training: float
+    looks: float
+    again: float
+    budget_seconds: float
+
+
+@dataclass(frozen=True)
+class Looking:
+    """What is looked at now; see `campaign/diagnose_training.py`."""
+
+    at: Literal["time", "network", "labels", "resolution"]
+
+
+@dataclass(frozen=True)
+class TryingAccused:
+    """The recipe is trained a second time, with its most accused lever undone."""
+
+    fault: Fault
+    seconds: float

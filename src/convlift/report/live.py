@@ -34,15 +34,18 @@ from convlift.records.events import (
 from convlift.records.outcome import EpochReport
 from convlift.records.result import Result
 from convlift.records.training_events import (
+    DiagnosisPlanned,
+    Looking,
     NotTrainedOnAll,
     OwnNetworkSeen,
     TrainedBefore,
     TrainedOnAll,
     TrainingBegan,
     TrainingOnAll,
+    TryingAccused,
 )
 from convlift.report.finding_lines import finding_lines
-from convlift.report.wording.before_training import cache_placed, disk_tight, own_network_seen
+from convlift.report.wording.before_training import cache_placed, diagnosing, disk_tight, looking, own_network_seen
 from convlift.report.wording.headline import headline, recipe_line, why_sentence
 from convlift.report.wording.phrases import counted, duration, printable, processor, shorten, signed
 from convlift.report.wording.power_sentence import folds_advice, power_sentence
@@ -131,6 +134,8 @@ def lasting_lines(event: Event) -> tuple[str, ...]:  # noqa: C901 - one case a r
             return (own_network_seen(event),)
         case TrainingBegan(device):
             return (f"Training on {processor(device)}.",)
+        case DiagnosisPlanned() | TryingAccused():
+            return (diagnosing(event),)
         case TrainedBefore(folder):
             where = printable(str(folder))
             return (f"note: {where} holds this training already; it is done again and replaces the old model.",)
@@ -165,6 +170,8 @@ def passing_line(event: Event) -> str:  # noqa: C901 - one case a record
             return live_line(event)
         case EpochEnded(0, epoch):  # one training, with nothing else going on
             return _epoch_of_one_training(epoch)
+        case Looking():
+            return looking(event)
         case TestOpening():
             return "opening the sealed test"
         case TrainingOnAll(left):

@@ -2,8 +2,9 @@
 
 from convlift.records.events import CachePlaced, DiskTight
 from convlift.records.given_network import GivenNetwork
-from convlift.records.training_events import OwnNetworkSeen
-from convlift.report.wording.phrases import counted, printable, shorten
+from convlift.records.training_events import DiagnosisPlanned, Looking, OwnNetworkSeen, TryingAccused
+from convlift.report.wording.phrases import counted, duration, printable, shorten
+from convlift.report.wording.recipe_faults import fault_in_words
 
 _ENDS = {
     "probabilities": "It ends with probabilities, whose logarithm the loss is computed from",
@@ -63,6 +64,41 @@ def given_network(found: GivenNetwork) -> str:
             "larger than it looks; a folder with train/ and test/ rules that out."
         )
     return " ".join(parts)
+
+
+def diagnosing(event: DiagnosisPlanned | TryingAccused) -> str:
+    """How long a diagnosis takes, before it begins; that a second training begins, and why."""
+    if isinstance(event, TryingAccused):
+        return (
+            f"The recipe may be {fault_in_words(event.fault)}: it is trained once more with that undone, in about "
+            f"{duration(event.seconds)}."
+        )
+    looks = f"the looks at its images and labels {duration(event.looks)} more"
+    if not event.training:
+        said = f"Nothing is trained; the looks at its images and labels take about {duration(event.looks)}."
+    else:
+        said = f"One training of this recipe takes about {duration(event.training)} here, {looks}."
+    if event.again:
+        said += (
+            f" Where it accuses a setting of the recipe, that is undone and trained once more (about "
+            f"{duration(event.again)}; --once leaves it out)."
+        )
+    if event.budget_seconds < event.training + event.looks:
+        said += f" The budget of {duration(event.budget_seconds)} is shorter: what it has no room for is left out."
+    return said
+
+
+_LOOKING = {
+    "time": "timing some steps of the training",
+    "network": "asking the network about training images",
+    "labels": "looking at the labels",
+    "resolution": "looking at smaller images",
+}
+
+
+def looking(event: Looking) -> str:
+    """What a diagnosis looks at now."""
+    return _LOOKING[event.at]
 
 
 def disk_tight(event: DiskTight) -> str:

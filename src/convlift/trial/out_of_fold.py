@@ -1,0 +1,154 @@
+"""What a plain classifier makes of every image, fitted without that image: whether labels, or sharper images, say more
+than the network that was trained.
+
+Features of the packaged pretrained network, frozen, and a ridge regression on them for each fold. It has learned no
+label of the image that it is asked about, as a network has that was trained on it, and costs a pass over the images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from convlift.augment.pipeline import normalize
+from convlift.data.dataset import Dataset
+from convlift.data.normalization import statistics
+from convlift.model.backbone import backbone_statistics, create_backbone
+from convlift.model.memory import keep_freed_memory
+from convlift.model.placement import lay_on
+from convlift.model.pretrained import StageFeatures, as_colour
+from convlift.recipe.architecture import Pretrained
+from convlift.recipe.data import Resize
+from convlift.records.compute_device import CPU, Device
+from convlift.trial.batches import to_tensor
+from convlift.trial.label_preservation import spread
+
+FOLDS = 5
+MOST_IMAGES = 2000  # looked at: a core makes features of some 100 images a second
+SMALLEST, LARGEST = 64, 96  # pixels a side: the network was made for 224, and takes as long as there are pixels
+POOLED = 3  # stages that features are of, as in the recipe `frozen`
+COMPONENTS = 200  # of the features that are kept: more than images in a fold say nothing
+PENALTIES = (0.003, 0.03, 0.3)  # of the ridge, as a share of the mean variance of the components
+SHARPEST = (1.0, 2.0, 4.0, 8.0, 16.0)  # factors by which scores become logits
+BATCH = 64
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """rows (n,): of the images in the store; probabilities (n, K): of each by a fit that left it out."""
+
+    rows: Indices
+    probabilities: Floats
+
+
+class Looker:
+    """Owns the pretrained network that looks at the images of a data set."""
+
+    def __init__(self, dataset: Dataset, device: Device = CPU, backbone: Pretrained | None = None) -> None:
+        """backbone: in place of the packaged one. Raises WeightsError where its weights are not there."""
+        keep_freed_memory()
+        self._dataset, self._place = dataset, torch.device(device.place)
+        architecture = backbone or Pretrained()
+        made = create_backbone(architecture.backbone, architecture.weights)
+        self._network = lay_on(StageFeatures(made, min(POOLED, made.stages)).eval(), self._place)
+        self._known = backbone_statistics(architecture.backbone, architecture.weights)
+
+    @property
+    def side(self) -> int:
+        """Pixels a side at which it looks."""
+        return int(np.clip(self._dataset.store.native_resolution, SMALLEST, LARGEST))
+
+    def look(self, rows: Indices, resize: Resize, seen_at: int | None = None) -> OutOfFold:
+        """Classify images that are not sealed. seen_at: shrunk to that side first, as a network sees them."""
+        pixels = self._pixels(rows, resize, seen_at)
+        features = _components(np.concatenate([self._features(part) for part in _batches(pixels)]))
+        classes = len(self._dataset.classes)
+        return OutOfFold(rows, out_of_fold(features, self._dataset.labels[rows], classes, self._units(rows)))
+
+    def _pixels(self, rows: Indices, resize: Resize, seen_at: int | None) -> Pixels:
+        store = self._dataset.store
+        if seen_at is None:
+            return np.ascontiguousarray(store.pixels(self.side, resize)[rows])
+        import cv2
+
+        small, side = store.pixels(seen_at, resize)[rows], self.side
+        large = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in small])
+        return np.asarray(large.reshape(len(rows), side, side, -1), np.uint8)
+
+    def _features(self, pixels: Pixels) -> NDArray[np.float32]:
+        inputs = normalize(pixels, *statistics("pretrained", pixels, self._known))
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self._network(as_colour(to_tensor(inputs, self._place))).cpu().numpy()
+        return found
+
+    def _units(self, rows: Indices) -> Indices:
+        """Which images no fold may cut: copies of one, and those of one group."""
+        groups = self._dataset.groups_of(rows)
+        of = self._dataset.store.hashes[rows] if groups is None else groups
+        return np.asarray(np.unique(of, return_inverse=True)[1], np.int64)
+
+
+def chosen_rows(dataset: Dataset, seed: int, most: int = MOST_IMAGES) -> Indices:
+    """At most so many images for training and validation, all classes by their share, in the order of the store."""
+    both = np.concatenate([dataset.splits.train, dataset.splits.validation])
+    return np.sort(spread(both, dataset.labels, most, seed))
+
+
+def out_of_fold(features_NF: Floats, labels_N: Indices, classes: int, units_N: Indices) -> Floats:
+    """(N, K) probabilities of each image by a ridge regression on class membership (Hoerl and Kennard 1970) that was
+    fitted without it and its unit; penalty and sharpness are those that fit best out of fold."""
+    folds = np.random.default_rng(len(labels_N)).permutation(int(units_N.max()) + 1)[units_N] % FOLDS
+    best, found = np.inf, np.full((len(labels_N), classes), 1.0 / classes)
+    for penalty in PENALTIES:
+        scores = np.zeros((len(labels_N), classes))
+        for fold in range(FOLDS):
+            inside, outside = folds != fold, folds == fold
+            if outside.any() and inside.any():
+                scores[outside] = _ridge(features_NF[inside], labels_N[inside], classes, features_NF[outside], penalty)
+        for factor in SHARPEST:
+            probabilities = _softmax(factor * scores)
+            given = np.clip(probabilities[np.arange(len(labels_N)), labels_N], 1e-6, 1.0)
+            if (loss := float(-np.log(given).mean())) < best:
+                best, found = loss, probabilities
+    return found
+
+
+def _ridge(given_NF: Floats, labels_N: Indices, classes: int, asked_MF: Floats, penalty: float) -> Floats:
+    mean = given_NF.mean(axis=0)
+    inside = given_NF - mean
+    targets = np.eye(classes)[labels_N]
+    scale = penalty * float(inside.var()) * len(inside)
+    weights = np.linalg.solve(
+        inside.T @ inside + scale * np.eye(inside.shape[1]), inside.T @ (targets - targets.mean(axis=0))
+    )
+    scores: Floats = (asked_MF - mean) @ weights + targets.mean(axis=0)
+    return scores
+
+
+def _components(features_NF: NDArray[np.float32]) -> Floats:
+    """The principal components that vary most, at most COMPONENTS and a third of the images; labels are not seen."""
+    centred = features_NF.astype(np.float64)
+    centred -= centred.mean(axis=0)
+    centred /= centred.std(axis=0) + 1e-6
+    kept = max(1, min(COMPONENTS, len(centred) // 3))
+    wide = centred.shape[1] > len(centred)
+    _, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    top = vectors[:, -kept:]
+    axes = centred.T @ top if wide else top
+    found: Floats = centred @ (axes / (np.linalg.norm(axes, axis=0) + 1e-12))
+    return found
+
+
+def _softmax(logits_NK: Floats) -> Floats:
+    shifted = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+    found: Floats = shifted / shifted.sum(axis=1, keepdims=True)
+    return found
+
+
+def _batches(pixels: Pixels) -> list[Pixels]:
+    return [pixels[first : first + BATCH] for first in range(0, len(pixels), BATCH)]
