@@ -63,6 +63,7 @@ def test_there_are_these_commands():
         "predict",
         "evaluate",
         "export",
+        "serve",
         "report",
         "salvage",
         "priors",
