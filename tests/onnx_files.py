@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper, parser
 
-from convlift.deploy.model_config import ModelConfig
+from convlift.deploy.model_folder import ModelConfig
 from convlift.interchange.onnx_file import whole_graph
 from convlift.recipe.recipe import Recipe
 

@@ -368,7 +368,7 @@ def predict(
     if explain is not None:
         from convlift.report.heat_map_page import HeatMapPage
 
-        page = HeatMapPage(explain) if loaded.places else None  # refused where there are none
+        page = HeatMapPage(explain) if loaded.places else None
     try:
         watch = page.add if page else None
         unreadable = print_predictions(loaded, images, style, top=top, watch=watch, quiet=quiet)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlift.console.extras import is_installed, require_training
+from convlift.console.known_options import check_options
 from convlift.errors import ConvliftError
 
 if TYPE_CHECKING:
@@ -94,7 +95,6 @@ def evaluate(
     Raises ConvliftError, DataError.
     """
     require_training("an evaluation")
-    from convlift.console.known_options import check_options
     from convlift.console.progress import Progress
     from convlift.data.readers.recognize import open_images
     from convlift.deploy.evaluate_model import PARTS, Named, choose_images, evaluate_all

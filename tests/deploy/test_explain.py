@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from convlift.deploy.classifier import Classifier
 from convlift.deploy.explain import explain_all
 from convlift.deploy.predict import Unreadable, load
 from convlift.errors import ConvliftError, UnreadableImage
@@ -25,6 +26,14 @@ def test_the_map_of_another_class_is_another_one(grey):
     assert (one.heat_map != other.heat_map).any()
     with pytest.raises(ConvliftError, match="'seven' is none of the model's classes; give one of 0, 1, "):
         model.explain(image, label="seven")
+
+
+def test_without_a_network_there_is_a_sentence(grey):
+    exported = Classifier(load(grey.folder).recipe, load(grey.folder).config)
+    with pytest.raises(
+        ConvliftError, match=r"^a heat map is made with the network, .*pip install 'convlift\[train\]'\.$"
+    ):
+        exported.explain(grey.images[0])
 
 
 def test_what_cannot_be_read_keeps_its_place(grey):

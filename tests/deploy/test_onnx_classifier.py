@@ -14,8 +14,7 @@ from PIL import Image
 from command_line import convlift
 from convlift.console.extras import TRAIN
 from convlift.data.decode import from_array, square
-from convlift.deploy.model_config import ModelConfig
-from convlift.deploy.model_folder import model_digest, write_model_folder
+from convlift.deploy.model_folder import ModelConfig, model_digest, write_model_folder
 from convlift.deploy.onnx_classifier import MODEL, PREFIX, load_onnx
 from convlift.errors import ConvliftError
 from convlift.interchange.parity import made_up_images

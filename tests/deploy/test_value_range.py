@@ -8,8 +8,7 @@ import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from convlift.deploy.model_config import ModelConfig
-from convlift.deploy.model_folder import read_model_folder, write_model_folder
+from convlift.deploy.model_folder import ModelConfig, read_model_folder, write_model_folder
 from convlift.deploy.predict import load
 from convlift.errors import UnreadableImage
 

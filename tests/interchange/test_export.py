@@ -18,7 +18,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
-from convlift.deploy.model_config import ModelConfig
+from convlift.deploy.model_folder import ModelConfig
 from convlift.deploy.onnx_classifier import load_onnx
 from convlift.deploy.predict import Model, load
 from convlift.errors import ConvliftError, UnreadableImage

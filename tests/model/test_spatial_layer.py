@@ -1,5 +1,7 @@
 """Where a network last keeps maps is found for any module, by what it does."""
 
+from threading import Thread
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -45,6 +47,16 @@ def test_a_module_that_is_called_twice_counts_where_it_is_called_last():
         network(IMAGES)
         network(IMAGES[:1])
     assert [tuple(each.shape) for each in maps] == [(2, 5, 2, 2), (1, 5, 2, 2)]
+
+
+def test_another_thread_is_not_listened_to():
+    network = Tutorial().eval()
+    with listening_at(network, Place("pool", 1)) as maps, torch.inference_mode():
+        other = Thread(target=network, args=(IMAGES,))
+        other.start()
+        other.join()
+        network(IMAGES[:1])
+    assert [len(each) for each in maps] == [1]
 
 
 def test_the_gradients_are_those_of_the_class_that_is_asked_for():

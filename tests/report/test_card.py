@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from convlift.deploy.model_config import ModelConfig
+from convlift.deploy.model_folder import ModelConfig
 from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.result import Result

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from convlift.deploy.model_config import ModelConfig
-from convlift.deploy.model_folder import CARD, write_model_folder
+from convlift.deploy.model_folder import CARD, ModelConfig, write_model_folder
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
 from convlift.recipe.recipe import Recipe

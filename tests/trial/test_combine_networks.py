@@ -11,8 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load_file, save_file
 
 from convlift.data.dataset import Dataset
-from convlift.deploy.model_config import ModelConfig
-from convlift.deploy.model_folder import write_model_folder
+from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, Diverged
 from convlift.model.build import build_network

@@ -14,8 +14,7 @@ from convlift.campaign.judge import Judgement
 from convlift.campaign.page_material import class_scores, environment, page_material
 from convlift.campaign.result_notes import calibrated, notes_of, notes_of_the_test
 from convlift.data.dataset import Dataset
-from convlift.deploy.model_config import ModelConfig
-from convlift.deploy.model_folder import write_model_folder
+from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.errors import RecipeError
 from convlift.evidence.total_gain import FEWEST_RUNS, one_network
 from convlift.ledger.openings import Openings

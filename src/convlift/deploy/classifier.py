@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.console.extras import REMEDY
 from convlift.data.decode import square
 from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
-from convlift.deploy.model_config import ModelConfig
-from convlift.errors import UnreadableImage
+from convlift.deploy.model_folder import ModelConfig
+from convlift.errors import ConvliftError, UnreadableImage
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from convlift.deploy.explain import Explanation
     from convlift.model.spatial_layer import Place
 
 BATCH = 64
@@ -30,7 +32,7 @@ class Prediction:
     confidence: the label's probability.
     probabilities: of every class, in [0, 1].
     notes: reasons not to trust it, such as values that training never saw.
-    distance: from the images of training; above 1 it is unlike them.
+    distance: from the images of training, above 1 for those unlike them; None where the model does not tell.
     """
 
     image: str
@@ -42,8 +44,8 @@ class Prediction:
 
     @property
     def unlike(self) -> bool | None:
-        """Whether it is unlike the images of training, so that no class may be right; of images of the same kind, one
-        in a hundred is. None where the model does not tell."""
+        """Whether it is unlike the images of training, so that no class may be right; of images of the same kind, about
+        one in a hundred is. None where the model does not tell."""
         return None if self.distance is None else self.distance > 1.0
 
     def top(self, count: int) -> list[tuple[str, float]]:
@@ -83,14 +85,14 @@ class Classifier:
         raise NotImplementedError
 
     @property
+    def places(self) -> "tuple[Place, ...]":
+        """Where heat maps are read from. Raises ConvliftError where there is no network to read them from."""
+        raise ConvliftError(f"a heat map is made with the network, which needs torch and a run folder; {REMEDY}.")
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the probabilities."""
         return self.config.classes
-
-    @property
-    def places(self) -> "tuple[Place, ...]":
-        """Where heat maps are read from. Raises ConvliftError where the network keeps no maps."""
-        raise NotImplementedError
 
     def prepared(self, pixels: Pixels) -> Pixels:
         """Decoded pixels (H, W, 1 or 3) as `probabilities` takes them."""
@@ -100,6 +102,10 @@ class Classifier:
     def probabilities(self, squares: Sequence[Pixels]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images already resized to (R, R, C) uint8."""
         raise NotImplementedError
+
+    def seen(self, squares: Sequence[Pixels]) -> tuple[NDArray[np.float32], list[float | None]]:
+        """The same, and the distance of each from the images of training, None where the model does not tell."""
+        return self.probabilities(squares), [None] * len(squares)
 
     @overload
     def predict(self, images: OneImage) -> Prediction: ...
@@ -136,22 +142,22 @@ class Classifier:
                 waiting = []
         yield from self._answered(waiting)
 
+    def explain(self, image: "OneImage | NDArray[Any] | Tensor", label: str | None = None) -> "Explanation":
+        """One image's prediction with a heat map of what speaks for its label, or for another class.
+
+        Raises UnreadableImage; ConvliftError where there is no such class, or no network that keeps maps.
+        """
+        from convlift.deploy.explain import explain_all
+
+        (found,) = explain_all(self, [image], label)
+        if isinstance(found, Unreadable):
+            raise found.reason
+        return found
+
     def squares(self, images: Iterable[Any]) -> "Iterator[Square | Unreadable]":
         """Read images and resize them as in training, one after another."""
         for index, image in enumerate(images):
             yield image if isinstance(image, Unreadable) else self._read(image, index)
-
-    def classified(self, squares: Sequence[Square]) -> Iterator[Prediction]:
-        """A prediction each."""
-        rows, distances = self._seen([entry.pixels for entry in squares])
-        for entry, row, distance in zip(squares, rows, distances, strict=True):
-            probabilities = dict(zip(self.classes, map(float, row), strict=True))
-            label, confidence = self.classes[int(row.argmax())], float(row.max())
-            yield Prediction(entry.name, label, confidence, probabilities, entry.notes, distance)
-
-    def _seen(self, squares: Sequence[Pixels]) -> tuple[NDArray[np.float32], list[float | None]]:
-        """Probabilities (N, K), and distances from the images of training, None where they are not known."""
-        return self.probabilities(squares), [None] * len(squares)
 
     def _read(self, image: object, index: int) -> "Square | Unreadable":
         name = name_of(image, index)
@@ -165,3 +171,11 @@ class Classifier:
         predictions = self.classified([entry for entry in waiting if isinstance(entry, Square)])
         for entry in waiting:
             yield entry if isinstance(entry, Unreadable) else next(predictions)
+
+    def classified(self, squares: Sequence[Square]) -> Iterator[Prediction]:
+        """A prediction each."""
+        rows, distances = self.seen([entry.pixels for entry in squares])
+        for entry, row, distance in zip(squares, rows, distances, strict=True):
+            probabilities = dict(zip(self.classes, map(float, row), strict=True))
+            label, confidence = self.classes[int(row.argmax())], float(row.max())
+            yield Prediction(entry.name, label, confidence, probabilities, entry.notes, distance)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convlift.deploy.classifier import Prediction, Square, Unreadable
+from convlift.deploy.classifier import Classifier, Prediction, Square, Unreadable
 from convlift.deploy.heat_map import heat_maps, on_image
 from convlift.errors import ConvliftError
 
@@ -26,15 +26,15 @@ class Explanation:
     at most 256 pixels. heat_map: (H, W) float32 in [0, 1], 1 where most speaks for the class.
     """
 
-    prediction: "Prediction"
+    prediction: Prediction
     label: str
     image: NDArray[np.uint8]
     heat_map: NDArray[np.float32]
 
 
 def explain_all(
-    model: "Model", images: Iterable[Any], label: str | None = None, batch: int = BATCH
-) -> "Iterator[Explanation | Unreadable]":
+    model: Classifier, images: Iterable[Any], label: str | None = None, batch: int = BATCH
+) -> Iterator[Explanation | Unreadable]:
     """Classify images and say where each is seen, in their order, with no more than `batch` of them in memory.
 
     batch: BATCH at most. label: the class that the maps are of, by default each image's own. Raises ConvliftError where
@@ -42,18 +42,20 @@ def explain_all(
     """
     if label is not None and label not in model.classes:
         raise ConvliftError(f"'{label}' is none of the model's classes; give one of {', '.join(model.classes[:20])}.")
+    assert model.places, "it raises where there are none"
+    known = cast("Model", model)
     waiting: list[Square | Unreadable] = []
-    for entry in model.squares(images):
+    for entry in known.squares(images):
         waiting.append(entry)
         if len(waiting) >= min(batch, BATCH):
-            yield from _explained(model, waiting, label)
+            yield from _explained(known, waiting, label)
             waiting = []
-    yield from _explained(model, waiting, label)
+    yield from _explained(known, waiting, label)
 
 
 def _explained(
-    model: "Model", waiting: "list[Square | Unreadable]", label: str | None
-) -> "Iterator[Explanation | Unreadable]":
+    model: "Model", waiting: list[Square | Unreadable], label: str | None
+) -> Iterator[Explanation | Unreadable]:
     squares = [entry for entry in waiting if isinstance(entry, Square)]
     predictions = list(model.classified(squares))
     named = [label if label is not None else each.label for each in predictions]
@@ -68,11 +70,11 @@ def _explained(
         yield Explanation(prediction, name, square.image, whole)
 
 
-def _maps(model: "Model", squares: "list[Square]", named: list[str]) -> NDArray[np.float32]:
+def _maps(model: "Model", squares: list[Square], named: list[str]) -> NDArray[np.float32]:
     if not squares:
         return np.zeros((0, 1, 1), np.float32)
     inputs = model.inputs([square.pixels for square in squares])
     classes = torch.tensor([model.classes.index(name) for name in named], device=inputs.device)
     places = model.places
-    with model.alone():
+    with model.speaking():
         return heat_maps(model.network, places, inputs, classes)

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.deploy.folder_additions import add_file
 from convlift.deploy.likeness import contrasts, fit_likeness, likeness_bytes
-from convlift.deploy.model_folder import LIKENESS, add_file
+from convlift.deploy.model_folder import LIKENESS
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError
 from convlift.model.spatial_layer import Place, last_maps
@@ -35,7 +36,7 @@ def learn_likeness(
     network, inside = model.network, ""
     if isinstance(network, Together):
         network, inside = network.networks[0], "networks.0."
-    with model.alone():
+    with model.speaking():
         found = last_maps(network, model.inputs(known[:1]))
     if found is None:
         return False

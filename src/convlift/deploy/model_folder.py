@@ -6,14 +6,19 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from convlift.console.disk import writing_into
+from convlift.data.decode import Alpha
 from convlift.data.readers.source import printable
-from convlift.deploy.model_config import SCHEMA_VERSION, TRANSPARENCY, ModelConfig, parse_config
 from convlift.errors import ConvliftError
+from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe, load_recipe
+from convlift.records.confidence import AS_GIVEN, Confidence, FittedOn, Target, Threshold
 
 WEIGHTS, RECIPE, CONFIG, CARD, SUMS = (
     "model.safetensors",
@@ -27,8 +32,91 @@ CODE = "code"  # folder of the files that make the user's own network
 ONNX = "model.onnx"  # where `convlift export` puts it
 EXPORTED = (ONNX, "model-float16.onnx", "model-int8.onnx", "model.pt2")  # of other weights it would be another model's
 LIKENESS = "likeness.safetensors"  # what tells images unlike those of training; older model folders have none
+SCHEMA_VERSION = 1
 # the most that is read, in bytes; the largest convolutional network of timm has 3.4 GB
 _MOST = {WEIGHTS: 8 * 2**30, RECIPE: 2**20, CONFIG: 16 * 2**20, SUMS: 2**16}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a network needs beside its weights.
+
+    mean, std: per channel, of pixels in [0, 1].
+    value_range: what stands for white in images of more than 8 bits; None where training saw none.
+    alpha: what becomes of transparency.
+    confidence: the temperature by which its logits are divided, and where its probabilities may be cut.
+    """
+
+    classes: tuple[str, ...]
+    channels: int
+    resolution: int
+    resize: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scores: dict[str, Any]
+    value_range: float | None = None
+    alpha: Alpha = "white"
+    confidence: Confidence = AS_GIVEN
+
+
+TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
+
+
+class _Preprocessing(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    channels: int
+    resolution: int = Field(ge=1, le=4096)
+    resize: Resize
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    value_range: float | None = Field(None, gt=0)
+    transparency: Literal["on white", "on black", "ignored"] = "on white"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.channels not in (1, 3):
+            raise ValueError("channels are 1 or 3")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need {self.channels} numbers each")
+        return self
+
+
+class _Threshold(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    positive: str
+    target: Target
+    threshold: float = Field(ge=0.0, le=1.0)
+
+
+class _Confidence(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    temperature: float = Field(1.0, ge=0.01, le=100.0)
+    fitted_on: FittedOn = "nothing"
+    thresholds: tuple[_Threshold, ...] = ()
+
+    def known(self) -> Confidence:
+        return Confidence(self.temperature, self.fitted_on, tuple(Threshold(**vars(each)) for each in self.thresholds))
+
+
+class _Document(BaseModel):
+    """What a config.json must hold; further keys, such as notes of its owner, are passed over."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    schema_version: int
+    classes: tuple[str, ...] = Field(min_length=1)
+    preprocessing: _Preprocessing
+    scores: dict[str, Any]
+    confidence: _Confidence = _Confidence()  # folders of before have none
+
+    @model_validator(mode="after")
+    def _names_each_class_once(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("a class is named twice")
+        return self
 
 
 def write_model_folder(
@@ -67,7 +155,7 @@ def write_model_folder(
         for name in EXPORTED:
             (folder / name).unlink(missing_ok=True)
         with _code_beside(folder, code or {}) as beside:
-            _write_together(folder, {**contents, SUMS: sums.encode()})
+            write_together(folder, {**contents, SUMS: sums.encode()})
             (folder / LIKENESS).unlink(missing_ok=True)  # of other weights, and no checksum names it any more
             shutil.rmtree(folder / CODE, ignore_errors=True)
             if code:
@@ -88,41 +176,6 @@ def _code_beside(folder: Path, code: Mapping[str, bytes]) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def add_file(folder: Path, name: str, content: bytes) -> None:
-    """Put one more file into a model folder, and then its line into the checksums, without which it counts for nothing.
-
-    Raises ConvliftError where it cannot be written.
-    """
-    with writing_into(folder):
-        lines = [line for line in (folder / SUMS).read_text(encoding="utf-8").splitlines() if not _is_of(line, name)]
-        lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}")
-        _write_together(folder, {name: content, SUMS: "".join(f"{line}\n" for line in lines).encode()})
-
-
-def checked_file(folder: Path, name: str, most: int) -> Path | None:
-    """The path of a file that `add_file` put there; None where the checksums know none of this name.
-
-    most: bytes. Raises ConvliftError where it is missing, damaged or larger.
-    """
-    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
-    line = next((line for line in lines if _is_of(line, name)), None)
-    if line is None:
-        return None
-    path = folder / name
-    if not path.is_file() or path.stat().st_size > most or f"{_digest(path)}  {name}" != line:
-        raise ConvliftError(f"{path} does not match its checksum in {SUMS}; copy the folder again.")
-    return path
-
-
-def _is_of(line: str, name: str) -> bool:
-    return line.partition("  ")[2] == name
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def read_card_facts(folder: Path) -> tuple[Recipe, ModelConfig] | None:
     """What a model card is made of; None where there is no model. Raises ConvliftError where it is damaged."""
     if not (folder / CONFIG).is_file():
@@ -130,7 +183,7 @@ def read_card_facts(folder: Path) -> tuple[Recipe, ModelConfig] | None:
     return load_recipe(folder / RECIPE), _read_config(folder / CONFIG)
 
 
-def _write_together(folder: Path, contents: dict[str, bytes]) -> None:
+def write_together(folder: Path, contents: dict[str, bytes]) -> None:
     """Every file beside its place, on disk for good, before the first is renamed: a full disk changes nothing."""
     beside = {name: folder / f".{name}.part" for name in contents}
     try:
@@ -180,20 +233,48 @@ def _read_config(path: Path) -> ModelConfig:
     return parse_config(path.read_bytes(), path)
 
 
+def parse_config(content: str | bytes, source: Path) -> ModelConfig:
+    """The config that a document like config.json holds. Raises ConvliftError naming the source."""
+    try:
+        found = _Document.model_validate_json(content)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        reason = f"{where}: {fault['msg']}" if where else fault["msg"]
+        raise ConvliftError(f"{source} is damaged ({' '.join(reason.split())}); copy the folder again.") from None
+    if found.schema_version > SCHEMA_VERSION:
+        raise ConvliftError(
+            f"{source} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; "
+            "update convlift."
+        )
+    steps = found.preprocessing.model_dump(exclude={"transparency"})
+    alpha = next(alpha for alpha, words in TRANSPARENCY.items() if words == found.preprocessing.transparency)
+    return ModelConfig(
+        classes=found.classes, scores=found.scores, alpha=alpha, confidence=found.confidence.known(), **steps
+    )
+
+
 def model_digest(folder: Path) -> str:
     """What tells this model from any other: SHA-256 of the checksums of the files that decide what it predicts."""
-    sums = _sums(folder)
+    sums = sums_of(folder)
     return hashlib.sha256("".join(sums.get(name, "") for name in DECIDING).encode()).hexdigest()
 
 
-def _sums(folder: Path) -> dict[str, str]:
+def sums_of(folder: Path) -> dict[str, str]:
+    """The checksums that the folder's list has, by the names of the files."""
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _check_sums(folder: Path) -> None:
     """Compare the files that decide what the model predicts; the card may be edited by anyone."""
-    expected = _sums(folder)
+    expected = sums_of(folder)
     for name in DECIDING:
-        if _digest(folder / name) != expected.get(name):
+        if digest_of(folder / name) != expected.get(name):
             raise ConvliftError(f"{folder / name} does not match its checksum in {SUMS}; copy the folder again.")

@@ -17,8 +17,7 @@ from convlift.console.resources import usable_cpus
 from convlift.data.decode import CROP, SHORTER_SIDE
 from convlift.deploy.classifier import BATCH, Classifier
 from convlift.deploy.images import Pixels
-from convlift.deploy.model_config import ModelConfig, parse_config
-from convlift.deploy.model_folder import ONNX, model_digest, read_model_folder
+from convlift.deploy.model_folder import ONNX, ModelConfig, model_digest, parse_config, read_model_folder
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe, recipe_of

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from io import BufferedReader
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convlift.console.progress import clock_text
 from convlift.console.status_line import StatusLine
@@ -19,7 +19,6 @@ from convlift.errors import UnreadableImage
 
 if TYPE_CHECKING:
     from convlift.deploy.explain import Explanation
-    from convlift.deploy.predict import Model
 
 _FEW = 3  # names that are listed of files that were passed over
 UNLIKE = "unlike: true"
@@ -52,7 +51,7 @@ def print_predictions(
     passed_over: list[str] = []
     # from a list on stdin somebody may wait for the prediction of one image before writing the next one
     images, batch = _images(named, passed_over), 1 if "-" in named else BATCH
-    answers = model.answers(images, batch) if watch is None else _watched(model, images, batch, watch)
+    answers = model.answers(images, batch) if watch is None else _watched(model, images, watch, batch)
     if style is not Style.JSON and sys.stdout.isatty():
         quiet = True  # the answers tell how far it is
     answers = _followed(answers, named, StatusLine(quiet=quiet))
@@ -84,16 +83,17 @@ def _print_rows(
     return unreadable
 
 
-def _watched(model: Classifier, images: Iterator[Any], batch: int, watch: Watch) -> Iterator[Prediction | Unreadable]:
-    """The same answers, with their explanations handed to `watch`; of a model with torch."""
-    from convlift.deploy.explain import explain_all
+def _watched(
+    model: Classifier, images: Iterator[str | BinaryIO | Unreadable], watch: Watch, batch: int
+) -> Iterator[Prediction | Unreadable]:
+    from convlift.deploy.explain import explain_all  # with torch
 
-    for each in explain_all(cast("Model", model), images, batch=batch):
-        if isinstance(each, Unreadable):
-            yield each
+    for found in explain_all(model, images, batch=batch):
+        if isinstance(found, Unreadable):
+            yield found
         else:
-            watch(each)
-            yield each.prediction
+            watch(found)
+            yield found.prediction
 
 
 def _followed(

@@ -8,8 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from convlift.deploy.model_config import ModelConfig
-from convlift.deploy.model_folder import CONFIG, RECIPE
+from convlift.deploy.model_folder import CONFIG, RECIPE, ModelConfig
 from convlift.errors import ConvliftError
 from convlift.model.build import build_network
 from convlift.model.checkpoint import Form, saved_form, saved_padding

@@ -14,7 +14,7 @@ import torch
 from onnx import ModelProto, compose, helper
 from torch import Tensor, nn
 
-from convlift.deploy.model_config import TRANSPARENCY, ModelConfig
+from convlift.deploy.model_folder import TRANSPARENCY, ModelConfig
 from convlift.deploy.onnx_classifier import PREFIX, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlift.deploy.model_config import TRANSPARENCY
+from convlift.deploy.model_folder import TRANSPARENCY
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError
 from convlift.interchange.parity import BATCHES, NETWORK, TIMED, made_up_images

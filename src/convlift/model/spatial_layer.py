@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, NamedTuple
 
 import torch
@@ -77,11 +78,15 @@ def listening_at(network: nn.Module, place: Place) -> Iterator[list[Tensor]]:
 def _hooked(network: nn.Module, place: Place, told: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
     """What the module gives at that call is handed on, and replaced where something comes back."""
     calls: list[None] = []
+    ours = get_ident()  # other threads may run the same network
 
     def begin(_module: nn.Module, _inputs: Any) -> None:
-        calls.clear()
+        if get_ident() == ours:
+            calls.clear()
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+        if get_ident() != ours:
+            return None
         calls.append(None)
         return told(output) if len(calls) == place.call + 1 else None
 

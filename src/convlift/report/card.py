@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from convlift.deploy.model_config import ModelConfig
-from convlift.deploy.model_folder import RECIPE
+from convlift.deploy.model_folder import RECIPE, ModelConfig
 from convlift.evidence.metrics import title_of
 from convlift.recipe.recipe import Recipe
 from convlift.records.confidence import Calibrated

@@ -7,7 +7,7 @@ from convlift.records.serving import Address
 from convlift.report.wording.phrases import counted
 
 if TYPE_CHECKING:
-    from convlift.deploy.model_config import ModelConfig
+    from convlift.deploy.model_folder import ModelConfig
 
 
 def network_name(recipe: Recipe) -> str:
