@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TRAININGS ?= 24
+# tests start many processes, each of which would compile all of src/ anew
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint pytest docs clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name it with PYTHON=..." >&2; exit 2; }
@@ -16,8 +18,12 @@ $(VENV)/installed: pyproject.toml
 demo: $(VENV)/installed
 	$(BIN)/convlift improve digits --trainings $(TRAININGS) || [ $$? -eq 4 ]  # 4: not proven, which is no error
 
-test: $(VENV)/installed lint
-	$(BIN)/python -m pytest -n 2
+test: $(VENV)/installed
+	$(MAKE) --jobs=2 lint pytest
+
+# worksteal: neighbours run in one process, so that a fixture of a file or a room is made once
+pytest: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check src tests simulation benchmarks docs

@@ -72,12 +72,12 @@ def request_for(data: Path, tmp_path: Path) -> Request_:
 class Improve:
     """`convlift improve` on the data, in a session of its own, as a terminal would start it."""
 
-    def __init__(self, data: Path, small_backbone: tuple[str, Path], folder: Path) -> None:
+    def __init__(self, data: Path, small_backbone: tuple[str, Path], folder: Path, workers: int = 2) -> None:
         self.run = folder / "run"
         self.errors = folder / "stderr.txt"
         self._folder = folder
         self._command = [sys.executable, "-c", "from convlift.cli import main; main()", "improve", str(data)]
-        self._command += ["--trainings", str(TRAININGS), "--out", str(self.run), "--workers", "2"]
+        self._command += ["--trainings", str(TRAININGS), "--out", str(self.run), "--workers", str(workers)]
         self._command += ["--backbone", small_backbone[0], "--weights", str(small_backbone[1])]
 
     @contextmanager
@@ -181,10 +181,10 @@ def test_killed_at_a_random_moment_the_same_command_finishes(
 def test_interrupted_it_leaves_a_model_and_the_same_command_continues(
     data: Path, small_backbone: tuple[str, Path], tmp_path: Path
 ) -> None:
-    improve = Improve(data, small_backbone, tmp_path)
+    improve = Improve(data, small_backbone, tmp_path, workers=1)
     with improve.started() as process:
         workers = improve.wait_for(process, 1)
-        os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the workers, too
+        os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches the worker, too
         code = process.wait(PATIENCE)
     assert code == 130, improve.errors.read_text()
     *_, last = improve.errors.read_text().splitlines()

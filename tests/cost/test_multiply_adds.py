@@ -54,6 +54,14 @@ def test_pretrained_backbone_matches_the_published_size_without_weights() -> Non
     assert 0.38e9 < found.multiply_adds < 0.42e9
 
 
+@pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "regnety_002", "convnext_atto"])
+def test_what_is_left_out_changes_no_count(backbone: str) -> None:
+    """Activations and norms, also where they are part of a block that weighs channels."""
+    network = Pretrained(backbone=backbone, weights="random")
+    whole = build_network(network, classes=3, channels=3, resolution=64)
+    assert cost(network, classes=3, channels=3, resolution=64) == measure(whole, torch.zeros(1, 3, 64, 64))
+
+
 def test_random_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     cost.__wrapped__(ConvNet(residual=True), classes=4, channels=3, resolution=24)

@@ -1,5 +1,7 @@
 """The sampler against closed forms, and the rules of drawing and shipping."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,17 @@ def test_campaigns_side_by_side_do_not_mix() -> None:
     found = posterior.believe(both, np.zeros(8), np.random.default_rng(3), sweeps=200)
     assert found.probability[0, 0] > 0.9
     assert np.all(np.abs(found.mean[1]) < 0.5)
+
+
+def test_one_campaign_is_computed_as_many_are() -> None:
+    """With numbers in place of arrays, and to the last bit but those of the products of matrices."""
+    data = trials(25)
+    alone = posterior.believe(data, np.zeros(8), np.random.default_rng(5))
+    row = replace(data, on=data.on[None], score_points=data.score_points[None])
+    beside = posterior.believe(row, np.zeros((1, 8)), np.random.default_rng(5))
+    assert beside.mean[0] == pytest.approx(alone.mean, abs=1e-9)
+    assert beside.probability[0] == pytest.approx(alone.probability, abs=1e-9)
+    assert beside.noise[0] == pytest.approx(alone.noise, abs=1e-9)
 
 
 @pytest.mark.parametrize("runs", [0, 1, 2, 7])

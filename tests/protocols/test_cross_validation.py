@@ -265,13 +265,13 @@ def test_the_command_passes_the_folds_on(capsys: pytest.CaptureFixture[str]) -> 
     assert "nothing-here" in capsys.readouterr().err
 
 
-def test_real_campaigns_in_two_folds(data: Path, tmp_path: Path) -> None:
-    """Nothing made up: 150 digits, two campaigns of six trainings each, and the training of what ships."""
-    run = tmp_path / "run"
-    campaign = api.improve(data, trainings=6, cv=2, out=run, workers=2, quiet=True)
+def test_real_campaigns_in_two_folds(data: Path, small_backbone: tuple[str, Path], tmp_path: Path) -> None:
+    """Nothing made up: 150 digits, two campaigns of four trainings each, and the training of what ships."""
+    run, (name, weights) = tmp_path / "run", small_backbone
+    campaign = api.improve(data, trainings=4, cv=2, out=run, workers=1, quiet=True, backbone=name, weights=str(weights))
     result = campaign.result
     assert (result.folds, result.counts["test"]) == (2, 150)
-    assert result.trainings == 6
+    assert result.trainings == 4
     assert result.baseline.value > 0.5
     assert result.final.value > 0.5
     folds = [api.report(run / f"fold-{number}").result for number in (1, 2)]

@@ -33,7 +33,7 @@ def run(folder: Path, world: World, trainings: int, workers: int) -> tuple[list[
         return outline(desk.ledger), facts
 
 
-@pytest.mark.parametrize("trainings", [12, 30])
+@pytest.mark.parametrize("trainings", [12, 24])
 def test_workers_and_speed_change_nothing(tmp_path: Path, trainings: int) -> None:
     """Of three workers on a machine whose trainings take from a third to three times as long, others end first."""
     quick = World(seed=6, effects={residual: 6.0}, n=120, nt=120, seconds_noise=0.0)

@@ -16,13 +16,14 @@ from convlift.search.loop import run_search
 from made_up import FACTS, World, desk_in, problem_of, residual
 
 STARTS = starting_points(FACTS)[:1]  # from scratch
+TIME = 24  # in trainings of the baseline
 NEARLY_ALL = World(seed=1, effects={residual: 18.9}, n=200, nt=200, seconds_noise=0.0)
 
 
 @pytest.mark.parametrize("trainings", [0, 24])
 def test_nothing_is_searched_and_the_start_ships_with_its_runs_to_judge_it(tmp_path: Path, trainings: int) -> None:
     problem = replace(problem_of(NEARLY_ALL, STARTS), trainings=trainings)
-    budget = float("inf") if trainings else 60
+    budget = float("inf") if trainings else TIME
     with desk_in(tmp_path / "run", NEARLY_ALL, budget, workers=2) as desk:
         search = Search(problem, desk)
         shipment = run_search(search)
@@ -42,14 +43,14 @@ def test_few_errors_can_be_many_by_another_metric_and_a_fold_searches(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     problem = replace(problem_of(NEARLY_ALL, STARTS), **changes)
-    with desk_in(tmp_path / "run", NEARLY_ALL, 60, workers=2) as desk:
+    with desk_in(tmp_path / "run", NEARLY_ALL, TIME, workers=2) as desk:
         run_search(Search(problem, desk))
         assert desk.ledger.trials("search")
 
 
 def test_with_more_errors_there_is_a_search(tmp_path: Path) -> None:
     world = replace(NEARLY_ALL, effects={residual: 12.0})
-    with desk_in(tmp_path / "run", world, 60, workers=2) as desk:
+    with desk_in(tmp_path / "run", world, TIME, workers=2) as desk:
         run_search(Search(problem_of(world, STARTS), desk))
         assert made(desk.ledger, Allocation).errors is None
         assert desk.ledger.trials("search")

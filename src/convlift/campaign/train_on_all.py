@@ -133,7 +133,8 @@ def _train(request: Request, plan: _Plan, ledger: Ledger, dataset: Dataset, sess
                 session.stop(),
             )
 
-    with executor_for(run_job, prepared, workers=request.workers, devices=request.devices, log=log) as executor:
+    workers = min(request.workers, len(plan.specs))  # another one would load torch for nothing
+    with executor_for(run_job, prepared, workers=workers, devices=request.devices, log=log) as executor:
         jobs = [
             Job(number, spec, Limits(save_to=str(folder / f"all-{number}.safetensors")))
             for number, spec in enumerate(plan.specs)

@@ -5,11 +5,28 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from convlift.errors import RecipeError
 from convlift.model.attention import SelfAttention
 from convlift.model.build import build_network
 from convlift.recipe.architecture import Architecture, ConvNet, Own, Pretrained
+
+# functions that leave shapes alone and cost nothing here; on the meta device each takes a hundred times as long as a
+# convolution, because torch composes it of others, in Python
+SHAPELESS = frozenset((
+    functional.batch_norm, functional.relu, functional.relu6, functional.hardtanh, functional.hardswish,
+    functional.hardsigmoid, functional.silu, functional.gelu, functional.leaky_relu, functional.elu, torch.relu,
+    torch.relu_, torch.sigmoid, Tensor.sigmoid, Tensor.relu, Tensor.relu_,
+))  # fmt: skip
+
+
+class _OnlyShapes(TorchFunctionMode):
+    """Within it, what is SHAPELESS hands on what it is given."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if args and function in SHAPELESS else function(*args, **(kwargs or {}))
 
 
 class Cost(NamedTuple):
@@ -52,7 +69,8 @@ def cost(
 
         assert isinstance(network, Classifier), "only a pretrained network has stages that are trained alone"
         counted = Tail(network, stages)
-    return measure(network.to("meta"), torch.empty(shape, device="meta"), counted)
+    with _OnlyShapes():
+        return measure(network.to("meta"), torch.empty(shape, device="meta"), counted)
 
 
 def _measure_own(network: nn.Module, shape: tuple[int, ...], code: str) -> Cost:

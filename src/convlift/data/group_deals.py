@@ -2,8 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from convlift.audit.findings import duplicate_groups
 from convlift.data.store import ImageStore
@@ -54,6 +52,9 @@ def deal_groups(
 
 def together(groups: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,): images are one unit where they share a group, or are copies, or a chain of both links them."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     _, ours = np.unique(groups, return_inverse=True)
     count = int(ours.max()) + 1
     size = count + int(copies.max()) + 1

@@ -4,7 +4,9 @@ Array suffixes: R runs, K candidates, 2 components (spike, slab); `...` independ
 All numbers are percentage points or their squares.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +55,7 @@ def sweep(design: Design, chain: Chain, rng: np.random.Generator) -> tuple[Chain
         population_mean=means + shrink * (drawn.centres - means),
         population_variance=shrink**2 * drawn.spreads + shrink * design.reshuffle,
         intercept=middle[..., 0] - np.sum(centre * drawn.effect, -1),
-        agreement=correlation(cheaper, drawn.effect),
+        agreement=correlation(cheaper, drawn.effect) if design.low_fidelity else np.zeros_like(chain.noise),
     )
     # the hyperparameters describe effects on all images, so that they are learned from draws of these
     own_mean, own_shrink = (np.where(drawn.slab, part[1], part[0]) for part in (means, shrink))
@@ -129,31 +131,34 @@ def _effects(
     # log weight of each component without c^2/s, the one term that depends on the other effects
     share = np.stack([1.0 - chain.slab_share, chain.slab_share])[..., None]
     height = np.log(share) + 0.5 * (np.log(spreads / variances) - means**2 / variances)
-    rows, own, spread, base, pull, effect, cheaper_slope = (
-        np.moveaxis(part, -1, 0).copy()
-        for part in (gram, diagonal, spreads, height, spreads * means / variances, chain.effect, cheaper.slope)
+    own, spread, base, pull, effect, cheaper_slope = (
+        _leading(part) for part in (diagonal, spreads, height, spreads * means / variances, chain.effect, cheaper.slope)
     )
     # random numbers for all steps at once. A logistic variate is the log odds of a uniform one, so comparing log odds
     # with it chooses the slab with the right chance, without an exponential in the loop
     normal = rng.normal(size=spread.shape) * np.sqrt(spread)
     logistic = rng.logistic(size=effect.shape)
     # X'W(y - Xb): kept up to date by one row of gram a step, which spares a product with all of gram
-    left = slope - (gram @ chain.effect[..., None])[..., 0]
+    left, rows = _leading(slope - (gram @ chain.effect[..., None])[..., 0]), _leading(gram, axes=2)
     logit, centres, half, slab = np.empty_like(effect), np.empty_like(spread), 0.5 / spread, effect > 0
-    for j in rng.permutation(len(effect)):
+    either: Callable[..., Any] = np.where
+    order, noise = rng.permutation(len(effect)), chain.noise
+    if effect.ndim == 1:  # one campaign: numbers of Python, many times faster than arrays without a length
+        order, own, spread, base, pull, half, normal, logistic, cheaper_slope, noise = (
+            part.tolist() for part in (order, own, spread, base, pull, half, normal, logistic, cheaper_slope, noise)
+        )
+        either = _either
+    for j in order:
         # adding back its own part makes it the residual without change j; cheaper runs are further normal evidence
-        evidence = (left[..., j] + own[j] * effect[j]) / chain.noise + cheaper_slope[j]
-        centre = spread[j] * evidence + pull[j]
-        heights = base[j] + half[j] * centre * centre
-        logit[j], centres[j] = heights[1] - heights[0], centre
+        evidence = (left[j] + own[j] * effect[j]) / noise + cheaper_slope[j]
+        spike, big = spread[j][0] * evidence + pull[j][0], spread[j][1] * evidence + pull[j][1]
+        centres[j, 0], centres[j, 1] = spike, big
+        logit[j] = (base[j][1] + half[j][1] * big * big) - (base[j][0] + half[j][0] * spike * spike)
         slab[j] = logit[j] > logistic[j]
-        new = np.where(slab[j], centre[1] + normal[j, 1], centre[0] + normal[j, 0])
-        left -= rows[j] * (new - effect[j])[..., None]
+        new = either(slab[j], big + normal[j][1], spike + normal[j][0])
+        left -= rows[j] * (new - effect[j])
         effect[j] = new
-    return _Drawn(
-        np.moveaxis(effect, 0, -1), np.moveaxis(slab, 0, -1), np.moveaxis(logit, 0, -1), np.moveaxis(centres, 0, -1),
-        spreads,
-    )  # fmt: skip
+    return _Drawn(_trailing(effect), _trailing(slab), _trailing(logit), _trailing(centres), spreads)
 
 
 def _slab_parameters(
@@ -173,3 +178,18 @@ def _slab_parameters(
     off = population - mean[..., None] - weight[..., None] * priors
     scaled = (8.0 * SLAB_SCALE**2 + np.sum(matter * off**2, -1)) / rng.chisquare(8.0 + count)
     return share, mean, np.clip(scaled, 0.5**2, 5.0**2), weight
+
+
+def _leading(values: Floats, axes: int = 1) -> Floats:
+    """A copy whose last axes come first, the last one foremost."""
+    axis = values.ndim - axes
+    return values.transpose(*range(values.ndim - 1, axis - 1, -1), *range(axis)).copy()
+
+
+def _trailing(values: NDArray[Any]) -> NDArray[Any]:
+    """With the first axis as the last one."""
+    return np.moveaxis(values, 0, -1)
+
+
+def _either(chosen: bool, one: float, other: float) -> float:
+    return one if chosen else other

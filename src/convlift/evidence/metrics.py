@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from scipy.stats import rankdata
 
 from convlift.errors import ConvliftError
 from convlift.evidence.image_variance import LEAST_VARIANCE, Groups
@@ -209,10 +208,12 @@ def _auroc(probabilities_NK: Floats, labels_N: Labels, groups_N: Groups) -> Floa
 
 def _placements(scores_N: Floats, positive_N: NDArray[np.bool_]) -> Floats:
     """(N,): of each image the share of images of the other kind that stand on their right side of it, half for ties."""
-    placement, rank = np.empty(len(scores_N)), rankdata(scores_N)
-    for kind, sign in ((positive_N, 1.0), (~positive_N, -1.0)):
-        below = (rank[kind] - rankdata(scores_N[kind])) / (len(scores_N) - int(kind.sum()))
-        placement[kind] = below if sign > 0 else 1.0 - below
+    placement = np.empty(len(scores_N))
+    for kind in (positive_N, ~positive_N):
+        own, others = scores_N[kind], np.sort(scores_N[~kind])
+        below = np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")
+        placement[kind] = below / (2 * len(others))
+    placement[~positive_N] = 1.0 - placement[~positive_N]
     return placement
 
 
