@@ -14,7 +14,7 @@ from convlift.model.spatial_layer import Place, last_maps
 from convlift.model.together import Together
 from convlift.records.compute_device import CPU, Device
 
-MOST_IMAGES = 500  # of each kind; of twice as many the distances tell as much
+MOST_IMAGES = 250  # of each kind: of more the distances tell hardly more, and these are 4 s of a slow core
 
 Squares = NDArray[np.uint8]
 Places = NDArray[np.int64]
