@@ -94,8 +94,9 @@ def test_every_combination_gives_finite_logits_and_maps_of_its_sides(
     levers: dict, resolution: int, channels: int
 ) -> None:
     architecture = ConvNet.model_validate(levers)
-    if contradiction := why_contradictory(architecture):
-        with pytest.raises(RecipeError, match=re.escape(contradiction)):
+    # a stage that keeps the size leaves self-attention more positions than are allowed
+    if reason := why_contradictory(architecture) or why_impossible(architecture, resolution):
+        with pytest.raises(RecipeError, match=re.escape(reason)):
             network(resolution, channels, **levers)
         return
     built = network(resolution, channels, **levers)

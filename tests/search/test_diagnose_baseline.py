@@ -90,8 +90,9 @@ def test_a_recipe_that_learns_well_is_accused_of_nothing(tmp_path: Path) -> None
 def test_its_trial_is_part_of_a_campaign_and_no_evidence(tmp_path: Path, workers: int) -> None:
     world = World(seed=1, effects=OVER_AUGMENTED, n=200)
     problem = problem_of(world, baseline=TURNED)
-    with desk_in(tmp_path / "run", world, 60, workers=workers, baseline=TURNED) as desk:
+    with desk_in(tmp_path / "run", world, 24, workers=workers, baseline=TURNED) as desk:
         shipment = run_search(Search(problem, desk))
+        assert desk.ledger.trials("search")
         start_runs = [
             trial for trial in desk.ledger.trials("start") if trial.names == ("your recipe without its augmentation",)
         ]

@@ -130,12 +130,12 @@ def test_far_behind_such_features_a_network_from_scratch_is_not_tried(tmp_path: 
         assert any(trial.names == ("residual",) for trial in trials) == tried
 
 
-@pytest.mark.parametrize(("behind", "tried"), [(1.0, True), (12.0, False)])
-def test_features_a_little_behind_the_baseline_are_worth_it(tmp_path: Path, behind: float, tried: bool) -> None:
-    """Of their errors fine-tuning leaves some two thirds."""
-    with campaign(tmp_path, {pretrained: -behind, tuned_whole: 9.0}, 70) as (shipment, _, ledger):
-        assert (made(ledger, FineTuning).way == "fitted") == tried
-        assert (shipment.frozen.start.name == FINE_TUNE and shipment.judged) == tried
+def test_features_a_little_behind_the_baseline_are_worth_it(tmp_path: Path) -> None:
+    """Of their errors fine-tuning leaves some two thirds. Far behind: see below."""
+    with campaign(tmp_path, {pretrained: -1.0, tuned_whole: 9.0}, 70) as (shipment, _, ledger):
+        assert made(ledger, FineTuning).way == "fitted"
+        assert shipment.frozen.start.name == FINE_TUNE
+        assert shipment.judged
 
 
 def test_its_speed_is_measured_while_the_baseline_trains_and_it_has_no_first_run(tmp_path: Path) -> None:

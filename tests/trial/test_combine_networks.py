@@ -126,7 +126,7 @@ def test_a_file_that_says_it_holds_more_networks_than_it_does_is_refused_before_
     write_model_folder(tmp_path / "model", weights, recipe, config)
     built = []
     monkeypatch.setattr(
-        "convlift.deploy.predict.build_network", lambda *a, **k: built.append(a) or build_network(*a, **k)
+        "convlift.deploy.rebuild.build_network", lambda *a, **k: built.append(a) or build_network(*a, **k)
     )
     with pytest.raises(ConvliftError, match="does not fit"):
         load(tmp_path / "model")
