@@ -85,7 +85,7 @@ FAMILIES = {
     "quick, cropped": lambda: model_of(built_in("residual-quick").edit(data={"resize": "crop"}), 3, 32),
     "everything": lambda: model_of(Recipe().edit(architecture=EVERYTHING, data={"resize": "letterbox"}), 3, 32),
     "every block": lambda: every_block(),
-    "mirrored pair": lambda: model_of(built_in("plain"), 1, 16, together=True),
+    "mirrored pair": lambda: model_of(built_in("residual"), 1, 16, together=True),
     "at a temperature": lambda: model_of(built_in("plain"), 1, 8, temperature=2.5),
     "pretrained": lambda: model_of(built_in("fine-tune").edit(architecture={"weights": "random"}), 3, 64),
 }
@@ -151,7 +151,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = np.random.default_rng(0).integers(0, 256, (60, 20, 16, 3), dtype=np.uint8)
     source = array_source("made up", {None: (images, np.arange(60) % len(CLASSES))}, CLASSES)
     dataset = Dataset(store := open_store(source, folder / "cache"), make_splits(store, 0))
-    recipe = built_in("plain").edit(data={"resolution": 16})
+    recipe = built_in("residual").edit(data={"resolution": 16})
     normal = np.full(3, 0.4, np.float32), np.full(3, 0.3, np.float32)
     save_network(folder / "weights.safetensors", network_of(recipe, 3, 16), normal)
     write_model(folder / "run" / "model", folder / "weights.safetensors", recipe, dataset, {"accuracy": "0.9"})
@@ -202,7 +202,7 @@ def test_a_file_that_predicts_something_else_is_not_written(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def other(model: Model) -> onnx.ModelProto:
-        changed = Model(network_of(built_in("plain"), 3, 16), model.recipe, model.config)
+        changed = Model(network_of(built_in("residual"), 3, 16), model.recipe, model.config)
         for parameter in changed.network.parameters():
             parameter.data.mul_(1.5)
         return onnx_model(changed)
