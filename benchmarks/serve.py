@@ -9,9 +9,9 @@ IMAGES: a folder. All servers run throughout; each round asks one after the othe
 meets all of them. p50 and p99 are of all requests of all rounds; CPU: milliseconds of processor time a request, of the
 server and its decoders, which another load changes little.
 
-Result (two cores with a load of 13 by others, 8 clients; requests/s, p50, p99, CPU ms):
-  flowers 128 px, Lite0   tutorial .4, 19168, 26615, 632; 1 thread 9.2, 780, 2925, 25.6; convlift 14.2, 578, 1030, 18.7
-  digits 8 px, small CNN  tutorial 2.3, 1949, 7138, 84.9; 1 thread 122, 55, 256, 2.6; convlift 145, 42, 169, 3.3
+Result (two cores to itself, 8 clients; requests/s, p50, p99, CPU ms):
+  flowers 128 px, Lite0   tutorial 5.9, 796, 8700, 182; 1 thread 46, 156, 353, 18.9; convlift 69, 113, 202, 15.7
+  digits 8 px, small CNN  tutorial 9.6, 36, 1618, 25.4; 1 thread 279, 25, 62, 2.9; convlift 271, 27, 61, 4.0
 """
 
 import argparse
