@@ -2,10 +2,9 @@
 
 import json
 import os
-import resource
 import subprocess
+import sys
 import threading
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -288,26 +287,34 @@ def test_a_full_disk_is_one_sentence_that_names_it(small_disk, place):
     assert list(full.iterdir()) == []
 
 
-@contextmanager
-def files_of_at_most(size):
-    """No file may grow beyond `size` bytes, as on a disk that is nearly full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from convlift import api
+from convlift.cli import main
+from convlift.recipe.recipe import load_recipe
+import convlift.trial.run_trial, convlift.deploy.predict
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+main(sys.argv[2:])
+"""
+
+
+def limited(size, call):
+    """The command line, where no file may grow beyond `size` bytes, as on a disk that is nearly full."""
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED, str(size), *call], capture_output=True, text=True, check=False
+    )
 
 
 def test_a_disk_that_fills_while_the_weights_are_saved_is_one_sentence(place):
     (place / "tiny.yaml").write_text(TINY.to_yaml())
     convlift("train", "digits", "--recipe", "tiny.yaml", "--quiet", "--out", place / "first")  # fills the cache
-    with files_of_at_most(2000):
-        said = convlift("train", "digits", "--recipe", "tiny.yaml", "--quiet", "--out", "run")
-    assert (said.code, said.out) == (75, "")
-    assert said.err.startswith("convlift: run cannot be written: the disk at /")
-    assert " is full (File too large, " in said.err
-    assert said.err.count("\n") == 1
+    found = limited(2000, ["train", "digits", "--recipe", "tiny.yaml", "--quiet", "--out", "run"])
+    assert found.returncode == 75
+    assert found.stderr.startswith("convlift: run cannot be written: the disk at /")
+    assert " is full (File too large, " in found.stderr
+    assert found.stderr.count("\n") == 1
     assert not (place / "run").exists()
 
 
@@ -316,8 +323,8 @@ def test_a_disk_that_fills_during_a_repetition_leaves_the_first_model(place):
     call = ["train", "digits", "--recipe", "tiny.yaml", "--quiet", "--out", "run"]
     assert convlift(*call).code == 0
     before = weights(place / "run")
-    with files_of_at_most(2000):
-        assert convlift(*call).code == 75
+    found = limited(2000, call)
+    assert found.returncode == 75
     assert weights(place / "run") == before
     assert api.load(place / "run").classes == tuple("0123456789")
     assert not list((place / "run").rglob(".*"))
