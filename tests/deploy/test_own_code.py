@@ -82,7 +82,8 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def copy(run, elsewhere):
     """The model folder, given to somebody else."""
-    return shutil.copytree(run, elsewhere / "run") / "model"
+    compiled = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(run, elsewhere / "run", ignore=compiled) / "model"
 
 
 @pytest.fixture(scope="module")
