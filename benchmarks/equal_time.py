@@ -3,6 +3,7 @@
 Of every data set, budget and seed each of these has the same wall clock, from the start of its process:
 
     convlift      `convlift improve --budget`, through the command line, with an empty cache
+    convlift-4    the same with `--max-latency 4`: as many networks in a prediction as the ensemble may have
     fine-tuned    one training of all layers of the same pretrained network, in plain PyTorch
     residual      one training of a ResNet-9 from scratch (images of less than 64 pixels)
     fastai        fastai's `fine_tune` (where it is installed: pip install 'convlift[bench]')
@@ -48,8 +49,8 @@ from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
 
 RESULTS = Path(__file__).parent / "results" / "equal-time.json"
-OURS = "convlift"
-EVERYBODY = (OURS, *RIVALS)
+OURS, OURS_4 = "convlift", "convlift-4"
+EVERYBODY = (OURS, OURS_4, *RIVALS)
 CIFAR_IMAGES, FASHION_IMAGES = 5_000, 10_000
 SMALL = 64  # pixels, below which a network from scratch is a rival
 
@@ -104,14 +105,14 @@ def fashion(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return images[chosen], labels[chosen].astype(np.int64)
 
 
-def run_convlift(task: Task, folder: Path) -> dict[str, Any]:
+def run_convlift(task: Task, folder: Path, *options: str) -> dict[str, Any]:
     """A campaign, and what it shipped. Raises RuntimeError where it shipped nothing."""
     run, began = folder / "run", time.monotonic()
     command = [sys.executable, "-c", "from convlift.cli import main; main()", "improve", task.data]
     asked = ["--budget", f"{round(60 * task.minutes)}s", "--seed", str(task.seed), "--out", str(run), "--quiet"]
     asked += ["--device", task.device]
     done = subprocess.run(
-        [*command, *asked],
+        [*command, *asked, *options],
         capture_output=True,
         text=True,
         env={**os.environ, "CONVLIFT_CACHE": str(folder / "cache")},
@@ -188,7 +189,10 @@ def run(rival: str, task: Task, out: Path) -> dict[str, Any]:
         "load_before": round(os.getloadavg()[0], 1),
     }
     try:
-        line |= run_convlift(task, folder) if rival == OURS else run_rival(rival, task, folder)
+        if rival in (OURS, OURS_4):
+            line |= run_convlift(task, folder, *(["--max-latency", "4"] if rival == OURS_4 else []))
+        else:
+            line |= run_rival(rival, task, folder)
     except RuntimeError as error:
         return line | {"failed": str(error)}
     shutil.rmtree(folder / "cache")

@@ -1,10 +1,16 @@
 """Exported files that no torch had to make: of networks that are written as graphs."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper, parser
 
-from convlift.deploy.model_folder import ModelConfig
+from convlift.console.extras import TRAIN
+from convlift.deploy.model_folder import ModelConfig, model_digest, write_model_folder
+from convlift.deploy.onnx_classifier import MODEL, PREFIX
 from convlift.interchange.onnx_file import whole_graph
 from convlift.recipe.recipe import Recipe
 
@@ -37,3 +43,25 @@ def linear_network(config: ModelConfig, weights: NDArray[np.float32]) -> ModelPr
         }}""")
     graph.initializer.append(numpy_helper.from_array(weights, "weights"))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def folder_of(path: Path, config: ModelConfig) -> Path:
+    """A model folder with its exported file."""
+    path.mkdir(parents=True)
+    (path / "trained").write_bytes(b"weights that only torch reads")
+    write_model_folder(path / "model", path / "trained", RECIPE, config)
+    made = linear(config)
+    made.metadata_props.add(key=PREFIX + MODEL, value=model_digest(path / "model"))
+    (path / "model" / "model.onnx").write_bytes(made.SerializeToString())
+    return path
+
+
+def hiding_torch(*lines: str) -> list[str]:
+    """The command of a Python process in which nothing of the extra train can be imported."""
+    before = f"import sys\nsys.modules.update(dict.fromkeys({TRAIN}))\n"
+    return [sys.executable, "-c", before + "\n".join(lines)]
+
+
+def without_torch(*lines: str) -> subprocess.CompletedProcess[str]:
+    """Run it."""
+    return subprocess.run(hiding_torch(*lines), capture_output=True, text=True)

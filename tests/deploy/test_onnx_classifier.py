@@ -1,7 +1,5 @@
 """An exported file predicts what convlift predicts, in a process that finds no torch."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,12 @@ from onnx import helper, parser
 from PIL import Image
 
 from command_line import convlift
-from convlift.console.extras import TRAIN
 from convlift.data.decode import from_array, square
-from convlift.deploy.model_folder import ModelConfig, model_digest, write_model_folder
-from convlift.deploy.onnx_classifier import MODEL, PREFIX, load_onnx
+from convlift.deploy.model_folder import ModelConfig, write_model_folder
+from convlift.deploy.onnx_classifier import load_onnx
 from convlift.errors import ConvliftError
 from convlift.interchange.parity import made_up_images
-from onnx_files import CLASSES, RECIPE, config_of, linear, weights_of
+from onnx_files import CLASSES, RECIPE, config_of, folder_of, weights_of, without_torch
 
 
 def expected(config: ModelConfig, image: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -27,17 +24,6 @@ def expected(config: ModelConfig, image: NDArray[np.uint8]) -> NDArray[np.float6
     logits = ((pixels / 255.0 - 0.4) / 0.3).transpose(2, 0, 1).ravel() @ weights_of(config).astype(np.float64)
     powers = np.exp(logits - logits.max())
     return powers / powers.sum()
-
-
-def folder_of(path: Path, config: ModelConfig) -> Path:
-    """A model folder with its exported file."""
-    path.mkdir(parents=True)
-    (path / "trained").write_bytes(b"weights that only torch reads")
-    write_model_folder(path / "model", path / "trained", RECIPE, config)
-    made = linear(config)
-    made.metadata_props.add(key=PREFIX + MODEL, value=model_digest(path / "model"))
-    (path / "model" / "model.onnx").write_bytes(made.SerializeToString())
-    return path
 
 
 @pytest.fixture
@@ -70,12 +56,6 @@ def test_the_graph_resizes_to_a_side_that_no_image_is_kept_at(tmp_path: Path, po
     found = load_onnx(folder_of(tmp_path / "run", config)).predict(images)
     for image, prediction in zip(images, found, strict=True):
         assert list(prediction.probabilities.values()) == pytest.approx(expected(config, image), abs=1e-3)
-
-
-def without_torch(*lines: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process in which nothing of the extra train can be imported."""
-    before = f"import sys\nsys.modules.update(dict.fromkeys({TRAIN}))\n"
-    return subprocess.run([sys.executable, "-c", before + "\n".join(lines)], capture_output=True, text=True)
 
 
 def test_predicting_needs_nothing_of_the_extra_train(run: Path, photo: Path) -> None:

@@ -94,12 +94,3 @@ def test_a_core_has_a_thread_that_classifies(model):
 
     assert classifying_threads(model) == usable_cpus()
     assert torch.get_num_threads() == 1
-
-
-def test_what_has_threads_of_its_own_has_one_that_classifies():
-    class Exported:
-        @property
-        def network(self):
-            raise ConvliftError("an exported file holds no network.")
-
-    assert classifying_threads(Exported()) == 1

@@ -72,6 +72,11 @@ class OnnxClassifier(Classifier):
             rows += self._session.run([PROBABILITIES], {IMAGES: np.broadcast_to(images, (*images.shape[:3], 3))})
         return np.concatenate(rows)
 
+    @property
+    def takes_squares(self) -> bool:
+        """Whether the graph leaves a square of the network's size as it is; else it would resize it once more."""
+        return self._around() is not None
+
     def _around(self) -> tuple[int, int] | None:
         """The rows or columns to lay around a square before the graph gets it, which keeps the middle where it crops;
         None where the graph would resize it all the same, since no image is larger than `decode` keeps it."""
@@ -81,9 +86,10 @@ class OnnxClassifier(Classifier):
         return (before, whole - side - before) if whole <= SHORTER_SIDE else None
 
 
-def load_onnx(path: Path, device: str = "auto") -> OnnxClassifier:
+def load_onnx(path: Path, device: str = "auto", threads: int | None = None) -> OnnxClassifier:
     """The model of a run folder or model folder by its exported file, or that of an exported file alone.
 
+    threads: that one batch is spread over, by default as many as there are cores.
     Raises ConvliftError where there is none, it is damaged or of another model than lies beside it, onnxruntime is
     missing, or the device is not the CPU.
     """
@@ -92,7 +98,7 @@ def load_onnx(path: Path, device: str = "auto") -> OnnxClassifier:
             f"device '{device[:40]}' needs torch, and an exported file predicts on the CPU; leave it out, or {REMEDY}."
         )
     if path.suffix == ".onnx" and not path.is_dir():
-        opened = _open(path)
+        opened = _open(path, threads)
         recipe, config = _read_told(path, opened.told)
         return _fitting(path, opened, recipe, config)
     weights, recipe, config = read_model_folder(path)
@@ -102,7 +108,7 @@ def load_onnx(path: Path, device: str = "auto") -> OnnxClassifier:
             f"{weights.parent} holds no {ONNX}, by which a model predicts where torch is not installed; run "
             f"`convlift export` on it where it was trained, or {REMEDY}."
         )
-    opened = _open(file)
+    opened = _open(file, threads)
     if opened.told.get(PREFIX + MODEL) != model_digest(weights.parent):
         raise ConvliftError(
             f"{file} was not made of the model that lies beside it; run `convlift export` on it again where it was "
@@ -111,13 +117,13 @@ def load_onnx(path: Path, device: str = "auto") -> OnnxClassifier:
     return _fitting(file, opened, recipe, config)
 
 
-def _open(file: Path) -> _File:
+def _open(file: Path, threads: int | None) -> _File:
     if not is_installed("onnxruntime"):
         raise ConvliftError(f"{file} is run by onnxruntime, which is not installed; pip install 'convlift[predict]'.")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = usable_cpus(), 3
+    options.intra_op_num_threads, options.log_severity_level = threads or usable_cpus(), 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # between batches images are decoded
     try:
         session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])

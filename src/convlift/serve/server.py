@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from convlift.console.resources import usable_cpus
+from convlift.deploy.onnx_classifier import OnnxClassifier
 from convlift.errors import ConvliftError
 from convlift.records.serving import Address
 from convlift.serve.app import make_app
@@ -66,12 +67,11 @@ def run(model: "Classifier", limits: Limits, bound: socket.socket, about: Docume
 
 
 def classifying_threads(model: "Classifier") -> int:
-    """How many threads classify. On a CPU one a core, each with one of torch's: keeps torch to that. A GPU, somebody's
-    own code, and what runs without torch's network, which has threads of its own, have one."""
-    try:
-        places = {each.device.type for each in model.network.parameters()}
-    except ConvliftError:
-        return 1
+    """How many threads classify. On a CPU one a core, each with one of torch's: keeps torch to that; an exported file
+    is loaded for one thread a batch (`use.serve`). A GPU and somebody's own code have one."""
+    if isinstance(model, OnnxClassifier):
+        return usable_cpus()
+    places = {each.device.type for each in model.network.parameters()}
     if model.recipe.architecture.kind == "own" or not places <= {"cpu"}:
         return 1
     from convlift.model.threads import keep_to
