@@ -81,7 +81,7 @@ def test_defaults_are_the_tutorial_network() -> None:
     "kernel_size": st.sampled_from([1, 3, 5, 7]),
     "pooling": st.sampled_from(["max", "average", "strided"]),
     "normalization": st.sampled_from(["none", "batch", "group", "layer"]),
-    "activation": st.sampled_from(["relu", "leaky_relu", "gelu", "silu"]),
+    "activation": st.sampled_from(["relu", "leaky_relu", "very_leaky_relu", "gelu", "silu"]),
     "residual": st.booleans(),
     "squeeze_excitation": st.booleans(),
     "self_attention": st.booleans(),
@@ -185,6 +185,7 @@ def test_normalization() -> None:
     [
         ("relu", torch.relu),
         ("leaky_relu", nn.functional.leaky_relu),
+        ("very_leaky_relu", nn.LeakyReLU(1 / 5.5)),
         ("gelu", nn.functional.gelu),
         ("silu", nn.functional.silu),
     ],

@@ -189,7 +189,14 @@ def test_dropout_comes_before_the_last_layer(own):
 
 
 @pytest.mark.parametrize(
-    ("activation", "kind"), [("relu", nn.ReLU), ("leaky_relu", nn.LeakyReLU), ("gelu", nn.GELU), ("silu", nn.SiLU)]
+    ("activation", "kind"),
+    [
+        ("relu", nn.ReLU),
+        ("leaky_relu", nn.LeakyReLU),
+        ("very_leaky_relu", nn.LeakyReLU),
+        ("gelu", nn.GELU),
+        ("silu", nn.SiLU),
+    ],
 )
 def test_every_activation_is_replaced(own, activation, kind):
     source = sequential("nn.Conv2d(1, 8, 3)", "nn.ELU()", "nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU(True))",

@@ -7,6 +7,7 @@ from torch.nn import functional
 from convlift.recipe.architecture import ConvNet
 
 CHANNELS_PER_GROUP = 8
+VERY_LEAKY = 1 / 5.5  # slope of negative values (Xu et al. 2015, section 4)
 
 
 class StandardizedConvolution(nn.Conv2d):
@@ -76,6 +77,8 @@ def activation(architecture: ConvNet) -> nn.Module:
             return nn.ReLU(inplace=True)
         case "leaky_relu":
             return nn.LeakyReLU(inplace=True)
+        case "very_leaky_relu":
+            return nn.LeakyReLU(VERY_LEAKY, inplace=True)
         case "gelu":
             return nn.GELU()
         case "silu":

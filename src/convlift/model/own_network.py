@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlift.errors import RecipeError, WeightsError
+from convlift.model.convolutions import VERY_LEAKY
 from convlift.model.keras_network import from_keras, is_keras, with_weights
 from convlift.model.source_files import Code, code_of
 from convlift.model.source_loader import (
@@ -26,6 +27,7 @@ from convlift.recipe.architecture import Own
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": lambda: nn.LeakyReLU(0.01),
+    "very_leaky_relu": lambda: nn.LeakyReLU(VERY_LEAKY),
     "gelu": nn.GELU,
     "silu": nn.SiLU,
 }

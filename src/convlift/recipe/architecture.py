@@ -10,7 +10,7 @@ from convlift.recipe.section import Section, lever
 Pooling = Literal["max", "average", "strided"]
 Norm = Literal["none", "batch", "group", "layer"]
 Block = Literal["plain", "bottleneck", "inverted_residual", "convnext"]
-Activation = Literal["relu", "leaky_relu", "gelu", "silu"]
+Activation = Literal["relu", "leaky_relu", "very_leaky_relu", "gelu", "silu"]
 
 LARGEST_ATTENTION_SIDE = 32
 BOTTLENECK = 4  # the outputs of a bottleneck over its width (He et al. 2016, figure 5)
@@ -93,7 +93,9 @@ class ConvNet(Section):
         later=True,
     )
     activation: Activation = lever(
-        "relu", "after each normalization", "Nair and Hinton 2010; Hendrycks and Gimpel 2016"
+        "relu",
+        "after each normalization; leaky: a slope of 0.01 for negative values, very leaky: 1/5.5",
+        "Nair and Hinton 2010; Xu et al. 2015; Hendrycks and Gimpel 2016",
     )
     residual: bool = lever(False, "identity shortcuts around blocks", "He et al. 2016")
     squeeze_excitation: bool = lever(False, "channel attention in each block", "Hu et al. 2018")
@@ -199,7 +201,7 @@ class Own(Section):
         False, "whether that is replaced by one with an output a class", "Yosinski et al. 2014"
     )
     dropout: float = lever(0.0, "dropout put before the last layer", "Srivastava et al. 2014", ge=0, lt=1)
-    activation: Literal["own", "relu", "leaky_relu", "gelu", "silu"] = lever(
+    activation: Literal["own", "relu", "leaky_relu", "very_leaky_relu", "gelu", "silu"] = lever(
         "own", "what takes the place of its activation layers", "Nair and Hinton 2010; Hendrycks and Gimpel 2016"
     )
     normalization: Literal["own", "batch"] = lever(
