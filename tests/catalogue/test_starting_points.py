@@ -1,10 +1,13 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from convlift.catalogue.intervention import misfit
+from convlift.catalogue.candidates import CATALOGUE
+from convlift.catalogue.intervention import misfit, why_unfit
 from convlift.catalogue.starting_points import residual_start, starting_points
+from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from starts import DIGITS, FLOWERS
 
@@ -44,6 +47,14 @@ def test_a_backbone_of_few_stages_is_trained_wholly(stages, expected):
     points = starting_points(FLOWERS, backbone="hrnet_w18", stages=stages)
     tuned = {point.name: point.recipe.training.fine_tuning for point in points if point.recipe.training.fine_tuning}
     assert {name: each.stages for name, each in tuned.items()} == expected
+
+
+@pytest.mark.parametrize(("imbalance", "alike", "expected"), [(3.0, True, 1.0), (3.0, False, 0.0), (1.2, True, 0.0)])
+def test_a_score_of_classes_starts_with_adjusted_logits_where_they_are_uneven(imbalance, alike, expected):
+    facts = replace(FLOWERS, imbalance=imbalance, classes_alike=alike)
+    assert {point.recipe.training.logit_adjustment for point in starting_points(facts)} == {expected}
+    change = next(each for each in CATALOGUE if each.name == "logit adjustment")
+    assert (why_unfit(change, Recipe(), facts) is None) == (expected > 0)
 
 
 def test_without_weights_only_networks_from_scratch_are_probed():

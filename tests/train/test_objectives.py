@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from convlift.train.objectives import CrossEntropy, class_weights
+from convlift.train.objectives import CrossEntropy, class_weights, logit_offsets
 
 
 @given(smoothing=st.floats(0, 0.99), seed=st.integers(0, 99))
@@ -57,3 +57,30 @@ def test_balanced_weights_make_every_class_count_alike_and_keep_the_loss_in_scal
     torch.testing.assert_close(loss.cross_entropy, functional.cross_entropy(logits, labels))
     soft = functional.one_hot(labels, 3).float()
     torch.testing.assert_close(CrossEntropy(0.2, alike)(logits, soft).minimized, loss.minimized)
+
+
+def test_with_adjusted_logits_a_network_that_sees_nothing_finds_all_classes_alike() -> None:
+    """Shares are what the offsets explain, so that the gradient is zero where the logits tell no class from another."""
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    offsets = logit_offsets(labels, 1.0, 3)
+    logits = torch.zeros(100, 3, requires_grad=True)
+    loss = CrossEntropy(offsets=offsets)(logits, labels)
+    loss.minimized.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad.sum(0), torch.zeros(3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(loss.cross_entropy, torch.tensor(3.0).log())
+
+
+def test_adjusted_logits_are_the_published_ones() -> None:
+    """Menon et al. 2021, equation 10, for labels and for mixed images."""
+    labels = torch.tensor([0, 0, 0, 1])
+    offsets = logit_offsets(labels, 0.5, 3)
+    assert offsets is not None
+    torch.testing.assert_close(offsets, 0.5 * (torch.tensor([3.0, 1.0, 0.5]) / 4.5).log())  # half an image of none
+    assert logit_offsets(labels, 0.0, 3) is None
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    for targets in (labels, functional.one_hot(labels, 3).float() * 0.7 + 0.1):
+        loss = CrossEntropy(0.1, offsets=offsets)(logits, targets)
+        expected = functional.cross_entropy(logits + offsets, targets, label_smoothing=0.1)
+        torch.testing.assert_close(loss.minimized, expected)
+        torch.testing.assert_close(loss.cross_entropy, functional.cross_entropy(logits, targets))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +32,8 @@ T = TypeVar("T")
 
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
-    labels, splits, facts = dataset.labels, dataset.splits, facts_of(dataset)
+    labels, splits, metric = dataset.labels, dataset.splits, metric_named(request.metric)
+    facts = replace(facts_of(dataset), classes_alike=metric.of_classes)
     baseline, own_network = recipe_of(request, dataset)
     given, given_digest = weights_given(request, baseline, dataset)
     return Problem(
@@ -49,7 +51,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         closing_seconds=0.0 if request.trainings else CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
         pool=request.pool,
         expectations=_expectations(request.priors, dataset) if request.priors else None,
-        metric=metric_named(request.metric),
+        metric=metric,
         validation_groups=dataset.groups_of(splits.validation),
         test_groups=dataset.groups_of(splits.test),
         ask=partial(_ask, dataset, seed_of(request), bool(request.trainings), request.devices[0]),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from convlift.catalogue.interventions.training import UNEVEN
 from convlift.recipe.built_in import built_in, with_backbone
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -51,7 +52,7 @@ def starting_points(
     pretrained: whether weights are at hand; backbone, weights: what the user named instead of the built-in ones;
     stages: how many that backbone has, 0 or 1 where they cannot be told apart; None for the built-in one.
     """
-    scratch = residual_start(facts)
+    scratch = for_the_score(residual_start(facts), facts)
     points = [
         StartingPoint(
             "residual",
@@ -73,8 +74,16 @@ def starting_points(
             if name != FINE_TUNE:
                 continue  # its stored activations need a cut
             recipe = recipe.edit(training={"fine_tuning": {"stages": None}})
-        points.append(StartingPoint(name, recipe, reason.format(recipe.data.resolution)))
+        points.append(StartingPoint(name, for_the_score(recipe, facts), reason.format(recipe.data.resolution)))
     return tuple(points)
+
+
+def for_the_score(recipe: Recipe, facts: Facts) -> Recipe:
+    """The recipe, which learns what images show apart from how common their class is where the score asks for that
+    (Menon et al. 2021)."""
+    if not facts.classes_alike or facts.imbalance < UNEVEN:
+        return recipe
+    return recipe.edit(training={"logit_adjustment": 1.0})
 
 
 def starting_points_of(facts: Facts, backbones: Mapping[str, int]) -> tuple[StartingPoint, ...]:

@@ -32,6 +32,7 @@ Condition = Literal[
     "no strided shortcut",
     "few blocks",
     "regularized",
+    "images counted",
     "no change",
 ]
 
@@ -53,6 +54,7 @@ class Unmet:
     regularized: so that what is left of the change is another one.
     no normalization: without it the dropout does no such harm.
     few blocks: that have shortcuts, and so can be skipped.
+    images counted: by the score, which so gains from common classes.
     """
 
     condition: Condition

@@ -45,6 +45,7 @@ class Metric:
     pooled: whether one score can be made of several networks' predictions, each for images of its own; not where images
         are ranked, since another network has another scale (Forman and Scholz 2010).
     of_confidence: whether it judges how sure a network is, which its temperature changes.
+    of_classes: whether it is an average over classes, in which a rare one counts as much as a common one.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Metric:
     least_images: int = 0
     pooled: bool = True
     of_confidence: bool = False
+    of_classes: bool = False
 
     def score(self, probabilities_NK: NDArray[np.floating], labels_N: Labels) -> float:
         """The score of one run, 1 at best; NaN without images."""
@@ -251,8 +253,9 @@ METRICS = (
         "the share of images classified correctly within each class, averaged over the classes",
         _balanced_accuracy,
         least_images=20,
+        of_classes=True,
     ),
-    Metric("macro-f1", "macro F1", "the F1 score of each class, averaged over the classes", _macro_f1),
+    Metric("macro-f1", "macro F1", "the F1 score of each class, averaged over the classes", _macro_f1, of_classes=True),
     Metric(
         "log-loss",
         "log-loss skill",

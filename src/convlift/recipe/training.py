@@ -127,9 +127,18 @@ class Training(Section):
     class_balance: float = lever(
         0.0,
         "weight of an image in the loss: its class has n_k images, n_k^-class_balance; 1: every class counts alike",
-        "King and Zeng 2001, section 4.2; Cui et al. 2019",
+        "King and Zeng 2001, section 4.2",
         ge=0,
         le=1,
+    )
+    logit_adjustment: float = lever(
+        0.0,
+        "times the logarithm of its class's share of the training images, added to a logit while training: the network "
+        "learns what an image shows apart from how common its class is, and at 1 predicts as if all were alike",
+        "Menon et al. 2021, section 4.2",
+        ge=0,
+        le=2,
+        later=True,
     )
     average: float = lever(
         0.0,

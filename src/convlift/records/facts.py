@@ -12,6 +12,7 @@ class Facts:
     imbalance: images of the largest class over those of the smallest.
     aspect: median of longer over shorter side; None where nobody measured it.
     class_names: as they are shown, () where only numbers are known.
+    classes_alike: whether the score counts every class alike, however many images it has.
     """
 
     training_images: int
@@ -21,3 +22,4 @@ class Facts:
     imbalance: float = 1.0
     aspect: float | None = None
     class_names: tuple[str, ...] = ()
+    classes_alike: bool = False

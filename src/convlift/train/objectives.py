@@ -1,4 +1,4 @@
-"""What training makes small: the cross-entropy, with or without smoothed labels and weighted classes.
+"""What training makes small: the cross-entropy, with or without smoothed labels, weighted classes, adjusted logits.
 
 The penalty on the size of the weights is no term here: `optimizers` adds its gradient, which is all that it does.
 """
@@ -15,7 +15,7 @@ class Loss(NamedTuple):
     """A loss to minimize and one to show.
 
     minimized: what the gradient is taken of.
-    cross_entropy: without smoothing and weights, in nats.
+    cross_entropy: without smoothing, weights and adjustment, in nats.
     """
 
     minimized: Tensor
@@ -28,12 +28,20 @@ class CrossEntropy:
 
     label_smoothing: how much probability moves from the target to all K classes alike (Szegedy et al. 2016, section 7).
     class_weights (K,): how much an image of a class counts, see `class_weights`; None for all alike.
+    offsets (K,): what is added to the logits while training, see `logit_offsets`; None for nothing.
     """
 
     label_smoothing: float = 0.0
     class_weights: Tensor | None = None
+    offsets: Tensor | None = None
 
     def __call__(self, logits_NK: Tensor, targets: Tensor) -> Loss:
+        if self.offsets is not None:
+            plain = CrossEntropy()(logits_NK.detach(), targets).cross_entropy
+            return Loss(self._loss(logits_NK + self.offsets, targets).minimized, plain)
+        return self._loss(logits_NK, targets)
+
+    def _loss(self, logits_NK: Tensor, targets: Tensor) -> Loss:
         log_NK = functional.log_softmax(logits_NK, dim=1)
         if targets.ndim == 1:
             each_N = functional.nll_loss(log_NK, targets, reduction="none")
@@ -66,3 +74,16 @@ def class_weights(labels_N: Tensor, balance: float, classes: int) -> Tensor | No
     counts_K = torch.bincount(labels_N.cpu(), minlength=classes).double()  # which a Mac's GPU has not
     raw_K = torch.where(counts_K > 0, counts_K.clamp(min=1).pow(-balance), 0.0)
     return (raw_K * counts_K.sum() / (raw_K * counts_K).sum()).float().to(labels_N.device)
+
+
+def logit_offsets(labels_N: Tensor, strength: float, classes: int) -> Tensor | None:
+    """(K,) float32: strength * log(share of a class's images); None where the strength is 0.
+
+    A network that was trained with them gives logits of an image without what its class's share adds, whose largest is
+    right most often on average over classes (Menon et al. 2021, equation 10). A class without images counts as if it
+    had half of one.
+    """
+    if not strength:
+        return None
+    counts_K = torch.bincount(labels_N.cpu(), minlength=classes).double().clamp(min=0.5)
+    return (strength * (counts_K / counts_K.sum()).log()).float().to(labels_N.device)

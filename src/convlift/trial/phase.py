@@ -20,7 +20,7 @@ from convlift.train.batch import Batch
 from convlift.train.early_stopping import stop_early
 from convlift.train.evaluate import Score, evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
-from convlift.train.objectives import CrossEntropy, class_weights
+from convlift.train.objectives import CrossEntropy, class_weights, logit_offsets
 from convlift.train.optimizers import make_optimizer
 from convlift.train.schedules import make_schedule, multiplier
 from convlift.trial.batches import Draw, Indices, training_batches
@@ -78,7 +78,11 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     reports = fit(
         network,
         _batches(data, training.batch_size, seed, schedule),
-        CrossEntropy(training.label_smoothing, class_weights(data.labels, training.class_balance, data.classes)),
+        CrossEntropy(
+            training.label_smoothing,
+            class_weights(data.labels, training.class_balance, data.classes),
+            logit_offsets(data.labels, training.logit_adjustment, data.classes),
+        ),
         optimizer,
         schedule,
         epochs=training.epochs,
@@ -86,7 +90,8 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     )
     chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
-    gives_up = clock.gives_up and chance * data.classes < EVEN and not training.class_balance
+    weighted = training.class_balance or training.logit_adjustment
+    gives_up = clock.gives_up and chance * data.classes < EVEN and not weighted
     for epoch in stop_early(reports, network, patience):
         clock.note(epoch)
         if gives_up and _is_hopeless(epoch, chance, count, data.validation_images):

@@ -47,6 +47,7 @@ _CONDITIONS: dict[Condition, str] = {
     "few blocks": "a network of fewer than eight blocks with shortcuts has none to spare",
     "regularized": "the recipe is regularized so already",
     "few stages trained": "a head reads only stages that are trained, and here these are fewer than three",
+    "images counted": "the score counts images, and common classes have more of them",
     "no change": "it would change nothing in this recipe",
 }
 
