@@ -147,6 +147,8 @@ def mistakes(tmp_path_factory):
     (place / "typo.yaml").write_text("training: {lerning_rate: 0.1}")
     (place / "range.yaml").write_text("training: {epochs: 0}\ndata: {resolution: 4}")
     (place / "notes.txt").write_text("hello")
+    (place / "list.csv").write_text("file,kind\none/cats/0.png,cats\nnone.png,cats\none/cats/1.png,\n")
+    (place / "cut.zip").write_bytes(b"PK\3\4")
     return place
 
 
@@ -168,9 +170,16 @@ USAGE = {
     "no YAML": ("train digits --recipe notes.txt", ["notes.txt holds a str", "mapping"]),
     "missing path": ("train nowhere", ["'nowhere'", "no data", "give a folder of class folders"]),
     "mistyped name": ("train digts", ["'digts'", "did you mean 'digits'"]),
-    "neither folder nor npz": ("train notes.txt", ["'notes.txt'", "neither a folder nor an .npz", "give a folder"]),
+    "no kind of data": ("train notes.txt", ["'notes.txt'", "is of no kind that is read", "give a folder", "a table"]),
     "unknown backbone": ("train digits --backbone resnet51", ["'resnet51'", "no network of timm", "resnet50"]),
     "missing weights": ("train digits --weights w.safetensors", ["w.safetensors", "not there", "give the path"]),
+    "no column": ("train list.csv", ["list.csv has no column of labels", "'file', 'kind'", "--columns label=CLASS"]),
+    "faulty rows": (
+        "train list.csv --columns label=kind",
+        ["2 of 3 rows of list.csv are faulty", "row 3 names 'none.png', which is not there; row 4 has no label"],
+    ),
+    "other folder": ("train list.csv --columns label=kind --images few", ["3 of 3 rows", "paths lead from ", "few"]),
+    "columns of no table": ("train one --columns label=kind", ["--columns is for tables", "leave it out"]),
     "no weights file": ("train digits --weights notes.txt", ["'notes.txt'", "neither auto, random nor"]),
     "backbone for a convnet": (
         "train digits --recipe plain --backbone resnet18",
@@ -199,6 +208,7 @@ USAGE = {
     "no recipe to show": ("recipes --show plian", ["'plian'", "did you mean 'plain'"]),
 }
 DATA = {
+    "cut archive": ("train cut.zip", ["cut.zip cannot be unpacked", "download or pack it anew"]),
     "empty folder": ("train empty", ["empty holds no image", "one folder per class", "JPEG"]),
     "no class folders": (
         "train loose",

@@ -110,14 +110,16 @@ class Training:
 
 
 def improve(
-    data: str | Path, budget: str | None = None, *, cv: int | None = None, quiet: bool = False, **options: Any
+    data: object, budget: str | None = None, *, cv: int | None = None, quiet: bool = False, **options: Any
 ) -> Campaign:
     """Make a better network for these images within the budget (20 minutes where nothing is said), and say what each
     change bought.
 
-    data: folder of class folders, folder with train/ and test/, a .npz file in MedMNIST's layout, "digits" or
-    "fashion-mnist". cv: folds of a nested cross-validation, 2 to 10, instead of one sealed test. quiet: nothing on
-    stderr. options: fields of `campaign.request.Request`, such as current, out, seed, metric or trainings.
+    data: folder of class folders, table of paths and labels, .zip or .tar archive, .npz file in MedMNIST's layout,
+    "digits" or "fashion-mnist"; or a data set in memory: pairs of image and label as torchvision has them, a tuple
+    (images, labels), a data set of Hugging Face, or a dictionary of these by part.
+    cv: folds of a nested cross-validation, 2 to 10, instead of one sealed test. quiet: nothing on stderr. options:
+    fields of `campaign.request.Request`, such as current, out, seed, metric or trainings.
     The same call continues an interrupted campaign; a finished one is only read.
     Raises DataError, BudgetError, RecipeError, WeightsError, LedgerError; Interrupted after Ctrl-C.
     """
@@ -128,9 +130,7 @@ def improve(
         return Campaign(*(run_campaign(request, session) if cv is None else run_folds(request, cv, session)))
 
 
-def aa(
-    data: str | Path, campaigns: int = 20, budget: str | None = None, *, quiet: bool = False, **options: Any
-) -> AATest:
+def aa(data: object, campaigns: int = 20, budget: str | None = None, *, quiet: bool = False, **options: Any) -> AATest:
     """The A/A test: campaigns like those of `improve` on these images, in which every change is a placebo.
 
     What they claim of recipes is false, so they say how often a campaign claims what is not so. campaigns: how many;
@@ -150,7 +150,7 @@ def aa(
 
 
 def preview(
-    data: str | Path, budget: str | None = None, *, cv: int | None = None, quiet: bool = False, **options: Any
+    data: object, budget: str | None = None, *, cv: int | None = None, quiet: bool = False, **options: Any
 ) -> Preview:
     """What `improve` would do with the same arguments, found without training anything and without a run folder.
 
@@ -163,16 +163,14 @@ def preview(
         return preview_campaign(request, session) if cv is None else preview_folds(request, cv, session)
 
 
-def train(
-    data: str | Path, recipe: str | Path | Recipe = "transfer", *, quiet: bool = False, **options: Any
-) -> Training:
+def train(data: object, recipe: str | Path | Recipe = "transfer", *, quiet: bool = False, **options: Any) -> Training:
     """Train one recipe once: no search, no claim. The test split stays closed; the score is the validation's.
 
     recipe: a built-in name, a recipe file, a Recipe, or a function or class that makes a network of your own; model:
     the same as text, FILE.py:NAME or PACKAGE.MODULE:NAME, to be trained as the recipe says; out: the run folder, by
     default runs/NAME-train-HASH, the same for the same data, recipe, seed and metric; seed, root, metric, group_from,
-    layout, alpha, follow_links, device: as for `improve`. The same training again replaces the model; into the folder
-    of another run nothing is trained.
+    layout, alpha, follow_links, columns, images, device: as for `improve`. The same training again replaces the model;
+    into the folder of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
     """
@@ -203,7 +201,7 @@ class Diagnosis:
 
 
 def diagnose(
-    data: str | Path,
+    data: object,
     recipe: str | Path | Recipe = "plain",
     budget: str | None = None,
     *,

@@ -17,10 +17,12 @@ from convlift.console.options import (
     AsJson,
     Backbone,
     Backbones,
+    Columns,
     Data,
     DeviceName,
     FollowLinks,
     GroupFrom,
+    ImagesFolder,
     LayoutName,
     MetricName,
     Network,
@@ -122,6 +124,8 @@ def improve(
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
+    columns: Columns = None,
+    images: ImagesFolder = None,
     priors: Annotated[
         Path | None, typer.Option(help="Expected gains, from `convlift priors` (default: the packaged ones).")
     ] = None,
@@ -152,8 +156,8 @@ def improve(
         "current": current, "model": model, "model_weights": model_weights, "keep_network": keep_network, "out": out,
         "backbone": backbone, "weights": weights, "root": root, "seed": seed,
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
-        "follow_links": follow_links, "priors": priors, "trainings": trainings, "device": device,
-        "max_latency": max_latency, "refit": refit,
+        "follow_links": follow_links, "columns": columns, "images": images, "priors": priors,
+        "trainings": trainings, "device": device, "max_latency": max_latency, "refit": refit,
     }  # fmt: skip
     if dry_run:
         plan = api.preview(data, budget, cv=cv, quiet=quiet, **options)
@@ -190,6 +194,8 @@ def aa(
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
+    columns: Columns = None,
+    images: ImagesFolder = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -205,7 +211,7 @@ def aa(
     found = api.aa(
         data, campaigns, budget, current=current, model=model, out=out, root=root, seed=seed, workers=workers,
         metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links,
-        trainings=trainings, device=device, quiet=quiet,
+        columns=columns, images=images, trainings=trainings, device=device, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(plain(found.campaigns, found.tally, campaigns)))
@@ -230,6 +236,8 @@ def train(
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
+    columns: Columns = None,
+    images: ImagesFolder = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -242,7 +250,8 @@ def train(
     chosen = recipe if model else with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(
         data, chosen, model=model, out=out, seed=seed, root=root, quiet=quiet, metric=metric,
-        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, device=device,
+        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links,
+        columns=columns, images=images, device=device,
     )  # fmt: skip
     if as_json:
         print(json.dumps(training_document(done.story)))
@@ -281,6 +290,8 @@ def diagnose(
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
+    columns: Columns = None,
+    images: ImagesFolder = None,
     trust_code: TrustCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -299,7 +310,8 @@ def diagnose(
     chosen = recipe if model else with_backbone(recipe_from(recipe), backbone, weights)
     done = api.diagnose(
         data, chosen, budget, run=run, once=once, model=model, out=out, seed=seed, root=root, quiet=quiet,
-        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links, device=device,
+        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links,
+        columns=columns, images=images, device=device,
     )  # fmt: skip
     if as_json:
         print(json.dumps(diagnosis_document(done.story)))
@@ -404,6 +416,8 @@ def evaluate(
     group_from: GroupFrom = None,
     layout: LayoutName = "auto",
     follow_links: FollowLinks = False,
+    columns: Columns = None,
+    images: ImagesFolder = None,
     device: DeviceName = "auto",
     page: Annotated[
         Path | None,
@@ -429,7 +443,8 @@ def evaluate(
             raise ConvliftError(f"{option} {file} lies in a folder that is not there; make {file.parent} first.")
     found = use.evaluate(
         model, data, part=part, against=against, positive=positive, metric=metric, root=root, group_from=group_from,
-        layout=layout, follow_links=follow_links, device=device, trust_code=trust_code, quiet=quiet,
+        layout=layout, follow_links=follow_links, columns=columns, images=images, device=device,
+        trust_code=trust_code, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(evaluation_document(found)))

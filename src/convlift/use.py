@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from convlift.records.exported import Exported, Format, Precision
 
 
-EVALUATION_OPTIONS = frozenset({"root", "group_from", "layout", "follow_links", "device", "metric", "positive"})
+EVALUATION_OPTIONS = frozenset(
+    {"root", "group_from", "layout", "follow_links", "device", "metric", "positive", "columns", "images"}
+)
 
 
 def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> "Classifier":
@@ -78,7 +80,7 @@ def export(
 
 def evaluate(
     path: str | Path,
-    data: str | Path,
+    data: object,
     *,
     part: str | None = None,
     against: str | Path | None = None,
@@ -91,8 +93,8 @@ def evaluate(
     path: run folder or model folder; data: as for `improve`, with the classes under the names of training, of as few
     images as there are. part: test, validation, train or all; by default the test part where there is one. against:
     another model, compared on the same images by `metric` (accuracy). trust_code: as for `load`. options: root,
-    group_from, layout, follow_links, device, as for `improve`; positive, the class whose thresholds are reported (of
-    two classes the second).
+    group_from, layout, follow_links, columns, images, device, as for `improve`; positive, the class whose thresholds
+    are reported (of two classes the second).
     Raises ConvliftError, DataError.
     """
     require_training("an evaluation")
@@ -111,10 +113,9 @@ def evaluate(
     if metric is not None and against is None:
         raise ConvliftError("metric says what two models are compared by, and all are reported of one; leave it out.")
     judged_by = metric_named(metric or "accuracy")
-    if asked.get("root") is not None:
-        asked["root"] = Path(asked["root"])
+    asked |= {name: Path(asked[name]) for name in ("root", "images") if asked.get(name) is not None}
     with Progress(quiet=quiet) as progress:
-        images = choose_images(open_images(str(data), **asked), part, group_from)
+        images = choose_images(open_images(data, **asked), part, group_from)
         both = [each for each in (path, against) if each is not None]
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
         check_positive(named[0].name, named[0].model.classes, positive)

@@ -1,12 +1,15 @@
 """The contract that every reader keeps, and how open_source finds one."""
 
 import gzip
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from test_in_memory import rows
 
 from convlift.data.readers.named_data_sets import FASHION_ROOT
 from convlift.data.readers.recognize import Source, open_source
@@ -39,8 +42,17 @@ def write_npz(path: Path, **changes: Any) -> Path:
     return path
 
 
-@pytest.fixture(params=["class folders", "split folders", "npz", "idx", "idx by name", "digits"])
+IN_FILES = ("class folders", "split folders", "npz", "idx", "idx by name", "digits")
+FROM_A_FOLDER = ("table", "zip", "tar", "table in a zip", "metadata")
+IN_MEMORY = ("pairs", "arrays", "parts", "Hugging Face")
+
+
+@pytest.fixture(params=[*IN_FILES, *FROM_A_FOLDER, *IN_MEMORY])
 def source(request: pytest.FixtureRequest, tmp_path: Path, make_folder: Callable[..., Path]) -> Source:
+    if request.param in FROM_A_FOLDER:
+        return from_a_folder(request.param, make_folder({"cats": 4, "dogs": 3}), tmp_path)
+    if request.param in IN_MEMORY:
+        return in_memory(request.param)
     if request.param == "class folders":
         return open_source(str(make_folder({"cats": 4, "dogs": 3})))
     if request.param == "split folders":
@@ -52,6 +64,32 @@ def source(request: pytest.FixtureRequest, tmp_path: Path, make_folder: Callable
     if request.param == "idx by name":
         return open_source("fashion-mnist", root=write_idx(tmp_path / "fashion"))
     return open_source("digits")
+
+
+def from_a_folder(kind: str, folder: Path, place: Path) -> Source:
+    """The same images by another way."""
+    images = sorted(folder.rglob("*.png"))
+    rows = [f"{path.relative_to(folder)},{path.parent.name},{path.stem}\n" for path in images]
+    table = folder / ("metadata.csv" if kind == "metadata" else "images.csv")
+    if kind in ("table", "table in a zip", "metadata"):
+        table.write_text("file_name,label,patient\n" + "".join(rows))
+    if kind == "table":
+        return open_source(str(table))
+    if kind == "metadata":
+        return open_source(str(folder))
+    packed = shutil.make_archive(str(place / "packed"), "tar" if kind == "tar" else "zip", folder)
+    return open_source(packed, cache=place / "cache")
+
+
+def in_memory(kind: str) -> Source:
+    images, labels = np.random.default_rng(0).integers(0, 256, (8, 9, 7, 3), np.uint8), [0, 1] * 4
+    if kind == "pairs":
+        return open_source([(Image.fromarray(image), label) for image, label in zip(images, labels, strict=True)])
+    if kind == "arrays":
+        return open_source((images, np.array(labels)))
+    if kind == "parts":
+        return open_source({"train": (list(images), labels), "test": (list(images[:2]), labels[:2])})
+    return open_source(rows([Image.fromarray(image) for image in images], labels))
 
 
 def test_every_reader_keeps_the_contract(source: Source) -> None:
@@ -104,10 +142,10 @@ def test_missing_path_is_a_usage_error(tmp_path: Path) -> None:
         open_source("digit")
 
 
-def test_a_file_that_is_no_npz_is_a_usage_error(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("a,b")
-    with pytest.raises(ConvliftError, match=r"neither a folder nor an \.npz"):
-        open_source(str(tmp_path / "labels.csv"))
+def test_a_file_of_another_kind_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("a,b")
+    with pytest.raises(ConvliftError, match=r"is of no kind that is read; give a folder of class folders, a table"):
+        open_source(str(tmp_path / "labels.txt"))
 
 
 def test_npz_honours_official_splits_and_both_label_shapes(tmp_path: Path) -> None:

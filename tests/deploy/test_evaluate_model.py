@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -50,6 +51,19 @@ def test_the_scores_are_those_of_the_predictions(grey, folder, found):
     assert [each.recall.value if each.recall else 0 for each in found.classes] == pytest.approx(list(recalls))
     assert all(score.low <= score.value <= score.high for score in found.scores.values())
     assert np.sum(found.confusion) == found.images == len(labels)
+
+
+def test_a_table_and_an_archive_give_the_same_scores(grey, folder, found, tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVLIFT_CACHE", str(tmp_path / "cache"))
+    files = sorted(folder[0].rglob("*.png"))
+    rows = "".join(f"{path.stem},{path.parent.name},{number % 9}\n" for number, path in enumerate(files))
+    (tmp_path / "more.csv").write_text("id,digit,patient\n" + rows)
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", folder[0])
+    line = ("evaluate", grey.folder, tmp_path / "more.csv", "--columns", "label=digit", "--images", folder[0])
+    listed, unpacked = json.loads(convlift(*line, "--json").out), use.evaluate(grey.folder, packed, quiet=True)
+    assert unpacked.scores == found.scores
+    assert listed["scores"]["accuracy"]["value"] == found.scores["accuracy"].value
+    assert len(listed["groups"]) == 9  # and intervals are those of groups
 
 
 def test_a_model_beside_itself_is_no_better(grey, folder):

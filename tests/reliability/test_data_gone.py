@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from convlift.data.readers.class_folders import open_folder
+from convlift.data.readers.tree import Tree
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.errors import ConvliftError, LedgerError
@@ -27,7 +28,7 @@ def photos(folder: Path, shift: int = 0) -> Path:
 
 
 def test_once_read_the_images_are_not_needed_any_more(tmp_path: Path) -> None:
-    store = open_store(open_folder(photos(tmp_path / "photos")), tmp_path / "cache")
+    store = open_store(open_folder(Tree(photos(tmp_path / "photos"))), tmp_path / "cache")
     shutil.rmtree(tmp_path / "photos")  # the network went away with them
     context = prepare(store.folder, 0, tmp_path / "cache")
     assert context.dataset.store.pixels(20, "squash").shape == (24, 20, 20, 3)
@@ -36,12 +37,12 @@ def test_once_read_the_images_are_not_needed_any_more(tmp_path: Path) -> None:
 
 def test_before_that_their_absence_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConvliftError, match=r"photos"):
-        open_folder(tmp_path / "photos")
+        open_folder(Tree(tmp_path / "photos"))
 
 
 def test_changed_images_are_another_campaign(tmp_path: Path) -> None:
     stores = [
-        open_store(open_folder(photos(tmp_path / name, shift)), tmp_path / "cache")
+        open_store(open_folder(Tree(photos(tmp_path / name, shift))), tmp_path / "cache")
         for shift, name in enumerate(("before", "after"))
     ]
     before, after = (Identity(store.fingerprint, Recipe(), 0, "accuracy") for store in stores)

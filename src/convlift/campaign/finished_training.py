@@ -99,7 +99,9 @@ def check_same_data(found: Finished, dataset: Dataset, request: Request) -> None
             "learned from, or score its model on these with convlift evaluate."
         )
     if asked["groups"] != found.question["groups"]:
-        raise ConvliftError(f"{found.run} was trained with other groups of images; give the same --group-from.")
+        raise ConvliftError(
+            f"{found.run} was trained with other groups of images; give the same --group-from or --columns."
+        )
 
 
 def trained_before(found: Finished, dataset: Dataset, request: Request) -> Trained:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
+from convlift.data.readers.archives import is_archive
+from convlift.data.readers.table import is_table
 from convlift.evidence.calibration import calibration
 from convlift.evidence.temperature import fit_temperature
 from convlift.recipe.recipe import Recipe
@@ -171,9 +173,12 @@ def audit_says(dataset: Dataset, kinds: tuple[str, ...]) -> tuple[AuditSays, ...
     return tuple(AuditSays(each.message) for each in dataset.store.findings if each.kind in kinds)
 
 
-def come_as_files(data: str) -> bool:
-    """Whether the images lie in a folder, each in its own file."""
-    return Path(data).is_dir()
+def come_as_files(data: object) -> bool:
+    """Whether the images are files: in a folder, or listed by a table, or in an archive."""
+    if not isinstance(data, str):
+        return False
+    path = Path(data)
+    return path.is_dir() or is_table(path) or any(is_archive(each) for each in (path, *path.parents))
 
 
 def png_of(image_HWC: NDArray[np.uint8]) -> bytes:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
-from convlift.data.groups import check_number, check_official, read_groups
+from convlift.data.groups import check_number, check_official, find_groups
 from convlift.data.readers.recognize import open_source
 from convlift.data.sealed import SealedLabels, seal
 from convlift.data.splits import make_splits
@@ -38,9 +38,12 @@ def read_images(request: Request, session: Session) -> tuple[ImageStore, NDArray
             raise Interrupted("stopped while the images were decoded; the same command starts again.", session.stop())
 
     session.listen(ReadingImages())
-    source = open_source(request.data, root=request.root, layout=request.layout, follow_links=request.follow_links)
+    source = open_source(
+        request.data, root=request.root, layout=request.layout, follow_links=request.follow_links,
+        columns=request.columns, images=request.images, cache=request.cache,
+    )  # fmt: skip
     store = open_store(source, request.cache, decoded, request.alpha)
-    groups = None if request.group_from is None else read_groups(request.group_from, store.keys)
+    groups = find_groups(source, request.group_from, store.keys)
     if groups is not None:
         store = replace(store, findings=store.findings + check_official(store, groups))
     session.listen(ImagesRead(store.findings))

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from convlift.train.device import choose_devices, trainings_at_once
 class Request:
     """What a campaign is asked for; the options of `improve`, each declared here and in `cli.py`.
 
-    data: folder of class folders, folder with train/ and test/, .npz file, or name of a built-in data set.
+    data: where the images lie, or a data set in memory: what `open_source` takes.
     budget_seconds: wall clock of the whole campaign; infinite where trainings are counted.
     trainings: how many the campaign has, whatever they take; 0 where its time is given instead.
     cache: folder where decoded images and stored features lie.
@@ -52,12 +53,12 @@ class Request:
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
     priors: a file that `learn_priors` wrote, in place of the packaged one.
-    layout, alpha, follow_links: how a folder is read; see docs/data.md.
+    layout, alpha, follow_links: how a folder is read; columns, images: how a table is; see docs/data.md.
     pool: the changes to be tried instead of the catalogue's, from the baseline alone.
     fold: the campaign is this part of a nested cross-validation.
     """
 
-    data: str
+    data: Any
     budget_seconds: float
     cache: Path
     workers: int
@@ -81,6 +82,8 @@ class Request:
     layout: Layout = "auto"
     alpha: Alpha = "white"
     follow_links: bool = False
+    columns: str | None = None
+    images: Path | None = None
     pool: tuple[Candidate, ...] | None = None
     fold: Fold | None = None
 
@@ -101,7 +104,7 @@ class Request:
 OPTIONS = frozenset({
     "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
     "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency",
-    "refit",
+    "refit", "columns", "images",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
@@ -109,17 +112,20 @@ TRAINING_OPTIONS = OPTIONS - {
 }  # fmt: skip
 MAY_BE_MISSING = {
     "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
+    "columns", "images",
 }  # fmt: skip
 
 
-def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str = "20m", **options: Any) -> Request:
+def request_of(data: object, budget: str | None, cache: Path, *, usual: str = "20m", **options: Any) -> Request:
     """A request from what a user gave: a budget such as "90s" (`usual` where neither that nor trainings are given), and
     fields of `Request`; None for the default of those in MAY_BE_MISSING.
 
     Raises BudgetError or ConvliftError where a value makes no sense, TypeError where an option is none.
     """
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None or n not in MAY_BE_MISSING}
-    given |= {name: Path(given[name]) for name in ("out", "root", "priors", "model_weights") if given.get(name)}
+    given |= {
+        name: Path(given[name]) for name in ("out", "root", "priors", "model_weights", "images") if given.get(name)
+    }
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:
         raise BudgetError(
@@ -147,7 +153,8 @@ def request_of(data: str | Path, budget: str | None, cache: Path, *, usual: str 
     seconds = parse_duration(budget or usual) if trainings is None else math.inf
     devices = choose_devices(given.pop("device", "auto"))
     workers = given.pop("workers", None) or _usual_workers(devices)
-    return Request(data=str(data), budget_seconds=seconds, cache=cache, workers=workers, devices=devices, **given)
+    data = str(data) if isinstance(data, os.PathLike) else data
+    return Request(data=data, budget_seconds=seconds, cache=cache, workers=workers, devices=devices, **given)
 
 
 def _network_of(given: Mapping[str, Any]) -> dict[str, Any]:

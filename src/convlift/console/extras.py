@@ -32,6 +32,13 @@ def require_training(what: str) -> None:
         raise ConvliftError(f"{what} needs torch, which is not installed; {REMEDY}.")
 
 
+def require(package: str, extra: str, what: str) -> None:
+    """Raise ConvliftError where a package is missing. extra: of convlift that brings it; what: needs it, as the
+    sentence begins."""
+    if not is_installed(package):
+        raise ConvliftError(f"{what} needs {package}, which is not installed; pip install 'convlift[{extra}]'.")
+
+
 def fault_of(error: ModuleNotFoundError) -> ConvliftError | ModuleNotFoundError:
     """The error that tells what to do where a package of the extra train is missing; else the error itself."""
     package = (error.name or "").partition(".")[0]

@@ -7,7 +7,10 @@ import typer
 
 Data = Annotated[
     str,
-    typer.Argument(help="Folder of class folders, folder with train/ and test/, .npz file, digits or fashion-mnist."),
+    typer.Argument(
+        help="Folder of class folders, table of paths and labels (.csv, .tsv, .parquet), archive (.zip, .tar), .npz "
+        "file, digits or fashion-mnist."
+    ),
 ]
 Root = Annotated[Path | None, typer.Option(help="Where the files of a named data set lie.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the split, of every training, of the search.")]
@@ -76,5 +79,17 @@ LayoutName = Annotated[
 AlphaName = Annotated[
     Literal["white", "black", "ignore"],
     typer.Option("--alpha", help="What transparent pixels are laid on, or whether transparency is ignored."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="path=COLUMN,label=COLUMN",
+        help="Of a table, where its columns have no usual names: which one is path, label, split or group; group= uses "
+        "none.",
+    ),
+]
+ImagesFolder = Annotated[
+    Path | None, typer.Option("--images", help="Folder that the paths of a table lead from (default: the table's own).")
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links that lead out of the folder.")]

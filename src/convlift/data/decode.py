@@ -11,7 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from convlift.audit.traits import Traits, quality_of
 from convlift.data.depth import Deep, deep_values, float_values, highest, is_unit, to_bytes
-from convlift.data.formats import FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
+from convlift.data.dicom import is_deep_dicom, open_dicom
+from convlift.data.formats import DICOM, FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
 from convlift.data.orientation import turn_of, turned
 from convlift.data.readers.source import printable
 from convlift.errors import UnreadableImage
@@ -73,7 +74,10 @@ def from_array(image: Deep, value_range: float | None = None) -> Decoded:
 
 def is_deep(content: bytes) -> bool:
     """Whether a file has more than 8 bits a value by its header; False for what is no image."""
-    return content[:2] != b"\xff\xd8" and read_header(content, sniff(content)).bits > 8
+    if content[:2] == b"\xff\xd8":
+        return False
+    kind = sniff(content)
+    return is_deep_dicom(content) if kind == DICOM else read_header(content, kind).bits > 8
 
 
 def deep_maximum(content: bytes) -> float | None:
@@ -98,6 +102,8 @@ def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Tr
 def _opened(content: bytes, most_pixels: int = MAX_PIXELS) -> tuple[Image.Image, list[str], Deep | None, Traits]:
     """The loaded upright image, notes, its values where they are deeper than 8 bits, and its traits."""
     kind = sniff(content)
+    if kind == DICOM:
+        return open_dicom(content, most_pixels)
     header = _checked_header(content, kind)
     try:
         return _read(content, kind, header, most_pixels)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 # an allowlist: Pillow would otherwise hand EPS to Ghostscript and open forty formats nobody has tested here
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+DICOM = "DICOM"  # read by pydicom, where that is installed
 MOST_BANDS = 6  # of a TIFF; bands beyond colour and alpha are passed over, as viewers do
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (128, b"DICM", DICOM),  # first: what lies before it may pretend to be a TIFF
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (0, b"GIF8", "GIF"),

@@ -36,7 +36,8 @@ def deal_groups(
         raise DataError(
             f"class {store.classes[present[scarce[0]]]!r} of {store.name} has images of "
             f"{int((table[:, scarce[0]] > 0).sum())} groups; no group is cut, so {len(shares)} parts need at least "
-            f"{len(shares)} groups of every class. Add images of more groups, or leave out --group-from."
+            f"{len(shares)} groups of every class. Add images of more groups, or leave out "
+            "--group-from (of a table: --columns group=)."
         )
     # dealing is greedy, and chance orders groups of one size: the evenest of several deals is near the best
     orders = max(1, min(_ORDERS, _MOST_DEALT // len(table)))
@@ -45,7 +46,7 @@ def deal_groups(
     if _absent(table, part, len(shares)):
         raise DataError(
             f"no way was found to cut the groups of {store.name} into {len(shares)} parts with every class in each; "
-            "add images of more groups, try another --seed, or leave out --group-from."
+            "add images of more groups, try another --seed, or leave out --group-from (of a table: --columns group=)."
         )
     return [inside[part[units] == number] for number in range(len(shares))]
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.readers.source import printable
+from convlift.data.readers.source import Source, printable
 from convlift.data.store import ImageStore
 from convlift.errors import ConvliftError, DataError
 from convlift.records.finding import Finding
 
 PATH_COLUMNS = ("path", "file")
 MAX_BYTES = 256 * 1024 * 1024  # of a table; it is held in memory
+LEFT_OUT = "--group-from (of a table: --columns group=)"
 _LISTED = 100
 
 _TABLE = re.compile(r"(?P<file>.+\.csv):(?P<column>[^:/\\]+)", re.IGNORECASE | re.DOTALL)
@@ -30,9 +31,27 @@ def read_groups(group_from: str, keys: Sequence[str]) -> NDArray[np.int64]:
     for in each image's path. keys: the images' paths relative to the data folder.
     Raises ConvliftError where that names no group for every image.
     """
-    names = name_groups(group_from, keys)
+    return _numbers(name_groups(group_from, keys))
+
+
+def _numbers(names: Sequence[str]) -> NDArray[np.int64]:
     numbers = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2 for name in {*names}}
     return np.array([numbers[name] for name in names], np.int64)
+
+
+def find_groups(source: Source, group_from: str | None, keys: Sequence[str]) -> NDArray[np.int64] | None:
+    """The same for images of a source: by `group_from` where it is given, else by the groups that the source names
+    itself, as a table does. None where there are neither."""
+    names = names_of_groups(source, group_from, keys)
+    return None if names is None else _numbers(names)
+
+
+def names_of_groups(source: Source, group_from: str | None, keys: Sequence[str]) -> list[str] | None:
+    """The names of these groups."""
+    if group_from is not None:
+        return name_groups(group_from, keys)
+    known = {item.key: item.group for item in source.items if item.group}
+    return [known[key] for key in keys] if known else None
 
 
 def name_groups(group_from: str, keys: Sequence[str]) -> list[str]:
@@ -130,7 +149,7 @@ def check_official(store: ImageStore, groups: NDArray[np.int64]) -> tuple[Findin
         raise ConvliftError(
             f"{len(both)} of {len(seen['test'])} groups of the test part have images in another part too, such as the "
             f"group of {shown}; a test is honest on groups of its own only. Move each group into one part, or leave "
-            "out --group-from."
+            f"out {LEFT_OUT}."
         )
     if not (both := sorted(seen["train"] & seen["validation"])):
         return ()
@@ -145,5 +164,5 @@ def check_number(name: str, groups: NDArray[np.int64]) -> None:
     if (count := len(np.unique(groups))) < 2:
         raise DataError(
             f"the test part of {name} holds {count} group; at least 2 are needed, because intervals count groups. Add "
-            "images of more groups, or leave out --group-from."
+            f"images of more groups, or leave out {LEFT_OUT}."
         )

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.groups import check_number, name_groups, read_groups
+from convlift.data.groups import check_number, find_groups, names_of_groups
 from convlift.data.readers.source import Source
 from convlift.data.store import data_fingerprint
 from convlift.deploy.classifier import Classifier, Unreadable
@@ -77,12 +77,11 @@ def choose_images(source: Source, part: Part | None, group_from: str | None) -> 
     if not places:
         there = f"has only {' and '.join(sorted(parts))}" if parts else "has no parts; leave out --part"
         raise ConvliftError(f"there is no {wanted} part in {source.name}, which {there}.")
-    groups, names = None, tuple[str, ...]()
-    if group_from is not None:
-        keys = [source.items[place].key for place in places]
-        groups, names = read_groups(group_from, keys), tuple(name_groups(group_from, keys))
+    keys = [source.items[place].key for place in places]
+    groups, names = find_groups(source, group_from, keys), names_of_groups(source, group_from, keys)
+    if groups is not None:
         check_number(source.name, groups)
-    return Images(source, np.array(places), "" if wanted == "all" else wanted, groups, names)
+    return Images(source, np.array(places), "" if wanted == "all" else wanted, groups, tuple(names or ()))
 
 
 def check_fit(named: Named, images: Images) -> None:

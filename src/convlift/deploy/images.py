@@ -1,6 +1,5 @@
 """Whatever a caller holds of an image, and the pixels in it: one path for files, bytes, images and arrays."""
 
-import io
 import os
 import re
 import stat
@@ -15,6 +14,7 @@ from PIL import Image
 
 from convlift.data.decode import FULL_RANGE, MAX_PIXELS, Alpha, Decoded, decode, from_array
 from convlift.data.depth import is_unit, to_bytes
+from convlift.data.encode import encoded
 from convlift.data.readers.class_folders import MAX_BYTES
 from convlift.data.readers.source import printable
 from convlift.deploy.image_paths import is_many, list_images
@@ -199,19 +199,7 @@ def _encoded(image: Image.Image) -> bytes:
         raise _Fault(
             f"{image.width} x {image.height}: over {MAX_PIXELS // 1_000_000} million pixels", "make it smaller"
         )
-    buffer = io.BytesIO()
-    try:
-        exif = image.getexif()
-        if image.mode[0] in "IF" or image.mode == "CMYK":
-            image.save(buffer, "TIFF", exif=exif)
-        else:
-            kept = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") else image.convert("RGB")
-            kept.save(buffer, "PNG", exif=exif, compress_level=0)
-    except Exception as error:  # of a lazily opened file that is broken Pillow raises nearly anything
-        raise _Fault(
-            f"broken image: {printable(str(error)) or type(error).__name__}", "repair it or leave it out"
-        ) from error
-    return buffer.getvalue()
+    return encoded(image)
 
 
 def _from_array(array: NDArray[Any], name: str, origin: Origin) -> Seen:

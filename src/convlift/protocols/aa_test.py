@@ -168,8 +168,8 @@ def _folder_for(request: Request, session: Session) -> Path:
     baseline, _ = recipe_of(request, dataset)
     what = (dataset.store.fingerprint, baseline.fingerprint(), request.metric)
     question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)
-    if request.group_from:
-        question += (request.group_from,)
+    if request.group_from or request.columns:
+        question += tuple(each for each in (request.group_from, request.columns) if each)
     return Path("runs") / f"{dataset.name}-aa-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
 
 

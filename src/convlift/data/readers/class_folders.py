@@ -7,7 +7,8 @@ from pathlib import Path
 
 from convlift.data.formats import FORMATS
 from convlift.data.readers.layout import Branch, Layout, data_set_below, did_you_mean, read_layout
-from convlift.data.readers.source import Item, Split, printable, validation_as_test
+from convlift.data.readers.source import Item, official_part, validation_as_test
+from convlift.data.readers.table import is_table
 from convlift.data.readers.tree import Kind, Tree, entries, key_of
 from convlift.errors import DataError
 from convlift.records.finding import Finding
@@ -41,14 +42,13 @@ class FolderSource:
         return path.read_bytes()
 
 
-def open_folder(folder: Path, layout: Layout = "auto", follow_links: bool = False) -> FolderSource:
+def open_folder(tree: Tree, layout: Layout = "auto") -> FolderSource:
     """Class folders, or train/ + test/ (+ val/) folders of them; classes are sorted by name.
 
-    layout: which folders are classes, see `readers/layout.py`. follow_links: whether links may lead out of the folder.
+    layout: which folders are classes, see `readers/layout.py`.
     An empty class folder keeps its index, so that the numbering never depends on which photos are there.
     Raises DataError where no image is found, the folders can be read in two ways, or one cannot be listed.
     """
-    tree = Tree(folder.resolve(), follow_links)
     try:
         reading = read_layout(tree, layout)
         found = [_Found(entry.kind, entry.path) for entry in reading.beside] + list(_walk(tree, reading.branches))
@@ -58,18 +58,14 @@ def open_folder(folder: Path, layout: Layout = "auto", follow_links: bool = Fals
         if len({branch.name for _, branch in images}) == 1:
             _check_deeper(tree, images[0][1].name)
     except OSError as error:
-        raise DataError(f"{printable(str(tree.root))} cannot be listed ({error}); check its permissions.") from error
-    name, classes = printable(tree.root.name), tuple(sorted({branch.name for branch in reading.branches}))
+        raise DataError(f"{tree.shown} cannot be listed ({error}); check its permissions.") from error
+    name, classes = tree.name, tuple(sorted({branch.name for branch in reading.branches}))
     numbers = {known: index for index, known in enumerate(classes)}
     splits = {branch.split for _, branch in images}
     as_test = validation_as_test(splits, name)
-
-    def official(split: Split | None) -> Split | None:
-        if len(splits) == 1:  # train/ alone leaves everything to be split
-            return None
-        return "test" if as_test and split == "validation" else split
-
-    items = tuple(Item(key_of(tree, path), numbers[branch.name], official(branch.split)) for path, branch in images)
+    items = tuple(
+        Item(key_of(tree, path), numbers[branch.name], official_part(branch.split, splits)) for path, branch in images
+    )
     findings = [*reading.findings, *([as_test] if as_test else [])]
     findings += [_empty_class(known) for known in sorted(set(classes) - {branch.name for _, branch in images})]
     findings += _passed_over(tree, found)
@@ -80,8 +76,8 @@ def _check_deeper(tree: Tree, only: str) -> None:
     """Raise DataError where the one class that there is holds folders of images: they may be the classes."""
     if below := data_set_below(tree, tree.root):
         raise DataError(
-            f"{printable(str(tree.root))} has images of one class ({only!r}) only; at least 2 classes are needed. "
-            f"{did_you_mean(below)}"
+            f"{tree.shown} has images of one class ({only!r}) only; at least 2 classes are needed. "
+            f"{did_you_mean(tree, below)}"
         )
 
 
@@ -161,10 +157,13 @@ def _keys(tree: Tree, found: list[_Found]) -> tuple[str, ...]:
 
 
 def _no_images(tree: Tree, found: list[_Found]) -> DataError:
-    where = printable(str(tree.root))
+    where = tree.shown
     if loose := [f for f in found if f.kind == "image"]:
+        tables = [f.path for f in found if f.kind == "other" and is_table(f.path)]
+        hint = f" {did_you_mean(tree, tables)}" if tables else ""
         return DataError(
-            f"{where} holds {len(loose)} images but none in a class folder; make one folder per class and sort them in."
+            f"{where} holds {len(loose)} images but none in a class folder; make one folder per class and sort them "
+            f"in.{hint}"
         )
     if links := [f for f in found if f.kind == "outside"]:
         return DataError(
@@ -172,7 +171,7 @@ def _no_images(tree: Tree, found: list[_Found]) -> DataError:
             f"{key_of(tree, links[0].path)}; follow them with --follow-links, or copy what they point to into it."
         )
     if arrays := [f for f in found if f.path.suffix.lower() == ".npz"]:
-        return DataError(f"{where} holds no image, but arrays. {did_you_mean([f.path for f in arrays])}")
+        return DataError(f"{where} holds no image, but arrays. {did_you_mean(tree, [f.path for f in arrays])}")
     others = [f for f in found if f.kind != "junk"]
     seen = f"{len(others)} other files or links, such as {key_of(tree, others[0].path)}" if others else "nothing else"
     return DataError(

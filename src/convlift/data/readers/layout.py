@@ -127,7 +127,7 @@ def _named_by_both(parts: dict[Path, tuple[Split, str]], tree: Tree) -> tuple[Br
     nested = [path for path in parts if folders(tree, path)]
     if nested:
         raise DataError(
-            f"{printable(str(tree.root))} holds several sets of parts ({_shown(path.name for path in parts)}), each "
+            f"{tree.shown} holds several sets of parts ({_shown(path.name for path in parts)}), each "
             f"with folders of its own; name one of them, or {_OPTIONS}."
         )
     return tuple(_branch(path, split, rest) for path, (split, rest) in parts.items())
@@ -184,8 +184,8 @@ def _parts_in_classes(tree: Tree, tops: list[Path]) -> Reading | None:
         return None
     if deeper := [top for top in with_parts if any(len(folders(tree, part)) > 1 for part in found[top])]:
         raise DataError(
-            f"{printable(str(tree.root))} holds {len(deeper)} data sets with parts of their own, such as "
-            f"{key_of(tree, deeper[0])}, and one at a time is read. {did_you_mean(deeper)}"
+            f"{tree.shown} holds {len(deeper)} data sets with parts of their own, such as "
+            f"{key_of(tree, deeper[0])}, and one at a time is read. {did_you_mean(tree, deeper)}"
         )
     if len(with_parts) < len(tops):
         return None
@@ -229,9 +229,9 @@ def _check_one_reading(tree: Tree, tops: list[Path]) -> None:
         return
     outer, subfolders = _shown(top.name for top in tops), _shown(path.name for path in max(inner.values(), key=len))
     raise DataError(
-        f"the folders of {printable(str(tree.root))} can be read in two ways: either {outer} are the classes, or they "
+        f"the folders of {tree.shown} can be read in two ways: either {outer} are the classes, or they "
         f"are parts, folds or cameras and {subfolders}, which all of them hold, are the classes. {_OPTIONS}; to read "
-        f"one of them alone, name it, such as {printable(str(inner[tops[0]][0].parent))}."
+        f"one of them alone, name it, such as {tree.told(inner[tops[0]][0].parent)}."
     )
 
 
@@ -260,8 +260,8 @@ def data_set_below(tree: Tree, folder: Path) -> list[Path]:
     return []
 
 
-def did_you_mean(paths: list[Path]) -> str:
-    return f"Did you mean {_shown((str(path) for path in paths), ' or ')}?" if paths else ""
+def did_you_mean(tree: Tree, paths: list[Path]) -> str:
+    return f"Did you mean {_shown(map(tree.told, paths), ' or ')}?" if paths else ""
 
 
 def _shown(names: Iterable[str], last: str = " and ") -> str:

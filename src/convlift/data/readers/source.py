@@ -1,5 +1,6 @@
 """What every reader of images gives: a list of labelled items, and the raw content of each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -18,11 +19,13 @@ class Item:
     key: its printable name.
     label: index into the classes.
     split: the official one, or None.
+    group: the name of what it shares with other images, such as a patient; "" where the data set names none.
     """
 
     key: str
     label: int
     split: Split | None
+    group: str = ""
 
 
 class Source(Protocol):
@@ -49,6 +52,22 @@ class Source(Protocol):
 def printable(name: str) -> str:
     """The name on one line: control characters, line breaks and undecodable bytes are written as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def in_order(classes: Iterable[str]) -> tuple[str, ...]:
+    """Class names as they are numbered: by name, or by value where all are whole numbers."""
+    names = set(classes)
+    if all(name.removeprefix("-").isdecimal() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+def official_part(split: Split | None, splits: set[Split | None]) -> Split | None:
+    """The part that an image is in, of a data set with these: one part alone is split as if there was none, and a
+    validation part without a test part is the test (`validation_as_test`)."""
+    if len(splits) == 1:
+        return None
+    return "test" if split == "validation" and "test" not in splits else split
 
 
 def validation_as_test(splits: set[Any], where: str) -> Finding | None:

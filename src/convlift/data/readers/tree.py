@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from convlift.data.formats import FORMATS, sniff
+from convlift.data.formats import DICOM, FORMATS, sniff
 from convlift.data.readers.source import printable
 
 # files that are meant to be images, readable here or not, so that no photo is passed over in silence
@@ -15,6 +15,7 @@ _SUFFIXES = (
     "heic heif avif jp2 j2k jxl svg eps psd pdf fits fit dcm raw cr2 nef arw dng ico tga"
 )
 _IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
+_HEAD = 132  # bytes that tell what a file is
 _JUNK = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
 
 Kind = Literal["image", "folder", "junk", "other", "outside"]
@@ -22,10 +23,26 @@ Kind = Literal["image", "folder", "junk", "other", "outside"]
 
 @dataclass(frozen=True)
 class Tree:
-    """Everything below one resolved folder. follow_links: whether links may lead out of it."""
+    """Everything below one resolved folder. follow_links: whether links may lead out of it; title: what a user calls
+    the folder, where that is not its path."""
 
     root: Path
     follow_links: bool = False
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The folder as sentences name it."""
+        return self.title or printable(str(self.root))
+
+    @property
+    def name(self) -> str:
+        """The last part of that."""
+        return printable(Path(self.title or self.root).name)
+
+    def told(self, path: Path) -> str:
+        """A path below the root, as sentences name it."""
+        return f"{self.shown}/{key_of(self, path)}" if path != self.root else self.shown
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,11 @@ def key_of(tree: Tree, path: Path) -> str:
     return printable(path.relative_to(tree.root).as_posix())
 
 
+def is_junk(name: str) -> bool:
+    """Whether a file or folder of this name is hidden or the system's."""
+    return name.startswith(".") or name.lower() in _JUNK or name.lower() == "icon\r"
+
+
 def _holds_images(tree: Tree, folder: Path) -> bool:
     queue, seen = [folder], set()
     while queue:
@@ -81,7 +103,7 @@ def _holds_images(tree: Tree, folder: Path) -> bool:
 
 def _kind(entry: "os.DirEntry[str]", tree: Tree) -> Kind:
     name, is_link = entry.name.lower(), entry.is_symlink()
-    if name.startswith(".") or name in _JUNK or name == "icon\r":
+    if is_junk(name):
         return "junk"
     if is_link:
         target = Path(os.path.realpath(entry.path))
@@ -99,6 +121,6 @@ def _kind(entry: "os.DirEntry[str]", tree: Tree) -> Kind:
         return "image"
     try:
         with open(entry.path, "rb") as file:
-            return "image" if sniff(file.read(64)) in FORMATS else "other"
+            return "image" if sniff(file.read(_HEAD)) in (*FORMATS, DICOM) else "other"
     except OSError:
         return "other"

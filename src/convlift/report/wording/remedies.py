@@ -75,13 +75,15 @@ def file_of(name: str) -> str:
 
 
 def _command(command: str, option: str, recipe: Path, asked: Request) -> str:
+    data = asked.data if isinstance(asked.data, str) else "DATA"
     more: list[str] = []
     given = (
         ("--seed", str(asked.seed), "0"), ("--metric", asked.metric, "accuracy"), ("--layout", asked.layout, "auto"),
         ("--alpha", asked.alpha, "white"), ("--group-from", asked.group_from or "", ""),
-        ("--root", str(asked.root or ""), ""),
+        ("--root", str(asked.root or ""), ""), ("--columns", asked.columns or "", ""),
+        ("--images", str(asked.images or ""), ""),
     )  # fmt: skip
     for name, value, usual in given:
         more += [name, value] if value != usual else []
     more += ["--follow-links"] if asked.follow_links else []
-    return shlex.join(["convlift", command, asked.data, option, str(recipe), *more])
+    return shlex.join(["convlift", command, data, option, str(recipe), *more])

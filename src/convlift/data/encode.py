@@ -1,0 +1,23 @@
+"""An image that a program holds, as a file: so it goes the way of all files."""
+
+import io
+
+from PIL import Image
+
+from convlift.data.readers.source import printable
+from convlift.errors import UnreadableImage
+
+
+def encoded(image: Image.Image) -> bytes:
+    """The bytes of a PNG or TIFF without loss, with the image's EXIF block. Raises UnreadableImage with the reason."""
+    buffer = io.BytesIO()
+    try:
+        exif = image.getexif()
+        if image.mode[0] in "IF" or image.mode == "CMYK":
+            image.save(buffer, "TIFF", exif=exif)
+        else:
+            kept = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") else image.convert("RGB")
+            kept.save(buffer, "PNG", exif=exif, compress_level=0)
+    except Exception as error:  # of a lazily opened file that is broken Pillow raises nearly anything
+        raise UnreadableImage(f"broken image: {printable(str(error)) or type(error).__name__}") from error
+    return buffer.getvalue()

@@ -1,0 +1,206 @@
+"""Data sets that a Python program holds: torchvision's and the like, pairs of arrays, parts of these."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from convlift.data.encode import encoded
+from convlift.data.readers.arrays import array_source
+from convlift.data.readers.hugging_face import is_hugging_face, open_hugging_face
+from convlift.data.readers.joined import join
+from convlift.data.readers.part_names import part_of
+from convlift.data.readers.source import Item, Source, Split, in_order, printable
+from convlift.errors import ConvliftError, DataError, UnreadableImage
+
+_ACCEPTED = (
+    "a path or a name, a data set of (image, label) pairs as torchvision has them, (images, labels), a data set of "
+    'Hugging Face, or a dictionary of these such as {"train": ..., "test": ...}'
+)
+_LOOKED_AT = 3  # images that are read twice, to see whether they stay the same
+
+
+@dataclass(frozen=True, eq=False)
+class PairSource:
+    """Pairs of an image and a label, of which one is asked for at a time."""
+
+    name: str
+    classes: tuple[str, ...]
+    items: tuple[Item, ...]
+    pairs: Any
+    findings: tuple[()] = ()
+    value_range: None = None
+    lock: Any = field(default_factory=threading.Lock)
+
+    def read(self, index: int) -> bytes | NDArray[np.uint8]:
+        """See `Source`. Raises OSError where the data set fails to give the image, or gives something else."""
+        with self.lock:  # nobody promises that it may be asked by two threads
+            try:
+                image = self.pairs[index][0]
+            except Exception as error:  # whatever the caller's code raises
+                raise OSError(f"{type(error).__name__}: {printable(str(error))}") from error
+            return _content(image)
+
+
+@dataclass(frozen=True, eq=False)
+class _Zipped:
+    images: Sequence[Any]
+    labels: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.images[index], self.labels[index]
+
+
+def open_in_memory(data: object, columns: str | None = None) -> Source:
+    """A data set that is no path.
+
+    data: a sequence of (image, label) pairs, images of Pillow or uint8 (H, W) or (H, W, C) and labels whole numbers
+    (indices into its `classes`, if it has these) or names; a tuple (images (N, H, W) or (N, H, W, C), labels (N,)), or
+    of two lists; a data set of Hugging Face; or a dictionary of these by part. columns: of one of Hugging Face.
+    Raises ConvliftError where it is none of these, DataError where labels and images do not fit.
+    """
+    if isinstance(data, Mapping):
+        return _of_parts(data, columns)
+    if is_hugging_face(data):
+        return open_hugging_face(data, columns)
+    if columns is not None:
+        raise ConvliftError("columns are of a table or of a data set of Hugging Face; leave them out.")
+    if isinstance(data, tuple) and len(data) == 2:
+        images, labels = data
+        if hasattr(images, "shape"):
+            return array_source("arrays", {None: (_array(images), _array(labels))}, classes=None)
+        if len(images) != len(labels):
+            raise DataError(f"there are {len(images)} images but {len(labels)} labels; the numbers must agree.")
+        return _of_pairs("images", _Zipped(images, labels), list(labels))
+    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")) or isinstance(data, str | bytes):
+        raise ConvliftError(f"a {type(data).__name__} is no data set; give {_ACCEPTED}.")
+    name = "images" if isinstance(data, list | tuple) else type(data).__name__
+    return _of_pairs(name, data, None)
+
+
+def _of_parts(parts: Mapping[Any, Any], columns: str | None) -> Source:
+    named: dict[Split, Any] = {}
+    for key, part in parts.items():
+        known = part_of(str(key))
+        if known is None or known[0] in named:
+            raise ConvliftError(
+                f"'{printable(str(key))}' is no part of a data set, or one that is there twice; give train, validation "
+                "and test."
+            )
+        named[known[0]] = part
+    if not named:
+        raise ConvliftError(f"an empty dictionary is no data set; give {_ACCEPTED}.")
+    if all(isinstance(part, tuple) and len(part) == 2 and hasattr(part[0], "shape") for part in named.values()):
+        arrays: dict[Split | None, Any] = {split: (_array(x), _array(y)) for split, (x, y) in named.items()}
+        return array_source("arrays", arrays, classes=None)  # together, for they share one range of values
+    return join({split: open_in_memory(part, columns) for split, part in named.items()})
+
+
+def _array(given: Any) -> NDArray[Any]:
+    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+
+
+def _of_pairs(name: str, pairs: Any, labels: list[Any] | None) -> PairSource:
+    if not len(pairs):
+        raise DataError(f"{name} is empty; at least one image is needed.")
+    for index in range(min(_LOOKED_AT, len(pairs))):
+        _check_pair(name, pairs, index)
+    known = _classes(pairs)
+    found = [_label(each, name) for each in (_labels(pairs) if labels is None else labels)]
+    if isinstance(found[0], str):
+        classes = in_order(map(str, found))
+    else:
+        numbers = sorted({cast(int, label) for label in found})
+        if known is not None and not 0 <= numbers[0] <= numbers[-1] < len(known):
+            raise DataError(f"{name} has labels {numbers[0]} to {numbers[-1]}, and {len(known)} classes.")
+        classes = tuple(map(str, numbers)) if known is None else known
+        found = [known[cast(int, label)] for label in found] if known is not None else [str(label) for label in found]
+    place = {each: number for number, each in enumerate(classes)}
+    items = tuple(Item(f"image/{row}", place[cast(str, label)], None) for row, label in enumerate(found))
+    return PairSource(printable(name), tuple(map(printable, classes)), items, pairs)
+
+
+def _check_pair(name: str, pairs: Any, index: int) -> None:
+    """Raise ConvliftError where there is no image and label, or the image is another one each time it is asked for."""
+    try:
+        one, two = pairs[index], pairs[index]
+        is_pair = isinstance(one, tuple | list) and len(one) == 2
+    except Exception as error:
+        raise ConvliftError(
+            f"image {index} of {name} cannot be had ({type(error).__name__}: {printable(str(error))}); mend the data "
+            "set."
+        ) from error
+    if not is_pair:
+        raise ConvliftError(
+            f"{name} gives a {type(one).__name__}, not a pair of an image and its label; give {_ACCEPTED}."
+        )
+    try:
+        same = _as_bytes(one[0]) == _as_bytes(two[0])
+    except OSError as error:
+        raise ConvliftError(f"image {index} of {name} is {error}.") from error
+    if not same:
+        raise ConvliftError(
+            f"image {index} of {name} is another one each time; give the data set without augmentation, which is "
+            "part of a recipe."
+        )
+
+
+def _as_bytes(image: Any) -> bytes:
+    content = _content(image)
+    return content if isinstance(content, bytes) else content.tobytes()
+
+
+def _content(image: Any) -> bytes | NDArray[np.uint8]:
+    """The image's pixels, or a file of it. Raises OSError that says what it is instead."""
+    if isinstance(image, Image.Image):
+        try:
+            return encoded(image)
+        except UnreadableImage as error:
+            raise OSError(str(error)) from error
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8:
+        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3)):
+            return image
+        if image.ndim == 3 and image.shape[2] == 4:
+            return encoded(Image.fromarray(image))
+    what = f"of shape {tuple(image.shape)} and type {image.dtype}" if hasattr(image, "dtype") else type(image).__name__
+    raise OSError(
+        f"{what}, no image of Pillow nor uint8 (H, W) or (H, W, 3); give the data set without a transform to tensors"
+    )
+
+
+def _classes(pairs: Any) -> tuple[str, ...] | None:
+    while pairs is not None:
+        known = getattr(pairs, "classes", None)
+        if isinstance(known, list | tuple) and known:
+            return tuple(map(str, known))
+        pairs = getattr(pairs, "dataset", None)  # of torch.utils.data.Subset
+    return None
+
+
+def _labels(pairs: Any) -> Iterator[Any]:
+    """All labels: those that the data set keeps in a list, if its pairs have the same, else of every pair."""
+    kept = getattr(pairs, "targets", getattr(pairs, "labels", None))
+    is_plain = getattr(pairs, "target_transform", None) is None
+    if kept is not None and is_plain and hasattr(kept, "__len__") and len(kept) == len(pairs):
+        listed = _array(kept)
+        if listed.ndim == 1 and all(str(pairs[i][1]) == str(listed[i]) for i in range(min(_LOOKED_AT, len(pairs)))):
+            return iter(listed.tolist())
+    return (pairs[index][1] for index in range(len(pairs)))
+
+
+def _label(given: Any, name: str) -> int | str:
+    if isinstance(given, str):
+        return given
+    try:
+        if float(given) == int(given):
+            return int(given)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise DataError(f"{name} has the label {printable(repr(given))[:80]}; a whole number or a name an image is needed.")

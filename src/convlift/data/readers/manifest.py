@@ -1,0 +1,165 @@
+"""Images whose labels stand in a table: a path and a label a row, and where there are any a part and a group."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from convlift.data.readers.class_folders import FolderSource
+from convlift.data.readers.columns import Role, choose_columns, parse_columns
+from convlift.data.readers.named_files import NamedFiles
+from convlift.data.readers.part_names import part_of
+from convlift.data.readers.source import Item, Split, in_order, official_part, printable, validation_as_test
+from convlift.data.readers.table import Row, Table, read_table
+from convlift.data.readers.tree import Tree
+from convlift.errors import ConvliftError
+from convlift.records.finding import Finding
+
+_LISTED = 5  # faulty rows in the sentence
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table, where its paths lead from, and the part that all of its rows belong to, if the table itself is one's."""
+
+    table: Table
+    files: NamedFiles
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class _Image:
+    path: Path
+    label: str
+    split: Split | None
+    group: str
+
+
+def open_manifest(path: Path, columns: str | None = None, images: Path | None = None) -> FolderSource:
+    """The images that a table lists (`readers/table.py`), their classes by name.
+
+    columns: which column is what, see `choose_columns`. images: the folder that paths lead from, by default the
+    table's own.
+    Raises ConvliftError with the numbers of all faulty rows, or where a column or the folder is missing.
+    """
+    root = Path(images).expanduser() if images else path.parent
+    if not root.is_dir():
+        raise ConvliftError(f"--images {printable(str(root))} is no folder; name the one that the paths lead from.")
+    tree = Tree(root.resolve())
+    return read_listings(printable(path.stem), tree.root, [Listing(read_table(path), NamedFiles(tree))], columns)
+
+
+def read_listings(name: str, root: Path, listings: Sequence[Listing], columns: str | None) -> FolderSource:
+    """The images of some tables, as one data set. Keys are paths from `root`, or absolute where they lead out of it."""
+    found: list[_Image] = []
+    findings: list[Finding] = []
+    for listing in listings:
+        chosen = choose_columns(listing.table, columns)
+        images = _checked(listing, chosen)
+        has_split = "split" in chosen or listing.split or "split" in parse_columns(columns)
+        in_folders = {} if has_split else _parts(root, images)
+        found += [
+            _Image(image.path, image.label, in_folders.get(image.path, image.split or listing.split), image.group)
+            for image in images
+        ]
+        findings += [*listing.table.findings, _columns_finding(listing.table, chosen, bool(in_folders))]
+    if (twice := len(found) - len({image.path for image in found})) > 0:
+        raise ConvliftError(f"{twice} images are listed in two tables of {name}; remove them from one.")
+    found.sort(key=lambda image: image.path)  # so that the order of rows changes nothing
+    classes = in_order(image.label for image in found)
+    numbers, splits = {known: index for index, known in enumerate(classes)}, {image.split for image in found}
+    items = tuple(
+        Item(_key(image.path, root), numbers[image.label], official_part(image.split, splits), image.group)
+        for image in found
+    )
+    as_test = validation_as_test(splits, name)
+    findings += [as_test] if as_test else []
+    return FolderSource(name, classes, items, tuple(findings), tuple(image.path for image in found))
+
+
+def _key(path: Path, root: Path) -> str:
+    return printable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
+
+
+def _checked(listing: Listing, chosen: dict[Role, str]) -> list[_Image]:
+    """The images of all rows. Raises ConvliftError that lists what is wrong with which."""
+    table = listing.table
+    if not table.rows:
+        raise ConvliftError(f"{table.name} has no row below its header; a row an image is needed.")
+    images, faults, is_lost = list[_Image](), list[str](), False
+    first: dict[Path, tuple[int, str]] = {}
+    has_parts = "split" in chosen and any(row.cells[chosen["split"]] for row in table.rows)
+    for row in table.rows:
+        cells = {role: row.cells[column] for role, column in chosen.items()}
+        where = listing.files.find(cells["path"]) if cells["path"] else "has no path"
+        fault = _fault(row, cells, where, has_parts) or (
+            _repeated(row, cells, where, first) if isinstance(where, Path) else ""
+        )
+        if fault:
+            faults.append(f"row {row.number} {fault}")
+            is_lost = is_lost or isinstance(where, str)
+        elif isinstance(where, Path):
+            split = part_of(cells["split"]) if has_parts else None
+            images.append(_Image(where, _plain(cells["label"]), split[0] if split else None, cells.get("group", "")))
+    if faults:
+        raise _faulty(listing, faults, is_lost)
+    return images
+
+
+def _fault(row: Row, cells: dict[Role, str], where: Path | str, has_parts: bool) -> str:
+    """What is wrong with a row by itself, in words; "" where nothing is."""
+    if row.extra:
+        return f"has {len(row.cells) + row.extra} cells, more than the header"
+    if isinstance(where, str):
+        return f"{where}" if not cells["path"] else f"names '{printable(cells['path'][:200])}', which {where}"
+    if not cells["label"]:
+        return "has no label"
+    if has_parts and part_of(cells["split"]) is None:
+        shown = printable(cells["split"][:60])
+        return f"has split {shown!r}, none of train, validation and test" if shown else "has no split"
+    return "has no group" if "group" in cells and not cells["group"] else ""
+
+
+def _repeated(row: Row, cells: dict[Role, str], where: Path, first: dict[Path, tuple[int, str]]) -> str:
+    number, label = first.setdefault(where, (row.number, cells["label"]))
+    if number == row.number:
+        return ""
+    if label == cells["label"]:
+        return f"names the image of row {number} again"
+    return f"labels '{printable(cells['label'])}' the image that row {number} labels '{printable(label)}'"
+
+
+def _faulty(listing: Listing, faults: list[str], is_lost: bool) -> ConvliftError:
+    table = listing.table
+    shown = "; ".join(faults[:_LISTED]) + (f"; and {len(faults) - _LISTED} more" if len(faults) > _LISTED else "")
+    verb = "row of {0} is" if len(table.rows) == 1 else "rows of {0} is" if len(faults) == 1 else "rows of {0} are"
+    mend = "Mend or remove them" if len(faults) > 1 else "Mend or remove it"
+    remedy = f"; paths lead from {listing.files.tree.shown}"
+    remedy += "" if listing.files.is_alone else ", or from the folder that --images names"
+    return ConvliftError(
+        f"{len(faults)} of {len(table.rows)} {verb.format(table.name)} faulty, the header being row 1: {shown}. "
+        f"{mend}{remedy if is_lost else ''}."
+    )
+
+
+def _parts(root: Path, images: Iterable[_Image]) -> dict[Path, Split]:
+    """The part of every image by the first folder of its path, where all lie in parts and there are several."""
+    found: dict[Path, Split] = {}
+    for image in images:
+        if not image.path.is_relative_to(root) or len(inside := image.path.relative_to(root).parts) < 2:
+            return {}
+        if (part := part_of(inside[0])) is None:
+            return {}
+        found[image.path] = part[0]
+    return found if "train" in found.values() and len(set(found.values())) > 1 else {}
+
+
+def _columns_finding(table: Table, chosen: dict[Role, str], by_folders: bool) -> Finding:
+    words = {"path": "paths", "label": "labels", "split": "parts", "group": "groups"}
+    what = [f"{words[role]} from column '{printable(column)}'" for role, column in chosen.items()]
+    what += ["parts from the first folder of the paths"] if by_folders else []
+    return Finding("columns", "note", f"{table.name} gave {', '.join(what[:-1])} and {what[-1]}.")
+
+
+def _plain(label: str) -> str:
+    return printable(unicodedata.normalize("NFC", label))
