@@ -59,6 +59,7 @@ def test_there_are_these_commands():
         "aa",
         "train",
         "diagnose",
+        "audit",
         "recipes",
         "predict",
         "evaluate",

@@ -90,6 +90,8 @@ def options_of(command: str) -> set[str]:
     for name, parameter in get_params_from_function(callback).items():
         if isinstance(parameter.default, OptionInfo):
             spelled |= set(parameter.default.param_decls or [f"--{name.replace('_', '-')}"])
+            if parameter.default.default is True:  # a switch that is on: typer adds the one that turns it off
+                spelled.add(f"--no-{name.replace('_', '-')}")
     return spelled
 
 

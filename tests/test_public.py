@@ -14,6 +14,7 @@ PUBLIC = [
     "Campaign",
     "ConvliftError",
     "Recipe",
+    "audit",
     "built_in",
     "diagnose",
     "evaluate",
@@ -52,6 +53,14 @@ def test_train_stays_the_function_whatever_is_imported():
     assert schedules is sys.modules["convlift.train.schedules"]
 
 
+def test_audit_stays_the_function_whatever_is_imported():
+    from convlift import audit
+    from convlift.audit import findings
+
+    assert convlift.audit is audit is api.audit
+    assert findings is sys.modules["convlift.audit.findings"]
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'convlift' has no attribute 'imporve'"):
         convlift.imporve  # noqa: B018
@@ -62,11 +71,11 @@ def test_the_version_is_the_packages():
     assert convlift.__version__ == pyproject["project"]["version"]
 
 
-@pytest.mark.parametrize("call", ["improve", "preview", "aa", "train"])
+@pytest.mark.parametrize("call", ["improve", "preview", "aa", "train", "audit"])
 def test_an_option_that_there_is_not_is_a_type_error(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = ("digits", "plain") if call == "train" else ("digits",)
-    with pytest.raises(TypeError, match=r"there is no option .budgte.; there are .*seed"):
+    with pytest.raises(TypeError, match=r"there is no option .budgte.; there are .*root"):
         getattr(api, call)(*data, budgte="1m")
     assert not list(tmp_path.iterdir())
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlift.api import Campaign, diagnose, improve, train
+    from convlift.api import Campaign, audit, diagnose, improve, train
     from convlift.errors import ConvliftError
     from convlift.recipe.built_in import built_in
     from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
@@ -25,6 +25,7 @@ _HOMES = {
     "Campaign": "convlift.api",
     "ConvliftError": "convlift.errors",
     "Recipe": "convlift.recipe.recipe",
+    "audit": "convlift.api",
     "built_in": "convlift.recipe.built_in",
     "diagnose": "convlift.api",
     "evaluate": "convlift.use",
@@ -40,6 +41,7 @@ __all__ = [
     "Campaign",
     "ConvliftError",
     "Recipe",
+    "audit",
     "built_in",
     "diagnose",
     "evaluate",
@@ -72,7 +74,15 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """The package. Its `train` is the function, which importing the room of the same name would otherwise hide."""
+    """The package. Its `train` and `audit` are functions, which importing rooms of these names would otherwise hide."""
+
+    @property
+    def audit(self) -> Any:
+        return __getattr__("audit")
+
+    @audit.setter
+    def audit(self, room: ModuleType) -> None:
+        pass
 
     @property
     def train(self) -> Any:

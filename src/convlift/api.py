@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convlift.campaign.audit_data import Audited, audit_data
 from convlift.campaign.diagnose_training import diagnose_finished, diagnose_training
 from convlift.campaign.dry_run import Preview
 from convlift.campaign.dry_run import preview as preview_campaign
 from convlift.campaign.learn_priors import gather, write_expectations
-from convlift.campaign.request import OPTIONS, TRAINING_OPTIONS, Request, request_of
+from convlift.campaign.request import OPTIONS, READING_OPTIONS, TRAINING_OPTIONS, Request, request_of
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.campaign.train_once import train_once
@@ -31,6 +32,7 @@ from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
 from convlift.recipe.recipe import Recipe, load_recipe
 from convlift.records.result import Estimate, Result, Verdict
+from convlift.report.audit_page import write_audit
 from convlift.report.diagnosis_page import DiagnosisStory, tell_diagnosis, write_diagnosis
 from convlift.report.live import Live
 from convlift.report.page_records import TrainingStory
@@ -233,6 +235,22 @@ def diagnose(
         if done.is_stopped:
             raise Interrupted(f"stopped; {page} says what was seen until then.", session.stop())
     return Diagnosis(done.trained.run, story.headline, story.checks, story.todo, page, story)
+
+
+def audit(
+    data: str | Path, out: str | Path | None = None, *, label_errors: bool = True, quiet: bool = False, **options: Any
+) -> Audited:
+    """What is wrong with a data set: copies, labels, groups, odd images, parts that differ. Nothing is trained.
+
+    out: a page to be written. label_errors: whether a pretrained network looks too, at labels, outliers and parts.
+    options: root, group_from, layout, alpha, follow_links, device, as for `improve`. Raises DataError, ConvliftError.
+    """
+    with _at_work(quiet) as (session, cache):
+        check_options(options, READING_OPTIONS)
+        found = audit_data(request_of(data, None, cache, **options), session, label_errors=label_errors)
+        if out is not None:
+            write_audit(found, Path(out))
+    return found
 
 
 def report(folder: str | Path) -> Campaign:

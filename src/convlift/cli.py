@@ -319,6 +319,48 @@ def diagnose(
         print_diagnosis(done.story, Console(highlight=False))
 
 
+@app.command(epilog="Example: convlift audit photos/ --out photos.html")
+def audit(
+    data: Data,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="The page (default: runs/NAME-audit.html).")
+    ] = None,
+    label_errors: Annotated[
+        bool,
+        typer.Option(
+            help="Have the packaged pretrained network look at labels, outliers and the difference of official parts: "
+            "some 20 seconds a thousand images on a core, once."
+        ),
+    ] = True,
+    root: Root = None,
+    group_from: GroupFrom = None,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
+    device: DeviceName = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look for what is wrong with a data set: copies, labels, groups, odd images, parts that differ.
+
+    Nothing is trained and no file changed. Exit code 0 whatever is found.
+    """
+    from convlift import api
+    from convlift.report.audit_page import audit_document, print_audit, write_audit
+
+    if out is not None and not out.parent.is_dir():
+        raise ConvliftError(f"--out {out} lies in a folder that is not there; make {out.parent} first.")
+    found = api.audit(
+        data, label_errors=label_errors, root=root, group_from=group_from, layout=layout, alpha=alpha,
+        follow_links=follow_links, device=device, quiet=quiet,
+    )  # fmt: skip
+    page = write_audit(found, out or Path("runs") / f"{found.data}-audit.html")
+    if as_json:
+        print(json.dumps(audit_document(found)))
+    else:
+        print_audit(found, page, Console(highlight=False))
+
+
 @app.command(epilog="Example: convlift recipes --show residual")
 def recipes(
     show: Annotated[str | None, typer.Option(help="Print this built-in recipe as YAML.")] = None,

@@ -1,6 +1,7 @@
 """Who trains, who chooses, who judges; and that the judge stays sealed."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from convlift.audit.findings import check_classes, duplicate_groups
 from convlift.data.dataset import Dataset
 from convlift.data.sealed import SealedLabels, seal
-from convlift.data.splits import Splits, make_splits, shares
+from convlift.data.splits import Splits, fold_numbers, make_splits, shares
 from convlift.data.store import ImageStore
 from convlift.errors import DataError, LedgerError
 
@@ -33,6 +34,26 @@ def store_of(labels: list[int], hashes: list[str] | None = None, official: list[
         folder=Path(),
         shapes=np.ones((n, 3), np.int64),
     )
+
+
+def test_near_copies_stay_in_one_part_and_nothing_else_moves() -> None:
+    alone = store_of([row % 3 for row in range(300)])
+    scenes = alone.hashes.copy()
+    for row in range(0, 90, 9):  # three of each, of one class
+        scenes[[row, row + 3, row + 6]] = alone.hashes[row]
+    together = replace(alone, scenes=scenes)
+    assert np.array_equal(replace(alone, scenes=alone.hashes.copy()).scenes, alone.scenes)
+    for seed in range(3):
+        found, before = make_splits(together, seed), make_splits(alone, seed)
+        part, old = np.zeros(300, int), np.zeros(300, int)
+        for number, (rows, old_rows) in enumerate(zip(parts(found), parts(before), strict=True)):
+            part[rows], old[old_rows] = number, number
+        for row in range(0, 90, 9):
+            assert len(set(part[[row, row + 3, row + 6]].tolist())) == 1
+        free = np.setdiff1d(np.arange(300), np.arange(0, 90, 3))
+        assert ((part == 2) == (old == 2))[free].all()  # the sealed stay sealed
+        folds = fold_numbers(together, seed, 5)
+        assert all(len(set(folds[[row, row + 3, row + 6]].tolist())) == 1 for row in range(0, 90, 9))
 
 
 def parts(splits: Splits) -> list[np.ndarray]:

@@ -44,6 +44,7 @@ from convlift.records.outcome import EpochReport
 from convlift.records.recipe_findings import WrongLearningRate
 from convlift.records.training_events import (
     DiagnosisPlanned,
+    ImagesLookedAt,
     Looking,
     NotTrainedOnAll,
     OwnNetworkSeen,
@@ -225,6 +226,7 @@ PASSING: list[tuple[Event, str]] = [
     (TrainingOnAll(ENDLESS), "training what ships on all images"),
     (JudgingFolds(), "judging all folds together"),
     (Looking("labels"), "looking at the labels"),
+    (ImagesLookedAt(64, 121), "looking at images: 64 of 121"),
     (TimingStart("residual"), "timing some steps of residual"),
     (NullCampaignBegan(3, 20, 540.0), "campaign 3 of 20: about 9:00 left"),
     (NullCampaignBegan(3, 20, ENDLESS), "campaign 3 of 20"),

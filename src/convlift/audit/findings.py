@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.errors import DataError
-from convlift.records.finding import Finding
+from convlift.records.finding import SAME, Finding
 
 MAX_UNREADABLE = 0.05
 _LISTED = 100  # keys listed of a note; unreadable files are all listed
@@ -266,4 +266,4 @@ def _leaked(official: NDArray[np.str_], hashes: NDArray[np.str_]) -> str:
 
 
 def _lines(groups: Sequence[Sequence[int]], keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(" = ".join(keys[index] for index in group) for group in groups)
+    return tuple(SAME.join(keys[index] for index in group) for group in groups)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.audit.natural_groups import NATURAL_GROUPS
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
@@ -45,6 +46,7 @@ def read_images(request: Request, session: Session) -> tuple[ImageStore, NDArray
     store = open_store(source, request.cache, decoded, request.alpha)
     groups = find_groups(source, request.group_from, store.keys)
     if groups is not None:
-        store = replace(store, findings=store.findings + check_official(store, groups))
+        found = tuple(each for each in store.findings if each.kind != NATURAL_GROUPS)
+        store = replace(store, findings=found + check_official(store, groups))
     session.listen(ImagesRead(store.findings))
     return store, groups

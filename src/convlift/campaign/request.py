@@ -100,7 +100,7 @@ class Request:
         return {"budget_seconds": self.budget_seconds}
 
 
-# options of `improve` whose names a caller may give; what `train` takes of them
+# options of `improve` whose names a caller may give; what `train` takes of them; what reads the images
 OPTIONS = frozenset({
     "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
     "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency",
@@ -110,6 +110,7 @@ TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
     "max_latency", "refit",
 }  # fmt: skip
+READING_OPTIONS = frozenset({"root", "group_from", "layout", "alpha", "follow_links", "device"})
 MAY_BE_MISSING = {
     "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
     "columns", "images",
@@ -251,4 +252,10 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
 
 
 def _fingerprint_of_groups(dataset: Dataset) -> str:
-    return "" if dataset.groups is None else hashlib.sha256(dataset.groups.tobytes()).hexdigest()
+    """Of what no split cuts, beside copies; near copies count, for a campaign must not go on with another split."""
+    if dataset.groups is not None:
+        return hashlib.sha256(dataset.groups.tobytes()).hexdigest()
+    scenes = dataset.store.scenes
+    if (scenes == dataset.store.hashes).all():
+        return ""
+    return hashlib.sha256("".join(scenes.tolist()).encode()).hexdigest()

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.audit.pictures import Picture, picture_of
 from convlift.audit.traits import Traits, frame_of
 from convlift.console.resources import usable_cpus
 from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array, is_deep
@@ -31,12 +32,14 @@ class Taken:
 
     digest: see `pixel_hash`.
     traits: None of an array.
+    picture: the image in small.
     """
 
     shape: tuple[int, ...]
     digest: str
     notes: tuple[str, ...]
     traits: Traits | None
+    picture: Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +157,7 @@ def _take(
         return error.strerror or str(error)
     pixels = decoded.pixels
     traits = replace(decoded.traits, frame=frame_of(pixels)) if decoded.traits else None
-    return pixels, Taken(pixels.shape, pixel_hash(decoded), decoded.notes, traits)
+    return pixels, Taken(pixels.shape, pixel_hash(decoded), decoded.notes, traits, picture_of(pixels))
 
 
 def _maxima(source: Source, deep: list[int]) -> dict[int, float]:

@@ -61,12 +61,14 @@ def shares(n: int) -> tuple[float, float]:
 def make_splits(
     store: ImageStore, seed: int, groups: NDArray[np.int64] | None = None, fold: Fold | None = None
 ) -> Splits:
-    """Honour official splits, and make what is missing, copies of an image kept together.
+    """Honour official splits, and make what is missing, copies and near copies of an image kept together.
 
     Nothing official: an image is in the test where a hash of what it shows, with the seed, falls under SEALED_SHARE,
-    so that images that are added later never unseal it. Every class has an image in each part. With an official test
-    but no validation part, 15% of the training part validates, by the same hash.
-    groups (N,): images of one group stay together too, and the hash is that of the group's number (`read_groups`).
+    so that images that are added later never unseal it, but for near copies of it, with which it may change the part.
+    Every class has an image in each part. With an official test but no validation part, 15% of the training part
+    validates, by the same hash.
+    groups (N,): images of one group, and exact copies, stay together, and the hash is that of the group's number
+    (`read_groups`).
     fold: the test is this one of `fold_numbers`, and the rest is split as usual.
     The same store, seed and groups give the same splits.
     Raises DataError where a class has fewer groups than there are parts to be made.
@@ -94,7 +96,7 @@ def fold_numbers(store: ImageStore, seed: int, of: int, groups: NDArray[np.int64
     """
     rng = np.random.default_rng([seed, _STREAM, of])
     everything = np.arange(len(store.labels), dtype=np.int64)
-    copies, owners = duplicate_groups(store.hashes, store.labels)
+    copies, owners = duplicate_groups(store.scenes, store.labels)
     counts = np.bincount(owners, minlength=len(store.classes))
     least = max(of, LEAST_FOR_FOLDS)
     if scarce := [label for label in np.unique(store.labels) if counts[label] < least]:
@@ -164,9 +166,9 @@ def _sealed(store: ImageStore, seed: int) -> NDArray[np.bool_]:
     A class of which no image falls under the share lends the one that falls lowest, and two are left to train and
     validate. An image whose copies are most of its class stays out.
     """
-    hashes, units = np.unique(store.hashes, return_inverse=True)
-    owners = duplicate_groups(store.hashes, store.labels)[1]
-    place, sizes, is_sealed = _places(hashes.tolist(), seed), np.bincount(units), np.zeros(len(hashes), bool)
+    scenes, units = np.unique(store.scenes, return_inverse=True)
+    owners = duplicate_groups(store.scenes, store.labels)[1]
+    place, sizes, is_sealed = _places(scenes.tolist(), seed), np.bincount(units), np.zeros(len(scenes), bool)
     for label in np.unique(owners):
         members = np.flatnonzero(owners == label)
         members = members[np.argsort(place[members], kind="stable")]
@@ -213,11 +215,11 @@ def _validating(
         rng = np.random.default_rng([seed, _STREAM, *draw.encode()])
         validation, train = deal_groups(store, inside, (share,), rng, groups[inside])
         return validation, train
-    everywhere, all_units = np.unique(store.hashes, return_inverse=True)
+    everywhere, all_units = np.unique(store.scenes, return_inverse=True)
     here, units = np.unique(all_units[inside], return_inverse=True)
     # whose a disputed image is follows from all images: from a part of them it could be another class's than before
-    hashes, owners = everywhere[here], duplicate_groups(store.hashes, store.labels)[1][here]
-    place, sizes, is_drawn = _places(hashes.tolist(), seed, draw), np.bincount(units), np.zeros(len(hashes), bool)
+    scenes, owners = everywhere[here], duplicate_groups(store.scenes, store.labels)[1][here]
+    place, sizes, is_drawn = _places(scenes.tolist(), seed, draw), np.bincount(units), np.zeros(len(scenes), bool)
     for label in np.unique(owners):
         members = np.flatnonzero(owners == label)
         members = members[np.argsort(place[members], kind="stable")]

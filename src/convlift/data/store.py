@@ -3,13 +3,16 @@
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.findings import check_classes, check_readable, label_findings, note_findings, range_findings
+from convlift.audit.natural_groups import group_findings
+from convlift.audit.pictures import picture_findings
+from convlift.audit.scenes import find_scenes, names_of_scenes, scene_findings
 from convlift.audit.shortcuts import shortcut_findings
 from convlift.console.atomic import publish, sweep, temporary_beside, writing_to
 from convlift.data.decode import ALPHAS, Alpha, square
@@ -19,7 +22,7 @@ from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.records.finding import Finding
 
-_VERSION = 3  # goes up when decoding or the layout changes, so that old stores are not taken for new ones
+_VERSION = 4  # goes up when decoding or the layout changes, so that old stores are not taken for new ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,8 @@ class ImageStore:
     labels (N,): int64.
     official (N,): "train", "validation", "test" or "".
     hashes (N,): SHA-256 of what each image shows, the same for copies in other file formats (`intake.pixel_hash`).
+    scenes (N,): equal for images that no split may cut: copies, and near copies (`audit/scenes.py`); hashes where they
+        are not given.
     channels: 1 where every image is grey, else 3.
     native_resolution: the median shorter side in pixels, of the images as stored (at most 256).
     fingerprint: SHA-256 of contents, labels, official splits, class names and `alpha`, in order.
@@ -50,6 +55,11 @@ class ImageStore:
     shapes: NDArray[np.int64]
     value_range: float | None = None
     alpha: Alpha = "white"
+    scenes: NDArray[np.str_] = field(default_factory=lambda: np.array([], "U64"))
+
+    def __post_init__(self) -> None:
+        if len(self.scenes) != len(self.hashes):
+            object.__setattr__(self, "scenes", self.hashes)
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """One image as stored: upright, (H, W, 1 or 3) uint8, shorter side at most 256 pixels."""
@@ -127,7 +137,9 @@ def reopen_store(folder: Path) -> ImageStore:
         raise ConvliftError(f"there is no whole image store at {folder}; open the data set again to make it.")
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     with np.load(folder / "index.npz") as index:
-        labels, official, hashes, shapes = (index[key] for key in ("labels", "official", "hashes", "shapes"))
+        labels, official, hashes, shapes, scenes = (
+            index[key] for key in ("labels", "official", "hashes", "shapes", "scenes")
+        )
     return ImageStore(
         name=meta["name"],
         classes=tuple(meta["classes"]),
@@ -143,6 +155,7 @@ def reopen_store(folder: Path) -> ImageStore:
         shapes=shapes,
         value_range=meta["value_range"],
         alpha=meta["alpha"],
+        scenes=scenes,
     )
 
 
@@ -166,7 +179,15 @@ def _fill(
     findings += note_findings(notes, keys, labels, source.classes)
     findings += shortcut_findings([one.traits for one in taken], keys, labels, source.classes)
     findings += label_findings(keys, source.classes, labels, official, hashes)
-    np.savez(folder / "index.npz", labels=labels, official=official, hashes=hashes, shapes=shapes)
+    pictures = [one.picture for one in taken]
+    greys = np.stack([each.grey for each in pictures])
+    numbers = find_scenes(hashes, labels, greys, shapes[:, :2].min(axis=1))
+    scenes = names_of_scenes(numbers, hashes, labels)
+    findings += scene_findings(numbers, scenes, hashes, keys, labels, official)
+    findings += group_findings(keys, labels, official, greys)
+    findings += picture_findings(pictures, [one.traits for one in taken], keys)
+    index = folder / "index.npz"
+    np.savez(index, labels=labels, official=official, hashes=hashes, shapes=shapes, scenes=scenes)
     return {
         "name": source.name,
         "classes": source.classes,

@@ -11,6 +11,7 @@ from convlift.records.outcome import EpochReport, Status
 from convlift.records.result import Result
 from convlift.records.training_events import (
     DiagnosisPlanned,
+    ImagesLookedAt,
     Looking,
     NotTrainedOnAll,
     OwnNetworkSeen,
@@ -275,6 +276,7 @@ Event = (
     | JudgingFolds | NullCampaignBegan | NullCampaignEnded
     | NullCampaignLeftOut | OfNullCampaign | OwnNetworkSeen | TimingStart | TrainedBefore | TrainingBegan
     | TrainingEnded | CachePlaced | DiagnosisPlanned | Looking | TryingAccused
+    | ImagesLookedAt
 )  # fmt: skip
 Listener = Callable[[Event], None]
 

@@ -111,3 +111,11 @@ class TryingAccused:
 
     fault: Fault
     seconds: float
+
+
+@dataclass(frozen=True)
+class ImagesLookedAt:
+    """How many of all images the pretrained network of an audit has looked at."""
+
+    done: int
+    images: int

@@ -35,6 +35,7 @@ from convlift.records.outcome import EpochReport
 from convlift.records.result import Result
 from convlift.records.training_events import (
     DiagnosisPlanned,
+    ImagesLookedAt,
     Looking,
     NotTrainedOnAll,
     OwnNetworkSeen,
@@ -164,6 +165,8 @@ def passing_line(event: Event) -> str:  # noqa: C901 - one case a record
             return "reading the images"
         case ImagesDecoded(done, images):
             return f"decoding images: {done} of {images}"
+        case ImagesLookedAt(done, images):
+            return f"looking at images: {done} of {images}"
         case Loading():
             return "loading"
         case Moment():

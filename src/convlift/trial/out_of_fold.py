@@ -66,7 +66,7 @@ class Looker:
     def look(self, rows: Indices, resize: Resize, seen_at: int | None = None) -> OutOfFold:
         """Classify images that are not sealed. seen_at: shrunk to that side first, as a network sees them."""
         pixels = self._pixels(rows, resize, seen_at)
-        features = _components(np.concatenate([self._features(part) for part in _batches(pixels)]))
+        features = components(np.concatenate([self._features(part) for part in _batches(pixels)]))
         classes = len(self._dataset.classes)
         return OutOfFold(rows, out_of_fold(features, self._dataset.labels[rows], classes, self._units(rows)))
 
@@ -87,9 +87,9 @@ class Looker:
         return found
 
     def _units(self, rows: Indices) -> Indices:
-        """Which images no fold may cut: copies of one, and those of one group."""
+        """Which images no fold may cut: copies and near copies of one, and those of one group."""
         groups = self._dataset.groups_of(rows)
-        of = self._dataset.store.hashes[rows] if groups is None else groups
+        of = self._dataset.store.scenes[rows] if groups is None else groups
         return np.asarray(np.unique(of, return_inverse=True)[1], np.int64)
 
 
@@ -130,12 +130,12 @@ def _ridge(given_NF: Floats, labels_N: Indices, classes: int, asked_MF: Floats, 
     return scores
 
 
-def _components(features_NF: NDArray[np.float32]) -> Floats:
-    """The principal components that vary most, at most COMPONENTS and a third of the images; labels are not seen."""
+def components(features_NF: NDArray[np.float32], most: int = COMPONENTS) -> Floats:
+    """The principal components that vary most, at most so many and a third of the images; labels are not seen."""
     centred = features_NF.astype(np.float64)
     centred -= centred.mean(axis=0)
     centred /= centred.std(axis=0) + 1e-6
-    kept = max(1, min(COMPONENTS, len(centred) // 3))
+    kept = max(1, min(most, len(centred) // 3))
     wide = centred.shape[1] > len(centred)
     _, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
     top = vectors[:, -kept:]
