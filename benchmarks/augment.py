@@ -35,6 +35,7 @@ import torch
 from numpy.typing import NDArray
 
 from convlift.augment import colour, geometry
+from convlift.augment.moves import draw_moves, maps_of
 from convlift.augment.pipeline import augment
 from convlift.augment.streams import Streams
 from convlift.model.operators import declare_missing_operators
@@ -95,7 +96,7 @@ def torch_batch() -> Contender:
 
     def change(images: Images) -> torch.Tensor:
         count, height, width, channels = images.shape
-        affine_N23 = geometry.draw_affines(AUGMENTATION, streams, count, (height, width))
+        affine_N23 = maps_of(draw_moves(AUGMENTATION, streams, count, (height, width)), (height, width))
         colours = colour.draw_colours(AUGMENTATION, streams, count, channels)
         matrices = torch.from_numpy(colour.normalized(*colours, MEAN, STD)).float()
         # pixels to grid_sample's [-1, 1], where the ends are the outermost pixel centres

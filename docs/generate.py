@@ -21,6 +21,7 @@ from convlift.catalogue.interventions.architecture import ARCHITECTURE
 from convlift.catalogue.interventions.augmentation import AUGMENTATION
 from convlift.catalogue.interventions.data import DATA
 from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
+from convlift.catalogue.interventions.geometric import GEOMETRIC
 from convlift.catalogue.interventions.head import HEAD
 from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.interventions.mixing import MIXING
@@ -39,6 +40,7 @@ GENERATED = "<!-- Written by docs/generate.py; change the code, not this page. -
 CHAPTERS = (
     ("Images before any chance: `catalogue/interventions/data.py`", DATA),
     ("Augmentation: `catalogue/interventions/augmentation.py`", AUGMENTATION),
+    ("Turns, crops, distortions and erasing: `catalogue/interventions/geometric.py`", GEOMETRIC),
     ("Less augmentation: `catalogue/interventions/weaker.py`", WEAKER),
     ("Images made of two: `catalogue/interventions/mixing.py`", MIXING),
     ("Body of a convnet: `catalogue/interventions/architecture.py`", ARCHITECTURE),

@@ -22,8 +22,7 @@ FULL = built_in("transfer").edit(
 # of whose augmentation the guard has left the mirror images
 MIRRORED = built_in("fine-tune").edit(
     data={
-        "augmentation": dict.fromkeys(built_in("fine-tune").data.augmentation.model_dump(), 0.0)
-        | {"horizontal_flip": 0.5}
+        "augmentation": dict.fromkeys(built_in("fine-tune").data.augmentation.strengths, 0.0) | {"horizontal_flip": 0.5}
     }
 )
 

@@ -60,6 +60,7 @@ def test_there_are_these_commands():
         "train",
         "diagnose",
         "audit",
+        "preview",
         "recipes",
         "predict",
         "evaluate",
@@ -69,6 +70,17 @@ def test_there_are_these_commands():
         "salvage",
         "priors",
     ]
+
+
+def test_preview_writes_a_sheet_and_says_what_is_on_it(place):
+    said = convlift("preview", "digits", "--recipe", "fine-tune", "--out", "seen.html", "--quiet")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("8 training images at 96 pixels (horizontal_flip 0.5, rotation 0.04, ")
+    assert said.out.endswith(" in seen.html\n")
+    assert (place / "seen.html").read_text().count("<figure>") == 8 * 7
+    refused = convlift("preview", "digits", "--out", "seen.gif")
+    assert (refused.code, refused.out) == (2, "")
+    assert [path.name for path in place.iterdir()] == ["seen.html"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -15,14 +15,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlift.api import Campaign, audit, diagnose, improve, train
+    from convlift.api import audit, diagnose, improve, train
     from convlift.errors import ConvliftError
+    from convlift.handles import Campaign
     from convlift.recipe.built_in import built_in
     from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
     from convlift.use import evaluate, export, load
 
 _HOMES = {
-    "Campaign": "convlift.api",
+    "Campaign": "convlift.handles",
     "ConvliftError": "convlift.errors",
     "Recipe": "convlift.recipe.recipe",
     "audit": "convlift.api",

@@ -4,111 +4,41 @@ stands in `use`, and prints."""
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convlift.campaign.audit_data import Audited, audit_data
 from convlift.campaign.diagnose_training import diagnose_finished, diagnose_training
 from convlift.campaign.dry_run import Preview
 from convlift.campaign.dry_run import preview as preview_campaign
 from convlift.campaign.learn_priors import gather, write_expectations
+from convlift.campaign.look_at_augmentation import look_at_augmentation
 from convlift.campaign.request import OPTIONS, READING_OPTIONS, TRAINING_OPTIONS, Request, request_of
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.campaign.train_once import train_once
-from convlift.catalogue.checks import Check
 from convlift.catalogue.priors import Expectations
 from convlift.console.cache_folder import cache_folder
 from convlift.console.interrupt import interruptible
 from convlift.console.known_options import check_options
 from convlift.console.progress import Progress
 from convlift.errors import ConvliftError, Interrupted
+from convlift.handles import Campaign, Diagnosis, Training
 from convlift.ledger.ledger import read_ledger, understood
 from convlift.model.source_loader import refuse_while_loading
 from convlift.protocols.aa_test import AATest, run_aa
 from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
-from convlift.recipe.recipe import Recipe, load_recipe
-from convlift.records.result import Estimate, Result, Verdict
+from convlift.recipe.recipe import Recipe
+from convlift.records.contact_sheet import Sheet
 from convlift.report.audit_page import write_audit
-from convlift.report.diagnosis_page import DiagnosisStory, tell_diagnosis, write_diagnosis
+from convlift.report.diagnosis_page import tell_diagnosis, write_diagnosis
 from convlift.report.live import Live
-from convlift.report.page_records import TrainingStory
 from convlift.report.summary import tell_training
 from convlift.report.training_page import write_training
-from convlift.report.wording.note_sentences import note_sentence
-from convlift.report.wording.remedies import Remedy
-from convlift.report.wording.verdict_reasons import reason_in_words
-from convlift.report.write import REPORT, write_report, write_when_told
+from convlift.report.write import write_report, write_when_told
 from convlift.search.result_in_ledger import result_of
-from convlift.use import load
-
-if TYPE_CHECKING:
-    from convlift.deploy.classifier import Classifier
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """A finished campaign in its run folder."""
-
-    folder: Path
-    result: Result
-
-    @property
-    def test_score(self) -> Estimate:
-        """Score of the network that ships on the sealed test, in [0, 1]; with folds, of the procedure over all images;
-        where nothing was judged, on the validation images."""
-        return self.result.claim.final if self.result.claim else self.result.final
-
-    @property
-    def changes(self) -> tuple[Verdict, ...]:
-        """What is said of every change."""
-        return self.result.verdicts
-
-    def why(self, change: Verdict) -> str:
-        """What the verdict on a change rests on, in words."""
-        return reason_in_words(change)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader should know of how the result came about, a sentence each."""
-        return tuple(note_sentence(note) for note in self.result.notes)
-
-    @property
-    def recipe(self) -> Recipe:
-        """The shipped recipe."""
-        return load_recipe(self.folder / "model" / "recipe.yaml")
-
-    @property
-    def report(self) -> Path:
-        """The page to look at."""
-        return self.folder / REPORT
-
-    @cached_property
-    def model(self) -> "Classifier":
-        """The trained network, ready to predict."""
-        return load(self.folder)
-
-
-@dataclass(frozen=True)
-class Training:
-    """One training. score: on the validation images, 1 at best, with its 95% interval over `images` images; story: what
-    its page says, its diagnosis among it; metric: its name."""
-
-    folder: Path
-    recipe: Recipe
-    score: Estimate
-    images: int
-    seconds: float
-    story: TrainingStory = field(repr=False)
-    metric: str = "accuracy"
-
-    @cached_property
-    def model(self) -> "Classifier":
-        """The trained network, ready to predict."""
-        return load(self.folder)
 
 
 def improve(
@@ -184,22 +114,16 @@ def train(data: object, recipe: str | Path | Recipe = "transfer", *, quiet: bool
     return Training(done.run, done.recipe, done.score, story.images, done.outcome.seconds, story, done.metric)
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """What is wrong with a training. answer: in one sentence; checks: of every cause that was looked at; todo: what to
-    do about the faults, what is worth most first; page: to look at."""
+def contact_sheet(
+    data: object, recipe: str | Path | Recipe = "fine-tune", *, quiet: bool = False, **options: Any
+) -> Sheet:
+    """Some training images beside what a recipe's augmentation makes of them; nothing is trained.
 
-    folder: Path
-    answer: str
-    checks: tuple[Check, ...]
-    todo: tuple[Remedy, ...]
-    page: Path
-    story: DiagnosisStory = field(repr=False)
-
-    @property
-    def faults(self) -> tuple[Check, ...]:
-        """The causes that were found or are suspected, the most important first; () where nothing is wrong."""
-        return self.story.faults
+    recipe, and options: as for `train`. Raises DataError, RecipeError.
+    """
+    with _at_work(quiet) as (session, cache):
+        check_options(options, TRAINING_OPTIONS)
+        return look_at_augmentation(request_of(data, None, cache, current=recipe, **options), session)
 
 
 def diagnose(
@@ -238,12 +162,13 @@ def diagnose(
 
 
 def audit(
-    data: str | Path, out: str | Path | None = None, *, label_errors: bool = True, quiet: bool = False, **options: Any
+    data: object, out: str | Path | None = None, *, label_errors: bool = True, quiet: bool = False, **options: Any
 ) -> Audited:
     """What is wrong with a data set: copies, labels, groups, odd images, parts that differ. Nothing is trained.
 
     out: a page to be written. label_errors: whether a pretrained network looks too, at labels, outliers and parts.
-    options: root, group_from, layout, alpha, follow_links, device, as for `improve`. Raises DataError, ConvliftError.
+    options: root, group_from, layout, alpha, follow_links, columns, images, device, as for `improve`. Raises DataError,
+    ConvliftError.
     """
     with _at_work(quiet) as (session, cache):
         check_options(options, READING_OPTIONS)

@@ -337,6 +337,8 @@ def audit(
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
+    columns: Columns = None,
+    images: ImagesFolder = None,
     device: DeviceName = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -352,13 +354,45 @@ def audit(
         raise ConvliftError(f"--out {out} lies in a folder that is not there; make {out.parent} first.")
     found = api.audit(
         data, label_errors=label_errors, root=root, group_from=group_from, layout=layout, alpha=alpha,
-        follow_links=follow_links, device=device, quiet=quiet,
+        follow_links=follow_links, columns=columns, images=images, device=device, quiet=quiet,
     )  # fmt: skip
     page = write_audit(found, out or Path("runs") / f"{found.data}-audit.html")
     if as_json:
         print(json.dumps(audit_document(found)))
     else:
         print_audit(found, page, Console(highlight=False))
+
+
+@app.command(epilog="Example: convlift preview photos/ --recipe mine.yaml --out seen.html")
+def preview(
+    data: Data,
+    recipe: Annotated[str, typer.Option(help="Built-in name or YAML file.")] = "fine-tune",
+    model: Network = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The page (.html), or one picture (.png).")] = Path(
+        "preview.html"
+    ),
+    root: Root = None,
+    seed: Seed = 0,
+    layout: LayoutName = "auto",
+    alpha: AlphaName = "white",
+    follow_links: FollowLinks = False,
+    columns: Columns = None,
+    images: ImagesFolder = None,
+    quiet: Quiet = False,
+) -> None:
+    """Show what a recipe's network sees: some training images, and beside each what its augmentation makes of it.
+
+    What was drawn stands under every picture. Nothing is trained, and the test stays sealed.
+    """
+    from convlift import api
+    from convlift.report.contact_sheet_page import check_sheet_file, sheet_sentence, write_sheet
+
+    check_sheet_file(out)
+    sheet = api.contact_sheet(
+        data, recipe, model=model, root=root, seed=seed, layout=layout, alpha=alpha, follow_links=follow_links,
+        columns=columns, images=images, quiet=quiet,
+    )  # fmt: skip
+    print(sheet_sentence(sheet, write_sheet(sheet, out)))
 
 
 @app.command(epilog="Example: convlift recipes --show residual")

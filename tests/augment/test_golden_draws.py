@@ -12,7 +12,7 @@ from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "draws.json"
-NAMES = ("order", "view", *Augmentation.model_fields)
+NAMES = ("order", "view", *Augmentation().strengths)
 
 
 def draws() -> dict[str, list[float]]:

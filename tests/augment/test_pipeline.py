@@ -22,9 +22,21 @@ STRENGTHS = {
     "saturation": 0.8,
     "hue": 0.2,
     "noise": 0.1,
+    "quarter_turns": 0.75,
+    "aspect": 0.3,
+    "shear": 0.2,
+    "crop": 0.6,
+    "perspective": 0.15,
+    "elastic": 0.05,
+    "erase": 0.4,
+    "cutout": 0.5,
 }
-GEOMETRY = ("horizontal_flip", "vertical_flip", "rotation", "zoom", "translation")
-EVERY_LEVER = pytest.mark.parametrize("lever", Augmentation.model_fields)
+GEOMETRY = (
+    "horizontal_flip", "vertical_flip", "rotation", "zoom", "translation",
+    "quarter_turns", "aspect", "shear", "crop", "perspective", "elastic",
+)  # fmt: skip
+ERASING = ("erase", "cutout")
+EVERY_LEVER = pytest.mark.parametrize("lever", STRENGTHS)
 EVERY_CHANNELS = pytest.mark.parametrize("channels", [1, 3])
 
 
@@ -50,7 +62,7 @@ def in_pixels(images: np.ndarray, **strengths: float) -> np.ndarray:
 
 
 def test_the_contract_covers_every_lever() -> None:
-    assert list(STRENGTHS) == list(Augmentation.model_fields)
+    assert list(STRENGTHS) == list(Augmentation().strengths)
 
 
 @EVERY_LEVER
@@ -95,9 +107,7 @@ def test_a_lever_draws_from_the_stream_of_its_name_alone(lever: str) -> None:
     images, strength = random_images(16, 12, 3), Augmentation(**{lever: STRENGTHS[lever]})
     still = augment(images, strength, *statistics(3), Streams(0))
     moved = [
-        name
-        for name in Augmentation.model_fields
-        if not np.array_equal(augment(images, strength, *statistics(3), Moved(name)), still)
+        name for name in STRENGTHS if not np.array_equal(augment(images, strength, *statistics(3), Moved(name)), still)
     ]
     assert moved == [lever]
 
@@ -135,9 +145,9 @@ def test_a_lever_leaves_what_can_be_seen_of_the_others(lever: str) -> None:
     on the corner of a fixed pattern, each mirror's.
     """
     other = {lever: STRENGTHS[lever]}
-    if lever in GEOMETRY or lever in ("saturation", "hue"):
+    if lever in (*GEOMETRY, *ERASING, "saturation", "hue"):
         grey = np.full((16, 8, 8, 3), 200, np.uint8)
-        for name in ("brightness", "contrast", "noise"):
+        for name in ("brightness", "contrast", *(() if lever in ERASING else ("noise",))):
             alone, both = augmented(grey, **{name: 0.3}), augmented(grey, **{name: 0.3} | other)
             np.testing.assert_allclose(both, alone, atol=1e-4)
     else:
@@ -184,6 +194,39 @@ def test_mirrors_alone_are_the_mirrors_of_the_affine_path() -> None:
     flips = {"horizontal_flip": 0.5, "vertical_flip": 0.5}
     # a rotation too small to move any pixel
     np.testing.assert_allclose(augmented(images, **flips), augmented(images, **flips, rotation=1e-9), atol=1e-6)
+
+
+def test_quarter_turns_and_mirrors_are_the_eight_symmetries_equally_often() -> None:
+    image = random_images(1, 5, 3)
+    plain = normalize(image, *statistics(3))[0]
+    turned = [np.rot90(each, quarters) for each in (plain, plain[:, ::-1]) for quarters in range(4)]
+    found = augmented(image.repeat(4000, axis=0), horizontal_flip=0.5, quarter_turns=0.75)
+    counts = [np.sum((found == each).all(axis=(1, 2, 3))) for each in turned]
+    assert sum(counts) == 4000
+    assert min(counts) > 400
+
+
+def test_quarter_turns_alone_are_those_of_the_affine_path() -> None:
+    images = np.repeat(random_images(32, 4, 3), 8, axis=2).repeat(8, axis=1)
+    symmetries = {"horizontal_flip": 0.5, "vertical_flip": 0.5, "quarter_turns": 0.7}
+    # a rotation too small to move any pixel
+    moved = augmented(images, **symmetries, rotation=1e-9)
+    np.testing.assert_allclose(augmented(images, **symmetries), moved, atol=1e-6)
+
+
+@pytest.mark.parametrize("lever", ["elastic", "perspective", "aspect", "shear", "crop"])
+def test_at_next_to_no_strength_an_image_stays_what_it_is(lever: str) -> None:
+    images = random_images(6, 32, 3)
+    np.testing.assert_allclose(in_pixels(images, **{lever: 1e-7}), images / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("fill_mode", ["reflect", "edge", "constant"])
+@pytest.mark.parametrize("lever", ["rotation", "perspective", "elastic"])
+def test_the_fill_mode_decides_what_lies_beyond_the_border(lever: str, fill_mode: str) -> None:
+    flat = np.full((8, 16, 16, 1), 200, np.uint8)
+    changes = Augmentation.model_validate({lever: STRENGTHS[lever], "fill_mode": fill_mode})
+    seen = augment(flat, changes, np.zeros(1, np.float32), np.ones(1, np.float32), Streams(0))
+    assert (seen.min() < 0.1) == (fill_mode == "constant")
 
 
 def test_rotation_and_zoom_and_translation_keep_a_flat_image_flat() -> None:

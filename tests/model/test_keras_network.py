@@ -193,6 +193,20 @@ def test_preprocessing_layers_become_the_recipes_augmentation():
     assert told.side == SIDE
 
 
+@pytest.mark.parametrize(
+    ("options", "fill"),
+    [
+        ({}, {}),
+        ({"fill_mode": "nearest"}, {"fill_mode": "edge"}),
+        ({"fill_mode": "constant"}, {"fill_mode": "constant"}),
+        ({"fill_mode": "constant", "fill_value": 0.5}, {}),
+    ],
+)
+def test_what_is_beyond_the_border_is_read_too(options, fill):
+    told = from_keras(alone(layers.RandomRotation(0.2, **options), layers.Flatten())).told
+    assert told.augmentation == {"rotation": 0.2} | fill
+
+
 def angles_of(batch_NHWC):
     """Where a blob right of the centre has gone, as a fraction of a full turn."""
     side = batch_NHWC.shape[1]

@@ -135,3 +135,21 @@ def test_every_lever_says_its_range_and_source() -> None:
 def test_recipes_need_neither_torch_nor_timm() -> None:
     code = "import sys, convlift.recipe; sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'sklearn', 'cv2')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_augmentation_without_the_later_levers_is_what_it_was() -> None:
+    """Its identity, and so whatever ledgers and caches keep by it, knows the ten levers that there were at first."""
+    recipe = parse_recipe({"data": {"augmentation": {"horizontal_flip": 0.5, "rotation": 0.05}}})
+    assert list(recipe.identity()["data"]["augmentation"]) == [
+        "horizontal_flip", "vertical_flip", "rotation", "zoom", "translation", "brightness", "contrast", "saturation",
+        "hue", "noise",
+    ]  # fmt: skip
+    later = recipe.edit(data={"augmentation": {"crop": 0.5, "fill_mode": "edge"}})
+    assert parse_recipe(later.identity()) == later
+    assert later.fingerprint() != recipe.fingerprint()
+
+
+def test_how_images_are_changed_is_no_change_of_them() -> None:
+    settings = parse_recipe({"data": {"augmentation": {"fill_mode": "constant", "erase_chance": 1.0}}})
+    assert not settings.data.augmentation.active
+    assert settings.edit(data={"augmentation": {"cutout": 0.5}}).data.augmentation.active

@@ -140,6 +140,32 @@ def test_a_bundle_loses_its_mirror_images_and_keeps_the_rest():
     assert decide(Judge().check, BASELINE, FLIP, (bundle, FLIP)).way is None
 
 
+def test_quarter_turns_are_kept_or_left_out_and_asked_about_without_mirrors():
+    square = made("square", horizontal_flip=0.5, quarter_turns=0.75)
+    decision = decide(Judge().check, BASELINE, square, (square,))
+    assert decision.way == "without mirror images"
+    left = weakened(square, BASELINE, decision.way).intervention.edit(BASELINE).data.augmentation
+    assert left == Augmentation(quarter_turns=0.75)
+    asked: list[Augmentation] = []
+
+    def refuse(augmentation: Augmentation) -> LabelCheck:
+        asked.append(augmentation)
+        return BAD
+
+    turned = made("turned", quarter_turns=0.75, crop=0.6)
+    assert decide(refuse, BASELINE, turned, (turned,)).way is None
+    halved = [Augmentation(crop=0.3), Augmentation(crop=0.15)]
+    assert asked == [Augmentation(quarter_turns=0.75, crop=0.6), *halved]
+
+
+def test_an_augmentation_is_asked_about_as_it_fills_and_erases():
+    asked: list[Augmentation] = []
+    filled = changing("filled", sets("data", augmentation={"rotation": 0.05, "fill_mode": "constant"}))
+    decide(lambda each: (asked.append(each), FINE)[1], BASELINE, filled, (filled,))
+    assert asked == [Augmentation(rotation=0.05, fill_mode="constant")]
+    assert added(BASELINE, filled.intervention.edit(BASELINE)) == {"rotation": 0.05}
+
+
 def test_weakening_leaves_the_rest_of_an_edit_and_of_a_recipe_alone():
     views = changing("views", sets("data", views=3, augmentation={"zoom": 0.3, "hue": 0.0}))
     other = BASELINE.edit(data={"augmentation": {"noise": 0.1}})

@@ -173,10 +173,13 @@ def test_early_stopping_hands_over_the_best_epoch(run, digits, tmp_path):
 STILL = {"epochs": 1, "learning_rate": 1e-12}  # steps so small that no weight of 32 bits moves
 
 
-@pytest.mark.parametrize("lever", Augmentation.model_fields)
+STRONG = {"perspective": 0.2, "elastic": 0.1}  # the most that there is
+
+
+@pytest.mark.parametrize("lever", Augmentation().strengths)
 def test_every_augmentation_changes_training_and_nothing_else(run, strips, lever):
     plain = TINY.edit(architecture={"normalization": "none"})  # batch norm's statistics would follow the images
-    changed = plain.edit(data={"augmentation": {lever: 0.5}})
+    changed = plain.edit(data={"augmentation": {lever: STRONG.get(lever, 0.5)}})
     assert differs(run(plain, on=strips), run(changed, on=strips))
     first, second = (run(recipe.edit(training=STILL), on=strips) for recipe in (plain, changed))
     assert_array_equal(first.validation_probabilities, second.validation_probabilities)

@@ -1,9 +1,9 @@
 """The same changes as `pipeline`, to a whole batch at once where it lies: for devices that do much of one kind fast.
 
 The draws are those of `pipeline`, made on the CPU from the same streams; the pixel work alone is done here, in torch.
-Mirrors and shifts by whole pixels are equal to the byte. A pixel that is interpolated may differ by LEVELS of 255, as
-OpenCV adds in another order; up to its release 4 it also rounds places to 1/32 of a pixel, which is several levels near
-a sharp edge.
+Mirrors, quarter turns and shifts by whole pixels are equal to the byte. A pixel that is interpolated may differ by
+LEVELS of 255, as OpenCV adds in another order; up to its release 4 it also rounds places to 1/32 of a pixel, which is
+several levels near a sharp edge.
 """
 
 from functools import cache
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from convlift.augment import colour
+from convlift.augment import colour, elastic
 from convlift.augment.pipeline import Inputs, draw_changes, quantiles
 from convlift.augment.streams import Streams
-from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.augmentation import Augmentation, FillMode
 
 LEVELS = 1
+_PADDING = {"reflect": "reflection", "edge": "border", "constant": "zeros"}
 
 
 def send(values: NDArray[Any], device: torch.device) -> Tensor:
@@ -50,31 +51,55 @@ def augment_batch(
     N, H, W, C = images_NHWC.shape
     drawn = draw_changes(augmentation, streams, (N, H, W, C), mean_C, std_C)
     moved = images_NHWC
-    if drawn.affines is not None:
-        moved = warp_batch(images_NHWC, drawn.affines)
+    if drawn.maps is not None:
+        moved = warp_batch(images_NHWC, drawn.maps, augmentation.fill_mode, drawn.field)
     elif drawn.flips is not None:
-        moved = _flipped(images_NHWC, drawn.flips)
+        swapped = images_NHWC if drawn.swapped is None else _swapped(images_NHWC, drawn.swapped)
+        moved = _flipped(swapped, drawn.flips)
     inputs_NHWC = _recoloured(moved, drawn.matrices)
     if augmentation.noise:
         inputs_NHWC += _noise(inputs_NHWC, streams["noise"]) * _small(augmentation.noise / std_C, inputs_NHWC.device)
+    if drawn.erased is not None:
+        inputs_NHWC = _erased(inputs_NHWC, drawn.erased)
     return inputs_NHWC.permute(0, 3, 1, 2)
 
 
-def warp_batch(images_NHWC: Tensor, affine_N23: NDArray[np.float64]) -> Tensor:
-    """Every image through its own map, as `geometry.warp`: linear, borders reflected without repeating the edge.
+def warp_batch(
+    images_NHWC: Tensor,
+    maps: NDArray[np.float64],
+    fill: FillMode = "reflect",
+    field_N2GG: NDArray[np.float64] | None = None,
+) -> Tensor:
+    """Every image through its own map, as `geometry.warp`, and distorted by its field, as `elastic.places`: linear.
 
     One kernel finds the places and another one reads them: a batch of small images takes a GPU less time than Python
     needs for a dozen.
     """
     N, H, W, _ = images_NHWC.shape
     device = images_NHWC.device
-    places_PD = _places(H, W, device)
-    maps_ND2 = _small(_normalized_maps(affine_N23, H, W), device)
-    grid_NHW2 = torch.matmul(places_PD, maps_ND2).view(N, H, W, 2)
+    places = _places(H, W, device)
+    if field_N2GG is not None:
+        places = _distorted(places, field_N2GG, (H, W))
+    grid_NPD = torch.matmul(places, _small(_normalized_maps(maps, H, W), device))
+    if grid_NPD.shape[2] == 3:
+        grid_NPD = grid_NPD[:, :, :2] / grid_NPD[:, :, 2:]
     moved = functional.grid_sample(
-        images_NHWC.permute(0, 3, 1, 2).float(), grid_NHW2, "bilinear", "reflection", align_corners=True
+        images_NHWC.permute(0, 3, 1, 2).float(),
+        grid_NPD.view(N, H, W, 2),
+        "bilinear",
+        _PADDING[fill],
+        align_corners=True,
     )
     return moved.permute(0, 2, 3, 1).round_().to(torch.uint8)
+
+
+def _distorted(places_PD: Tensor, field_N2GG: NDArray[np.float64], size_HW: tuple[int, int]) -> Tensor:
+    """The same places, each shifted by the field of each image: (N, H * W, 3)."""
+    height, width = size_HW
+    down, across = (send(elastic.basis(side), places_PD.device) for side in size_HW)
+    shifts_N2HW = down @ _small(field_N2GG, places_PD.device) @ across.T
+    shifts_N2P = shifts_N2HW.flatten(2) * _small(np.array([[width], [height]]), places_PD.device)
+    return places_PD + functional.pad(shifts_N2P.transpose(1, 2), (0, 1))
 
 
 @cache
@@ -84,18 +109,36 @@ def _places(height: int, width: int, device: torch.device) -> Tensor:
     return send(np.stack([columns_HW, rows_HW, np.ones_like(rows_HW)], -1).reshape(-1, 3), device)
 
 
-def _normalized_maps(affine_N23: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Maps from (column, row, 1) to places as `grid_sample` counts them: -1 the first pixel, 1 the last. (N, 3, 2)."""
+def _normalized_maps(maps: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """Maps from (column, row, 1) to places as `grid_sample` counts them: -1 the first pixel, 1 the last. (N, 3, 2), of
+    homographies (N, 3, 3)."""
     half = np.array([max(1, size - 1) / 2 for size in (width, height)])
-    maps_N23: NDArray[np.float64] = affine_N23 / half[:, None]
-    maps_N23[:, :, 2] -= 1.0
-    return maps_N23.transpose(0, 2, 1)
+    normalized = maps.copy()
+    normalized[:, :2] /= half[:, None]
+    normalized[:, :2] -= maps[:, 2:] if maps.shape[1] == 3 else [0.0, 0.0, 1.0]
+    return normalized.transpose(0, 2, 1)
 
 
 def _flipped(images_NHWC: Tensor, flips_N2: NDArray[np.bool_]) -> Tensor:
     flips = send(flips_N2, images_NHWC.device)[:, :, None, None, None]
     across = torch.where(flips[:, 0], images_NHWC.flip(2), images_NHWC)
     return torch.where(flips[:, 1], across.flip(1), across)
+
+
+def _swapped(images_NHWC: Tensor, swapped_N: NDArray[np.bool_]) -> Tensor:
+    swapped = send(swapped_N, images_NHWC.device)[:, None, None, None]
+    return torch.where(swapped, images_NHWC.transpose(1, 2), images_NHWC)
+
+
+def _erased(inputs_NHWC: Tensor, rectangles_NR4: NDArray[np.int64]) -> Tensor:
+    """Rectangles filled with the mean of their image, as `erasing.erase`."""
+    _, H, W, _ = inputs_NHWC.shape
+    bounds_4NR = send(np.ascontiguousarray(rectangles_NR4.transpose(2, 0, 1)), inputs_NHWC.device)[..., None]
+    rows, columns = (torch.arange(side, device=inputs_NHWC.device) for side in (H, W))
+    rows_NRH = (rows >= bounds_4NR[0]) & (rows < bounds_4NR[1])
+    columns_NRW = (columns >= bounds_4NR[2]) & (columns < bounds_4NR[3])
+    inside_NHW = (rows_NRH[..., None] & columns_NRW[:, :, None]).any(dim=1)
+    return torch.where(inside_NHW[..., None], inputs_NHWC.mean(dim=(1, 2), keepdim=True), inputs_NHWC)
 
 
 def _recoloured(images_NHWC: Tensor, matrices_NCD: NDArray[np.float64]) -> Tensor:

@@ -1,23 +1,25 @@
-"""All geometric changes of an image as one affine map, and the one resampling that carries it out.
+"""All geometric changes of an image as one map, and the one resampling that carries it out.
 
 Pixel (column x, row y) is a point at its centre, and maps turn about the middle of the image,
 ((W - 1) / 2, (H - 1) / 2). So a quarter turn is np.rot90, a mirror is a reversed slice and a shift by whole
 pixels is a shift, each without any interpolation error.
 
-A map is written as cv2 and grid_sample want it: from a pixel of the result to its place in the source.
+A map is written as cv2 and grid_sample want it: from a pixel of the result to its place in the source. It is affine,
+(2, 3), or where there is perspective a homography, (3, 3).
 """
-
-import math
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convlift.augment.streams import Streams
-from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.augmentation import FillMode
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+
+_BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "edge": cv2.BORDER_REPLICATE, "constant": cv2.BORDER_CONSTANT}
+_UNIT_SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+_LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 def affine(
@@ -41,64 +43,125 @@ def affine(
     entries = (mirror_x * cosine, -mirror_x * sine, mirror_y * sine, mirror_y * cosine)
     linear = np.stack(np.broadcast_arrays(*entries), axis=-1)
     linear = linear.reshape(*linear.shape[:-1], 2, 2)
-    centre = np.array([size_HW[1] - 1, size_HW[0] - 1]) / 2
+    centre = _centre(size_HW)
     moved = centre + np.asarray(shift_xy, np.float64)
     constant = centre - np.einsum("...ij,...j->...i", linear, moved)
     linear = np.broadcast_to(linear, (*constant.shape[:-1], 2, 2))
     return np.concatenate([linear, constant[..., None]], axis=-1)
 
 
-def draw_flips(augmentation: Augmentation, streams: Streams, count: int) -> NDArray[np.bool_]:
-    """Which of `count` images to mirror: flips_N2, left to right and top to bottom."""
-    across = streams.chance("horizontal_flip", augmentation.horizontal_flip, count)
-    down = streams.chance("vertical_flip", augmentation.vertical_flip, count)
-    return np.stack([across, down], axis=1)
+def quarter_turns(size_HW: tuple[int, int], quarters: ArrayLike) -> Floats:
+    """The linear map (..., 2, 2) of a turn by so many quarters, counter-clockwise, as np.rot90.
 
-
-def draw_affines(augmentation: Augmentation, streams: Streams, count: int, size_HW: tuple[int, int]) -> Floats:
-    """The map of each of `count` images, affine_N23.
-
-    Shifts are whole pixels, all equally likely (He et al. 2016, section 4.2: 4 px of 32 is 9 x 9 crops), so that
-    they do not blur; a shift that is switched on reaches at least one pixel, however small the image.
+    In an image that is not square it maps the frame onto itself: turned, then stretched to the frame.
     """
-    flips_N2 = draw_flips(augmentation, streams, count)
-    return affine(
-        size_HW,
-        horizontal_flip=flips_N2[:, 0],
-        vertical_flip=flips_N2[:, 1],
-        rotation=streams.symmetric("rotation", augmentation.rotation, count),
-        scale=np.exp(streams.symmetric("zoom", -math.log(1 - augmentation.zoom), count)),
-        shift_xy=_whole_shifts(augmentation.translation, streams, count, size_HW),
-    )
+    quarter = np.asarray(quarters) % 4
+    cosine, sine = np.array([1.0, 0, -1, 0])[quarter], np.array([0.0, 1, 0, -1])[quarter]
+    oblong = size_HW[1] / size_HW[0]
+    linear = np.stack([cosine, -sine * oblong, sine / oblong, cosine], axis=-1)
+    return linear.reshape(*linear.shape[:-1], 2, 2)
 
 
-def _whole_shifts(translation: float, streams: Streams, count: int, size_HW: tuple[int, int]) -> Floats:
-    if not translation:
-        return np.zeros((count, 2))
-    largest_xy = np.maximum(1, np.rint(translation * np.array([size_HW[1], size_HW[0]])))
-    shifts_N2: Floats = np.floor(streams["translation"].random((count, 2)) * (2 * largest_xy + 1)) - largest_xy
-    return shifts_N2
+def stretched(ratio: ArrayLike) -> Floats:
+    """The linear map (..., 2, 2) of a stretch at the same area; ratio: of width over height, above 1 is wider."""
+    root = np.sqrt(np.asarray(ratio, np.float64))
+    linear = np.stack([1 / root, np.zeros_like(root), np.zeros_like(root), root], axis=-1)
+    return linear.reshape(*linear.shape[:-1], 2, 2)
 
 
-def warp(images_NHWC: Pixels, affine_N23: Floats) -> Pixels:
-    """Every image through its own map: linear interpolation, borders reflected without repeating the edge."""
+def sheared(slopes_xy: ArrayLike) -> Floats:
+    """The linear map (..., 2, 2) of a shear; slopes_xy: (..., 2), columns to the left a row further down, rows up a
+    column further to the right."""
+    slopes = np.asarray(slopes_xy, np.float64)
+    ones = np.ones(slopes.shape[:-1])
+    linear = np.stack([ones, slopes[..., 0], slopes[..., 1], ones], axis=-1)
+    return linear.reshape(*linear.shape[:-1], 2, 2)
+
+
+def after_linear(linear_N22: Floats, affine_N23: Floats, size_HW: tuple[int, int]) -> Floats:
+    """The map of images that are first changed about their middle by a linear map, then by an affine one."""
+    centre = _centre(size_HW)
+    moved = linear_N22 @ affine_N23
+    moved[..., 2] += centre - np.einsum("...ij,j->...i", linear_N22, centre)
+    return moved
+
+
+def then_cropped(affine_N23: Floats, crops_N4: Floats, size_HW: tuple[int, int]) -> Floats:
+    """The map of images of which a part is then enlarged to all of the frame.
+
+    crops_N4: left, top, width and height of the part, as shares of the sides.
+    """
+    sides = np.array([size_HW[1], size_HW[0]])
+    corner_N2, shares_N2 = crops_N4[:, :2], crops_N4[:, 2:]
+    # pixel x is from x - 1/2 to x + 1/2: the borders of the part become those of the frame
+    offset_N2 = corner_N2 * sides + shares_N2 / 2 - 0.5
+    linear_N22, constant_N2 = affine_N23[:, :, :2], affine_N23[:, :, 2]
+    constant_N2 = constant_N2 + np.einsum("nij,nj->ni", linear_N22, offset_N2)
+    return np.concatenate([linear_N22 * shares_N2[:, None, :], constant_N2[..., None]], axis=-1)
+
+
+def then_in_perspective(affine_N23: Floats, corners_N42: Floats, size_HW: tuple[int, int]) -> Floats:
+    """The map of images that are then seen in perspective: (N, 3, 3).
+
+    corners_N42: how far what the corners of the result show lies from those of the frame, in x and y as fractions of
+    the sides; corners from the upper left one, clockwise. Under 1/4 the four stay convex, and the map finite.
+    """
+    height, width = size_HW
+    to_unit = np.array([[1 / width, 0, 0.5 / width], [0, 1 / height, 0.5 / height], [0, 0, 1]])
+    to_pixels = np.array([[width, 0, -0.5], [0, height, -0.5], [0, 0, 1]])
+    last = np.broadcast_to([[0.0, 0.0, 1.0]], (len(affine_N23), 1, 3))
+    whole_N33: Floats = np.concatenate([affine_N23, last], axis=1) @ to_pixels @ _homography(corners_N42) @ to_unit
+    return whole_N33
+
+
+def _homography(corners_N42: Floats) -> Floats:
+    """From the unit square to the quadrilateral of its shifted corners (Heckbert 1989, section 2.2.3): (N, 3, 3)."""
+    x, y = np.moveaxis(corners_N42 + _UNIT_SQUARE, -1, 0)
+    right_x, down_x, bent_x = x[:, 1] - x[:, 2], x[:, 3] - x[:, 2], x[:, 0] - x[:, 1] + x[:, 2] - x[:, 3]
+    right_y, down_y, bent_y = y[:, 1] - y[:, 2], y[:, 3] - y[:, 2], y[:, 0] - y[:, 1] + y[:, 2] - y[:, 3]
+    area = right_x * down_y - down_x * right_y
+    g, h = (bent_x * down_y - down_x * bent_y) / area, (right_x * bent_y - bent_x * right_y) / area
+    entries = (
+        x[:, 1] - x[:, 0] + g * x[:, 1], x[:, 3] - x[:, 0] + h * x[:, 3], x[:, 0],
+        y[:, 1] - y[:, 0] + g * y[:, 1], y[:, 3] - y[:, 0] + h * y[:, 3], y[:, 0],
+        g, h, np.ones_like(g),
+    )  # fmt: skip
+    return np.stack(entries, axis=-1).reshape(-1, 3, 3)
+
+
+def _centre(size_HW: tuple[int, int]) -> Floats:
+    return np.array([size_HW[1] - 1, size_HW[0] - 1]) / 2
+
+
+def warp(images_NHWC: Pixels, maps: Floats, fill: FillMode = "reflect") -> Pixels:
+    """Every image through its own map, (N, 2, 3) or (N, 3, 3): linear interpolation."""
     images = np.ascontiguousarray(images_NHWC)
     warped = np.empty_like(images)
-    for image, affine_23, into in zip(images, affine_N23, warped, strict=True):
-        resample(image, affine_23, into)
+    for image, each, into in zip(images, maps, warped, strict=True):
+        resample(image, each, into, fill)
     return warped
 
 
-def resample(image_HWC: Pixels, affine_23: Floats, into_HWC: Pixels) -> Pixels:
-    """One image through one map, written into a C-contiguous array of the same shape, which is returned."""
+def resample(image_HWC: Pixels, map_of_it: Floats, into_HWC: Pixels, fill: FillMode = "reflect") -> Pixels:
+    """One image through one map, written into a C-contiguous array of the same shape, which is returned.
+
+    fill: what is seen beyond its border; reflect does not repeat the edge.
+    """
     height, width = image_HWC.shape[:2]
-    cv2.warpAffine(
-        image_HWC,
-        affine_23,
-        (width, height),
-        dst=into_HWC,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT_101,
+    carry_out = cv2.warpAffine if len(map_of_it) == 2 else cv2.warpPerspective
+    carry_out(image_HWC, map_of_it, (width, height), dst=into_HWC, flags=_LINEAR, borderMode=_BORDERS[fill])
+    return into_HWC
+
+
+def resample_at(
+    image_HWC: Pixels, places_2HW: NDArray[np.float32], into_HWC: Pixels, fill: FillMode = "reflect"
+) -> Pixels:
+    """One image whose every pixel is fetched from a place of its own (x, y), written into an array, which is returned.
+
+    As `resample` otherwise.
+    """
+    cv2.remap(
+        image_HWC, places_2HW[0], places_2HW[1], dst=into_HWC, interpolation=cv2.INTER_LINEAR, borderMode=_BORDERS[fill]
     )
     return into_HWC
 
@@ -111,3 +174,17 @@ def flip(image_HWC: Pixels, flips_2: NDArray[np.bool_], into_HWC: Pixels) -> Pix
     code = -1 if horizontal and vertical else int(horizontal)
     cv2.flip(image_HWC, code, dst=into_HWC)
     return into_HWC
+
+
+def transpose(image_HWC: Pixels, into_HWC: Pixels) -> Pixels:
+    """One square image with rows and columns swapped, written into an array, which is returned."""
+    cv2.transpose(image_HWC, dst=into_HWC)
+    return into_HWC
+
+
+def transposed_first(quarters_N: NDArray[np.int64], flips_N2: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], ...]:
+    """Quarter turns, then mirrors, of square images as what needs no arithmetic: rows and columns swapped or not, then
+    mirrored. Returns swapped_N and flips_N2."""
+    quarters = quarters_N % 4
+    turned_N2 = np.stack([quarters >= 2, (quarters == 1) | (quarters == 2)], axis=1)
+    return quarters % 2 == 1, turned_N2 ^ flips_N2

@@ -1,4 +1,4 @@
-"""Training images from bytes to what a network reads: one resampling, one colour matrix, noise.
+"""Training images from bytes to what a network reads: one resampling, one colour matrix, noise, and what is erased.
 
 Every lever draws from a stream of random numbers that is keyed by its name, so that switching one lever on, making it
 stronger, or adding one to these, leaves the draws of all others as they were.
@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.augment import colour, geometry
+from convlift.augment import colour, elastic, erasing, geometry
+from convlift.augment.moves import draw_moves, is_symmetry, maps_of
 from convlift.augment.streams import Streams
-from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.augmentation import Augmentation, FillMode
 
 Pixels = NDArray[np.uint8]
 Inputs = NDArray[np.float32]
@@ -21,16 +22,22 @@ Floats = NDArray[np.float64]
 
 
 class Drawn(NamedTuple):
-    """What is done to each image of a batch, drawn before any pixel is touched.
+    """What is done to each image of a batch, drawn before any pixel is touched. None where none is needed.
 
-    affines (N, 2, 3): its map, None where none is needed.
-    flips (N, 2): whether it is mirrored, left to right and top to bottom, where mirrors are all that moves it.
+    maps (N, 2, 3): its affine map, or (N, 3, 3): its homography.
+    field (N, 2, G, G): the elastic distortion after the map.
+    swapped (N,): whether rows and columns are, and flips (N, 2): whether it is then mirrored, left to right and top to
+        bottom, where mirrors and quarter turns are all that moves it.
     matrices (N, C, C + 1): colour and normalization, for bytes.
+    erased (N, R, 4): rectangles.
     """
 
-    affines: Floats | None
+    maps: Floats | None
+    field: Floats | None
+    swapped: NDArray[np.bool_] | None
     flips: NDArray[np.bool_] | None
     matrices: Floats
+    erased: erasing.Rectangles | None
 
 
 def draw_changes(
@@ -38,13 +45,19 @@ def draw_changes(
 ) -> Drawn:
     """The draws of all levers but noise, which is drawn value by value. shape: NHWC."""
     count, height, width, channels = shape
-    affine_N23 = flips_N2 = None
-    if augmentation.rotation or augmentation.zoom or augmentation.translation:
-        affine_N23 = geometry.draw_affines(augmentation, streams, count, (height, width))
+    size_HW = (height, width)
+    moves = draw_moves(augmentation, streams, count, size_HW)
+    maps = field = swapped_N = flips_N2 = None
+    if not is_symmetry(augmentation, size_HW):
+        maps, field = maps_of(moves, size_HW), moves.field
+    elif moves.quarters is not None:
+        swapped_N, flips_N2 = geometry.transposed_first(moves.quarters, moves.flips)
     elif augmentation.horizontal_flip or augmentation.vertical_flip:
-        flips_N2 = geometry.draw_flips(augmentation, streams, count)
+        flips_N2 = moves.flips
     colours = colour.draw_colours(augmentation, streams, count, channels)
-    return Drawn(affine_N23, flips_N2, colour.normalized(*colours, mean_C, std_C))
+    matrices = colour.normalized(*colours, mean_C, std_C)
+    erased = erasing.draw_rectangles(augmentation, streams, count, size_HW)
+    return Drawn(maps, field, swapped_N, flips_N2, matrices, erased)
 
 
 def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Inputs:
@@ -71,26 +84,39 @@ def augment(
     """Every image changed by its own draw of every lever, and normalized; equal to normalize with all levers off.
 
     images_NHWC: uint8, C in {1, 3}. mean_C, std_C: of pixels in [0, 1]. Returns float32 NHWC, C-contiguous.
-    Geometry comes first, then colour, then noise, then normalization; nothing is clipped (see colour.py).
+    Geometry comes first, then colour, then noise, then normalization, and what is erased is erased last; nothing is
+    clipped (see colour.py).
     """
     images = _checked(images_NHWC, mean_C, std_C)
     count, height, width, channels = images.shape
     drawn = draw_changes(augmentation, streams, (count, height, width, channels), mean_C, std_C)
-    move = _mover(drawn, images.shape)
+    move = _mover(drawn, images.shape, augmentation.fill_mode)
     inputs, scratch = np.empty(images.shape, np.float32), np.empty(images.shape[1:], np.float32)
     for index, (image, into) in enumerate(zip(images, inputs, strict=True)):
         colour.recolour(move(index, image), drawn.matrices[index], scratch, into)
         if augmentation.noise:
             _add_noise(into, augmentation.noise / std_C, streams["noise"], scratch)
+        if drawn.erased is not None:
+            erasing.erase(into, drawn.erased[index])
     return inputs
 
 
-def _mover(drawn: Drawn, shape: tuple[int, ...]) -> Callable[[int, Pixels], Pixels]:
-    """How image number `index` moves: not at all, by mirrors alone (exact and cheap), or by its affine map."""
-    scratch = np.empty(shape[1:], np.uint8)
-    affine_N23, flips_N2, _ = drawn
-    if affine_N23 is not None:
-        return lambda index, image: geometry.resample(image, affine_N23[index], scratch)
+def _mover(drawn: Drawn, shape: tuple[int, ...], fill: FillMode) -> Callable[[int, Pixels], Pixels]:
+    """How image number `index` moves: not at all, by mirrors and quarter turns alone (exact and cheap), by its map, or
+    by its map and an elastic distortion."""
+    scratch, maps, field, flips_N2 = np.empty(shape[1:], np.uint8), drawn.maps, drawn.field, drawn.flips
+    if maps is not None and field is not None:
+        size_HW = (shape[1], shape[2])
+        return lambda index, image: geometry.resample_at(
+            image, elastic.places(maps[index], field[index], size_HW), scratch, fill
+        )
+    if maps is not None:
+        return lambda index, image: geometry.resample(image, maps[index], scratch, fill)
+    if flips_N2 is not None and drawn.swapped is not None:
+        swapped_N, across = drawn.swapped, scratch.copy()
+        return lambda index, image: geometry.flip(
+            geometry.transpose(image, across) if swapped_N[index] else image, flips_N2[index], scratch
+        )
     if flips_N2 is not None:
         return lambda index, image: geometry.flip(image, flips_N2[index], scratch)
     return lambda index, image: image

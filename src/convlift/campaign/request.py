@@ -110,7 +110,7 @@ TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
     "max_latency", "refit",
 }  # fmt: skip
-READING_OPTIONS = frozenset({"root", "group_from", "layout", "alpha", "follow_links", "device"})
+READING_OPTIONS = frozenset({"root", "group_from", "layout", "alpha", "follow_links", "device", "columns", "images"})
 MAY_BE_MISSING = {
     "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
     "columns", "images",

@@ -107,7 +107,7 @@ Found = dict[Symptom, Diagnosis]
 
 
 def _augmentation(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
-    switched_on = tuple((name, value) for name, value in recipe.data.augmentation.model_dump().items() if value)
+    switched_on = tuple((name, value) for name, value in recipe.data.augmentation.strengths.items() if value)
     blamed = found.get(Symptom.OVER_AUGMENTED) or found.get(Symptom.UNDERFIT)
     if switched_on and blamed:
         yield Accusation(

@@ -12,6 +12,7 @@ from convlift.catalogue.interventions.architecture import ARCHITECTURE
 from convlift.catalogue.interventions.augmentation import AUGMENTATION
 from convlift.catalogue.interventions.data import DATA
 from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
+from convlift.catalogue.interventions.geometric import GEOMETRIC
 from convlift.catalogue.interventions.head import HEAD
 from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.interventions.mixing import MIXING
@@ -32,6 +33,7 @@ from convlift.records.result import Area
 CATALOGUE: tuple[Intervention, ...] = (
     *DATA,
     *AUGMENTATION,
+    *GEOMETRIC,
     *WEAKER,
     *MIXING,
     *ARCHITECTURE,

@@ -90,6 +90,16 @@ def cached_features(recipe: Recipe) -> bool:
     return isinstance(recipe.architecture, Pretrained) and is_frozen
 
 
+def augmented_afresh(recipe: Recipe, facts: Facts) -> Unmet | None:
+    """For changes of images in every epoch: unfit where features are cached."""
+    return Unmet("augmented in views") if cached_features(recipe) else None
+
+
+def augmented_in_views(recipe: Recipe, facts: Facts) -> Unmet | None:
+    """For changes of stored views: unfit where no features are."""
+    return None if cached_features(recipe) else Unmet("augmented afresh")
+
+
 def misfit(recipe: Recipe) -> Misfit | None:
     """Why the network cannot be built for its images; None where it can, or the resolution is still open."""
     network, side = recipe.architecture, recipe.data.resolution

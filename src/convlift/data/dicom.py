@@ -117,7 +117,7 @@ def _stored(dataset: Any) -> NDArray[Any]:
 
 def _colour(dataset: Any, stored: NDArray[Any], colours: str) -> NDArray[np.uint8]:
     """pydicom has made RGB of other colours already, but for palettes."""
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     if colours == "PALETTE COLOR":
         try:
@@ -132,7 +132,7 @@ def _colour(dataset: Any, stored: NDArray[Any], colours: str) -> NDArray[np.uint
 
 
 def _rescaled(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     try:
         values: NDArray[Any] = apply_modality_lut(stored, dataset)

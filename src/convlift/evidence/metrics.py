@@ -45,7 +45,8 @@ class Metric:
     pooled: whether one score can be made of several networks' predictions, each for images of its own; not where images
         are ranked, since another network has another scale (Forman and Scholz 2010).
     of_confidence: whether it judges how sure a network is, which its temperature changes.
-    of_classes: whether it is an average over classes, in which a rare one counts as much as a common one.
+    of_classes: whether it is the share that is right within each class, averaged over the classes, so that a rare one
+        counts as much as a common one.
     """
 
     name: str
@@ -255,7 +256,7 @@ METRICS = (
         least_images=20,
         of_classes=True,
     ),
-    Metric("macro-f1", "macro F1", "the F1 score of each class, averaged over the classes", _macro_f1, of_classes=True),
+    Metric("macro-f1", "macro F1", "the F1 score of each class, averaged over the classes", _macro_f1),
     Metric(
         "log-loss",
         "log-loss skill",

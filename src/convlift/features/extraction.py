@@ -17,6 +17,7 @@ from convlift.features.folding import fold
 from convlift.model.backbone import Backbone, split_at
 from convlift.model.pretrained import StageFeatures, as_colour
 from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.section import without_later_defaults
 
 BATCH = 64
 ON_CPU = torch.device("cpu")
@@ -97,7 +98,7 @@ def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder
     if extraction.made_on:
         clean["device"] = [extraction.made_on, KERNELS]
     train = hashlib.sha256(np.ascontiguousarray(images.train, np.int64).data).hexdigest()
-    change = [VIEW_SEED, extraction.augmentation.model_dump(), train]
+    change = [VIEW_SEED, without_later_defaults(extraction.augmentation), train]
     jobs = []
     for view in range(extraction.distinct_views + 1):
         identity = {**clean, "view": [view, *change]} if view else clean

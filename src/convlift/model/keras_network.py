@@ -31,7 +31,7 @@ class Told:
     """What a Keras model says beside its layers: the recipe's augmentation and training, the side of its images in
     pixels, 0 for any, and what of it is passed over."""
 
-    augmentation: dict[str, float] = field(default_factory=dict)
+    augmentation: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     side: int = 0
     unread: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class FromKeras(nn.Module):
 class _Read:
     """What is found on the way through a model; is_white: whether it expects pixels up to 255."""
 
-    augmentation: dict[str, float] = field(default_factory=dict)
+    augmentation: dict[str, Any] = field(default_factory=dict)
     side: int = 0
     is_white: bool = False
 
@@ -204,6 +204,9 @@ def _note(layer: Any, kind: str, read: _Read) -> None:
         return
     for name, value in RANDOM[kind](layer).items():
         read.augmentation[name] = max(value, read.augmentation.get(name, 0.0))
+    fill = FILLS.get(getattr(layer, "fill_mode", "reflect"))
+    if fill and not getattr(layer, "fill_value", 0.0):
+        read.augmentation["fill_mode"] = fill
 
 
 def _expects_white(layer: Any, kind: str) -> bool:
@@ -255,6 +258,7 @@ def _flips(layer: Any) -> dict[str, float]:
     return {f"{way}_flip": 0.5 for way in ("horizontal", "vertical") if way in layer.mode}
 
 
+FILLS = {"nearest": "edge", "constant": "constant"}  # how Keras calls what is beyond the border -> how we do
 RANDOM: dict[str, Callable[[Any], dict[str, float]]] = {
     "RandomFlip": _flips,
     "RandomRotation": lambda layer: {"rotation": min(_largest(layer, "factor"), 0.5)},

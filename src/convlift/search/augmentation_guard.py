@@ -19,7 +19,7 @@ from convlift.catalogue.candidates import Candidate
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import WeightsError
 from convlift.ledger.trials import TrialRecord
-from convlift.recipe.augmentation import MIRRORS, Augmentation
+from convlift.recipe.augmentation import MIRRORS, SYMMETRIES, Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Example, LabelCheck
 from convlift.search.context import Search
@@ -34,7 +34,9 @@ RECOGNIZED = 0.6
 LARGEST_P = 0.1
 LEAST_POINTS = 1.0
 
-GEOMETRY = ("rotation", "zoom", "translation")
+GEOMETRY = (
+    "rotation", "zoom", "translation", "aspect", "shear", "crop", "perspective", "elastic", "erase", "cutout",
+)  # fmt: skip
 AS_IT_IS = "as it is"
 WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}
 
@@ -77,7 +79,7 @@ def guarded(settled: GuardReport, start: Recipe, candidates: Sequence[Candidate]
 
 def added(start: Recipe, edited: Recipe) -> Strengths:
     """What an edit adds to a recipe's augmentation: the strengths that it raises."""
-    old, new = start.data.augmentation.model_dump(), edited.data.augmentation.model_dump()
+    old, new = start.data.augmentation.strengths, edited.data.augmentation.strengths
     return {name: value for name, value in new.items() if value > old[name]}
 
 
@@ -85,10 +87,9 @@ def weakened(candidate: Candidate, start: Recipe, way: str) -> Candidate:
     """The candidate in one of the WEAKER ways; whatever else it changes stays."""
     if way == AS_IT_IS:
         return candidate
-    intervention, old = candidate.intervention, start.data.augmentation.model_dump()
+    intervention, old = candidate.intervention, start.data.augmentation.strengths
     strengths = {
-        name: old[name] if name in MIRRORS else max(old[name], float(f"{value * WEAKER[way]:.10g}"))
-        for name, value in added(start, intervention.edit(start)).items()
+        name: _weaker(name, value, old[name], way) for name, value in added(start, intervention.edit(start)).items()
     }
 
     def edit(recipe: Recipe) -> Recipe:
@@ -97,19 +98,26 @@ def weakened(candidate: Candidate, start: Recipe, way: str) -> Candidate:
     return replace(candidate, intervention=replace(intervention, name=f"{intervention.name}, {way}", edit=edit))
 
 
+def _weaker(name: str, value: float, old: float, way: str) -> float:
+    """A strength in one of the WEAKER ways: an image is mirrored, or turned by a quarter, or it is not."""
+    if name in MIRRORS or (name in SYMMETRIES and WEAKER[way] < 1.0):
+        return old
+    return max(old, float(f"{value * WEAKER[way]:.10g}"))
+
+
 def decide(ask: Ask, start: Recipe, candidate: Candidate, others: Sequence[Candidate]) -> Decision:
     """Ask about the candidate, then about its weaker ways until one passes. One that leaves the start as it is, or
     makes it what another candidate makes it, is nothing to try."""
     taken = [start, *(other.intervention.edit(start) for other in others if other is not candidate)]
     answers: list[tuple[Strengths, LabelCheck]] = []
     for way in _ways(added(start, candidate.intervention.edit(start))):
-        weaker = weakened(candidate, start, way)
-        if way != AS_IT_IS and weaker.intervention.edit(start) in taken:
+        edited = weakened(candidate, start, way).intervention.edit(start)
+        if way != AS_IT_IS and edited in taken:
             continue
-        strengths = added(start, weaker.intervention.edit(start))
+        strengths = added(start, edited)
         if not strengths:
             return Decision(way, tuple(answers))  # the rest of a bundle
-        answer = ask(Augmentation(**strengths))
+        answer = ask(Augmentation.model_validate({**strengths, **edited.data.augmentation.settings}))
         answers.append((strengths, answer))
         if not refused(answer):
             return Decision(way, tuple(answers))
@@ -125,8 +133,7 @@ def _ways(strengths: Strengths) -> Iterator[str]:
     yield AS_IT_IS
     mirrors = strengths.keys() & set(MIRRORS)
     for way in WEAKER:
-        # an image is mirrored or it is not: only the other strengths can be halved
-        if mirrors if way == "without mirror images" else strengths.keys() - mirrors:
+        if mirrors if way == "without mirror images" else strengths.keys() - set(SYMMETRIES):
             yield way
 
 
@@ -152,10 +159,10 @@ def _report(search: Search, start: StartingPoint, candidates: tuple[Candidate, .
 
 
 def _destruction(start: Recipe, candidate: Candidate) -> tuple[int, float]:
-    """How much an augmentation may turn images into others: mirrors first, then geometry, then colour, each by its
-    strength."""
+    """How much an augmentation may turn images into others: mirrors and quarter turns first, then geometry, then
+    colour, each by its strength."""
     strengths = added(start, candidate.intervention.edit(start))
-    if mirrors := [value for name, value in strengths.items() if name in MIRRORS]:
+    if mirrors := [value for name, value in strengths.items() if name in SYMMETRIES]:
         return 2, sum(mirrors)
     moved = [value for name, value in strengths.items() if name in GEOMETRY]
     return (1, sum(moved)) if moved else (0, sum(strengths.values()))

@@ -15,7 +15,7 @@ from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.augmentation import MIRRORS, Augmentation
+from convlift.recipe.augmentation import SYMMETRIES, Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import LONGER, MOST_AT_ONCE, MOST_LAST, part_trained
 from convlift.search.augmentation_guard import checker_of, refused
@@ -154,7 +154,7 @@ def features_among(point: StartingPoint, records: Sequence[TrialRecord]) -> list
 
 def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> TuningAsked:
     def ask() -> TuningAsked:
-        own = {name: value for name, value in point.recipe.data.augmentation.model_dump().items() if value}
+        own = {name: value for name, value in point.recipe.data.augmentation.strengths.items() if value}
         kept = _kept(search, own, features)
         measure = search.problem.time_tuning if not search.problem.trainings else None
         seconds = measure(point.recipe.edit(data={"augmentation": kept})) if measure else 0.0
@@ -202,7 +202,7 @@ def _kept(search: Search, levers: dict[str, float], run: TrialRecord) -> dict[st
         return levers
     kept = {}
     for name, value in levers.items():
-        ways = (value,) if name in MIRRORS else (value, value / 2)
+        ways = (value,) if name in SYMMETRIES else (value, value / 2)
         kept[name] = next((each for each in ways if not refused(checker.check(Augmentation(**{name: each})))), 0.0)
     return kept
 

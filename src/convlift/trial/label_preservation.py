@@ -30,7 +30,7 @@ from convlift.data.normalization import Statistics
 from convlift.model.build import build_network
 from convlift.model.checkpoint import saved_normalization
 from convlift.model.placement import lay_on
-from convlift.recipe.augmentation import MIRRORS, Augmentation
+from convlift.recipe.augmentation import SYMMETRIES, Augmentation
 from convlift.recipe.data import Data
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
@@ -85,10 +85,11 @@ class TrainedLabelChecker:
     def check(self, augmentation: Augmentation) -> LabelCheck:
         """See LabelChecker. The same draws for every augmentation.
 
-        A mirror image is shown as one; the fit gets it beside the image, as a probability of 1/2 does.
+        A mirror image, or a quarter turn, is shown as one; the fit gets it beside the image, as a probability of 1/2
+        does. What may be erased is.
         """
-        mirrored = [name for name in MIRRORS if getattr(augmentation, name)]
-        whole = augmentation.model_copy(update=dict.fromkeys(mirrored, 1.0))
+        mirrored = [name for name in SYMMETRIES if getattr(augmentation, name)]
+        whole = augmentation.model_copy(update=dict.fromkeys([*mirrored, "erase_chance"], 1.0))
         others = augmentation.model_copy(update=dict.fromkeys(mirrored, 0.0))
         probabilities, features = self._predict(self._augmented(whole, 0))
         _, more_features = self._predict(self._augmented(others if mirrored else whole, 1))

@@ -27,13 +27,22 @@ FACTORS = {
     "saturation": "saturation",
     "hue": "hue",
     "noise": "noise",
+    "quarter_turns": "quarter turns",
+    "aspect": "distortion",
+    "shear": "distortion",
+    "crop": "zoom",
+    "perspective": "perspective",
+    "elastic": "elastic distortion",
+    "erase": "erasing",
+    "cutout": "erasing",
 }
+_DISTORTIONS = ("aspect", "shear", "perspective", "elastic")
 _COLOURS = ("brightness", "contrast", "saturation", "hue")
 
 
 def _times(factor: float, *strengths: str) -> Edit:
     def edit(recipe: Recipe) -> Recipe:
-        old = recipe.data.augmentation.model_dump()
+        old = recipe.data.augmentation.strengths
         return recipe.edit(data={"augmentation": {name: multiplied(old[name], factor) for name in strengths}})
 
     return edit
@@ -53,7 +62,7 @@ def _augmented_afresh(recipe: Recipe, facts: Facts) -> Unfit | None:
 
 
 def _weaker(name: str, claim: str, factor: float, *strengths: str, prior: float = 0.0) -> Intervention:
-    factors = tuple(FACTORS[strength] for strength in strengths)
+    factors = tuple(dict.fromkeys(FACTORS[strength] for strength in strengths))
     return Intervention(
         name=name,
         area="data",
@@ -73,7 +82,11 @@ def _weaker(name: str, claim: str, factor: float, *strengths: str, prior: float 
 WEAKER: tuple[Intervention, ...] = (
     _weaker("no vertical flip", "Most photos have an up and a down.", 0.0, "vertical_flip", prior=0.1),
     _weaker("half the rotation", "Smaller turns leave the images as they will be met.", 0.5, "rotation"),
+    _weaker("no quarter turns", "Most photos have an up and a down.", 0.0, "quarter_turns", prior=0.1),
     _weaker("half the zoom", "Objects at more alike sizes.", 0.5, "zoom"),
+    _weaker("half the crop", "More of each object is seen.", 0.5, "crop"),
+    _weaker("half the distortions", "Shapes nearer to those of the images.", 0.5, *_DISTORTIONS),
+    _weaker("half the erasing", "More of each image is seen.", 0.5, "erase", "cutout"),
     _weaker("half the shift", "Objects nearer to where they will be met.", 0.5, "translation"),
     _weaker("half the colour changes", "Light and colour nearer to those of the images.", 0.5, *_COLOURS),
     _weaker("half the pixel noise", "Clearer images to learn from.", 0.5, "noise"),
@@ -92,7 +105,7 @@ WEAKER: tuple[Intervention, ...] = (
         unfit=_augmented,
         repeats=True,
         hurts=_TOO_LITTLE,
-        parts=(*FACTORS.values(), "views"),
+        parts=(*dict.fromkeys(FACTORS.values()), "views"),
     ),
     Intervention(
         name="no augmentation",
@@ -105,6 +118,6 @@ WEAKER: tuple[Intervention, ...] = (
         group="augmentation strength",
         unfit=_augmented,
         hurts=_TOO_LITTLE,
-        parts=(*FACTORS.values(), "views"),
+        parts=(*dict.fromkeys(FACTORS.values()), "views"),
     ),
 )

@@ -1,0 +1,106 @@
+"""What was drawn for an image, and what an augmentation is, in words."""
+
+from collections.abc import Callable, Mapping
+
+from convlift.recipe.augmentation import SETTINGS, Augmentation
+from convlift.records.contact_sheet import Sheet
+from convlift.report.wording.phrases import counted
+
+Figures = tuple[float, ...]
+
+
+def draw_in_words(levers: Mapping[str, Figures]) -> str:
+    """One draw, such as "mirrored, turned 12° to the left, size ×1.15"; what changed next to nothing is left out."""
+    said = [DRAWN[name](levers[name]) for name in DRAWN if name in levers]
+    return ", ".join(filter(None, said)) or "as it is"
+
+
+def _turned(figures: Figures) -> str:
+    degrees = round(360 * figures[0])
+    return f"turned {abs(degrees)}° to the {'left' if degrees > 0 else 'right'}" if degrees else ""
+
+
+def _quarters(figures: Figures) -> str:
+    return {1: "a quarter turn to the left", 2: "a half turn", 3: "a quarter turn to the right"}[int(figures[0])]
+
+
+def _moved(figures: Figures) -> str:
+    right, down = (round(each) for each in figures)
+    said = [f"{abs(right)} px {'right' if right > 0 else 'left'}"] if right else []
+    said += [f"{abs(down)} px {'down' if down > 0 else 'up'}"] if down else []
+    return " and ".join(said)
+
+
+def _sheared(figures: Figures) -> str:
+    said = [f"{each:+.2f} along {axis}" for each, axis in zip(figures, "xy", strict=True) if abs(each) >= _LEAST]
+    return f"sheared {' and '.join(said)}" if said else ""
+
+
+def _cropped(figures: Figures) -> str:
+    share, aspect = figures
+    return f"{100 * share:.0f}% of it enlarged, {_factor('its width')((aspect,))}".removesuffix(", ")
+
+
+def _factor(what: str) -> Callable[[Figures], str]:
+    return lambda figures: f"{what} ×{figures[0]:.2f}" if abs(figures[0] - 1) >= _LEAST else ""
+
+
+def _added(what: str) -> Callable[[Figures], str]:
+    return lambda figures: f"{what} {figures[0]:+.2f}" if abs(figures[0]) >= _LEAST else ""
+
+
+def _hue(figures: Figures) -> str:
+    degrees = round(360 * figures[0])
+    return f"hue {degrees:+d}°" if degrees else ""
+
+
+def _share(what: str) -> Callable[[Figures], str]:
+    return lambda figures: f"{what} {100 * figures[0]:.2g}%"
+
+
+_LEAST = 0.005  # what two decimals show
+DRAWN: dict[str, Callable[[Figures], str]] = {
+    "quarter_turns": _quarters,
+    "aspect": _factor("width"),
+    "shear": _sheared,
+    "horizontal_flip": lambda figures: "mirrored",
+    "vertical_flip": lambda figures: "upside down",
+    "rotation": _turned,
+    "zoom": _factor("size"),
+    "translation": _moved,
+    "crop": _cropped,
+    "perspective": _share("corners off by"),
+    "elastic": _share("bent by"),
+    "brightness": _added("brightness"),
+    "contrast": _factor("contrast"),
+    "saturation": _factor("saturation"),
+    "hue": _hue,
+    "noise": lambda figures: f"noise {figures[0]:g}",
+    "erase": _share("erased:"),
+    "cutout": _share("cut out:"),
+}
+
+
+def levers_in_words(sheet: Sheet) -> list[tuple[str, str, str]]:
+    """Each lever that is on: its name, its value, and what that means, as the levers' own page has it."""
+    values = {name: f"{value:g}" for name, value in sheet.strengths.items()}
+    if not values:
+        return []
+    fields = Augmentation.model_fields
+    usual = {name: fields[name].default for name in SETTINGS}
+    values |= {name: str(value) for name, value in sheet.settings.items() if value != usual[name]}
+    return [(name, value, fields[name].description or "") for name, value in values.items()]
+
+
+def sheet_in_words(sheet: Sheet) -> str:
+    """How the network meets these images."""
+    if not sheet.strengths:
+        return "This recipe does not augment: its network sees every image as it is, in every epoch."
+    met = {
+        "afresh": "The network sees every training image with new draws in every epoch.",
+        "views": "The network's features are stored: of each training image, and of "
+        f"{counted(sheet.views, 'copy', 'copies')} of it that {'is' if sheet.views == 1 else 'are'} drawn once.",
+        "never": "The network's features are stored, of the images as they are, so this recipe's augmentation does "
+        "nothing: set data.views, or fine-tune.",
+    }[sheet.way]
+    return f"{met} Validation, test and prediction see it as it is."

@@ -1,0 +1,101 @@
+"""The contact sheet: a page and a picture of the same, and a draw in words."""
+
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from convlift.errors import ConvliftError
+from convlift.recipe.augmentation import Augmentation
+from convlift.records.contact_sheet import Draw, Sheet
+from convlift.report.contact_sheet_page import check_sheet_file, draw_sheet, sheet_sentence, write_sheet
+from convlift.report.wording.augmentation_in_words import DRAWN, draw_in_words, sheet_in_words
+
+
+def png(grey: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("L", (8, 8), grey).save(content, "PNG")
+    return content.getvalue()
+
+
+def sheet(**changes) -> Sheet:
+    draws = (Draw(png(90), {"rotation": (0.1,)}), Draw(png(120), {}))
+    given = {
+        "data": "photos", "recipe": "mine <b>.yaml", "side": 8, "strengths": {"rotation": 0.2, "crop": 0.5},
+        "rows": (("a<b>.png", "ant", png(60), draws), ("c.png", "bee", png(10), draws)),
+        "settings": {"fill_mode": "edge", "erase_chance": 0.5}, "way": "afresh", "views": 0, "mixes": False,
+    }  # fmt: skip
+    return Sheet(**given | changes)
+
+
+@pytest.mark.parametrize(
+    ("levers", "words"),
+    [
+        ({}, "as it is"),
+        ({"rotation": (-1 / 30,), "horizontal_flip": ()}, "mirrored, turned 12° to the right"),
+        ({"rotation": (0.0004,), "brightness": (-0.001,), "contrast": (1.001,), "hue": (0.001,)}, "as it is"),
+        ({"translation": (3.0, -1.0)}, "3 px right and 1 px up"),
+        ({"translation": (0.0, 2.0), "zoom": (0.9,)}, "size ×0.90, 2 px down"),
+        ({"quarter_turns": (3.0,), "vertical_flip": ()}, "a quarter turn to the right, upside down"),
+        ({"crop": (0.5, 1.2)}, "50% of it enlarged, its width ×1.20"),
+        ({"crop": (0.5, 1.0)}, "50% of it enlarged"),
+        ({"shear": (0.1, -0.001)}, "sheared +0.10 along x"),
+        ({"erase": (0.12,), "perspective": (0.084,)}, "corners off by 8.4%, erased: 12%"),
+    ],
+)
+def test_a_draw_in_words(levers, words):
+    assert draw_in_words(levers) == words
+
+
+def test_there_are_words_for_every_lever_that_moves_or_erases():
+    colours = {"brightness", "contrast", "saturation", "hue", "noise"}
+    moving = {name for name in Augmentation().strengths if name in DRAWN} - colours
+    assert moving == {
+        "horizontal_flip", "vertical_flip", "rotation", "zoom", "translation", "quarter_turns", "aspect", "shear",
+        "crop", "perspective", "elastic", "erase", "cutout",
+    }  # fmt: skip
+
+
+def test_the_page_holds_all_pictures_and_needs_no_other_file(tmp_path):
+    text = write_sheet(sheet(), tmp_path / "sheet.html").read_text()
+    assert text.count("data:image/png;base64,") == 6
+    assert re.findall(r'src="(?!data:image/png;base64,)', text) == []
+    assert text.count("<figcaption>turned 36° to the left</figcaption>") == 2
+    assert "a&lt;b&gt;.png" in text
+    assert "mine &lt;b&gt;.yaml" in text
+    assert "<code>fill_mode</code>" in text
+    assert "erase_chance" not in text, "what has its usual value"
+    assert "new draws in every epoch" in text
+
+
+def test_the_picture_has_a_column_a_draw_and_a_row_an_image(tmp_path):
+    path = write_sheet(sheet(), tmp_path / "sheet.png")
+    found = Image.open(path)
+    assert found.size == draw_sheet(sheet()).size
+    assert [found.getpixel((30 + column * 192, 30)) for column in range(3)] == [(60,) * 3, (90,) * 3, (120,) * 3]
+    assert found.getpixel((30, found.height // 2 + 30)) == (10,) * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"strengths": {}}, "does not augment"),
+        ({"way": "views", "views": 1}, "1 copy of it that is drawn once"),
+        ({"way": "views", "views": 3}, "3 copies of it that are drawn once"),
+        ({"way": "never"}, "augmentation does nothing: set data.views"),
+    ],
+)
+def test_how_the_network_meets_the_images(changes, said):
+    assert said in sheet_in_words(sheet(**changes))
+
+
+def test_the_line_for_the_terminal(tmp_path):
+    line = sheet_sentence(sheet(), tmp_path / "sheet.html")
+    assert line.startswith("2 training images at 8 pixels (rotation 0.2, crop 0.5, fill_mode edge) in ")
+
+
+@pytest.mark.parametrize(("name", "match"), [("a.jpg", "ends in .html or .png"), ("no/a.html", "is not there")])
+def test_a_name_that_cannot_be_is_refused(tmp_path, name, match):
+    with pytest.raises(ConvliftError, match=match):
+        check_sheet_file(tmp_path / name)
