@@ -1,6 +1,7 @@
 """What is found of a data set's images and labels, and the rules without which nothing can be learned."""
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -210,11 +211,18 @@ def note_findings(
     for note, text in _NOTES.items():
         if indices := found.get(note):
             tie = _tie(indices, labels, classes)
-            message = f"{len(indices)} of {len(notes)} images {text}.{tie}"
+            said = _of_one(text) if len(indices) == 1 else text
+            message = f"{len(indices)} of {len(notes)} images {said}.{tie}"
             remedy = _REMEDIES.get(note, _ONE_FORMAT if tie else "")
             items = tuple(keys[index] for index in indices[:_LISTED])
             findings.append(Finding(note, "warning" if remedy else "note", message, items, remedy))
     return findings
+
+
+def _of_one(text: str) -> str:
+    """The same of one image."""
+    words = {"are": "is", "were": "was", "have": "has", "hold": "holds", "their": "its", "them": "it"}
+    return re.sub(r"\b(are|were|have|hold|their|them)\b", lambda found: words[found[0]], text)
 
 
 def _tie(indices: list[int], labels: NDArray[np.int64], classes: Sequence[str]) -> str:
