@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".html", ".htm", ".png")
+LARGE = 20_000  # bytes of a PNG, which 80 pixels a side of a photograph take
 TILE, LINE, LETTERS = 176, 15, 29  # of a tile of the picture: pixels a side, pixels a line of text, letters in it
 
 
@@ -102,4 +103,12 @@ def _large(png: bytes) -> "Image":
 
 
 def _inside(png: bytes) -> str:
-    return b64encode(png).decode()
+    """A picture as the page holds it: photographs as JPEG, a quarter of the bytes."""
+    kind, content = "png", png
+    if len(png) > LARGE:
+        from PIL import Image
+
+        smaller = io.BytesIO()
+        Image.open(io.BytesIO(png)).convert("RGB").save(smaller, "JPEG", quality=92, subsampling=0)
+        kind, content = "jpeg", smaller.getvalue()
+    return f"data:image/{kind};base64,{b64encode(content).decode()}"
