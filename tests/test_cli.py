@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from command_line import convlift
-from convlift import api
+from convlift import api, use
 from convlift.cli import app
 from convlift.recipe.built_in import BUILT_IN
 from convlift.recipe.recipe import Recipe, parse_recipe
@@ -330,5 +330,5 @@ def test_the_same_from_python(place, tmp_path_factory):
     assert one.score == other.score
     assert one.images == 361
     assert one.recipe.data.resolution == 8
-    assert api.load(place / "one").predict([]) == []
+    assert use.load(place / "one").predict([]) == []
     assert one.model.classes == tuple("0123456789")

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from command_line import convlift
-from convlift import api
+from convlift import api, use
 from convlift.campaign.one_training import RECORD, check_memory, folder_of, training_folder, write_record
 from convlift.console.disk import check_room
 from convlift.errors import ConvliftError, DiskError, LedgerError, RecipeError
@@ -326,7 +326,7 @@ def test_a_disk_that_fills_during_a_repetition_leaves_the_first_model(place):
     found = limited(2000, call)
     assert found.returncode == 75
     assert weights(place / "run") == before
-    assert api.load(place / "run").classes == tuple("0123456789")
+    assert use.load(place / "run").classes == tuple("0123456789")
     assert not list((place / "run").rglob(".*"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convlift import api
+from convlift import api, use
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
 from convlift.campaign.request import request_of
@@ -95,7 +95,7 @@ def test_the_same_command_adds_a_model_of_all_images_and_leaves_the_judged_one(
 
 def test_it_knows_the_images_of_the_test(again: Callable[[], api.Campaign], digits: Path, judged: api.Campaign) -> None:
     again()
-    model = api.load(judged.folder / MODEL_OF_ALL)
+    model = use.load(judged.folder / MODEL_OF_ALL)
     files = sorted(digits.glob("*/*.png"))
     found = model.predict(files)
     right = np.mean([each.label == file.parent.name for each, file in zip(found, files, strict=True)])
@@ -162,7 +162,7 @@ def test_several_networks_are_made_one_as_those_that_were_judged(told, judged: a
     assert told(replace(judged.result, notes=(together,))) == [TrainedOnAll(tmp_path / "run" / MODEL_OF_ALL, 360)]
     weights = (tmp_path / "run" / MODEL_OF_ALL / "model.safetensors").stat().st_size
     assert weights > 1.9 * (judged.folder / "model" / "model.safetensors").stat().st_size
-    assert api.load(tmp_path / "run" / MODEL_OF_ALL).predict(np.zeros((8, 8), np.uint8)).label in "012"
+    assert use.load(tmp_path / "run" / MODEL_OF_ALL).predict(np.zeros((8, 8), np.uint8)).label in "012"
 
 
 def test_with_folds_it_is_refused(digits: Path) -> None:

@@ -1,6 +1,7 @@
 """The contract that every intervention passes."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from starts import DIGITS, FLOWERS, PHOTOS, STARTS, XRAYS, start
 
-WORLDS = (FLOWERS, PHOTOS, DIGITS, XRAYS)
+WORLDS = (FLOWERS, PHOTOS, DIGITS, XRAYS, replace(PHOTOS, classes_alike=True))
 RARE = {
     "no horizontal flip",
     "no vertical flip",
@@ -33,6 +34,7 @@ RARE = {
     "deep stem",
     "pooled shortcuts",
     "stochastic depth 0.1",
+    "no logit adjustment",
 }
 AREAS = ("data", "architecture", "training")
 
@@ -89,6 +91,7 @@ def test_the_rare_interventions_fit_recipes_made_for_them():
             "mixing": {"mixup": 0.2},
         },
         architecture={"stem": "large", "head_units": 128},
+        training={"logit_adjustment": 1.0},
     )
     large = start("plain", FLOWERS).edit(data={"resolution": 128})
     found = fitting(augmented, FLOWERS) + fitting(large, FLOWERS) + fitting(built_in("resnet50").at(128), FLOWERS)

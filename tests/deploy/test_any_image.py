@@ -212,7 +212,8 @@ NO_IMAGE = {
 
 @pytest.mark.parametrize("image", NO_IMAGE.values(), ids=NO_IMAGE)
 @pytest.mark.parametrize("among_others", [False, True], ids=["alone", "in a list"])
-def test_what_is_no_image_gets_one_sentence(model, pixels, image, among_others):
+def test_what_is_no_image_gets_one_sentence(model, pixels, image, among_others, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # an empty folder
     with pytest.raises(UnreadableImage) as caught:
         model.predict([pixels, image] if among_others else image)
     said = str(caught.value)

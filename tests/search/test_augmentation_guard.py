@@ -13,7 +13,7 @@ from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Example, LabelCheck
 from convlift.records.result import Area
-from convlift.search.augmentation_guard import added, decide, guard, refused, weakened
+from convlift.search.augmentation_guard import added, decide, guard, guarded, refused, weakened
 from convlift.search.context import Search
 from convlift.search.decisions import GuardReport, decided
 from convlift.search.problem import BASELINE as START
@@ -206,3 +206,8 @@ def test_a_pool_of_ones_own_is_not_guarded(desk):
     judge = Judge()
     assert guard(Search(problem_with(judge, pool=(FLIP,)), desk), POINT, (FLIP,)) == (FLIP,)
     assert not judge.asked
+
+
+def test_what_it_was_never_asked_about_does_not_augment():
+    """A campaign that goes on with a later version finds changes that its guard never saw."""
+    assert guarded(GuardReport(), BASELINE, (FLIP, LONGER, TURN)) == (LONGER,)

@@ -11,13 +11,14 @@ from convlift.catalogue.candidates import MOST, limit_for
 from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.catalogue.symptoms import Symptom
+from convlift.errors import LedgerError
 from convlift.records.evidence_of_symptoms import AccuracyGap
 from convlift.records.outcome import EpochReport
 from convlift.search.allocate import divide
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, AskedAbout, GuardReport, Revision, Shortlist, made, note
 from convlift.search.dispatcher import Dispatcher
-from convlift.search.revise import revise_candidates, revised, revision_is_due
+from convlift.search.revise import known, revise_candidates, revised, revision_is_due
 from convlift.search.shortlist import choose_candidates
 from convlift.search.space import Configuration, SearchSpace, switched
 from convlift.search.start import choose_start
@@ -118,6 +119,11 @@ def test_a_resumed_campaign_gets_the_same_list_whatever_it_believes_by_then(tmp_
         later = revise(desk, start, again, np.zeros(len(again)))
         assert [(c.name, c.prior, c.cost, c.why) for c in later] == [(c.name, c.prior, c.cost, c.why) for c in more]
         assert later == revised(desk.ledger, again)
+
+
+def test_a_change_that_is_no_more_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="tried 'leaky ReLU', which this version of convlift has no more"):
+        known("leaky ReLU", tmp_path)
 
 
 def test_nothing_new_adds_nothing(tmp_path: Path) -> None:

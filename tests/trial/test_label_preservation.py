@@ -10,6 +10,8 @@ from PIL import Image
 from scipy.stats import binomtest
 from sklearn.linear_model import Ridge
 
+from convlift.augment.pipeline import augment
+from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
 from convlift.data.readers.named_data_sets import open_builtin
 from convlift.data.splits import make_splits
@@ -26,6 +28,7 @@ from convlift.trial.label_preservation import (
     ridge,
     sign_test,
     spread,
+    surely,
 )
 from convlift.trial.run_trial import run_trial
 from own_networks import NONE_ALLOWED, looked_into, sequential, write
@@ -95,6 +98,22 @@ def test_a_small_change_spoils_nothing_even_where_the_network_is_not_used_to_it(
 def test_a_mirror_image_is_shown_as_one_whatever_its_probability(checker):
     rarely, always = (checker.check(Augmentation(horizontal_flip=p)) for p in (0.1, 1.0))
     assert rarely == always
+
+
+@pytest.mark.parametrize(
+    ("strengths", "others"),
+    [({"horizontal_flip": 0.5, "quarter_turns": 0.75}, 7), ({"horizontal_flip": 0.5, "vertical_flip": 0.1}, 3),
+     ({"horizontal_flip": 0.1}, 1), ({"quarter_turns": 0.1}, 3)],
+)  # fmt: skip
+def test_of_several_symmetries_each_is_shown_alone_too(strengths, others):
+    """A turn alone may spoil what a mirrored turn does not."""
+    image = np.random.default_rng(0).integers(0, 256, (5, 5, 1), dtype=np.uint8)
+    zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
+    shown = augment(np.stack([image] * 400), surely(Augmentation(**strengths)), zero, one, Streams(0))
+    found = {np.rint(each * 255).astype(np.uint8).tobytes() for each in shown}
+    assert len(found - {image.tobytes()}) == others
+    as_it_is = np.mean([(np.rint(each * 255) == image).all() for each in shown])
+    assert as_it_is < 0.15
 
 
 def test_the_example_went_from_surely_right_to_surely_wrong(checker):

@@ -42,7 +42,7 @@ from convlift.catalogue.accusations import Accusation, confirmed, difference_err
 from convlift.catalogue.checks import Check
 from convlift.catalogue.checks_of_data import check_all
 from convlift.catalogue.observed import Observed, Tried
-from convlift.data.dataset import Dataset, facts_of
+from convlift.data.dataset import Dataset
 from convlift.errors import ConvliftError, Interrupted, WeightsError
 from convlift.evidence.metrics import metric_named
 from convlift.recipe.built_in import recipe_from
@@ -137,7 +137,7 @@ def _examine(trained: Trained, request: Request, session: Session, *, has_model:
         outcome,
         dataset.labels[splits.validation],
         trained.recipe,
-        facts_of(dataset),
+        trained.facts,
         np.bincount(dataset.labels[splits.train], minlength=len(dataset.classes)),
         confidences=confidences(dataset, said),
         both=images_in_both(dataset, said),

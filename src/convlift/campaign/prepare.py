@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +32,7 @@ T = TypeVar("T")
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
     labels, splits, metric = dataset.labels, dataset.splits, metric_named(request.metric)
-    facts = replace(facts_of(dataset), classes_alike=metric.of_classes)
+    facts = facts_of(dataset, classes_alike=metric.of_classes)
     baseline, own_network = recipe_of(request, dataset)
     given, given_digest = weights_given(request, baseline, dataset)
     return Problem(

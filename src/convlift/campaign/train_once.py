@@ -32,6 +32,7 @@ from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import NO_LIMITS, Limits, TrialSpec
 from convlift.records.events import EpochEnded
+from convlift.records.facts import Facts
 from convlift.records.outcome import Outcome
 from convlift.records.result import Estimate
 from convlift.records.training_events import TrainedBefore, TrainingBegan, TrainingEnded
@@ -60,7 +61,12 @@ class Trained:
     def accusations(self) -> tuple[Accusation, ...]:
         """The levers of the recipe that its training accuses."""
         labels = self.dataset.labels[self.dataset.splits.validation]
-        return accuse(self.outcome, labels, self.recipe, facts_of(self.dataset))
+        return accuse(self.outcome, labels, self.recipe, self.facts)
+
+    @property
+    def facts(self) -> Facts:
+        """Of the data, and of the score."""
+        return facts_of(self.dataset, classes_alike=metric_named(self.metric).of_classes)
 
 
 @contextmanager

@@ -68,8 +68,10 @@ class Dataset:
         return self.store.channels
 
 
-def facts_of(dataset: Dataset) -> Facts:
-    """The facts that interventions and diagnoses need, from the images and labels that are not sealed."""
+def facts_of(dataset: Dataset, *, classes_alike: bool = False) -> Facts:
+    """The facts that interventions and diagnoses need, from the images and labels that are not sealed.
+
+    classes_alike: whether the score counts every class alike."""
     splits, store = dataset.splits, dataset.store
     per_class = np.bincount(dataset.labels[splits.train], minlength=len(dataset.classes))
     sides = np.sort(store.shapes[:, :2], axis=1)
@@ -81,4 +83,5 @@ def facts_of(dataset: Dataset) -> Facts:
         imbalance=float(per_class.max() / max(1, per_class.min())),
         aspect=float(np.median(sides[:, 1] / sides[:, 0])),
         class_names=dataset.classes,
+        classes_alike=classes_alike,
     )

@@ -14,7 +14,7 @@ from convlift.search.augmentation_guard import guarded
 from convlift.search.decisions import Freeze, GuardReport, Shipped, Shortlist, decided, made
 from convlift.search.length import offered
 from convlift.search.problem import BASELINE, Problem
-from convlift.search.revise import revised
+from convlift.search.revise import known, revised
 from convlift.search.scores import Scores
 from convlift.search.space import Configuration, SearchSpace, fitting, switched
 from convlift.search.start_decisions import Start
@@ -48,9 +48,9 @@ def choice_of(problem: Problem, ledger: Ledger) -> Choice:
             f"the fold in {ledger.folder} started from '{chosen.name}' as it is not offered now; run the command that "
             "began it, with the same --backbone and --weights, or name another folder with --out."
         )
-    catalogue = {intervention.name: intervention for intervention in CATALOGUE}
     shortlist = decided(ledger, Shortlist) or Shortlist(())
-    listed = [Candidate(catalogue[each], catalogue[each].prior) for each in shortlist.names]
+    tried = [known(each, ledger.folder) for each in shortlist.names]
+    listed = [Candidate(each, each.prior) for each in tried]
     kept = guarded(decided(ledger, GuardReport) or GuardReport(), start.recipe, listed)
     runs = shipped.before if shipped.ships == "baseline" else shipped.after
     scores = Scores(problem)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from convlift.campaign.page_material import hard_images
 from convlift.campaign.train_once import Trained
 from convlift.catalogue.diagnose import diagnose
-from convlift.data.dataset import facts_of
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
 from convlift.evidence.temperature import as_it_ships
@@ -97,7 +96,7 @@ def tell_training(trained: Trained, confirmed: Sequence[Confirmed] = ()) -> Trai
         images=len(labels),
         seconds=outcome.seconds,
         classes=tuple(ClassScore(name, images, None, right, predicted) for name, images, right, predicted in rows),
-        diagnosis=diagnose(outcome, labels, trained.recipe, facts_of(dataset)),
+        diagnosis=diagnose(outcome, labels, trained.recipe, trained.facts),
         suspicions=() if confirmed else tuple(each.suspected for each in trained.accusations()),
         findings=dataset.store.findings,
         counts=splits.counts,

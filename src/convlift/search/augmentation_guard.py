@@ -68,13 +68,15 @@ def guard(search: Search, start: StartingPoint, candidates: tuple[Candidate, ...
 
 
 def guarded(settled: GuardReport, start: Recipe, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates as the guard left them."""
+    """The candidates as the guard left them. What it was never asked about, as a change that a later version brought,
+    is left out where it augments."""
     ways = {entry.name: entry.way for entry in settled.asked} | dict.fromkeys(settled.not_asked)
-    return tuple(
-        weakened(candidate, start, way)
-        for candidate in candidates
-        if (way := ways.get(candidate.name, AS_IT_IS)) is not None
-    )
+
+    def way_of(candidate: Candidate) -> str | None:
+        unasked = None if added(start, candidate.intervention.edit(start)) else AS_IT_IS
+        return ways.get(candidate.name, unasked)
+
+    return tuple(weakened(candidate, start, way) for candidate in candidates if (way := way_of(candidate)) is not None)
 
 
 def added(start: Recipe, edited: Recipe) -> Strengths:

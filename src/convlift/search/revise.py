@@ -1,11 +1,14 @@
 """The list of changes, revised once after a third of the search."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from convlift.catalogue.candidates import CATALOGUE, SHORT, Candidate, limit_for
 from convlift.catalogue.diagnose import diagnose
+from convlift.catalogue.intervention import Intervention
 from convlift.catalogue.interventions.joint import JOINT
 from convlift.catalogue.starting_points import StartingPoint
+from convlift.errors import LedgerError
 from convlift.evidence import posterior
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
@@ -50,8 +53,20 @@ def revise_candidates(
 def revised(ledger: Ledger, chosen: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """The list with what the revision added; as it is where there was none so far."""
     kept = decided(ledger, Revision) or Revision()
-    catalogue = {intervention.name: intervention for intervention in CATALOGUE}
-    return chosen + tuple(Candidate(catalogue[each.name], each.prior, each.cost, each.why) for each in kept.added)
+    return chosen + tuple(
+        Candidate(known(each.name, ledger.folder), each.prior, each.cost, each.why) for each in kept.added
+    )
+
+
+def known(name: str, folder: Path) -> Intervention:
+    """The change of the catalogue. Raises LedgerError where a campaign's is none of today's."""
+    found = next((intervention for intervention in CATALOGUE if intervention.name == name), None)
+    if found is None:
+        raise LedgerError(
+            f"the campaign in {folder} tried '{name}', which this version of convlift has no more; continue it with "
+            "the version that began it, or run it again in another folder."
+        )
+    return found
 
 
 def _revision(

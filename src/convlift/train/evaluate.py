@@ -35,16 +35,18 @@ def predict_probabilities(network: nn.Module, inputs: Iterable[Tensor]) -> NDArr
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
+def evaluate(network: nn.Module, batches: Iterable[Batch], offsets: Tensor | None = None) -> Score:
     """Mean loss and accuracy over batches with labels_N, NaN without any.
 
+    offsets (K,): added to the logits for the loss, as in training; see `objectives.logit_offsets`.
     Leaves `network` in evaluation mode.
     """
     network.eval()
     losses, right, count = [], [], 0
     for batch in batches:
         logits_NK = outputs(network, batch.inputs)
-        losses.append(functional.cross_entropy(logits_NK, batch.targets, reduction="sum"))
+        adjusted_NK = logits_NK if offsets is None else logits_NK + offsets
+        losses.append(functional.cross_entropy(adjusted_NK, batch.targets, reduction="sum"))
         right.append((logits_NK.argmax(1) == batch.targets).sum())
         count += len(batch.targets)
     if not count:

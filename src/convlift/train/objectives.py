@@ -15,7 +15,7 @@ class Loss(NamedTuple):
     """A loss to minimize and one to show.
 
     minimized: what the gradient is taken of.
-    cross_entropy: without smoothing, weights and adjustment, in nats.
+    cross_entropy: without smoothing and weights, in nats.
     """
 
     minimized: Tensor
@@ -36,13 +36,8 @@ class CrossEntropy:
     offsets: Tensor | None = None
 
     def __call__(self, logits_NK: Tensor, targets: Tensor) -> Loss:
-        if self.offsets is not None:
-            plain = CrossEntropy()(logits_NK.detach(), targets).cross_entropy
-            return Loss(self._loss(logits_NK + self.offsets, targets).minimized, plain)
-        return self._loss(logits_NK, targets)
-
-    def _loss(self, logits_NK: Tensor, targets: Tensor) -> Loss:
-        log_NK = functional.log_softmax(logits_NK, dim=1)
+        adjusted_NK = logits_NK if self.offsets is None else logits_NK + self.offsets
+        log_NK = functional.log_softmax(adjusted_NK, dim=1)
         if targets.ndim == 1:
             each_N = functional.nll_loss(log_NK, targets, reduction="none")
         else:

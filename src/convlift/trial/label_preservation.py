@@ -86,10 +86,10 @@ class TrainedLabelChecker:
         """See LabelChecker. The same draws for every augmentation.
 
         A mirror image, or a quarter turn, is shown as one; the fit gets it beside the image, as a probability of 1/2
-        does. What may be erased is.
+        does. See `surely` for several at once, and for what may be erased.
         """
         mirrored = [name for name in SYMMETRIES if getattr(augmentation, name)]
-        whole = augmentation.model_copy(update=dict.fromkeys([*mirrored, "erase_chance"], 1.0))
+        whole = surely(augmentation)
         others = augmentation.model_copy(update=dict.fromkeys(mirrored, 0.0))
         probabilities, features = self._predict(self._augmented(whole, 0))
         _, more_features = self._predict(self._augmented(others if mirrored else whole, 1))
@@ -208,6 +208,16 @@ def spread(part: Indices, labels: Labels, count: int, seed: int) -> Indices:
         members = np.flatnonzero(classes == label)
         within[members] = (np.arange(len(members)) + 0.5) / len(members)
     return shuffled[np.argsort(within, kind="stable")[:count]]
+
+
+def surely(augmentation: Augmentation) -> Augmentation:
+    """The same with what happens by chance happening. Of several symmetries each is shown alone and with the others:
+    all at once, two mirrors would be a half turn and nothing else. One image in nine at most is then as it is."""
+    on = [name for name in SYMMETRIES if getattr(augmentation, name)]
+    shown = dict.fromkeys(on, 1.0 if len(on) == 1 else 2 / 3)
+    if len(on) > 1 and "quarter_turns" in on:
+        shown["quarter_turns"] = 6 / 7
+    return augmentation.model_copy(update={**shown, "erase_chance": 1.0})
 
 
 def recognized(accuracy: float, augmented_accuracy: float, labels_N: Labels) -> float:

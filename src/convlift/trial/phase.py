@@ -75,18 +75,16 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     average = None if patience else _average(network, data, training, schedule)
     if average:
         average.follow(optimizer)
+    offsets = logit_offsets(data.labels, training.logit_adjustment, data.classes)
+    weights = class_weights(data.labels, training.class_balance, data.classes)
     reports = fit(
         network,
         _batches(data, training.batch_size, seed, schedule),
-        CrossEntropy(
-            training.label_smoothing,
-            class_weights(data.labels, training.class_balance, data.classes),
-            logit_offsets(data.labels, training.logit_adjustment, data.classes),
-        ),
+        CrossEntropy(training.label_smoothing, weights, offsets),
         optimizer,
         schedule,
         epochs=training.epochs,
-        phase=_as_fit_knows_it(network, data, clock, average),
+        phase=_as_fit_knows_it(network, data, clock, average, offsets),
     )
     chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
@@ -126,12 +124,14 @@ def _average(network: nn.Module, data: PhaseData, training: Training, schedule: 
     return AveragedWeights(network, exponential(training.average)) if training.average else None
 
 
-def _as_fit_knows_it(network: nn.Module, data: PhaseData, clock: TrialClock, average: AveragedWeights | None) -> Phase:
-    """Validation is of what the training would leave."""
+def _as_fit_knows_it(
+    network: nn.Module, data: PhaseData, clock: TrialClock, average: AveragedWeights | None, offsets: Tensor | None
+) -> Phase:
+    """Validation is of what the training would leave, and its loss of what training makes small."""
 
     def validate() -> Score:
         with average.shown() if average else nullcontext():
-            return evaluate(network, data.validation())
+            return evaluate(network, data.validation(), offsets)
 
     return Phase(data.name, None if data.refit else validate, data.train_mode, clock.micro)
 

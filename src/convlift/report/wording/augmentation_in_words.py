@@ -55,7 +55,7 @@ def _hue(figures: Figures) -> str:
 
 
 def _share(what: str) -> Callable[[Figures], str]:
-    return lambda figures: f"{what} {100 * figures[0]:.2g}%"
+    return lambda figures: f"{what} {float(f'{100 * figures[0]:.2g}'):g}%"
 
 
 _LEAST = 0.005  # what two decimals show
