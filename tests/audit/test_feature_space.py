@@ -36,6 +36,10 @@ def test_parts_are_told_apart_where_they_differ(apart):
     assert bool(shift_findings(shift, [str(row) for row in range(400)])) == bool(apart)
     assert (shift.p_value < 1e-6) == bool(apart)
     assert is_test[shift.typical].all()
+    groups = np.arange(400) // 100
+    grouped = told_apart(np.arange(400), is_test, np.stack([1 - sure, sure], axis=1), groups)
+    assert grouped.p_value >= shift.p_value
+    assert not shift_findings(grouped, [str(row) for row in range(400)])  # four groups prove nothing
 
 
 def test_a_small_difference_is_no_finding_however_certain():
@@ -52,4 +56,8 @@ def test_what_is_said_of_labels_depends_on_how_many_are_surely_wrong():
     assert "between 5.0% and 20.0%" in said(0.05)[0].message
     assert "at most 20.0%" in said(0.001)[0].message
     assert not said(0.0, ())
+    unsure = LabelErrors(np.array([1]), np.array([1]), np.ones(3), 0.0, 0.5, 0.4, knows=False)
+    (found,) = label_findings_of(unsure, ["a", "b", "c"])
+    assert found.severity == "note"
+    assert found.message.endswith("It knows these classes too little to tell wrong labels from images that are hard.")
     assert "1 of 3 images looks" in outlier_findings(np.array([2]), ["a", "b", "c"], 3)[0].message

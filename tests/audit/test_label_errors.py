@@ -64,6 +64,16 @@ def test_clean_labels_are_hardly_doubted():
     assert found.right == pytest.approx(0.95, abs=0.04)
 
 
+@pytest.mark.parametrize(("classes", "told"), [(2, 0.0), (2, 0.8), (5, 0.5), (10, 0.7)])
+def test_a_classifier_that_knows_little_convicts_no_label(classes, told):
+    """Labels are right, and what it says is hardly more than noise."""
+    rng = np.random.default_rng(9)
+    labels = rng.integers(0, classes, 1000)
+    logits = rng.normal(size=(1000, classes)) + told * np.eye(classes)[labels]
+    found = find_label_errors(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), labels)
+    assert (found.knows, found.least) == (False, 0.0)
+
+
 def test_few_images_and_absent_classes_are_no_fault():
     said = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.9, 0.05, 0.05]])
     found = find_label_errors(said, np.array([0, 1, 1]))

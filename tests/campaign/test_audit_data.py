@@ -63,7 +63,7 @@ def test_everything_that_was_planted_is_found(audited):
     kinds = {each.kind: each for each in found.findings}
     assert kinds["near-copy leak"].rows == (("test/blue/1.png", "train/blue/1.png"),)
     assert "train/red/0.png" in kinds["label errors"].items
-    assert kinds["shift"].severity == "warning"
+    assert kinds["shift"].severity == "note"
     assert found.counts == {"test": 32, "train": 72}
     assert found.classes == {"blue": 52, "red": 52}
     (doubt,) = [each for each in found.doubts if each.key == "train/red/0.png"]

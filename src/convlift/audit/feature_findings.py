@@ -20,12 +20,15 @@ def label_findings_of(found: LabelErrors, keys: Sequence[str]) -> list[Finding]:
     if not len(found.order):
         return []
     is_grave = found.least >= CERTAIN
-    share = f"between {found.least:.1%} and {found.most:.1%}" if is_grave else f"at most {found.most:.1%}"
+    share = f"probably between {found.least:.1%} and {found.most:.1%}" if is_grave else f"at most {found.most:.1%}"
+    told = f"Some labels are wrong, some images only hard: {share} of all labels are wrong."
+    if not found.knows:
+        told = "It knows these classes too little to tell wrong labels from images that are hard."
     one = len(found.order) == 1
     message = (
         f"{len(found.order):,} of {len(keys):,} images {'looks' if one else 'look'} like another class than "
         f"{'its' if one else 'their'} label to a classifier that never saw them and gives {found.right:.0%} of all "
-        f"images their label. Some labels are wrong, some images only hard: {share} of all labels are wrong."
+        f"images their label. {told}"
     )
     items = tuple(keys[row] for row in found.order.tolist())
     remedy = "Look at them, the first are the surest; correct what is wrong."
@@ -46,7 +49,8 @@ def outlier_findings(rows: NDArray[np.int64], keys: Sequence[str], looked_at: in
 
 
 def shift_findings(shift: Shift, keys: Sequence[str]) -> list[Finding]:
-    """A warning where test images are told from training images of the same classes."""
+    """A warning where test images are told from training images of the same classes; a note where no groups were given,
+    for parts of other patients or cameras differ as they should."""
     if shift.p_value > SURE or shift.accuracy < TOLD:
         return []
     message = (
@@ -56,4 +60,6 @@ def shift_findings(shift: Shift, keys: Sequence[str]) -> list[Finding]:
     )
     items = tuple(keys[row] for row in shift.typical[:100].tolist())
     remedy = "Check that the test is what the model will meet; the images named are the most different."
-    return [Finding("shift", "warning", message, items, remedy)]
+    if not shift.grouped:
+        remedy += " Parts that hold other patients, cameras or days differ so, as they should: see --group-from."
+    return [Finding("shift", "warning" if shift.grouped else "note", message, items, remedy)]

@@ -41,6 +41,7 @@ class Shift:
     p_value: float
     images: int
     typical: Indices
+    grouped: bool = False
 
 
 def matched(labels: Indices, is_second: NDArray[np.bool_], most: int) -> Indices:
@@ -59,13 +60,17 @@ def matched(labels: Indices, is_second: NDArray[np.bool_], most: int) -> Indices
     return np.sort(rows).astype(np.int64)
 
 
-def told_apart(rows: Indices, is_second: NDArray[np.bool_], probabilities: Floats) -> Shift:
+def told_apart(
+    rows: Indices, is_second: NDArray[np.bool_], probabilities: Floats, groups: Indices | None = None
+) -> Shift:
     """The classifier two-sample test (Lopez-Paz and Oquab 2017): the share of held-out images whose part is told, which
-    is Gaussian about one half, of variance 1 / 4n, where both parts are of one kind. probabilities (n, 2): of each."""
+    is Gaussian about one half where both parts are of one kind, of variance 1 / 4n. probabilities (n, 2): of each.
+    groups (n,): images of one group are told together, so that their number is what counts.
+    """
     n, truth = len(rows), is_second[rows]
     right = (probabilities[:, 1] > 0.5) == truth
     accuracy = float(right.mean())
-    z = (accuracy - 0.5) * math.sqrt(4 * n)
+    z = (accuracy - 0.5) * math.sqrt(4 * (n if groups is None else len(np.unique(groups))))
     sure = np.where(truth & right, probabilities[:, 1], -1.0)
     typical = rows[np.argsort(-sure, kind="stable")][: int((sure > 0).sum())]
-    return Shift(accuracy, 0.5 * math.erfc(z / math.sqrt(2)), n, typical)
+    return Shift(accuracy, 0.5 * math.erfc(z / math.sqrt(2)), n, typical, groups is not None)

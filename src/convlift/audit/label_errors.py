@@ -11,6 +11,7 @@ Indices = NDArray[np.int64]
 
 
 SUREST = 0.1  # of the images taken for a class, whose labels say how many are wrong at least
+KNOWS = 0.5  # of the way from the share of the largest class to 1
 FEWEST = 20  # images taken for a class, or its surest tenth says nothing
 
 
@@ -20,6 +21,7 @@ class LabelErrors:
 
     confidence (N,): of every image the probability of its label: the lower, the more doubtful.
     least, most: the share of wrong labels is probably between them; right: the classifier's accuracy on given labels.
+    knows: whether it knows the classes well enough to tell wrong labels from images that are hard for it.
     """
 
     order: Indices
@@ -28,6 +30,7 @@ class LabelErrors:
     least: float
     most: float
     right: float
+    knows: bool = True
 
 
 def find_label_errors(probabilities: Floats, labels: Indices) -> LabelErrors:
@@ -39,7 +42,9 @@ def find_label_errors(probabilities: Floats, labels: Indices) -> LabelErrors:
     most: what lies off the diagonal of the joint, its rows scaled to the images of each label (equation 3): an
     estimate of the wrong labels to which a weak classifier adds its own errors. least: the labels that the classifier
     contradicts among the images that it is surest of, where it makes hardly an error of its own; people mislabel
-    plain images less often than others, so there are more.
+    plain images less often than others, so there are more. That holds of a classifier that is half of the way from
+    naming the largest class always to being always right; of others, least is 0, for what they contradict may be hard
+    for them (simulated on clean labels: decision 0052).
     """
     n, classes = probabilities.shape
     taken = confident_class(probabilities, labels)
@@ -49,7 +54,10 @@ def find_label_errors(probabilities: Floats, labels: Indices) -> LabelErrors:
     order = flagged[np.argsort(given[flagged], kind="stable")]
     right = float((probabilities.argmax(axis=1) == labels).mean())
     most = float(1.0 - np.trace(joint))
-    return LabelErrors(order, taken[order], given, min(most, _among_surest(probabilities, labels)), most, right)
+    largest = float(np.bincount(labels).max()) / n
+    knows = right >= largest + KNOWS * (1.0 - largest)
+    least = min(most, _among_surest(probabilities, labels)) if knows else 0.0
+    return LabelErrors(order, taken[order], given, least, most, right, knows)
 
 
 def _among_surest(probabilities: Floats, labels: Indices) -> float:

@@ -12,6 +12,7 @@ MOST_IMAGES = 100_000  # that are compared: pairs grow with the square, to about
 LARGEST = 0.25  # of a class's images, as much as a test has of them
 SMALL = 3  # images of a scene that is never too large
 FEWEST = 10  # scenes of a class that must be left, as many as a cross-validation has folds
+DECIDE = "Decide on one class for each, unless a detail, a mirror image or a turn is what tells the classes apart."
 _LISTED = 100
 
 Indices = NDArray[np.int64]
@@ -28,15 +29,16 @@ def find_scenes(hashes: NDArray[np.str_], labels: Indices, greys: NDArray[np.uin
 
 def names_of_scenes(scenes: Indices, hashes: NDArray[np.str_], labels: Indices) -> NDArray[np.str_]:
     """(N,): equal for images that no split may cut: of an image without near copies its hash, of others the least hash
-    of their scene.
+    of their scene, for each class its own.
 
-    Near copies are cut apart all the same, as if each stood alone, where their scene is over a quarter of a class, or
-    where fewer than ten scenes of a class would be left.
+    Near copies under several classes are not tied: a detail, a mirror image or a turn may be what tells these apart,
+    and a split that cuts them flatters nobody. They are cut in one class too, as if each stood alone, where their scene
+    is over a quarter of it, or where fewer than ten scenes of a class would be left.
     """
     names = hashes.copy()
     sizes = np.bincount(labels)
     rooms = np.maximum(SMALL, LARGEST * sizes)
-    members = _members(scenes, hashes)
+    members = [part for rows in _members(scenes, hashes) for part in _by_class(rows, hashes, labels)]
     kept = [rows for rows in members if (np.bincount(labels[rows], minlength=len(sizes)) <= rooms).all()]
     for rows in kept:
         names[rows] = min(hashes[rows].tolist())
@@ -60,23 +62,23 @@ def scene_findings(
 
     names: as `names_of_scenes` gave them. Scenes of exact copies alone have findings of their own.
     """
-    members = _members(scenes, hashes)
+    members, free = _members(scenes, hashes), bool((official == "").all())
     conflicts = [rows for rows in members if len(set(labels[rows])) > 1]
     leaks = [rows for rows in members if len(set(official[rows])) > 1]
     plain = [rows for rows in members if len(set(labels[rows])) == 1 == len(set(official[rows]))]
     found = []
     if conflicts:
         message = f"{_scenes(conflicts)} under more than one class."
-        found.append(_warning("near-copy conflict", message, conflicts, keys, "Decide on one class for each."))
+        found.append(_warning("near-copy conflict", message, conflicts, keys, DECIDE))
     if leaks:
         message = f"{_scenes(leaks)} in more than one official part, so scores may flatter.{_leaked(scenes, official)}"
         found.append(_warning("near-copy leak", message, leaks, keys, "Remove them from the training part."))
-    is_cut = [len(set(names[rows].tolist())) > 1 for rows in plain]
-    if kept := [rows for rows, cut in zip(plain, is_cut, strict=True) if not cut]:
+    if kept := [rows for rows in plain if len(set(names[rows].tolist())) == 1]:
         message = f"{_scenes(kept)} in one class: resized, saved anew, mirrored, turned, or of one moment."
-        message += " No split made here cuts them apart." if (official == "").all() else ""
+        message += " A split made here keeps them in one part, or the groups where there are." if free else ""
         found.append(Finding("near copies", "note", message, _lines(kept[:_LISTED], keys)))
-    if large := [rows for rows, cut in zip(plain, is_cut, strict=True) if cut]:
+    parts = [part for rows in [*conflicts, *plain] for part in _by_class(rows, hashes, labels)]
+    if large := [rows for rows in parts if free and len(set(names[rows].tolist())) > 1]:
         message = f"{_scenes(large)} and {'is' if len(large) == 1 else 'are'} too much of a class to be kept together."
         remedy = "Scores may flatter: add images of other scenes, or keep them together with --group-from."
         found.append(_warning("large scenes", message, large, keys, remedy))
@@ -92,6 +94,14 @@ def _members(scenes: Indices, hashes: NDArray[np.str_]) -> list[Indices]:
     parts = np.split(order, np.flatnonzero(np.diff(scenes[order])) + 1)
     several = [rows for rows in parts if len(rows) > 1 and len(set(hashes[rows].tolist())) > 1]
     return sorted(several, key=lambda rows: int(rows[0]))
+
+
+def _by_class(rows: Indices, hashes: NDArray[np.str_], labels: Indices) -> list[Indices]:
+    """The images of a scene, those of each class apart; all of them where exact copies are under several classes."""
+    classes = np.unique(labels[rows])
+    parts = [rows[labels[rows] == label] for label in classes]
+    shared = sum(len(np.unique(hashes[part])) for part in parts) > len(np.unique(hashes[rows]))
+    return [rows] if shared else parts
 
 
 def _scenes(members: Sequence[Indices]) -> str:

@@ -154,7 +154,9 @@ def _ask_network(
     compared = matched(labels, is_test, MOST_COMPARED) if (official == "train").any() else np.zeros(0, np.int64)
     if len(compared) >= LEAST_COMPARED:
         part = out_of_fold(main[compared], is_test[compared].astype(np.int64), 2, units[compared])
-        findings += shift_findings(told_apart(compared, is_test, part), keys)
+        findings += shift_findings(
+            told_apart(compared, is_test, part, None if groups is None else units[compared]), keys
+        )
     return findings, doubts, quality
 
 

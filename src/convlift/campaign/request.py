@@ -238,8 +238,9 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
     )
     if problem.expectations is not None:
         question += (fingerprint(document(problem.expectations)),)
-    if request.metric != "accuracy" or dataset.groups is not None:
-        question += (request.metric, _fingerprint_of_groups(dataset))
+    groups = _fingerprint_of_groups(dataset)
+    if request.metric != "accuracy" or groups:
+        question += (request.metric, groups)
     if not request.max_latency.is_usual:
         question += (str(request.max_latency),)
     if request.keep_network:
