@@ -277,7 +277,7 @@ TRAINING: tuple[Intervention, ...] = (
         source="Menon et al. 2021, section 4.2 (with a temperature)",
         helps=(Symptom.IMBALANCE,),
         edit=sets("training", logit_adjustment=0.5, class_balance=0.0),
-        prior=-0.2,
+        prior=0.1,
         group="class balance",
         unfit=_even_classes,
     ),
