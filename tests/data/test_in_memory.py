@@ -267,3 +267,19 @@ def test_columns_are_refused_where_there_are_none(photos: list[np.ndarray]) -> N
         open_source(Pets(photos), columns="label=x")
     with pytest.raises(ConvliftError, match="--images is for tables"):
         open_source(Pets(photos), images=Path())
+
+
+def test_labels_of_two_kinds_and_none_are_refused(photos: list[np.ndarray]) -> None:
+    for labels in ([0, "cat"], ["cat", 0]):
+        with pytest.raises(DataError, match="partly names, partly numbers"):
+            open_images(list(zip(photos[:2], labels, strict=True)))
+    with pytest.raises(DataError, match="has the label ''"):
+        open_images([(photos[0], "a"), (photos[1], "")])
+    with pytest.raises(ConvliftError, match="not iterators"):
+        open_images((iter(photos), [0, 1]))
+
+
+def test_rows_of_hugging_face_without_a_group_are_refused() -> None:
+    patients = ["p", None, *("q" for _ in LABELS[3:]), float("nan")]
+    with pytest.raises(DataError, match=rf"2 of {len(LABELS)} images .* have no patient, the first in row 1"):
+        open_images(rows([{"bytes": None}] * len(LABELS), patient=patients))

@@ -301,3 +301,42 @@ def test_the_first_usual_name_counts_and_a_column_has_one_role() -> None:
     assert choose_columns(table, "label=class,split=") == {"path": "id", "label": "class"}
     assert choose_columns(table, "path=label,label=class")["path"] == "label"
     assert parse_columns("path=a=b") == {"path": "a=b"}
+
+
+def test_images_beside_a_table_that_it_does_not_name_are_told(pets: Path) -> None:
+    write(pets, ["file_name,label", *(f"{path},{label}" for path, label in ROWS[:5])], "metadata.csv")
+    found = next(each for each in open_images(str(pets)).findings if each.kind == "not in the table")
+    assert (found.severity, found.items) == ("warning", ("dogs/2.png",))
+    assert "--layout class" in found.remedy
+
+
+def test_whole_numbers_are_one_class_however_they_are_written(pets: Path) -> None:
+    labels = ["0", "0.0", "0", "1.0", "1", "1.00"]
+    rows = [f"{path},{label}" for (path, _), label in zip(ROWS, labels, strict=True)]
+    assert open_source(write(pets, ["path,label", *rows])).classes == ("0", "1")
+    named = [f"{path},{label}" for (path, _), label in zip(ROWS, ["007", "007", "007", "7", "7", "7"], strict=True)]
+    assert open_source(write(pets, ["path,label", *named])).classes == ("007", "7")
+
+
+def test_classes_that_differ_in_case_alone_are_told(pets: Path) -> None:
+    rows = [f"{path},{label}" for (path, _), label in zip(ROWS, ["a", "A", "a", "b", "b", "b"], strict=True)]
+    (found,) = (each for each in open_images(write(pets, ["path,label", *rows])).findings if each.kind != "columns")
+    assert (found.kind, found.items) == ("alike classes", ("A = a",))
+
+
+def test_a_column_that_is_no_part_has_a_remedy(pets: Path) -> None:
+    rows = [f"{path},{label},{number}" for number, (path, label) in enumerate(ROWS)]
+    assert refusal(write(pets, ["path,label,set", *rows])).endswith("or use no such column with --columns split=.")
+    empty = [f"{path},{label}," for path, label in ROWS]
+    assert refusal(write(pets, ["path,label,patient", *empty])).endswith("or use no groups with --columns group=.")
+
+
+def test_groups_of_some_images_alone_are_refused(make_folder: Callable[..., Path]) -> None:
+    folder = make_folder({"train": 3, "test": 3})
+    write(
+        folder / "train", ["file_name,label,patient", *(f"{n}.png,{'ab'[n % 2]},{n}" for n in range(3))], "metadata.csv"
+    )
+    write(folder / "test", ["file_name,label", *(f"{n}.png,{'ab'[n % 2]}" for n in range(3))], "metadata.csv")
+    source = open_images(str(folder))
+    with pytest.raises(ConvliftError, match="3 of 6 images have no group, such as test/0.png"):
+        names_of_groups(source, None, [item.key for item in source.items])

@@ -51,6 +51,11 @@ def names_of_groups(source: Source, group_from: str | None, keys: Sequence[str])
     if group_from is not None:
         return name_groups(group_from, keys)
     known = {item.key: item.group for item in source.items if item.group}
+    if known and (lost := [key for key in keys if key not in known]):
+        raise ConvliftError(
+            f"{len(lost)} of {len(keys)} images have no group, such as {lost[0]}; name one for each, or use none with "
+            "--columns group=."
+        )
     return [known[key] for key in keys] if known else None
 
 

@@ -15,7 +15,7 @@ from convlift.data.encode import encoded
 from convlift.data.readers.columns import USUAL, parse_columns
 from convlift.data.readers.joined import join
 from convlift.data.readers.part_names import part_of
-from convlift.data.readers.source import Item, Source, Split, in_order, printable
+from convlift.data.readers.source import Item, Source, Split, in_order, is_missing, printable
 from convlift.errors import ConvliftError, DataError, UnreadableImage
 
 _STATE, _PARTS = "state.json", "dataset_dict.json"
@@ -102,14 +102,19 @@ def open_hugging_face(data: Any, columns: str | None = None, name: str = "") -> 
     label = given.get("label") or _one(name, data, "ClassLabel", USUAL["label"], "label")
     group = given["group"] if "group" in given else _usual(data, USUAL["group"])
     names, values = getattr(data.features[label], "names", None), list(data[label])
-    classes = tuple(map(str, names)) if names else in_order(str(value) for value in values if value is not None)
+    classes = tuple(map(str, names)) if names else in_order(str(value) for value in values if not is_missing(value))
     numbers = {each: number for number, each in enumerate(classes)}
-    found = [int(value) if names and value is not None else numbers.get(str(value), -1) for value in values]
+    found = [-1 if is_missing(each) else int(each) if names else numbers.get(str(each), -1) for each in values]
     if without := [row for row, number in enumerate(found) if not 0 <= number < len(classes)]:
         raise DataError(
             f"{len(without)} of {len(found)} images of {name} have no label, the first in row {without[0]}."
         )
-    groups = [str(value) for value in data[group]] if group else [""] * len(found)
+    groups = ["" if is_missing(value) else str(value) for value in data[group]] if group else [""] * len(found)
+    if group and "" in groups:
+        raise DataError(
+            f"{groups.count('')} of {len(groups)} images of {name} have no {printable(group)}, the first in row "
+            f"{groups.index('')}; name one for each, or use none with columns='group='."
+        )
     items = tuple(
         Item(f"image/{row}", number, None, each) for row, (number, each) in enumerate(zip(found, groups, strict=True))
     )

@@ -76,6 +76,8 @@ def open_in_memory(data: object, columns: str | None = None) -> Source:
         images, labels = data
         if hasattr(images, "shape"):
             return array_source("arrays", {None: (_array(images), _array(labels))}, classes=None)
+        if not (hasattr(images, "__len__") and hasattr(labels, "__len__")):
+            raise ConvliftError("images and labels are read more than once; give lists or arrays, not iterators.")
         if len(images) != len(labels):
             raise DataError(f"there are {len(images)} images but {len(labels)} labels; the numbers must agree.")
         return _of_pairs("images", _Zipped(images, labels), list(labels))
@@ -114,6 +116,8 @@ def _of_pairs(name: str, pairs: Any, labels: list[Any] | None) -> PairSource:
         _check_pair(name, pairs, index)
     known = _classes(pairs)
     found = [_label(each, name) for each in (_labels(pairs) if labels is None else labels)]
+    if len({type(each) for each in found}) > 1:
+        raise DataError(f"{name} has labels that are partly names, partly numbers; give one kind.")
     if isinstance(found[0], str):
         classes = in_order(map(str, found))
     else:
@@ -196,7 +200,7 @@ def _labels(pairs: Any) -> Iterator[Any]:
 
 
 def _label(given: Any, name: str) -> int | str:
-    if isinstance(given, str):
+    if isinstance(given, str) and given.strip():
         return given
     try:
         if float(given) == int(given):

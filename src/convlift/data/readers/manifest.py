@@ -1,8 +1,9 @@
 """Images whose labels stand in a table: a path and a label a row, and where there are any a part and a group."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convlift.data.readers.class_folders import FolderSource
@@ -16,6 +17,8 @@ from convlift.errors import ConvliftError
 from convlift.records.finding import Finding
 
 _LISTED = 5  # faulty rows in the sentence
+_NUMBER = re.compile(r"(-?\d+)(?:\.0+)?")
+_ITEMS = 100  # images that a finding lists
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,18 @@ def read_listings(name: str, root: Path, listings: Sequence[Listing], columns: s
     for listing in listings:
         chosen = choose_columns(listing.table, columns)
         images = _checked(listing, chosen)
-        has_split = "split" in chosen or listing.split or "split" in parse_columns(columns)
+        has_split = any(image.split for image in images) or listing.split or "split" in parse_columns(columns)
         in_folders = {} if has_split else _parts(root, images)
         found += [
             _Image(image.path, image.label, in_folders.get(image.path, image.split or listing.split), image.group)
             for image in images
         ]
         findings += [*listing.table.findings, _columns_finding(listing.table, chosen, bool(in_folders))]
+        findings += _left_out(listing, [image.path for image in images], root)
     if (twice := len(found) - len({image.path for image in found})) > 0:
         raise ConvliftError(f"{twice} images are listed in two tables of {name}; remove them from one.")
     found.sort(key=lambda image: image.path)  # so that the order of rows changes nothing
+    found = _whole(found)
     classes = in_order(image.label for image in found)
     numbers, splits = {known: index for index, known in enumerate(classes)}, {image.split for image in found}
     items = tuple(
@@ -74,6 +79,7 @@ def read_listings(name: str, root: Path, listings: Sequence[Listing], columns: s
     )
     as_test = validation_as_test(splits, name)
     findings += [as_test] if as_test else []
+    findings += _alike(classes)
     return FolderSource(name, classes, items, tuple(findings), tuple(image.path for image in found))
 
 
@@ -132,13 +138,19 @@ def _repeated(row: Row, cells: dict[Role, str], where: Path, first: dict[Path, t
 def _faulty(listing: Listing, faults: list[str], is_lost: bool) -> ConvliftError:
     table = listing.table
     shown = "; ".join(faults[:_LISTED]) + (f"; and {len(faults) - _LISTED} more" if len(faults) > _LISTED else "")
+    if any(" split" in fault for fault in faults):
+        mend_also = ", or use no such column with --columns split="
+    elif any(fault.endswith("has no group") for fault in faults):
+        mend_also = ", or use no groups with --columns group="
+    else:
+        mend_also = ", or read the folders as classes with --layout class" if listing.files.is_alone else ""
     verb = "row of {0} is" if len(table.rows) == 1 else "rows of {0} is" if len(faults) == 1 else "rows of {0} are"
     mend = "Mend or remove them" if len(faults) > 1 else "Mend or remove it"
     remedy = f"; paths lead from {listing.files.tree.shown}"
     remedy += "" if listing.files.is_alone else ", or from the folder that --images names"
     return ConvliftError(
         f"{len(faults)} of {len(table.rows)} {verb.format(table.name)} faulty, the header being row 1: {shown}. "
-        f"{mend}{remedy if is_lost else ''}."
+        f"{mend}{mend_also}{remedy if is_lost else ''}."
     )
 
 
@@ -159,6 +171,36 @@ def _columns_finding(table: Table, chosen: dict[Role, str], by_folders: bool) ->
     what = [f"{words[role]} from column '{printable(column)}'" for role, column in chosen.items()]
     what += ["parts from the first folder of the paths"] if by_folders else []
     return Finding("columns", "note", f"{table.name} gave {', '.join(what[:-1])} and {what[-1]}.")
+
+
+def _whole(found: list[_Image]) -> list[_Image]:
+    """With labels such as 0.0 and 0 as one, where all are whole numbers: programs write a column of them either way."""
+    numbers = [_NUMBER.fullmatch(image.label) for image in found]
+    if not all(numbers):
+        return found
+    return [replace(image, label=number[1]) for image, number in zip(found, numbers, strict=True) if number]
+
+
+def _left_out(listing: Listing, named: Sequence[Path], root: Path) -> list[Finding]:
+    """A warning of the images beside a table that was found there, and that it does not name."""
+    if not listing.files.is_alone or not (others := listing.files.others(named)):
+        return []
+    lies = "lies" if len(others) == 1 else "lie"
+    message = f"{len(others)} images {lies} beside {listing.table.name}, which does not name them; they were left out."
+    items = tuple(_key(path, root) for path in others[:_ITEMS])
+    return [Finding("not in the table", "warning", message, items, "If folders are the classes, use --layout class.")]
+
+
+def _alike(classes: Sequence[str]) -> list[Finding]:
+    """A warning of classes whose names differ in case or spaces alone."""
+    known: dict[str, list[str]] = {}
+    for name in classes:
+        known.setdefault(" ".join(name.casefold().split()), []).append(name)
+    twins = [" = ".join(names) for names in known.values() if len(names) > 1]
+    if not twins:
+        return []
+    message = f"Names of classes differ in case or spaces alone: {'; '.join(twins[:3])}. Each is a class of its own."
+    return [Finding("alike classes", "warning", message, tuple(twins), "Write each class in one way.")]
 
 
 def _plain(label: str) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -48,6 +48,10 @@ class NamedFiles:
             shown = " and ".join(path.relative_to(self.root).as_posix() for path in found[:2])
             return f"is the name of {len(found)} images, such as {shown}"
         return found[0]
+
+    def others(self, named: Collection[Path]) -> list[Path]:
+        """The images below the folder that are none of these."""
+        return sorted(set(_images_below(self.tree)) - set(named))
 
     def _file(self, named: str) -> Path | None:
         try:

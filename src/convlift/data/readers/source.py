@@ -49,6 +49,11 @@ class Source(Protocol):
         ...
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a label or a group is none: nothing, not a number, or blank."""
+    return value is None or value != value or not str(value).strip()
+
+
 def printable(name: str) -> str:
     """The name on one line: control characters, line breaks and undecodable bytes are written as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

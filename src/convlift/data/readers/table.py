@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from convlift.console.extras import require
-from convlift.data.readers.source import printable
+from convlift.data.readers.source import is_missing, printable
 from convlift.errors import ConvliftError
 from convlift.records.finding import Finding
 
@@ -157,4 +157,4 @@ def _parquet_rows(file: Any, header: list[str]) -> Iterator[Row]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    return "" if is_missing(value) else str(value).strip()
