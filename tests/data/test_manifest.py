@@ -338,5 +338,5 @@ def test_groups_of_some_images_alone_are_refused(make_folder: Callable[..., Path
     )
     write(folder / "test", ["file_name,label", *(f"{n}.png,{'ab'[n % 2]}" for n in range(3))], "metadata.csv")
     source = open_images(str(folder))
-    with pytest.raises(ConvliftError, match="3 of 6 images have no group, such as test/0.png"):
+    with pytest.raises(ConvliftError, match=r"3 of 6 images have no group, such as test/0\.png"):
         names_of_groups(source, None, [item.key for item in source.items])
