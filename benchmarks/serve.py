@@ -9,9 +9,9 @@ IMAGES: a folder. All servers run throughout; each round asks one after the othe
 meets all of them. p50 and p99 are of all requests of all rounds; CPU: milliseconds of processor time a request, of the
 server and its decoders, which another load changes little.
 
-Result (two cores to itself, 8 clients; requests/s, p50, p99, CPU ms):
-  flowers 128 px, Lite0   tutorial 5.9, 796, 8700, 182; 1 thread 46, 156, 353, 18.9; convlift 69, 113, 202, 15.7
-  digits 8 px, small CNN  tutorial 9.6, 36, 1618, 25.4; 1 thread 279, 25, 62, 2.9; convlift 271, 27, 61, 4.0
+Result (two cores to itself, 8 clients, the model exported; requests/s, p50, p99, CPU ms):
+  flowers 128 px, Lite0   tutorial 43, 177, 338, 43.9; 1 thread 48, 142, 320, 19.3; convlift 203, 38, 74, 8.1
+  digits 8 px, tiny CNN   tutorial 730, 10, 22, 2.5; 1 thread 826, 9, 23, 1.2; convlift 637, 11, 26, 1.9
 """
 
 import argparse
