@@ -150,7 +150,8 @@ def _of_zip(path: Path) -> Generator[_Member]:
         for info in archive.infolist():
             kind = info.external_attr >> 28  # the type of a Unix file, where the archive has it
             checked_name(info.filename, shown)
-            if info.is_dir() or info.filename.endswith("\\"):  # as older programs on Windows write folders
+            # older programs on Windows end a folder's name with a backslash
+            if info.is_dir() or (info.filename.endswith("\\") and not info.file_size):
                 continue
             if info.flag_bits & 1:
                 raise DataError(f"{shown} is encrypted; unpack it with its password and name the folder.")

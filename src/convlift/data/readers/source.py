@@ -51,7 +51,8 @@ class Source(Protocol):
 
 def is_missing(value: Any) -> bool:
     """Whether a label or a group is none: nothing, not a number, or blank."""
-    return value is None or value != value or not str(value).strip()
+    is_nan = isinstance(value, float | np.floating) and bool(np.isnan(value))
+    return value is None or is_nan or not str(value).strip()
 
 
 def printable(name: str) -> str:
