@@ -9,12 +9,13 @@ import pytest
 from rich.console import Console
 
 from convlift.campaign.diagnose_training import Diagnosed
-from convlift.campaign.looks import DoubtedImage, SeenImage, png_of
+from convlift.campaign.looks import DoubtedImage, SeenImage
 from convlift.campaign.request import request_of
 from convlift.campaign.train_once import Trained
 from convlift.catalogue.checks import Check
 from convlift.catalogue.prospects import Prospect
 from convlift.data.dataset import Dataset
+from convlift.data.encode import png_of
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store

@@ -16,6 +16,7 @@ from convlift.audit.label_errors import LabelErrors, find_label_errors
 from convlift.campaign.open_data import read_images
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
+from convlift.data.encode import pillow_of
 from convlift.data.store import ImageStore
 from convlift.errors import Interrupted, WeightsError
 from convlift.records.events import Event, ImagesRead
@@ -187,9 +188,7 @@ def _pictures(store: ImageStore, findings: tuple[Finding, ...], doubts: tuple[Do
 
 def jpeg_of(image_HWC: NDArray[np.uint8]) -> bytes:
     """An image as the bytes of a small JPEG file."""
-    from PIL import Image
-
-    picture = Image.fromarray(image_HWC.squeeze(-1) if image_HWC.shape[2] == 1 else image_HWC)
+    picture = pillow_of(image_HWC)
     picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=85)

@@ -1,7 +1,5 @@
 """What `preview` does: some training images, and what a recipe's augmentation makes of them."""
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.catalogue.intervention import cached_features
 from convlift.data.dataset import Dataset
+from convlift.data.encode import png_of
 from convlift.recipe.built_in import recipe_from
 from convlift.recipe.recipe import Recipe
 from convlift.records.contact_sheet import Draw, Sheet, Way
@@ -39,7 +38,7 @@ def look_at_augmentation(request: Request, session: Session, images: int = 8, dr
         (
             dataset.store.keys[image],
             dataset.classes[dataset.labels[image]],
-            _png(pixels[place]),
+            png_of(pixels[place]),
             tuple(each[place] for each in drawn),
         )
         for place, image in enumerate(chosen)
@@ -85,12 +84,4 @@ def _draw(pixels_NHWC: Pixels, recipe: Recipe, seed: int, number: int) -> list[D
     seen = augment(pixels_NHWC, augmentation, zero, one, Streams(*key))
     told = drawn_levers(augmentation, Streams(*key), count, (height, width), channels)
     shown = np.rint(255 * seen.clip(0, 1)).astype(np.uint8)
-    return [Draw(_png(image), levers) for image, levers in zip(shown, told, strict=True)]
-
-
-def _png(image_HWC: Pixels) -> bytes:
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.fromarray(image_HWC.squeeze(-1) if image_HWC.shape[2] == 1 else image_HWC).save(content, "PNG")
-    return content.getvalue()
+    return [Draw(png_of(image), levers) for image, levers in zip(shown, told, strict=True)]

@@ -3,7 +3,6 @@
 No label of the sealed test is there to be looked at (`Dataset`).
 """
 
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
+from convlift.data.encode import png_of
 from convlift.data.readers.archives import is_archive
 from convlift.data.readers.table import is_table
 from convlift.evidence.calibration import calibration
@@ -179,12 +179,3 @@ def come_as_files(data: object) -> bool:
         return False
     path = Path(data)
     return path.is_dir() or is_table(path) or any(is_archive(each) for each in (path, *path.parents))
-
-
-def png_of(image_HWC: NDArray[np.uint8]) -> bytes:
-    """An image as the bytes of a PNG file."""
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.fromarray(image_HWC.squeeze(-1) if image_HWC.shape[2] == 1 else image_HWC).save(content, "PNG")
-    return content.getvalue()

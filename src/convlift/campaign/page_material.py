@@ -1,7 +1,6 @@
 """What the page needs and the trials do not hold, as plain data for the ledger: tables, hard images, the machine."""
 
 import base64
-import io
 import platform
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
+from convlift.data.encode import png_of
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.records.compute_device import CPU
@@ -109,19 +109,15 @@ def hard_images(
 
     probabilities (n, K): for the images at `indices` (n,), whose labels (n,) are given.
     """
-    from PIL import Image
-
     sure = np.where(probabilities.argmax(axis=1) == labels, -1.0, probabilities.max(axis=1))
     found = []
     for row in np.argsort(-sure, kind="stable")[:HARD_IMAGES]:
         if sure[row] < 0:
             break
         pixels = dataset.store.image(int(indices[row]))
-        buffer = io.BytesIO()
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
         found.append(
             {
-                "png": base64.b64encode(buffer.getvalue()).decode(),
+                "png": base64.b64encode(png_of(pixels)).decode(),
                 "true_class": dataset.classes[labels[row]],
                 "predicted_class": dataset.classes[int(probabilities[row].argmax())],
                 "confidence": float(sure[row]),

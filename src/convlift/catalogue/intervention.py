@@ -77,6 +77,16 @@ def sets(area: Area, **fields: Any) -> Edit:
     return lambda recipe: recipe.edit(**{area: fields})
 
 
+def augments(**strengths: float) -> Edit:
+    """The edit that sets strengths of the augmentation."""
+    return sets("data", augmentation=strengths)
+
+
+def views_of(count: int, **strengths: float) -> Edit:
+    """The edit that has as many augmented copies of every image stored, of these strengths."""
+    return sets("data", views=count, augmentation=strengths)
+
+
 def multiplied(value: float, factor: float) -> float:
     """value * factor, cut to ten digits: products of short decimals come out equal in whatever order they are taken."""
     return float(f"{value * factor:.10g}")

@@ -2,6 +2,8 @@
 
 import io
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from convlift.data.readers.source import printable
@@ -21,3 +23,15 @@ def encoded(image: Image.Image) -> bytes:
     except Exception as error:  # of a lazily opened file that is broken Pillow raises nearly anything
         raise UnreadableImage(f"broken image: {printable(str(error)) or type(error).__name__}") from error
     return buffer.getvalue()
+
+
+def pillow_of(image_HWC: NDArray[np.uint8]) -> Image.Image:
+    """Pixels (H, W, 1 or 3) as Pillow holds them."""
+    return Image.fromarray(image_HWC.squeeze(-1) if image_HWC.shape[2] == 1 else image_HWC)
+
+
+def png_of(image_HWC: NDArray[np.uint8]) -> bytes:
+    """The bytes of a PNG file of such pixels."""
+    content = io.BytesIO()
+    pillow_of(image_HWC).save(content, "PNG")
+    return content.getvalue()

@@ -11,7 +11,6 @@ Validation images, because those that the network was trained on look easier unt
 little noise then seemed to cost 2.5 points, and costs none.
 """
 
-import io
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
+from convlift.data.encode import png_of
 from convlift.data.normalization import Statistics
 from convlift.model.build import build_network
 from convlift.model.checkpoint import saved_normalization
@@ -168,8 +168,8 @@ class TrainedLabelChecker:
         channels = self._images.shape[3]
         shown = self._augmented(augmentation, 0, (np.zeros(channels, np.float32), np.ones(channels, np.float32)))[row]
         return Example(
-            before=_png(self._images[row]),
-            after=_png(np.rint(255 * shown.clip(0, 1)).astype(np.uint8)),
+            before=png_of(self._images[row]),
+            after=png_of(np.rint(255 * shown.clip(0, 1)).astype(np.uint8)),
             true_class=self._dataset.classes[self._truth[row]],
             taken_for=self._dataset.classes[int(probabilities[row].argmax())],
             confidence_before=float(self._probabilities[row].max()),
@@ -244,11 +244,3 @@ def ridge(features_NF: Floats, labels_N: Labels, classes: int, asked_MF: Floats)
 def sign_test(down: int, up: int) -> float:
     """Chance of at least `down` among all changed images, if either way were equally likely (McNemar 1947, exact)."""
     return float(bdtrc(down - 1, down + up, 0.5)) if down else 1.0
-
-
-def _png(image_HWC: Pixels) -> bytes:
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.fromarray(image_HWC.squeeze(-1) if image_HWC.shape[2] == 1 else image_HWC).save(content, "PNG")
-    return content.getvalue()

@@ -5,20 +5,12 @@ for one nor past campaigns speak for it, the common changes come first, and on a
 label guard asks about each before it is tried.
 """
 
-from convlift.catalogue.intervention import Edit, Intervention, augmented_afresh, augmented_in_views, sets
+from convlift.catalogue.intervention import Intervention, augmented_afresh, augmented_in_views, augments, views_of
 from convlift.catalogue.symptoms import Symptom
 
 _FEW = (Symptom.OVERFIT, Symptom.DATA_LIMITED)
 _AGAINST = (Symptom.UNDERFIT, Symptom.OVER_AUGMENTED)
 _ALL_DIRECTIONS = 0.75  # of quarter turns: none, one, two and three are equally likely
-
-
-def _augments(**strengths: float) -> Edit:
-    return sets("data", augmentation=strengths)
-
-
-def _views(count: int, **strengths: float) -> Edit:
-    return sets("data", views=count, augmentation=strengths)
 
 
 GEOMETRIC: tuple[Intervention, ...] = (
@@ -28,7 +20,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Turns up to a fifth of a circle, as in many tutorials, help where what is seen has hardly an upright.",
         source="Chollet 2021, section 8.2 (Keras' RandomRotation), at twice its strength",
         helps=_FEW,
-        edit=_augments(rotation=0.2),
+        edit=augments(rotation=0.2),
         prior=-0.2,  # photos lose their upright beyond about 45 degrees; where that harms, the guard weakens it
         group="rotation",
         unfit=augmented_afresh,
@@ -40,7 +32,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Every angle is as likely as any other, as in galaxies, cells, and pictures taken from above.",
         source="Dieleman et al. 2015, section 6.2 (galaxies)",
         helps=_FEW,
-        edit=_augments(rotation=0.5),
+        edit=augments(rotation=0.5),
         prior=-0.3,  # right for some kinds of images and wrong for photos, where the guard weakens it
         group="rotation",
         unfit=augmented_afresh,
@@ -52,7 +44,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Quarter turns and mirror images together: the usual set for microscopes and pictures taken from above.",
         source="Veeling et al. 2018 (pathology)",
         helps=_FEW,
-        edit=_augments(horizontal_flip=0.5, quarter_turns=_ALL_DIRECTIONS),
+        edit=augments(horizontal_flip=0.5, quarter_turns=_ALL_DIRECTIONS),
         prior=-0.2,  # above the vertical flip: the guard leaves both out of photos, and this one holds more
         group="quarter turns",
         unfit=augmented_afresh,
@@ -65,7 +57,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Parts of an image, enlarged, make place, size and proportions irrelevant at once.",
         source="Szegedy et al. 2015, section 6, with larger parts, as short trainings have them",
         helps=_FEW,
-        edit=_augments(crop=0.65),
+        edit=augments(crop=0.65),
         prior=0.2,  # below zoom and shift, which keep the whole object more often
         group="zoom",
         unfit=augmented_afresh,
@@ -77,7 +69,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="The crops of ImageNet: a network that sees small parts alone learns from all of them, given time.",
         source="Szegedy et al. 2015, section 6",
         helps=_FEW,
-        edit=_augments(crop=0.92),
+        edit=augments(crop=0.92),
         prior=-0.3,  # made for a hundred epochs and more: in few, the object is too often out of sight
         group="zoom",
         unfit=augmented_afresh,
@@ -89,7 +81,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Proportions and slants vary with the camera's place, and with the hand in handwriting.",
         source="Cubuk et al. 2019, table 6; Szegedy et al. 2015, section 6",
         helps=_FEW,
-        edit=_augments(aspect=0.2, shear=0.15),
+        edit=augments(aspect=0.2, shear=0.15),
         prior=-0.3,  # known only as parts of larger sets
         group="distortion",
         unfit=augmented_afresh,
@@ -101,7 +93,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="A tilted camera sees the same thing from another side.",
         source="DeTone et al. 2016, section 3, for the way it is drawn",
         helps=_FEW,
-        edit=_augments(perspective=0.1),
+        edit=augments(perspective=0.1),
         prior=-0.3,  # no figure known
         group="perspective",
         unfit=augmented_afresh,
@@ -113,7 +105,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Smooth random bends stand for the uneven movements of a hand, and for soft tissue.",
         source="Simard et al. 2003, section 2",
         helps=_FEW,
-        edit=_augments(elastic=0.03),
+        edit=augments(elastic=0.03),
         prior=-0.3,  # the figure is of handwriting; rigid things do not bend
         group="elastic distortion",
         unfit=augmented_afresh,
@@ -126,7 +118,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Where parts are hidden at random, the network cannot lean on one of them alone.",
         source="Zhong et al. 2020, section 3",
         helps=(Symptom.OVERFIT,),
-        edit=_augments(erase=0.4),
+        edit=augments(erase=0.4),
         prior=-0.1,  # the figures are of 300 epochs, and of no fewer than 50,000 images
         group="erasing",
         unfit=augmented_afresh,
@@ -139,7 +131,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="A square hidden in every image teaches the network to use all of what is left.",
         source="DeVries and Taylor 2017, section 3",
         helps=(Symptom.OVERFIT,),
-        edit=_augments(cutout=0.5),
+        edit=augments(cutout=0.5),
         prior=-0.2,  # stronger than random erasing, and the figures are of 200 epochs and more
         group="erasing",
         unfit=augmented_afresh,
@@ -152,7 +144,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Cached features of parts of each image and of their mirror images.",
         source="Chatfield et al. 2014, section 4 (crops and flips of features)",
         helps=_FEW,
-        edit=_views(3, horizontal_flip=0.5, crop=0.5),
+        edit=views_of(3, horizontal_flip=0.5, crop=0.5),
         prior=0.1,  # a quarter of what zoomed and shifted views are given: smaller parts than there
         group="views",
         unfit=augmented_in_views,
@@ -165,7 +157,7 @@ GEOMETRIC: tuple[Intervention, ...] = (
         claim="Cached features of turned and mirrored images, for what is seen from above or through a microscope.",
         source="Veeling et al. 2018 (pathology)",
         helps=_FEW,
-        edit=_views(3, horizontal_flip=0.5, quarter_turns=_ALL_DIRECTIONS),
+        edit=views_of(3, horizontal_flip=0.5, quarter_turns=_ALL_DIRECTIONS),
         prior=-0.3,  # as the vertical flip; the guard leaves the mirror images out where they harm
         group="views",
         unfit=augmented_in_views,

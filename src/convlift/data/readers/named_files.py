@@ -51,7 +51,7 @@ class NamedFiles:
 
     def others(self, named: Collection[Path]) -> list[Path]:
         """The images below the folder that are none of these."""
-        return sorted(set(_images_below(self.tree)) - set(named))
+        return sorted(set(self._below) - set(named))
 
     def _file(self, named: str) -> Path | None:
         try:
@@ -61,10 +61,14 @@ class NamedFiles:
             return None
 
     @cached_property
+    def _below(self) -> list[Path]:
+        return list(_images_below(self.tree))
+
+    @cached_property
     def _by_name(self) -> dict[str, set[Path]]:
         """Of every image below the folder: its path from there and its name, both with and without ending."""
         known: dict[str, set[Path]] = defaultdict(set)
-        for path in _images_below(self.tree):
+        for path in self._below:
             inside = PurePosixPath(unicodedata.normalize("NFC", path.relative_to(self.root).as_posix()))
             for name in (inside.with_suffix("").as_posix(), str(inside), inside.name, inside.stem):
                 known[name].add(path)
