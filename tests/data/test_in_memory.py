@@ -113,6 +113,23 @@ def test_a_subset_has_the_classes_of_its_whole(photos: list[np.ndarray]) -> None
     assert [item.label for item in source.items] == [1, 1, 1]
 
 
+def test_labels_that_a_transform_made_are_not_named_by_the_old_classes(photos: list[np.ndarray]) -> None:
+    pets = Pets(photos)
+    pets.target_transform = lambda label: 1 - label  # type: ignore[attr-defined]
+    assert open_source(pets).classes == ("0", "1")
+    assert open_images(Subset(pets, [0, 3])).classes == ("0", "1")
+
+
+def test_names_as_objects_and_whole_numbers_as_floats(photos: list[np.ndarray]) -> None:
+    images, names = np.stack(photos), ["dogs" if label else "cats" for label in LABELS]
+    assert open_source((images, np.array(names, object))).items == open_source((images, np.array(names))).items
+    for same in (np.array(LABELS, float), np.array(LABELS, object)):
+        assert open_source((images, same)).items == open_source((images, np.array(LABELS))).items
+    for other in (np.array(LABELS) + 0.5, np.where(LABELS, np.nan, 1.0), np.array([*names[:5], None], object)):
+        with pytest.raises(DataError, match="one whole number"):
+            open_source((images, other))
+
+
 def test_lists_of_images_and_labels(photos: list[np.ndarray]) -> None:
     names = ["dogs" if label else "cats" for label in LABELS]
     assert open_source((photos, names)).items == open_source(Pets(photos)).items

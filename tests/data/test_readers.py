@@ -193,7 +193,7 @@ def test_npz_scales_other_types(tmp_path: Path, images: np.ndarray, expected: in
         ({"train_images": None}, "has no train_images"),
         ({"train_labels": np.zeros((6, 14), int)}, r"labels of shape \(6, 14\)"),
         ({"train_labels": np.zeros(5, int)}, "6 images but 5 labels"),
-        ({"train_labels": np.zeros(6)}, "type float64"),
+        ({"train_labels": np.full(6, 0.5)}, "type float64"),
         ({"train_images": np.zeros((6, 3, 8, 8), np.uint8)}, r"shape \(6, 3, 8, 8\).*channels to the end"),
         ({"train_images": np.zeros((6, 4), np.uint8)}, r"shape \(6, 4\)"),
         ({"train_images": np.full((6, 5, 4), -1.0)}, "pixels from -1"),

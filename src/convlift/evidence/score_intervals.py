@@ -31,7 +31,7 @@ def score_interval(
 
     Accuracy: Wilson's. Log-loss: see `_of_losses`. The others: Wilson's for as many images as would give a share their
     variance, with Student's t; of balanced accuracy no narrower than the recalls' own intervals leave it
-    (`_of_recalls`), of the AUROC of two classes, or in groups, no narrower than so few images allow (`_least_error`).
+    (`_of_recalls`), of the AUROC no narrower than so few images allow (`_least_error`).
     Kappa below one half has Student's.
     """
     probabilities = np.asarray(probabilities_NK, np.float64)
@@ -52,8 +52,9 @@ def _like_a_share(metric: Metric, scores_N: Floats, labels_N: Labels, groups_N: 
     value, error = float(scores_N.mean()), math.sqrt(float(image_part(scores_N, groups_N)))
     counts = np.unique(labels_N, return_counts=True)[1]
     half = float(stats.t.ppf(0.975, _freedom(scores_N, labels_N, groups_N))) * error
-    if metric.name == "auroc" and 0.0 < value < 1.0 and (len(counts) == 2 or groups_N is not None):
-        half = max(half, Z * _least_error(value, counts))
+    if metric.name == "auroc" and 0.0 < value < 1.0:
+        alone = groups_N is None and len(counts) > 2
+        half = max(half, Z * _least_error(value, counts) / (math.sqrt(len(counts)) if alone else 1.0))
     if metric.lowest < 0.0 and value < LEAST_SHARE and math.isfinite(half):
         return Estimate(value, max(value - half, metric.lowest), min(value + half, 1.0))
     if not 0.0 < value < 1.0 or half == 0.0:
@@ -65,7 +66,8 @@ def _like_a_share(metric: Metric, scores_N: Floats, labels_N: Labels, groups_N: 
 
 def _least_error(area: float, counts_C: Labels) -> float:
     """Standard error of an AUROC of classes with so many images, each against the rest, on average (Hanley and McNeil
-    1982, equation 1, with their exponential scores): what the images at hand show may be less by chance."""
+    1982, equation 1, with their exponential scores): what the images at hand show may be less by chance. The mean of C
+    classes has that over sqrt(C) where their errors are independent, as those of images that stand alone nearly are."""
     errors = []
     for own, other in ((float(count), float(counts_C.sum() - count)) for count in counts_C if count < counts_C.sum()):
         more = (own - 1.0) * (1.0 - area) / (2.0 - area) + (other - 1.0) * area / (1.0 + area)
@@ -103,12 +105,13 @@ def _of_recalls(right_N: NDArray[np.bool_], labels_N: Labels, groups_N: Groups) 
 
 def _of_losses(scores_N: Floats, labels_N: Labels, groups_N: Groups, lowest: float) -> Estimate:
     """Of a skill 1 - loss, on the logarithm's scale, as losses are positive and a few are large. The lower end is that
-    with one more image, which is guessed (a loss of 1): few images hold no such mistake where one in hundreds is.
+    with one more image, as wrong as the worst of them and guessed at least (a loss of 1): few images hold no such
+    mistake where one in hundreds is.
 
     In groups the image counts as a group; near copies of it would add nothing.
     """
     value = float(scores_N.mean())
-    more = np.append(scores_N, 0.0), np.append(labels_N, labels_N[0])
+    more = np.append(scores_N, min(0.0, float(scores_N.min()))), np.append(labels_N, labels_N[0])
     groups = None if groups_N is None else np.append(groups_N, groups_N.max() + 1)
     low, _ = _around_losses(more[0], more[1], groups)
     _, high = _around_losses(scores_N, labels_N, groups_N)

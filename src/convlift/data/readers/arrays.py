@@ -92,6 +92,7 @@ def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None) -> Ar
 def _flat_labels(labels: NDArray[Any], n: int, name: str) -> NDArray[Any]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    labels = _plain(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iubU":
         raise DataError(
             f"{name} has labels of shape {labels.shape} and type {labels.dtype}; "
@@ -99,6 +100,18 @@ def _flat_labels(labels: NDArray[Any], n: int, name: str) -> NDArray[Any]:
         )
     if len(labels) != n:
         raise DataError(f"{name} has {n} images but {len(labels)} labels in one part; the numbers must agree.")
+    return labels
+
+
+def _plain(labels: NDArray[Any]) -> NDArray[Any]:
+    """Names that are Python objects, as pandas keeps them, as text; whole numbers that are kept as floats as integers;
+    anything else as it is."""
+    if labels.dtype.kind == "O" and labels.size and all(isinstance(each, str) for each in labels.flat):
+        return labels.astype(str)
+    if labels.dtype.kind == "O" and labels.size and all(type(each) is int for each in labels.flat):
+        return labels.astype(np.int64)
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (abs(labels) < 2**53).all():
+        return labels.astype(np.int64) if (labels == np.rint(labels)).all() else labels
     return labels
 
 

@@ -180,7 +180,10 @@ def _content(image: Any) -> bytes | NDArray[np.uint8]:
 
 
 def _classes(pairs: Any) -> tuple[str, ...] | None:
+    """The names of its labels; None where it has none, or makes other labels of those that they are of."""
     while pairs is not None:
+        if getattr(pairs, "target_transform", None) is not None:
+            return None
         known = getattr(pairs, "classes", None)
         if isinstance(known, list | tuple) and known:
             return tuple(map(str, known))

@@ -30,7 +30,8 @@ class NamedFiles:
     def find(self, named: str) -> Path | str:
         """The file, or in words why there is none.
 
-        A path leads from the folder, or is absolute. What is no path of a file may be the name of the one image below
+        A path leads from the folder, or is absolute; an absolute one of another machine, where nothing lies here, may
+        end with the path of an image from the folder. What is no path of a file may be the name of the one image below
         the folder that is called so; without an ending, of the one with that stem.
         """
         if _WEB.match(named) and not _DRIVE.match(named):
@@ -40,6 +41,8 @@ class NamedFiles:
                 if self.is_alone and not Path(os.path.realpath(path)).is_relative_to(self.root):
                     return f"leads out of {self.tree.shown}"
                 return path
+        if _is_absolute(named) and (path := self._moved(named)) is not None:
+            return path
         plain = unicodedata.normalize("NFC", named.replace("\\", "/").removeprefix("./"))
         found = sorted(self._by_name.get(plain, ()))
         if not found:
@@ -60,6 +63,17 @@ class NamedFiles:
         except (OSError, ValueError):  # too long for any path, or with a zero byte
             return None
 
+    def _moved(self, named: str) -> Path | None:
+        """The image whose path from the folder is the longest end of this absolute path; None where there is none."""
+        parts = unicodedata.normalize("NFC", named.replace("\\", "/")).strip("/").split("/")
+        ends = ("/".join(parts[first:]) for first in range(1 if _DRIVE.match(named) else 0, len(parts)))
+        return next((self._by_path[end] for end in ends if end in self._by_path), None)
+
+    @cached_property
+    def _by_path(self) -> dict[str, Path]:
+        inside = {path.relative_to(self.root).as_posix(): path for path in self._below}
+        return {unicodedata.normalize("NFC", name): path for name, path in inside.items()}
+
     @cached_property
     def _below(self) -> list[Path]:
         return list(_images_below(self.tree))
@@ -73,6 +87,10 @@ class NamedFiles:
             for name in (inside.with_suffix("").as_posix(), str(inside), inside.name, inside.stem):
                 known[name].add(path)
         return known
+
+
+def _is_absolute(named: str) -> bool:
+    return named.startswith(("/", "\\")) or bool(_DRIVE.match(named))
 
 
 def _images_below(tree: Tree) -> Iterator[Path]:
