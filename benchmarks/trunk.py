@@ -226,7 +226,7 @@ def one(world: World, epochs: float, seed: int, labels: dict[str, Any], changes:
 
 
 def trunk(world: World, epochs: float, seed: int, labels: dict[str, Any]) -> State:
-    """Three branches at a time, the best of which goes on; averaged from when 1 - AVERAGED of its own steps are over."""
+    """Three branches at a time, the best of which goes on; its last AVERAGED of the steps are averaged."""
     names, own = list(CHANGES), {"validation": labels["validation"]}
     rounds = len(names) // 2
     lived = epochs * (1 - 2 * rounds * BRANCH)  # of what was not lost

@@ -72,7 +72,7 @@ def test_groups_widen_it() -> None:
 
 
 def test_groups_that_agree_count_once_each() -> None:
-    """Twenty images of two patients, all right, tell hardly more than two images; of twenty, nearly as much as alone."""
+    """Twenty images of two patients, all right, tell hardly more than two images."""
     right = np.ones(20)
     two, twenty, alone = (one_network(right, groups).low for groups in (np.repeat([0, 1], 10), np.arange(20), None))
     assert two < 0.1 < 0.8 < twenty < alone

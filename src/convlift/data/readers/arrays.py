@@ -110,8 +110,10 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
         return labels.astype(str)
     if labels.dtype.kind == "O" and labels.size and all(type(each) is int for each in labels.flat):
         return labels.astype(np.int64)
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (abs(labels) < 2**53).all():
-        return labels.astype(np.int64) if (labels == np.rint(labels)).all() else labels
+    if labels.dtype.kind == "f" and np.isfinite(labels).all():
+        values = labels.astype(np.float64)
+        is_whole = (np.abs(values) < 2**53).all() and (values == np.rint(values)).all()
+        return values.astype(np.int64) if is_whole else labels
     return labels
 
 
