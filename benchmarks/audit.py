@@ -6,7 +6,8 @@ which was looked at and shows one photo twice.
 cost: 10,000 crops of 128 px from 1,000 photos: what an audit adds to the decoding of a data set.
 labels: the first 10,000 training images of CIFAR-10 with the labels that people gave (CIFAR-10N, Wei et al. 2022):
 share of wrong labels and its bounds, precision and number of the flagged, average precision of the ranking of all
-images.
+images; beside it what cleanlab makes of the same probabilities, where it is installed (`pip install cleanlab`): its
+share of wrong labels, what it flags, and the average precision of its scores (its default, self-confidence).
 
 Command: python benchmarks/audit.py --data FOLDER [--only copies|cost|labels] [--json FILE]
 FOLDER holds tf_flowers128.tar.gz, imagenet_sample1000.tar.gz, cifar10_jpegbytes.npz and cifar10n.npz.
@@ -34,6 +35,7 @@ Last result (one Zen 3 core, shared; seconds are of processor time, but those of
 """
 
 import argparse
+import importlib.util
 import io
 import json
 import resource
@@ -159,7 +161,8 @@ def of_labels(data: Path) -> Iterator[dict[str, object]]:
     main = components(features, COMPONENTS)
     for name in ("clean_label", "aggre_label", "random_label1", "worse_label"):
         given = people[name][:IMAGES].astype(np.int64)
-        found = find_label_errors(out_of_fold(main, given, 10, np.arange(len(given))), given)
+        said = out_of_fold(main, given, 10, np.arange(len(given)))
+        found = find_label_errors(said, given)
         wrong = given != clean
         flagged = wrong[found.order]
         yield {
@@ -174,7 +177,27 @@ def of_labels(data: Path) -> Iterator[dict[str, object]]:
             "precision of 100": float(flagged[:100].mean()),
             "average precision": average_precision(found.confidence, wrong),
             "seconds of features": looked,
+            **cleanlab_of(said, given, wrong),
         }
+
+
+def cleanlab_of(said_NK: NDArray[np.floating], given: NDArray[np.int64], wrong: NDArray[np.bool_]) -> dict[str, float]:
+    """What cleanlab makes of the same probabilities; nothing where it is not installed."""
+    if importlib.util.find_spec("cleanlab") is None:
+        return {}
+    from cleanlab.count import num_label_issues
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    said = said_NK / said_NK.sum(axis=1, keepdims=True)
+    flagged = wrong[find_label_issues(given, said, n_jobs=1)]
+    return {
+        "cleanlab: wrong": num_label_issues(given, said) / len(given),
+        "cleanlab: flagged": len(flagged),
+        "cleanlab: precision": float(flagged.mean()),
+        "cleanlab: recall": float(flagged.sum() / max(1, wrong.sum())),
+        "cleanlab: average precision": average_precision(get_label_quality_scores(given, said), wrong),
+    }
 
 
 def average_precision(confidence: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:

@@ -27,6 +27,9 @@ WAYS = {
     "none": {},
     "weights, square root": {"class_balance": 0.5},
     "weights": {"class_balance": 1.0},
+    "effective numbers": {"effective_number": 0.999},
+    "sampling, square root": {"class_sampling": 0.5},
+    "sampling": {"class_sampling": 1.0},
     "logits, half": {"logit_adjustment": 0.5},
     "logits": {"logit_adjustment": 1.0},
     "logits, 1.5": {"logit_adjustment": 1.5},
@@ -60,7 +63,9 @@ def cifar(archive: str) -> tuple[Pixels, Labels, Recipe, int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*", default=["digits"])
-    for name in parser.parse_args().data:
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    asked = parser.parse_args()
+    for name in asked.data:
         images, labels, recipe, most, tested = digits() if name == "digits" else cifar(name)
         rng = np.random.default_rng(1)
         counts = [round(most * RATIO ** (-label / (CLASSES - 1))) for label in range(CLASSES)]
@@ -74,7 +79,7 @@ def main() -> None:
             file = Path(folder) / "uneven.npz"
             np.savez(file, train_images=images[train], train_labels=labels[train])
             for seed in (0, 1):
-                for way, levers in WAYS.items():
+                for way, levers in ((way, WAYS[way]) for way in asked.ways):
                     out = Path(folder) / f"{seed}-{way}"
                     api.train(file, recipe.edit(training=levers), out=out, seed=seed, quiet=True)
                     model = load(out)

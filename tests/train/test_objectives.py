@@ -1,5 +1,6 @@
 """The cross-entropy, its smoothing, and soft targets."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -8,7 +9,7 @@ from torch.nn import functional
 
 from convlift.train.batch import Batch
 from convlift.train.evaluate import evaluate
-from convlift.train.objectives import CrossEntropy, class_weights, logit_offsets
+from convlift.train.objectives import CrossEntropy, class_counts, class_weights, logit_offsets
 
 
 @given(smoothing=st.floats(0, 0.99), seed=st.integers(0, 99))
@@ -45,15 +46,15 @@ def test_without_smoothing_more_confidence_is_always_better() -> None:
 def test_balanced_weights_make_every_class_count_alike_and_keep_the_loss_in_scale() -> None:
     labels = torch.tensor([0] * 8 + [1] * 2)
     for balance in (0.5, 1.0):
-        weights = class_weights(labels, balance, 3)
+        weights = class_weights(class_counts(labels, 3), balance)
         assert weights is not None
         assert weights[labels].mean() == pytest.approx(1.0)
         assert (weights[1] / weights[0]).item() == pytest.approx(4.0**balance)
         assert weights[2] == 0
-    assert class_weights(labels, 0.0, 3) is None
+    assert class_weights(class_counts(labels, 3), 0.0) is None
     logits = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
     alike = torch.tensor([10 / 16, 10 / 4, 0.0])
-    loss = CrossEntropy(0.2, class_weights(labels, 1.0, 3))(logits, labels)
+    loss = CrossEntropy(0.2, class_weights(class_counts(labels, 3), 1.0))(logits, labels)
     each = functional.cross_entropy(logits, labels, label_smoothing=0.2, reduction="none")
     torch.testing.assert_close(loss.minimized, (alike[labels] * each).mean())
     torch.testing.assert_close(loss.cross_entropy, functional.cross_entropy(logits, labels))
@@ -64,7 +65,7 @@ def test_balanced_weights_make_every_class_count_alike_and_keep_the_loss_in_scal
 def test_with_adjusted_logits_a_network_that_sees_nothing_finds_all_classes_alike() -> None:
     """Shares are what the offsets explain, so that the gradient is zero where the logits tell no class from another."""
     labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
-    offsets = logit_offsets(labels, 1.0, 3)
+    offsets = logit_offsets(class_counts(labels, 3), 1.0)
     logits = torch.zeros(100, 3, requires_grad=True)
     loss = CrossEntropy(offsets=offsets)(logits, labels)
     loss.minimized.backward()  # type: ignore[no-untyped-call]
@@ -75,10 +76,10 @@ def test_with_adjusted_logits_a_network_that_sees_nothing_finds_all_classes_alik
 def test_adjusted_logits_are_the_published_ones() -> None:
     """Menon et al. 2021, equation 10, for labels and for mixed images."""
     labels = torch.tensor([0, 0, 0, 1])
-    offsets = logit_offsets(labels, 0.5, 3)
+    offsets = logit_offsets(class_counts(labels, 3), 0.5)
     assert offsets is not None
     torch.testing.assert_close(offsets, 0.5 * (torch.tensor([3.0, 1.0, 0.5]) / 4.5).log())  # half an image of none
-    assert logit_offsets(labels, 0.0, 3) is None
+    assert logit_offsets(class_counts(labels, 3), 0.0) is None
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     for targets in (labels, functional.one_hot(labels, 3).float() * 0.7 + 0.1):
         loss = CrossEntropy(0.1, offsets=offsets)(logits, targets)
@@ -87,3 +88,27 @@ def test_adjusted_logits_are_the_published_ones() -> None:
         torch.testing.assert_close(loss.cross_entropy, functional.cross_entropy(logits + offsets, targets))
     score = evaluate(torch.nn.Identity(), [Batch(logits, labels)], offsets)
     assert score.loss == pytest.approx(float(functional.cross_entropy(logits + offsets, labels)))
+
+
+def test_effective_numbers_are_those_of_the_paper() -> None:
+    """Cui et al. 2019, equation 2; at b = 0 all alike, towards 1 as `class_balance` at 1."""
+    counts = torch.tensor([500.0, 40.0, 0.0, 1.0]).double()
+    weights = class_weights(counts, 0.0, 0.99)
+    assert weights is not None
+    expected = np.array([(1 - 0.99) / (1 - 0.99**n) for n in (500, 40, 1)])
+    assert weights[2] == 0
+    np.testing.assert_allclose(weights[[0, 1, 3]] / weights[0], expected / expected[0], rtol=1e-6)
+    np.testing.assert_allclose(float((weights.double() * counts).sum() / counts.sum()), 1.0, rtol=1e-6)
+    near, balanced = class_weights(counts, 0.0, 1 - 1e-9), class_weights(counts, 1.0)
+    assert near is not None
+    assert balanced is not None
+    np.testing.assert_allclose(near, balanced, rtol=1e-4)
+
+
+def test_what_sampling_evens_out_is_not_adjusted_again() -> None:
+    labels = torch.tensor([0] * 16 + [1] * 4)
+    np.testing.assert_allclose(class_counts(labels, 2, 1.0), [10, 10])
+    np.testing.assert_allclose(class_counts(labels, 2, 0.5), [20 * 4 / 6, 20 * 2 / 6])
+    offsets = logit_offsets(class_counts(labels, 2, 1.0), 1.0)
+    assert offsets is not None
+    assert offsets[0] == offsets[1]

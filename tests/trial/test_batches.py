@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from convlift.augment.pipeline import normalize
 from convlift.augment.streams import Streams
@@ -15,6 +15,7 @@ from convlift.trial.batches import (
     to_tensor,
     training_batches,
     training_chunks,
+    training_order,
     unchanged,
 )
 
@@ -47,6 +48,28 @@ def test_a_training_batch_has_the_labels_of_its_images():
     assert sorted(order.tolist()) == list(range(7)) != order.tolist()
     images = torch.cat([batch.inputs for batch in batches])
     assert_array_equal(images, to_tensor(normalize(pixels[order], *NORMAL)))
+
+
+@pytest.mark.parametrize("sampling", [0.5, 1.0])
+def test_classes_are_shown_as_the_sampling_asks(sampling: float):
+    labels = torch.tensor([0] * 60 + [1] * 15 + [3] * 5)  # no image of class 2
+    order = training_order(labels, np.random.default_rng(0), sampling)
+    counts = np.array([60, 15, 5]) ** (1 - sampling)
+    shown = np.bincount(labels[order])
+    assert_allclose(shown[[0, 1, 3]], 80 * counts / counts.sum(), atol=1)
+    assert (len(order), shown[2]) == (80, 0)
+    for label in (0, 1, 3):  # no image is shown twice more often than another one of its class
+        often = np.bincount(order, minlength=80)[labels == label]
+        assert often.max() - often.min() <= 1
+    again = training_order(labels, np.random.default_rng(0), sampling)
+    assert_array_equal(order, again)
+    assert set(order) != set(training_order(labels, np.random.default_rng(1), sampling))
+
+
+def test_without_sampling_every_image_is_shown_once():
+    labels = torch.tensor([0] * 6 + [1] * 2)
+    expected = np.random.default_rng(3).permutation(8)
+    assert_array_equal(training_order(labels, np.random.default_rng(3)), expected)
 
 
 def test_an_epoch_ends_where_it_is_told_to():

@@ -231,6 +231,8 @@ TRAINING_LEVERS = {
     "decay_norms_and_biases": ({"weight_decay": 0.1}, True),
     "label_smoothing": ({}, 0.1),
     "class_balance": ({}, 1.0),
+    "effective_number": ({}, 0.9),
+    "class_sampling": ({}, 1.0),
     "logit_adjustment": ({}, 1.0),
     "average": ({}, 0.9),
     "patience": ({"learning_rate": 0.05, "epochs": 40}, 2),

@@ -191,3 +191,22 @@ def test_small_images_do_not_hide_that_it_will_be_late():
     assert clock.elapsed() <= clock.to_train
     assert 85 < taken < 95
     assert rates[-1] < 0.01
+
+
+def test_a_machine_that_got_slower_leaves_more_time_for_the_predictions():
+    """What follows the last step takes as much longer as a step does by now."""
+    clock = TrialClock(1000.0, lambda _: None, kept=20.0)
+    seconds = [0.0]
+    clock.elapsed = lambda: seconds[0]  # type: ignore[method-assign]
+    schedule = InTime(Training(schedule="constant"), 100, clock)
+    for step in range(60):
+        schedule(step)
+        seconds[0] += 1.0 if step < 30 else 3.0
+    assert clock.slower == pytest.approx(3.0)
+    assert clock.to_train == pytest.approx(1000.0 - 60.0)
+    clock.slower = 1.0
+    steady = InTime(Training(schedule="constant"), 100, clock)
+    for step in range(60):
+        steady(step)
+        seconds[0] += 1.0
+    assert clock.to_train == pytest.approx(980.0)

@@ -131,6 +131,24 @@ class Training(Section):
         ge=0,
         le=1,
     )
+    effective_number: float = lever(
+        0.0,
+        "in place of class_balance: an image's weight is (1 - b) / (1 - b^n_k), as if the n_k images of its class were "
+        "at most 1 / (1 - b) different ones; 0: off, .9 to .9999 are usual",
+        "Cui et al. 2019, section 4",
+        ge=0,
+        lt=1,
+        later=True,
+    )
+    class_sampling: float = lever(
+        0.0,
+        "classes are drawn in proportion to n_k^(1 - class_sampling), as many images an epoch as there are; 1: every "
+        "class as often, the images of small ones several times",
+        "Kang et al. 2020, section 3; Mahajan et al. 2018, section 2.2 (the square root)",
+        ge=0,
+        le=1,
+        later=True,
+    )
     logit_adjustment: float = lever(
         0.0,
         "times the logarithm of its class's share of the training images, added to a logit while training: the network "
@@ -156,3 +174,8 @@ class Training(Section):
         ge=1,
     )
     fine_tuning: FineTuning | None = None
+
+    @property
+    def treats_classes(self) -> bool:
+        """Whether rare classes count more than they have images."""
+        return bool(self.class_balance or self.effective_number or self.class_sampling or self.logit_adjustment)

@@ -59,19 +59,34 @@ class CrossEntropy:
         return Loss(kept - self.label_smoothing * log_NK.mean(), cross_entropy)
 
 
-def class_weights(labels_N: Tensor, balance: float, classes: int) -> Tensor | None:
-    """(K,) float32: proportional to n_k^-balance, 1 on average over the images; None where balance is 0.
-
-    At 1 every class counts alike (King and Zeng 2001, section 4.2); a class without images gets 0.
-    """
-    if not balance:
-        return None
+def class_counts(labels_N: Tensor, classes: int, sampling: float = 0.0) -> Tensor:
+    """(K,) float64 on the CPU: how many images of each class an epoch shows, where classes are drawn in proportion to
+    n_k^(1 - sampling) and there are as many images as without."""
     counts_K = torch.bincount(labels_N.cpu(), minlength=classes).double()  # which a Mac's GPU has not
-    raw_K = torch.where(counts_K > 0, counts_K.clamp(min=1).pow(-balance), 0.0)
-    return (raw_K * counts_K.sum() / (raw_K * counts_K).sum()).float().to(labels_N.device)
+    if not sampling:
+        return counts_K
+    drawn_K = torch.where(counts_K > 0, counts_K.clamp(min=1).pow(1.0 - sampling), 0.0)
+    return drawn_K * counts_K.sum() / drawn_K.sum()
 
 
-def logit_offsets(labels_N: Tensor, strength: float, classes: int) -> Tensor | None:
+def class_weights(counts_K: Tensor, balance: float, effective_number: float = 0.0) -> Tensor | None:
+    """(K,) float32: proportional to n_k^-balance, 1 on average over the images; None where both are 0.
+
+    At 1 every class counts alike (King and Zeng 2001, section 4.2); a class without images gets 0. effective_number:
+    the b of (1 - b) / (1 - b^n_k) instead (Cui et al. 2019, equation 2, whose weights add up to K over the classes;
+    here their mean over the images is 1, so that the learning rate means the same).
+    """
+    if not balance and not effective_number:
+        return None
+    some_K = counts_K.clamp(min=1)
+    own_K = some_K.pow(-balance)
+    if effective_number:
+        own_K = (1.0 - effective_number) / (1.0 - effective_number**some_K)
+    raw_K = torch.where(counts_K > 0, own_K, 0.0)
+    return (raw_K * counts_K.sum() / (raw_K * counts_K).sum()).float()
+
+
+def logit_offsets(counts_K: Tensor, strength: float) -> Tensor | None:
     """(K,) float32: strength * log(share of a class's images); None where the strength is 0.
 
     A network that was trained with them gives logits of an image without what its class's share adds, whose largest is
@@ -80,5 +95,5 @@ def logit_offsets(labels_N: Tensor, strength: float, classes: int) -> Tensor | N
     """
     if not strength:
         return None
-    counts_K = torch.bincount(labels_N.cpu(), minlength=classes).double().clamp(min=0.5)
-    return (strength * (counts_K / counts_K.sum()).log()).float().to(labels_N.device)
+    counts_K = counts_K.clamp(min=0.5)
+    return (strength * (counts_K / counts_K.sum()).log()).float()

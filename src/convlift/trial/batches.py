@@ -42,11 +42,39 @@ def image_draw(
     return lambda chosen, streams: augment_batch(pixels(chosen), augmentation, *normal, streams)
 
 
+def training_order(labels_N: Tensor, rng: np.random.Generator, sampling: float = 0.0) -> Indices:
+    """(N,): the training positions that an epoch shows, shuffled; every one once where sampling is 0.
+
+    Else classes are shown in proportion to n_k^(1 - sampling): of each class every image as often as the next one, and
+    as many of them once more, by chance, as its share asks for (drawn without replacement, so that an epoch's shares
+    are those, but for the fraction of an image).
+    """
+    if not sampling:
+        return rng.permutation(len(labels_N))
+    labels = labels_N.cpu().numpy()
+    counts = np.bincount(labels)
+    wanted = np.where(counts > 0, np.maximum(counts, 1) ** (1.0 - sampling), 0.0)
+    ends = np.rint(np.cumsum(wanted * len(labels) / wanted.sum())).astype(np.int64)  # add up to N
+    shown = []
+    for label, number in enumerate(np.diff(ends, prepend=0)):
+        own = np.flatnonzero(labels == label)
+        rounds, more = divmod(int(number), max(len(own), 1))
+        shown += [*[own] * rounds, rng.permutation(own)[:more]]
+    return rng.permutation(np.concatenate(shown))
+
+
 def training_batches(
-    draw: Draw, labels_N: Tensor, size: int, streams: Streams, stop: Callable[[], bool] = lambda: False
+    draw: Draw,
+    labels_N: Tensor,
+    size: int,
+    streams: Streams,
+    stop: Callable[[], bool] = lambda: False,
+    order: Indices | None = None,
 ) -> Iterator[Batch]:
-    """Every training image once, in an order of its own. stop: asked before every batch, ends the epoch."""
-    for chosen in training_chunks(streams["order"].permutation(len(labels_N)), size):
+    """Every training image once, in an order of its own, or the positions of `order`. stop: asked before every batch,
+    ends the epoch."""
+    order = training_order(labels_N, streams["order"]) if order is None else order
+    for chosen in training_chunks(order, size):
         if stop():
             return
         yield Batch(draw(chosen, streams), labels_N[send(chosen, labels_N.device)])

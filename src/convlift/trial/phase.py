@@ -20,15 +20,17 @@ from convlift.train.batch import Batch
 from convlift.train.early_stopping import stop_early
 from convlift.train.evaluate import Score, evaluate, predict_probabilities
 from convlift.train.fit import Phase, fit
-from convlift.train.objectives import CrossEntropy, class_weights, logit_offsets
+from convlift.train.objectives import CrossEntropy, class_counts, class_weights, logit_offsets
 from convlift.train.optimizers import make_optimizer
 from convlift.train.schedules import make_schedule, multiplier
-from convlift.trial.batches import Draw, Indices, training_batches
+from convlift.trial.batches import Draw, Indices, training_batches, training_order
 from convlift.trial.mixed_batches import mixed
 from convlift.trial.trial_clock import TrialClock
 
 EVEN = 1.5  # largest class over the mean class, below which classes are even
 CHECKS = 50  # how often in a phase the time is compared with the steps that are left
+LATEST = 10  # of these looks tell how fast the machine is by now, and as many first ones how fast it was
+MOST_SLOWER = 5.0  # times: what looks slower than that waited for something
 HURRIED = 0.1  # of the schedule left out: less is no other recipe (twice the epochs of fine-tuning bring .7 points)
 TIMELY = 0.97  # of the time: to be done a little before it is over
 
@@ -66,7 +68,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     count = len(data.labels)
     each = math.ceil(count / training.batch_size)
     if math.isfinite(clock.seconds):
-        clock.kept = _evaluation_seconds(network, data)
+        clock.kept, clock.slower = _evaluation_seconds(network, data), 1.0
 
     schedule = InTime(training, training.epochs * each, clock, small=data.first_share)
     patience = None if data.refit else training.patience
@@ -75,11 +77,10 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     average = None if patience else _average(network, data, training, schedule)
     if average:
         average.follow(optimizer)
-    offsets = logit_offsets(data.labels, training.logit_adjustment, data.classes)
-    weights = class_weights(data.labels, training.class_balance, data.classes)
+    offsets, weights = _for_uneven_classes(data, training)
     reports = fit(
         network,
-        _batches(data, training.batch_size, seed, schedule),
+        _batches(data, training, seed, schedule),
         CrossEntropy(training.label_smoothing, weights, offsets),
         optimizer,
         schedule,
@@ -88,7 +89,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     )
     chance = float(torch.bincount(data.labels.cpu()).max()) / count
     # where classes are uneven, or weighted, a good network can get fewer images right than the largest class has
-    weighted = training.class_balance or training.logit_adjustment
+    weighted = training.treats_classes
     gives_up = clock.gives_up and chance * data.classes < EVEN and not weighted
     for epoch in stop_early(reports, network, patience):
         clock.note(epoch)
@@ -101,7 +102,16 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
         average.put()
 
 
-def _batches(data: PhaseData, size: int, seed: int, schedule: "InTime") -> Callable[[int], Iterator[Batch]]:
+def _for_uneven_classes(data: PhaseData, training: Training) -> tuple[Tensor | None, Tensor | None]:
+    """What is added to the logits, and how much an image of a class counts: by as many as an epoch shows."""
+    counts_K = class_counts(data.labels, data.classes, training.class_sampling)
+    offsets = logit_offsets(counts_K, training.logit_adjustment)
+    weights = class_weights(counts_K, training.class_balance, training.effective_number)
+    device = data.labels.device
+    return tuple(None if each is None else each.to(device) for each in (offsets, weights))  # type: ignore[return-value]
+
+
+def _batches(data: PhaseData, training: Training, seed: int, schedule: "InTime") -> Callable[[int], Iterator[Batch]]:
     """The batches of each epoch, until it is over."""
 
     def draw(chosen: Indices, streams: Streams) -> Tensor:
@@ -110,7 +120,8 @@ def _batches(data: PhaseData, size: int, seed: int, schedule: "InTime") -> Calla
 
     def batches(epoch: int) -> Iterator[Batch]:
         streams = Streams(seed, data.name, epoch)
-        found = training_batches(draw, data.labels, size, streams, schedule.is_over)
+        order = training_order(data.labels, streams["order"], training.class_sampling)
+        found = training_batches(draw, data.labels, training.batch_size, streams, schedule.is_over, order)
         return mixed(found, data.mixing, data.classes, streams) if data.mixing.active else found
 
     return batches
@@ -184,6 +195,7 @@ class InTime:
         self._planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
         self._began, self._every = clock.elapsed(), max(1, steps // CHECKS)
         self._position, self._latest, self._pace, self._taken = 0.0, 0.0, 1.0, 0
+        self._looks: list[tuple[float, float]] = []  # seconds and work by then
         self._is_flat = training.schedule == "constant"
         self.is_through = False  # before the steps are over: what would follow has no learning rate left
 
@@ -227,6 +239,8 @@ class InTime:
 
     def _look(self, step: int) -> None:
         elapsed, done = self._clock.elapsed(), self._work.of(step)
+        self._looks.append((elapsed, done))
+        self._clock.slower = _slowdown(self._looks)
         timely = 1.0 if self._is_flat else TIMELY
         left = self._began + timely * (self._clock.to_train - self._began) - elapsed
         more = max(left, 0.0) * done / max(elapsed - self._began, 1e-9)
@@ -237,6 +251,19 @@ class InTime:
 
     def _multiplier(self, position: float) -> float:
         return multiplier(self._training.schedule, position, self._steps, self._training.warmup)
+
+
+def _slowdown(looks: list[tuple[float, float]]) -> float:
+    """How many times as long a step takes in the latest looks as in the first; 1 where it takes no longer, or where
+    there are too few to tell. The predictions that follow a training take that much longer too: on a busy laptop an
+    epoch took 6 s at first and 16 to 25 s in the end, and the training was ended without a network."""
+    if len(looks) < 2 * LATEST:
+        return 1.0
+    first, latest = (
+        (end[0] - start[0]) / max(end[1] - start[1], 1e-9)
+        for start, end in ((looks[0], looks[LATEST - 1]), (looks[-LATEST], looks[-1]))
+    )
+    return min(max(latest / max(first, 1e-9), 1.0), MOST_SLOWER)
 
 
 class _Work(NamedTuple):

@@ -21,6 +21,7 @@ class TrialClock:
     stopped: bool = False
     gives_up: bool = False
     kept: float = 0.0  # seconds at the end for predicting the held-out images
+    slower: float = 1.0  # times as long as when `kept` was measured a step takes by now: others use the machine too
     micro: MicroBatches = field(default_factory=MicroBatches)  # of all its phases
     hurried: bool = False  # its schedule was shortened to fit the time, so that it is not the recipe as written
 
@@ -32,7 +33,7 @@ class TrialClock:
     @property
     def to_train(self) -> float:
         """Seconds since the trial began until its training must end."""
-        return self.seconds - self.kept
+        return self.seconds - self.slower * self.kept
 
     def note(self, epoch: EpochReport) -> None:
         """Keep an epoch's report and pass it on."""

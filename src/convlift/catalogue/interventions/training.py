@@ -41,6 +41,12 @@ def _counts_images(recipe: Recipe, facts: Facts) -> Unfit | None:
     return _even_classes(recipe, facts) if facts.classes_alike else Unmet("images counted")
 
 
+def _only(**way: float) -> Edit:
+    """The edit that treats uneven classes this way and no other: two would prefer the rare ones twice."""
+    none = {"class_balance": 0.0, "effective_number": 0.0, "class_sampling": 0.0, "logit_adjustment": 0.0}
+    return sets("training", **(none | way))
+
+
 def _optimizer(name: Optimizer, **fields: object) -> Edit:
     def edit(recipe: Recipe) -> Recipe:
         training = recipe.training
@@ -242,7 +248,7 @@ TRAINING: tuple[Intervention, ...] = (
         claim="Between an image's vote and a class's: weights fall with the square root of a class's size.",
         source="Mahajan et al. 2018 (as sampling)",
         helps=(Symptom.IMBALANCE,),
-        edit=sets("training", class_balance=0.5, logit_adjustment=0.0),
+        edit=_only(class_balance=0.5),
         prior=0.1,
         group="class balance",
         unfit=_even_classes,
@@ -253,10 +259,45 @@ TRAINING: tuple[Intervention, ...] = (
         claim="Rare classes weigh as much as common ones, which lifts their recall and costs the common ones some.",
         source="King and Zeng 2001, section 4.2",
         helps=(Symptom.IMBALANCE,),
-        edit=sets("training", class_balance=1.0, logit_adjustment=0.0),
+        edit=_only(class_balance=1.0),
         prior=0.0,
         group="class balance",
         unfit=_even_classes,
+    ),
+    Intervention(
+        name="effective numbers",
+        area="training",
+        claim="Of many images of a class the next one shows little new: weights fall with how many of them differ.",
+        source="Cui et al. 2019, section 4",
+        helps=(Symptom.IMBALANCE,),
+        edit=_only(effective_number=0.999),
+        prior=0.0,
+        group="class balance",
+        unfit=_even_classes,
+        reported="29.6 to 25.4% error on CIFAR-10, 100 to 1, all classes alike in the test (table 2)",
+    ),
+    Intervention(
+        name="square-root sampling",
+        area="training",
+        claim="Rare classes are shown more often, with the square root of their size, in new variations each time.",
+        source="Mahajan et al. 2018, section 2.2",
+        helps=(Symptom.IMBALANCE,),
+        edit=_only(class_sampling=0.5),
+        prior=0.1,
+        group="class balance",
+        unfit=_even_classes,
+    ),
+    Intervention(
+        name="class-balanced sampling",
+        area="training",
+        claim="Every class is shown as often, the images of rare ones again and again.",
+        source="Kang et al. 2020, section 3",
+        helps=(Symptom.IMBALANCE,),
+        edit=_only(class_sampling=1.0),
+        prior=0.0,
+        group="class balance",
+        unfit=_even_classes,
+        reported="44.4 to 49.6% on ImageNet-LT, of the head alone (Kang et al. 2020, table 7)",
     ),
     Intervention(
         name="logit adjustment",
@@ -264,7 +305,7 @@ TRAINING: tuple[Intervention, ...] = (
         claim="What an image shows is learned apart from how common its class is, as a score of classes asks.",
         source="Menon et al. 2021, section 4.2",
         helps=(Symptom.IMBALANCE,),
-        edit=sets("training", logit_adjustment=1.0, class_balance=0.0),
+        edit=_only(logit_adjustment=1.0),
         prior=1.5,
         group="class balance",
         unfit=_counts_images,
@@ -276,7 +317,7 @@ TRAINING: tuple[Intervention, ...] = (
         claim="A half of it helps rare classes where each has too few images to be learned, whatever is counted.",
         source="Menon et al. 2021, section 4.2 (with a temperature)",
         helps=(Symptom.IMBALANCE,),
-        edit=sets("training", logit_adjustment=0.5, class_balance=0.0),
+        edit=_only(logit_adjustment=0.5),
         prior=0.1,
         group="class balance",
         unfit=_even_classes,
