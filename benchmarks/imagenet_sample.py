@@ -26,7 +26,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from convlift.augment.pipeline import normalize
-from convlift.data.decode import decode, square
+from convlift.data.decode import decode
+from convlift.data.square import square
 from convlift.features.folding import fold
 from convlift.model.backbone import backbone_statistics, create_backbone
 from convlift.model.pretrained import pool

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from convlift.data.decode import decode, fit_channels, from_array, resize, sniff, square
+from convlift.data.decode import decode, from_array, sniff
+from convlift.data.square import fit_channels, resize, square
 from convlift.errors import UnreadableImage
 from convlift.recipe.data import LETTERBOX_FILL
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from convlift.console.atomic import publish, temporary_beside
-from convlift.data.decode import decode, square
+from convlift.data.decode import decode
 from convlift.data.readers.recognize import open_source
+from convlift.data.square import square
 from convlift.data.store import ImageStore, open_store, reopen_store
 from convlift.errors import ConvliftError, DataError
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from convlift.data.decode import square
+from convlift.data.square import square
 from convlift.deploy.heat_map import heat_maps, on_image, places_of
 from convlift.errors import ConvliftError
 from convlift.model.build import build_network

@@ -10,7 +10,8 @@ from onnx import helper, parser
 from PIL import Image
 
 from command_line import convlift
-from convlift.data.decode import from_array, square
+from convlift.data.decode import from_array
+from convlift.data.square import square
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.deploy.onnx_classifier import load_onnx
 from convlift.errors import ConvliftError

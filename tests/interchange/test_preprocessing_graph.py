@@ -1,4 +1,4 @@
-"""The graph prepares an image as `decode.square` does: to one level of 255, where a sum lies half-way between two."""
+"""The graph prepares an image as `data/square.py` does: to one level of 255, where a sum lies half-way between two."""
 
 import numpy as np
 import onnx
@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from convlift.data.decode import from_array, square
+from convlift.data.decode import SHORTER_SIDE, WIDE, from_array
+from convlift.data.square import square
 from convlift.interchange.parity import made_up_images
 from convlift.interchange.preprocessing_graph import IMAGES, INPUTS, OPSET, preprocessing_graph
 from convlift.recipe.data import Resize
@@ -14,8 +15,8 @@ from convlift.recipe.data import Resize
 ODD_SHAPES = ((1, 1), (3, 200), (9, 7), (333, 250), (1200, 400), (40, 1100))  # height, width
 
 
-def session(channels: int, side: int, policy: Resize, mean: list[float], std: list[float]):
-    graph = preprocessing_graph(channels, side, policy, mean, std)
+def session(channels: int, side: int, policy: Resize, mean: list[float], std: list[float], kept: int = SHORTER_SIDE):
+    graph = preprocessing_graph(channels, side, policy, mean, std, kept)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     options = onnxruntime.SessionOptions()
@@ -23,12 +24,12 @@ def session(channels: int, side: int, policy: Resize, mean: list[float], std: li
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def levels(channels: int, side: int, policy: Resize, images):
+def levels(channels: int, side: int, policy: Resize, images, kept: int = SHORTER_SIDE):
     """By how many of 255 levels the graph's pixels differ from convlift's: one array an image."""
-    plain = session(channels, side, policy, [0.0] * channels, [1 / 255] * channels)
+    plain = session(channels, side, policy, [0.0] * channels, [1 / 255] * channels, kept)
     for image in images:
         (found,) = plain.run([INPUTS], {IMAGES: image[None]})
-        expected = square(from_array(image).pixels, channels, side, policy)
+        expected = square(from_array(image, side=kept).pixels, channels, side, policy)
         yield np.abs(np.rint(found[0].transpose(1, 2, 0)) - expected.astype(np.float64))
 
 
@@ -40,6 +41,15 @@ def test_images_of_any_shape_become_the_same_pixels(channels: int, policy: Resiz
     odd = [rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in ODD_SHAPES]
     for difference in levels(channels, side, policy, [*made_up_images(), *odd]):
         assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.005
+
+
+@pytest.mark.parametrize("policy", ["squash", "crop"])
+def test_large_squares_of_images_that_are_kept_larger(policy: Resize) -> None:
+    image = np.random.default_rng(3).integers(0, 256, (700, 560, 3), dtype=np.uint8)
+    for kept in (SHORTER_SIDE, WIDE):
+        (difference,) = levels(3, 320, policy, [image], kept)
+        assert difference.max() <= 2  # a pixel may lie half-way in each of two resizes
         assert (difference > 0).mean() < 0.005
 
 

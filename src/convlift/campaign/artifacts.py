@@ -172,6 +172,7 @@ def write_model(
         scores=scores,
         value_range=store.value_range,
         alpha=store.alpha,
+        side=store.side,
         confidence=confidence,
     )
     write_model_folder(folder, weights, recipe, config, _code_of(recipe))

@@ -9,12 +9,15 @@ from convlift.audit.natural_groups import NATURAL_GROUPS
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
+from convlift.data.decode import SHORTER_SIDE, WIDE
 from convlift.data.groups import check_number, check_official, find_groups
 from convlift.data.readers.recognize import open_source
 from convlift.data.sealed import SealedLabels, seal
 from convlift.data.splits import make_splits
+from convlift.data.square import CROP
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import Interrupted
+from convlift.recipe.built_in import recipe_from
 from convlift.records.events import ImagesDecoded, ImagesRead, ReadingImages
 
 
@@ -25,6 +28,13 @@ def open_data(request: Request, session: Session) -> tuple[Dataset, SealedLabels
     if groups is not None:
         check_number(store.name, groups[splits.test])
     return seal(store, splits, groups)
+
+
+def _side(request: Request) -> int:
+    """Of the images that are kept: more than usual where the recipe to be improved sees more."""
+    data = recipe_from(request.current).data
+    seen = (data.resolution or 0) / (CROP if data.resize == "crop" else 1.0)
+    return WIDE if seen > SHORTER_SIDE else SHORTER_SIDE
 
 
 def read_images(request: Request, session: Session) -> tuple[ImageStore, NDArray[np.int64] | None]:
@@ -43,7 +53,7 @@ def read_images(request: Request, session: Session) -> tuple[ImageStore, NDArray
         request.data, root=request.root, layout=request.layout, follow_links=request.follow_links,
         columns=request.columns, images=request.images, cache=request.cache,
     )  # fmt: skip
-    store = open_store(source, request.cache, decoded, request.alpha)
+    store = open_store(source, request.cache, decoded, request.alpha, _side(request))
     groups = find_groups(source, request.group_from, store.keys)
     if groups is not None:
         found = tuple(each for each in store.findings if each.kind != NATURAL_GROUPS)

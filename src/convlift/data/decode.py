@@ -1,9 +1,9 @@
-"""From the bytes of an image file to the square array that a network sees. Training and prediction share it."""
+"""From the bytes of an image file to the pixels that are kept of it. Training and prediction share it."""
 
 import io
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,12 @@ from convlift.data.dicom import is_deep_dicom, open_dicom
 from convlift.data.formats import DICOM, FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
 from convlift.data.orientation import turn_of, turned
 from convlift.data.readers.source import printable
+from convlift.data.square import as_image
 from convlift.errors import UnreadableImage
-from convlift.recipe.data import LETTERBOX_FILL, Resize
 
 MAX_PIXELS = 64_000_000  # read from the header; Pillow alone stops at 179 million
-SHORTER_SIDE, LONGER_SIDE = 256, 1024  # nothing larger is kept, in pixels
-CROP = 0.875  # of the shorter side is what an image that is cropped keeps
+SHORTER_SIDE, WIDE = 256, 512  # pixels of the shorter side that are kept: usually, and for recipes that see more
+LONGER = 4  # times the shorter side, of which no more is kept
 FULL_RANGE = 65535.0  # of 16 bits, where the data set has no range of its own
 
 # what is done where an image is transparent: laid on white or black, or shown as if it were not
@@ -46,30 +46,37 @@ class Decoded:
 
 
 def decode(
-    content: bytes, value_range: float | None = None, alpha: Alpha = "white", most_pixels: int = MAX_PIXELS
+    content: bytes,
+    value_range: float | None = None,
+    alpha: Alpha = "white",
+    most_pixels: int = MAX_PIXELS,
+    side: int = SHORTER_SIDE,
 ) -> Decoded:
     """Decode wholly, turn upright, composite, and limit the size. Raises UnreadableImage with the reason.
 
     value_range: the value that becomes 255 in files of more than 8 bits, as the data set has it (`data/depth.py`);
     None where it has no such files, then 65535. Floats in 0 to 1 become 0 to 255 whatever it is.
     most_pixels: an image of more is not decoded; at most MAX_PIXELS.
-    Shorter side at most 256 pixels and longer side at most 1024 afterwards (bicubic, antialiased).
+    side: the most pixels that the shorter side has afterwards, and a quarter of what the longer one has (bicubic,
+    antialiased).
     """
     image, notes, deep, traits = _opened(content, most_pixels)
-    flat = _image(_scaled(deep, value_range, alpha, notes)) if deep is not None else _to_eight_bits(image, alpha, notes)
-    return _finished(flat, notes, deep, traits)
+    flat = (
+        as_image(_scaled(deep, value_range, alpha, notes)) if deep is not None else _to_eight_bits(image, alpha, notes)
+    )
+    return _finished(flat, notes, deep, traits, side)
 
 
-def from_array(image: Deep, value_range: float | None = None) -> Decoded:
+def from_array(image: Deep, value_range: float | None = None, side: int = SHORTER_SIDE) -> Decoded:
     """The same for an image that is an array already: (H, W), (H, W, 1) or (H, W, 3), of any number.
 
     Raises UnreadableImage where values are below 0 or not finite.
     """
     if image.dtype == np.uint8:
-        return _finished(_image(image), [], None, None)
+        return _finished(as_image(image), [], None, None, side)
     notes: list[str] = []
     values = image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    return _finished(_image(_scaled(values, value_range, "ignore", notes)), notes, values, None)
+    return _finished(as_image(_scaled(values, value_range, "ignore", notes)), notes, values, None, side)
 
 
 def is_deep(content: bytes) -> bool:
@@ -90,10 +97,10 @@ def deep_maximum(content: bytes) -> float | None:
         return None
 
 
-def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Traits | None) -> Decoded:
+def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Traits | None, side: int) -> Decoded:
     if min(flat.size) < 8 or max(flat.size) > 8 * min(flat.size):
         notes.append("odd shape")
-    pixels = _drop_grey(np.asarray(_limited(flat)))
+    pixels = _drop_grey(np.asarray(_limited(flat, side)))
     if (pixels[-1, -1] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
         notes.append("flat")
     return Decoded(pixels, tuple(notes) + (("grey",) if pixels.shape[2] == 1 else ()), deep, traits)
@@ -180,57 +187,8 @@ def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:
     return f"broken {kind}: {text or type(error).__name__}"
 
 
-def square(pixels_HWC: NDArray[np.uint8], channels: int, resolution: int, policy: Resize) -> NDArray[np.uint8]:
-    """Decoded pixels -> uint8 (R, R, C) as the network sees them; the one path for training and prediction."""
-    fitted = fit_channels(pixels_HWC, channels)
-    return resize(fitted, resolution, policy, LETTERBOX_FILL[channels])
-
-
-def fit_channels(pixels_HWC: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Grey repeated to three channels, or colour to its luma (ITU-R 601, as Pillow's mode L)."""
-    if pixels_HWC.shape[2] == channels:
-        return pixels_HWC
-    if channels == 3:
-        return np.repeat(pixels_HWC, 3, axis=2)
-    return np.asarray(_image(pixels_HWC).convert("L"))[:, :, None]
-
-
-def resize(
-    pixels_HWC: NDArray[np.uint8], resolution: int, policy: Resize, fill_C: tuple[int, ...]
-) -> NDArray[np.uint8]:
-    """uint8 (H, W, C) -> uint8 (R, R, C), bicubic and antialiased.
-
-    squash: both sides to R. crop: shorter side to round(R / 0.875), then the centre R x R (the usual ImageNet
-    evaluation; Krizhevsky et al. 2012). letterbox: longer side to R, centred on fill_C.
-    """
-    image, side = _image(pixels_HWC), (resolution, resolution)
-    if policy == "letterbox":
-        scale = resolution / max(image.size)
-        width, height = (max(1, round(length * scale)) for length in image.size)
-        small = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-        out = np.empty((*side, len(fill_C)), np.uint8)
-        out[:] = fill_C
-        top, left = (resolution - height) // 2, (resolution - width) // 2
-        out[top : top + height, left : left + width] = small.reshape(height, width, -1)
-        return out
-    box = centre_of(image.size, resolution) if policy == "crop" else None
-    return np.asarray(image.resize(side, Image.Resampling.BICUBIC, box=box)).reshape(*side, -1)
-
-
-def centre_of(size: tuple[int, int], resolution: int) -> tuple[float, float, float, float]:
-    # resampling only the part that is kept gives the same pixels, and no huge intermediate for a 1 x 1000 image; the
-    # offset is a whole number of the result's pixels, since half a pixel blurs: ImageNet top-1 .873 instead of .867
-    scale = min(size) / round(resolution / CROP)
-    left, top = ((round(length / scale) - resolution) // 2 * scale for length in size)
-    return left, top, left + resolution * scale, top + resolution * scale
-
-
-def _image(pixels: NDArray[Any]) -> Image.Image:
-    return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-
-
-def _limited(image: Image.Image) -> Image.Image:
-    scale = min(SHORTER_SIDE / min(image.size), LONGER_SIDE / max(image.size))
+def _limited(image: Image.Image, side: int) -> Image.Image:
+    scale = min(side / min(image.size), LONGER * side / max(image.size))
     if scale >= 1:
         return image
     width, height = (max(1, round(length * scale)) for length in image.size)

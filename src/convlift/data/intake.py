@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from convlift.audit.pictures import Picture, picture_of
 from convlift.audit.traits import Traits, frame_of
 from convlift.console.resources import usable_cpus
-from convlift.data.decode import Alpha, Decoded, decode, deep_maximum, from_array, is_deep
+from convlift.data.decode import SHORTER_SIDE, Alpha, Decoded, decode, deep_maximum, from_array, is_deep
 from convlift.data.depth import is_unit, range_of
 from convlift.data.readers.source import Source
 from convlift.errors import DataError, UnreadableImage
@@ -91,18 +91,18 @@ def sha256(content: bytes | NDArray[np.uint8]) -> str:
     return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
 
 
-def pixel_hash(decoded: Decoded) -> str:
+def pixel_hash(decoded: Decoded, side: int = SHORTER_SIDE) -> str:
     """SHA-256 of what an image shows: the same for the same picture in another file format.
 
     Of images of more than 8 bits the values before scaling count, so that no other image changes it; where 8 bits would
-    hold them exactly, they are taken as such.
+    hold them exactly, they are taken as such. side: see `decode`.
     """
     pixels: NDArray[np.generic] = decoded.pixels
     if (deep := decoded.deep) is not None and not is_unit(deep):
         pixels = deep
         if deep.dtype.kind in "iu" and (deep.ndim == 2 or deep.shape[2] == 3):
             narrow = deep if deep.max() <= 255 else deep // 257 if not (deep % 257).any() else None
-            pixels = deep if narrow is None else from_array(narrow.astype(np.uint8)).pixels
+            pixels = deep if narrow is None else from_array(narrow.astype(np.uint8), side=side).pixels
         if pixels is deep:
             pixels = deep.astype("<f4" if deep.dtype.kind == "f" else "<u4")
     if pixels.ndim == 2:
@@ -112,10 +112,17 @@ def pixel_hash(decoded: Decoded) -> str:
     return digest.hexdigest()
 
 
-def take_in(path: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None) -> Intake:
+def take_in(
+    path: Path,
+    source: Source,
+    contents: Contents,
+    alpha: Alpha,
+    progress: Progress | None,
+    side: int = SHORTER_SIDE,
+) -> Intake:
     """Decode all images and write their pixels to `path`, one after the other.
 
-    contents: as `survey` gave them; a file that has changed since then raises DataError.
+    contents: as `survey` gave them; a file that has changed since then raises DataError. side: see `decode`.
     """
     maxima, total = _maxima(source, contents.deep), len(contents.hashes)
     value_range = source.value_range or range_of(maxima.values())
@@ -124,7 +131,7 @@ def take_in(path: Path, source: Source, contents: Contents, alpha: Alpha, progre
     unreadable: list[str] = []
 
     def decode_batch(batch: range) -> list[tuple[NDArray[np.uint8], Taken] | str]:
-        return [_take(source, index, contents.hashes[index], value_range, alpha) for index in batch]
+        return [_take(source, index, contents.hashes[index], value_range, alpha, side) for index in batch]
 
     # Pillow warns of odd metadata; what matters of it, the pixels, is checked by decoding them all
     with path.open("wb") as file, warnings.catch_warnings():
@@ -143,21 +150,22 @@ def take_in(path: Path, source: Source, contents: Contents, alpha: Alpha, progre
 
 
 def _take(
-    source: Source, index: int, content_hash: str, value_range: float | None, alpha: Alpha
+    source: Source, index: int, content_hash: str, value_range: float | None, alpha: Alpha, side: int
 ) -> tuple[NDArray[np.uint8], Taken] | str:
     """An image and what is known of it, or the reason why there is none."""
     try:
         content = source.read(index)
         if sha256(content) != content_hash:
             raise DataError(f"{source.items[index].key} changed while it was read; start again when copying is done.")
-        decoded = decode(content, value_range, alpha) if isinstance(content, bytes) else from_array(content)
+        is_file = isinstance(content, bytes)
+        decoded = decode(content, value_range, alpha, side=side) if is_file else from_array(content, side=side)
     except UnreadableImage as error:
         return str(error)
     except OSError as error:
         return error.strerror or str(error)
     pixels = decoded.pixels
     traits = replace(decoded.traits, frame=frame_of(pixels)) if decoded.traits else None
-    return pixels, Taken(pixels.shape, pixel_hash(decoded), decoded.notes, traits, picture_of(pixels))
+    return pixels, Taken(pixels.shape, pixel_hash(decoded, side), decoded.notes, traits, picture_of(pixels))
 
 
 def _maxima(source: Source, deep: list[int]) -> dict[int, float]:

@@ -15,9 +15,10 @@ from convlift.audit.pictures import picture_findings
 from convlift.audit.scenes import find_scenes, names_of_scenes, scene_findings
 from convlift.audit.shortcuts import shortcut_findings
 from convlift.console.atomic import publish, sweep, temporary_beside, writing_to
-from convlift.data.decode import ALPHAS, Alpha, square
+from convlift.data.decode import ALPHAS, SHORTER_SIDE, Alpha
 from convlift.data.intake import Contents, Progress, in_order, sha256, survey, take_in
 from convlift.data.readers.source import Source
+from convlift.data.square import square
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.records.finding import Finding
@@ -27,7 +28,8 @@ _VERSION = 4  # goes up when decoding or the layout changes, so that old stores 
 
 @dataclass(frozen=True, eq=False)
 class ImageStore:
-    """N readable images on disk, under `folder`. Whoever predicts must hand `value_range` and `alpha` to `decode`.
+    """N readable images on disk, under `folder`. Whoever predicts must hand `value_range`, `alpha` and `side` to
+    `decode`.
 
     labels (N,): int64.
     official (N,): "train", "validation", "test" or "".
@@ -35,10 +37,12 @@ class ImageStore:
     scenes (N,): equal for images that no split may cut: copies, and near copies (`audit/scenes.py`); hashes where they
         are not given.
     channels: 1 where every image is grey, else 3.
-    native_resolution: the median shorter side in pixels, of the images as stored (at most 256).
-    fingerprint: SHA-256 of contents, labels, official splits, class names and `alpha`, in order.
+    native_resolution: the median shorter side in pixels, of the images as stored (at most `side`).
+    fingerprint: SHA-256 of contents, labels, official splits, class names and `alpha`, in order, and
+        of `side` where it is not the usual one.
     value_range: the value that became 255 in files of more than 8 bits; None where there are none.
     alpha: what became of transparency.
+    side: pixels of the shorter side that were kept at most.
     """
 
     name: str
@@ -56,13 +60,14 @@ class ImageStore:
     value_range: float | None = None
     alpha: Alpha = "white"
     scenes: NDArray[np.str_] = field(default_factory=lambda: np.array([], "U64"))
+    side: int = SHORTER_SIDE
 
     def __post_init__(self) -> None:
         if len(self.scenes) != len(self.hashes):
             object.__setattr__(self, "scenes", self.hashes)
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """One image as stored: upright, (H, W, 1 or 3) uint8, shorter side at most 256 pixels."""
+        """One image as stored: upright, (H, W, 1 or 3) uint8, shorter side at most `side` pixels."""
         start = int(self.shapes[:index].prod(axis=1).sum())
         return self._flat()[start : start + self.shapes[index].prod()].reshape(self.shapes[index])
 
@@ -102,17 +107,23 @@ class ImageStore:
             temporary.unlink(missing_ok=True)
 
 
-def open_store(source: Source, cache: Path, progress: Progress | None = None, alpha: Alpha = "white") -> ImageStore:
+def open_store(
+    source: Source,
+    cache: Path,
+    progress: Progress | None = None,
+    alpha: Alpha = "white",
+    side: int = SHORTER_SIDE,
+) -> ImageStore:
     """The store of these images under `cache`: found by their content, or decoded now.
 
-    progress: called with (images done, images in all); alpha: see `decode`. A new store appears whole or not at all; of
-    two processes that make the same one, the second takes the first one's.
+    progress: called with (images done, images in all); alpha, side: see `decode`. A new store appears
+    whole or not at all; of two processes that make the same one, the second takes the first one's.
     Raises DataError where over 5% of the images are unreadable or what is left cannot be learned from.
     """
     if alpha not in ALPHAS:
         raise ConvliftError(f"alpha {alpha!r} is not known; it is one of {', '.join(ALPHAS)}.")
     contents = survey(source)
-    fingerprint = _fingerprint(source, contents.hashes, alpha)
+    fingerprint = _fingerprint(source, contents.hashes, alpha, side)
     # keys and findings are no part of the data, but a store must not return those of renamed files
     names = json.dumps([_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]])
     folder = cache / "stores" / sha256((fingerprint + names).encode())[:32]
@@ -123,7 +134,7 @@ def open_store(source: Source, cache: Path, progress: Progress | None = None, al
             temporary = temporary_beside(folder)
             temporary.mkdir()
             try:
-                meta = _fill(temporary, source, contents, alpha, progress)
+                meta = _fill(temporary, source, contents, alpha, progress, side)
                 (temporary / "meta.json").write_text(json.dumps({**meta, "fingerprint": fingerprint}), encoding="utf-8")
                 publish(temporary, folder, _is_whole)
             finally:
@@ -156,17 +167,18 @@ def reopen_store(folder: Path) -> ImageStore:
         value_range=meta["value_range"],
         alpha=meta["alpha"],
         scenes=scenes,
+        side=meta.get("side", SHORTER_SIDE),
     )
 
 
 def _fill(
-    folder: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None
+    folder: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None, side: int
 ) -> dict[str, object]:
     """Decode everything into `folder`: images.bin and index.npz. Returns what goes into meta.json.
 
     Raises DataError by the rules of findings.
     """
-    intake = take_in(folder / "images.bin", source, contents, alpha, progress)
+    intake = take_in(folder / "images.bin", source, contents, alpha, progress, side)
     findings = [*source.findings, *check_readable(source.name, intake.unreadable, len(source.items))]
     items, taken = [source.items[index] for index in intake.kept], intake.taken
     keys, notes = tuple(item.key for item in items), [one.notes for one in taken]
@@ -196,17 +208,19 @@ def _fill(
         "bytes": int(shapes.prod(axis=1).sum()),
         "value_range": intake.value_range,
         "alpha": alpha,
+        "side": side,
     }
 
 
-def data_fingerprint(source: Source, alpha: Alpha = "white") -> str:
+def data_fingerprint(source: Source, alpha: Alpha = "white", side: int = SHORTER_SIDE) -> str:
     """SHA-256 (hex) of contents, labels, official parts and classes: that of the store which the source would give."""
-    return _fingerprint(source, survey(source).hashes, alpha)
+    return _fingerprint(source, survey(source).hashes, alpha, side)
 
 
-def _fingerprint(source: Source, contents: NDArray[np.str_], alpha: Alpha) -> str:
+def _fingerprint(source: Source, contents: NDArray[np.str_], alpha: Alpha, side: int) -> str:
     rows = [[item.label, item.split, value] for item, value in zip(source.items, contents.tolist(), strict=True)]
-    return sha256(json.dumps([source.classes, rows, *([alpha] if alpha != "white" else [])]).encode())
+    unusual = [*([alpha] if alpha != "white" else []), *([side] if side != SHORTER_SIDE else [])]
+    return sha256(json.dumps([source.classes, rows, *unusual]).encode())
 
 
 def _is_whole(folder: Path) -> bool:

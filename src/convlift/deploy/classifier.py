@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.console.extras import REMEDY
-from convlift.data.decode import square
-from convlift.deploy.images import OneImage, Origin, Pixels, name_of, read_image, several
+from convlift.data.square import square
+from convlift.deploy.images import OneImage, Pixels, name_of, read_image, several
 from convlift.deploy.model_folder import ModelConfig
 from convlift.errors import ConvliftError, UnreadableImage
 from convlift.recipe.data import Resize
@@ -162,7 +162,7 @@ class Classifier:
     def _read(self, image: object, index: int) -> "Square | Unreadable":
         name = name_of(image, index)
         try:
-            seen = read_image(image, name, Origin(self.config.value_range, self.config.alpha))
+            seen = read_image(image, name, self.config.origin)
         except UnreadableImage as error:
             return Unreadable(name, error)
         return Square(name, self.prepared(seen.pixels), seen.notes, seen.pixels)

@@ -194,7 +194,8 @@ def learned_from(images: Images, named: Sequence[Named]) -> tuple[str, ...]:
     found = []
     for each, fingerprint in known.items():
         is_sealed = images.part == "test" and Path(each.name).name != MODEL_OF_ALL
-        if fingerprint and not is_sealed and data_fingerprint(images.source, each.model.config.alpha) == fingerprint:
+        own = each.model.config
+        if fingerprint and not is_sealed and data_fingerprint(images.source, own.alpha, own.side) == fingerprint:
             found.append(each.name)
     return tuple(found)
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from convlift.data.decode import centre_of
+from convlift.data.square import centre_of
 from convlift.errors import ConvliftError
 from convlift.model.spatial_layer import Place, last_maps, see_at
 from convlift.model.together import Together

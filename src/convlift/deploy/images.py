@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convlift.data.decode import FULL_RANGE, MAX_PIXELS, Alpha, Decoded, decode, from_array
+from convlift.data.decode import FULL_RANGE, MAX_PIXELS, SHORTER_SIDE, Alpha, Decoded, decode, from_array
 from convlift.data.depth import is_unit, to_bytes
 from convlift.data.encode import encoded
 from convlift.data.readers.class_folders import MAX_BYTES
@@ -30,10 +30,11 @@ _WEB = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://|data:")
 
 
 class Origin(NamedTuple):
-    """What training made of its own images: see `ImageStore.value_range` and `ImageStore.alpha`."""
+    """What training made of its own images: see the fields of `ImageStore`."""
 
     value_range: float | None = None
     alpha: Alpha = "white"
+    side: int = SHORTER_SIDE
 
 
 class Seen(NamedTuple):
@@ -100,7 +101,7 @@ def read_image(image: object, name: str, origin: Origin, most_pixels: int = MAX_
     if _is_array(image):
         return _from_array(_as_array(image), shown, origin)
     try:
-        return _seen(decode(_content(image), origin.value_range, origin.alpha, most_pixels), origin)
+        return _seen(decode(_content(image), origin.value_range, origin.alpha, most_pixels, origin.side), origin)
     except _Fault as fault:
         reason, remedy = fault.args
     except UnreadableImage as error:
@@ -214,7 +215,7 @@ def _from_array(array: NDArray[Any], name: str, origin: Origin) -> Seen:
     values = np.ascontiguousarray(_narrowed(array, name, origin))
     if values.dtype == np.uint8 and len(shape) == 3 and shape[2] in (2, 4):  # transparency is Pillow's business
         return read_image(Image.fromarray(values), name, origin)
-    return _seen(from_array(values, origin.value_range), origin)
+    return _seen(from_array(values, origin.value_range, origin.side), origin)
 
 
 def _hint(shape: tuple[int, ...]) -> str:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from convlift.console.disk import writing_into
-from convlift.data.decode import Alpha
+from convlift.data.decode import SHORTER_SIDE, Alpha
 from convlift.data.readers.source import printable
+from convlift.deploy.images import Origin
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe, load_recipe
@@ -44,6 +45,7 @@ class ModelConfig:
     mean, std: per channel, of pixels in [0, 1].
     value_range: what stands for white in images of more than 8 bits; None where training saw none.
     alpha: what becomes of transparency.
+    side: pixels that the shorter side keeps at most before anything else is done with an image.
     confidence: the temperature by which its logits are divided, and where its probabilities may be cut.
     """
 
@@ -57,6 +59,12 @@ class ModelConfig:
     value_range: float | None = None
     alpha: Alpha = "white"
     confidence: Confidence = AS_GIVEN
+    side: int = SHORTER_SIDE
+
+    @property
+    def origin(self) -> Origin:
+        """How its images are decoded."""
+        return Origin(self.value_range, self.alpha, self.side)
 
 
 TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
@@ -72,6 +80,7 @@ class _Preprocessing(BaseModel):
     std: tuple[Annotated[float, Field(gt=0)], ...]
     value_range: float | None = Field(None, gt=0)
     transparency: Literal["on white", "on black", "ignored"] = "on white"
+    most_side: int = Field(SHORTER_SIDE, ge=SHORTER_SIDE, le=4096)  # older models have none
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -140,6 +149,7 @@ def write_model_folder(
             "orientation": "EXIF applied",
             "transparency": TRANSPARENCY[config.alpha],
             "value_range": config.value_range,
+            "most_side": config.side,
         },
         "confidence": asdict(config.confidence),
         "scores": config.scores,
@@ -247,10 +257,15 @@ def parse_config(content: str | bytes, source: Path) -> ModelConfig:
             f"{source} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; "
             "update convlift."
         )
-    steps = found.preprocessing.model_dump(exclude={"transparency"})
+    steps = found.preprocessing.model_dump(exclude={"transparency", "most_side"})
     alpha = next(alpha for alpha, words in TRANSPARENCY.items() if words == found.preprocessing.transparency)
     return ModelConfig(
-        classes=found.classes, scores=found.scores, alpha=alpha, confidence=found.confidence.known(), **steps
+        classes=found.classes,
+        scores=found.scores,
+        alpha=alpha,
+        confidence=found.confidence.known(),
+        side=found.preprocessing.most_side,
+        **steps,
     )
 
 

@@ -1,7 +1,7 @@
 """A model as its exported file predicts: with onnxruntime, and without torch.
 
 The graph of the file resizes by itself, to one level of 255 as convlift does. So that the answers are convlift's own,
-images are made square here as they always are (`decode.square`), in a form that the graph's resizing leaves as it is.
+images are made square here as they always are (`data/square.py`), in a form that the graph's resizing leaves as it is.
 """
 
 import json
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from convlift.console.extras import REMEDY, is_installed
 from convlift.console.resources import usable_cpus
-from convlift.data.decode import CROP, SHORTER_SIDE
+from convlift.data.square import CROP
 from convlift.deploy.classifier import BATCH, Classifier
 from convlift.deploy.images import Pixels
 from convlift.deploy.model_folder import ONNX, ModelConfig, model_digest, parse_config, read_model_folder
@@ -83,7 +83,7 @@ class OnnxClassifier(Classifier):
         side = self.config.resolution
         whole = round(side / CROP) if cast(Resize, self.config.resize) == "crop" else side
         before = (whole - side) // 2
-        return (before, whole - side - before) if whole <= SHORTER_SIDE else None
+        return (before, whole - side - before) if whole <= self.config.side else None
 
 
 def load_onnx(path: Path, device: str = "auto", threads: int | None = None) -> OnnxClassifier:

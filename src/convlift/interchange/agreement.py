@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.deploy.classifier import BATCH, Classifier, Unreadable
-from convlift.deploy.images import Origin, read_image
+from convlift.deploy.images import read_image
 from convlift.errors import ConvliftError
 from convlift.evidence.network_gain import SIDE, counted_interval
 from convlift.records.exported import Agreement
@@ -41,7 +41,7 @@ def parted(images: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 def squares_of(model: Classifier, paths: Sequence[Path]) -> "list[Pixels]":
     """The images as the model prepares them, (R, R, C) each. Raises UnreadableImage."""
-    origin = Origin(model.config.value_range, model.config.alpha)
+    origin = model.config.origin
     return [model.prepared(read_image(str(path), str(path), origin).pixels) for path in paths]
 
 

@@ -70,7 +70,7 @@ def network_graph(model: Model) -> ModelProto:
 def whole_graph(network: ModelProto, config: ModelConfig, recipe: Recipe) -> ModelProto:
     """What `onnx_model` gives, of a network of `network_graph` or one like it."""
     policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
-    before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std)
+    before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std, config.side)
     opsets = [each for each in network.opset_import if each.domain == ""]
     preparing = helper.make_model(before, opset_imports=opsets, ir_version=network.ir_version)
     preparing = compose.add_prefix(preparing, "preprocessing.", rename_inputs=False, rename_outputs=False)
@@ -115,6 +115,7 @@ def _described(config: ModelConfig, recipe: Recipe) -> dict[str, str]:
                 "std": config.std,
                 "transparency": TRANSPARENCY[config.alpha],
                 "value_range": config.value_range,
+                "most_side": config.side,
             }
         ),
         "confidence": json.dumps({**asdict(config.confidence), "temperature_is": "inside the graph"}),

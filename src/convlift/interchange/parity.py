@@ -14,7 +14,8 @@ from onnx import ModelProto, TensorProto, helper
 
 from convlift.augment.pipeline import normalize
 from convlift.console.resources import usable_cpus
-from convlift.data.decode import from_array, square
+from convlift.data.decode import from_array
+from convlift.data.square import square
 from convlift.deploy.onnx_classifier import IMAGES, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError

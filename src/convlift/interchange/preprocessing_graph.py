@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 import PIL
 from onnx import GraphProto, parser
 
-from convlift.data.decode import CROP, LONGER_SIDE, SHORTER_SIDE
+from convlift.data.decode import LONGER, SHORTER_SIDE
+from convlift.data.square import CROP
 from convlift.deploy.onnx_classifier import IMAGES
 from convlift.recipe.data import LETTERBOX_FILL, Resize
 
@@ -26,10 +27,16 @@ _PASS = (
 
 
 def preprocessing_graph(
-    channels: int, resolution: int, policy: Resize, mean_C: Sequence[float], std_C: Sequence[float]
+    channels: int,
+    resolution: int,
+    policy: Resize,
+    mean_C: Sequence[float],
+    std_C: Sequence[float],
+    kept: int = SHORTER_SIDE,
 ) -> GraphProto:
     """images, uint8 (N, H, W, 3) of any height and width, upright, grey ones with three equal channels -> inputs,
-    float32 (N, channels, resolution, resolution), as `decode.square` and `pipeline.normalize` give them.
+    float32 (N, channels, resolution, resolution), as `data/square.py` and `pipeline.normalize` give them.
+    kept: the `side` of `decode`.
     """
     fit = {"squash": _squash, "crop": _crop, "letterbox": _letterbox}[policy]
     factors = _row(1.0 / (255.0 * std) for std in std_C)
@@ -42,7 +49,7 @@ def preprocessing_graph(
       unit = Constant<value = double[1] {{1.0}}>()
       side = Constant<value = int64[1] {{{resolution}}}>()
       colours = Transpose<perm=[0, 3, 1, 2]>({IMAGES})
-      {_limit()}
+      {_limit(kept)}
       {_channels(channels)}
       {fit(channels, resolution)}
       pixels = Cast<to=1>(fitted)
@@ -54,15 +61,15 @@ def preprocessing_graph(
     return parser.parse_graph(text)
 
 
-def _limit() -> str:
-    """colours -> kept: no more than SHORTER_SIDE and LONGER_SIDE, as `decode` limits every image."""
+def _limit(side: int) -> str:
+    """colours -> kept: as `decode` limits every image."""
     return f"""
       given = Shape<start=2, end=4>(colours)
       given_d = Cast<to=11>(given)
       least = ReduceMin<keepdims=1>(given_d)
       most = ReduceMax<keepdims=1>(given_d)
-      least_kept = Constant<value = double[1] {{{float(SHORTER_SIDE)}}}>()
-      most_kept = Constant<value = double[1] {{{float(LONGER_SIDE)}}}>()
+      least_kept = Constant<value = double[1] {{{float(side)}}}>()
+      most_kept = Constant<value = double[1] {{{float(LONGER * side)}}}>()
       by_least = Div(least_kept, least)
       by_most = Div(most_kept, most)
       limit = Min(by_least, by_most, unit)

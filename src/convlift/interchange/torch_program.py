@@ -78,6 +78,7 @@ def told(model: Model) -> dict[str, Any]:
             "resize": config.resize,
             "transparency": TRANSPARENCY[config.alpha],
             "value_range": config.value_range,
+            "most_side": config.side,
         },
         "confidence": {**asdict(config.confidence), "temperature_is": "inside the graph"},
         "scores": config.scores,

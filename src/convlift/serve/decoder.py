@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from convlift.data.decode import Alpha, square
+from convlift.data.decode import Alpha
+from convlift.data.square import square
 from convlift.deploy.images import Origin, read_image
 from convlift.errors import UnreadableImage
 from convlift.recipe.data import Resize
@@ -35,6 +36,7 @@ class Steps:
     resize: str
     value_range: float | None
     alpha: str
+    side: int
     most_pixels: int
 
     def to_json(self) -> str:
@@ -58,7 +60,8 @@ def main() -> None:
 
 def _answer(told: BinaryIO, steps: Steps, name: str, content: bytes) -> None:
     try:
-        seen = read_image(content, name, Origin(steps.value_range, cast(Alpha, steps.alpha)), steps.most_pixels)
+        origin = Origin(steps.value_range, cast(Alpha, steps.alpha), steps.side)
+        seen = read_image(content, name, origin, steps.most_pixels)
         is_there, notes = True, json.dumps(seen.notes).encode()
         payload = square(seen.pixels, steps.channels, steps.resolution, cast(Resize, steps.resize)).tobytes()
     except UnreadableImage as error:

@@ -32,7 +32,13 @@ class Service:
         self.counters = Counters()
         config = model.config
         steps = Steps(
-            config.channels, config.resolution, config.resize, config.value_range, config.alpha, limits.pixels
+            config.channels,
+            config.resolution,
+            config.resize,
+            config.value_range,
+            config.alpha,
+            config.side,
+            limits.pixels,
         )
         self.decoders = Decoders(steps, limits.decoders or usable_cpus())
         self._threads = threads

@@ -1,0 +1,71 @@
+"""Recipes that see more than 256 pixels get them, in training and in prediction alike."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convlift import api
+from convlift.campaign.open_data import open_data
+from convlift.campaign.request import request_of
+from convlift.campaign.session import Session
+from convlift.data.decode import SHORTER_SIDE, WIDE, from_array
+from convlift.data.square import square
+from convlift.deploy.model_folder import read_model_folder
+from convlift.deploy.predict import load
+from convlift.recipe.built_in import built_in
+
+LARGE = built_in("residual-photos").edit(
+    data={"resolution": 320}, architecture={"width": 8, "stages": 2}, training={"epochs": 1, "batch_size": 8}
+)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 8 images of 420 x 360 pixels, whose difference is in single pixels."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name in ("even", "odd"):
+        (folder / name).mkdir()
+        for number in range(8):
+            image = rng.integers(90, 110, (360, 420, 3), dtype=np.uint8)
+            image[name == "odd" :: 2] += 80
+            Image.fromarray(image).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("recipe", "side"),
+    [
+        (LARGE, WIDE),
+        (LARGE.edit(data={"resolution": 240, "resize": "crop"}), WIDE),  # of 274
+        (LARGE.edit(data={"resolution": 256}), SHORTER_SIDE),
+        (LARGE.edit(data={"resolution": None}), SHORTER_SIDE),
+    ],
+)
+def test_as_much_is_kept_of_an_image_as_the_recipe_sees(photos: Path, tmp_path: Path, recipe, side: int) -> None:
+    dataset, _ = open_data(request_of(photos, None, tmp_path, current=recipe), Session())
+    store = dataset.store
+    assert store.side == side
+    assert store.native_resolution == min(side, 360)
+    key = store.keys[0]
+    original = np.asarray(Image.open(photos / key))
+    seen = square(from_array(original, side=side).pixels, 3, 240, "squash")
+    assert (store.pixels(240, "squash")[0] == seen).all()
+
+
+def test_a_model_sees_at_prediction_what_it_saw_in_training(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setenv("CONVLIFT_CACHE", str(tmp_path))
+    api.train(photos, LARGE, out=out, quiet=True)
+    config = read_model_folder(out)[2]
+    assert (config.side, config.resolution) == (WIDE, 320)
+    model = load(out)
+    dataset, _ = open_data(request_of(photos, None, tmp_path, current=LARGE), Session())
+    part = dataset.splits.validation
+    files = [photos / dataset.store.keys[row] for row in part]
+    said = [list(found.probabilities.values()) for found in model.predict(files)]
+    squares = dataset.store.pixels(320, "squash")[part]
+    assert np.allclose(said, model.probabilities(list(squares)), atol=1e-6)
