@@ -157,8 +157,10 @@ def _take(
         content = source.read(index)
         if sha256(content) != content_hash:
             raise DataError(f"{source.items[index].key} changed while it was read; start again when copying is done.")
-        is_file = isinstance(content, bytes)
-        decoded = decode(content, value_range, alpha, side=side) if is_file else from_array(content, side=side)
+        if isinstance(content, bytes):
+            decoded = decode(content, value_range, alpha, side=side)
+        else:
+            decoded = from_array(content, side=side)
     except UnreadableImage as error:
         return str(error)
     except OSError as error:
