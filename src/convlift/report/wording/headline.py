@@ -111,7 +111,7 @@ def _not_judged(result: Result, title: str, images: str) -> str:
 def why_sentence(why: NotShipped) -> str:
     """Why the searched recipe does not ship, or why nothing was judged."""
     because = f" ({why.reason})" if why.reason else ""
-    failed = f"failed to learn{because}"
+    failed = f"left no network{because}" if because else "failed to learn"
     return {
         "final runs failed": f"The final runs {failed}: keep your baseline.",
         "below the baseline": "The searched recipe is below the baseline on the validation images: keep your baseline.",
