@@ -60,6 +60,7 @@ def test_there_are_these_commands():
         "train",
         "diagnose",
         "audit",
+        "review",
         "preview",
         "recipes",
         "predict",

@@ -23,6 +23,7 @@ PUBLIC = [
     "load",
     "load_recipe",
     "parse_recipe",
+    "review",
     "train",
 ]
 
@@ -51,6 +52,14 @@ def test_train_stays_the_function_whatever_is_imported():
 
     assert convlift.train is train is api.train
     assert schedules is sys.modules["convlift.train.schedules"]
+
+
+def test_review_stays_the_function_whatever_is_imported():
+    from convlift import review
+    from convlift.review import loopback
+
+    assert convlift.review is review is api.review
+    assert loopback.HOST == "127.0.0.1"
 
 
 def test_audit_stays_the_function_whatever_is_imported():

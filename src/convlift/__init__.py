@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convlift.api import audit, diagnose, improve, train
+    from convlift.api import audit, diagnose, improve, review, train
     from convlift.errors import ConvliftError
     from convlift.handles import Campaign
     from convlift.recipe.built_in import built_in
@@ -35,6 +35,7 @@ _HOMES = {
     "load": "convlift.use",
     "load_recipe": "convlift.recipe.recipe",
     "parse_recipe": "convlift.recipe.recipe",
+    "review": "convlift.api",
     "train": "convlift.api",
 }
 
@@ -51,6 +52,7 @@ __all__ = [
     "load",
     "load_recipe",
     "parse_recipe",
+    "review",
     "train",
 ]
 
@@ -75,7 +77,8 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """The package. Its `train` and `audit` are functions, which importing rooms of these names would otherwise hide."""
+    """The package. Its `train`, `audit` and `review` are functions, which importing rooms of these names would
+    otherwise hide."""
 
     @property
     def audit(self) -> Any:
@@ -83,6 +86,14 @@ class _Package(ModuleType):
 
     @audit.setter
     def audit(self, room: ModuleType) -> None:
+        pass
+
+    @property
+    def review(self) -> Any:
+        return __getattr__("review")
+
+    @review.setter
+    def review(self, room: ModuleType) -> None:
         pass
 
     @property

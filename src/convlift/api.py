@@ -2,7 +2,7 @@
 stands in `use`, and prints."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from convlift.campaign.dry_run import Preview
 from convlift.campaign.dry_run import preview as preview_campaign
 from convlift.campaign.learn_priors import gather, write_expectations
 from convlift.campaign.look_at_augmentation import look_at_augmentation
+from convlift.campaign.look_at_plan import look_at_plan
+from convlift.campaign.propose_plan import leave_plan
 from convlift.campaign.request import OPTIONS, READING_OPTIONS, TRAINING_OPTIONS, Request, request_of
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
@@ -23,6 +25,7 @@ from convlift.console.cache_folder import cache_folder
 from convlift.console.interrupt import interruptible
 from convlift.console.known_options import check_options
 from convlift.console.progress import Progress
+from convlift.data.revised import load_plan
 from convlift.errors import ConvliftError, Interrupted
 from convlift.handles import Campaign, Diagnosis, Training
 from convlift.ledger.ledger import read_ledger, understood
@@ -32,12 +35,14 @@ from convlift.protocols.cross_validation import run_folds
 from convlift.protocols.plan_of_folds import preview_folds
 from convlift.recipe.recipe import Recipe
 from convlift.records.contact_sheet import Sheet
+from convlift.records.data_plan import DataPlan
 from convlift.report.audit_page import write_audit
 from convlift.report.diagnosis_page import tell_diagnosis, write_diagnosis
 from convlift.report.live import Live
 from convlift.report.summary import tell_training
 from convlift.report.training_page import write_training
 from convlift.report.write import write_report, write_when_told
+from convlift.review.loopback import serve_review
 from convlift.search.result_in_ledger import result_of
 
 
@@ -162,20 +167,52 @@ def diagnose(
 
 
 def audit(
-    data: object, out: str | Path | None = None, *, label_errors: bool = True, quiet: bool = False, **options: Any
+    data: object,
+    out: str | Path | None = None,
+    *,
+    fix: str | Path | None = None,
+    label_errors: bool = True,
+    quiet: bool = False,
+    **options: Any,
 ) -> Audited:
     """What is wrong with a data set: copies, labels, groups, odd images, parts that differ. Nothing is trained.
 
-    out: a page to be written. label_errors: whether a pretrained network looks too, at labels, outliers and parts.
-    options: root, group_from, layout, alpha, follow_links, columns, images, device, as for `improve`. Raises DataError,
-    ConvliftError.
+    out: a page to be written. fix: a file for a plan of what to do about it, to be decided on (`convlift review`, or by
+    hand) and given to `improve` as plan; decisions in a plan that lies there stay. label_errors: whether a pretrained
+    network looks too, at labels, outliers and parts. options: root, group_from, plan, layout, alpha, follow_links,
+    columns, images, device, as for `improve`. Raises DataError, ConvliftError.
     """
+    if fix is not None and options.get("plan") is not None:
+        raise ConvliftError("a plan is made of the data as they lie there; leave out --plan or --fix.")
+    if fix is not None and Path(fix).expanduser().exists():
+        load_plan(Path(fix))  # a fault in it is said before minutes are spent
     with _at_work(quiet) as (session, cache):
         check_options(options, READING_OPTIONS)
-        found = audit_data(request_of(data, None, cache, **options), session, label_errors=label_errors)
+        request = request_of(data, None, cache, **options)
+        found = audit_data(request, session, label_errors=label_errors, with_plan=fix is not None)
+        if fix is not None and found.plan is not None:
+            found = replace(found, plan=leave_plan(Path(fix), found.plan))
         if out is not None:
             write_audit(found, Path(out))
     return found
+
+
+def review(
+    plan: str | Path,
+    data: object = None,
+    port: int = 0,
+    tell: Callable[[str], None] = lambda address: None,
+    *,
+    quiet: bool = False,
+) -> DataPlan:
+    """A page on this machine to decide on a plan of `audit` entry by entry, until Ctrl-C; the plan as it is then.
+
+    data: where the images lie now, if not where they were audited. port: 0 for any that is free. tell: is given the
+    page's address, which nobody else knows. Raises ConvliftError where the plan is for other data or cannot be read.
+    """
+    with _at_work(quiet, stops=False) as (session, cache):
+        looked = look_at_plan(Path(plan), data, cache, session)
+    return load_plan(serve_review(looked, port, tell))
 
 
 def report(folder: str | Path) -> Campaign:

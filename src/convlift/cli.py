@@ -26,6 +26,7 @@ from convlift.console.options import (
     LayoutName,
     MetricName,
     Network,
+    Plan,
     Quiet,
     Root,
     Seed,
@@ -121,6 +122,7 @@ def improve(
     ] = False,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
@@ -157,15 +159,15 @@ def improve(
         "backbone": backbone, "weights": weights, "root": root, "seed": seed,
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "columns": columns, "images": images, "priors": priors,
-        "trainings": trainings, "device": device, "max_latency": max_latency, "refit": refit,
+        "trainings": trainings, "device": device, "max_latency": max_latency, "refit": refit, "plan": plan,
     }  # fmt: skip
     if dry_run:
-        plan = api.preview(data, budget, cv=cv, quiet=quiet, **options)
+        expected = api.preview(data, budget, cv=cv, quiet=quiet, **options)
         if as_json:
-            print(json.dumps(plan_document(plan)))
+            print(json.dumps(plan_document(expected)))
         else:
-            print_preview(plan, Console())
-        if not plan.is_possible:
+            print_preview(expected, Console())
+        if not expected.is_possible:
             raise typer.Exit(ConvliftError.exit_code)
         return
     campaign = api.improve(data, budget, cv=cv, quiet=quiet, **options)
@@ -233,6 +235,7 @@ def train(
     device: DeviceName = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
@@ -250,7 +253,7 @@ def train(
     chosen = recipe if model else with_backbone(recipe_from(recipe), backbone, weights)
     done = api.train(
         data, chosen, model=model, out=out, seed=seed, root=root, quiet=quiet, metric=metric,
-        group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links,
+        group_from=group_from, plan=plan, layout=layout, alpha=alpha, follow_links=follow_links,
         columns=columns, images=images, device=device,
     )  # fmt: skip
     if as_json:
@@ -287,6 +290,7 @@ def diagnose(
     device: DeviceName = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
@@ -310,7 +314,7 @@ def diagnose(
     chosen = recipe if model else with_backbone(recipe_from(recipe), backbone, weights)
     done = api.diagnose(
         data, chosen, budget, run=run, once=once, model=model, out=out, seed=seed, root=root, quiet=quiet,
-        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links,
+        metric=metric, group_from=group_from, plan=plan, layout=layout, alpha=alpha, follow_links=follow_links,
         columns=columns, images=images, device=device,
     )  # fmt: skip
     if as_json:
@@ -325,6 +329,14 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="The page (default: runs/NAME-audit.html).")
     ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PLAN.yaml",
+            help="Write a plan of what to do about it, for `convlift review` and `improve --plan`; what was decided in "
+            "a plan that lies there stays.",
+        ),
+    ] = None,
     label_errors: Annotated[
         bool,
         typer.Option(
@@ -334,6 +346,7 @@ def audit(
     ] = True,
     root: Root = None,
     group_from: GroupFrom = None,
+    plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
@@ -350,17 +363,38 @@ def audit(
     from convlift import api
     from convlift.report.audit_page import audit_document, print_audit, write_audit
 
-    if out is not None and not out.parent.is_dir():
-        raise ConvliftError(f"--out {out} lies in a folder that is not there; make {out.parent} first.")
+    for option, file in (("--out", out), ("--fix", fix)):
+        if file is not None and not file.expanduser().parent.is_dir():
+            raise ConvliftError(f"{option} {file} lies in a folder that is not there; make {file.parent} first.")
     found = api.audit(
-        data, label_errors=label_errors, root=root, group_from=group_from, layout=layout, alpha=alpha,
-        follow_links=follow_links, columns=columns, images=images, device=device, quiet=quiet,
+        data, label_errors=label_errors, fix=fix, root=root, group_from=group_from, plan=plan, layout=layout,
+        alpha=alpha, follow_links=follow_links, columns=columns, images=images, device=device, quiet=quiet,
     )  # fmt: skip
     page = write_audit(found, out or Path("runs") / f"{found.data}-audit.html")
     if as_json:
         print(json.dumps(audit_document(found)))
     else:
-        print_audit(found, page, Console(highlight=False))
+        print_audit(found, page, Console(highlight=False), fix)
+
+
+@app.command(epilog="Example: convlift review plan.yaml")
+def review(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="What `convlift audit --fix` wrote.")],
+    data: Annotated[str | None, typer.Option(help="Where the images lie, if not where they were audited.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 for any that is free.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Decide on a plan entry by entry, on a page of this machine: A accepts, R rejects, U takes back, arrows walk.
+
+    Every decision is in the file at once; Ctrl-C ends it, and the same command goes on. Nobody else can reach the page.
+    """
+    from convlift import api
+    from convlift.report.review_page import review_line, reviewed_line
+
+    def tell(address: str) -> None:
+        print(f"convlift: {review_line(address)}", file=sys.stderr, flush=True)
+
+    print(reviewed_line(api.review(plan, data, port, tell, quiet=quiet)))
 
 
 @app.command(epilog="Example: convlift preview photos/ --recipe mine.yaml --out seen.html")
@@ -490,6 +524,7 @@ def evaluate(
     ] = None,
     root: Root = None,
     group_from: GroupFrom = None,
+    plan: Plan = None,
     layout: LayoutName = "auto",
     follow_links: FollowLinks = False,
     columns: Columns = None,
@@ -519,7 +554,7 @@ def evaluate(
             raise ConvliftError(f"{option} {file} lies in a folder that is not there; make {file.parent} first.")
     found = use.evaluate(
         model, data, part=part, against=against, positive=positive, metric=metric, root=root, group_from=group_from,
-        layout=layout, follow_links=follow_links, columns=columns, images=images, device=device,
+        plan=plan, layout=layout, follow_links=follow_links, columns=columns, images=images, device=device,
         trust_code=trust_code, quiet=quiet,
     )  # fmt: skip
     if as_json:

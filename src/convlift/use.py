@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 EVALUATION_OPTIONS = frozenset(
-    {"root", "group_from", "layout", "follow_links", "device", "metric", "positive", "columns", "images"}
+    {"root", "group_from", "plan", "layout", "follow_links", "device", "metric", "positive", "columns", "images"}
 )
 
 
@@ -93,8 +93,8 @@ def evaluate(
     path: run folder or model folder; data: as for `improve`, with the classes under the names of training, of as few
     images as there are. part: test, validation, train or all; by default the test part where there is one. against:
     another model, compared on the same images by `metric` (accuracy). trust_code: as for `load`. options: root,
-    group_from, layout, follow_links, columns, images, device, as for `improve`; positive, the class whose thresholds
-    are reported (of two classes the second).
+    group_from, plan, layout, follow_links, columns, images, device, as for `improve`; positive, the class whose
+    thresholds are reported (of two classes the second).
     Raises ConvliftError, DataError.
     """
     require_training("an evaluation")
@@ -107,7 +107,7 @@ def evaluate(
     check_options(options, EVALUATION_OPTIONS)
     asked = dict(options)
     group_from, device, metric = asked.pop("group_from", None), asked.pop("device", "auto"), asked.pop("metric", None)
-    positive = asked.pop("positive", None)
+    positive, plan = asked.pop("positive", None), asked.pop("plan", None)
     if part not in (None, *PARTS):
         raise ConvliftError(f"part {part!r} is not known; it is {', '.join(PARTS[:-1])} or {PARTS[-1]}.")
     if metric is not None and against is None:
@@ -115,7 +115,7 @@ def evaluate(
     judged_by = metric_named(metric or "accuracy")
     asked |= {name: Path(asked[name]) for name in ("root", "images") if asked.get(name) is not None}
     with Progress(quiet=quiet) as progress:
-        images = choose_images(open_images(data, **asked), part, group_from)
+        images = choose_images(open_images(data, **asked), part, group_from, Path(plan) if plan else None)
         both = [each for each in (path, against) if each is not None]
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
         check_positive(named[0].name, named[0].model.classes, positive)

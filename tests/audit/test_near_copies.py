@@ -17,6 +17,11 @@ def as_jpeg(image, quality=60):
     return np.asarray(Image.open(content))
 
 
+def cropped(image, share):
+    rows = round(share * len(image))
+    return image[rows:-rows, rows:-rows]
+
+
 CHANGES = {
     "as it is": lambda image: image,
     "half the size": lambda image: cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
@@ -27,6 +32,8 @@ CHANGES = {
     "turned back and mirrored": lambda image: np.rot90(image[:, ::-1], 3),
     "brighter": lambda image: np.clip(image * 1.2 + 10, 0, 255).astype(np.uint8),
     "darker": lambda image: (image * 0.6).astype(np.uint8),
+    "cropped by 3% a side": lambda image: cropped(image, 0.03),
+    "cropped by 8% a side": lambda image: cropped(image, 0.08),
     "grey": lambda image: cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, None],
 }
 
@@ -76,6 +83,38 @@ def test_copies_of_copies_are_one_scene(photos):
 def test_what_shows_nothing_is_no_copy(photos):
     flat = [np.full((64, 64, 3), level, np.uint8) for level in (0, 3, 128, 255)]
     assert not len(found_in([*flat, *photos(40)]).pairs)
+
+
+def test_a_crop_is_found_whichever_of_the_two_comes_first(photos):
+    images = list(photos(60))
+    for pair in ([cropped(images[0], 0.04), images[0]], [images[0], cropped(images[0], 0.04)]):
+        found = found_in([*images[1:], *pair])
+        assert sorted(found.pairs[0].tolist()) == [59, 60]
+        assert len(found.pairs) == 1
+
+
+def cell(rng, side=64):
+    """A light tile with one cell on it, an ellipse of its own with a nucleus somewhere in it."""
+    down, across = np.mgrid[:side, :side]
+    (y, x), radius, turn = rng.uniform(12, side - 12, 2), rng.uniform(5, 8), rng.uniform(0, np.pi)
+    u, v = across - x, down - y
+    u, v = u * np.cos(turn) + v * np.sin(turn), v * np.cos(turn) - u * np.sin(turn)
+    longer, (aside, below) = rng.uniform(0.8, 1.25), rng.normal(0, 1.2, 2)
+    light = np.full((side, side), 230.0)
+    for distance, dark in (
+        (np.hypot(u / longer, v * longer) / radius, 80),
+        (np.hypot(u - aside, v - below) / radius / rng.uniform(0.35, 0.5), 60),
+    ):
+        light -= dark / (1 + np.exp(((distance - 1) * 10).clip(max=50)))
+    return np.stack([light.astype(np.uint8)] * 3, axis=2)
+
+
+def test_a_cell_on_an_empty_tile_is_no_copy_of_every_cell_near_its_place():
+    rng = np.random.default_rng(0)
+    tiles = [cell(rng) for _ in range(400)]
+    assert len(found_in(tiles).pairs) <= 4  # by a correlation of .9 alone nearly all 400 are tied
+    copied = found_in([*tiles, *(as_jpeg(tile, 80) for tile in tiles[:20]), tiles[20][:, ::-1]])
+    assert (copied.scenes[400:] == copied.scenes[:21]).all()
 
 
 def test_images_that_are_not_looked_at_stand_alone(photos):

@@ -16,6 +16,7 @@ FEWEST = 10  # groups of two images or more
 FEWEST_OF_A_CLASS = 4  # groups: with fewer no split by groups has the class in every part
 COVERED = 0.5  # of the images that must lie in such groups
 ALIKE, DEVIATIONS = 0.05, 5.0  # by how much images of a group must be more alike than others of their class
+_KEEP = "Keep them together: --group-from '"
 _SAMPLE = 2000  # pairs that tell
 _LISTED = 100
 
@@ -64,6 +65,11 @@ def group_findings(
                 continue
             return [_finding(way, names, keys, official)]
     return []
+
+
+def expression_of(finding: Finding) -> str:
+    """The expression for `--group-from` that such a finding names."""
+    return finding.remedy.removeprefix(_KEEP).removesuffix("'")
 
 
 def _names(expression: str, keys: Sequence[str]) -> list[str]:
@@ -138,6 +144,6 @@ def _finding(way: _Way, names: Sequence[str], keys: Sequence[str], official: NDA
     )
     if cut := sum(len({official[row] for row in members}) > 1 for members in several.values()):
         message += f" {cut} of them lie in more than one official part."
-    remedy = f"Keep them together: --group-from '{way.expression}'"
+    remedy = f"{_KEEP}{way.expression}'"
     items = tuple(SAME.join(keys[row] for row in members[:4]) for members in list(several.values())[:_LISTED])
     return Finding(NATURAL_GROUPS, "warning", message, items, remedy)

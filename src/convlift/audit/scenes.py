@@ -1,6 +1,7 @@
 """Scenes: images that show nearly the same, what is wrong with them, and which of them no split may cut."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,32 @@ DECIDE = "Decide on one class for each, unless a detail, a mirror image or a tur
 _LISTED = 100
 
 Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ties:
+    """What somebody decided of near copies, by the images' paths: sets that no split may cut, and sets that it may."""
+
+    together: tuple[tuple[str, ...], ...] = ()
+    apart: tuple[tuple[str, ...], ...] = ()
+
+
+NO_TIES = Ties()
+
+
+def tied(names: NDArray[np.str_], hashes: NDArray[np.str_], keys: Sequence[str], ties: Ties) -> NDArray[np.str_]:
+    """`names_of_scenes`, as somebody decided: images apart have their own hash again, those together the least hash of
+    all that they are tied to, so that the others keep their places. Exact copies are never parted."""
+    found, place = names.copy(), {key: row for row, key in enumerate(keys)}
+    for apart in ties.apart:
+        rows = [place[key] for key in apart if key in place]
+        found[rows] = hashes[rows]
+    for together in ties.together:
+        rows = [place[key] for key in together if key in place]
+        joined = np.isin(found, found[rows])  # a scene that one of them is in comes with it
+        if joined.any():
+            found[joined] = min(found[joined].tolist())
+    return found
 
 
 def find_scenes(hashes: NDArray[np.str_], labels: Indices, greys: NDArray[np.uint8], sides: Indices) -> Indices:
@@ -74,7 +101,7 @@ def scene_findings(
         message = f"{_scenes(leaks)} in more than one official part, so scores may flatter.{_leaked(scenes, official)}"
         found.append(_warning("near-copy leak", message, leaks, keys, "Remove them from the training part."))
     if kept := [rows for rows in plain if len(set(names[rows].tolist())) == 1]:
-        message = f"{_scenes(kept)} in one class: resized, saved anew, mirrored, turned, or of one moment."
+        message = f"{_scenes(kept)} in one class: resized, saved anew, mirrored, turned, cropped, or of one moment."
         message += " A split made here keeps them in one part, or the groups where there are." if free else ""
         found.append(Finding("near copies", "note", message, _lines(kept[:_LISTED], keys)))
     parts = [part for rows in [*conflicts, *plain] for part in _by_class(rows, hashes, labels)]

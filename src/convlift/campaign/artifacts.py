@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convlift.campaign.detectable_gain import half_width
 from convlift.campaign.judge import Judgement
+from convlift.campaign.labels_as_filed import with_as_filed
 from convlift.campaign.page_material import class_scores, environment, page_material
 from convlift.campaign.result_notes import calibrated, notes_of, notes_of_the_test
 from convlift.data.dataset import Dataset
@@ -24,6 +25,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import Device
 from convlift.records.confidence import AS_GIVEN, Confidence
 from convlift.records.events import CampaignEnded, Listener
+from convlift.records.plan_applied import AsFiled
 from convlift.records.result import ClassScore, Estimate, NetworkGain, Result
 from convlift.search.context import Search
 from convlift.search.decisions import SearchNoise, note
@@ -37,12 +39,13 @@ from convlift.search.shipment import Shipment
 @dataclass(frozen=True)
 class Opened:
     """What the sealed test said of the recipes, its labels (nt,), who opened it before, None where that is not
-    registered, and what it said of the two networks."""
+    registered, what it said of the two networks, and of these by the labels as they were filed."""
 
     judged: Judgement
     test_labels: NDArray[np.int64]
     openings: Openings | None = None
     network: NetworkGain | None = None
+    filed: AsFiled | None = None
 
 
 def hand_over(
@@ -109,6 +112,7 @@ def result_from(
         trainings=problem.trainings,
         recipe_findings=found_of_the_baseline(search),
         opened=openings.number if openings else 1,
+        plan=with_as_filed(dataset.store.plan, opened.filed if opened else None),
         classes=classes,
         baseline_recipe=problem.baseline.to_yaml(),
         start_recipe=shipment.frozen.start.recipe.to_yaml(),

@@ -14,13 +14,17 @@ from convlift.audit.feature_findings import label_findings_of, outlier_findings,
 from convlift.audit.feature_space import matched, outliers, told_apart
 from convlift.audit.label_errors import LabelErrors, find_label_errors
 from convlift.campaign.open_data import read_images
+from convlift.campaign.propose_plan import plan_of
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.data.encode import pillow_of
 from convlift.data.store import ImageStore
 from convlift.errors import Interrupted, WeightsError
+from convlift.records.data_plan import DataPlan
+from convlift.records.doubted_label import DoubtedLabel
 from convlift.records.events import Event, ImagesRead
 from convlift.records.finding import Finding
+from convlift.records.plan_applied import PlanApplied
 from convlift.records.training_events import ImagesLookedAt
 
 MOST_IMAGES = 20_000  # that the pretrained network looks at: a core looks at 50 to 100 a second
@@ -33,19 +37,6 @@ PICTURE_SIDE = 160  # pixels: sharp at the 120 that the page gives a picture
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class DoubtedLabel:
-    """An image that looks like another class than its label. part: its official part or "". confidence: in the class
-    that it looks like, given_confidence: in its label, in [0, 1]."""
-
-    key: str
-    part: str
-    given: str
-    looks_like: str
-    confidence: float
-    given_confidence: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,8 @@ class LabelQuality:
 class Audited:
     """findings: the gravest first. doubts: the surest first. quality: None where labels were not looked at. pictures:
     JPEG bytes by path, of what the page shows. counts: images by official part, "" where there are none; classes:
-    images of each."""
+    images of each. plan: what is proposed, where that was asked for; applied: what a
+    plan had changed before anything was looked at."""
 
     data: str
     images: int
@@ -75,14 +67,17 @@ class Audited:
     quality: LabelQuality | None
     pictures: Mapping[str, bytes]
     seconds: float
+    plan: DataPlan | None = None
+    applied: PlanApplied | None = None
 
 
-def audit_data(request: Request, session: Session, *, label_errors: bool = True) -> Audited:
+def audit_data(request: Request, session: Session, *, label_errors: bool = True, with_plan: bool = False) -> Audited:
     """Look at the images and labels of a data set.
 
     label_errors: whether the pretrained network looks too, which takes most of the time: at labels, outliers and the
-    difference of official parts. All labels are looked at, those of a test too: nothing is learned here that a campaign
-    uses. Raises what reading raises of data and options; Interrupted where somebody asks to stop.
+    difference of official parts. with_plan: whether to propose what to do about it. All labels are looked at, those of
+    a test too: nothing is learned here that a campaign uses. Raises what reading raises of data and options;
+    Interrupted where somebody asks to stop.
     """
     began = time.monotonic()
     store, groups = read_images(request, _without_findings(session))
@@ -109,6 +104,8 @@ def audit_data(request: Request, session: Session, *, label_errors: bool = True)
         quality,
         _pictures(store, ordered, doubts),
         time.monotonic() - began,
+        plan_of(request, store, groups, ordered, doubts) if with_plan else None,
+        store.plan,
     )
 
 

@@ -29,7 +29,9 @@ _ROOM = 4_000_000  # bytes that a model folder takes beside its weights, at most
 def question_of(dataset: Dataset, recipe: Recipe, seed: int, metric: str) -> dict[str, Any]:
     """What makes a training the same training; recipe: with its resolution written down."""
     groups = "" if dataset.groups is None else hashlib.sha256(dataset.groups.tobytes()).hexdigest()
+    plan = dataset.store.plan.digest if dataset.store.plan else ""
     return {
+        **({"plan": plan} if plan else {}),
         "data": dataset.store.fingerprint,
         "recipe": recipe.identity(),
         "seed": seed,

@@ -12,6 +12,7 @@ from convlift.data.dataset import Dataset
 from convlift.data.decode import SHORTER_SIDE, WIDE
 from convlift.data.groups import check_number, check_official, find_groups
 from convlift.data.readers.recognize import open_source
+from convlift.data.revised import load_plan, revise
 from convlift.data.sealed import SealedLabels, seal
 from convlift.data.splits import make_splits
 from convlift.data.square import CROP
@@ -48,13 +49,21 @@ def read_images(request: Request, session: Session) -> tuple[ImageStore, NDArray
         if session.stop():
             raise Interrupted("stopped while the images were decoded; the same command starts again.", session.stop())
 
+    plan = load_plan(request.plan) if request.plan else None  # a fault in it is said before the images are read
     session.listen(ReadingImages())
     source = open_source(
         request.data, root=request.root, layout=request.layout, follow_links=request.follow_links,
         columns=request.columns, images=request.images, cache=request.cache,
     )  # fmt: skip
-    store = open_store(source, request.cache, decoded, request.alpha, _side(request))
-    groups = find_groups(source, request.group_from, store.keys)
+    revised = revise(source, request.plan, plan) if request.plan and plan else None
+    side = _side(request)
+    if revised is None:
+        store = open_store(source, request.cache, decoded, request.alpha, side)
+        groups = find_groups(source, request.group_from, store.keys)
+    else:
+        store = open_store(revised.source, request.cache, decoded, request.alpha, side, revised.ties)
+        store = replace(store, plan=revised.applied)
+        groups = revised.groups(request.group_from, store.keys)
     if groups is not None:
         found = tuple(each for each in store.findings if each.kind != NATURAL_GROUPS)
         store = replace(store, findings=found + check_official(store, groups))

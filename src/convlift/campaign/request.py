@@ -52,6 +52,7 @@ class Request:
     refit: whether what ships is trained once more on all images, those of the test too, once it was judged.
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
+    plan: a file that `audit --fix` wrote, whose accepted entries say how the images are read; docs/plan.md.
     priors: a file that `learn_priors` wrote, in place of the packaged one.
     layout, alpha, follow_links: how a folder is read; columns, images: how a table is; see docs/data.md.
     pool: the changes to be tried instead of the catalogue's, from the baseline alone.
@@ -78,6 +79,7 @@ class Request:
     refit: bool = False
     metric: str = "accuracy"
     group_from: str | None = None
+    plan: Path | None = None
     priors: Path | None = None
     layout: Layout = "auto"
     alpha: Alpha = "white"
@@ -104,16 +106,18 @@ class Request:
 OPTIONS = frozenset({
     "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
     "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency",
-    "refit", "columns", "images",
+    "refit", "columns", "images", "plan",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
     "max_latency", "refit",
 }  # fmt: skip
-READING_OPTIONS = frozenset({"root", "group_from", "layout", "alpha", "follow_links", "device", "columns", "images"})
+READING_OPTIONS = frozenset({
+    "root", "group_from", "plan", "layout", "alpha", "follow_links", "device", "columns", "images",
+})  # fmt: skip
 MAY_BE_MISSING = {
     "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
-    "columns", "images",
+    "columns", "images", "plan",
 }  # fmt: skip
 
 
@@ -125,7 +129,9 @@ def request_of(data: object, budget: str | None, cache: Path, *, usual: str = "2
     """
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None or n not in MAY_BE_MISSING}
     given |= {
-        name: Path(given[name]) for name in ("out", "root", "priors", "model_weights", "images") if given.get(name)
+        name: Path(given[name])
+        for name in ("out", "root", "priors", "model_weights", "images", "plan")
+        if given.get(name)
     }
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:
@@ -224,6 +230,7 @@ def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identit
         latency=latency,
         network="kept" if request.keep_network else "",
         given=problem.given_digest,
+        plan=dataset.store.plan.digest if dataset.store.plan else "",
     )
 
 
@@ -247,6 +254,8 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
         question += ("keep network",)
     if problem.given_digest:
         question += (problem.given_digest,)
+    if dataset.store.plan and dataset.store.plan.digest:
+        question += (dataset.store.plan.digest,)
     if request.fold is not None:
         question += (str(request.fold),)
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"

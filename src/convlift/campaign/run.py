@@ -11,6 +11,7 @@ from convlift.campaign.artifacts import Opened, hand_over, keep_best, note_liken
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judge import judge_campaign, judge_networks
+from convlift.campaign.labels_as_filed import judge_as_filed
 from convlift.campaign.network_given import read_weights_given
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.open_data import open_data
@@ -135,7 +136,8 @@ def _run(
             openings = register_opening(ledger, request.cache, dataset.name, dataset.store.hashes[dataset.splits.test])
         labels = sealed.open()
         judged = judge_campaign(search, shipment.frozen, labels, after=shipment.after, ships=shipment.network)
-        opened = Opened(judged, labels, openings, judge_networks(search, shipment, labels))
+        filed = judge_as_filed(search, shipment, dataset, labels)
+        opened = Opened(judged, labels, openings, judge_networks(search, shipment, labels), filed)
     # 3. leave model, result, and what the page is made of
     hand_over(search, dataset, shipment, session.listen, opened, device=names_of(request.devices))
     if request.fold is None and request.pool is None:  # those of folds and of an A/A test predict nothing

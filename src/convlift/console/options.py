@@ -50,6 +50,15 @@ GroupFrom = Annotated[
         "path with one capture group. No split cuts a group."
     ),
 ]
+Plan = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="PLAN.yaml",
+        help="What `convlift audit --fix` proposed and you accepted: images that are left out, kept together or given "
+        "another class. No file of the data is changed.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 Workers = Annotated[

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.findings import duplicate_groups
+from convlift.data.groups import LEFT_OUT
 from convlift.data.store import ImageStore
 from convlift.errors import DataError
 
@@ -36,8 +37,7 @@ def deal_groups(
         raise DataError(
             f"class {store.classes[present[scarce[0]]]!r} of {store.name} has images of "
             f"{int((table[:, scarce[0]] > 0).sum())} groups; no group is cut, so {len(shares)} parts need at least "
-            f"{len(shares)} groups of every class. Add images of more groups, or leave out "
-            "--group-from (of a table: --columns group=)."
+            f"{len(shares)} groups of every class. Add images of more groups, or leave out {LEFT_OUT}."
         )
     # dealing is greedy, and chance orders groups of one size: the evenest of several deals is near the best
     orders = max(1, min(_ORDERS, _MOST_DEALT // len(table)))
@@ -46,7 +46,7 @@ def deal_groups(
     if _absent(table, part, len(shares)):
         raise DataError(
             f"no way was found to cut the groups of {store.name} into {len(shares)} parts with every class in each; "
-            "add images of more groups, try another --seed, or leave out --group-from (of a table: --columns group=)."
+            f"add images of more groups, try another --seed, or leave out {LEFT_OUT}."
         )
     return [inside[part[units] == number] for number in range(len(shares))]
 

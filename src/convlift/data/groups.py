@@ -18,7 +18,7 @@ from convlift.records.finding import Finding
 
 PATH_COLUMNS = ("path", "file")
 MAX_BYTES = 256 * 1024 * 1024  # of a table; it is held in memory
-LEFT_OUT = "--group-from (of a table: --columns group=)"
+LEFT_OUT = "--group-from (of a table: --columns group=; of a plan: reject the entry)"
 _LISTED = 100
 
 _TABLE = re.compile(r"(?P<file>.+\.csv):(?P<column>[^:/\\]+)", re.IGNORECASE | re.DOTALL)

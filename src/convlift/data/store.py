@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from convlift.audit.findings import check_classes, check_readable, label_findings, note_findings, range_findings
 from convlift.audit.natural_groups import group_findings
 from convlift.audit.pictures import picture_findings
-from convlift.audit.scenes import find_scenes, names_of_scenes, scene_findings
+from convlift.audit.scenes import NO_TIES, Ties, find_scenes, names_of_scenes, scene_findings, tied
 from convlift.audit.shortcuts import shortcut_findings
 from convlift.console.atomic import publish, sweep, temporary_beside, writing_to
 from convlift.data.decode import ALPHAS, SHORTER_SIDE, Alpha
@@ -22,8 +23,9 @@ from convlift.data.square import square
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Resize
 from convlift.records.finding import Finding
+from convlift.records.plan_applied import PlanApplied
 
-_VERSION = 4  # goes up when decoding or the layout changes, so that old stores are not taken for new ones
+_VERSION = 5  # goes up when decoding, near copies or the layout change, so that old stores are not taken for new ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,7 @@ class ImageStore:
     hashes (N,): SHA-256 of what each image shows, the same for copies in other file formats (`intake.pixel_hash`).
     scenes (N,): equal for images that no split may cut: copies, and near copies (`audit/scenes.py`); hashes where they
         are not given.
+    plan: what a plan changed of the data before they came here.
     channels: 1 where every image is grey, else 3.
     native_resolution: the median shorter side in pixels, of the images as stored (at most `side`).
     fingerprint: SHA-256 of contents, labels, official splits, class names and `alpha`, in order, and
@@ -60,6 +63,7 @@ class ImageStore:
     value_range: float | None = None
     alpha: Alpha = "white"
     scenes: NDArray[np.str_] = field(default_factory=lambda: np.array([], "U64"))
+    plan: PlanApplied | None = None
     side: int = SHORTER_SIDE
 
     def __post_init__(self) -> None:
@@ -113,11 +117,12 @@ def open_store(
     progress: Progress | None = None,
     alpha: Alpha = "white",
     side: int = SHORTER_SIDE,
+    ties: Ties = NO_TIES,
 ) -> ImageStore:
     """The store of these images under `cache`: found by their content, or decoded now.
 
-    progress: called with (images done, images in all); alpha, side: see `decode`. A new store appears
-    whole or not at all; of two processes that make the same one, the second takes the first one's.
+    progress: called with (images done, images in all); alpha, side: see `decode`; ties: of near copies, by a plan. A
+    new store appears whole or not at all; of two processes that make the same one, the second takes the first one's.
     Raises DataError where over 5% of the images are unreadable or what is left cannot be learned from.
     """
     if alpha not in ALPHAS:
@@ -125,7 +130,8 @@ def open_store(
     contents = survey(source)
     fingerprint = _fingerprint(source, contents.hashes, alpha, side)
     # keys and findings are no part of the data, but a store must not return those of renamed files
-    names = json.dumps([_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]])
+    known = [_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]]
+    names = json.dumps(known + ([asdict(ties)] if ties != NO_TIES else []))
     folder = cache / "stores" / sha256((fingerprint + names).encode())[:32]
     if not _is_whole(folder):
         with writing_to(cache):
@@ -134,7 +140,7 @@ def open_store(
             temporary = temporary_beside(folder)
             temporary.mkdir()
             try:
-                meta = _fill(temporary, source, contents, alpha, progress, side)
+                meta = _fill(temporary, source, contents, progress, _Way(alpha, side, ties))
                 (temporary / "meta.json").write_text(json.dumps({**meta, "fingerprint": fingerprint}), encoding="utf-8")
                 publish(temporary, folder, _is_whole)
             finally:
@@ -171,14 +177,20 @@ def reopen_store(folder: Path) -> ImageStore:
     )
 
 
-def _fill(
-    folder: Path, source: Source, contents: Contents, alpha: Alpha, progress: Progress | None, side: int
-) -> dict[str, object]:
+class _Way(NamedTuple):
+    """How images are read into a store; see `open_store`."""
+
+    alpha: Alpha
+    side: int
+    ties: Ties
+
+
+def _fill(folder: Path, source: Source, contents: Contents, progress: Progress | None, way: _Way) -> dict[str, object]:
     """Decode everything into `folder`: images.bin and index.npz. Returns what goes into meta.json.
 
     Raises DataError by the rules of findings.
     """
-    intake = take_in(folder / "images.bin", source, contents, alpha, progress, side)
+    intake = take_in(folder / "images.bin", source, contents, way.alpha, progress, way.side)
     findings = [*source.findings, *check_readable(source.name, intake.unreadable, len(source.items))]
     items, taken = [source.items[index] for index in intake.kept], intake.taken
     keys, notes = tuple(item.key for item in items), [one.notes for one in taken]
@@ -194,7 +206,7 @@ def _fill(
     pictures = [one.picture for one in taken]
     greys = np.stack([each.grey for each in pictures])
     numbers = find_scenes(hashes, labels, greys, shapes[:, :2].min(axis=1))
-    scenes = names_of_scenes(numbers, hashes, labels)
+    scenes = tied(names_of_scenes(numbers, hashes, labels), hashes, keys, way.ties)
     findings += scene_findings(numbers, scenes, hashes, keys, labels, official)
     findings += group_findings(keys, labels, official, greys)
     findings += picture_findings(pictures, [one.traits for one in taken], keys)
@@ -207,8 +219,8 @@ def _fill(
         "findings": [asdict(finding) for finding in findings],
         "bytes": int(shapes.prod(axis=1).sum()),
         "value_range": intake.value_range,
-        "alpha": alpha,
-        "side": side,
+        "alpha": way.alpha,
+        "side": way.side,
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from convlift.data.groups import check_number, find_groups, names_of_groups
 from convlift.data.readers.source import Source
+from convlift.data.revised import load_plan, revise
 from convlift.data.store import data_fingerprint
 from convlift.deploy.classifier import Classifier, Unreadable
 from convlift.deploy.evaluate_ranking import group_figures, operating_points, roc_curves
@@ -23,6 +24,7 @@ from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.score_intervals import score_interval, share_of
 from convlift.ledger.ledger import LEDGER_FILE, read_ledger
 from convlift.records.evaluation import Answer, ClassFigures, Comparison, Evaluation
+from convlift.records.plan_applied import PlanApplied
 from convlift.records.training_events import MODEL_OF_ALL
 
 Part = Literal["test", "validation", "train", "all"]
@@ -42,13 +44,14 @@ class Named(NamedTuple):
 
 class Images(NamedTuple):
     """The images to evaluate on. places: in the source, of those of the part; part: "" where these are all; groups
-    (n,): which of them belong together; group_names: of every one."""
+    (n,): which of them belong together; group_names: of every one; plan: what a plan changed of them."""
 
     source: Source
     places: NDArray[np.int64]
     part: str
     groups: Groups = None
     group_names: tuple[str, ...] = ()
+    plan: PlanApplied | None = None
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -66,11 +69,14 @@ class Seen(NamedTuple):
     notes: tuple[tuple[str, int], ...]
 
 
-def choose_images(source: Source, part: Part | None, group_from: str | None) -> Images:
-    """The images of a part; where none is named the test part, if there is one, else all.
+def choose_images(source: Source, part: Part | None, group_from: str | None, plan: Path | None = None) -> Images:
+    """The images of a part, as a plan has them; where none is named the test part, if there is one, else all.
 
-    Raises ConvliftError where there is no such part, or an image of it has no group; DataError where it has one group.
+    Raises ConvliftError where there is no such part, an image of it has no group, or the plan is for other data;
+    DataError where it has one group.
     """
+    revised = revise(source, plan, load_plan(plan)) if plan else None
+    source = revised.source if revised else source
     parts = {item.split for item in source.items if item.split}
     wanted = part or ("test" if "test" in parts else "all")
     places = [place for place, item in enumerate(source.items) if wanted in ("all", item.split)]
@@ -78,10 +84,13 @@ def choose_images(source: Source, part: Part | None, group_from: str | None) -> 
         there = f"has only {' and '.join(sorted(parts))}" if parts else "has no parts; leave out --part"
         raise ConvliftError(f"there is no {wanted} part in {source.name}, which {there}.")
     keys = [source.items[place].key for place in places]
-    groups, names = find_groups(source, group_from, keys), names_of_groups(source, group_from, keys)
+    group_from = revised.named_groups(group_from) if revised else group_from
+    groups = revised.groups(group_from, keys) if revised else find_groups(source, group_from, keys)
+    names = names_of_groups(source, group_from, keys)
     if groups is not None:
         check_number(source.name, groups)
-    return Images(source, np.array(places), "" if wanted == "all" else wanted, groups, tuple(names or ()))
+    told, applied = "" if wanted == "all" else wanted, revised.applied if revised else None
+    return Images(source, np.array(places), told, groups, tuple(names or ()), applied)
 
 
 def check_fit(named: Named, images: Images) -> None:
@@ -140,6 +149,7 @@ def evaluate(named: Named, images: Images, seen: Seen) -> Evaluation:
         unreadable=seen.unreadable,
         notes=seen.notes,
         findings=images.source.findings,
+        plan=images.plan,
         confidence=replace(confidence, thresholds=()),
         groups=group_figures([images.group_names[row] for row in seen.rows if images.group_names], predicted == labels),
         operating_points=operating_points(confidence, classes, seen.probabilities, labels, groups),

@@ -27,6 +27,7 @@ class Identity:
     latency: what a prediction of what ships may take, "" for the time of one network.
     network: "kept" where no other network than the baseline's is tried.
     given: SHA-256 of the trained weights that the user gave, "" without.
+    plan: SHA-256 of what a plan changes of the data, "" where nothing.
     """
 
     data: str
@@ -39,6 +40,7 @@ class Identity:
     latency: str = ""
     network: str = ""
     given: str = ""
+    plan: str = ""
 
     def document(self) -> dict[str, Any]:
         """The identity as plain data, the baseline by what tells recipes apart."""
@@ -51,7 +53,7 @@ class Identity:
         }
         more = (
             ("groups", self.groups), ("fold", self.fold), ("latency", self.latency), ("network", self.network),
-            ("given", self.given),
+            ("given", self.given), ("plan", self.plan),
         )  # fmt: skip
         return known | {name: value for name, value in more if value}
 

@@ -218,6 +218,7 @@ def _result(problem: Problem, ledger: Ledger, shipped: Shipped, found: _Judged) 
         opened=openings.number,
         baseline_recipe=problem.baseline.to_yaml(),
         start_recipe=frozen.start.recipe.to_yaml(),
+        plan=whole.store.plan,
     )
 
 

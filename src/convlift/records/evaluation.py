@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from convlift.records.confidence import AS_GIVEN, Confidence
 from convlift.records.finding import Finding
+from convlift.records.plan_applied import PlanApplied
 from convlift.records.result import Estimate, NetworkGain
 
 
@@ -107,7 +108,8 @@ class Evaluation:
     that are taken for class j, of the classes in their order; unreadable: a sentence each; notes: on how images were
     read, and of how many; learned_from: the models that were trained on these very images; findings: of the data;
     confidence: the model's; groups: those that the images come in, the weakest first; operating_points: of two classes,
-    or of the one that was asked for; curves: of every class with images, the only one of two classes."""
+    or of the one that was asked for; plan: what a plan changed of the data; curves: of every class with images, the
+    only one of two classes."""
 
     model: str
     data: str
@@ -124,6 +126,7 @@ class Evaluation:
     confidence: Confidence = AS_GIVEN
     groups: tuple[GroupFigures, ...] = ()
     operating_points: tuple[OperatingPoint, ...] = ()
+    plan: PlanApplied | None = None
     curves: tuple[RocCurve, ...] = field(default=(), repr=False)
     answers: tuple[Answer, ...] = field(default=(), repr=False)
 

@@ -6,6 +6,7 @@ from typing import Literal
 from convlift.records.finding import Finding
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.notes import Note
+from convlift.records.plan_applied import PlanApplied
 from convlift.records.recipe_findings import RecipeFinding
 from convlift.records.verdict_grounds import Ground
 
@@ -125,6 +126,7 @@ class Result:
     recipe_findings: what is wrong with the baseline's own recipe.
     classes: the scores a class.
     baseline_recipe, start_recipe: as YAML; a start is a whole recipe, and changes all that differs.
+    plan: what a plan changed of the data before they were split.
     """
 
     run: str
@@ -157,6 +159,7 @@ class Result:
     classes: tuple[ClassScore, ...] = ()
     baseline_recipe: str = ""
     start_recipe: str = ""
+    plan: PlanApplied | None = None
 
     @property
     def claim(self) -> Claim | None:

@@ -16,8 +16,10 @@ from convlift.campaign.audit_data import IN_A_ROW, ROWS, SHOWN, Audited
 from convlift.console.atomic import write_text
 from convlift.console.disk import writing_into
 from convlift.records.finding import Finding
+from convlift.report.finding_lines import plan_lines
 from convlift.report.page import templates
 from convlift.report.wording.phrases import counted, printable, typographic
+from convlift.report.wording.plan_sentences import applied_document, entry_document, plan_sentence
 
 SCHEMA_VERSION = 1
 _NAMED = 3  # files in one line of the terminal
@@ -94,17 +96,21 @@ def write_audit(found: Audited, path: Path) -> Path:
     return write_text(path, render_audit(found))
 
 
-def print_audit(found: Audited, page: Path, console: Console) -> None:
-    """Print what was found, the gravest first, and where the page lies."""
+def print_audit(found: Audited, page: Path, console: Console, plan: Path | None = None) -> None:
+    """Print what was found, the gravest first, and where the page lies; plan: a file of what was proposed."""
     classes = counted(sum(number > 0 for number in found.classes.values()), "class", "classes")
     console.print(
         Text(f"{printable(found.data)}: {counted(found.images, 'image')} of {classes}. {headline(found)}", "bold")
     )
+    for line in plan_lines(found.applied):
+        console.print(Text(line))
     for finding in found.findings:
         remedy = f" {finding.remedy}" if finding.remedy else ""
         said = f"{finding.severity}: {finding.kind}. {finding.message}{remedy}{_files(finding)}"
         console.print(Text(printable(said), "" if finding.severity == "note" else "red"))
     console.print(Text(f"page: {printable(str(page))}"), soft_wrap=True)
+    if plan is not None and found.plan is not None:
+        console.print(Text(f"plan: {printable(str(plan))}; {plan_sentence(found.plan)}"), soft_wrap=True)
 
 
 def _files(finding: Finding) -> str:
@@ -125,5 +131,7 @@ def audit_document(found: Audited) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in found.findings],
         "labels": asdict(found.quality) if found.quality else None,
         "label_errors": [asdict(doubt) for doubt in found.doubts],
+        **({"applied": applied_document(found.applied)} if found.applied else {}),
+        **({"plan": [entry_document(each) for each in found.plan.entries]} if found.plan else {}),
         "seconds": found.seconds,
     }

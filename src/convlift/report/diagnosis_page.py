@@ -19,13 +19,14 @@ from convlift.catalogue.checks import Cause, Check, ranked
 from convlift.console.atomic import write_text
 from convlift.console.disk import writing_into
 from convlift.evidence.metrics import title_of
-from convlift.report.finding_lines import finding_lines, write_findings
+from convlift.report.finding_lines import finding_lines, plan_lines, write_findings
 from convlift.report.page import model_parts, templates
 from convlift.report.page_records import TrainingStory
 from convlift.report.summary import tell_training
 from convlift.report.thumbnails import thumbnail
 from convlift.report.wording.checks_in_words import CAUSES, VERDICTS, expectation, figures, headline, no_fault
 from convlift.report.wording.phrases import counted, duration, printable, typographic
+from convlift.report.wording.plan_sentences import applied_document
 from convlift.report.wording.remedies import DOUBTED, FOLDER, RECIPE, Remedy, file_of, remedies
 
 PAGE = "diagnosis.html"
@@ -176,7 +177,7 @@ def print_diagnosis(story: DiagnosisStory, console: Console) -> None:
     for check in (*story.faults, *(c for c in story.checks if not c.is_fault)):
         style = {"found": "red", "suspected": "yellow"}.get(check.verdict, "")
         console.print(Text(f"{CAUSES[check.cause]}: {VERDICTS[check.verdict]}. {printable(figures(check))}", style))
-    for line in finding_lines(training.findings):
+    for line in [*plan_lines(training.plan), *finding_lines(training.findings)]:
         console.print(Text(line))
     console.print(Text(f"page: {printable(str(Path(training.run) / PAGE))}"), soft_wrap=True)
 
@@ -212,6 +213,7 @@ def diagnosis_document(story: DiagnosisStory) -> dict[str, Any]:
             {n: getattr(d, n) for n in ("key", "part", "given", "taken_for", "confidence")} for d in story.doubted
         ],
         "findings": [asdict(finding) for finding in training.findings],
+        **({"plan": applied_document(training.plan)} if training.plan else {}),
     }
 
 

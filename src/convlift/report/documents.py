@@ -10,6 +10,7 @@ from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in
 from convlift.report.wording.diagnoses import sentence
 from convlift.report.wording.headline import headline, shortened_phrase, warnings_of, why_sentence
 from convlift.report.wording.note_sentences import note_sentence
+from convlift.report.wording.plan_sentences import applied_document
 from convlift.report.wording.power_sentence import power_sentence
 from convlift.report.wording.recipe_faults import finding_in_words
 from convlift.report.wording.start_changes import changes_of_start
@@ -62,6 +63,7 @@ def result_document(result: Result) -> dict[str, Any]:
         "warnings": list(warnings_of(result)),
         "notes": [note_sentence(note) for note in result.notes],
         "findings": [asdict(finding) for finding in result.findings],
+        **({"plan": applied_document(result.plan)} if result.plan else {}),
         **({"folds": result.folds} if result.folds else {}),
     }
 
@@ -178,4 +180,5 @@ def training_document(story: TrainingStory) -> dict[str, Any]:
         "probes": [finding_in_words(each) for each in story.confirmed],
         "warnings": [story.warning] if story.warning else [],
         "findings": [asdict(finding) for finding in story.findings],
+        **({"plan": applied_document(story.plan)} if story.plan else {}),
     }

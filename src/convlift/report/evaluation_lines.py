@@ -14,8 +14,9 @@ from rich.text import Text
 from convlift.evidence.metrics import title_of
 from convlift.records.evaluation import Calibration, Comparison, Evaluation, GroupFigures, OperatingPoint
 from convlift.records.result import Estimate
-from convlift.report.finding_lines import finding_lines
+from convlift.report.finding_lines import finding_lines, plan_lines
 from convlift.report.wording.phrases import counted, printable, signed
+from convlift.report.wording.plan_sentences import applied_document
 
 MOST_ROWS, MOST_CONFUSED, MOST_GROUPS = 30, 5, 3
 COLUMNS = ("image", "label", "predicted", "confidence", "probability_of_label")
@@ -28,7 +29,7 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
     console.print(Text(f"{printable(found.model)} on {images} of {printable(found.data)}{part}"))
     for model in found.learned_from:
         console.print(Text(f"warning: {printable(model)} {LEARNED_FROM}", "red"))
-    for line in finding_lines(found.findings):
+    for line in [*plan_lines(found.plan), *finding_lines(found.findings)]:
         console.print(Text(line))
     for name, score in found.scores.items():
         console.print(Text(f"  {title_of(name):18} {_interval(score)}"))
@@ -57,6 +58,7 @@ LEARNED_FROM = (
 def evaluation_document(found: Evaluation) -> dict[str, Any]:
     """For --json; scores and shares are in [0, 1], the comparison's gain in points."""
     known = asdict(found)
+    known["plan"] = applied_document(found.plan) if found.plan else None
     known["answers"] = [{**asdict(each), "right": each.is_right} for each in found.answers]
     return {"schema_version": 1, "images": found.images, **known}
 

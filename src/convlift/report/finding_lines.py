@@ -5,7 +5,9 @@ from pathlib import Path
 
 from convlift.console.atomic import write_text
 from convlift.records.finding import Finding
+from convlift.records.plan_applied import PlanApplied
 from convlift.report.wording.phrases import counted, printable
+from convlift.report.wording.plan_sentences import applied_sentences
 
 FINDINGS = "findings.txt"
 NAMED = 5  # files in one line
@@ -14,6 +16,11 @@ NAMED = 5  # files in one line
 def finding_lines(findings: Iterable[Finding]) -> list[str]:
     """A line for each finding that is no mere note, with the first of the files that it is about."""
     return [_line(finding) for finding in findings if finding.severity != "note"]
+
+
+def plan_lines(applied: PlanApplied | None) -> list[str]:
+    """What a plan changed of the data, a line a sentence; [] where there was none."""
+    return [f"plan: {printable(said)}" for said in applied_sentences(applied)]
 
 
 def _line(finding: Finding) -> str:

@@ -47,6 +47,7 @@ from convlift.report.wording.phrases import (
     signed,
     typographic,
 )
+from convlift.report.wording.plan_sentences import applied_sentences, entry_in_words
 from convlift.report.wording.recipe_faults import finding_in_words
 from convlift.report.wording.start_changes import changes_of_start
 from convlift.report.wording.verdict_reasons import reason_in_words
@@ -54,7 +55,7 @@ from convlift.report.wording.verdict_reasons import reason_in_words
 _WIDE, _NARROW = 820, 343  # the text column on a screen; a phone's width less its margins
 _SPLITS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 _SHORT_NAME = 14  # letters: two columns of longer names leave no room beside the matrix
-_CLASS_ROWS, _PAIR_ROWS, _TRIAL_ROWS, _ITEM_ROWS, _IMAGES = 30, 10, 400, 20, 18
+_CLASS_ROWS, _PAIR_ROWS, _TRIAL_ROWS, _ITEM_ROWS, _PLAN_ROWS, _IMAGES = 30, 10, 400, 20, 200, 18
 
 
 def render(result: Result, story: Story) -> str:
@@ -104,7 +105,14 @@ def templates() -> Environment:
     environment.filters |= {"diagnosis": sentence}
     environment.filters |= {"finding": finding_in_words, "reason": reason_in_words}
     environment.globals |= {"why_in_words": why_in_words, "not_tried_in_words": not_tried_in_words}
-    environment.globals |= {"interval": _interval, "share": share, "counted": counted, "item_rows": _ITEM_ROWS}
+    environment.globals |= {"applied_sentences": applied_sentences, "entry_in_words": entry_in_words}
+    environment.globals |= {
+        "interval": _interval,
+        "share": share,
+        "counted": counted,
+        "item_rows": _ITEM_ROWS,
+        "plan_rows": _PLAN_ROWS,
+    }
     environment.globals |= {
         "changes_of_start": changes_of_start,
         "note_sentence": note_sentence,

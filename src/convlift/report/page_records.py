@@ -10,6 +10,7 @@ from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.reasons import NotTried, Why
 from convlift.records.finding import Finding
 from convlift.records.outcome import EpochReport, Status
+from convlift.records.plan_applied import PlanApplied
 from convlift.records.recipe_findings import Confirmed, Suspected
 from convlift.records.result import ClassScore, Estimate
 from convlift.report.wording.headline import unpredicted
@@ -138,7 +139,7 @@ class TrainingStory:
     """One training of one recipe, judged by nobody: every figure is of the validation images.
 
     score: with its 95% interval, of `metric`; suspicions: of its recipe, where none was tried; first runs: what was
-    found where one was; shown: what the page shares with a campaign's."""
+    found where one was; shown: what the page shares with a campaign's; plan: what a plan changed of the data."""
 
     run: str
     data: str
@@ -154,6 +155,7 @@ class TrainingStory:
     shown: Story
     confirmed: tuple[Confirmed, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    plan: PlanApplied | None = None
 
     @property
     def warning(self) -> str:

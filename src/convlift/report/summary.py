@@ -114,6 +114,7 @@ def tell_training(trained: Trained, confirmed: Sequence[Confirmed] = ()) -> Trai
         ),
         confirmed=tuple(confirmed),
         environment=trained.environment,
+        plan=dataset.store.plan,
     )
 
 

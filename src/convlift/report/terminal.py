@@ -15,7 +15,7 @@ from convlift.catalogue.priors import Expectations
 from convlift.evidence.null_campaigns import Rate, Spread, Tally
 from convlift.records.result import Result
 from convlift.records.training_events import MODEL_OF_ALL
-from convlift.report.finding_lines import finding_lines
+from convlift.report.finding_lines import finding_lines, plan_lines
 from convlift.report.wording.headline import (
     conclusion,
     headline,
@@ -62,7 +62,7 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Text("What was found is worse than the baseline: keep the baseline.", "bold"))
     for note in result.notes:
         console.print(Text(f"note: {printable(note_sentence(note))}"))
-    for line in finding_lines(result.findings):
+    for line in [*plan_lines(result.plan), *finding_lines(result.findings)]:
         console.print(Text(line))
     _print_places(result, console)
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from convlift.console.atomic import write_text
 from convlift.evidence.metrics import title_of
 from convlift.report.documents import training_document
-from convlift.report.finding_lines import finding_lines, write_findings
+from convlift.report.finding_lines import finding_lines, plan_lines, write_findings
 from convlift.report.page import model_parts, templates
 from convlift.report.page_records import TrainingStory
 from convlift.report.terminal import print_places
@@ -64,6 +64,6 @@ def print_training(story: TrainingStory, console: Console) -> None:
         console.print(Text(f"diagnosis: {printable(sentence(diagnosis))}"))
     for suspicion in story.suspicions:
         console.print(Text(f"suspicion: {printable(finding_in_words(suspicion))}"))
-    for line in finding_lines(story.findings):
+    for line in [*plan_lines(story.plan), *finding_lines(story.findings)]:
         console.print(Text(line))
     print_places(Path(story.run), (("model", "model"),), console)
