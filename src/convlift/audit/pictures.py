@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.audit.marks import corners_of
 from convlift.audit.traits import Traits
 from convlift.records.finding import Finding
 
@@ -25,10 +26,12 @@ Greys = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An image in small. grey: (32, 32) uint8; sharpness: how much neighbouring pixels differ, beside the whole."""
+    """An image in small. grey: (32, 32) uint8; sharpness: how much neighbouring pixels differ, beside the whole;
+    corners: see `marks.corners_of`."""
 
     grey: Greys
     sharpness: float
+    corners: Greys
 
 
 def picture_of(pixels: NDArray[np.uint8]) -> Picture:
@@ -43,7 +46,7 @@ def picture_of(pixels: NDArray[np.uint8]) -> Picture:
     small = cv2.resize(np.ascontiguousarray(grey), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     spread = float(grey.std())
     edges = float(cv2.Laplacian(grey, cv2.CV_16S, ksize=1).std()) if min(grey.shape) > 2 else 0.0
-    return Picture(np.asarray(small, np.uint8), edges / spread if spread > 0.5 else 0.0)
+    return Picture(np.asarray(small, np.uint8), edges / spread if spread > 0.5 else 0.0, corners_of(grey))
 
 
 def picture_findings(

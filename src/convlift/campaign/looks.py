@@ -37,7 +37,7 @@ SHOWN = 24  # images with doubtful labels
 SECONDS_AN_IMAGE = 0.012  # of a look at one, on a core; 0.010 were measured at 96 px
 LOADING = 4.0  # seconds until a pretrained network is there
 # kinds of finding of `audit/shortcuts.py`
-SHORTCUTS = ("format", "mode", "size", "shape", "quality", "border")
+SHORTCUTS = ("format", "mode", "size", "shape", "quality", "border", "mark")
 CONFLICT = "label conflict"
 
 Probabilities = NDArray[np.float32]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.findings import check_classes, check_readable, label_findings, note_findings, range_findings
+from convlift.audit.marks import mark_findings
 from convlift.audit.natural_groups import group_findings
 from convlift.audit.pictures import picture_findings
 from convlift.audit.scenes import NO_TIES, Ties, find_scenes, names_of_scenes, scene_findings, tied
@@ -208,6 +209,7 @@ def _fill(folder: Path, source: Source, contents: Contents, progress: Progress |
     numbers = find_scenes(hashes, labels, greys, shapes[:, :2].min(axis=1))
     scenes = tied(names_of_scenes(numbers, hashes, labels), hashes, keys, way.ties)
     findings += scene_findings(numbers, scenes, hashes, keys, labels, official)
+    findings += mark_findings(np.stack([each.corners for each in pictures]), labels, numbers, keys, source.classes)
     findings += group_findings(keys, labels, official, greys)
     findings += picture_findings(pictures, [one.traits for one in taken], keys)
     index = folder / "index.npz"
