@@ -81,6 +81,8 @@ def aa(data: object, campaigns: int = 20, budget: str | None = None, *, quiet: b
         raise ConvliftError("the A/A test compares trainings of one recipe; leave out model_weights.")
     if options.pop("refit", False):
         raise ConvliftError("nobody deploys a network of the A/A test; leave out refit.")
+    if options.pop("shift", None) is not None or options.pop("shift_data", None) is not None:
+        raise ConvliftError("the A/A test counts claims on clean images; leave out shift and shift_data.")
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)
         return run_aa(request_of(data, budget, cache, usual="30s", **options), campaigns, session)
@@ -238,6 +240,10 @@ def _check_folds(request: Request, cv: int | None) -> None:
     if request.model_weights is not None and cv is not None:
         raise ConvliftError(
             "--cv compares recipes that are trained anew in every fold; leave out --model-weights, or --cv."
+        )
+    if (request.shift or request.shift_data) and cv is not None:
+        raise ConvliftError(
+            "--cv compares recipes that are trained anew in every fold, and --shift two networks; leave one out."
         )
     if request.refit and cv is not None:
         raise ConvliftError("--cv ends with a training on all images as it is; leave out --refit.")

@@ -13,6 +13,7 @@ from rich.console import Console
 from convlift.console.disk import refusal_behind
 from convlift.console.extras import fault_of
 from convlift.console.options import (
+    AdaptBatchNorm,
     AlphaName,
     AsJson,
     Backbone,
@@ -30,6 +31,7 @@ from convlift.console.options import (
     Quiet,
     Root,
     Seed,
+    Shift,
     Trainings,
     TrustCode,
     Weights,
@@ -120,6 +122,14 @@ def improve(
             "beyond the budget, about as long as the last trainings took.",
         ),
     ] = False,
+    shift: Shift = None,
+    shift_data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Class folders of images from another season, camera or place: the score on them too.",
+        ),
+    ] = None,
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
     plan: Plan = None,
@@ -160,6 +170,7 @@ def improve(
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "columns": columns, "images": images, "priors": priors,
         "trainings": trainings, "device": device, "max_latency": max_latency, "refit": refit, "plan": plan,
+        "shift": shift, "shift_data": shift_data,
     }  # fmt: skip
     if dry_run:
         expected = api.preview(data, budget, cv=cv, quiet=quiet, **options)
@@ -470,6 +481,7 @@ def predict(
             help="Write every image beside a heat map of what speaks for its label, and a page of all.",
         ),
     ] = None,
+    adapt_batch_norm: AdaptBatchNorm = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
@@ -487,6 +499,10 @@ def predict(
         raise ConvliftError("--csv has every class's probability already; leave out --top.")
     style = Style.JSON if as_json else Style.CSV if as_csv else Style.LINES
     loaded, page = use.load(model, device, trust_code=trust_code), None
+    if adapt_batch_norm is not None:
+        from convlift.deploy.adapt_to_named import adapt_to_named
+
+        adapt_to_named(str(model), loaded, images, adapt_batch_norm)
     if explain is not None:
         from convlift.report.heat_map_page import HeatMapPage
 
@@ -522,6 +538,8 @@ def evaluate(
             "two).",
         ),
     ] = None,
+    shift: Shift = None,
+    adapt_batch_norm: AdaptBatchNorm = None,
     root: Root = None,
     group_from: GroupFrom = None,
     plan: Plan = None,
@@ -555,7 +573,7 @@ def evaluate(
     found = use.evaluate(
         model, data, part=part, against=against, positive=positive, metric=metric, root=root, group_from=group_from,
         plan=plan, layout=layout, follow_links=follow_links, columns=columns, images=images, device=device,
-        trust_code=trust_code, quiet=quiet,
+        shift=shift, adapt_batch_norm=adapt_batch_norm, trust_code=trust_code, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(evaluation_document(found)))

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
 
 EVALUATION_OPTIONS = frozenset(
-    {"root", "group_from", "plan", "layout", "follow_links", "device", "metric", "positive", "columns", "images"}
+    {
+        "root",
+        "group_from",
+        "plan",
+        "layout",
+        "follow_links",
+        "device",
+        "metric",
+        "positive",
+        "columns",
+        "images",
+        "shift",
+        "adapt_batch_norm",
+    }
 )
 
 
@@ -94,18 +107,26 @@ def evaluate(
     images as there are. part: test, validation, train or all; by default the test part where there is one. against:
     another model, compared on the same images by `metric` (accuracy). trust_code: as for `load`. options: root,
     group_from, plan, layout, follow_links, columns, images, device, as for `improve`; positive, the class whose
-    thresholds are reported (of two classes the second).
+    thresholds are reported (of two classes the second); shift: corruptions, with commas between them, or all, for the
+    accuracy under each; adapt_batch_norm: a number, as which training's statistics count beside those of these images
+    (docs/robustness.md).
     Raises ConvliftError, DataError.
     """
     require_training("an evaluation")
     from convlift.console.progress import Progress
     from convlift.data.readers.recognize import open_images
-    from convlift.deploy.evaluate_model import PARTS, Named, choose_images, evaluate_all
+    from convlift.deploy.evaluate_all import evaluate_all
+    from convlift.deploy.evaluate_model import PARTS, Named, choose_images
     from convlift.deploy.evaluate_ranking import check_positive, of_class
+    from convlift.deploy.evaluate_shift import Shift
     from convlift.evidence.metrics import metric_named
+    from convlift.robustness.names import named_corruptions
 
     check_options(options, EVALUATION_OPTIONS)
     asked = dict(options)
+    shift, pseudo_images = asked.pop("shift", None), asked.pop("adapt_batch_norm", None)
+    check_pseudo_images(pseudo_images)
+    asked_shift = Shift(named_corruptions(shift) if shift is not None else (), pseudo_images)
     group_from, device, metric = asked.pop("group_from", None), asked.pop("device", "auto"), asked.pop("metric", None)
     positive, plan = asked.pop("positive", None), asked.pop("plan", None)
     if part not in (None, *PARTS):
@@ -119,7 +140,13 @@ def evaluate(
         both = [each for each in (path, against) if each is not None]
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
         check_positive(named[0].name, named[0].model.classes, positive)
-        return of_class(evaluate_all(named, images, judged_by, progress.show), positive)
+        return of_class(evaluate_all(named, images, judged_by, progress.show, asked_shift), positive)
+
+
+def check_pseudo_images(number: int | None) -> None:
+    """Raise ConvliftError where training's statistics would count as less than no image."""
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
+        raise ConvliftError(f"adapt_batch_norm {number!r} is no whole number from 0 on; give one, such as 16.")
 
 
 def serve(

@@ -13,6 +13,7 @@ from convlift.records.events import (
     CachePlaced,
     CampaignBegan,
     CampaignEnded,
+    ClassifyingShifted,
     DiskTight,
     EpochEnded,
     Event,
@@ -214,6 +215,7 @@ LASTING: list[tuple[Event, tuple[str, ...]]] = [
 PASSING: list[tuple[Event, str]] = [
     (ReadingImages(), "reading the images"),
     (ImagesDecoded(40, 121), "decoding images: 40 of 121"),
+    (ClassifyingShifted(64, 360), "classifying shifted images: 64 of 360"),
     (Loading(), "loading"),
     (
         MOMENT,

@@ -26,7 +26,7 @@ from convlift.records.compute_device import Device
 from convlift.records.confidence import AS_GIVEN, Confidence
 from convlift.records.events import CampaignEnded, Listener
 from convlift.records.plan_applied import AsFiled
-from convlift.records.result import ClassScore, Estimate, NetworkGain, Result
+from convlift.records.result import ClassScore, Estimate, NetworkGain, Result, ShiftGain
 from convlift.search.context import Search
 from convlift.search.decisions import SearchNoise, note
 from convlift.search.diagnose_baseline import found_of_the_baseline
@@ -39,13 +39,14 @@ from convlift.search.shipment import Shipment
 @dataclass(frozen=True)
 class Opened:
     """What the sealed test said of the recipes, its labels (nt,), who opened it before, None where that is not
-    registered, what it said of the two networks, and of these by the labels as they were filed."""
+    registered, what it said of the two networks, of these by the labels as they were filed, and on shifted images."""
 
     judged: Judgement
     test_labels: NDArray[np.int64]
     openings: Openings | None = None
     network: NetworkGain | None = None
     filed: AsFiled | None = None
+    shifts: tuple[ShiftGain, ...] = ()
 
 
 def hand_over(
@@ -107,6 +108,7 @@ def result_from(
         ships=shipment.ships,
         judged=opened is not None,
         network=opened.network if opened else None,
+        shifts=opened.shifts if opened else (),
         why=shipment.why,
         shortened=shipment.shortened,
         trainings=problem.trainings,

@@ -9,6 +9,7 @@ from typing import TypeVar
 from convlift.campaign.network_given import weights_given
 from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import Request, seed_of
+from convlift.campaign.shift_asked import check_shift_data, shift_seconds
 from convlift.catalogue.priors import Expectations, load_expectations
 from convlift.catalogue.starting_points import StartingPoint, starting_points, starting_points_of
 from convlift.cost.seconds import USUAL_CORE, Pace
@@ -30,7 +31,9 @@ T = TypeVar("T")
 
 
 def problem_of(request: Request, dataset: Dataset) -> Problem:
-    """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained."""
+    """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained, DataError where the
+    folder of shifted images does not fit."""
+    check_shift_data(request, dataset)
     labels, splits, metric = dataset.labels, dataset.splits, metric_named(request.metric)
     facts = facts_of(dataset, classes_alike=metric.of_classes)
     baseline, own_network = recipe_of(request, dataset)
@@ -47,7 +50,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         validation_labels=labels[splits.validation],
         seed=seed_of(request),
         ship=request.ship,
-        closing_seconds=0.0 if request.trainings else CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds,
+        closing_seconds=_closing_seconds(request, dataset),
         pool=request.pool,
         expectations=_expectations(request.priors, dataset) if request.priors else None,
         metric=metric,
@@ -63,6 +66,13 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         most_milliseconds=request.max_latency.milliseconds,
         time_prediction=partial(_time_prediction, dataset, request.devices[0]),
     )
+
+
+def _closing_seconds(request: Request, dataset: Dataset) -> float:
+    if request.trainings:
+        return 0.0
+    shifted = shift_seconds(request, len(dataset.splits.test))
+    return CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds + shifted
 
 
 def _name_of_baseline(request: Request) -> str:

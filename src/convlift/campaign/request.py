@@ -23,6 +23,7 @@ from convlift.model.source_files import code_of, reference_to
 from convlift.recipe.combination import ONE_NETWORK, MostLatency, most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
+from convlift.robustness.names import named_corruptions
 from convlift.search.allocate import FEWEST_COUNTED
 from convlift.search.problem import Problem
 from convlift.train.device import choose_devices, trainings_at_once
@@ -49,6 +50,8 @@ class Request:
     seed: of the split, of every trial and of the search.
     ship: which changes the shipped recipe takes; see `posterior.ship`.
     max_latency: what a prediction of what ships may take.
+    shift: corruptions, under which the two networks of the headline are scored too; shift_data: a folder of shifted
+        images, on which they are.
     refit: whether what ships is trained once more on all images, those of the test too, once it was judged.
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
@@ -76,6 +79,8 @@ class Request:
     seed: int = 0
     ship: Literal["auto", "lean", "best"] = "auto"
     max_latency: MostLatency = ONE_NETWORK
+    shift: tuple[str, ...] = ()
+    shift_data: Path | None = None
     refit: bool = False
     metric: str = "accuracy"
     group_from: str | None = None
@@ -106,18 +111,18 @@ class Request:
 OPTIONS = frozenset({
     "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
     "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency",
-    "refit", "columns", "images", "plan",
+    "refit", "columns", "images", "plan", "shift", "shift_data",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
-    "max_latency", "refit",
+    "max_latency", "refit", "shift", "shift_data",
 }  # fmt: skip
 READING_OPTIONS = frozenset({
     "root", "group_from", "plan", "layout", "alpha", "follow_links", "device", "columns", "images",
 })  # fmt: skip
 MAY_BE_MISSING = {
     "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
-    "columns", "images", "plan",
+    "columns", "images", "plan", "shift", "shift_data",
 }  # fmt: skip
 
 
@@ -130,9 +135,11 @@ def request_of(data: object, budget: str | None, cache: Path, *, usual: str = "2
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None or n not in MAY_BE_MISSING}
     given |= {
         name: Path(given[name])
-        for name in ("out", "root", "priors", "model_weights", "images", "plan")
+        for name in ("out", "root", "priors", "model_weights", "images", "plan", "shift_data")
         if given.get(name)
     }
+    if "shift" in given:
+        given["shift"] = named_corruptions(str(given["shift"]))
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:
         raise BudgetError(
@@ -230,6 +237,7 @@ def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identit
         latency=latency,
         network="kept" if request.keep_network else "",
         given=problem.given_digest,
+        shift=_shift(request),
         plan=dataset.store.plan.digest if dataset.store.plan else "",
     )
 
@@ -250,6 +258,8 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
         question += (request.metric, groups)
     if not request.max_latency.is_usual:
         question += (str(request.max_latency),)
+    if shift := _shift(request):
+        question += (shift,)
     if request.keep_network:
         question += ("keep network",)
     if problem.given_digest:
@@ -259,6 +269,12 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
     if request.fold is not None:
         question += (str(request.fold),)
     return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
+
+
+def _shift(request: Request) -> str:
+    """The second score that is asked for; "" for none."""
+    folder = str(request.shift_data.resolve()) if request.shift_data else ""
+    return " ".join(part for part in (",".join(request.shift), folder) if part)
 
 
 def _fingerprint_of_groups(dataset: Dataset) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convlift.campaign.announce import Announcer
 from convlift.campaign.artifacts import Opened, hand_over, keep_best, note_likeness
@@ -40,7 +41,7 @@ from convlift.records.events import (
     ResultWithdrawn,
     TestOpening,
 )
-from convlift.records.result import Result
+from convlift.records.result import Result, ShiftGain
 from convlift.search.context import Search
 from convlift.search.decisions import unsettle
 from convlift.search.dispatcher import Dispatcher
@@ -48,6 +49,7 @@ from convlift.search.loop import run_search
 from convlift.search.problem import Problem
 from convlift.search.result_in_ledger import result_of, result_so_far
 from convlift.search.scores import Scores
+from convlift.search.shipment import Shipment
 from convlift.trial.worker_task import prepare, run_job
 
 
@@ -136,12 +138,29 @@ def _run(
             openings = register_opening(ledger, request.cache, dataset.name, dataset.store.hashes[dataset.splits.test])
         labels = sealed.open()
         judged = judge_campaign(search, shipment.frozen, labels, after=shipment.after, ships=shipment.network)
+        network = judge_networks(search, shipment, labels)
         filed = judge_as_filed(search, shipment, dataset, labels)
-        opened = Opened(judged, labels, openings, judge_networks(search, shipment, labels), filed)
+        shifts = _shifts(request, search, dataset, shipment, labels, session)
+        opened = Opened(judged, labels, openings, network, filed, shifts)
     # 3. leave model, result, and what the page is made of
     hand_over(search, dataset, shipment, session.listen, opened, device=names_of(request.devices))
     if request.fold is None and request.pool is None:  # those of folds and of an A/A test predict nothing
         note_likeness(ledger.folder / "model", shipment.network.recipe, dataset, request.devices[0])
+
+
+def _shifts(
+    request: Request,
+    search: Search,
+    dataset: Dataset,
+    shipment: Shipment,
+    labels: NDArray[np.int64],
+    session: Session,
+) -> tuple[ShiftGain, ...]:
+    if not request.shift and not request.shift_data:
+        return ()
+    from convlift.campaign.judge_shift import judge_shift  # torch comes with it
+
+    return judge_shift(request, search, dataset, shipment, labels, session.listen)
 
 
 def _begin(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger, session: Session) -> None:

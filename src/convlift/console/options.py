@@ -102,3 +102,22 @@ ImagesFolder = Annotated[
     Path | None, typer.Option("--images", help="Folder that the paths of a table lead from (default: the table's own).")
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links that lead out of the folder.")]
+Shift = Annotated[
+    str | None,
+    typer.Option(
+        "--shift",
+        metavar="NAMES|all",
+        help="Corruptions, with commas between them, or all fifteen of Hendrycks and Dietterich 2019: the score on "
+        "corrupted copies of the test images too.",
+    ),
+]
+AdaptBatchNorm = Annotated[
+    int | None,
+    typer.Option(
+        "--adapt-batch-norm",
+        min=0,
+        metavar="NUMBER",
+        help="Estimate the statistics of batch norms anew from these images, up to 256 of them, without their labels; "
+        "those of training count as so many images (16 is usual).",
+    ),
+]

@@ -117,7 +117,7 @@ def check_fit(named: Named, images: Images) -> None:
 def see(named: Named, images: Images, told: Told = lambda done, total: None) -> Seen:
     """Classify the images. told: how many of how many are done. Raises DataError where none can be read."""
     found, rows, unreadable, notes = [], [], [], Counter[str]()
-    for row, answer in enumerate(named.model.answers(_contents(images))):
+    for row, answer in enumerate(named.model.answers(contents(images))):
         if isinstance(answer, Unreadable):
             unreadable.append(str(answer.reason).replace(answer.image, _key(images, row), 1))
         else:
@@ -133,7 +133,7 @@ def see(named: Named, images: Images, told: Told = lambda done, total: None) -> 
 def evaluate(named: Named, images: Images, seen: Seen) -> Evaluation:
     """What the network's predictions are worth; nothing is said of what it was trained on."""
     classes, count = named.model.classes, len(named.model.classes)
-    labels, groups = _labels(named.model, images, seen), _groups(images, seen.rows)
+    labels, groups = labels_of(named.model, images, seen.rows), groups_of(images, seen.rows)
     predicted, sure = seen.probabilities.argmax(axis=1), seen.probabilities.max(axis=1)
     confusion = np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
     confidence = named.model.config.confidence
@@ -161,22 +161,6 @@ def evaluate(named: Named, images: Images, seen: Seen) -> Evaluation:
     )
 
 
-def evaluate_all(named: Sequence[Named], images: Images, metric: Metric, tell: Callable[[str], None]) -> Evaluation:
-    """The first model on the images, compared by a metric with the second where there is one. tell: is given what is
-    done, in few words.
-
-    Raises ConvliftError where a model does not know the images' classes."""
-    for each in named:
-        check_fit(each, images)
-    tell("comparing the data with those of training")
-    known = learned_from(images, named)
-    seen = [see(each, images, lambda done, total: tell(f"classified {done:,} of {total:,} images")) for each in named]
-    found = replace(evaluate(named[0], images, seen[0]), learned_from=known)
-    if len(named) == 1:
-        return found
-    return replace(found, comparison=compare(metric, images, (named[0], seen[0]), (named[1], seen[1])))
-
-
 def compare(metric: Metric, images: Images, one: tuple[Named, Seen], other: tuple[Named, Seen]) -> Comparison:
     """How the first network compares with the second, on the images that both could read. Raises ConvliftError where
     the metric is one of probabilities and their classes differ."""
@@ -184,12 +168,12 @@ def compare(metric: Metric, images: Images, one: tuple[Named, Seen], other: tupl
     if metric.lowest < -1.0 and set(mine) != set(theirs):  # its scale is the number of classes
         raise ConvliftError(f"{metric.title} compares models of the same classes only; choose another --metric.")
     both = np.intersect1d(one[1].rows, other[1].rows)
-    groups = _groups(images, both)
+    groups = groups_of(images, both)
 
     def scores(named: Named, seen: Seen) -> NDArray[np.float64]:
         kept = np.isin(seen.rows, both)
         of_both = seen._replace(rows=both, probabilities=seen.probabilities[kept])
-        labels = _labels(named.model, images, of_both)
+        labels = labels_of(named.model, images, both)
         return metric.per_image(of_both.probabilities.astype(np.float64), labels, groups)
 
     gain = compare_networks(scores(*other), scores(*one), groups, lowest=metric.lowest)
@@ -225,7 +209,7 @@ def _trained_on(path: Path) -> str:
     return ""
 
 
-def _contents(images: Images) -> Iterator[Any]:
+def contents(images: Images) -> Iterator[Any]:
     """The bytes or pixels of every image; in place of one whose file cannot be opened, the sentence that says so."""
     for row, place in enumerate(images.places):
         try:
@@ -241,14 +225,14 @@ def _key(images: Images, row: int) -> str:
     return key
 
 
-def _labels(model: Classifier, images: Images, seen: Seen) -> NDArray[np.int64]:
-    """(m,): of the images that were seen, counted as the model counts."""
+def labels_of(model: Classifier, images: Images, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(m,): of these of the images, counted as the model counts."""
     number = {name: k for k, name in enumerate(model.classes)}
     known = np.array([number.get(name, -1) for name in images.source.classes], np.int64)
-    return known[images.labels[seen.rows]]
+    return known[images.labels[rows]]
 
 
-def _groups(images: Images, rows: NDArray[np.int64]) -> Groups:
+def groups_of(images: Images, rows: NDArray[np.int64]) -> Groups:
     return None if images.groups is None else images.groups[rows]
 
 

@@ -27,6 +27,7 @@ class Identity:
     latency: what a prediction of what ships may take, "" for the time of one network.
     network: "kept" where no other network than the baseline's is tried.
     given: SHA-256 of the trained weights that the user gave, "" without.
+    shift: the shifted images on which what ships is scored too, "" for none.
     plan: SHA-256 of what a plan changes of the data, "" where nothing.
     """
 
@@ -40,6 +41,7 @@ class Identity:
     latency: str = ""
     network: str = ""
     given: str = ""
+    shift: str = ""
     plan: str = ""
 
     def document(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class Identity:
         }
         more = (
             ("groups", self.groups), ("fold", self.fold), ("latency", self.latency), ("network", self.network),
-            ("given", self.given), ("plan", self.plan),
+            ("given", self.given), ("shift", self.shift), ("plan", self.plan),
         )  # fmt: skip
         return known | {name: value for name, value in more if value}
 

@@ -6,6 +6,7 @@ from convlift.records.confidence import AS_GIVEN, Confidence
 from convlift.records.finding import Finding
 from convlift.records.plan_applied import PlanApplied
 from convlift.records.result import Estimate, NetworkGain
+from convlift.records.shift import ShiftEvaluation
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ class Evaluation:
     read, and of how many; learned_from: the models that were trained on these very images; findings: of the data;
     confidence: the model's; groups: those that the images come in, the weakest first; operating_points: of two classes,
     or of the one that was asked for; plan: what a plan changed of the data; curves: of every class with images, the
-    only one of two classes."""
+    only one of two classes; shift: what it is worth on corrupted copies; pseudo_images: how many images training's
+    statistics of batch norms counted as, which were estimated anew on these images; None where they were left alone."""
 
     model: str
     data: str
@@ -123,6 +125,8 @@ class Evaluation:
     learned_from: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     comparison: Comparison | None = None
+    shift: ShiftEvaluation | None = None
+    pseudo_images: int | None = None
     confidence: Confidence = AS_GIVEN
     groups: tuple[GroupFigures, ...] = ()
     operating_points: tuple[OperatingPoint, ...] = ()

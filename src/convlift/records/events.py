@@ -156,6 +156,14 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class ClassifyingShifted:
+    """Both networks classify shifted images: so many of so many are done."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class TestOpening:
     """The sealed test is about to be opened."""
 
@@ -273,7 +281,7 @@ Event = (
     ReadingImages | ImagesDecoded | ImagesRead | FolderOpened | CampaignBegan | PowerExpected | DiskTight | Loading
     | TrialBegan | EpochEnded | TrialEnded | Moment | TestOpening | BudgetUnused | ModelWritten | CampaignEnded
     | ResultWithdrawn | FoldBegan | FoldEnded | TrainingOnAll | TrainedOnAll | NotTrainedOnAll
-    | JudgingFolds | NullCampaignBegan | NullCampaignEnded
+    | ClassifyingShifted | JudgingFolds | NullCampaignBegan | NullCampaignEnded
     | NullCampaignLeftOut | OfNullCampaign | OwnNetworkSeen | TimingStart | TrainedBefore | TrainingBegan
     | TrainingEnded | CachePlaced | DiagnosisPlanned | Looking | TryingAccused
     | ImagesLookedAt

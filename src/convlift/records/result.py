@@ -99,6 +99,43 @@ class NetworkGain(Claim):
 
 
 @dataclass(frozen=True)
+class CorruptionGain:
+    """The share of the copies under one corruption that the baseline's network and the one that ships have right."""
+
+    name: str
+    copies: int
+    baseline: float
+    final: float
+
+
+@dataclass(frozen=True)
+class ShiftGain:
+    """The second score of a campaign: the same two networks that the headline compares, on shifted images.
+
+    kind: corruptions: copies of the sealed test images; images: of a folder that was named.
+    source: the folder's name, "" for copies.
+    images: how many, of which each has so many copies.
+    gain: paired, intervals count images alone; its p-value and counts are none of copies.
+    corruptions: what copies were made by; trained_on: those that were asked for and left out, since one of the two
+        recipes trains on such images.
+    copied: images of the folder left out as training knew them.
+    by_corruption: accuracies.
+    fault: why there is no score, where the networks could not be asked.
+    """
+
+    kind: Literal["corruptions", "images"]
+    source: str
+    images: int
+    copies: int
+    gain: NetworkGain | None
+    corruptions: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    copied: int = 0
+    by_corruption: tuple[CorruptionGain, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """The end of a campaign, as the report, the terminal table and `--json` show it.
 
@@ -122,6 +159,7 @@ class Result:
     why: why nothing was judged, or why the searched recipe does not ship.
     shortened: how much of its training the baseline had, where all of it did not fit into the time.
     trainings: how many were to be run, 0 where the time was given.
+    shifts: the same two networks on shifted images, a second question.
     opened: how often this sealed test was opened, this campaign included.
     recipe_findings: what is wrong with the baseline's own recipe.
     classes: the scores a class.
@@ -154,6 +192,7 @@ class Result:
     shortened: Shortened | None = None
     trainings: int = 0
     network: NetworkGain | None = None
+    shifts: tuple[ShiftGain, ...] = ()
     opened: int = 1
     recipe_findings: tuple[RecipeFinding, ...] = ()
     classes: tuple[ClassScore, ...] = ()

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from convlift.records.result import Claim, ClassScore, Estimate, NetworkGain, Result, Verdict
+from convlift.records.result import Claim, ClassScore, Estimate, NetworkGain, Result, ShiftGain, Verdict
 from convlift.report.page_records import TrainingStory
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.diagnoses import sentence
@@ -63,6 +63,7 @@ def result_document(result: Result) -> dict[str, Any]:
         "warnings": list(warnings_of(result)),
         "notes": [note_sentence(note) for note in result.notes],
         "findings": [asdict(finding) for finding in result.findings],
+        **({"shifted": [_shift(each) for each in result.shifts]} if result.shifts else {}),
         **({"plan": applied_document(result.plan)} if result.plan else {}),
         **({"folds": result.folds} if result.folds else {}),
     }
@@ -80,6 +81,25 @@ def _recipe(claim: Claim) -> dict[str, Any]:
         "final": _estimate("score", claim.final),
         "gain": _estimate("points", claim.gain_points),
         "proven": claim.proven,
+    }
+
+
+def _shift(found: ShiftGain) -> dict[str, Any]:
+    """Of the two networks on shifted images; null figures where there was nothing to score."""
+    gain = found.gain
+    return {
+        "kind": found.kind,
+        "source": found.source,
+        "images": found.images,
+        "copies": found.copies,
+        "baseline": _estimate("score", gain.baseline) if gain else None,
+        "final": _estimate("score", gain.final) if gain else None,
+        "gain": _estimate("points", gain.gain_points) if gain else None,
+        "corruptions": list(found.corruptions),
+        "trained_on": list(found.trained_on),
+        "copied": found.copied,
+        "fault": found.fault,
+        "by_corruption": [asdict(each) for each in found.by_corruption],
     }
 
 

@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from convlift.evidence.metrics import title_of
-from convlift.records.evaluation import Calibration, Comparison, Evaluation, GroupFigures, OperatingPoint
+from convlift.records.evaluation import Answer, Calibration, Comparison, Evaluation, GroupFigures, OperatingPoint
 from convlift.records.result import Estimate
 from convlift.report.finding_lines import finding_lines, plan_lines
+from convlift.report.shift_lines import shift_sentences, shift_table
 from convlift.report.wording.phrases import counted, printable, signed
 from convlift.report.wording.plan_sentences import applied_document
 
@@ -43,10 +44,20 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
         console.print(Text(groups_sentence(found.groups)))
     if found.comparison is not None:
         console.print(Text(comparison_sentence(found.comparison), "bold"))
+    _print_shift(found, console)
     for note, images_with_it in found.notes:
         console.print(Text(f"note: {counted(images_with_it, 'image')}: {printable(note)}."))
     if found.unreadable:
         console.print(Text(f"{counted(len(found.unreadable), 'image')} could not be read and count nowhere."))
+
+
+def _print_shift(found: Evaluation, console: Console) -> None:
+    if found.shift is not None:
+        console.print(shift_table(found.shift.scores))
+        for line in shift_sentences(found.shift):
+            console.print(Text(line, "bold"))
+    if found.pseudo_images is not None:
+        console.print(Text(adapted_sentence(found.pseudo_images)))
 
 
 # said after the model's name
@@ -63,15 +74,33 @@ def evaluation_document(found: Evaluation) -> dict[str, Any]:
     return {"schema_version": 1, "images": found.images, **known}
 
 
+def adapted_sentence(pseudo_images: int) -> str:
+    """That batch norms were adapted."""
+    return (
+        "The statistics of batch norms were estimated anew from these images, without their labels; those of training "
+        f"counted as {counted(pseudo_images, 'image')}."
+    )
+
+
 def evaluation_csv(found: Evaluation) -> str:
-    """A row an image, the surest mistakes first, then what is right in the order of the data."""
+    """A row an image, the surest mistakes first, then what is right in the order of the data; with the share of its
+    corrupted copies that are right where there are any."""
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    wrong = sorted((each for each in found.answers if not each.is_right), key=lambda each: -each.confidence)
-    for each in [*wrong, *(each for each in found.answers if each.is_right)]:
-        rows.writerow([each.image, each.label, each.predicted, f"{each.confidence:.6f}", f"{each.probability:.6f}"])
+    # of two models, an image that only one could read has no copies
+    shares = found.shift.of_images if found.shift else ()
+    has_copies = bool(shares) and len(shares) == len(found.answers)
+    rows.writerow([*COLUMNS, *(["right_under_corruptions"] if has_copies else [])])
+    order = sorted(range(len(found.answers)), key=lambda place: _surest_mistakes(found.answers[place]))
+    for place in order:
+        each, more = found.answers[place], [f"{shares[place]:.6f}"] if has_copies else []
+        row = [each.image, each.label, each.predicted, f"{each.confidence:.6f}", f"{each.probability:.6f}"]
+        rows.writerow([*row, *more])
     return written.getvalue()
+
+
+def _surest_mistakes(answer: Answer) -> tuple[bool, float]:
+    return answer.is_right, 0.0 if answer.is_right else -answer.confidence
 
 
 def confused_most(found: Evaluation) -> list[str]:

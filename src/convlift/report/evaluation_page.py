@@ -11,8 +11,9 @@ from convlift.records.confidence import Calibrated
 from convlift.records.evaluation import Evaluation
 from convlift.report.confusion_chart import MATRIX_CLASSES, confusion
 from convlift.report.evaluation_charts import MOST_CURVES, reliability, roc
-from convlift.report.evaluation_lines import LEARNED_FROM, calibration_sentence, comparison_sentence
+from convlift.report.evaluation_lines import LEARNED_FROM, adapted_sentence, calibration_sentence, comparison_sentence
 from convlift.report.page import both_widths, templates
+from convlift.report.shift_lines import shift_rows, shift_sentences
 from convlift.report.wording.confidence_sentence import THRESHOLDS, calibrated
 from convlift.report.wording.phrases import counted, printable
 
@@ -29,6 +30,9 @@ def render_evaluation(found: Evaluation) -> str:
         .render(
             found=found,
             warnings=_warnings(found),
+            shift_said=shift_sentences(found.shift) if found.shift else [],
+            shift_rows=shift_rows(found.shift.scores) if found.shift else [],
+            adapted=adapted_sentence(found.pseudo_images) if found.pseudo_images is not None else "",
             comparison=comparison_sentence(found.comparison) if found.comparison else "",
             scores=[(title_of(name), score) for name, score in found.scores.items()],
             calibration=calibration_sentence(found.calibration),

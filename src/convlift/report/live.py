@@ -11,6 +11,7 @@ from convlift.records.events import (
     CachePlaced,
     CampaignBegan,
     CampaignEnded,
+    ClassifyingShifted,
     DiskTight,
     EpochEnded,
     Event,
@@ -165,6 +166,8 @@ def passing_line(event: Event) -> str:  # noqa: C901 - one case a record
             return "reading the images"
         case ImagesDecoded(done, images):
             return f"decoding images: {done} of {images}"
+        case ClassifyingShifted(done, images):
+            return f"classifying shifted images: {done} of {images}"
         case ImagesLookedAt(done, images):
             return f"looking at images: {done} of {images}"
         case Loading():

@@ -19,6 +19,7 @@ from convlift.report import charts
 from convlift.report.confusion_chart import MATRIX_CLASSES, confusion
 from convlift.report.documents import result_document
 from convlift.report.page_records import Story
+from convlift.report.shift_lines import shift_gain_sentences
 from convlift.report.thumbnails import thumbnail
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.diagnoses import sentence
@@ -74,6 +75,10 @@ def render(result: Result, story: Story) -> str:
             conclusion=conclusion(result),
             headline=headline(result),
             recipe_line=typographic(recipe_line(result)),
+            shifted=[
+                (typographic(" ".join(shift_gain_sentences(each, result.metric))), each.by_corruption)
+                for each in result.shifts
+            ],
             judged_images=judged_images(result),
             warnings=warnings_of(result),
             ships=shipped_network(result),

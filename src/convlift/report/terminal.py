@@ -16,6 +16,7 @@ from convlift.evidence.null_campaigns import Rate, Spread, Tally
 from convlift.records.result import Result
 from convlift.records.training_events import MODEL_OF_ALL
 from convlift.report.finding_lines import finding_lines, plan_lines
+from convlift.report.shift_lines import shift_gain_sentences
 from convlift.report.wording.headline import (
     conclusion,
     headline,
@@ -47,7 +48,7 @@ def print_result(result: Result, console: Console) -> None:
     """
     console.print()
     console.print(Text(headline(result), style=_CONCLUSION_STYLES[conclusion(result)]))
-    if said := recipe_line(result):
+    for said in _beside_the_headline(result):
         console.print(Text(said))
     for said in (shipped_network(result), why_sentence(result.why) if result.judged and result.why else ""):
         if said:
@@ -65,6 +66,13 @@ def print_result(result: Result, console: Console) -> None:
     for line in [*plan_lines(result.plan), *finding_lines(result.findings)]:
         console.print(Text(line))
     _print_places(result, console)
+
+
+def _beside_the_headline(result: Result) -> list[str]:
+    """What is claimed beside it: of the recipe, and on shifted images."""
+    recipe = recipe_line(result)
+    shifted = [line for shift in result.shifts for line in shift_gain_sentences(shift, result.metric)]
+    return [*([recipe] if recipe else []), *shifted]
 
 
 def _context(result: Result) -> str:

@@ -1,0 +1,135 @@
+"""The second score: the two networks of the headline on shifted images, once, beside the sealed test.
+
+Nothing of it decides anything: which networks are compared is settled, the sealed test is open, and the claim on clean
+images is made without it. It is another question with an interval of its own.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.campaign.artifacts import write_model
+from convlift.campaign.request import Request
+from convlift.campaign.shift_asked import copies_each, images_of
+from convlift.data.dataset import Dataset
+from convlift.deploy.evaluate_model import Images, Named, labels_of, see
+from convlift.deploy.predict import Model, load
+from convlift.deploy.shifted_images import Copy, Rows, classify_copies, plain
+from convlift.errors import ConvliftError
+from convlift.evidence.network_gain import compare_networks
+from convlift.ledger.trials import TrialRecord
+from convlift.records.events import ClassifyingShifted, Listener
+from convlift.records.result import CorruptionGain, ShiftGain
+from convlift.robustness.dealing import dealt
+from convlift.robustness.trained_on import trained_on
+from convlift.search.context import Search
+from convlift.search.fit_confidence import confidence_of
+from convlift.search.shipment import Shipment
+
+Labels = NDArray[np.int64]
+
+
+def judge_shift(
+    request: Request, search: Search, dataset: Dataset, shipment: Shipment, test_labels: Labels, listen: Listener
+) -> tuple[ShiftGain, ...]:
+    """What is said of the shifted images that were asked for; nothing where none were, or a network left no weights;
+    where a network cannot be asked, why not.
+
+    test_labels (nt,): of the sealed test, which was just opened."""
+    before, after = shipment.baseline_network, shipment.network
+    asked = request.shift or request.shift_data
+    if not asked or before is None or not search.has_network(before) or not search.has_network(after):
+        return ()
+    try:
+        with TemporaryDirectory(prefix=".shift-", dir=search.ledger.folder) as folder:
+            models = [
+                _model(request, search, dataset, record, Path(folder) / name)
+                for name, record in (("baseline", before), ("shipped", after))
+            ]
+            found = []
+            if request.shift:
+                trained = trained_on(before.recipe) | trained_on(after.recipe)
+                found.append(_under_corruptions(request, search, dataset, models, (test_labels, trained), listen))
+            if request.shift_data:
+                found.append(_on_folder(request.shift_data, search, dataset, models, listen))
+            return tuple(found)
+    except (ConvliftError, RuntimeError) as error:  # a second question must not cost the answer to the first
+        kind: Literal["corruptions", "images"] = "corruptions" if request.shift else "images"
+        return (ShiftGain(kind, "", 0, 0, None, fault=" ".join(str(error).split())),)
+
+
+def _model(request: Request, search: Search, dataset: Dataset, record: TrialRecord, folder: Path) -> Model:
+    confidence = confidence_of(search.problem, search.ledger, record, dataset.classes)
+    recipe = record.recipe.at(dataset.store.native_resolution)
+    write_model(folder, search.dispatcher.weights_of(record), recipe, dataset, {}, confidence)
+    return load(folder, request.devices[0])
+
+
+def _under_corruptions(
+    request: Request,
+    search: Search,
+    dataset: Dataset,
+    models: Sequence[Model],
+    told: tuple[Labels, frozenset[str]],
+    listen: Listener,
+) -> ShiftGain:
+    """told: the labels, and the corruptions that a recipe trains on."""
+    (labels, trained), test, metric = told, dataset.splits.test, search.problem.metric
+    names = [name for name in request.shift if name not in trained]
+    left_out = tuple(name for name in request.shift if name in trained)
+    number = copies_each(request, len(test), len(names))
+    if not number:
+        return ShiftGain("corruptions", "", len(test), 0, None, (), left_out)
+    copies = [[Copy(*each) for each in own] for own in dealt(names, len(test), number, request.seed)]
+    images = (dataset.store.image(int(place)) for place in test)
+
+    def said_how_far(done: int, total: int) -> None:
+        listen(ClassifyingShifted(done, total))
+
+    said = classify_copies([(model, plain(model)) for model in models], images, copies, said_how_far)
+    groups = search.problem.test_groups
+    scores = [
+        np.mean([metric.per_image(np.asarray(row, np.float64), labels, groups) for row in rows], axis=0)
+        for rows in said
+    ]
+    gain = compare_networks(scores[0], scores[1], groups, lowest=metric.lowest)
+    parts = _by_corruption(names, copies, said, labels)
+    return ShiftGain("corruptions", "", len(test), number, gain, tuple(names), left_out, by_corruption=parts)
+
+
+def _by_corruption(
+    names: Sequence[str], copies: Sequence[Sequence[Copy]], said: Sequence[Rows], labels: Labels
+) -> tuple[CorruptionGain, ...]:
+    of_copy = np.array([[copy.name for copy in own] for own in copies]).T  # (D, n)
+    before, after = (rows.argmax(axis=2) == labels for rows in said)
+    found = []
+    for name in names:
+        is_name = of_copy == name
+        if is_name.any():
+            rights = (float(right[is_name].mean()) for right in (before, after))
+            found.append(CorruptionGain(name, int(is_name.sum()), *rights))
+    return tuple(found)
+
+
+def _on_folder(folder: Path, search: Search, dataset: Dataset, models: Sequence[Model], listen: Listener) -> ShiftGain:
+    source, kept, copied = images_of(folder, dataset)
+    if not len(kept):
+        return ShiftGain("images", source.name, 0, 1, None, copied=copied)
+    images, metric = Images(source, kept, ""), search.problem.metric
+    named = [Named(source.name, model) for model in models]
+
+    def said_how_far(done: int, total: int) -> None:
+        listen(ClassifyingShifted(done, total))
+
+    seen = [see(each, images, said_how_far) for each in named]
+    rows = np.intersect1d(seen[0].rows, seen[1].rows)  # nothing says which of them belong together
+    labels = labels_of(models[0], images, rows)
+    scores = [
+        metric.per_image(each.probabilities[np.isin(each.rows, rows)].astype(np.float64), labels, None) for each in seen
+    ]
+    gain = compare_networks(scores[0], scores[1], lowest=metric.lowest)
+    return ShiftGain("images", source.name, len(rows), 1, gain, copied=copied)
