@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/augmentation.md: what each lever that moves or erases makes of one image.
+"""Draw the pictures of docs/augmentation.md: what each lever makes of one image.
 
     python docs/draw_augmentation.py
 
@@ -13,13 +13,20 @@ from PIL import Image, ImageDraw
 
 from convlift.augment.pipeline import augment
 from convlift.augment.streams import Streams
+from convlift.augment.weather import NAMES as WEATHER
 from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.image_effects import Effects
+from convlift.recipe.published_policies import Policies
 
 FOLDER = Path(__file__).parent / "augmentation"
-SIDE, DRAWS, GAP, COLOURS, LARGER = 112, 6, 6, 40, 4
+SIDE, DRAWS, GAP, LARGER = 112, 6, 6, 4
+FEW, MANY = 40, 96  # colours of a picture: of what moves or erases, and of what changes light and quality
+LEVELS = (0.3, 0.6, 1.0)  # of a lever whose picture shows several strengths
 Pixels = NDArray[np.uint8]
 
-PICTURES: dict[str, dict[str, float | str]] = {
+Changes = dict[str, float | str]
+ALWAYS: Changes = {"effect_chance": 1.0}
+PICTURES: dict[str, Changes] = {
     "mirrors": {"horizontal_flip": 0.5, "vertical_flip": 0.5},
     "quarter-turns": {"horizontal_flip": 0.5, "quarter_turns": 0.75},
     "rotation": {"rotation": 0.2},
@@ -35,6 +42,18 @@ PICTURES: dict[str, dict[str, float | str]] = {
     "fill-constant": {"rotation": 0.2, "fill_mode": "constant"},
     "erase": {"erase": 0.4},
     "cutout": {"cutout": 0.5},
+    "gamma": {"gamma": 0.5},
+    "channel-gain": {"channel_gain": 0.3},
+    "greyscale": {"greyscale": 0.5},
+    "equalize": {"equalize": 1.0, **ALWAYS},
+    "solarize": {"solarize": 0.6, **ALWAYS},
+    "posterize": {"posterize": 7.0, **ALWAYS},
+    "sharpness": {"sharpness": 1.0, **ALWAYS},
+    "blur": {"blur": 0.03, **ALWAYS},
+    "shot-noise": {"shot_noise": 0.15, **ALWAYS},
+    "jpeg": {"jpeg": 0.95, **ALWAYS},
+    "rand-augment": {"rand_augment": 9.0},
+    "trivial-augment": {"trivial_augment": 1.0},
 }
 
 
@@ -62,21 +81,28 @@ def scene() -> Pixels:
     return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
-def strip(image: Pixels, changes: dict[str, float | str]) -> Image.Image:
-    """The image, then draws of it."""
-    zero, one = np.zeros(3, np.float32), np.ones(3, np.float32)
-    seen = augment(image[None].repeat(DRAWS, axis=0), Augmentation.model_validate(changes), zero, one, Streams(7))
-    tiles = [image, *np.rint(255 * seen.clip(0, 1)).astype(np.uint8)]
+def strip(image: Pixels, parts: list[Changes]) -> Image.Image:
+    """The image, then draws of it: as many of each part."""
+    zero, one, copies = np.zeros(3, np.float32), np.ones(3, np.float32), DRAWS // len(parts)
+    seen = [
+        augment(image[None].repeat(copies, axis=0), Augmentation.model_validate(each), zero, one, Streams(7))
+        for each in parts
+    ]
+    tiles = [image, *np.rint(255 * np.concatenate(seen).clip(0, 1)).astype(np.uint8)]
     gap = np.full((SIDE, GAP, 3), 255, np.uint8)
     whole = np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=1)
-    return Image.fromarray(whole).quantize(COLOURS, dither=Image.Dither.NONE)
+    is_light = any(name in {**Effects.model_fields, **Policies.model_fields} for each in parts for name in each)
+    return Image.fromarray(whole).quantize(MANY if is_light else FEW, dither=Image.Dither.NONE)
 
 
 def main() -> None:
     """Write the pictures."""
     FOLDER.mkdir(exist_ok=True)
-    for name, changes in PICTURES.items():
-        strip(scene(), changes).save(FOLDER / f"{name}.png", optimize=True)
+    pictures: dict[str, list[Changes]] = {name: [changes] for name, changes in PICTURES.items()}
+    for name in WEATHER:
+        pictures[name.replace("_", "-")] = [{name: level, **ALWAYS} for level in LEVELS]
+    for name, parts in pictures.items():
+        strip(scene(), parts).save(FOLDER / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

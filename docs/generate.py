@@ -19,6 +19,7 @@ from convlift.catalogue.candidates import CATALOGUE, MOST
 from convlift.catalogue.intervention import Intervention
 from convlift.catalogue.interventions.architecture import ARCHITECTURE
 from convlift.catalogue.interventions.augmentation import AUGMENTATION
+from convlift.catalogue.interventions.colour_and_quality import COLOUR_AND_QUALITY
 from convlift.catalogue.interventions.data import DATA
 from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
 from convlift.catalogue.interventions.geometric import GEOMETRIC
@@ -40,7 +41,8 @@ GENERATED = "<!-- Written by docs/generate.py; change the code, not this page. -
 CHAPTERS = (
     ("Images before any chance: `catalogue/interventions/data.py`", DATA),
     ("Augmentation: `catalogue/interventions/augmentation.py`", AUGMENTATION),
-    ("Turns, crops, distortions and erasing: `catalogue/interventions/geometric.py`", GEOMETRIC),
+    ("Turns, crops, distortions, erasing and policies: `catalogue/interventions/geometric.py`", GEOMETRIC),
+    ("Light, tones, picture quality and weather: `catalogue/interventions/colour_and_quality.py`", COLOUR_AND_QUALITY),
     ("Less augmentation: `catalogue/interventions/weaker.py`", WEAKER),
     ("Images made of two: `catalogue/interventions/mixing.py`", MIXING),
     ("Body of a convnet: `catalogue/interventions/architecture.py`", ARCHITECTURE),

@@ -12,6 +12,7 @@ from convlift.augment.batched import LEVELS as LEVELS_OF_OPENCV_5
 from convlift.augment.batched import augment_batch, normalize_batch, warp_batch
 from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
+from convlift.augment.weather import NAMES as WEATHER
 from convlift.recipe.augmentation import Augmentation
 
 # OpenCV 4 rounds places to 1/32 of a pixel: up to 1/64 on either axis, of a step of 255
@@ -29,8 +30,19 @@ EXACT = {
     "quarter_turns": 0.75,
     "erase": 0.4,
     "cutout": 0.5,
+    "gamma": 0.5,
+    "channel_gain": 0.3,
+    "greyscale": 0.5,
+    "equalize": 1.0,
+    "solarize": 0.6,
+    "posterize": 6.0,
+    "shot_noise": 0.2,
+    "jpeg": 0.8,
 }
+TABLES = ("gamma", "equalize", "solarize", "posterize", "shot_noise", "jpeg")  # a level more may become many
+ROUNDED = {"sharpness": 0.9, "blur": 0.1} | dict.fromkeys(WEATHER, 0.9)  # to a byte, where one half may go either way
 INTERPOLATED = {"rotation": 0.2, "zoom": 0.3, "aspect": 0.3, "shear": 0.2, "crop": 0.6}
+POLICIES = {"rand_augment": 20.0, "trivial_augment": 1.0}
 BENT = {"perspective": 0.15, "elastic": 0.05}
 
 
@@ -38,7 +50,7 @@ def statistics(channels: int) -> tuple[np.ndarray, np.ndarray]:
     return np.float32([0.48, 0.45, 0.41])[:channels], np.float32([0.23, 0.22, 0.21])[:channels]
 
 
-def images(count: int = 12, height: int = 12, width: int = 12, channels: int = 3) -> np.ndarray:
+def images(count: int = 12, height: int = 18, width: int = 18, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
 
 
@@ -53,7 +65,7 @@ def both(pixels: np.ndarray, **strengths: float | str) -> tuple[np.ndarray, np.n
 
 
 def test_every_lever_is_compared() -> None:
-    assert {*EXACT, *INTERPOLATED, *BENT} == set(Augmentation().strengths)
+    assert {*EXACT, *ROUNDED, *INTERPOLATED, *BENT, *POLICIES} == set(Augmentation().strengths)
 
 
 @pytest.mark.parametrize("lever", EXACT)
@@ -63,6 +75,15 @@ def test_a_lever_that_interpolates_nothing_gives_the_same_numbers(lever: str, ch
     np.testing.assert_allclose(at_once, slowly, rtol=0, atol=ROUNDING)
 
 
+@pytest.mark.parametrize("lever", ROUNDED)
+@pytest.mark.parametrize("size", [(12, 12), (9, 40), (2, 3), (1, 7), (1, 1)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_smoothed_differs_by_a_level_at_most(lever: str, size: tuple[int, int], channels: int) -> None:
+    slowly, at_once = both(images(10, *size, channels), **{lever: ROUNDED[lever]}, effect_chance=1.0)
+    np.testing.assert_allclose(at_once, slowly, rtol=0, atol=1.01 / 255 / 0.21)
+    assert np.mean(np.abs(at_once - slowly) > ROUNDING) < 0.01
+
+
 @pytest.mark.parametrize("size", [(12, 12), (9, 16), (33, 8)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("bent", [{}, {"perspective": 0.15}, {"elastic": 0.05}, BENT])
@@ -70,12 +91,22 @@ def test_a_lever_that_interpolates_nothing_gives_the_same_numbers(lever: str, ch
 def test_all_levers_together_differ_by_a_level_at_most(
     size: tuple[int, int], channels: int, bent: dict[str, float], fill_mode: str
 ) -> None:
-    slowly, at_once = both(images(10, *size, channels), **EXACT, **INTERPOLATED, **bent, fill_mode=fill_mode)
+    linear = {name: value for name, value in EXACT.items() if name not in TABLES}
+    slowly, at_once = both(images(10, *size, channels), **linear, **INTERPOLATED, **bent, fill_mode=fill_mode)
     # the most that colour makes of a level: contrast and saturation enlarge it
-    largest = LEVELS / 255 / 0.21 * (1 + EXACT["contrast"]) * (1 + EXACT["saturation"]) * 1.5
+    largest = LEVELS / 255 / 0.21 * (1 + EXACT["contrast"]) * (1 + EXACT["saturation"]) * 1.3 * 1.5
     np.testing.assert_allclose(at_once, slowly, rtol=0, atol=largest)
     # the mean that is erased with follows a level of any pixel, a little
     assert np.mean(np.abs(at_once - slowly) > 0.5 / 255) < (0.01 if LEVELS == 1 else 1.0)
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, "both"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_policy_is_the_same_but_where_a_level_decides(policy: str, channels: int) -> None:
+    """A level of interpolation may be sixteen after posterize, or the other side of solarize."""
+    given = POLICIES if policy == "both" else {policy: POLICIES[policy]}
+    slowly, at_once = both(images(60, channels=channels), **given)
+    assert np.mean(np.abs(at_once - slowly) > 2.2 * LEVELS / 255 / 0.21) < (0.01 if LEVELS == 1 else 0.2)
 
 
 @settings(max_examples=25, deadline=None)

@@ -6,12 +6,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from convlift.augment.pipeline import augment
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "draws.json"
+IMAGES = GOLDEN.with_name("augmented.json")
 NAMES = ("order", "view", *Augmentation().strengths)
 
 
@@ -22,6 +25,46 @@ def draws() -> dict[str, list[float]]:
 
 def test_every_stream_repeats_its_numbers() -> None:
     assert draws() == json.loads(GOLDEN.read_text())
+
+
+def test_images_are_augmented_as_before_there_were_effects() -> None:
+    """Values of images that were augmented by all levers that there were at decision 0051, over two batches."""
+    golden = json.loads(IMAGES.read_text())
+    rows, columns = np.indices((16, 16))
+    image = np.stack([8 * rows + 4 * columns, 255 - 8 * rows, 10 * columns + 40], -1).clip(0, 255).astype(np.uint8)
+    streams, changes = Streams(0, "train", 1), Augmentation(**golden["strengths"])
+    normal = np.full(3, 0.5, np.float32), np.full(3, 0.25, np.float32)
+    batches = [augment(image[None].repeat(3, axis=0), changes, *normal, streams) for _ in range(2)]
+    found = np.concatenate(batches)[:, ::5, ::5].ravel()
+    # another release of OpenCV rounds places: some levels, of a deviation of a quarter
+    np.testing.assert_allclose(found, golden["values"], rtol=0, atol=0.1)
+    assert np.mean(np.abs(found - golden["values"]) < 1e-3) > 0.9
+
+
+class Asked(Streams):
+    """Remembers what was drawn from."""
+
+    def __init__(self, *key: int | str) -> None:
+        super().__init__(*key)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.random.Generator:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
+def test_how_much_lies_behind_moves_no_number() -> None:
+    assert Streams(3, "train", 5, done=0.4)["hue"].random() == Streams(3, "train", 5)["hue"].random()
+
+
+def test_what_is_off_draws_nothing() -> None:
+    streams, image, normal = (
+        Asked(0),
+        np.zeros((2, 8, 8, 3), np.uint8),
+        (np.zeros(3, np.float32), np.ones(3, np.float32)),
+    )
+    augment(image, Augmentation(rotation=0.1, hue=0.1), *normal, streams)
+    assert streams.names == {"rotation", "hue"}
 
 
 def test_streams_differ_by_name_and_by_every_part_of_the_key() -> None:

@@ -29,9 +29,13 @@ def test_every_lever_that_is_known_is_told_of_some_image():
         "horizontal_flip": 0.5, "vertical_flip": 0.5, "rotation": 0.1, "zoom": 0.2, "translation": 0.1,
         "brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue": 0.1, "noise": 0.1, "quarter_turns": 0.5,
         "aspect": 0.2, "shear": 0.1, "crop": 0.5, "perspective": 0.1, "elastic": 0.03, "erase": 0.3, "cutout": 0.3,
+        "gamma": 0.3, "channel_gain": 0.2, "greyscale": 0.3, "equalize": 1.0, "solarize": 0.5, "posterize": 4.0,
+        "sharpness": 0.5, "blur": 0.05, "shot_noise": 0.1, "jpeg": 0.5,
+        "haze": 0.5, "fog": 0.5, "clouds": 0.5, "cloud_shadow": 0.5, "low_sun": 0.5, "night": 0.5,
+        "rand_augment": 9.0, "trivial_augment": 0.5,
     }  # fmt: skip
-    assert set().union(*told(**strengths)) == set(strengths)
-    assert "hue" not in set().union(*told(channels=1, **strengths))
+    assert set().union(*told(**strengths)) == set(strengths) == set(Augmentation().strengths)
+    assert not {"hue", "greyscale"} & set().union(*told(channels=1, **strengths))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlift.errors import RecipeError
+from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe, load_recipe, parse_recipe
 from convlift.recipe.section import levers
@@ -153,3 +154,35 @@ def test_how_images_are_changed_is_no_change_of_them() -> None:
     settings = parse_recipe({"data": {"augmentation": {"fill_mode": "constant", "erase_chance": 1.0}}})
     assert not settings.data.augmentation.active
     assert settings.edit(data={"augmentation": {"cutout": 0.5}}).data.augmentation.active
+
+
+@pytest.mark.parametrize(
+    ("epoch", "factor"), [(0, 0.0), (1, 0.25), (2, 0.5), (4, 1.0), (10, 1.0), (16, 1.0), (17, 0.0), (19, 0.0)]
+)
+def test_an_augmentation_grows_and_ends_with_the_epochs(epoch: int, factor: float) -> None:
+    whole = Augmentation(rotation=0.2, horizontal_flip=0.5, fill_mode="edge", grows_until=0.2, off_for_last=0.15)
+    found = whole.at(epoch / 20)
+    assert found.strengths == {name: pytest.approx(factor * value) for name, value in whole.strengths.items()}
+    assert whole.at(None) == whole
+
+
+@pytest.mark.parametrize(("epochs", "off"), [(20, 3), (300, 45), (10, 1), (3, 0), (1, 0)])
+def test_the_last_whole_epochs_are_without_it(epochs: int, off: int) -> None:
+    whole = Augmentation(rotation=0.2, off_for_last=0.15)
+    assert [whole.at(epoch / epochs).active for epoch in range(epochs)] == [True] * (epochs - off) + [False] * off
+
+
+def test_without_a_course_an_augmentation_is_always_the_same() -> None:
+    whole = Augmentation(rotation=0.2)
+    assert all(whole.at(done) is whole for done in (None, 0.0, 0.99))
+
+
+def test_a_recipe_of_an_older_version_still_loads() -> None:
+    """It names the levers that there were, with their values."""
+    names = ["horizontal_flip", "rotation", "zoom", "hue", "crop", "fill_mode", "erase", "erase_chance", "cutout"]
+    usual = Augmentation().model_dump()
+    old = parse_recipe({"data": {"augmentation": {name: usual[name] for name in names} | {"rotation": 0.05}}})
+    assert old.data.augmentation == Augmentation(rotation=0.05)
+    assert set(old.identity()["data"]["augmentation"]) == set(Augmentation.model_fields) - {
+        name for name, field in Augmentation.model_fields.items() if field.json_schema_extra["later"]
+    }

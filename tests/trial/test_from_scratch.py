@@ -173,17 +173,29 @@ def test_early_stopping_hands_over_the_best_epoch(run, digits, tmp_path):
 STILL = {"epochs": 1, "learning_rate": 1e-12}  # steps so small that no weight of 32 bits moves
 
 
-STRONG = {"perspective": 0.2, "elastic": 0.1}  # the most that there is
+STRONG = {"perspective": 0.2, "elastic": 0.1, "blur": 0.1}  # the most that there is
+LARGE = {"equalize": 24}  # pixels a side, of what leaves images of 8 as they are
 
 
 @pytest.mark.parametrize("lever", Augmentation().strengths)
 def test_every_augmentation_changes_training_and_nothing_else(run, strips, lever):
-    plain = TINY.edit(architecture={"normalization": "none"})  # batch norm's statistics would follow the images
+    # batch norm's statistics would follow the images
+    plain = TINY.edit(data={"resolution": LARGE.get(lever, 8)}, architecture={"normalization": "none"})
     changed = plain.edit(data={"augmentation": {lever: STRONG.get(lever, 0.5)}})
     assert differs(run(plain, on=strips), run(changed, on=strips))
     first, second = (run(recipe.edit(training=STILL), on=strips) for recipe in (plain, changed))
     assert_array_equal(first.validation_probabilities, second.validation_probabilities)
     assert_array_equal(first.test_probabilities, second.test_probabilities)
+
+
+def test_an_augmentation_that_is_off_for_all_epochs_but_the_first_is_seen_in_it_alone(run, strips):
+    plain = TINY.edit(training={"epochs": 2})
+    changed = plain.edit(data={"augmentation": {"rotation": 0.5}})
+    never = changed.edit(data={"augmentation": {"grows_until": 1.0, "off_for_last": 0.5}})
+    assert_array_equal(run(plain, on=strips).test_probabilities, run(never, on=strips).test_probabilities)
+    once = changed.edit(data={"augmentation": {"off_for_last": 0.5}})
+    assert differs(run(once, on=strips), run(plain, on=strips))
+    assert differs(run(once, on=strips), run(changed, on=strips))
 
 
 @pytest.mark.parametrize(

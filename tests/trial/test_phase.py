@@ -49,6 +49,19 @@ def test_order_and_changes_follow_from_seed_and_phase():
     assert len({tuple(epochs[0][0]) for epochs in (first, *others)}) == 4
 
 
+def test_changes_are_told_how_much_of_the_training_lies_behind_them():
+    seen = []
+
+    def draw(chosen, streams):
+        seen.append(streams.done)
+        return torch.zeros(len(chosen), 2)
+
+    labels = torch.zeros(COUNT, dtype=torch.int64)
+    data = PhaseData("train", draw, labels, lambda: iter([Batch(torch.zeros(COUNT, 2), labels)]), COUNT, 2)
+    run_phase(torch.nn.Linear(2, 2), data, Training(epochs=4, batch_size=20), 0, Countdown(10**6))
+    assert seen == [0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
+
+
 class Metronome:
     """A clock on which every question takes as long as `steps_a_question` steps of one second."""
 

@@ -7,7 +7,6 @@ several levels near a sharp edge.
 """
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,22 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from convlift.augment import colour, elastic
+from convlift.augment.batched_effects import affect_batch
 from convlift.augment.pipeline import Inputs, draw_changes, quantiles
+from convlift.augment.sending import send, send_floats
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation, FillMode
 
 LEVELS = 1
 _PADDING = {"reflect": "reflection", "edge": "border", "constant": "zeros"}
-
-
-def send(values: NDArray[Any], device: torch.device) -> Tensor:
-    """An array as a tensor on a device; on the CPU the same memory. No step waits for the copy to a GPU."""
-    tensor = torch.from_numpy(values)
-    if device.type == "cpu":
-        return tensor
-    if device.type == "cuda":  # only from pinned memory is a copy one that nobody waits for
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 def normalize_batch(images_NHWC: Tensor, mean_C: Inputs, std_C: Inputs) -> Tensor:
@@ -56,9 +47,13 @@ def augment_batch(
     elif drawn.flips is not None:
         swapped = images_NHWC if drawn.swapped is None else _swapped(images_NHWC, drawn.swapped)
         moved = _flipped(swapped, drawn.flips)
+    if drawn.effects is not None:
+        moved = affect_batch(moved, drawn.effects, streams)
     inputs_NHWC = _recoloured(moved, drawn.matrices)
     if augmentation.noise:
-        inputs_NHWC += _noise(inputs_NHWC, streams["noise"]) * _small(augmentation.noise / std_C, inputs_NHWC.device)
+        inputs_NHWC += _noise(inputs_NHWC, streams["noise"]) * send_floats(
+            augmentation.noise / std_C, inputs_NHWC.device
+        )
     if drawn.erased is not None:
         inputs_NHWC = _erased(inputs_NHWC, drawn.erased)
     return inputs_NHWC.permute(0, 3, 1, 2)
@@ -80,7 +75,7 @@ def warp_batch(
     places = _places(H, W, device)
     if field_N2GG is not None:
         places = _distorted(places, field_N2GG, (H, W))
-    grid_NPD = torch.matmul(places, _small(_normalized_maps(maps, H, W), device))
+    grid_NPD = torch.matmul(places, send_floats(_normalized_maps(maps, H, W), device))
     if grid_NPD.shape[2] == 3:
         grid_NPD = grid_NPD[:, :, :2] / grid_NPD[:, :, 2:]
     moved = functional.grid_sample(
@@ -97,8 +92,8 @@ def _distorted(places_PD: Tensor, field_N2GG: NDArray[np.float64], size_HW: tupl
     """The same places, each shifted by the field of each image: (N, H * W, 3)."""
     height, width = size_HW
     down, across = (send(elastic.basis(side), places_PD.device) for side in size_HW)
-    shifts_N2HW = down @ _small(field_N2GG, places_PD.device) @ across.T
-    shifts_N2P = shifts_N2HW.flatten(2) * _small(np.array([[width], [height]]), places_PD.device)
+    shifts_N2HW = down @ send_floats(field_N2GG, places_PD.device) @ across.T
+    shifts_N2P = shifts_N2HW.flatten(2) * send_floats(np.array([[width], [height]]), places_PD.device)
     return places_PD + functional.pad(shifts_N2P.transpose(1, 2), (0, 1))
 
 
@@ -144,7 +139,7 @@ def _erased(inputs_NHWC: Tensor, rectangles_NR4: NDArray[np.int64]) -> Tensor:
 def _recoloured(images_NHWC: Tensor, matrices_NCD: NDArray[np.float64]) -> Tensor:
     """Bytes through the (C, C + 1) matrix of each image, or of all: float32 NHWC."""
     N, _, _, C = images_NHWC.shape
-    matrices_NDC = _small(matrices_NCD, images_NHWC.device).transpose(1, 2)
+    matrices_NDC = send_floats(matrices_NCD, images_NHWC.device).transpose(1, 2)
     pixels_NPC = images_NHWC.reshape(N, -1, C).float()
     return (pixels_NPC @ matrices_NDC[:, :C] + matrices_NDC[:, C:]).view(images_NHWC.shape)
 
@@ -160,8 +155,3 @@ def _noise(like_NHWC: Tensor, rng: np.random.Generator) -> Tensor:
 @cache
 def _quantiles_on(device: torch.device) -> Tensor:
     return send(quantiles(), device)
-
-
-def _small(values: NDArray[Any], device: torch.device) -> Tensor:
-    """Drawn figures as float32, which every device has."""
-    return send(np.ascontiguousarray(values, np.float32), device)

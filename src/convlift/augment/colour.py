@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from convlift.augment.policies import Policy
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
@@ -27,16 +28,20 @@ def colour(
     contrast: ArrayLike = 1.0,
     saturation: ArrayLike = 1.0,
     hue: ArrayLike = 0.0,
+    gains_C: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
-    """Saturation and hue, then contrast about mid-grey, then brightness, for pixels in [0, 1].
+    """Gains, then saturation and hue, then contrast about mid-grey, then brightness, for pixels in [0, 1].
 
     Returns colour_CC and offset_C (with a leading N for arrays); the new pixel is colour @ pixel + offset.
     brightness: added. contrast: factor about 0.5. saturation: factor of the chroma, 0 is grey.
-    hue: turns, from red towards yellow. One channel has no chroma: saturation and hue leave it alone.
+    hue: turns, from red towards yellow. gains_C: factors of the channels, (..., C). One channel has no chroma:
+    saturation and hue leave it alone.
     """
     added, factor, chroma, turns = np.broadcast_arrays(brightness, contrast, saturation, hue)
     chroma_CC = _chroma(chroma, turns) if channels == 3 else np.ones((1, 1))
     colour_CC = factor[..., None, None] * chroma_CC
+    if gains_C is not None:
+        colour_CC = colour_CC * np.asarray(gains_C)[..., None, :]
     offset_C = (0.5 - 0.5 * factor + added)[..., None] * np.ones(channels)
     return colour_CC, offset_C
 
@@ -51,15 +56,39 @@ def _chroma(saturation: Floats, hue: Floats) -> Floats:
     return changed
 
 
-def draw_colours(augmentation: Augmentation, streams: Streams, count: int, channels: int) -> tuple[Floats, Floats]:
-    """colour_NCC and offset_NC of `count` images."""
+def draw_colours(
+    augmentation: Augmentation, streams: Streams, count: int, channels: int, policy: Policy | None = None
+) -> tuple[Floats, Floats]:
+    """colour_NCC and offset_NC of `count` images, with what a policy adds."""
+    contrast_N = 1 + streams.symmetric("contrast", augmentation.contrast, count)
+    saturation_N = 1 + streams.symmetric("saturation", augmentation.saturation, count)
+    saturation_N = np.where(draw_greyed(augmentation, streams, count), 0.0, saturation_N)
+    gains_NC = draw_gains(augmentation, streams, count, channels)
+    if policy is not None:
+        contrast_N, saturation_N = contrast_N * policy.contrast, saturation_N * policy.saturation
+        gains_NC = (1.0 if gains_NC is None else gains_NC) * policy.brightness[:, None] * np.ones(channels)
     return colour(
         channels,
         brightness=streams.symmetric("brightness", augmentation.brightness, count),
-        contrast=1 + streams.symmetric("contrast", augmentation.contrast, count),
-        saturation=1 + streams.symmetric("saturation", augmentation.saturation, count),
+        contrast=contrast_N,
+        saturation=saturation_N,
         hue=streams.symmetric("hue", augmentation.hue, count),
+        gains_C=gains_NC,
     )
+
+
+def draw_greyed(augmentation: Augmentation, streams: Streams, count: int) -> NDArray[np.bool_]:
+    """Whose colours are taken away: (count,)."""
+    return streams.chance("greyscale", augmentation.greyscale, count)
+
+
+def draw_gains(augmentation: Augmentation, streams: Streams, count: int, channels: int) -> Floats | None:
+    """Factors of the channels, (count, channels); None where the lever is off. Grey images take as many numbers as
+    colour images do."""
+    if not augmentation.channel_gain:
+        return None
+    gains_NC: Floats = 1 + augmentation.channel_gain * (2 * streams["channel_gain"].random((count, 3)) - 1)
+    return gains_NC[:, :channels]
 
 
 def normalized(colour_CC: Floats, offset_C: Floats, mean_C: NDArray[np.float32], std_C: NDArray[np.float32]) -> Floats:

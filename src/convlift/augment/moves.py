@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.augment import elastic, geometry
+from convlift.augment.policies import Policy
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
@@ -44,7 +45,18 @@ class Moves(NamedTuple):
 def is_symmetry(augmentation: Augmentation, size_HW: tuple[int, int]) -> bool:
     """Whether images are moved by mirrors and quarter turns at most, which need no interpolation."""
     a = augmentation
-    others = (a.aspect, a.shear, a.rotation, a.zoom, a.translation, a.crop, a.perspective, a.elastic)
+    others = (
+        a.rand_augment,
+        a.trivial_augment,
+        a.aspect,
+        a.shear,
+        a.rotation,
+        a.zoom,
+        a.translation,
+        a.crop,
+        a.perspective,
+        a.elastic,
+    )
     return not any(others) and (not a.quarter_turns or size_HW[0] == size_HW[1])
 
 
@@ -63,6 +75,12 @@ def draw_moves(augmentation: Augmentation, streams: Streams, count: int, size_HW
         corners=a.perspective * _signed(streams, "perspective", (count, 4, 2)) if a.perspective else None,
         field=a.elastic * _signed(streams, "elastic", (count, 2, *elastic.GRID)) if a.elastic else None,
     )
+
+
+def with_policy(moves: Moves, policy: Policy) -> Moves:
+    """What moves each image, and what a policy adds to it."""
+    slopes = policy.slopes if moves.slopes is None else moves.slopes + policy.slopes
+    return moves._replace(rotation=moves.rotation + policy.rotation, slopes=slopes, shifts=moves.shifts + policy.shifts)
 
 
 def maps_of(moves: Moves, size_HW: tuple[int, int]) -> Floats:

@@ -1,4 +1,5 @@
-"""Training images from bytes to what a network reads: one resampling, one colour matrix, noise, and what is erased.
+"""Training images from bytes to what a network reads: one resampling, effects on those that are drawn for them, one
+colour matrix, noise, and what is erased.
 
 Every lever draws from a stream of random numbers that is keyed by its name, so that switching one lever on, making it
 stronger, or adding one to these, leaves the draws of all others as they were.
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.augment import colour, elastic, erasing, geometry
-from convlift.augment.moves import draw_moves, is_symmetry, maps_of
+from convlift.augment.effects import Effects, affected, draw_effects
+from convlift.augment.moves import draw_moves, is_symmetry, maps_of, with_policy
+from convlift.augment.policies import draw_policy
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation, FillMode
 
@@ -28,6 +31,7 @@ class Drawn(NamedTuple):
     field (N, 2, G, G): the elastic distortion after the map.
     swapped (N,): whether rows and columns are, and flips (N, 2): whether it is then mirrored, left to right and top to
         bottom, where mirrors and quarter turns are all that moves it.
+    effects: what is done to single images between their map and their colours.
     matrices (N, C, C + 1): colour and normalization, for bytes.
     erased (N, R, 4): rectangles.
     """
@@ -36,6 +40,7 @@ class Drawn(NamedTuple):
     field: Floats | None
     swapped: NDArray[np.bool_] | None
     flips: NDArray[np.bool_] | None
+    effects: Effects | None
     matrices: Floats
     erased: erasing.Rectangles | None
 
@@ -43,10 +48,13 @@ class Drawn(NamedTuple):
 def draw_changes(
     augmentation: Augmentation, streams: Streams, shape: tuple[int, int, int, int], mean_C: Inputs, std_C: Inputs
 ) -> Drawn:
-    """The draws of all levers but noise, which is drawn value by value. shape: NHWC."""
+    """The draws of all levers but noise and shot noise, which are drawn value by value. shape: NHWC."""
     count, height, width, channels = shape
     size_HW = (height, width)
+    policy = draw_policy(augmentation, streams, count, size_HW)
     moves = draw_moves(augmentation, streams, count, size_HW)
+    if policy is not None:
+        moves = with_policy(moves, policy)
     maps = field = swapped_N = flips_N2 = None
     if not is_symmetry(augmentation, size_HW):
         maps, field = maps_of(moves, size_HW), moves.field
@@ -54,10 +62,11 @@ def draw_changes(
         swapped_N, flips_N2 = geometry.transposed_first(moves.quarters, moves.flips)
     elif augmentation.horizontal_flip or augmentation.vertical_flip:
         flips_N2 = moves.flips
-    colours = colour.draw_colours(augmentation, streams, count, channels)
+    effects = draw_effects(augmentation, streams, count, size_HW, policy)
+    colours = colour.draw_colours(augmentation, streams, count, channels, policy)
     matrices = colour.normalized(*colours, mean_C, std_C)
     erased = erasing.draw_rectangles(augmentation, streams, count, size_HW)
-    return Drawn(maps, field, swapped_N, flips_N2, matrices, erased)
+    return Drawn(maps, field, swapped_N, flips_N2, effects, matrices, erased)
 
 
 def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Inputs:
@@ -84,8 +93,8 @@ def augment(
     """Every image changed by its own draw of every lever, and normalized; equal to normalize with all levers off.
 
     images_NHWC: uint8, C in {1, 3}. mean_C, std_C: of pixels in [0, 1]. Returns float32 NHWC, C-contiguous.
-    Geometry comes first, then colour, then noise, then normalization, and what is erased is erased last; nothing is
-    clipped (see colour.py).
+    Geometry comes first, then effects, then colour, then noise, then normalization, and what is erased is erased last;
+    from colour on nothing is clipped (see colour.py).
     """
     images = _checked(images_NHWC, mean_C, std_C)
     count, height, width, channels = images.shape
@@ -93,7 +102,10 @@ def augment(
     move = _mover(drawn, images.shape, augmentation.fill_mode)
     inputs, scratch = np.empty(images.shape, np.float32), np.empty(images.shape[1:], np.float32)
     for index, (image, into) in enumerate(zip(images, inputs, strict=True)):
-        colour.recolour(move(index, image), drawn.matrices[index], scratch, into)
+        moved = move(index, image)
+        if drawn.effects is not None:
+            moved = affected(moved, index, drawn.effects, streams)
+        colour.recolour(moved, drawn.matrices[index], scratch, into)
         if augmentation.noise:
             _add_noise(into, augmentation.noise / std_C, streams["noise"], scratch)
         if drawn.erased is not None:

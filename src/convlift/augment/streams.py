@@ -9,13 +9,16 @@ Floats = NDArray[np.float64]
 class Streams:
     """Owns a generator for every name, made when it is first used; key: what sets these apart from other streams.
 
+    done: the share of a training that lies before what is drawn, for changes that grow or end with it; None: at full
+    strength. It moves no number.
+
     A generator follows from the key and its own name alone, and is drawn from in order, image after image: what else is
     drawn, by levers that are on or that will be added one day, leaves it alone, and so does the size of batches.
     One key an epoch, not one a batch: a generator takes ten times as long to make as to give a batch its numbers.
     """
 
-    def __init__(self, *key: int | str) -> None:
-        self._key = key
+    def __init__(self, *key: int | str, done: float | None = None) -> None:
+        self._key, self.done = key, done
         self._made: dict[str, np.random.Generator] = {}
 
     def __getitem__(self, name: str) -> np.random.Generator:

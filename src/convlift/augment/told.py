@@ -3,8 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.augment import erasing
+from convlift.augment import colour, erasing, tables
+from convlift.augment.effects import draw_effects
 from convlift.augment.moves import draw_moves
+from convlift.augment.policies import Drawn as DrawnOperations
+from convlift.augment.policies import draw_rand_augment, draw_trivial_augment
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
 
@@ -20,10 +23,19 @@ def drawn_levers(
     rotation: turns, counter-clockwise. zoom, contrast, saturation: factors. translation: pixels to the right and down.
     crop: share of the area, and aspect, of what stays. perspective: the largest shift of a corner, a share of the side.
     elastic: root mean square shift, a share of the side. brightness: what is added. hue: turns. noise: deviation.
-    erase, cutout: share of the area. Mirrors have no figures. Levers that colour images in other ways are not told.
+    erase, cutout: share of the area. gamma: exponent. channel_gain: a factor a channel. equalize: part of the way.
+    solarize: the byte from which on pixels are inverted. posterize: bits that are left. sharpness: factor. blur:
+    deviation, pixels. shot_noise: deviation at white. jpeg: quality. Weather: strengths. rand_augment,
+    trivial_augment: the place of each operation in OPERATIONS, and its signed strength in [-1, 1]. Mirrors and
+    greyscale have no figures.
     """
     told: list[Drawn] = [{} for _ in range(count)]
-    for drawn in (_moved(augmentation, streams, count, size_HW), _coloured(augmentation, streams, count, channels)):
+    for drawn in (
+        _moved(augmentation, streams, count, size_HW),
+        _affected(augmentation, streams, count, size_HW),
+        _coloured(augmentation, streams, count, channels),
+        _by_policy(augmentation, streams, count),
+    ):
         for name, rows in drawn.items():
             for each, row in zip(told, rows, strict=True):
                 if row is not None:
@@ -68,7 +80,52 @@ def _coloured(a: Augmentation, streams: Streams, count: int, channels: int) -> d
         for name, still in levers.items()
         if getattr(a, name)
     }
+    if channels == 3 and a.greyscale:
+        found["greyscale"] = [() if each else None for each in colour.draw_greyed(a, streams, count)]
+    if (gains_NC := colour.draw_gains(a, streams, count, channels)) is not None:
+        found["channel_gain"] = _rows(gains_NC)
     return found | ({"noise": [(a.noise,)] * count} if a.noise else {})
+
+
+def _affected(a: Augmentation, streams: Streams, count: int, size_HW: tuple[int, int]) -> dict[str, _Rows]:
+    effects = draw_effects(a, streams, count, size_HW)
+    if effects is None:
+        return {}
+    e = effects
+    figures: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {  # and of which images
+        "gamma": (e.gamma, e.gamma != 1),
+        "equalize": (e.equalize, e.equalize > 0),
+        "solarize": (e.solarize.astype(float), e.solarize < tables.NEVER),
+        "posterize": (8 - e.posterize.astype(float), e.posterize > 0),
+        "sharpness": (e.sharpness, e.sharpness != 1),
+        "blur": (e.blur, e.blur > 0),
+        "shot_noise": (np.full(count, e.deviation), e.noisy),
+        "jpeg": (e.jpeg.astype(float), e.jpeg > 0),
+    }
+    if e.weather is not None:
+        figures |= {name: (strengths_N, strengths_N > 0) for name, strengths_N in e.weather.strengths.items()}
+    return {
+        name: [(float(value),) if each else None for value, each in zip(values, drawn, strict=True)]
+        for name, (values, drawn) in figures.items()
+        if getattr(a, name)
+    }
+
+
+def _by_policy(a: Augmentation, streams: Streams, count: int) -> dict[str, _Rows]:
+    found: dict[str, _Rows] = {}
+    if a.rand_augment:
+        found["rand_augment"] = _operations(draw_rand_augment(a, streams, count))
+    if a.trivial_augment:
+        found["trivial_augment"] = _operations(draw_trivial_augment(a, streams, count))
+    return found
+
+
+def _operations(drawn: DrawnOperations) -> _Rows:
+    """The identity, which is drawn as often as any other, is no change."""
+    return [
+        tuple(figure for pair in zip(which, levels, strict=True) if pair[0] for figure in map(float, pair)) or None
+        for which, levels in zip(drawn.operations, drawn.levels, strict=True)
+    ]
 
 
 def _erased(a: Augmentation, streams: Streams, count: int, size_HW: tuple[int, int]) -> dict[str, list[float]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from convlift.catalogue.intervention import Intervention, misfit, unmixed, why_unfit
 from convlift.catalogue.interventions.architecture import ARCHITECTURE
 from convlift.catalogue.interventions.augmentation import AUGMENTATION
+from convlift.catalogue.interventions.colour_and_quality import COLOUR_AND_QUALITY
 from convlift.catalogue.interventions.data import DATA
 from convlift.catalogue.interventions.fine_tuning import FINE_TUNING
 from convlift.catalogue.interventions.geometric import GEOMETRIC
@@ -34,6 +35,7 @@ CATALOGUE: tuple[Intervention, ...] = (
     *DATA,
     *AUGMENTATION,
     *GEOMETRIC,
+    *COLOUR_AND_QUALITY,
     *WEAKER,
     *MIXING,
     *ARCHITECTURE,

@@ -152,8 +152,9 @@ def run_job(
 def inputs(extraction: Extraction, images: Images, job: Job, device: torch.device = ON_CPU) -> Iterator[Tensor]:
     """A job's images as the network reads them: (BATCH or fewer, 3, R, R) float32 in channels-last memory, on the CPU
     as arrays of it, on any other device made there at once."""
-    from convlift.augment.batched import augment_batch, normalize_batch, send
+    from convlift.augment.batched import augment_batch, normalize_batch
     from convlift.augment.pipeline import augment, normalize
+    from convlift.augment.sending import send
     from convlift.augment.streams import Streams
 
     mean, std = np.array(extraction.mean, np.float32), np.array(extraction.std, np.float32)

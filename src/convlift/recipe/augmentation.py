@@ -1,167 +1,59 @@
 """Strengths of the random changes made to training images; 0 switches a change off."""
 
-from typing import Literal
+from convlift.recipe.image_effects import Effects
+from convlift.recipe.moves_and_colours import FillMode, MovesAndColours
+from convlift.recipe.published_policies import Policies
+from convlift.recipe.section import lever
 
-from convlift.recipe.section import Section, lever
+__all__ = ["MIRRORS", "PROBABILITIES", "SETTINGS", "SYMMETRIES", "Augmentation", "FillMode"]
 
 MIRRORS = ("horizontal_flip", "vertical_flip")
-SYMMETRIES = (*MIRRORS, "quarter_turns")  # the levers that are probabilities, not strengths
-SETTINGS = ("fill_mode", "erase_chance")  # how other levers change images; they change nothing themselves
+SYMMETRIES = (*MIRRORS, "quarter_turns")
+PROBABILITIES = (*SYMMETRIES, "greyscale", "trivial_augment")  # the levers that are probabilities, not strengths
+# how other levers change images; they change nothing themselves
+SETTINGS = ("fill_mode", "erase_chance", "effect_chance", "rand_augment_operations", "grows_until", "off_for_last")
+ROUNDING = 1e-9  # of a share of the epochs
 
-FillMode = Literal["reflect", "edge", "constant"]
 
-
-class Augmentation(Section):
+class Augmentation(Policies, Effects, MovesAndColours):
     """Each field is one lever. Ranges are uniform and symmetric unless stated otherwise.
 
     All that moves an image is one map, carried out by one resampling: it is turned by quarters, stretched, sheared,
-    mirrored, turned, enlarged, shifted, cropped, seen in perspective and bent, in this order. Then come colour and
-    noise, and what is erased is erased last. Validation, test and prediction never augment.
+    mirrored, turned, enlarged, shifted, cropped, seen in perspective and bent, in this order. Then come the effects
+    (`Effects` has their order), colour and noise, and what is erased is erased last. Policies add to the other levers'
+    draws. Validation, test and prediction never augment.
     """
 
-    horizontal_flip: float = lever(
-        0.0, "probability of a mirror image, left to right", "Krizhevsky et al. 2012, section 4.1", ge=0, le=1
-    )
-    vertical_flip: float = lever(
+    grows_until: float = lever(
         0.0,
-        "probability of a mirror image, top to bottom",
-        "Veeling et al. 2018 (pathology)",
+        "share of the training at which it is at its full strength: it grows from 0, linearly, epoch by epoch; "
+        "probabilities too; 0: full at once; without effect on stored views",
+        "Tan and Le 2021, section 4 (progressive learning: with the images' size)",
+        later=True,
         ge=0,
         le=1,
     )
-    rotation: float = lever(
+    off_for_last: float = lever(
         0.0,
-        "largest rotation either way, as a fraction of a full turn (0.2 is 72 degrees, as Keras' RandomRotation(0.2))",
-        "Simard et al. 2003, section 2",
-        ge=0,
-        le=0.5,
-    )
-    zoom: float = lever(
-        0.0,
-        "scale drawn log-uniformly from [1 - zoom, 1 / (1 - zoom)]",
-        "Szegedy et al. 2015, section 6",
+        "share of the training, its last whole epochs, without any of it; without effect on stored views",
+        "Ge et al. 2021, section 2.1 (YOLOX: 15 of 300 epochs)",
+        later=True,
         ge=0,
         lt=1,
-    )
-    translation: float = lever(
-        0.0,
-        "largest shift along each axis, as a fraction of the side (a random crop of a reflected border)",
-        "He et al. 2016, section 4.2",
-        ge=0,
-        le=0.5,
-    )
-    brightness: float = lever(
-        0.0,
-        "amount added to all pixels, from [-b, b] with pixels in [0, 1]",
-        "Howard 2013, section 2",
-        ge=0,
-        le=1,
-    )
-    contrast: float = lever(0.0, "factor around mid-grey, from [1 - c, 1 + c]", "Howard 2013, section 2", ge=0, lt=1)
-    saturation: float = lever(
-        0.0,
-        "blend with the grey image, factor from [1 - s, 1 + s]; colour images only",
-        "Howard 2013, section 2",
-        ge=0,
-        le=1,
-    )
-    hue: float = lever(
-        0.0,
-        "rotation of the chroma plane, as a fraction of a turn; colour images only",
-        "Chen et al. 2020, section 3",
-        ge=0,
-        le=0.5,
-    )
-    noise: float = lever(
-        0.0, "standard deviation of Gaussian pixel noise, with pixels in [0, 1]", "Bishop 1995", ge=0, le=0.5
     )
 
-    quarter_turns: float = lever(
-        0.0,
-        "probability of a turn by one, two or three quarters, equally likely; .75 makes all four directions so, and "
-        "with horizontal_flip .5 all eight symmetries of the square. An image that is not square is stretched to its "
-        "frame again",
-        "Veeling et al. 2018 (pathology)",
-        later=True,
-        ge=0,
-        le=1,
-    )
-    aspect: float = lever(
-        0.0,
-        "width over height, as a factor drawn log-uniformly from [1 - aspect, 1 / (1 - aspect)] at the same area "
-        "(.25 is 3/4 to 4/3)",
-        "Szegedy et al. 2015, section 6",
-        later=True,
-        ge=0,
-        lt=1,
-    )
-    shear: float = lever(
-        0.0,
-        "largest slope either way, along both axes: pixels a row or column slides for each pixel from the middle",
-        "Cubuk et al. 2019, table 6 (ShearX, ShearY up to .3)",
-        later=True,
-        ge=0,
-        le=0.5,
-    )
-    crop: float = lever(
-        0.0,
-        "largest share of the area that is cut away: a part of [1 - crop, 1] of the area and an aspect of 3/4 to 4/3, "
-        "anywhere in the image, is enlarged to all of it (.92 is Szegedy's 8% to 100%)",
-        "Szegedy et al. 2015, section 6",
-        later=True,
-        ge=0,
-        lt=1,
-    )
-    perspective: float = lever(
-        0.0,
-        "largest shift of each corner along each axis, as a fraction of the side; the image follows by the homography",
-        "DeTone et al. 2016, section 3 (four-point parametrization)",
-        later=True,
-        ge=0,
-        le=0.2,
-    )
-    elastic: float = lever(
-        0.0,
-        "root mean square shift of a pixel along each axis, as a fraction of the side, by a random field that is "
-        "smooth over 4/29 of it (.05 is Simard's alpha of 34)",
-        "Simard et al. 2003, section 2",
-        later=True,
-        ge=0,
-        le=0.1,
-    )
-    fill_mode: FillMode = lever(
-        "reflect",
-        "what lies beyond the border. reflect: the image mirrored, its outermost pixels once; edge: these repeated; "
-        "constant: black",
-        "Krizhevsky et al. 2012 (crops); Keras' fill_mode (reflect, nearest, constant)",
-        later=True,
-    )
-    erase: float = lever(
-        0.0,
-        "largest share of the area that is erased: a rectangle of 2% up to it, of an aspect of .3 to 1/.3, gets the "
-        "mean colour of the image",
-        "Zhong et al. 2020, section 3 (.4); filled as in DeVries and Taylor 2017",
-        later=True,
-        ge=0,
-        le=0.9,
-    )
-    erase_chance: float = lever(
-        0.5,
-        "probability that a rectangle is erased, where erase is on",
-        "Zhong et al. 2020, section 4",
-        later=True,
-        gt=0,
-        le=1,
-    )
-    cutout: float = lever(
-        0.0,
-        "side of a square that is erased from every image, as a fraction of the shorter side; its middle lies anywhere "
-        "in the image, so that parts of it may lie outside",
-        "DeVries and Taylor 2017, section 3.2 (16 of 32 pixels on CIFAR-10, 8 on CIFAR-100)",
-        later=True,
-        ge=0,
-        le=1,
-    )
+    def at(self, done: float | None) -> "Augmentation":
+        """What it is in an epoch before which this share of the training lies, in [0, 1); None: at its full strength.
+
+        By shares of the planned training, so that a shorter one has the same course: early stopping may come before its
+        last part.
+        """
+        if done is None or not (self.grows_until or self.off_for_last):
+            return self
+        if done >= 1 - self.off_for_last - ROUNDING:
+            return Augmentation()
+        grown = min(1.0, done / self.grows_until) if self.grows_until else 1.0
+        return self.model_copy(update={name: grown * value for name, value in self.strengths.items()})
 
     @property
     def strengths(self) -> dict[str, float]:

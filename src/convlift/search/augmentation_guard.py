@@ -19,7 +19,7 @@ from convlift.catalogue.candidates import Candidate
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.errors import WeightsError
 from convlift.ledger.trials import TrialRecord
-from convlift.recipe.augmentation import MIRRORS, SYMMETRIES, Augmentation
+from convlift.recipe.augmentation import MIRRORS, PROBABILITIES, SYMMETRIES, Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.label_check import Example, LabelCheck
 from convlift.search.context import Search
@@ -36,6 +36,7 @@ LEAST_POINTS = 1.0
 
 GEOMETRY = (
     "rotation", "zoom", "translation", "aspect", "shear", "crop", "perspective", "elastic", "erase", "cutout",
+    "rand_augment", "trivial_augment",
 )  # fmt: skip
 AS_IT_IS = "as it is"
 WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}
@@ -101,8 +102,8 @@ def weakened(candidate: Candidate, start: Recipe, way: str) -> Candidate:
 
 
 def _weaker(name: str, value: float, old: float, way: str) -> float:
-    """A strength in one of the WEAKER ways: an image is mirrored, or turned by a quarter, or it is not."""
-    if name in MIRRORS or (name in SYMMETRIES and WEAKER[way] < 1.0):
+    """A strength in one of the WEAKER ways: an image is mirrored, turned by a quarter or made grey, or it is not."""
+    if name in MIRRORS or (name in PROBABILITIES and WEAKER[way] < 1.0):
         return old
     return max(old, float(f"{value * WEAKER[way]:.10g}"))
 
@@ -135,7 +136,7 @@ def _ways(strengths: Strengths) -> Iterator[str]:
     yield AS_IT_IS
     mirrors = strengths.keys() & set(MIRRORS)
     for way in WEAKER:
-        if mirrors if way == "without mirror images" else strengths.keys() - set(SYMMETRIES):
+        if mirrors if way == "without mirror images" else strengths.keys() - set(PROBABILITIES):
             yield way
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.augmentation import SYMMETRIES, Augmentation
+from convlift.recipe.augmentation import PROBABILITIES, Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.search.allocate import LONGER, MOST_AT_ONCE, MOST_LAST, part_trained
 from convlift.search.augmentation_guard import checker_of, refused
@@ -198,7 +198,7 @@ def _kept(search: Search, levers: dict[str, float], run: TrialRecord) -> dict[st
         return levers
     kept = {}
     for name, value in levers.items():
-        ways = (value,) if name in SYMMETRIES else (value, value / 2)
+        ways = (value,) if name in PROBABILITIES else (value, value / 2)
         kept[name] = next((each for each in ways if not refused(checker.check(Augmentation(**{name: each})))), 0.0)
     return kept
 

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convlift.augment.batched import augment_batch, normalize_batch, send
+from convlift.augment.batched import augment_batch, normalize_batch
 from convlift.augment.pipeline import augment, normalize
+from convlift.augment.sending import send
 from convlift.augment.streams import Streams
 from convlift.data.normalization import Statistics
 from convlift.recipe.augmentation import Augmentation
@@ -35,11 +36,13 @@ def to_tensor(values: NDArray[Any], device: torch.device = ON_CPU) -> Tensor:
 def image_draw(
     images_NHWC: NDArray[np.uint8], augmentation: Augmentation, normal: Statistics, device: torch.device = ON_CPU
 ) -> Draw:
-    """Draws augmented images_NCHW from the training images: one by one on a CPU, at once on any other device."""
+    """Draws augmented images_NCHW from the training images, as their augmentation is by then: one by one on a CPU, at
+    once on any other device."""
+    at = augmentation.at
     if device.type == "cpu":
-        return lambda chosen, streams: to_tensor(augment(images_NHWC[chosen], augmentation, *normal, streams))
+        return lambda chosen, streams: to_tensor(augment(images_NHWC[chosen], at(streams.done), *normal, streams))
     pixels = rows_on(device, lambda: images_NHWC, images_NHWC.nbytes)
-    return lambda chosen, streams: augment_batch(pixels(chosen), augmentation, *normal, streams)
+    return lambda chosen, streams: augment_batch(pixels(chosen), at(streams.done), *normal, streams)
 
 
 def training_order(labels_N: Tensor, rng: np.random.Generator, sampling: float = 0.0) -> Indices:

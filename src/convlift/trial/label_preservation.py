@@ -217,7 +217,8 @@ def surely(augmentation: Augmentation) -> Augmentation:
     shown = dict.fromkeys(on, 1.0 if len(on) == 1 else 2 / 3)
     if len(on) > 1 and "quarter_turns" in on:
         shown["quarter_turns"] = 6 / 7
-    return augmentation.model_copy(update={**shown, "erase_chance": 1.0})
+    shown |= {name: 1.0 for name in ("greyscale", "trivial_augment") if getattr(augmentation, name)}
+    return augmentation.model_copy(update={**shown, "erase_chance": 1.0, "effect_chance": 1.0})
 
 
 def recognized(accuracy: float, augmented_accuracy: float, labels_N: Labels) -> float:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from convlift.augment.batched import send
+from convlift.augment.sending import send
 from convlift.augment.streams import Streams
 from convlift.recipe.mixing import Mixing
 from convlift.train.batch import Batch

@@ -119,7 +119,8 @@ def _batches(data: PhaseData, training: Training, seed: int, schedule: "InTime")
         return (first or data.draw)(chosen, streams)
 
     def batches(epoch: int) -> Iterator[Batch]:
-        streams = Streams(seed, data.name, epoch)
+        # where there is no time for all epochs, what remains of the schedule is what remains of the training
+        streams = Streams(seed, data.name, epoch, done=schedule.progress)
         order = training_order(data.labels, streams["order"], training.class_sampling)
         found = training_batches(draw, data.labels, training.batch_size, streams, schedule.is_over, order)
         return mixed(found, data.mixing, data.classes, streams) if data.mixing.active else found

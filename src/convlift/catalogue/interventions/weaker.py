@@ -1,10 +1,11 @@
-"""Less augmentation, for recipes that came with too much of it: the training images then look unlike the others.
+"""Less augmentation, or for less of the training, for recipes that came with too much of it: the training images then
+look unlike the others.
 
 Gontijo-Lopes et al. 2021 (Tradeoffs in data augmentation, section 4): an augmentation that moves images out of the
 distribution costs accuracy, however diverse it makes them.
 """
 
-from convlift.catalogue.intervention import Edit, Intervention, cached_features, multiplied
+from convlift.catalogue.intervention import Edit, Intervention, augmented_afresh, augments, cached_features, multiplied
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Unfit, Unmet
 from convlift.recipe.augmentation import Augmentation
@@ -35,9 +36,30 @@ FACTORS = {
     "elastic": "elastic distortion",
     "erase": "erasing",
     "cutout": "erasing",
+    "gamma": "gamma",
+    "channel_gain": "channel gain",
+    "greyscale": "greyscale",
+    "equalize": "equalize",
+    "solarize": "solarize",
+    "posterize": "posterize",
+    "sharpness": "sharpness",
+    "blur": "blur",
+    "shot_noise": "noise",
+    "jpeg": "JPEG",
+    "rand_augment": "policy",
+    "trivial_augment": "policy",
+    "haze": "haze and fog",
+    "fog": "haze and fog",
+    "clouds": "clouds",
+    "cloud_shadow": "clouds",
+    "low_sun": "daylight",
+    "night": "daylight",
 }
 _DISTORTIONS = ("aspect", "shear", "perspective", "elastic")
 _COLOURS = ("brightness", "contrast", "saturation", "hue")
+_TONES = ("gamma", "channel_gain", "greyscale", "equalize", "solarize", "posterize")
+_WEATHER = ("haze", "fog", "clouds", "cloud_shadow", "low_sun", "night")
+_QUALITY = ("sharpness", "blur", "shot_noise", "jpeg")
 
 
 def _times(factor: float, *strengths: str) -> Edit:
@@ -55,6 +77,10 @@ def _no_augmentation(recipe: Recipe) -> Recipe:
 def _augmented(recipe: Recipe, facts: Facts) -> Unfit | None:
     seen = recipe.data.augmentation.active and (recipe.data.views or not cached_features(recipe))
     return None if seen else Unmet("no augmentation")
+
+
+def _augmented_in_epochs(recipe: Recipe, facts: Facts) -> Unfit | None:
+    return augmented_afresh(recipe, facts) or _augmented(recipe, facts)
 
 
 def _augmented_afresh(recipe: Recipe, facts: Facts) -> Unfit | None:
@@ -89,6 +115,9 @@ WEAKER: tuple[Intervention, ...] = (
     _weaker("half the erasing", "More of each image is seen.", 0.5, "erase", "cutout"),
     _weaker("half the shift", "Objects nearer to where they will be met.", 0.5, "translation"),
     _weaker("half the colour changes", "Light and colour nearer to those of the images.", 0.5, *_COLOURS),
+    _weaker("half the changes of tones", "Tones nearer to those of the images.", 0.5, *_TONES),
+    _weaker("half the weather", "Light and air nearer to those of the images.", 0.5, *_WEATHER),
+    _weaker("half the loss of quality", "Pictures nearer to those of the images.", 0.5, *_QUALITY),
     _weaker("half the pixel noise", "Clearer images to learn from.", 0.5, "noise"),
     Intervention(
         name="all augmentation at half strength",
@@ -118,6 +147,28 @@ WEAKER: tuple[Intervention, ...] = (
         group="augmentation strength",
         unfit=_augmented,
         hurts=_TOO_LITTLE,
-        parts=(*dict.fromkeys(FACTORS.values()), "views"),
+        parts=(*dict.fromkeys(FACTORS.values()), "views", "augmentation timing"),
+    ),
+    Intervention(
+        name="no augmentation at the end",
+        area="data",
+        claim="The last epochs on images as they are, once the network has learned from the others.",
+        source="Ge et al. 2021, section 2.1 (YOLOX); Gontijo-Lopes et al. 2021",
+        helps=(Symptom.OVER_AUGMENTED,),
+        edit=augments(off_for_last=0.15),
+        prior=-0.1,  # the figures are of detection, and of augmentation far stronger
+        group="augmentation timing",
+        unfit=_augmented_in_epochs,
+    ),
+    Intervention(
+        name="augmentation that grows",
+        area="data",
+        claim="Plain images first, which are learned soonest; changed ones when there is something to unlearn.",
+        source="Tan and Le 2021, section 4 (EfficientNetV2, with growing images)",
+        helps=_TOO_MUCH,
+        edit=augments(grows_until=0.5),
+        prior=-0.2,  # the paper has no figure of it alone
+        group="augmentation timing",
+        unfit=_augmented_in_epochs,
     ),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from convlift.recipe.augmentation import SETTINGS, Augmentation
+from convlift.recipe.published_policies import OPERATIONS
 from convlift.records.contact_sheet import Sheet
 from convlift.report.wording.phrases import counted
 
@@ -58,6 +59,24 @@ def _share(what: str) -> Callable[[Figures], str]:
     return lambda figures: f"{what} {float(f'{100 * figures[0]:.2g}'):g}%"
 
 
+def _gains(figures: Figures) -> str:
+    names = ("red", "green", "blue") if len(figures) == 3 else ("light",)
+    said = [f"{name} ×{each:.2f}" for name, each in zip(names, figures, strict=True) if abs(each - 1) >= _LEAST]
+    return ", ".join(said)
+
+
+def _operations(what: str) -> Callable[[Figures], str]:
+    """Pairs of an operation and its strength, which is a share of its range."""
+
+    def said(figures: Figures) -> str:
+        pairs = zip(figures[::2], figures[1::2], strict=True)
+        named = [(OPERATIONS[int(which)], round(100 * level)) for which, level in pairs]
+        return f"{what}: {' and '.join(name if name in _WHOLE else f'{name} {level:+d}%' for name, level in named)}"
+
+    return said
+
+
+_WHOLE = ("stretch", "equalize")  # operations without a strength
 _LEAST = 0.005  # what two decimals show
 DRAWN: dict[str, Callable[[Figures], str]] = {
     "quarter_turns": _quarters,
@@ -71,11 +90,29 @@ DRAWN: dict[str, Callable[[Figures], str]] = {
     "crop": _cropped,
     "perspective": _share("corners off by"),
     "elastic": _share("bent by"),
+    "cloud_shadow": _share("shade of clouds"),
+    "clouds": _share("clouds"),
+    "haze": _share("haze"),
+    "fog": _share("fog"),
+    "low_sun": _share("low sun"),
+    "night": _share("night"),
+    "blur": lambda figures: f"blurred over {figures[0]:.1f} px",
+    "shot_noise": lambda figures: f"shot noise {figures[0]:g}",
+    "gamma": _factor("gamma"),
+    "equalize": _share("equalized by"),
+    "solarize": lambda figures: f"inverted from {figures[0]:.0f} up",
+    "posterize": lambda figures: counted(round(figures[0]), "bit"),
+    "sharpness": _factor("sharpness"),
+    "jpeg": lambda figures: f"JPEG of quality {figures[0]:.0f}",
+    "channel_gain": _gains,
+    "greyscale": lambda figures: "grey",
     "brightness": _added("brightness"),
     "contrast": _factor("contrast"),
     "saturation": _factor("saturation"),
     "hue": _hue,
     "noise": lambda figures: f"noise {figures[0]:g}",
+    "rand_augment": _operations("RandAugment"),
+    "trivial_augment": _operations("TrivialAugment"),
     "erase": _share("erased:"),
     "cutout": _share("cut out:"),
 }
