@@ -46,7 +46,9 @@ def picture_of(pixels: NDArray[np.uint8]) -> Picture:
     small = cv2.resize(np.ascontiguousarray(grey), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     spread = float(grey.std())
     edges = float(cv2.Laplacian(grey, cv2.CV_16S, ksize=1).std()) if min(grey.shape) > 2 else 0.0
-    return Picture(np.asarray(small, np.uint8), edges / spread if spread > 0.5 else 0.0, corners_of(grey))
+    return Picture(
+        np.asarray(small, np.uint8), edges / spread if spread > 0.5 else 0.0, corners_of(np.asarray(grey, np.uint8))
+    )
 
 
 def picture_findings(
