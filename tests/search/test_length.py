@@ -28,9 +28,9 @@ from convlift.search.length import (
     MOST_EPOCHS,
     epochs_that_fit,
     epochs_to_search,
+    offered,
 )
 from convlift.search.loop import run_search
-from convlift.search.offered import offered
 from convlift.search.scratch_length import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
 from convlift.search.shipment import Shipment
 from convlift.search.start import choose_start
@@ -211,20 +211,6 @@ def test_where_features_are_far_behind_it_is_never_tried(tmp_path: Path) -> None
         assert decided(ledger, Length) is None
         assert not [trial for trial in trials if trial.names == (FINE_TUNE,)]
         assert shipment.frozen.start.name != FINE_TUNE
-
-
-@pytest.mark.parametrize(("lead", "way"), [(-9.0, "first run"), (-60.0, "")])
-def test_where_it_takes_little_time_it_is_tried_though_features_are_behind(
-    tmp_path: Path, lead: float, way: str
-) -> None:
-    """They would have to lose more of their errors by it than is usual; not more than was ever seen."""
-    world = World(seed=1, effects={pretrained: lead, tuned_whole: 20.0}, n=400, nt=800, seconds_noise=0.0)
-    with desk_in(tmp_path / "run", world, 300, workers=2) as desk:
-        chosen = choose_start(Search(problem_of(world, STARTS), desk))
-        settled = made(desk.ledger, FineTuning)
-        assert (settled.way, bool(settled.epochs)) == (way, bool(way))
-        assert any(trial.names == (FINE_TUNE,) for trial in desk.ledger.trials()) == bool(way)
-        assert (chosen.name == FINE_TUNE) == bool(way)
 
 
 def test_where_many_trainings_fit_it_is_a_start_like_any_other(tmp_path: Path) -> None:

@@ -25,8 +25,7 @@ from convlift.records.finding import Finding
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.first_trainings import GREY_MOST, are_small_and_grey
-from convlift.search.length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, steps_an_epoch
-from convlift.search.offered import lengthened
+from convlift.search.length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, lengthened, steps_an_epoch
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
 from convlift.search.scratch_length import epochs_from_scratch

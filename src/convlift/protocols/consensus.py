@@ -12,7 +12,7 @@ from convlift.errors import LedgerError
 from convlift.ledger.ledger import Ledger
 from convlift.search.augmentation_guard import guarded
 from convlift.search.decisions import Freeze, GuardReport, Shipped, Shortlist, decided, made
-from convlift.search.offered import offered
+from convlift.search.length import offered
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.revise import known, revised
 from convlift.search.scores import Scores

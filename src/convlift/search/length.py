@@ -9,8 +9,10 @@ is the best start trains for as long likewise.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
+from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.augmentation import PROBABILITIES, Augmentation
@@ -20,7 +22,7 @@ from convlift.search.augmentation_guard import checker_of, refused
 from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
-from convlift.search.offered import lengthened, offered
+from convlift.search.problem import Problem
 from convlift.search.scratch_length import (
     ENOUGH,
     FILLED,
@@ -52,16 +54,37 @@ ROUNDS_FROM = 1.5
 # steps of a training in the second of two rounds: of 2,600 photos 13 epochs are 1,070, of 300 photos 20 epochs are 140,
 # and there one training of 40 epochs scores .738, two of 20 averaged .725 (docs/decisions/0039)
 STEPS_OF_A_ROUND = 900
-# of the time: what a first run takes that is made although frozen features promise less than there is, if they might
-# with the fewest errors that were seen to be left (LEFT_OF_ERRORS). On pneumonia the baseline led them on 270 images of
-# validation, and 15 minutes shipped .874 of the official test where fine-tuning scores .93
-TRIED_MOST, LEFT_AT_BEST = 0.2, 0.3
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
 # what a longer training from scratch gets, if the guard agrees: without, networks of some 20 epochs scored .902 and
 # .899 on Fashion-MNIST, with it .910 and .905 in 12 to 15; of 25 on pneumonia .853 and .902, with mirrors too .887
 ADDED, ADDED_FROM = {"translation": 0.1}, 8
 # 40 epochs on Fashion-MNIST: .920 with it, .917 with CutMix alone, .908 without (docs/decisions/0038)
 MIXED, MIXED_FROM = {"mixup": 0.4, "cutmix": 1.0}, 30
+
+
+def offered(problem: Problem, ledger: Ledger, *, for_first_runs: bool = False) -> tuple[StartingPoint, ...]:
+    """The starting points as this campaign has them: fine-tuning with the augmentation that keeps its images what they
+    are, and as long as many trainings fit, and, but for first runs, the one whose length was settled with that."""
+
+    def fitted(point: StartingPoint) -> StartingPoint:
+        asked, tuning, length = decided(ledger, TuningAsked), decided(ledger, FineTuning), decided(ledger, Length)
+        recipe = point.recipe
+        if tuning and tuning.start == point.name and tuning.epochs:
+            recipe = lengthened(recipe, tuning.epochs)
+        if asked and asked.start == point.name:
+            recipe = recipe.edit(data={"augmentation": asked.augmentation})
+        if length and length.start == point.name and not for_first_runs:
+            added = {"augmentation": length.augmentation, "mixing": length.mixing}
+            recipe = lengthened(recipe, length.epochs).edit(data=added)
+        return replace(point, recipe=recipe)
+
+    return tuple(fitted(point) for point in problem.points)
+
+
+def lengthened(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe with so many epochs, of fine-tuning where it fine-tunes."""
+    tuned = recipe.training.fine_tuning
+    return recipe.edit(training={"fine_tuning": {"epochs": epochs}} if tuned else {"epochs": epochs})
 
 
 def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
@@ -85,33 +108,14 @@ def ask_about_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Non
 def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
     point = point_that_fine_tunes(search)
     features = features_among(point, records) if point else []
-    if point is None or not features:
+    if point is None or not features or not _is_worth_it(search, features[0], _best(search, records)):
         return FineTuning("")
-    best = _best(search, records)
-    if not _is_worth_it(search, features[0], best):
-        may_win = _is_worth_it(search, features[0], best, LEFT_AT_BEST)
-        return _tried_all_the_same(search, point, records, features[0]) if may_win else FineTuning("")
     if _way(search, point, records):
         _asked(search, point, features[0])
     way = _way(search, point, records)  # by the speed that was measured
     is_long = way == "first run" and not search.problem.trainings
     each = search.seconds(point.recipe, records) / _nominal(point.recipe)
     return FineTuning(way, point.name, epochs_to_search(each, search.left(), search.workers) if is_long else 0)
-
-
-def _tried_all_the_same(
-    search: Search, point: StartingPoint, records: Sequence[TrialRecord], features: TrialRecord
-) -> FineTuning:
-    """A first run of its own length where that takes little of the time, though its features promise less than there
-    is: few validation images, or some of another kind than the test's, say that with little ground."""
-
-    def fits() -> bool:
-        return search.seconds(point.recipe, records) <= TRIED_MOST * search.left()
-
-    if search.problem.trainings or not fits():
-        return FineTuning("")
-    _asked(search, point, features)
-    return FineTuning("first run", point.name, _nominal(point.recipe)) if fits() else FineTuning("")
 
 
 def point_that_fine_tunes(search: Search) -> StartingPoint | None:

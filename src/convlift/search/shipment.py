@@ -23,7 +23,7 @@ from convlift.search.compared_runs import baseline_arm, best_final, final_runs, 
 from convlift.search.context import Search
 from convlift.search.decisions import Shipped, note
 from convlift.search.given import network_given
-from convlift.search.offered import offered
+from convlift.search.length import offered
 from convlift.search.problem import BASELINE
 from convlift.search.refit import is_fitted
 from convlift.search.space import Configuration, SearchSpace, bare

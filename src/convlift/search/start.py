@@ -24,12 +24,12 @@ from convlift.search.first_trainings import (
 )
 from convlift.search.length import (
     ADDED_FROM,
+    offered,
     point_that_fine_tunes,
     score_of_features,
     settle_fine_tuning,
     settle_length,
 )
-from convlift.search.offered import offered
 from convlift.search.problem import BASELINE
 from convlift.search.scratch_length import ask_about_scratch, epochs_from_scratch, promise
 from convlift.search.start_decisions import (
