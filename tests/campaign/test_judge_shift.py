@@ -38,8 +38,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     found, few = tmp_path_factory.mktemp("place"), load_digits(n_class=3)
     images = [np.rint(image * (255 / 16)).astype(np.uint8) for image in few.images]
     labels = few.target.tolist()
-    save(images[:360], labels[:360], found / "digits", 0)
-    save([image // 2 for image in images[360:420]], labels[360:420], found / "dark", 360)
+    save(images[:240], labels[:240], found / "digits", 0)
+    save([image // 2 for image in images[240:300]], labels[240:300], found / "dark", 240)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLIFT_CACHE", str(found / "cache"))
         yield found

@@ -10,7 +10,7 @@ from scipy import ndimage
 from sklearn.datasets import load_sample_image
 
 from convlift.errors import ConvliftError
-from convlift.robustness import blur, digital, noise, weather
+from convlift.robustness import blur, digital, ice_and_light, noise
 from convlift.robustness.corruptions import CORRUPTIONS, corrupt, framed
 from convlift.robustness.names import NAMES, named_corruptions
 from convlift.robustness.strengths import LARGE, SEVERITIES, SMALL, strength
@@ -150,7 +150,7 @@ def test_zoom_blur_of_one_factor_is_the_mean_of_two() -> None:
 def test_brightness_raises_the_value_and_leaves_hue_and_saturation() -> None:
     image = random_image(6, 7)
     image[0, 0] = 0.0
-    found = weather.brightness(image, 0.3, rng())
+    found = ice_and_light.brightness(image, 0.3, rng())
     for before, after in zip(image.reshape(-1, 3), found.reshape(-1, 3), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*before)
         np.testing.assert_allclose(after, colorsys.hsv_to_rgb(hue, saturation, min(value + 0.3, 1.0)), atol=1e-9)
@@ -164,31 +164,31 @@ def test_contrast_keeps_the_mean_and_shrinks_the_deviation() -> None:
 
 
 def test_fog_darkens_to_the_brightest_value_and_plasma_fills_zero_to_one() -> None:
-    layer = weather.plasma(128, 128, 2.0, rng())
+    layer = ice_and_light.plasma(128, 128, 2.0, rng())
     assert layer.min() == 0.0
     assert layer.max() == 1.0
     near, far = (np.abs(layer - np.roll(layer, shift, axis=0)).mean() for shift in (1, 40))
     assert near < far / 3
     image = np.full((128, 128, 3), 0.5)
-    found = weather.fog(image, (2.0, 2.0), rng())
+    found = ice_and_light.fog(image, (2.0, 2.0), rng())
     assert found.max() <= 0.5 + 1e-9
     np.testing.assert_allclose(found[..., 0], (0.5 + 2.0 * layer) * 0.5 / 2.5)
 
 
 def test_snow_is_flakes_over_a_paler_image() -> None:
     image = np.full((64, 64, 3), 0.3)
-    none = weather.snow(image, (0.0, 1e-9, 1, 0.5, 10, 4, 0.8), rng())
+    none = ice_and_light.snow(image, (0.0, 1e-9, 1, 0.5, 10, 4, 0.8), rng())
     np.testing.assert_allclose(none, 0.8 * 0.3 + 0.2 * (1.5 * 0.3 + 0.5))
-    some = weather.snow(image, (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55), rng())
-    assert some.mean() > weather.snow(image, (0.55, 0.3, 2.5, 5.0, 12, 12, 0.55), rng()).mean()
+    some = ice_and_light.snow(image, (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55), rng())
+    assert some.mean() > ice_and_light.snow(image, (0.55, 0.3, 2.5, 5.0, 12, 12, 0.55), rng()).mean()
 
 
 def test_frost_is_the_weighted_image_and_ice() -> None:
     image = random_image(64, 64)
-    ice = weather.crystals(64, 64, rng())[..., None] * weather.ICE
-    np.testing.assert_allclose(weather.frost(image, (0.7, 0.7), rng()), 0.7 * image + 0.7 * ice)
-    means = [weather.crystals(96, 96, np.random.default_rng(each)).mean() for each in range(8)]
-    assert np.mean(means) == pytest.approx(weather.MEAN_ICE, abs=0.05)
+    ice = ice_and_light.crystals(64, 64, rng())[..., None] * ice_and_light.ICE
+    np.testing.assert_allclose(ice_and_light.frost(image, (0.7, 0.7), rng()), 0.7 * image + 0.7 * ice)
+    means = [ice_and_light.crystals(96, 96, np.random.default_rng(each)).mean() for each in range(8)]
+    assert np.mean(means) == pytest.approx(ice_and_light.MEAN_ICE, abs=0.05)
 
 
 def test_elastic_transform_of_no_strength_changes_nothing_and_its_field_is_a_gaussians() -> None:

@@ -4,10 +4,11 @@ from collections import Counter
 
 import pytest
 
+from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.robustness.corruptions import CORRUPTIONS
 from convlift.robustness.dealing import dealt
-from convlift.robustness.trained_on import trained_on
+from convlift.robustness.trained_on import KINDS, OTHERS, trained_on
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 7, 15])
@@ -36,4 +37,11 @@ def test_a_recipe_is_not_judged_by_what_it_trains_on() -> None:
     assert used(noise=0.05) == {"gaussian_noise", "shot_noise", "impulse_noise"}
     assert used(brightness=0.2, contrast=0.2, rotation=0.1) == {"brightness", "contrast"}
     assert used(elastic=0.02) == {"elastic_transform"}
-    assert used(noise=0.1, elastic=0.02) <= set(CORRUPTIONS)
+    assert used(fog=0.3, jpeg=0.5) == {"fog", "contrast", "jpeg_compression"}
+    assert {"defocus_blur", "brightness"} <= used(trivial_augment=1.0)
+
+
+def test_of_every_lever_it_is_known_what_it_trains_on() -> None:
+    assert set(KINDS) | OTHERS == set(Augmentation.model_fields)
+    assert not set(KINDS) & OTHERS
+    assert {name for names in KINDS.values() for name in names} <= set(CORRUPTIONS)

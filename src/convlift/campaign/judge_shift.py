@@ -21,6 +21,7 @@ from convlift.deploy.predict import Model, load
 from convlift.deploy.shifted_images import Copy, Rows, classify_copies, plain
 from convlift.errors import ConvliftError
 from convlift.evidence.network_gain import compare_networks
+from convlift.evidence.shifted_scores import compare_copies
 from convlift.ledger.trials import TrialRecord
 from convlift.records.events import ClassifyingShifted, Listener
 from convlift.records.result import CorruptionGain, ShiftGain
@@ -93,10 +94,9 @@ def _under_corruptions(
     said = classify_copies([(model, plain(model)) for model in models], images, copies, said_how_far)
     groups = search.problem.test_groups
     scores = [
-        np.mean([metric.per_image(np.asarray(row, np.float64), labels, groups) for row in rows], axis=0)
-        for rows in said
+        np.array([metric.per_image(np.asarray(row, np.float64), labels, groups) for row in rows]) for rows in said
     ]
-    gain = compare_networks(scores[0], scores[1], groups, lowest=metric.lowest)
+    gain = compare_copies(scores[0], scores[1], groups, lowest=metric.lowest)
     parts = _by_corruption(names, copies, said, labels)
     return ShiftGain("corruptions", "", len(test), number, gain, tuple(names), left_out, by_corruption=parts)
 

@@ -12,8 +12,7 @@ from convlift.deploy.evaluate_model import Images, Named, Seen, contents, groups
 from convlift.deploy.images import Pixels
 from convlift.deploy.shifted_images import Classify, Copy, Rows, classify_copies, plain
 from convlift.evidence.metrics import Metric
-from convlift.evidence.network_gain import compare_networks
-from convlift.evidence.shifted_scores import shift_scores
+from convlift.evidence.shifted_scores import compare_copies, shift_scores
 from convlift.records.shift import ShiftEvaluation, ShiftScores
 from convlift.robustness.corruptions import corrupt, framed
 from convlift.robustness.strengths import SEVERITIES
@@ -64,10 +63,10 @@ def evaluate_shift(
     gain = None
     if len(judged) > 1:
         mine, theirs = (
-            np.mean([metric.per_image(np.asarray(row, np.float64), each.labels, groups) for row in each.said], axis=0)
+            np.array([metric.per_image(np.asarray(row, np.float64), each.labels, groups) for row in each.said])
             for each in judged
         )
-        gain = compare_networks(theirs, mine, groups, lowest=metric.lowest)
+        gain = compare_copies(theirs, mine, groups, lowest=metric.lowest)
     return ShiftEvaluation(
         shift.names,
         len(cells),

@@ -1,8 +1,8 @@
 """The fifteen common corruptions of Hendrycks and Dietterich 2019, each at five severities, of any uint8 image.
 
 The same seed, image, name and severity give the same copy, whatever else is corrupted; the severities of one image
-share their draws, so that its fog only grows thicker. Frost is our own (`weather.frost`). Values are rounded to the
-nearest byte, where the published code cuts off, and nothing is saved as JPEG afterwards, as ImageNet-C is.
+share their draws, so that its fog only grows thicker. Frost is our own (`ice_and_light.frost`). Values are rounded to
+the nearest byte, where the published code cuts off, and nothing is saved as JPEG afterwards, as ImageNet-C is.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.errors import ConvliftError
-from convlift.robustness import blur, digital, noise, weather
+from convlift.robustness import blur, digital, ice_and_light, noise
 from convlift.robustness.names import NAMES, check_names
 from convlift.robustness.strengths import SEVERITIES, strength
 
@@ -29,10 +29,10 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "glass_blur": blur.glass_blur,
     "motion_blur": blur.motion_blur,
     "zoom_blur": blur.zoom_blur,
-    "snow": weather.snow,
-    "frost": weather.frost,
-    "fog": weather.fog,
-    "brightness": weather.brightness,
+    "snow": ice_and_light.snow,
+    "frost": ice_and_light.frost,
+    "fog": ice_and_light.fog,
+    "brightness": ice_and_light.brightness,
     "contrast": digital.contrast,
     "elastic_transform": digital.elastic_transform,
     "pixelate": digital.pixelate,
