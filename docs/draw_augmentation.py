@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from convlift.augment.pipeline import augment
 from convlift.augment.streams import Streams
-from convlift.augment.weather import NAMES as WEATHER
+from convlift.augment.weather_and_light import NAMES as WEATHER
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.image_effects import Effects
 from convlift.recipe.published_policies import Policies

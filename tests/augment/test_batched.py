@@ -12,7 +12,7 @@ from convlift.augment.batched import LEVELS as LEVELS_OF_OPENCV_5
 from convlift.augment.batched import augment_batch, normalize_batch, warp_batch
 from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
-from convlift.augment.weather import NAMES as WEATHER
+from convlift.augment.weather_and_light import NAMES as WEATHER
 from convlift.recipe.augmentation import Augmentation
 
 # OpenCV 4 rounds places to 1/32 of a pixel: up to 1/64 on either axis, of a step of 255

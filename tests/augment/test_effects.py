@@ -44,9 +44,9 @@ def alone(image: np.ndarray, **neutral_but: object) -> np.ndarray:
     whole = {"solarize", "posterize", "jpeg"}
     effects = draw_effects(Augmentation(gamma=0.5), Streams(0), 1, image.shape[:2])
     given = {name: np.array([value]) for name, value in neutral_but.items() if name != "deviation"}
-    still = {"gamma": np.ones(1)} | {name: value.astype(int) for name, value in given.items() if name in whole}
+    still = {name: value.astype(int) for name, value in given.items() if name in whole}
     extra = {"deviation": neutral_but["deviation"]} if "deviation" in neutral_but else {}
-    return affected(image, 0, effects._replace(**given | still | extra), Streams(0))
+    return affected(image, 0, effects._replace(**{"gamma": np.ones(1)} | given | still | extra), Streams(0))
 
 
 def test_every_effect_is_here():
@@ -118,10 +118,7 @@ def test_jpeg_is_that_of_pil(quality, channels):
 @pytest.mark.parametrize("exponent", [0.4, 2.5])
 def test_gamma_is_its_formula(exponent):
     image = photo()
-    expected = 255 * (image / 255) ** exponent
-    assert np.abs(alone(image, gamma=exponent) - expected).max() <= 0.5 + 1e-9 if exponent == 1 else True
-    table = tables.gamma_tables(np.array([exponent]))[0]
-    np.testing.assert_allclose(table, 255 * (np.arange(256) / 255) ** exponent, atol=0.5)
+    assert np.abs(alone(image, gamma=exponent) - 255 * (image / 255) ** exponent).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("level", [0, 3, 60, 200])

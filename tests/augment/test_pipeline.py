@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
-from convlift.augment.weather import NAMES as WEATHER
+from convlift.augment.weather_and_light import NAMES as WEATHER
 from convlift.recipe.augmentation import Augmentation
 
 STRENGTHS = {
@@ -159,6 +159,13 @@ def test_an_images_draws_do_not_depend_on_the_size_of_batches() -> None:
     images, strengths, streams = random_images(7, 8, 3), Augmentation(**STRENGTHS), Streams(0)
     parts = [augment(part, strengths, *statistics(3), streams) for part in np.split(images, [3, 4])]
     np.testing.assert_array_equal(np.concatenate(parts), augment(images, strengths, *statistics(3), Streams(0)))
+
+
+def test_an_image_does_not_depend_on_what_else_is_in_its_batch() -> None:
+    images = random_images(7, 20, 3)
+    others = 255 - images
+    others[3] = images[3]
+    np.testing.assert_array_equal(augmented(images, **STRENGTHS)[3], augmented(others, **STRENGTHS)[3])
 
 
 @EVERY_LEVER

@@ -44,6 +44,7 @@ def sheet(**changes) -> Sheet:
         ({"gamma": (1.2,), "channel_gain": (1.1, 1.0, 0.9)}, "gamma ×1.20, red ×1.10, blue ×0.90"),
         ({"jpeg": (30.0,), "posterize": (1.0,), "greyscale": ()}, "1 bit, JPEG of quality 30, grey"),
         ({"rand_augment": (3.0, -0.3, 2.0, 0.3)}, "RandAugment: rotate -30% and equalize"),
+        ({"trivial_augment": (4.0, 0.5)}, "TrivialAugment: solarize 50%"),
         ({"erase": (0.12,), "perspective": (0.084,)}, "corners off by 8.4%, erased: 12%"),
     ],
 )

@@ -158,6 +158,27 @@ def test_quarter_turns_are_kept_or_left_out_and_asked_about_without_mirrors():
     assert asked == [Augmentation(quarter_turns=0.75, crop=0.6), *halved]
 
 
+def test_effects_are_halved_and_probabilities_are_kept_or_left_out():
+    asked = []
+
+    def ask(augmentation: Augmentation) -> LabelCheck:
+        asked.append(augmentation)
+        return BAD if augmentation.fog > 0.3 or augmentation.greyscale or augmentation.trivial_augment else FINE
+
+    foggy = made("foggy", fog=0.5, effect_chance=0.8)
+    decision = decide(ask, BASELINE, foggy, ())
+    assert decision.way == "at half strength"
+    assert [(each.fog, each.effect_chance) for each in asked] == [(0.5, 0.8), (0.25, 0.8)]
+    for candidate in (made("grey", greyscale=0.2), made("trivial", trivial_augment=1.0)):
+        decision = decide(ask, BASELINE, candidate, ())
+        assert decision.way is None
+        assert len(decision.answers) == 1
+
+
+def test_a_course_over_the_training_adds_nothing_to_be_asked_about():
+    assert added(BASELINE, made("course", grows_until=0.5, off_for_last=0.1).intervention.edit(BASELINE)) == {}
+
+
 def test_an_augmentation_is_asked_about_as_it_fills_and_erases():
     asked: list[Augmentation] = []
     filled = changing("filled", sets("data", augmentation={"rotation": 0.05, "fill_mode": "constant"}))

@@ -100,6 +100,13 @@ def test_a_mirror_image_is_shown_as_one_whatever_its_probability(checker):
     assert rarely == always
 
 
+def test_what_happens_by_chance_is_shown_happening():
+    shown = surely(Augmentation(greyscale=0.2, trivial_augment=0.1, fog=0.5, erase=0.2))
+    assert (shown.greyscale, shown.trivial_augment, shown.effect_chance, shown.erase_chance) == (1, 1, 1, 1)
+    assert shown.fog == 0.5
+    assert not surely(Augmentation(fog=0.5)).greyscale
+
+
 @pytest.mark.parametrize(
     ("strengths", "others"),
     [({"horizontal_flip": 0.5, "quarter_turns": 0.75}, 7), ({"horizontal_flip": 0.5, "vertical_flip": 0.1}, 3),

@@ -16,7 +16,7 @@ from convlift.augment import shot_noise, tables
 from convlift.augment.effects import NOISE_STREAM, REACH, SMOOTH, Effects, through_jpeg
 from convlift.augment.sending import send, send_floats
 from convlift.augment.streams import Streams
-from convlift.augment.weather import Weather, weathered
+from convlift.augment.weather_and_light import Weather, weathered
 
 Whole = NDArray[np.int64]
 

@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.augment import shot_noise, tables
-from convlift.augment import weather as weather_and_light
+from convlift.augment import shot_noise, tables, weather_and_light
 from convlift.augment.policies import Policy
 from convlift.augment.streams import Streams
-from convlift.augment.weather import Weather, draw_weather
+from convlift.augment.weather_and_light import Weather, draw_weather
 from convlift.recipe.augmentation import Augmentation
 
 Pixels = NDArray[np.uint8]
@@ -25,6 +24,7 @@ Chosen = NDArray[np.bool_]
 
 NAMES = ("gamma", "equalize", "solarize", "posterize", "sharpness", "blur", "shot_noise", "jpeg")
 NOISE_STREAM = "shot noise of pixels"  # beside "shot_noise", which says whose
+IDENTITY = np.arange(256)[None]
 REACH = 3.0  # deviations to which a blur is computed
 LEAST_BLUR = 0.1  # pixels: a neighbour's part is then nothing
 SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # PIL's SMOOTH, which its Sharpness blends with
@@ -160,7 +160,7 @@ def through_jpeg(image_HWC: Pixels, quality: int) -> Pixels:
 
 def _table(image_HWC: Pixels, index: int, effects: Effects) -> Whole | None:
     """(C, 256), or (1, 256) for all channels; None where bytes stay."""
-    e, found = effects, np.arange(256)[None]
+    e, found = effects, IDENTITY
     if e.gamma[index] != 1:
         found = tables.gamma_tables(e.gamma[index][None])
     if e.stretched[index]:
@@ -170,13 +170,16 @@ def _table(image_HWC: Pixels, index: int, effects: Effects) -> Whole | None:
         found = tables.then(found, tables.part_of_the_way(even, tables.in_256ths(e.equalize[index]), np), np)
     if e.solarize[index] < tables.NEVER or e.posterize[index]:
         found = tables.then(found, tables.cut_tables(e.solarize[index][None], e.posterize[index][None]), np)
-    return None if np.array_equal(found, np.arange(256)[None]) else found
+    return None if np.array_equal(found, IDENTITY) else found
 
 
 def _counts(image_HWC: Pixels, table: Whole) -> Whole:
     """(C, 256): how often each byte is there, after a table."""
-    seen = _through(image_HWC, table).reshape(-1, image_HWC.shape[2])
-    return np.stack([np.bincount(channel, minlength=256) for channel in seen.T])
+    seen = image_HWC if np.array_equal(table, IDENTITY) else _through(image_HWC, table)
+    channels = range(seen.shape[2])
+    # whole numbers, which float32 holds up to 4,096 pixels a side
+    counts = [cv2.calcHist([seen], [channel], None, [256], [0, 256]).ravel() for channel in channels]
+    return np.stack(counts).astype(np.int64)
 
 
 def _through(image_HWC: Pixels, table_CL: Whole) -> Pixels:

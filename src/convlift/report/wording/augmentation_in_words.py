@@ -71,12 +71,16 @@ def _operations(what: str) -> Callable[[Figures], str]:
     def said(figures: Figures) -> str:
         pairs = zip(figures[::2], figures[1::2], strict=True)
         named = [(OPERATIONS[int(which)], round(100 * level)) for which, level in pairs]
-        return f"{what}: {' and '.join(name if name in _WHOLE else f'{name} {level:+d}%' for name, level in named)}"
+        shown = [
+            name if name in _WHOLE else f"{name} {level:{'' if name in _ONE_WAY else '+'}d}%" for name, level in named
+        ]
+        return f"{what}: {' and '.join(shown)}"
 
     return said
 
 
 _WHOLE = ("stretch", "equalize")  # operations without a strength
+_ONE_WAY = ("solarize", "posterize")  # and without a direction
 _LEAST = 0.005  # what two decimals show
 DRAWN: dict[str, Callable[[Figures], str]] = {
     "quarter_turns": _quarters,

@@ -5,7 +5,7 @@ import pytest
 
 from convlift.augment.effects import affected, draw_effects
 from convlift.augment.streams import Streams
-from convlift.augment.weather import NAMES, SCALES, draw_weather, weathered
+from convlift.augment.weather_and_light import NAMES, SCALES, draw_weather, weathered
 from convlift.recipe.augmentation import Augmentation
 
 EVERY_KIND = pytest.mark.parametrize("name", NAMES)
@@ -97,7 +97,7 @@ def test_a_low_sun_is_warm_in_the_light_and_night_is_dark_and_blue():
 
 
 def test_fields_have_no_mean_and_a_variance_of_one():
-    from convlift.augment.weather import _field
+    from convlift.augment.weather_and_light import _field
 
     for name in SCALES:
         weather = draw_weather(Augmentation(**{name: 1.0}), Streams(1), 20)
