@@ -76,6 +76,7 @@ def test_predict_adapts_to_the_images_that_it_is_given(normalized, tmp_path):
     plain = convlift("predict", normalized.folder, tmp_path, "--csv")
     adapted = convlift("predict", normalized.folder, tmp_path, "--csv", "--adapt-batch-norm", "0")
     assert plain.out != adapted.out
+    assert "true" not in adapted.out, "what is usual was learned from the network as it was"
     assert convlift("predict", normalized.folder, tmp_path, "--csv", "--adapt-batch-norm", "1000000000").code == 0
     refused = convlift("predict", normalized.folder, "-", "--adapt-batch-norm", "16")
     assert refused.code == 2

@@ -160,6 +160,8 @@ def test_how_images_are_changed_is_no_change_of_them() -> None:
     ("epoch", "factor"), [(0, 0.0), (1, 0.25), (2, 0.5), (4, 1.0), (10, 1.0), (16, 1.0), (17, 0.0), (19, 0.0)]
 )
 def test_an_augmentation_grows_and_ends_with_the_epochs(epoch: int, factor: float) -> None:
+    with pytest.raises(ValueError, match="more than the whole training"):
+        Augmentation(grows_until=0.6, off_for_last=0.5)
     whole = Augmentation(rotation=0.2, horizontal_flip=0.5, fill_mode="edge", grows_until=0.2, off_for_last=0.15)
     found = whole.at(epoch / 20)
     assert found.strengths == {name: pytest.approx(factor * value) for name, value in whole.strengths.items()}

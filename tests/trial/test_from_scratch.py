@@ -191,7 +191,7 @@ def test_every_augmentation_changes_training_and_nothing_else(run, strips, lever
 def test_an_augmentation_that_is_off_for_all_epochs_but_the_first_is_seen_in_it_alone(run, strips):
     plain = TINY.edit(training={"epochs": 2})
     changed = plain.edit(data={"augmentation": {"rotation": 0.5}})
-    never = changed.edit(data={"augmentation": {"grows_until": 1.0, "off_for_last": 0.5}})
+    never = changed.edit(data={"augmentation": {"grows_until": 0.5, "off_for_last": 0.5}})
     assert_array_equal(run(plain, on=strips).test_probabilities, run(never, on=strips).test_probabilities)
     once = changed.edit(data={"augmentation": {"off_for_last": 0.5}})
     assert differs(run(once, on=strips), run(plain, on=strips))

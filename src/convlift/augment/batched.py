@@ -3,7 +3,7 @@
 The draws are those of `pipeline`, made on the CPU from the same streams; the pixel work alone is done here, in torch.
 Mirrors, quarter turns and shifts by whole pixels are equal to the byte. A pixel that is interpolated may differ by
 LEVELS of 255, as OpenCV adds in another order; up to its release 4 it also rounds places to 1/32 of a pixel, which is
-several levels near a sharp edge.
+several levels near a sharp edge. Tones, sharpness and JPEG, which come after, may make more of such a level.
 """
 
 from functools import cache

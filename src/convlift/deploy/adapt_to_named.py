@@ -26,3 +26,4 @@ def adapt_to_named(name: str, model: Classifier, images: Sequence[str], pseudo_i
     if not squares:
         raise ConvliftError("--adapt-batch-norm found no image that can be read; check the paths.")
     take(adaptee, adapted_statistics(adaptee, squares, pseudo_images))
+    adaptee.is_adapted = True

@@ -46,6 +46,7 @@ class Model(Classifier):
         self._place = torch.device(device.place)
         self._network = lay_on(network.eval(), self._place)
         self._likeness = likeness
+        self.is_adapted = False  # to images at hand: what is usual was learned from the network as it was
         super().__init__(recipe, config)
 
     @property
@@ -82,7 +83,7 @@ class Model(Classifier):
 
     def seen(self, squares: Sequence[Pixels]) -> tuple[NDArray[np.float32], list[float | None]]:
         """Probabilities, and distances from the images of training, from one pass."""
-        known = self._likeness
+        known = None if self.is_adapted else self._likeness
         if known is None or not squares:
             return super().seen(squares)
         with listening_at(self._network, known.place) as maps:

@@ -1,5 +1,9 @@
 """Strengths of the random changes made to training images; 0 switches a change off."""
 
+from typing import Self
+
+from pydantic import model_validator
+
 from convlift.recipe.image_effects import Effects
 from convlift.recipe.moves_and_colours import FillMode, MovesAndColours
 from convlift.recipe.published_policies import Policies
@@ -41,6 +45,15 @@ class Augmentation(Policies, Effects, MovesAndColours):
         ge=0,
         lt=1,
     )
+
+    @model_validator(mode="after")
+    def _fits_the_training(self) -> Self:
+        if self.grows_until + self.off_for_last > 1 + ROUNDING:
+            raise ValueError(
+                f"grows_until {self.grows_until:g} and off_for_last {self.off_for_last:g} are more than the whole "
+                "training; their sum must be at most 1"
+            )
+        return self
 
     def at(self, done: float | None) -> "Augmentation":
         """What it is in an epoch before which this share of the training lies, in [0, 1); None: at its full strength.
