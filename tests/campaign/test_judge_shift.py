@@ -13,9 +13,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from convlift import api, use
+from convlift.campaign import judge_shift
+from convlift.campaign.open_data import open_data
 from convlift.campaign.request import request_of
-from convlift.campaign.shift_asked import copies_each
-from convlift.errors import ConvliftError, DataError
+from convlift.campaign.session import Session
+from convlift.campaign.shift_asked import copies_each, images_of
+from convlift.data.dataset import Dataset
+from convlift.errors import ConvliftError, DataError, Interrupted
 from convlift.recipe.recipe import Recipe
 from convlift.records.result import ShiftGain
 from convlift.report.documents import result_document
@@ -69,9 +73,6 @@ def shifted(place: Path, options: dict[str, Any], plain: api.Campaign) -> api.Ca
 
 def _known(campaign: api.Campaign, place: Path) -> list[str]:
     """Images of training and validation, as their files."""
-    from convlift.campaign.open_data import open_data
-    from convlift.campaign.session import Session
-
     dataset, _ = open_data(request_of(str(place / "digits"), "1m", place / "cache"), Session())
     rows = np.concatenate([dataset.splits.train, dataset.splits.validation])
     return [str(place / "digits" / dataset.store.keys[row]) for row in rows]
@@ -88,7 +89,7 @@ def test_the_headline_is_what_it_is_without(plain: api.Campaign, shifted: api.Ca
 
 def test_what_a_recipe_trains_on_is_left_out_and_the_rest_dealt(shifted: api.Campaign) -> None:
     under, _ = shifted.result.shifts
-    assert under.corruptions == ("fog", "gaussian_noise")
+    assert under.corruptions == ("gaussian_noise", "fog")
     assert under.trained_on == ("brightness",)
     assert under.images == shifted.result.counts["test"]
     assert under.copies == 2
@@ -125,7 +126,7 @@ def test_page_terminal_and_json_say_it_beside_the_headline(shifted: api.Campaign
     assert document["shifted"][1]["copied"] == 6
     said = " ".join(line for each in shifted.result.shifts for line in shift_gain_sentences(each, "accuracy"))
     assert said.count(SECOND) == 2
-    assert "6 images of dark left out: training knew the same image." in said
+    assert "6 images of dark left out: the campaign knew the same image." in said
 
 
 def test_nothing_else_stays_in_the_run_folder(shifted: api.Campaign) -> None:
@@ -139,6 +140,8 @@ def test_where_there_is_no_score_it_is_said_why() -> None:
     ]
     lost = ShiftGain("images", "", 0, 0, None, fault="no room.")
     assert list(shift_gain_sentences(lost, "accuracy")) == ["No score on shifted images: no room."]
+    copied = ShiftGain("images", "dark", 0, 1, None, copied=2)
+    assert "2 images of dark left out" in next(iter(shift_gain_sentences(copied, "accuracy")))
 
 
 def test_what_cannot_be_is_refused_before_anything_is_trained(
@@ -159,7 +162,48 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(
 
 def test_copies_are_as_many_as_the_budget_has_time_for(tmp_path: Path) -> None:
     long, short = (request_of("digits", budget, tmp_path, shift="all") for budget in ("20m", "1m"))
-    assert copies_each(long, 100, 15) == 15
-    assert copies_each(long, 600, 15) == 5
-    assert copies_each(short, 600, 15) == 1
-    assert copies_each(long, 600, 0) == 0
+    assert copies_each(long, 100, 15, 8) == 15
+    assert copies_each(long, 600, 15, 8) == 5
+    assert copies_each(short, 600, 15, 8) == 1
+    assert copies_each(long, 600, 0, 8) == 0
+    assert copies_each(long, 600, 15, 224) == 1
+
+
+@pytest.fixture(scope="module")
+def dataset(place: Path) -> Dataset:
+    return open_data(request_of(str(place / "digits"), "1m", place / "cache"), Session())[0]
+
+
+def test_arrays_and_images_of_the_sealed_test_are_known(dataset: Dataset, tmp_path: Path) -> None:
+    parts = (dataset.splits.train[0], dataset.splits.validation[0], dataset.splits.test[0])
+    images = np.stack([dataset.store.image(int(row))[..., 0] for row in parts] + [np.full((8, 8), 7, np.uint8)])
+    file = tmp_path / "arrays.npz"
+    labels = np.array([0, 1, 2, 0])
+    np.savez(file, train_images=images, train_labels=labels)
+    found = images_of(file, dataset, None)
+    assert (found.copied, found.places.tolist(), found.groups) == (3, [3], None)
+
+
+def test_copies_and_groups_of_the_folder_count_once(dataset: Dataset, tmp_path: Path) -> None:
+    values = [np.full((8, 8), each, np.uint8) for each in (3, 3, 60, 120)]
+    for name, value in zip(("a1", "b2", "b3", "c4"), values, strict=True):
+        save([value], [0], tmp_path / "dark", 0)
+        (tmp_path / "dark/0/0.png").rename(tmp_path / "dark/0" / f"{name}.png")
+    for group_from, groups in ((None, [0, 0, 1, 2]), ("/([abc])", [0, 0, 0, 1]), ("/([ab])", [0, 0, 1, 2])):
+        belong = images_of(tmp_path / "dark", dataset, group_from).groups
+        assert belong is not None
+        assert (belong[:, None] == belong).tolist() == np.equal.outer(groups, groups).tolist()
+
+
+def test_a_fault_costs_its_own_answer_alone() -> None:
+    def fails() -> ShiftGain:
+        raise ValueError("odd")
+
+    def stops() -> ShiftGain:
+        raise Interrupted("stopped", 2)
+
+    lost = judge_shift._answer("images", fails)
+    assert (lost.kind, lost.gain) == ("images", None)
+    assert "odd" in lost.fault
+    with pytest.raises(Interrupted):
+        judge_shift._answer("images", stops)

@@ -222,8 +222,11 @@ def test_large_images_are_shrunk_before_and_others_left() -> None:
 
 def test_names_are_checked() -> None:
     assert named_corruptions("all") == tuple(CORRUPTIONS) == NAMES
-    assert named_corruptions("fog, snow") == ("fog", "snow")
-    for wrong, said in (("fogg", "there is no corruption 'fogg'"), ("", "there is no"), ("fog,fog", "named twice")):
+    assert named_corruptions("snow, fog") == ("snow", "fog")
+    assert named_corruptions("snow,fog,fog") == named_corruptions(["fog", "snow"]) == ("snow", "fog")
+    assert named_corruptions(" all") == NAMES
+    assert named_corruptions("gaussian noise") == ("gaussian_noise",)
+    for wrong, said in (("fogg", "there is no corruption 'fogg'"), ("", "there is no"), ("fog,all", "stands alone")):
         with pytest.raises(ConvliftError, match=said):
             named_corruptions(wrong)
     with pytest.raises(ConvliftError, match="severity 6"):

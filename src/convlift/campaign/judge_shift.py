@@ -4,7 +4,7 @@ Nothing of it decides anything: which networks are compared is settled, the seal
 images is made without it. It is another question with an interval of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -16,10 +16,10 @@ from convlift.campaign.artifacts import write_model
 from convlift.campaign.request import Request
 from convlift.campaign.shift_asked import copies_each, images_of
 from convlift.data.dataset import Dataset
-from convlift.deploy.evaluate_model import Images, Named, labels_of, see
+from convlift.deploy.evaluate_model import Images, Named, groups_of, labels_of, see
 from convlift.deploy.predict import Model, load
 from convlift.deploy.shifted_images import Copy, Rows, classify_copies, plain
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, Interrupted
 from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.shifted_scores import compare_copies
 from convlift.ledger.trials import TrialRecord
@@ -31,6 +31,7 @@ from convlift.search.context import Search
 from convlift.search.fit_confidence import confidence_of
 from convlift.search.shipment import Shipment
 
+Kind = Literal["corruptions", "images"]
 Labels = NDArray[np.int64]
 
 
@@ -38,29 +39,50 @@ def judge_shift(
     request: Request, search: Search, dataset: Dataset, shipment: Shipment, test_labels: Labels, listen: Listener
 ) -> tuple[ShiftGain, ...]:
     """What is said of the shifted images that were asked for; nothing where none were, or a network left no weights;
-    where a network cannot be asked, why not.
+    where a network cannot be asked, why not. Raises Interrupted.
 
     test_labels (nt,): of the sealed test, which was just opened."""
     before, after = shipment.baseline_network, shipment.network
-    asked = request.shift or request.shift_data
-    if not asked or before is None or not search.has_network(before) or not search.has_network(after):
+    kinds: list[Kind] = []
+    kinds += ["corruptions"] if request.shift else []
+    kinds += ["images"] if request.shift_data else []
+    if not kinds or before is None or not search.has_network(before) or not search.has_network(after):
         return ()
+    found: list[ShiftGain] = []
+    trained = trained_on(before.recipe) | trained_on(after.recipe)
     try:
-        with TemporaryDirectory(prefix=".shift-", dir=search.ledger.folder) as folder:
+        with TemporaryDirectory(prefix=".shift-", dir=search.ledger.folder, ignore_cleanup_errors=True) as folder:
             models = [
                 _model(request, search, dataset, record, Path(folder) / name)
                 for name, record in (("baseline", before), ("shipped", after))
             ]
-            found = []
-            if request.shift:
-                trained = trained_on(before.recipe) | trained_on(after.recipe)
-                found.append(_under_corruptions(request, search, dataset, models, (test_labels, trained), listen))
-            if request.shift_data:
-                found.append(_on_folder(request.shift_data, search, dataset, models, listen))
-            return tuple(found)
-    except (ConvliftError, RuntimeError) as error:  # a second question must not cost the answer to the first
-        kind: Literal["corruptions", "images"] = "corruptions" if request.shift else "images"
-        return (ShiftGain(kind, "", 0, 0, None, fault=" ".join(str(error).split())),)
+            ask = {
+                "corruptions": lambda: _under_corruptions(
+                    request, search, dataset, models, (test_labels, trained), listen
+                ),
+                "images": lambda: _on_folder(request, search, dataset, models, listen),
+            }
+            found += [_answer(kind, ask[kind]) for kind in kinds]
+    except Interrupted:
+        raise
+    except Exception as error:  # such as no room for the models
+        found = [_lost(kind, error) for kind in kinds]
+    return tuple(found)
+
+
+def _answer(kind: Kind, ask: Callable[[], ShiftGain]) -> ShiftGain:
+    """Whatever goes wrong with a second question must cost neither the answer to the first nor that to the other."""
+    try:
+        return ask()
+    except Interrupted:
+        raise
+    except Exception as error:
+        return _lost(kind, error)
+
+
+def _lost(kind: Kind, error: Exception) -> ShiftGain:
+    said = " ".join(str(error).split())
+    return ShiftGain(kind, "", 0, 0, None, fault=said if isinstance(error, ConvliftError) else f"{error!r}")
 
 
 def _model(request: Request, search: Search, dataset: Dataset, record: TrialRecord, folder: Path) -> Model:
@@ -82,7 +104,7 @@ def _under_corruptions(
     (labels, trained), test, metric = told, dataset.splits.test, search.problem.metric
     names = [name for name in request.shift if name not in trained]
     left_out = tuple(name for name in request.shift if name in trained)
-    number = copies_each(request, len(test), len(names))
+    number = copies_each(request, len(test), len(names), dataset.store.native_resolution)
     if not number:
         return ShiftGain("corruptions", "", len(test), 0, None, (), left_out)
     copies = [[Copy(*each) for each in own] for own in dealt(names, len(test), number, request.seed)]
@@ -115,21 +137,25 @@ def _by_corruption(
     return tuple(found)
 
 
-def _on_folder(folder: Path, search: Search, dataset: Dataset, models: Sequence[Model], listen: Listener) -> ShiftGain:
-    source, kept, copied = images_of(folder, dataset)
-    if not len(kept):
+def _on_folder(
+    request: Request, search: Search, dataset: Dataset, models: Sequence[Model], listen: Listener
+) -> ShiftGain:
+    assert request.shift_data is not None
+    source, places, groups, copied = images_of(request.shift_data, dataset, request.group_from)
+    if not len(places):
         return ShiftGain("images", source.name, 0, 1, None, copied=copied)
-    images, metric = Images(source, kept, ""), search.problem.metric
+    images, metric = Images(source, places, "", groups), search.problem.metric
     named = [Named(source.name, model) for model in models]
 
     def said_how_far(done: int, total: int) -> None:
         listen(ClassifyingShifted(done, total))
 
     seen = [see(each, images, said_how_far) for each in named]
-    rows = np.intersect1d(seen[0].rows, seen[1].rows)  # nothing says which of them belong together
-    labels = labels_of(models[0], images, rows)
+    rows = np.intersect1d(seen[0].rows, seen[1].rows)
+    labels, belong = labels_of(models[0], images, rows), groups_of(images, rows)
     scores = [
-        metric.per_image(each.probabilities[np.isin(each.rows, rows)].astype(np.float64), labels, None) for each in seen
+        metric.per_image(each.probabilities[np.isin(each.rows, rows)].astype(np.float64), labels, belong)
+        for each in seen
     ]
-    gain = compare_networks(scores[0], scores[1], lowest=metric.lowest)
+    gain = compare_networks(scores[0], scores[1], belong, lowest=metric.lowest)
     return ShiftGain("images", source.name, len(rows), 1, gain, copied=copied)

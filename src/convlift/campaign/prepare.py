@@ -71,7 +71,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
 def _closing_seconds(request: Request, dataset: Dataset) -> float:
     if request.trainings:
         return 0.0
-    shifted = shift_seconds(request, len(dataset.splits.test))
+    shifted = shift_seconds(request, len(dataset.splits.test), dataset.store.native_resolution)
     return CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds + shifted
 
 

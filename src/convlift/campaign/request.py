@@ -139,7 +139,7 @@ def request_of(data: object, budget: str | None, cache: Path, *, usual: str = "2
         if given.get(name)
     }
     if "shift" in given:
-        given["shift"] = named_corruptions(str(given["shift"]))
+        given["shift"] = named_corruptions(given["shift"])
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:
         raise BudgetError(

@@ -1,39 +1,65 @@
 """What is asked of shifted images: that it can be answered, and the time that it takes, before anything is trained."""
 
 import math
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from convlift.campaign.request import Request
 from convlift.data.dataset import Dataset
-from convlift.data.decode import decode
+from convlift.data.decode import decode, from_array
+from convlift.data.groups import check_number, find_groups
 from convlift.data.intake import pixel_hash
 from convlift.data.readers.recognize import open_images
 from convlift.data.readers.source import Source
-from convlift.errors import DataError, UnreadableImage
+from convlift.errors import ConvliftError, DataError, UnreadableImage
+from convlift.evidence.image_variance import Groups
 
 MOST_COPIES = 4000  # of all test images together: their interval is as wide as the images make it
-SECONDS = 0.02  # a copy takes, classified by two networks on a core (measured: 3 ms to make one, 5 ms each)
+MAKING = 0.0005, 0.012  # seconds of a core for a copy of a pixel, and of FRAME pixels (11.5 ms were measured)
+CLASSIFYING = 0.017  # seconds of a core for two networks' predictions (5 ms each were measured), and for those of
+CLASSIFYING_LARGE = 0.054  # images of LARGE pixels and more: which networks these will be is not known beforehand
+FRAME, LARGE = 224, 160  # pixels of the shorter side
 SHARE = 0.05  # of the budget at most, unless one copy of each image takes more
 
 
-def copies_each(request: Request, images: int, names: int) -> int:
-    """How many corrupted copies every test image gets: as many as corruptions, or fewer where images are many."""
+class ShiftedImages(NamedTuple):
+    """The images of a folder. places (n,): of those that count, in the source; groups (n,): which belong together, None
+    where each stands for itself; copied: how many do not count, as the campaign knew the same image."""
+
+    source: Source
+    places: NDArray[np.int64]
+    groups: Groups
+    copied: int
+
+
+def seconds_each(native: int) -> float:
+    """Of a core, for one copy and what two networks say of it. native: pixels of the images' shorter side."""
+    least, most = MAKING
+    making = least + (most - least) * (min(native, FRAME) / FRAME) ** 2
+    return making + (CLASSIFYING_LARGE if native >= LARGE else CLASSIFYING)
+
+
+def copies_each(request: Request, images: int, names: int, native: int) -> int:
+    """How many corrupted copies every test image gets: as many as corruptions, or fewer where images are many, or as
+    large as to take long. native: see `seconds_each`."""
     if not names or not images:
         return 0
-    affordable = request.budget_seconds * SHARE / SECONDS
+    affordable = request.budget_seconds * SHARE / seconds_each(native)
     most = MOST_COPIES if math.isinf(affordable) else min(MOST_COPIES, affordable)
     return int(min(max(most // images, 1), names))
 
 
-def shift_seconds(request: Request, images: int) -> float:
+def shift_seconds(request: Request, images: int, native: int) -> float:
     """What classifying shifted images takes after the search, of so many test images."""
-    copies = copies_each(request, images, len(request.shift)) * images
+    copies = copies_each(request, images, len(request.shift), native) * images
     folder = len(_open(request.shift_data).items) if request.shift_data else 0
-    return SECONDS * (copies + folder)
+    return seconds_each(native) * (copies + folder)
 
 
 def check_shift_data(request: Request, dataset: Dataset) -> None:
@@ -50,24 +76,53 @@ def check_shift_data(request: Request, dataset: Dataset) -> None:
         )
 
 
-def images_of(folder: Path, dataset: Dataset) -> tuple[Source, NDArray[np.int64], int]:
-    """The shifted images, the places of those that count, and how many do not: what shows just what a training or
-    validation image shows, and what cannot be read."""
+def images_of(folder: Path, dataset: Dataset, group_from: str | None) -> ShiftedImages:
+    """The shifted images without those that show just what an image of training, validation or the sealed test shows,
+    and those that cannot be read.
+
+    Exact copies belong together; so do images of one group, where group_from names one for each of them, or the folder
+    does itself. Raises DataError where all are of one group.
+    """
     source, splits = _open(folder), dataset.splits
-    known = set(dataset.store.hashes[np.concatenate([splits.train, splits.validation])].tolist())
-    read = partial(decode, value_range=dataset.store.value_range, alpha=dataset.store.alpha)
-    kept, copied = [], 0
+    known = set(dataset.store.hashes[np.concatenate([splits.train, splits.validation, splits.test])].tolist())
+    places, hashes, copied = [], [], 0
     for place in range(len(source.items)):
         try:
-            content = source.read(place)
-            digest = pixel_hash(read(content)) if isinstance(content, bytes) else ""
+            digest = _hash(source.read(place), dataset)
         except (UnreadableImage, OSError):
             continue
         if digest in known:
             copied += 1
         else:
-            kept.append(place)
-    return source, np.array(kept, np.int64), copied
+            places.append(place)
+            hashes.append(digest)
+    groups = _groups(source, group_from, places, hashes)
+    return ShiftedImages(source, np.array(places, np.int64), groups, copied)
+
+
+def _hash(content: bytes | NDArray[np.uint8], dataset: Dataset) -> str:
+    """As the campaign's own images have it."""
+    store = dataset.store
+    if isinstance(content, bytes):
+        return pixel_hash(decode(content, store.value_range, store.alpha, side=store.side), store.side)
+    return pixel_hash(from_array(content, side=store.side), store.side)
+
+
+def _groups(source: Source, group_from: str | None, places: Sequence[int], hashes: Sequence[str]) -> Groups:
+    """Which images belong together, by their names or as copies; None where none do."""
+    copies = np.unique(np.array(hashes, "U64"), return_inverse=True)[1]
+    try:
+        named = find_groups(source, group_from, [source.items[place].key for place in places])
+    except ConvliftError:  # written for the paths of the campaign's own images
+        named = None
+    if named is None:
+        return None if len(np.unique(copies)) == len(copies) else copies
+    names = np.unique(named, return_inverse=True)[1] + len(copies)
+    links = coo_array((np.ones(len(copies)), (copies, names)), shape=(2 * len(copies),) * 2)
+    groups = np.asarray(connected_components(links, directed=False)[1][copies], np.int64)
+    if len(groups):
+        check_number(source.name, groups)
+    return groups
 
 
 def _open(folder: Path | None) -> Source:

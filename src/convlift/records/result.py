@@ -118,7 +118,7 @@ class ShiftGain:
     gain: paired, intervals count images alone; its p-value and counts are none of copies.
     corruptions: what copies were made by; trained_on: those that were asked for and left out, since one of the two
         recipes trains on such images.
-    copied: images of the folder left out as training knew them.
+    copied: images of the folder left out as the campaign knew the same ones, of the sealed test too.
     by_corruption: accuracies.
     fault: why there is no score, where the networks could not be asked.
     """

@@ -61,10 +61,13 @@ def shift_table(scores: ShiftScores) -> Table:
 def shift_gain_sentences(found: ShiftGain, metric: str) -> Iterator[str]:
     """The second score of a campaign, a sentence or two."""
     if found.fault:
-        yield f"No score on shifted images: {printable(found.fault).removesuffix('.')}."
+        where = "under corruptions" if found.kind == "corruptions" else "on shifted images"
+        yield f"No score {where}: {printable(found.fault).removesuffix('.')}."
     if found.gain is None:
         if found.trained_on:
             yield f"No score under corruptions: a recipe trains on images such as {_listed(found.trained_on)} makes."
+        if found.copied:
+            yield f"No score on shifted images: {_known(found)}."
         return
     gain, title = found.gain, title_of(metric)
     if found.kind == "corruptions":
@@ -80,7 +83,11 @@ def shift_gain_sentences(found: ShiftGain, metric: str) -> Iterator[str]:
     if found.trained_on:
         yield f"Left out of it, since one of the two recipes trains on such images: {_listed(found.trained_on)}."
     if found.copied:
-        yield f"{counted(found.copied, 'image')} of {printable(found.source)} left out: training knew the same image."
+        yield f"{_known(found)}."
+
+
+def _known(found: ShiftGain) -> str:
+    return f"{counted(found.copied, 'image')} of {printable(found.source)} left out: the campaign knew the same image"
 
 
 def _listed(names: Sequence[str]) -> str:

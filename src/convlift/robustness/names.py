@@ -9,21 +9,27 @@ NAMES = tuple(LARGE)
 ALL = "all"
 
 
-def named_corruptions(given: str) -> tuple[str, ...]:
-    """What `--shift` says: names with commas between them, or all. Raises ConvliftError where one is not known, or
-    is named twice, or there is none."""
-    if given == ALL:
-        return tuple(NAMES)
-    names = [name.strip() for name in given.split(",")]
-    check_names(names)
-    return tuple(names)
+def named_corruptions(given: str | Sequence[str]) -> tuple[str, ...]:
+    """What `--shift` says, in the order of NAMES and each once: names with commas between them, a sequence of them, or
+    all. "gaussian noise", as reports write it, is gaussian_noise.
+
+    Raises ConvliftError where one is not known, or there is none, or all is not alone."""
+    parts = given.split(",") if isinstance(given, str) else given
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise ConvliftError(
+            f"shift {given!r} is neither a text nor a list of names; give such as 'fog,snow' or {ALL!r}."
+        )
+    names = {"_".join(part.split()) for part in parts}
+    if names == {ALL}:
+        return NAMES
+    if ALL in names:
+        raise ConvliftError(f"{ALL} stands alone, since it names every corruption; leave it or the other names out.")
+    check_names(sorted(names or {""}))
+    return tuple(name for name in NAMES if name in names)
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises ConvliftError where one is no corruption, or stands twice."""
+    """Raises ConvliftError where one is no corruption."""
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise ConvliftError(f"there is no corruption {unknown[0]!r}; it is {ALL}, or some of {', '.join(NAMES)}.")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ConvliftError(f"corruption {twice!r} is named twice; name it once.")
