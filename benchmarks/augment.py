@@ -1,7 +1,8 @@
 """Images per second of training augmentation: one resampling and one colour matrix, against the usual ways.
 
-The job, for colour images of 32 and 128 px, one core: mirror, rotation, zoom, translation, brightness, contrast,
-saturation, hue and normalization, each image with its own draw, bytes in, float32 out.
+The job, for colour images of 32, 64 and 224 px, one core: mirror, rotation by up to 20 degrees, zoom by a fifth,
+translation by a tenth, brightness, contrast, saturation, noise in every pixel (or, with --hue, hue in its place) and
+normalization, each image with its own draw, bytes in, float32 out.
 
     steps with cv2    the same changes one after another, each with cv2's or numpy's best call
     torch batch       our maps and matrices, carried out by grid_sample and a batched matrix product
@@ -53,16 +54,17 @@ from convlift.augment.weather_and_light import NAMES
 from convlift.model.operators import declare_missing_operators
 from convlift.recipe.augmentation import Augmentation
 
-AUGMENTATION = Augmentation(
+USUAL = Augmentation(
     horizontal_flip=0.5,
-    rotation=0.05,
+    rotation=20 / 360,
     zoom=0.2,
     translation=0.1,
     brightness=0.2,
     contrast=0.2,
     saturation=0.3,
-    hue=0.05,
+    noise=0.05,
 )
+WITH_HUE = USUAL.model_copy(update={"noise": 0.0, "hue": 0.05})
 EFFECTS = {"rotation": 0.05, "gamma": 0.3, "channel_gain": 0.15, "greyscale": 0.2, "equalize": 1.0, "solarize": 0.5}
 EFFECTS |= {"posterize": 4.0, "sharpness": 0.8, "blur": 0.015, "shot_noise": 0.1, "jpeg": 0.8}
 EFFECTS |= dict.fromkeys(NAMES, 0.6)
@@ -74,13 +76,13 @@ Images = NDArray[np.uint8]
 Contender = Callable[[Images], object]
 
 
-def ours() -> Contender:
+def ours(a: Augmentation) -> Contender:
     streams = Streams(0)
-    return lambda images: augment(images, AUGMENTATION, MEAN, STD, streams)
+    return lambda images: augment(images, a, MEAN, STD, streams)
 
 
-def steps_with_cv2() -> Contender:
-    rng, a = np.random.default_rng(0), AUGMENTATION
+def steps_with_cv2(a: Augmentation) -> Contender:
+    rng = np.random.default_rng(0)
 
     def change(image: Images) -> NDArray[np.float32]:
         size = image.shape[:2]
@@ -96,23 +98,26 @@ def steps_with_cv2() -> Contender:
         saturation = rng.uniform(1 - a.saturation, 1 + a.saturation)
         grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         pixels = np.clip(cv2.addWeighted(pixels, saturation, grey, 1 - saturation, 0), 0, 1)
-        hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
-        hsv[..., 0] = (hsv[..., 0] + 360 * rng.uniform(-a.hue, a.hue)) % 360
-        pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        if a.hue:
+            hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+            hsv[..., 0] = (hsv[..., 0] + 360 * rng.uniform(-a.hue, a.hue)) % 360
+            pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
         pixels = (pixels - 0.5) * np.float32(rng.uniform(1 - a.contrast, 1 + a.contrast)) + 0.5
         pixels = pixels + np.float32(rng.uniform(-a.brightness, a.brightness))
+        if a.noise:
+            pixels = pixels + np.float32(a.noise) * rng.standard_normal(pixels.shape, np.float32)
         return (pixels - MEAN) / STD
 
     return lambda images: np.stack([change(image) for image in images])
 
 
-def torch_batch() -> Contender:
+def torch_batch(a: Augmentation) -> Contender:
     streams = Streams(0)
 
     def change(images: Images) -> torch.Tensor:
         count, height, width, channels = images.shape
-        affine_N23 = maps_of(draw_moves(AUGMENTATION, streams, count, (height, width)), (height, width))
-        colours = colour.draw_colours(AUGMENTATION, streams, count, channels)
+        affine_N23 = maps_of(draw_moves(a, streams, count, (height, width)), (height, width))
+        colours = colour.draw_colours(a, streams, count, channels)
         matrices = torch.from_numpy(colour.normalized(*colours, MEAN, STD)).float()
         # pixels to grid_sample's [-1, 1], where the ends are the outermost pixel centres
         half = np.array([(width - 1) / 2, (height - 1) / 2])
@@ -123,16 +128,18 @@ def torch_batch() -> Contender:
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
         grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).float(), list(pixels.shape), align_corners=True)
         moved = torch.nn.functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=True).flatten(2)
-        return torch.baddbmm(matrices[:, :, 3:], matrices[:, :, :3], moved).view(pixels.shape)
+        coloured = torch.baddbmm(matrices[:, :, 3:], matrices[:, :, :3], moved).view(pixels.shape)
+        if a.noise:
+            coloured += torch.randn_like(coloured) * (a.noise / torch.from_numpy(STD)).view(1, 3, 1, 1)
+        return coloured
 
     return change
 
 
-def torchvision_v2() -> Contender:
+def torchvision_v2(a: Augmentation) -> Contender:
     declare_missing_operators()
     from torchvision.transforms import v2
 
-    a = AUGMENTATION
     change = v2.Compose(
         [
             v2.RandomHorizontalFlip(a.horizontal_flip),
@@ -144,16 +151,16 @@ def torchvision_v2() -> Contender:
             ),
             v2.ColorJitter(a.brightness, a.contrast, a.saturation, a.hue),
             v2.ToDtype(torch.float32, scale=True),
+            *([v2.GaussianNoise(sigma=a.noise, clip=False)] if a.noise else []),
             v2.Normalize(MEAN.tolist(), STD.tolist()),
         ]
     )
     return lambda images: torch.stack([change(image) for image in torch.from_numpy(images).permute(0, 3, 1, 2)])
 
 
-def kornia_batch() -> Contender:
+def kornia_batch(a: Augmentation) -> Contender:
     import kornia.augmentation as K
 
-    a = AUGMENTATION
     change = K.AugmentationSequential(
         K.RandomHorizontalFlip(p=a.horizontal_flip),
         K.RandomAffine(
@@ -164,15 +171,15 @@ def kornia_batch() -> Contender:
             p=1.0,
         ),
         K.ColorJiggle(a.brightness, a.contrast, a.saturation, a.hue, p=1.0),
+        *([K.RandomGaussianNoise(std=a.noise, p=1.0)] if a.noise else []),
         K.Normalize(torch.from_numpy(MEAN), torch.from_numpy(STD)),
     )
     return lambda images: change(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
 
 
-def albumentations_compose() -> Contender:
+def albumentations_compose(a: Augmentation) -> Contender:
     import albumentations as A
 
-    a = AUGMENTATION
     change = A.Compose(
         [
             A.HorizontalFlip(p=a.horizontal_flip),
@@ -183,6 +190,7 @@ def albumentations_compose() -> Contender:
                 p=1.0,
             ),
             A.ColorJitter(a.brightness, a.contrast, a.saturation, a.hue, p=1.0),
+            *([A.GaussNoise(std_range=(a.noise, a.noise), p=1.0)] if a.noise else []),
             A.Normalize(MEAN.tolist(), STD.tolist()),
         ]
     )
@@ -199,11 +207,11 @@ CONTENDERS = {
 }
 
 
-def available() -> dict[str, Contender]:
+def available(a: Augmentation) -> dict[str, Contender]:
     made = {}
     for name, make in CONTENDERS.items():
         try:
-            made[name] = make()
+            made[name] = make(a)
         except (ImportError, RuntimeError):  # torchvision raises the latter beside a torch it does not fit
             continue
     return made
@@ -266,6 +274,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", action="store_true", help="one document instead of the table")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--sides", type=int, nargs="+", default=[32, 64, 224], help="of the images, in pixels")
+    parser.add_argument("--hue", action="store_true", help="hue in place of noise")
     parser.add_argument("--effects", action="store_true", help="what each effect costs, instead of the race")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -279,8 +289,8 @@ def main() -> None:
         for row in costs:
             print(f"{row['name']:<22}{row[OURS]:>10.0f}{row['torch']:>10.0f}")
         return
-    contenders = available()
-    rows = [row for side in (32, 128) for row in race(contenders, side, options.rounds)]
+    contenders = available(WITH_HUE if options.hue else USUAL)
+    rows = [row for side in options.sides for row in race(contenders, side, options.rounds)]
     versions = {name: version(name) for name in ("numpy", "torch", "opencv-python-headless")}
     if options.json:
         machine = f"{platform.system()} {platform.machine()}"

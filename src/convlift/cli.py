@@ -204,6 +204,7 @@ def aa(
     device: DeviceName = "auto",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
+    plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
@@ -223,7 +224,7 @@ def aa(
 
     found = api.aa(
         data, campaigns, budget, current=current, model=model, out=out, root=root, seed=seed, workers=workers,
-        metric=metric, group_from=group_from, layout=layout, alpha=alpha, follow_links=follow_links,
+        metric=metric, group_from=group_from, plan=plan, layout=layout, alpha=alpha, follow_links=follow_links,
         columns=columns, images=images, trainings=trainings, device=device, quiet=quiet,
     )  # fmt: skip
     if as_json:
@@ -418,6 +419,7 @@ def preview(
     ),
     root: Root = None,
     seed: Seed = 0,
+    plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
     follow_links: FollowLinks = False,
@@ -434,8 +436,8 @@ def preview(
 
     check_sheet_file(out)
     sheet = api.contact_sheet(
-        data, recipe, model=model, root=root, seed=seed, layout=layout, alpha=alpha, follow_links=follow_links,
-        columns=columns, images=images, quiet=quiet,
+        data, recipe, model=model, root=root, seed=seed, plan=plan, layout=layout, alpha=alpha,
+        follow_links=follow_links, columns=columns, images=images, quiet=quiet,
     )  # fmt: skip
     print(sheet_sentence(sheet, write_sheet(sheet, out)))
 

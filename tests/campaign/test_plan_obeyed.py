@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from command_line import convlift
 from convlift import api, use
 from convlift.campaign.open_data import open_data
 from convlift.campaign.propose_plan import leave_plan
@@ -194,3 +195,11 @@ def test_a_fault_in_the_plan_is_said_before_the_images_are_read(place):
     (place / "no.yaml").write_text("convlift plan: 1\n")
     with pytest.raises(ConvliftError, match="fingerprint"):
         api.train(place / "nowhere", plan=place / "no.yaml", quiet=True)
+
+
+@pytest.mark.parametrize("command", ["improve", "train", "diagnose", "preview", "aa", "audit"])
+def test_every_command_that_reads_images_takes_a_plan(command, place):
+    (place / "no.yaml").write_text("convlift plan: 1\n")
+    said = convlift(command, str(place / "nowhere"), "--plan", str(place / "no.yaml"))
+    assert said.code == 2
+    assert "fingerprint" in said.err
