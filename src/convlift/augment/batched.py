@@ -6,7 +6,7 @@ LEVELS of 255, as OpenCV adds in another order; up to its release 4 it also roun
 several levels near a sharp edge. Tones, sharpness and JPEG, which come after, may make more of such a level.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from convlift.augment import colour, elastic
+from convlift.augment import colour, elastic, pixel_noise
 from convlift.augment.batched_effects import affect_batch
-from convlift.augment.pipeline import Inputs, draw_changes, quantiles
+from convlift.augment.pipeline import Inputs, draw_changes
 from convlift.augment.sending import send, send_floats
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation, FillMode
@@ -50,10 +50,8 @@ def augment_batch(
     if drawn.effects is not None:
         moved = affect_batch(moved, drawn.effects, streams)
     inputs_NHWC = _recoloured(moved, drawn.matrices)
-    if augmentation.noise:
-        inputs_NHWC += _noise(inputs_NHWC, streams["noise"]) * send_floats(
-            augmentation.noise / std_C, inputs_NHWC.device
-        )
+    if drawn.noise is not None:
+        inputs_NHWC += augmentation.noise * _noise(inputs_NHWC, std_C, drawn.noise)
     if drawn.erased is not None:
         inputs_NHWC = _erased(inputs_NHWC, drawn.erased)
     return inputs_NHWC.permute(0, 3, 1, 2)
@@ -144,14 +142,14 @@ def _recoloured(images_NHWC: Tensor, matrices_NCD: NDArray[np.float64]) -> Tenso
     return (pixels_NPC @ matrices_NDC[:, :C] + matrices_NDC[:, C:]).view(images_NHWC.shape)
 
 
-def _noise(like_NHWC: Tensor, rng: np.random.Generator) -> Tensor:
-    """The quantiles of the very bits that `pipeline` draws, image after image."""
+def _noise(like_NHWC: Tensor, std_C: Inputs, starts_N: pixel_noise.Starts) -> Tensor:
+    """The stretches of the table that `pipeline` reads, image after image."""
     values = like_NHWC[0].numel()
-    bits = rng.integers(2**64, size=(len(like_NHWC), -(-values // 4)), dtype=np.uint64).view(np.int16)[:, :values]
-    places = send(np.ascontiguousarray(bits), like_NHWC.device).long() & 0xFFFF
-    return _quantiles_on(like_NHWC.device)[places].view(like_NHWC.shape)
+    numbers = _noise_on(like_NHWC.device, pixel_noise.length_for(values), tuple(std_C.tolist()))
+    starts = send(starts_N, like_NHWC.device)
+    return numbers[starts[:, None] + torch.arange(values, device=like_NHWC.device)].view(like_NHWC.shape)
 
 
-@cache
-def _quantiles_on(device: torch.device) -> Tensor:
-    return send(quantiles(), device)
+@lru_cache(maxsize=4)
+def _noise_on(device: torch.device, length: int, std: tuple[float, ...]) -> Tensor:
+    return send(pixel_noise.table(length, std), device)

@@ -6,13 +6,12 @@ stronger, or adding one to these, leaves the draws of all others as they were.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.augment import colour, elastic, erasing, geometry
+from convlift.augment import colour, elastic, erasing, geometry, pixel_noise
 from convlift.augment.effects import Effects, affected, draw_effects
 from convlift.augment.moves import draw_moves, is_symmetry, maps_of, with_policy
 from convlift.augment.policies import draw_policy
@@ -33,6 +32,7 @@ class Drawn(NamedTuple):
         bottom, where mirrors and quarter turns are all that moves it.
     effects: what is done to single images between their map and their colours.
     matrices (N, C, C + 1): colour and normalization, for bytes.
+    noise (N,): where its stretch of `pixel_noise.table` begins.
     erased (N, R, 4): rectangles.
     """
 
@@ -42,13 +42,14 @@ class Drawn(NamedTuple):
     flips: NDArray[np.bool_] | None
     effects: Effects | None
     matrices: Floats
+    noise: pixel_noise.Starts | None
     erased: erasing.Rectangles | None
 
 
 def draw_changes(
     augmentation: Augmentation, streams: Streams, shape: tuple[int, int, int, int], mean_C: Inputs, std_C: Inputs
 ) -> Drawn:
-    """The draws of all levers but noise and shot noise, which are drawn value by value. shape: NHWC."""
+    """The draws of all levers but shot noise, which is drawn value by value. shape: NHWC."""
     count, height, width, channels = shape
     size_HW = (height, width)
     policy = draw_policy(augmentation, streams, count, size_HW)
@@ -65,8 +66,11 @@ def draw_changes(
     effects = draw_effects(augmentation, streams, count, size_HW, policy)
     colours = colour.draw_colours(augmentation, streams, count, channels, policy)
     matrices = colour.normalized(*colours, mean_C, std_C)
+    noise = None
+    if augmentation.noise:
+        noise = pixel_noise.draw_starts(streams["noise"], count, height * width * channels, channels)
     erased = erasing.draw_rectangles(augmentation, streams, count, size_HW)
-    return Drawn(maps, field, swapped_N, flips_N2, effects, matrices, erased)
+    return Drawn(maps, field, swapped_N, flips_N2, effects, matrices, noise, erased)
 
 
 def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Inputs:
@@ -106,8 +110,8 @@ def augment(
         if drawn.effects is not None:
             moved = affected(moved, index, drawn.effects, streams)
         colour.recolour(moved, drawn.matrices[index], scratch, into)
-        if augmentation.noise:
-            _add_noise(into, augmentation.noise / std_C, streams["noise"], scratch)
+        if drawn.noise is not None:
+            pixel_noise.add_noise(into, augmentation.noise, std_C, drawn.noise[index])
         if drawn.erased is not None:
             erasing.erase(into, drawn.erased[index])
     return inputs
@@ -132,26 +136,6 @@ def _mover(drawn: Drawn, shape: tuple[int, ...], fill: FillMode) -> Callable[[in
     if flips_N2 is not None:
         return lambda index, image: geometry.flip(image, flips_N2[index], scratch)
     return lambda index, image: image
-
-
-def _add_noise(inputs_HWC: Inputs, deviation_C: Inputs, rng: np.random.Generator, scratch: Inputs) -> None:
-    """Gaussian noise from 16 random bits a value: several times faster than the generator's own normals."""
-    bits = rng.integers(2**64, size=-(-scratch.size // 4), dtype=np.uint64).view(np.uint16)
-    # no index is out of range; "wrap" spares the copy that take makes to raise cleanly
-    quantiles().take(bits[: scratch.size], out=scratch.reshape(-1), mode="wrap")
-    # long rows: numpy is slow when the innermost axis is three channels
-    rows = scratch.reshape(len(scratch), -1)
-    rows *= np.tile(deviation_C.astype(np.float32), scratch.shape[1])
-    inputs_HWC += scratch
-
-
-@cache
-def quantiles() -> Inputs:
-    """The normal distribution in 65,536 equally likely steps; its standard deviation is 1 to five digits."""
-    from scipy.special import ndtri  # which prediction need not wait for
-
-    steps: Inputs = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
-    return steps
 
 
 def _checked(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Pixels:
