@@ -14,7 +14,8 @@ And with --effects: what each lever that is no matrix adds to the time of normal
 drawn for it, in microseconds of the processor, least of the rounds: image by image (convlift), and a batch at once in
 torch, as on a GPU, but on this CPU.
 
-Contenders take turns in every round; a ratio is the median over rounds of (its time / our time) in one round.
+Contenders take turns in every round, with one thread; time is the processor's, and a ratio the median over rounds of
+(its time / our time) in one round.
 
 Command: OMP_NUM_THREADS=1 python benchmarks/augment.py [--json] [--rounds 15]
 Machine: 2 cores of an AMD EPYC (Zen 3) shared with other work, so ratios count and absolutes drift; torch 2.13,
@@ -51,6 +52,7 @@ from convlift.augment.moves import draw_moves, maps_of
 from convlift.augment.pipeline import augment
 from convlift.augment.streams import Streams
 from convlift.augment.weather_and_light import NAMES
+from convlift.model.memory import keep_freed_memory
 from convlift.model.operators import declare_missing_operators
 from convlift.recipe.augmentation import Augmentation
 
@@ -218,9 +220,9 @@ def available(a: Augmentation) -> dict[str, Contender]:
 
 
 def seconds(contender: Contender, images: Images) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     contender(images)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def race(contenders: dict[str, Contender], side: int, rounds: int) -> list[dict[str, object]]:
@@ -280,6 +282,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    keep_freed_memory()  # as every training has it; all contenders gain by it
     if options.effects:
         costs = cost_of_effects(options.rounds)
         if options.json:

@@ -105,13 +105,14 @@ def augment(
     drawn = draw_changes(augmentation, streams, (count, height, width, channels), mean_C, std_C)
     move = _mover(drawn, images.shape, augmentation.fill_mode)
     inputs, scratch = np.empty(images.shape, np.float32), np.empty(images.shape[1:], np.float32)
+    numbers = None if drawn.noise is None else pixel_noise.numbers_for(scratch.size, std_C)
     for index, (image, into) in enumerate(zip(images, inputs, strict=True)):
         moved = move(index, image)
         if drawn.effects is not None:
             moved = affected(moved, index, drawn.effects, streams)
         colour.recolour(moved, drawn.matrices[index], scratch, into)
-        if drawn.noise is not None:
-            pixel_noise.add_noise(into, augmentation.noise, std_C, drawn.noise[index])
+        if drawn.noise is not None and numbers is not None:
+            pixel_noise.add_noise(into, augmentation.noise, numbers, drawn.noise[index])
         if drawn.erased is not None:
             erasing.erase(into, drawn.erased[index])
     return inputs

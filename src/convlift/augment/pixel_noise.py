@@ -32,6 +32,11 @@ def draw_starts(rng: np.random.Generator, count: int, values: int, channels: int
     return channels * (rng.random(count) * places).astype(np.int64)
 
 
+def numbers_for(values: int, std_C: Inputs) -> Inputs:
+    """The table that images of so many values read."""
+    return table(length_for(values), tuple(std_C.tolist()))
+
+
 @lru_cache(maxsize=4)
 def table(length: int, std: tuple[float, ...]) -> Inputs:
     """So many numbers, each divided by its channel's deviation."""
@@ -42,7 +47,7 @@ def table(length: int, std: tuple[float, ...]) -> Inputs:
     return steps[bits.view(np.uint16)[:length]] / np.resize(np.array(std, np.float32), length)
 
 
-def add_noise(inputs_HWC: Inputs, deviation: float, std_C: Inputs, start: int) -> None:
-    """Add it, of this deviation in pixels of [0, 1], to an image that is normalized already."""
-    numbers = table(length_for(inputs_HWC.size), tuple(std_C.tolist()))[start : start + inputs_HWC.size]
-    cv2.scaleAdd(numbers.reshape(inputs_HWC.shape), deviation, inputs_HWC, dst=inputs_HWC)
+def add_noise(inputs_HWC: Inputs, deviation: float, numbers: Inputs, start: int) -> None:
+    """Add it, of this deviation in pixels of [0, 1], to an image that is normalized already. numbers: the table."""
+    stretch = numbers[start : start + inputs_HWC.size].reshape(inputs_HWC.shape)
+    cv2.scaleAdd(stretch, deviation, inputs_HWC, dst=inputs_HWC)
