@@ -17,14 +17,9 @@ torch, as on a GPU, but on this CPU.
 Contenders take turns in every round, with one thread; time is the processor's, and a ratio the median over rounds of
 (its time / our time) in one round.
 
-Command: OMP_NUM_THREADS=1 python benchmarks/augment.py [--json] [--rounds 15]
-Machine: 2 cores of an AMD EPYC (Zen 3) shared with other work, so ratios count and absolutes drift; torch 2.13,
-OpenCV 5.0, numpy 2.4, torchvision 0.28.
-Last result (--rounds 41), images per second and times our time:
-
-    px    convlift    steps with cv2    torch batch    torchvision v2
-    32      77,333      5,047   9.2    13,634   3.6      1,073   62.5
-   128       6,761        937   4.9       800   5.4        374   14.5
+Command: OMP_NUM_THREADS=1 python benchmarks/augment.py [--hue] [--json] [--rounds 15]
+kornia and albumentations: pip install kornia "albumentations==2.0.8" (the last one under the MIT licence)
+Last result: docs/LOG.md, "Augmentation"
 
 Last result with --effects --rounds 31, of one core that others used too; a rotation for comparison:
 
