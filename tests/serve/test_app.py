@@ -24,6 +24,7 @@ def test_one_image_gets_the_prediction_of_the_model(ask, digits, model):
     assert answered.json["label"] == expected.label
     assert answered.json["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
     assert answered.json["confidence"] == max(answered.json["probabilities"].values())
+    assert (answered.json["unlike"], answered.json["distance"]) == (expected.unlike, pytest.approx(expected.distance))
     assert answered.json["notes"] == []
 
 

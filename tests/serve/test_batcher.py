@@ -14,8 +14,8 @@ def squares(count):
 
 
 def values_of(pixels):
-    """A network whose only probability is the first pixel."""
-    return np.array([[each[0, 0, 0]] for each in pixels], np.float32)
+    """A network whose only probability is the first pixel, at a distance of a tenth of it."""
+    return np.array([[each[0, 0, 0]] for each in pixels], np.float32), [each[0, 0, 0] / 10 for each in pixels]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -25,9 +25,9 @@ def test_every_image_gets_its_own_answer(threads):
     async def several():
         return await asyncio.gather(*(batcher.classify(squares(200)[n : n + 3]) for n in range(0, 198, 3)))
 
-    found = [float(row[0]) for rows in asyncio.run(several()) for row in rows]
+    found = [(float(row[0]), float(distance)) for rows in asyncio.run(several()) for row, distance in rows]
     batcher.stop()
-    assert found == list(range(198))
+    assert found == [(n, n / 10) for n in range(198)]
 
 
 def test_what_waits_is_taken_together_and_no_more_than_a_batch():
@@ -66,7 +66,7 @@ def test_a_network_that_fails_fails_its_images_alone():
             await batcher.classify([np.full((2, 2, 1), 9, np.uint8)])
         return await batcher.classify(squares(2))
 
-    assert [row[0] for row in asyncio.run(ask())] == [0, 1]
+    assert [row[0] for row, _ in asyncio.run(ask())] == [0, 1]
     batcher.stop()
 
 

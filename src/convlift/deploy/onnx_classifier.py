@@ -5,7 +5,7 @@ images are made square here as they always are (`data/square.py`), in a form tha
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from convlift.model.spatial_layer import Place
 
 IMAGES, PROBABILITIES = "images", "probabilities"  # what the graph is given, and what it gives
+DISTANCES = "distances"  # from the images of training, above 1 for those unlike them; not of every file
+DIGITS = 5  # that a distance in float32 holds: 1 is the limit that some image of validation has exactly
 PREFIX = "convlift."  # of what the file says of itself beside its graph
 MODEL = "model"  # in there: the digest of the model that the file was made of
 DEVICES = ("auto", "cpu")
@@ -45,6 +47,7 @@ class OnnxClassifier(Classifier):
     def __init__(self, session: "InferenceSession", recipe: Recipe, config: ModelConfig) -> None:
         super().__init__(recipe, config)
         self._session = session
+        self._tells_distances = DISTANCES in {each.name for each in session.get_outputs()}
 
     @property
     def network(self) -> "nn.Module":
@@ -62,15 +65,26 @@ class OnnxClassifier(Classifier):
 
     def probabilities(self, squares: Sequence[Pixels]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images that `prepared` gave."""
+        return np.concatenate(
+            [np.zeros((0, len(self.classes)), np.float32), *(rows for (rows,) in self._run(squares, [PROBABILITIES]))]
+        )
+
+    def seen(self, squares: Sequence[Pixels]) -> tuple[NDArray[np.float32], list[float | None]]:
+        """The same, and the distance of each from the images of training, where the file has them."""
+        if not self._tells_distances or not squares:
+            return super().seen(squares)
+        rows, distances = zip(*self._run(squares, [PROBABILITIES, DISTANCES]), strict=True)
+        return np.concatenate(rows), [round(float(each), DIGITS) for each in np.concatenate(distances)]
+
+    def _run(self, squares: Sequence[Pixels], asked: list[str]) -> Iterator[list[NDArray[np.float32]]]:
+        """What the graph gives, batch by batch."""
         around = self._around()
         size = BATCH if around is not None else 1
-        rows = [np.zeros((0, len(self.classes)), np.float32)]
         for first in range(0, len(squares), size):
             images = np.stack(squares[first : first + size])
             if around:
                 images = np.pad(images, ((0, 0), around, around, (0, 0)))
-            rows += self._session.run([PROBABILITIES], {IMAGES: np.broadcast_to(images, (*images.shape[:3], 3))})
-        return np.concatenate(rows)
+            yield self._session.run(asked, {IMAGES: np.broadcast_to(images, (*images.shape[:3], 3))})
 
     @property
     def takes_squares(self) -> bool:
@@ -141,7 +155,8 @@ def _fitting(file: Path, opened: _File, recipe: Recipe, config: ModelConfig) -> 
     """Raises ConvliftError where the graph is not one of as many classes."""
     given = {each.name: each.shape for each in opened.session.get_inputs()}
     made = {each.name: each.shape for each in opened.session.get_outputs()}
-    if list(given) != [IMAGES] or list(made) != [PROBABILITIES] or made[PROBABILITIES][-1:] != [len(config.classes)]:
+    told = list(made) in ([PROBABILITIES], [PROBABILITIES, DISTANCES])
+    if list(given) != [IMAGES] or not told or made[PROBABILITIES][-1:] != [len(config.classes)]:
         raise ConvliftError(f"{file} holds no graph that `convlift export` wrote; export it anew.")
     return OnnxClassifier(opened.session, recipe, config)
 

@@ -55,6 +55,11 @@ class Model(Classifier):
         logits (N, K). The softmax of logits divided by `config.confidence.temperature` are the probabilities."""
         return self._network
 
+    @property
+    def likeness(self) -> Likeness | None:
+        """What it knows of its training images; None where it cannot tell others from them."""
+        return None if self.is_adapted else self._likeness
+
     def inputs(self, squares: Sequence[Pixels]) -> Tensor:
         """Images that are resized to (R, R, C) uint8 as the network takes them: (N, C, R, R) float32, each value over
         255, less `config.mean`, over `config.std`, in channels-last memory where the network lies."""
@@ -83,7 +88,7 @@ class Model(Classifier):
 
     def seen(self, squares: Sequence[Pixels]) -> tuple[NDArray[np.float32], list[float | None]]:
         """Probabilities, and distances from the images of training, from one pass."""
-        known = None if self.is_adapted else self._likeness
+        known = self.likeness
         if known is None or not squares:
             return super().seen(squares)
         with listening_at(self._network, known.place) as maps:

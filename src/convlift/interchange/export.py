@@ -117,7 +117,7 @@ def _made(model: "Model", images: Sequence[Path], file: Path, precision: Precisi
     from convlift.interchange.onnx_file import network_graph, onnx_model, whole_graph
 
     if precision == "float32":
-        return _Made(onnx_model(model))
+        return _Made(_with_distances(model) or onnx_model(model))
     from convlift.interchange.agreement import compare_answers
     from convlift.interchange.smaller import in_float16
 
@@ -126,6 +126,21 @@ def _made(model: "Model", images: Sequence[Path], file: Path, precision: Precisi
         return _Made(made)
     file.write_bytes(made.SerializeToString())
     return _Made(made, compare_answers(model, load_onnx(file), images))
+
+
+def _with_distances(model: "Model") -> "ModelProto | None":
+    """The content of a file that also tells images unlike those of training; None of a model that does not, or where
+    torch or onnxruntime make something else of it, which costs nobody the file."""
+    from convlift.interchange.onnx_file import onnx_model
+    from convlift.interchange.parity import distances_agree
+
+    if model.likeness is None:
+        return None
+    try:
+        made = onnx_model(model, distances=True)
+        return made if distances_agree(model, made) else None
+    except Exception:  # the plain graph is made anew, and says what is wrong with it
+        return None
 
 
 def _smallest(model: "Model", images: Sequence[Path], file: Path) -> _Made:

@@ -4,7 +4,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +15,11 @@ from onnx import ModelProto, compose, helper
 from torch import Tensor, nn
 
 from convlift.deploy.model_folder import TRANSPARENCY, ModelConfig
-from convlift.deploy.onnx_classifier import PREFIX, PROBABILITIES
+from convlift.deploy.onnx_classifier import DISTANCES, PREFIX, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError
-from convlift.interchange.preprocessing_graph import INPUTS, OPSET, preprocessing_graph
+from convlift.interchange.distance_graph import with_distances
+from convlift.interchange.preprocessing_graph import CONTRASTS, INPUTS, OPSET, preprocessing_graph
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
@@ -40,21 +41,23 @@ class _Probabilities(nn.Module):
         return probabilities
 
 
-def onnx_model(model: Model) -> ModelProto:
+def onnx_model(model: Model, *, distances: bool = False) -> ModelProto:
     """The preprocessing and the network as one graph: `images` uint8 (N, H, W, 3), upright and of one size, grey ones
-    with three equal channels -> `probabilities` float32 (N, K), in the order of the classes in its metadata.
+    with three equal channels -> `probabilities` float32 (N, K), in the order of the classes in its metadata; where
+    asked for also `distances` float32 (N,) from the images of training, above 1 for those unlike them.
 
     Raises ConvliftError where torch's exporter cannot follow the network, or the file would pass ONNX's 2 GB.
     """
-    return whole_graph(network_graph(model), model.config, model.recipe)
+    return whole_graph(network_graph(model, distances=distances), model.config, model.recipe)
 
 
-def network_graph(model: Model) -> ModelProto:
-    """The network alone, of any number of images: `inputs` float32 (N, C, R, R) -> `probabilities` float32 (N, K).
+def network_graph(model: Model, *, distances: bool = False) -> ModelProto:
+    """The network alone, of any number of images: `inputs` float32 (N, C, R, R) -> `probabilities` float32 (N, K). With
+    distances, which the model must know, it also takes `contrasts` (N,) and gives `distances` (N,).
 
     Raises ConvliftError as `onnx_model` does."""
     try:
-        network = _exported(model, model.config.channels, model.config.resolution)
+        network = _exported(model, distances=distances)
     except Exception as error:  # of a network that it cannot follow torch raises nearly anything
         kind = model.recipe.architecture
         what = kind.backbone if isinstance(kind, Pretrained) else "the network"
@@ -74,25 +77,32 @@ def whole_graph(network: ModelProto, config: ModelConfig, recipe: Recipe) -> Mod
     opsets = [each for each in network.opset_import if each.domain == ""]
     preparing = helper.make_model(before, opset_imports=opsets, ir_version=network.ir_version)
     preparing = compose.add_prefix(preparing, "preprocessing.", rename_inputs=False, rename_outputs=False)
-    whole = compose.merge_models(preparing, network, io_map=[(INPUTS, INPUTS)], name=PRODUCER, producer_name=PRODUCER)
+    taken, given = ([each.name for each in ends] for ends in (network.graph.input, network.graph.output))
+    pairs = [(name, name) for name in taken]
+    names = {"name": PRODUCER, "producer_name": PRODUCER}
+    whole = compose.merge_models(preparing, network, io_map=pairs, outputs=given, **names)
     whole.producer_name = PRODUCER
     helper.set_model_props(whole, {PREFIX + name: value for name, value in _described(config, recipe).items()})
     onnx.checker.check_model(whole, full_check=True)
     return whole
 
 
-def _exported(model: Model, channels: int, resolution: int) -> ModelProto:
+def _exported(model: Model, *, distances: bool) -> ModelProto:
     """The network alone, of any number of images."""
-    example = torch.zeros(2, channels, resolution, resolution)
-    with _quiet(), TemporaryDirectory() as folder:
+    side = model.config.resolution
+    inputs, contrasts = torch.zeros(2, model.config.channels, side, side), torch.ones(2)
+    answer = _Probabilities(model.network, model.config.confidence.temperature).eval()
+    asked = with_distances(model, answer) if distances else nullcontext(answer)
+    number = {0: torch.export.Dim("N")}
+    with _quiet(), TemporaryDirectory() as folder, asked as module:
         file = Path(folder) / "network.onnx"
         program = torch.onnx.export(
-            _Probabilities(model.network, model.config.confidence.temperature).eval(),
-            (example,),
+            module,
+            (inputs, contrasts) if distances else (inputs,),
             dynamo=True,
-            input_names=[INPUTS],
-            output_names=[PROBABILITIES],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            input_names=[INPUTS, CONTRASTS] if distances else [INPUTS],
+            output_names=[PROBABILITIES, DISTANCES] if distances else [PROBABILITIES],
+            dynamic_shapes=(number, number) if distances else (number,),
             opset_version=OPSET,
             external_data=False,
             verbose=False,

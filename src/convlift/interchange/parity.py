@@ -16,7 +16,7 @@ from convlift.augment.pipeline import normalize
 from convlift.console.resources import usable_cpus
 from convlift.data.decode import from_array
 from convlift.data.square import square
-from convlift.deploy.onnx_classifier import IMAGES, PROBABILITIES
+from convlift.deploy.onnx_classifier import DISTANCES, IMAGES, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError
 from convlift.interchange.preprocessing_graph import INPUTS
@@ -35,6 +35,7 @@ ALLOWED: dict[Precision, tuple[float, float]] = {
     "float16": (0.01, 0.03),
     "int8": (1.0, 1.0),
 }
+NEAR = 0.02  # of a distance, which the same pixels decide
 BATCHES = (1, 3, 8)
 SIZES = ((48, 64), (128, 128), (320, 240), (200, 700), (1100, 900))  # height, width of made-up images
 TIMED, TIMED_SIZE = 20, (375, 500)
@@ -67,6 +68,17 @@ def check_parity(model: Model, made: ModelProto, images: Iterable[Pixels], preci
                 "is allowed; no file was written. Please report it with the recipe."
             )
     return found
+
+
+def distances_agree(model: Model, made: ModelProto) -> bool:
+    """Whether a file's distances from the images of training are convlift's, within NEAR, on made-up images."""
+    session = _session(made, usable_cpus())
+    for image in made_up_images():
+        (found,) = session.run([DISTANCES], {IMAGES: image[None]})
+        (known,) = model.seen([model.prepared(from_array(image).pixels)])[1]
+        if known is None or not abs(float(found[0]) - known) <= NEAR * known:
+            return False
+    return True
 
 
 def made_up_images() -> Iterator[Pixels]:

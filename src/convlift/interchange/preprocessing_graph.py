@@ -16,6 +16,7 @@ from convlift.deploy.onnx_classifier import IMAGES
 from convlift.recipe.data import LETTERBOX_FILL, Resize
 
 INPUTS = "inputs"
+CONTRASTS = "contrasts"
 OPSET = 18  # the first with an antialiased Resize
 # Pillow goes through the height first where it shrinks by over twice as many pixels as the width; earlier ones never do
 HEIGHT_FIRST_FROM = 13
@@ -37,12 +38,14 @@ def preprocessing_graph(
     """images, uint8 (N, H, W, 3) of any height and width, upright, grey ones with three equal channels -> inputs,
     float32 (N, channels, resolution, resolution), as `data/square.py` and `pipeline.normalize` give them.
     kept: the `side` of `decode`.
+    Also gives contrasts (N,), as `likeness.contrasts`.
     """
     fit = {"squash": _squash, "crop": _crop, "letterbox": _letterbox}[policy]
     factors = _row(1.0 / (255.0 * std) for std in std_C)
     shifts = _row(-mean / std for mean, std in zip(mean_C, std_C, strict=True))
+    outputs = f"float[N,{channels},{resolution},{resolution}] {INPUTS}, float[N] {CONTRASTS}"
     text = f"""
-    preprocessing (uint8[N,H,W,3] {IMAGES}) => (float[N,{channels},{resolution},{resolution}] {INPUTS}) {{
+    preprocessing (uint8[N,H,W,3] {IMAGES}) => ({outputs}) {{
       zero = Constant<value = int64[1] {{0}}>()
       one = Constant<value = int64[1] {{1}}>()
       two = Constant<value = int64[1] {{2}}>()
@@ -57,8 +60,22 @@ def preprocessing_graph(
       shifts = Constant<value = float[1,{channels},1,1] {shifts}>()
       scaled = Mul(pixels, factors)
       {INPUTS} = Add(scaled, shifts)
+      {_contrasts()}
     }}"""
     return parser.parse_graph(text)
+
+
+def _contrasts() -> str:
+    """pixels -> contrasts: the largest deviation of a channel."""
+    return f"""
+      positions = Constant<value = int64[2] {{2, 3}}>()
+      others = Constant<value = int64[3] {{1, 2, 3}}>()
+      middle = ReduceMean<keepdims=1>(pixels, positions)
+      apart = Sub(pixels, middle)
+      squared = Mul(apart, apart)
+      variance = ReduceMean<keepdims=1>(squared, positions)
+      deviation = Sqrt(variance)
+      {CONTRASTS} = ReduceMax<keepdims=0>(deviation, others)"""
 
 
 def _limit(side: int) -> str:

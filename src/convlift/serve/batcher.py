@@ -13,27 +13,31 @@ from numpy.typing import NDArray
 from convlift.deploy.images import Pixels
 
 MOST = 16  # images at once: more are hardly faster for each, and the first of them would wait for the last
-Row = NDArray[np.float32]
-Probabilities = Callable[[Sequence[Pixels]], NDArray[np.float32]]
+Seen = Callable[[Sequence[Pixels]], tuple[NDArray[np.float32], Sequence[float | None]]]
+
+
+class Answer(NamedTuple):
+    """Class probabilities (K,), and the distance from the images of training where the model tells it."""
+
+    row: NDArray[np.float32]
+    distance: float | None
 
 
 class _Asked(NamedTuple):
     pixels: Pixels
     loop: asyncio.AbstractEventLoop
-    answer: "asyncio.Future[Row]"
+    answer: "asyncio.Future[Answer]"
 
 
 class Batcher:
     """Threads that classify. No image waits for others to come: a thread that is free takes its share of what waits.
 
-    probabilities: of squares (R, R, C) uint8, called by `threads` threads at a time.
+    seen: probabilities and distances of squares (R, R, C) uint8, called by `threads` threads at a time.
     taken: is told the number of images of every batch, in the thread that classified it.
     """
 
-    def __init__(
-        self, probabilities: Probabilities, threads: int, taken: Callable[[int], None] = lambda images: None
-    ) -> None:
-        self._probabilities = probabilities
+    def __init__(self, seen: Seen, threads: int, taken: Callable[[int], None] = lambda images: None) -> None:
+        self._seen = seen
         self._taken = taken
         self._waiting: deque[_Asked] = deque()
         self._changed = Condition()
@@ -43,8 +47,8 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    async def classify(self, squares: Sequence[Pixels]) -> list[Row]:
-        """Class probabilities (K,) of each image. Raises whatever the network raises."""
+    async def classify(self, squares: Sequence[Pixels]) -> list[Answer]:
+        """What is said of each image. Raises whatever the network raises."""
         loop = asyncio.get_running_loop()
         asked = [_Asked(pixels, loop, loop.create_future()) for pixels in squares]
         with self._changed:
@@ -63,12 +67,12 @@ class Batcher:
     def _run(self) -> None:
         while batch := self._next():
             try:
-                rows = self._probabilities([each.pixels for each in batch])
+                found = [Answer(*each) for each in zip(*self._seen([each.pixels for each in batch]), strict=True)]
             except Exception as error:
                 _tell(batch, error)
                 continue
             self._taken(len(batch))
-            _tell(batch, rows)
+            _tell(batch, found)
 
     def _next(self) -> list[_Asked]:
         """This thread's share of what waits; none once the batcher is closed and nothing is left."""
@@ -81,7 +85,7 @@ class Batcher:
             return [self._waiting.popleft() for _ in range(share)]
 
 
-def _tell(batch: list[_Asked], found: "NDArray[np.float32] | Exception") -> None:
+def _tell(batch: list[_Asked], found: list[Answer] | Exception) -> None:
     """Hand the answers to the event loops that wait for them, once for each run of images of one loop."""
 
     def tell() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from convlift.console.resources import usable_cpus
 from convlift.errors import UnreadableImage
-from convlift.serve.batcher import Batcher, Row
+from convlift.serve.batcher import Answer, Batcher
 from convlift.serve.bodies import Upload
 from convlift.serve.counters import Counters
 from convlift.serve.decoder import Steps
@@ -48,7 +48,7 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Decoders and classifying threads, ready and warm, until the end of the block."""
         side, channels = self.model.config.resolution, self.model.config.channels
-        self._batcher = Batcher(self.model.probabilities, self._threads, self.counters.add_batch)
+        self._batcher = Batcher(self.model.seen, self._threads, self.counters.add_batch)
         try:
             await self.decoders.start()
             await self._batcher.classify([np.zeros((side, side, channels), np.uint8)] * self._threads)
@@ -81,10 +81,10 @@ class Service:
         read = await asyncio.gather(*(self._read(upload) for upload in uploads))
         squares = [each for each in read if isinstance(each, Square)]
         assert self._batcher is not None, "it answers while it runs"
-        rows = iter(await self._batcher.classify([each.pixels for each in squares]))
+        found = iter(await self._batcher.classify([each.pixels for each in squares]))
         self.counters.add_images(len(squares), len(read) - len(squares))
         return [
-            self._prediction(upload.name, each, next(rows)) if isinstance(each, Square) else each
+            self._prediction(upload.name, each, next(found)) if isinstance(each, Square) else each
             for upload, each in zip(uploads, read, strict=True)
         ]
 
@@ -94,13 +94,16 @@ class Service:
         except UnreadableImage as error:
             return error
 
-    def _prediction(self, name: str, square: Square, row: Row) -> Document:
+    def _prediction(self, name: str, square: Square, found: Answer) -> Document:
         """As in the document of `convlift predict --json`."""
+        row, distance = found
         best = int(row.argmax())
         return {
             "image": name,
             "label": self.model.classes[best],
             "confidence": float(row[best]),
             "probabilities": dict(zip(self.model.classes, map(float, row), strict=True)),
+            "unlike": None if distance is None else distance > 1.0,
+            "distance": distance,
             "notes": list(square.notes),
         }
