@@ -56,6 +56,7 @@ ARMS: dict[str, Levers] = {
     "mixup": {"mixing": {"mixup": 1.0}},
     "TrivialAugment": {"augmentation": {"trivial_augment": 1.0}},
     "RandAugment": {"augmentation": {"rand_augment": 0.3}},
+    "AugMix": {"augmentation": {"aug_mix": 3.0}},  # with its loss, which costs three steps in one
 }
 WEATHER = {"haze": 0.5, "fog": 0.5, "clouds": 0.4, "cloud_shadow": 0.6, "low_sun": 0.6, "night": 0.6}
 CHANCE = 0.15  # of each, beside one another
@@ -115,6 +116,8 @@ def main() -> None:
     if asked.command == "cifar":
         base = quick(asked.epochs or 30)
         arms = {name: base.edit(data=ARMS[name]) for name in asked.arms}
+        if "AugMix" in arms:
+            arms["AugMix"] = arms["AugMix"].edit(training={"consistency": 12.0})
         compare(cifar(asked.archive), arms, asked, ())
         return
     for name, source in (text.split("=", 1) for text in asked.data):

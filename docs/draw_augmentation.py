@@ -54,6 +54,7 @@ PICTURES: dict[str, Changes] = {
     "jpeg": {"jpeg": 0.95, **ALWAYS},
     "rand-augment": {"rand_augment": 9.0},
     "trivial-augment": {"trivial_augment": 1.0},
+    "aug-mix": {"aug_mix": 3.0},
 }
 
 

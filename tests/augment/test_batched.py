@@ -42,7 +42,7 @@ EXACT = {
 TABLES = ("gamma", "equalize", "solarize", "posterize", "shot_noise", "jpeg")  # a level more may become many
 ROUNDED = {"sharpness": 0.9, "blur": 0.1} | dict.fromkeys(WEATHER, 0.9)  # to a byte, where one half may go either way
 INTERPOLATED = {"rotation": 0.2, "zoom": 0.3, "aspect": 0.3, "shear": 0.2, "crop": 0.6}
-POLICIES = {"rand_augment": 20.0, "trivial_augment": 1.0}
+POLICIES = {"rand_augment": 20.0, "trivial_augment": 1.0, "aug_mix": 8.0}
 BENT = {"perspective": 0.15, "elastic": 0.05}
 
 

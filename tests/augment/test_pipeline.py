@@ -49,8 +49,9 @@ STRENGTHS = {
     "night": 0.8,
     "rand_augment": 20.0,
     "trivial_augment": 1.0,
+    "aug_mix": 8.0,
 }
-POLICIES = ("rand_augment", "trivial_augment")
+POLICIES = ("rand_augment", "trivial_augment", "aug_mix")
 COLOUR_ALONE = ("saturation", "hue", "greyscale")  # of grey images they change nothing
 EFFECTS = ("gamma", "equalize", "solarize", "posterize", "sharpness", "blur", "shot_noise", "jpeg", *WEATHER)
 GEOMETRY = (

@@ -32,7 +32,7 @@ def test_every_lever_that_is_known_is_told_of_some_image():
         "gamma": 0.3, "channel_gain": 0.2, "greyscale": 0.3, "equalize": 1.0, "solarize": 0.5, "posterize": 4.0,
         "sharpness": 0.5, "blur": 0.05, "shot_noise": 0.1, "jpeg": 0.5,
         "haze": 0.5, "fog": 0.5, "clouds": 0.5, "cloud_shadow": 0.5, "low_sun": 0.5, "night": 0.5,
-        "rand_augment": 9.0, "trivial_augment": 0.5,
+        "rand_augment": 9.0, "trivial_augment": 0.5, "aug_mix": 3.0,
     }  # fmt: skip
     assert set().union(*told(**strengths)) == set(strengths) == set(Augmentation().strengths)
     assert not {"hue", "greyscale"} & set().union(*told(channels=1, **strengths))

@@ -87,6 +87,17 @@ def test_an_over_augmented_start_is_offered_less_of_it():
     assert not any(each.name == "half the zoom" for each in chosen), "there is no zoom to halve"
 
 
+def test_without_augmentation_there_is_nothing_to_be_consistent_with():
+    recipe = start("plain", FLOWERS)
+    by_name = {each.name: each.intervention for each in candidates(recipe, FLOWERS, (), 500)[0]}
+    mixed = by_name["AugMix"].edit(recipe)
+    assert (mixed.data.augmentation.aug_mix, mixed.training.consistency) == (3.0, 12.0)
+    fewer = {each.name: each.intervention for each in candidates(mixed, FLOWERS, (Symptom.OVER_AUGMENTED,), 500)[0]}
+    assert fewer["no augmentation"].edit(mixed) == recipe
+    half = fewer["all augmentation at half strength"].edit(mixed)
+    assert (half.data.augmentation.aug_mix, half.training.consistency) == (1.5, 12.0)
+
+
 def test_every_change_has_its_reason():
     symptoms = (Symptom.OVERFIT, Symptom.DATA_LIMITED)
     chosen, left_out = candidates(start("plain", FLOWERS), FLOWERS, symptoms, 20)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlift.console.duration import format_duration, parse_duration
-from convlift.cost.work import extraction_key, extraction_work, training_work
+from convlift.cost.work import extraction_key, extraction_work, training_work, tuning_work
 from convlift.errors import BudgetError
 from starts import FLOWERS, start
 
@@ -54,6 +54,29 @@ def test_work_of_training_from_scratch_is_three_passes_an_image_and_epoch():
     assert training_work(recipe, FLOWERS, forward) == 3 * 1e8 * 10 * 2600 + steps * 3e7
     assert extraction_work(recipe, FLOWERS, forward) == 0
     assert extraction_key(recipe) == ()
+
+
+AUG_MIX = {"data": {"augmentation": {"aug_mix": 3.0}}, "training": {"consistency": 12.0}}
+
+
+def test_with_aug_mix_a_training_costs_three_of_them():
+    plain = start("plain", FLOWERS)
+    steps = 10 * math.ceil(2600 / 32)
+    compared = plain.edit(**AUG_MIX)
+    assert training_work(compared, FLOWERS, forward) == 3 * 3 * 1e8 * 10 * 2600 + steps * 3e7
+    alone = compared.edit(training={"consistency": 0.0})
+    assert training_work(alone, FLOWERS, forward) == training_work(plain, FLOWERS, forward)
+    half = compared.edit(data={"augmentation": {"off_for_last": 0.5}})
+    assert training_work(half, FLOWERS, forward) == 2 * 3 * 1e8 * 10 * 2600 + steps * 3e7
+    full = start("full", FLOWERS)
+    changed = full.edit(data={"augmentation": {"horizontal_flip": 0.5}})
+    assert tuning_work(full.edit(**AUG_MIX), FLOWERS, forward, 0.0) == 3 * tuning_work(changed, FLOWERS, forward, 0.0)
+
+
+def test_of_stored_features_aug_mix_compares_nothing_and_costs_nothing():
+    for recipe in (start("frozen", FLOWERS), start("transfer", FLOWERS).edit(data={"views": 2})):
+        compared = recipe.edit(**AUG_MIX)
+        assert training_work(compared, FLOWERS, forward) == training_work(recipe, FLOWERS, forward)
 
 
 def test_a_head_on_cached_features_is_a_hundred_times_cheaper_than_fine_tuning():

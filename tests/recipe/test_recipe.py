@@ -188,3 +188,12 @@ def test_a_recipe_of_an_older_version_still_loads() -> None:
     assert set(old.identity()["data"]["augmentation"]) == set(Augmentation.model_fields) - {
         name for name, field in Augmentation.model_fields.items() if field.json_schema_extra["later"]
     }
+
+
+def test_a_loss_between_mixes_needs_mixes() -> None:
+    words = r"'training.consistency' is 12, but 'data.augmentation.aug_mix' is 0; .* set the second \(3 is usual\)"
+    with pytest.raises(RecipeError, match=words):
+        Recipe().edit(training={"consistency": 12.0})
+    mixes = Recipe().edit(data={"augmentation": {"aug_mix": 3.0}})
+    assert not mixes.compares_views
+    assert mixes.edit(training={"consistency": 12.0}).compares_views

@@ -45,6 +45,10 @@ def sheet(**changes) -> Sheet:
         ({"jpeg": (30.0,), "posterize": (1.0,), "greyscale": ()}, "1 bit, JPEG of quality 30, grey"),
         ({"rand_augment": (3.0, -0.3, 2.0, 0.3)}, "RandAugment: rotate -30% and equalize"),
         ({"trivial_augment": (4.0, 0.5)}, "TrivialAugment: solarize 50%"),
+        (
+            {"aug_mix": (0.4, 3.0, -0.3, 0.4, 2.0, 0.1, 0.2, 6.0, 0.25)},
+            "AugMix: 40% of it rotate -30% and equalize; 20% of it posterize 25%",
+        ),
         ({"erase": (0.12,), "perspective": (0.084,)}, "corners off by 8.4%, erased: 12%"),
     ],
 )

@@ -32,18 +32,28 @@ class Small(nn.Module):
         return self.linear(inputs)
 
 
-def batches(sizes: tuple[int, ...] = (16, 16, 5)) -> list[Batch]:
+def batches(sizes: tuple[int, ...] = (16, 16, 5), views: int = 1) -> list[Batch]:
     numbers = torch.Generator().manual_seed(1)
     return [
-        Batch(torch.randn(size, 4, generator=numbers), torch.randint(0, 3, (size,), generator=numbers))
+        Batch(torch.randn(views * size, 4, generator=numbers), torch.randint(0, 3, (size,), generator=numbers))
         for size in sizes
     ]
 
 
-def trained(room: int, objective: CrossEntropy = CrossEntropy(0.1)) -> tuple[Small, MicroBatches, list[float]]:
+def trained(
+    room: int, objective: CrossEntropy = CrossEntropy(0.1), views: int = 1
+) -> tuple[Small, MicroBatches, list[float]]:
     network, micro = Small(room), MicroBatches()
     optimizer = SGD(network.parameters(), lr=0.1, momentum=0.9)
-    reports = fit(network, lambda _: batches(), objective, optimizer, lambda _: 1.0, epochs=2, phase=Phase(micro=micro))
+    reports = fit(
+        network,
+        lambda _: batches(views=views),
+        objective,
+        optimizer,
+        lambda _: 1.0,
+        epochs=2,
+        phase=Phase(micro=micro),
+    )
     return network, micro, [report.train_loss for report in reports]
 
 
@@ -54,6 +64,15 @@ def test_gradients_of_the_parts_add_up_to_those_of_the_batch(weights: Tensor | N
     assert (untouched, whole.refused) == (MicroBatches(), 0)
     assert (micro.parts, halved.refused) == (4, 2)  # 16, 8, 4: found out once, not at every step
     assert micro.fewest == 2  # of the last batch of five
+    assert same == pytest.approx(losses, abs=1e-6)
+    for one, other in zip(whole.parameters(), halved.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_views_of_an_image_stay_together_in_a_part() -> None:
+    objective = CrossEntropy(0.1, consistency=12.0)
+    (whole, _, losses), (halved, micro, same) = trained(100, objective, 3), trained(13, objective, 3)
+    assert micro.parts == 4  # 48, 24, 12
     assert same == pytest.approx(losses, abs=1e-6)
     for one, other in zip(whole.parameters(), halved.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

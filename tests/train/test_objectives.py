@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from convlift.train.batch import Batch
 from convlift.train.evaluate import evaluate
-from convlift.train.objectives import CrossEntropy, class_counts, class_weights, logit_offsets
+from convlift.train.objectives import CrossEntropy, class_counts, class_weights, jensen_shannon, logit_offsets
 
 
 @given(smoothing=st.floats(0, 0.99), seed=st.integers(0, 99))
@@ -112,3 +112,44 @@ def test_what_sampling_evens_out_is_not_adjusted_again() -> None:
     offsets = logit_offsets(class_counts(labels, 2, 1.0), 1.0)
     assert offsets is not None
     assert offsets[0] == offsets[1]
+
+
+def consistent(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Hendrycks et al. 2020, equations 2 and 3, image by image."""
+    views = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    total = 0.0
+    for image in range(len(targets)):
+        mean = views[:, image].mean(0)
+        divergences = [(each * np.log(each / mean)).sum() for each in views[:, image]]
+        total += -np.log(views[0, image, targets[image]]) + 12 * np.mean(divergences)
+    return total / len(targets)
+
+
+def test_predictions_for_views_of_an_image_are_to_agree() -> None:
+    logits = torch.randn(3, 7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    targets = torch.arange(7) % 5
+    loss = CrossEntropy(consistency=12.0)(logits.flatten(0, 1), targets)
+    assert loss.minimized.item() == pytest.approx(consistent(logits.numpy(), targets.numpy()))
+    plain = functional.cross_entropy(logits[0], targets)
+    torch.testing.assert_close(loss.cross_entropy, plain)
+    alike = logits[:1].expand(3, -1, -1).flatten(0, 1)
+    torch.testing.assert_close(CrossEntropy(consistency=12.0)(alike, targets).minimized, plain)
+    one = torch.full((1, 3), -60.0).scatter(1, torch.tensor([[0]]), 60.0)
+    apart = torch.stack([one.roll(each, 1) for each in range(3)])
+    assert jensen_shannon(apart).item() == pytest.approx(np.log(3)), "the most there is, and finite"
+
+
+def test_consistency_comes_beside_smoothing_weights_offsets_and_soft_targets() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits, labels = torch.randn(3, 6, 4, generator=generator), torch.arange(6) % 4
+    weights, offsets = torch.tensor([0.5, 1.0, 1.5, 2.0]), torch.tensor([0.3, -1.0, 0.0, 0.2])
+    for targets in (labels, torch.rand(6, 4, generator=generator).softmax(1)):
+        plain = CrossEntropy(0.1, weights, offsets)(logits[0], targets)
+        both = CrossEntropy(0.1, weights, offsets, consistency=2.0)(logits.flatten(0, 1), targets)
+        torch.testing.assert_close(both.minimized, plain.minimized + 2.0 * jensen_shannon(logits))
+        torch.testing.assert_close(both.cross_entropy, plain.cross_entropy)
+
+
+def test_of_a_single_view_there_is_nothing_to_compare() -> None:
+    logits, labels = torch.randn(6, 4, generator=torch.Generator().manual_seed(2)), torch.arange(6) % 4
+    assert CrossEntropy(consistency=12.0)(logits, labels) == CrossEntropy()(logits, labels)

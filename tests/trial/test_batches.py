@@ -50,6 +50,16 @@ def test_a_training_batch_has_the_labels_of_its_images():
     assert_array_equal(images, to_tensor(normalize(pixels[order], *NORMAL)))
 
 
+def test_views_are_drawn_while_there_is_aug_mix():
+    changes = Augmentation(aug_mix=3.0, off_for_last=0.5)
+    draw, chosen = image_draw(PIXELS[:7], changes, NORMAL, compared=True), np.array([2, 0, 5])
+    assert len(draw(chosen, Streams(0, done=0.2))) == 9
+    last = draw(chosen, Streams(0, done=0.6))
+    assert_array_equal(last, to_tensor(normalize(PIXELS[chosen], *NORMAL)))
+    batches = training_batches(draw, torch.arange(7), 3, Streams(0, done=0.2))
+    assert [(batch.views, len(batch.targets)) for batch in batches] == [(3, 3), (3, 4)]
+
+
 @pytest.mark.parametrize("sampling", [0.5, 1.0])
 def test_classes_are_shown_as_the_sampling_asks(sampling: float):
     labels = torch.tensor([0] * 60 + [1] * 15 + [3] * 5)  # no image of class 2

@@ -8,7 +8,7 @@ import torch
 from convlift.recipe.built_in import built_in
 from convlift.recipe.training import SMALLER
 from convlift.records.compute_device import CPU
-from convlift.trial.calibrate import calibrate, time_prediction, time_tuning
+from convlift.trial.calibrate import calibrate, seconds_a_step, time_prediction, time_tuning
 
 SIZES = {"images": 200, "held_out": 200, "classes": 5, "channels": 3}
 
@@ -28,6 +28,25 @@ def test_longer_trainings_take_longer_and_more_images_too() -> None:
     assert extraction == 0.0
     assert longer / once == pytest.approx(10)
     assert larger / once == pytest.approx(10, rel=0.1)  # in whole batches
+
+
+def test_a_step_of_compared_mixes_is_timed_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def watched(network, draw, classes, training, views=1):
+        seen.append((views, len(draw())))
+        return seconds_a_step(network, draw, classes, training, views)
+
+    monkeypatch.setattr("convlift.trial.calibrate.seconds_a_step", watched)
+    mixes = {"data": {"augmentation": {"aug_mix": 3.0}}, "training": {"consistency": 12.0}}
+    recipe = built_in("plain").edit(**mixes, architecture={"width": 8}).at(8)
+    assert calibrate(recipe, **SIZES)[1] > 0
+    tuned = built_in("fine-tune").edit(
+        **mixes, architecture={"backbone": "mobilenetv3_small_050", "weights": "/nowhere"}
+    )
+    tuned = tuned.edit(data={"resolution": 32}, training={"fine_tuning": {"batch_size": 4}})
+    assert time_tuning(tuned, **SIZES, device=CPU) > 0
+    assert seen == [(3, 3 * recipe.training.batch_size), (3, 12)]
 
 
 def test_a_pretrained_network_is_timed_without_its_weights() -> None:

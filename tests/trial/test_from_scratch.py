@@ -246,6 +246,7 @@ TRAINING_LEVERS = {
     "effective_number": ({}, 0.9),
     "class_sampling": ({}, 1.0),
     "logit_adjustment": ({}, 1.0),
+    "consistency": ({}, 12.0),
     "average": ({}, 0.9),
     "patience": ({"learning_rate": 0.05, "epochs": 40}, 2),
 }
@@ -254,7 +255,9 @@ TRAINING_LEVERS = {
 @pytest.mark.parametrize(("lever", "change"), TRAINING_LEVERS.items())
 def test_every_training_lever_reaches_the_network(run, lever, change):
     beside, value = change
-    before = TINY.edit(training=beside)
+    # of which alone there are views to be consistent
+    data = {"augmentation": {"aug_mix": 3.0}} if lever == "consistency" else {}
+    before = TINY.edit(training=beside, data=data)
     assert differs(run(before), run(before.edit(training={lever: value})))
 
 

@@ -135,3 +135,17 @@ def test_an_image_alone_is_mixed_with_itself() -> None:
     found = one(Mixing(mixup=0.4, cutmix=1.0), given)
     torch.testing.assert_close(found.inputs, given.inputs)
     torch.testing.assert_close(found.targets.sum(1), torch.ones(1))
+
+
+@pytest.mark.parametrize("mixing", [Mixing(mixup=0.4), Mixing(cutmix=1.0)])
+def test_views_of_an_image_are_mixed_alike(mixing: Mixing) -> None:
+    given = batch()
+    views = torch.cat([given.inputs, given.inputs + 100, -given.inputs])
+    alone, found = one(mixing, given), one(mixing, Batch(views, given.targets))
+    first, second, third = found.inputs.tensor_split(3)
+    assert torch.equal(first, alone.inputs)
+    torch.testing.assert_close(second, first + 100, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(third, -first)
+    assert torch.equal(found.targets, alone.targets)
+    assert found.whole is not None
+    assert len(found.whole) == len(given.targets)

@@ -43,3 +43,12 @@ def test_a_batch_is_taken_in_parts_and_the_outcome_says_so(run):
 def test_where_nothing_fits_a_sentence_says_so(run, room, words):
     with Tight(room), pytest.raises(RecipeError, match=words):
         run(TINY)
+
+
+def test_views_that_are_compared_are_taken_in_parts_too(run):
+    compared = TINY.edit(data={"augmentation": {"aug_mix": 3.0}}, training={"consistency": 12.0})
+    with Tight(40):  # 32 images are 96 inputs
+        outcome = run(compared)
+    assert outcome.status == "finished"
+    assert "gradients were added up over 4 parts" in outcome.reason
+    assert outcome.curve[-1].validation_accuracy > 0.3

@@ -166,6 +166,16 @@ def test_augmentation_without_views_leaves_the_head_phase_and_augments_the_secon
     assert counts(tmp_path / "afresh") == [1, 0]
 
 
+def test_mixes_are_compared_where_images_change_and_nowhere_else(run, tuned, afresh, views):
+    mixes = {"augmentation": {"aug_mix": 3.0}}
+    for recipe, is_compared in ((afresh, True), (views, False)):
+        alone = recipe.edit(data=mixes)
+        compared = alone.edit(training={"consistency": 12.0})
+        once, twice = figures(run(alone).curve), figures(run(compared).curve)
+        assert once[:2] == twice[:2], "the head's phase"
+        assert (once[2:] != twice[2:]) == is_compared
+
+
 def test_views_are_drawn_among_the_stored_copies(run, digits, tmp_path, tuned, views):
     cache, clean = tmp_path / "views", run(tuned)
     with_views = run(views, cache=cache)

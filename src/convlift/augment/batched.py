@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from convlift.augment import colour, elastic, pixel_noise
+from convlift.augment import aug_mix, colour, elastic, pixel_noise
 from convlift.augment.batched_effects import affect_batch
-from convlift.augment.pipeline import Inputs, draw_changes
+from convlift.augment.effects import those_of
+from convlift.augment.pipeline import Inputs, draw_changes, views_of
 from convlift.augment.sending import send, send_floats
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation, FillMode
@@ -33,7 +34,13 @@ def normalize_batch(images_NHWC: Tensor, mean_C: Inputs, std_C: Inputs) -> Tenso
 
 
 def augment_batch(
-    images_NHWC: Tensor, augmentation: Augmentation, mean_C: Inputs, std_C: Inputs, streams: Streams
+    images_NHWC: Tensor,
+    augmentation: Augmentation,
+    mean_C: Inputs,
+    std_C: Inputs,
+    streams: Streams,
+    *,
+    compared: bool = False,
 ) -> Tensor:
     """Every image changed by its own draw of every lever, and normalized; see `pipeline.augment`.
 
@@ -49,12 +56,32 @@ def augment_batch(
         moved = _flipped(swapped, drawn.flips)
     if drawn.effects is not None:
         moved = affect_batch(moved, drawn.effects, streams)
-    inputs_NHWC = _recoloured(moved, drawn.matrices)
+    views = views_of(drawn.mixes, compared=compared)
+    if drawn.mixes is not None:
+        shown = [moved if view is None else _mixed(moved, view, drawn.mixes, augmentation.fill_mode) for view in views]
+        moved = torch.cat([each.float() for each in shown])
+    inputs_NHWC = _recoloured(moved, np.tile(drawn.matrices, (len(views), 1, 1)))
     if drawn.noise is not None:
-        inputs_NHWC += augmentation.noise * _noise(inputs_NHWC, std_C, drawn.noise)
+        noise_NHWC = augmentation.noise * _noise(inputs_NHWC[:N], std_C, drawn.noise)
+        inputs_NHWC += noise_NHWC.repeat(len(views), 1, 1, 1)
     if drawn.erased is not None:
-        inputs_NHWC = _erased(inputs_NHWC, drawn.erased)
+        inputs_NHWC = _erased(inputs_NHWC, np.tile(drawn.erased, (len(views), 1, 1)))
     return inputs_NHWC.permute(0, 3, 1, 2)
+
+
+def _mixed(images_NHWC: Tensor, mix: int, mixes: aug_mix.Mixes, fill: FillMode) -> Tensor:
+    """One mix of every image, as `aug_mix.mixed`: in 255ths, float32."""
+
+    def parts(values_N: NDArray[np.float64]) -> Tensor:
+        return send_floats(values_N, images_NHWC.device)[:, None, None, None]
+
+    found = images_NHWC.float() * parts(mixes.keep[:, mix])
+    for chain in range(aug_mix.CHAINS):
+        rows = mixes.rows(mix, chain)
+        moved = warp_batch(images_NHWC, mixes.maps[rows], fill)
+        changed = affect_batch(moved, those_of(mixes.effects, rows), Streams())
+        found += changed.float() * parts(mixes.weights[:, mix, chain])
+    return found
 
 
 def warp_batch(

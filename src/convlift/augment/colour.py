@@ -103,12 +103,12 @@ def normalized(colour_CC: Floats, offset_C: Floats, mean_C: NDArray[np.float32],
 
 
 def recolour(
-    image_HWC: NDArray[np.uint8],
+    image_HWC: NDArray[np.uint8] | NDArray[np.float32],
     matrix: Floats,
     scratch_HWC: NDArray[np.float32],
     into_HWC: NDArray[np.float32],
 ) -> None:
-    """One image of bytes through its (C, C + 1) matrix, written into a C-contiguous array.
+    """One image of bytes, or in 255ths, through its (C, C + 1) matrix, written into a C-contiguous array.
 
     One by one, an image stays in the processor's cache: at 128 px this takes a quarter of the time of a matrix
     product over the batch, and no longer than scaling the channels alone.

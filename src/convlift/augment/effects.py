@@ -90,6 +90,11 @@ def _with_policy(effects: Effects, policy: Policy) -> Effects:
     )
 
 
+def those_of(effects: Effects, chosen: Whole) -> Effects:
+    """What was drawn for some of the images; of effects without weather."""
+    return Effects(*(each[chosen] if isinstance(each, np.ndarray) else each for each in effects))
+
+
 def draw_chosen(name: str, augmentation: Augmentation, streams: Streams, count: int) -> tuple[Chosen, Floats]:
     """Which images are drawn for an effect, and uniform numbers in [0, 1); nothing is drawn where it is off."""
     if not getattr(augmentation, name):

@@ -1,5 +1,5 @@
-"""Training images from bytes to what a network reads: one resampling, effects on those that are drawn for them, one
-colour matrix, noise, and what is erased.
+"""Training images from bytes to what a network reads: one resampling, effects on those that are drawn for them, the
+mixes of AugMix, one colour matrix, noise, and what is erased.
 
 Every lever draws from a stream of random numbers that is keyed by its name, so that switching one lever on, making it
 stronger, or adding one to these, leaves the draws of all others as they were.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.augment import colour, elastic, erasing, geometry, pixel_noise
+from convlift.augment import aug_mix, colour, elastic, erasing, geometry, pixel_noise
 from convlift.augment.effects import Effects, affected, draw_effects
 from convlift.augment.moves import draw_moves, is_symmetry, maps_of, with_policy
 from convlift.augment.policies import draw_policy
@@ -31,6 +31,7 @@ class Drawn(NamedTuple):
     swapped (N,): whether rows and columns are, and flips (N, 2): whether it is then mirrored, left to right and top to
         bottom, where mirrors and quarter turns are all that moves it.
     effects: what is done to single images between their map and their colours.
+    mixes: of each image with changed copies of itself, after that.
     matrices (N, C, C + 1): colour and normalization, for bytes.
     noise (N,): where its stretch of `pixel_noise.table` begins.
     erased (N, R, 4): rectangles.
@@ -41,6 +42,7 @@ class Drawn(NamedTuple):
     swapped: NDArray[np.bool_] | None
     flips: NDArray[np.bool_] | None
     effects: Effects | None
+    mixes: aug_mix.Mixes | None
     matrices: Floats
     noise: pixel_noise.Starts | None
     erased: erasing.Rectangles | None
@@ -66,11 +68,22 @@ def draw_changes(
     effects = draw_effects(augmentation, streams, count, size_HW, policy)
     colours = colour.draw_colours(augmentation, streams, count, channels, policy)
     matrices = colour.normalized(*colours, mean_C, std_C)
+    mixes = aug_mix.draw_mixes(augmentation, streams, count, size_HW)
     noise = None
     if augmentation.noise:
         noise = pixel_noise.draw_starts(streams["noise"], count, height * width * channels, channels)
     erased = erasing.draw_rectangles(augmentation, streams, count, size_HW)
-    return Drawn(maps, field, swapped_N, flips_N2, effects, matrices, noise, erased)
+    return Drawn(maps, field, swapped_N, flips_N2, effects, mixes, matrices, noise, erased)
+
+
+def views_of(mixes: aug_mix.Mixes | None, *, compared: bool) -> tuple[int | None, ...]:
+    """What is shown of each image: one of its mixes, or None for the image itself.
+
+    compared: the image beside all of its mixes, where there are any.
+    """
+    if mixes is None:
+        return (None,)
+    return (None, *range(aug_mix.MIXES)) if compared else (0,)
 
 
 def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Inputs:
@@ -93,29 +106,40 @@ def augment(
     mean_C: Inputs,
     std_C: Inputs,
     streams: Streams,
+    *,
+    compared: bool = False,
 ) -> Inputs:
     """Every image changed by its own draw of every lever, and normalized; equal to normalize with all levers off.
 
     images_NHWC: uint8, C in {1, 3}. mean_C, std_C: of pixels in [0, 1]. Returns float32 NHWC, C-contiguous.
-    Geometry comes first, then effects, then colour, then noise, then normalization, and what is erased is erased last;
-    from colour on nothing is clipped (see colour.py).
+    compared: where AugMix is on, every image comes without it too: (3 N, H, W, C), all images, their first mixes (which
+    are what is returned else), and their second ones.
+    Geometry comes first, then effects, AugMix, colour, noise, normalization, and what is erased is erased last; from
+    colour on nothing is clipped (see colour.py).
     """
     images = _checked(images_NHWC, mean_C, std_C)
     count, height, width, channels = images.shape
     drawn = draw_changes(augmentation, streams, (count, height, width, channels), mean_C, std_C)
     move = _mover(drawn, images.shape, augmentation.fill_mode)
-    inputs, scratch = np.empty(images.shape, np.float32), np.empty(images.shape[1:], np.float32)
+    views = views_of(drawn.mixes, compared=compared)
+    inputs_VNHWC = np.empty((len(views), *images.shape), np.float32)
+    scratch = np.empty(images.shape[1:], np.float32)
     numbers = None if drawn.noise is None else pixel_noise.numbers_for(scratch.size, std_C)
-    for index, (image, into) in enumerate(zip(images, inputs, strict=True)):
+    for index, image in enumerate(images):
         moved = move(index, image)
         if drawn.effects is not None:
             moved = affected(moved, index, drawn.effects, streams)
-        colour.recolour(moved, drawn.matrices[index], scratch, into)
-        if drawn.noise is not None and numbers is not None:
-            pixel_noise.add_noise(into, augmentation.noise, numbers, drawn.noise[index])
+        for view, into in zip(views, inputs_VNHWC[:, index], strict=True):
+            shown: Pixels | Inputs = moved
+            if view is not None and drawn.mixes is not None:
+                shown = aug_mix.mixed(moved, (index, view), drawn.mixes, streams, augmentation.fill_mode)
+            colour.recolour(shown, drawn.matrices[index], scratch, into)
+            if drawn.noise is not None and numbers is not None:
+                pixel_noise.add_noise(into, augmentation.noise, numbers, drawn.noise[index])
         if drawn.erased is not None:
-            erasing.erase(into, drawn.erased[index])
-    return inputs
+            for into in inputs_VNHWC[:, index]:
+                erasing.erase(into, drawn.erased[index])
+    return inputs_VNHWC.reshape(-1, *images.shape[1:])
 
 
 def _mover(drawn: Drawn, shape: tuple[int, ...], fill: FillMode) -> Callable[[int, Pixels], Pixels]:

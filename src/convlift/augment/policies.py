@@ -56,6 +56,15 @@ class Drawn(NamedTuple):
     operations: Whole
     levels: Floats
 
+    def of(self, name: str) -> Floats:
+        """(N, n): the strengths of one operation, 0 where another was drawn."""
+        return np.where(self.operations == OPERATIONS.index(name), self.levels, 0.0)
+
+    def has(self, name: str) -> NDArray[np.bool_]:
+        """(N,): whether it was drawn for an image."""
+        found: NDArray[np.bool_] = np.any(self.operations == OPERATIONS.index(name), axis=1)
+        return found
+
 
 class Policy(NamedTuple):
     """What is added to the levers of each of N images, neutral where nothing is.
@@ -105,36 +114,28 @@ def draw_policy(augmentation: Augmentation, streams: Streams, count: int, size_H
 def amounts(drawn: Drawn, ranges: Ranges, size_HW: tuple[int, int]) -> Policy:
     """The drawn operations of each image together."""
 
-    def levels(name: str) -> Floats:
-        """(N, n): of one operation, 0 where another was drawn."""
-        return np.where(drawn.operations == OPERATIONS.index(name), drawn.levels, 0.0)
-
-    def has(name: str) -> NDArray[np.bool_]:
-        is_it: NDArray[np.bool_] = np.any(drawn.operations == OPERATIONS.index(name), axis=1)
-        return is_it
-
     def along(what: str) -> Floats:
-        return np.stack([levels(f"{what} {axis}").sum(axis=1) for axis in "xy"], axis=1)
+        return np.stack([drawn.of(f"{what} {axis}").sum(axis=1) for axis in "xy"], axis=1)
 
     def factor(name: str) -> Floats:
-        found: Floats = (1 + ranges.factor * levels(name)).prod(axis=1)
+        found: Floats = (1 + ranges.factor * drawn.of(name)).prod(axis=1)
         return found
 
     sides_xy = np.array(size_HW[::-1])
     largest_xy = ranges.shift * sides_xy if ranges.shift < 1 else np.minimum(ranges.shift, sides_xy)
-    solarized = np.floor(255 * (1 - levels("solarize").max(axis=1))).astype(np.int64)
+    solarized = np.floor(255 * (1 - drawn.of("solarize").max(axis=1))).astype(np.int64)
     return Policy(
-        rotation=ranges.turns * levels("rotate").sum(axis=1),
+        rotation=ranges.turns * drawn.of("rotate").sum(axis=1),
         slopes=ranges.slope * along("shear"),
         shifts=np.rint(largest_xy * along("shift")),
         brightness=factor("brightness"),
         contrast=factor("contrast"),
         saturation=factor("colour"),
         sharpness=factor("sharpness"),
-        solarize=np.where(has("solarize"), solarized, NEVER),
-        posterize=np.rint(ranges.bits * levels("posterize").max(axis=1)).astype(np.int64),
-        equalized=has("equalize"),
-        stretched=has("stretch"),
+        solarize=np.where(drawn.has("solarize"), solarized, NEVER),
+        posterize=np.rint(ranges.bits * drawn.of("posterize").max(axis=1)).astype(np.int64),
+        equalized=drawn.has("equalize"),
+        stretched=drawn.has("stretch"),
     )
 
 

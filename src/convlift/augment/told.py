@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.augment import colour, erasing, tables
+from convlift.augment.aug_mix import draw_aug_mix
 from convlift.augment.effects import draw_effects
 from convlift.augment.moves import draw_moves
 from convlift.augment.policies import Drawn as DrawnOperations
@@ -26,8 +27,8 @@ def drawn_levers(
     erase, cutout: share of the area. gamma: exponent. channel_gain: a factor a channel. equalize: part of the way.
     solarize: the byte from which on pixels are inverted. posterize: bits that are left. sharpness: factor. blur:
     deviation, pixels. shot_noise: deviation at white. jpeg: quality. Weather: strengths. rand_augment,
-    trivial_augment: the place of each operation in OPERATIONS, and its signed strength in [-1, 1]. Mirrors and
-    greyscale have no figures.
+    trivial_augment: the place of each operation in OPERATIONS, and its signed strength in [-1, 1]. aug_mix: of
+    each operation its chain's part of the whole, its place, and its strength. Mirrors and greyscale have no figures.
     """
     told: list[Drawn] = [{} for _ in range(count)]
     for drawn in (
@@ -117,7 +118,25 @@ def _by_policy(a: Augmentation, streams: Streams, count: int) -> dict[str, _Rows
         found["rand_augment"] = _operations(draw_rand_augment(a, streams, count))
     if a.trivial_augment:
         found["trivial_augment"] = _operations(draw_trivial_augment(a, streams, count))
+    if a.aug_mix:
+        found["aug_mix"] = _first_mixes(a, streams, count)
     return found
+
+
+def _first_mixes(a: Augmentation, streams: Streams, count: int) -> _Rows:
+    """Of the first mix of each image, the one that is shown where no others are."""
+    drawn = draw_aug_mix(a, streams, count)
+    parts_NK = (drawn.parts[..., None] * drawn.weights)[:, 0]
+    return [
+        tuple(
+            float(figure)
+            for part, which, levels in zip(parts_K, which_KD, levels_KD, strict=True)
+            for operation, level in zip(which, levels, strict=True)
+            if operation
+            for figure in (part, operation, level)
+        )
+        for parts_K, which_KD, levels_KD in zip(parts_NK, drawn.operations[:, 0], drawn.levels[:, 0], strict=True)
+    ]
 
 
 def _operations(drawn: DrawnOperations) -> _Rows:

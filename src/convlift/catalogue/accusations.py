@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.catalogue.diagnose import STILL_FALLING, Diagnosis, diagnose
-from convlift.catalogue.intervention import FEWEST_BATCHES
+from convlift.catalogue.intervention import FEWEST_BATCHES, unaugmented
 from convlift.catalogue.symptoms import Symptom
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet
-from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import STEP
 from convlift.records.evidence_of_symptoms import AccuracyGap, Evidence, LossFellLast, NothingLearned, OneEpoch
@@ -114,7 +113,7 @@ def _augmentation(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) 
             "your recipe without its augmentation",
             OverAugmented(switched_on),
             blamed.evidence,
-            recipe.edit(data={"augmentation": Augmentation().model_dump()}),
+            unaugmented(recipe),
         )
 
 

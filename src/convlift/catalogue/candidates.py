@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.catalogue.intervention import Intervention, misfit, unmixed, why_unfit
+from convlift.catalogue.intervention import Intervention, misfit, unaugmented, unmixed, why_unfit
 from convlift.catalogue.interventions.architecture import ARCHITECTURE
 from convlift.catalogue.interventions.augmentation import AUGMENTATION
 from convlift.catalogue.interventions.colour_and_quality import COLOUR_AND_QUALITY
@@ -26,7 +26,6 @@ from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import InvalidRecipe
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, why_impossible
-from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from convlift.records.result import Area
@@ -257,7 +256,7 @@ def _means_something(recipe_frozen: Recipe, intervention: Intervention) -> bool:
 def _as_seen(recipe: Recipe) -> Recipe:
     """The recipe without what a first phase does not see: mixing and, of stored features, augmentation."""
     whole = unmixed(recipe)
-    return whole if recipe.data.views else whole.edit(data={"augmentation": Augmentation().model_dump()})
+    return whole if recipe.data.views else unaugmented(whole)
 
 
 def groups(candidates: Sequence[Candidate]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from convlift.catalogue.unfit import (
 )
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, Own, Pretrained, map_sides, why_impossible
+from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.mixing import Mixing
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -145,6 +146,11 @@ def head_only(recipe: Recipe) -> Recipe:
 def unmixed(recipe: Recipe) -> Recipe:
     """The recipe on whole images."""
     return recipe.edit(data={"mixing": Mixing().model_dump()})
+
+
+def unaugmented(recipe: Recipe) -> Recipe:
+    """The recipe without augmentation, nor a loss between an image and what AugMix makes of it."""
+    return recipe.edit(data={"augmentation": Augmentation().model_dump()}, training={"consistency": 0.0})
 
 
 def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> Unfit | None:

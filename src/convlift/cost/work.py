@@ -7,7 +7,7 @@ import math
 from typing import Any, Protocol
 
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.recipe import Recipe
+from convlift.recipe.recipe import VIEWS, Recipe
 from convlift.recipe.training import SMALLER
 from convlift.records.facts import Facts
 
@@ -27,15 +27,16 @@ STEP_OVERHEAD = 3e7
 def training_work(recipe: Recipe, facts: Facts, forward: Forward, step: float = STEP_OVERHEAD) -> float:
     """Multiply-adds of one full training without the extraction of features (see `extraction_work`).
 
-    A step costs three forward passes (one forward, two backward) and `step` beside them; frozen stages need no backward
-    pass. The head's phase of transfer learning works on stored features, and so does the second phase below the stages
-    that it trains, unless images run through the network every time (`Recipe.tunes_on_images`).
+    A step costs three forward passes (one forward, two backward) of each view of its images, and `step` beside them;
+    frozen stages need no backward pass. The head's phase of transfer learning works on stored features, and so does the
+    second phase below the stages that it trains, unless images run through the network every time
+    (`Recipe.tunes_on_images`).
     """
     network, training = recipe.architecture, recipe.training
     images = recipe.data.images * facts.training_images
     steps = _steps(training.epochs, training.batch_size, images)
     if not isinstance(network, Pretrained):
-        return 3 * forward(recipe) * training.epochs * images + steps * step
+        return 3 * forward(recipe) * views_a_step(recipe) * training.epochs * images + steps * step
     units = network.head_units
     head = _FEATURES * units + units * facts.classes if units else _FEATURES * facts.classes
     work = 3.0 * head * training.epochs * images + steps * step
@@ -52,7 +53,15 @@ def tuning_work(recipe: Recipe, facts: Facts, forward: Forward, step: float = ST
     images = recipe.data.images * facts.training_images
     steps = _steps(tuned.epochs, tuned.batch_size, images)
     epochs = tuned.epochs * (1.0 - (1.0 - SMALLER**2) * tuned.small_first)
-    return (3 * trained + below) * epochs * images + steps * step
+    views = views_a_step(recipe) if recipe.tunes_on_images else 1.0
+    return (3 * trained + below) * views * epochs * images + steps * step
+
+
+def views_a_step(recipe: Recipe) -> float:
+    """How often an epoch takes each image that changes every time, on average: VIEWS times where predictions for its
+    mixes are compared, but for the epochs without augmentation."""
+    compared = 1.0 - recipe.data.augmentation.off_for_last if recipe.compares_views else 0.0
+    return 1.0 + (VIEWS - 1) * compared
 
 
 def _steps(epochs: int, batch_size: int, images: float) -> int:

@@ -9,8 +9,8 @@ OPERATIONS = (
 
 
 class Policies(Section):
-    """Both draw among the same fourteen operations, all equally likely; `augment/policies.py` has their ranges and how
-    they differ from those published."""
+    """The first two draw among the same fourteen operations, all equally likely; `augment/policies.py` has their ranges
+    and how they differ from those published. AugMix draws among nine of them: see `augment/aug_mix.py`."""
 
     rand_augment: float = lever(
         0.0,
@@ -35,4 +35,13 @@ class Policies(Section):
         later=True,
         ge=0,
         le=1,
+    )
+    aug_mix: float = lever(
+        0.0,
+        "AugMix of this severity, of 10: every image, as the other levers leave it, is mixed with what three chains of "
+        "one to three operations make of it",
+        "Hendrycks et al. 2020, section 3 (AugMix: 3)",
+        later=True,
+        ge=0,
+        le=10,
     )

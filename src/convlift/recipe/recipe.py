@@ -19,6 +19,7 @@ from convlift.recipe.section import Section, sections, without_later_defaults
 from convlift.recipe.training import Training
 
 KINDS = ("convnet", "pretrained", "own")
+VIEWS = 3  # of an image, where its predictions are compared: the image and two mixes (Hendrycks et al. 2020, section 3)
 _SIDES = {"convnet": (8, 64), "pretrained": (96, 224), "own": (32, 128)}  # pixels, where a recipe says nothing
 _MOST_FAULTS = 10  # told at once
 
@@ -60,6 +61,11 @@ class Recipe(Section):
         if tuned is None:
             return False
         return tuned.stages is None or tuned.small_first > 0 or (data.augmentation.active and not data.views)
+
+    @property
+    def compares_views(self) -> bool:
+        """Whether a step takes each image in VIEWS, as it is and in two mixes, whose predictions are to agree."""
+        return self.training.consistency > 0 and self.data.augmentation.aug_mix > 0
 
     def identity(self) -> dict[str, Any]:
         """Plain data that are equal exactly for equal recipes, also across versions that know other levers:
@@ -144,6 +150,11 @@ def _reads_below_the_cut(recipe: Recipe) -> str:
 
 
 def _contradiction(recipe: Recipe) -> str:
+    if recipe.training.consistency and not recipe.data.augmentation.aug_mix:
+        return (
+            f"'training.consistency' is {recipe.training.consistency:g}, but 'data.augmentation.aug_mix' is 0; it is "
+            "between an image and its mixes, so set the second (3 is usual) or the first to 0"
+        )
     return why_contradictory(recipe.architecture) if isinstance(recipe.architecture, ConvNet) else ""
 
 

@@ -158,6 +158,15 @@ class Training(Section):
         le=2,
         later=True,
     )
+    consistency: float = lever(
+        0.0,
+        "times the Jensen-Shannon divergence of what is predicted for an image and for two of its AugMix mixes, added "
+        "to its cross-entropy; a step then takes three times as many images; without effect on stored features",
+        "Hendrycks et al. 2020, section 3 (AugMix: 12)",
+        ge=0,
+        le=100,
+        later=True,
+    )
     average: float = lever(
         0.0,
         "decay of the running average of all weights, which is what a training leaves; 0: the last step's weights, as "

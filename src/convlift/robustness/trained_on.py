@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "jpeg": ("jpeg_compression",),
     "rand_augment": (*LIGHT, *BLURS),
     "trivial_augment": (*LIGHT, *BLURS),
+    "aug_mix": ("contrast",),  # by stretch and equalize, which its authors count as no corruption's kind
 }
 # levers that are of no corruption's kind: they move, cut, or change colours alone, or say how others are drawn
 OTHERS = frozenset({

@@ -36,7 +36,7 @@ LEAST_POINTS = 1.0
 
 GEOMETRY = (
     "rotation", "zoom", "translation", "aspect", "shear", "crop", "perspective", "elastic", "erase", "cutout",
-    "rand_augment", "trivial_augment",
+    "rand_augment", "trivial_augment", "aug_mix",
 )  # fmt: skip
 AS_IT_IS = "as it is"
 WEAKER = {"without mirror images": 1.0, "at half strength": 0.5, "at a quarter of its strength": 0.25}

@@ -1,8 +1,10 @@
-"""What training makes small: the cross-entropy, with or without smoothed labels, weighted classes, adjusted logits.
+"""What training makes small: the cross-entropy, with or without smoothed labels, weighted classes, adjusted logits, and
+what the predictions for several views of an image have against one another.
 
 The penalty on the size of the weights is no term here: `optimizers` adds its gradient, which is all that it does.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,18 +26,30 @@ class Loss(NamedTuple):
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """(logits_NK, targets) -> Loss, means over the batch; targets: labels_N int64, or probabilities_NK (mixed images).
+    """(logits, targets) -> Loss, means over the batch; targets: labels_N int64, or probabilities_NK (mixed images).
+
+    logits: (N, K), or of V views of each image (V * N, K), view after view; labels are asked of the first view alone.
 
     label_smoothing: how much probability moves from the target to all K classes alike (Szegedy et al. 2016, section 7).
     class_weights (K,): how much an image of a class counts, see `class_weights`; None for all alike.
     offsets (K,): what is added to the logits while training, see `logit_offsets`; None for nothing.
+    consistency: times `jensen_shannon` of the views, of the probabilities that prediction has: without offsets, and
+        every image counting alike (Hendrycks et al. 2020, equation 2).
     """
 
     label_smoothing: float = 0.0
     class_weights: Tensor | None = None
     offsets: Tensor | None = None
+    consistency: float = 0.0
 
-    def __call__(self, logits_NK: Tensor, targets: Tensor) -> Loss:
+    def __call__(self, logits: Tensor, targets: Tensor) -> Loss:
+        loss = self._of_labels(logits[: len(targets)], targets)
+        if not self.consistency or len(logits) == len(targets):
+            return loss
+        apart = jensen_shannon(logits.unflatten(0, (-1, len(targets))))
+        return loss._replace(minimized=loss.minimized + self.consistency * apart)
+
+    def _of_labels(self, logits_NK: Tensor, targets: Tensor) -> Loss:
         adjusted_NK = logits_NK if self.offsets is None else logits_NK + self.offsets
         log_NK = functional.log_softmax(adjusted_NK, dim=1)
         if targets.ndim == 1:
@@ -57,6 +71,17 @@ class CrossEntropy:
             return Loss(cross_entropy, cross_entropy)
         kept = (1 - self.label_smoothing) * cross_entropy
         return Loss(kept - self.label_smoothing * log_NK.mean(), cross_entropy)
+
+
+def jensen_shannon(logits_VNK: Tensor) -> Tensor:
+    """How far apart the predictions for V views of each image are: the mean over the views of their Kullback-Leibler
+    divergence from their mean, in nats, at most log V; the mean over the images.
+
+    Hendrycks et al. 2020, equation 3. All gradients flow, also those of the first view, as in the authors' code.
+    """
+    log_VNK = functional.log_softmax(logits_VNK, dim=2)
+    log_mean_NK = log_VNK.logsumexp(0) - math.log(len(logits_VNK))
+    return (log_VNK.exp() * (log_VNK - log_mean_NK)).sum(2).mean()
 
 
 def class_counts(labels_N: Tensor, classes: int, sampling: float = 0.0) -> Tensor:

@@ -58,7 +58,7 @@ def _accumulate(network: nn.Module, batch: Batch, objective: Objective, micro: M
         loss = objective(logits_NK, targets)
         count = len(targets)
         (loss.minimized if count == total else loss.minimized * (count / total)).backward()
-        seen.append(_seen(logits_NK.detach(), part, loss.cross_entropy.detach()))
+        seen.append(_seen(logits_NK[:count].detach(), part, loss.cross_entropy.detach()))
         if count < total:
             micro.fewest = min(micro.fewest or count, count)
     if len(seen) == 1:
@@ -84,10 +84,13 @@ def whole_batch(network: nn.Module, batch: Batch, objective: Objective) -> Seen:
 
 
 def _parts(batch: Batch, parts: int) -> Iterator[Batch]:
-    """Of two images at least, as alike in size as can be: batch norm cannot normalize one value."""
+    """Of two images at least, with all of their views, as alike in size as can be: batch norm cannot normalize one
+    value."""
     count = min(parts, len(batch.targets) // 2)
     if count < 2:
         yield batch
         return
     whole = [None] * count if batch.whole is None else batch.whole.tensor_split(count)
-    yield from map(Batch, batch.inputs.tensor_split(count), batch.targets.tensor_split(count), whole)
+    views = [each.tensor_split(count) for each in batch.inputs.tensor_split(batch.views)]
+    inputs = [part[0] if len(part) == 1 else torch.cat(part) for part in zip(*views, strict=True)]
+    yield from map(Batch, inputs, batch.targets.tensor_split(count), whole)

@@ -34,15 +34,22 @@ def to_tensor(values: NDArray[Any], device: torch.device = ON_CPU) -> Tensor:
 
 
 def image_draw(
-    images_NHWC: NDArray[np.uint8], augmentation: Augmentation, normal: Statistics, device: torch.device = ON_CPU
+    images_NHWC: NDArray[np.uint8],
+    augmentation: Augmentation,
+    normal: Statistics,
+    device: torch.device = ON_CPU,
+    *,
+    compared: bool = False,
 ) -> Draw:
     """Draws augmented images_NCHW from the training images, as their augmentation is by then: one by one on a CPU, at
-    once on any other device."""
+    once on any other device. compared: each image also without AugMix, see `pipeline.augment`."""
     at = augmentation.at
     if device.type == "cpu":
-        return lambda chosen, streams: to_tensor(augment(images_NHWC[chosen], at(streams.done), *normal, streams))
+        return lambda chosen, streams: to_tensor(
+            augment(images_NHWC[chosen], at(streams.done), *normal, streams, compared=compared)
+        )
     pixels = rows_on(device, lambda: images_NHWC, images_NHWC.nbytes)
-    return lambda chosen, streams: augment_batch(pixels(chosen), at(streams.done), *normal, streams)
+    return lambda chosen, streams: augment_batch(pixels(chosen), at(streams.done), *normal, streams, compared=compared)
 
 
 def training_order(labels_N: Tensor, rng: np.random.Generator, sampling: float = 0.0) -> Indices:

@@ -19,7 +19,7 @@ from convlift.model.memory import keep_freed_memory
 from convlift.model.placement import lay_on
 from convlift.model.pretrained import Classifier, Tail, as_colour
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.recipe import Recipe
+from convlift.recipe.recipe import VIEWS, Recipe
 from convlift.recipe.training import SMALLER, Training
 from convlift.records.compute_device import CPU, Device
 from convlift.train.batch import Batch
@@ -55,8 +55,8 @@ def calibrate(
         if isinstance(network, Pretrained):
             return _transfer(_untrained(recipe), pixels, images, held_out, classes, place)
         built = lay_on(build_network(network, classes=classes, channels=channels, resolution=side), place)
-        draw = draws(recipe, pixels, recipe.training.batch_size, place)
-        step = seconds_a_step(built, draw, classes, recipe.training)
+        draw = draws(recipe, pixels, recipe.training.batch_size, place, compared=recipe.compares_views)
+        step = seconds_a_step(built, draw, classes, recipe.training, _views(recipe))
         return 0.0, _epochs(recipe.training.epochs, recipe.training.batch_size, step, images, held_out)
 
 
@@ -129,12 +129,12 @@ def _tuning_on_images(
     settings = recipe.training.model_copy(update={"learning_rate": tuned.learning_rate})
     unfreeze(network, tuned.stages, tuned.batch_norm)
     pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
-    drawn = draws(recipe, pixels, tuned.batch_size, place)
+    drawn = draws(recipe, pixels, tuned.batch_size, place, compared=recipe.compares_views)
     if tuned.stages is None:
-        step = seconds_a_step(network, drawn, classes, settings)
+        step = seconds_a_step(network, drawn, classes, settings, _views(recipe))
     else:
-        below = FrozenStages(network, tuned.stages, drawn()[:2])
-        step = seconds_a_step(Tail(network, tuned.stages), lambda: below.to_learn(drawn()), classes, settings)
+        below, tail = FrozenStages(network, tuned.stages, drawn()[:2]), Tail(network, tuned.stages)
+        step = seconds_a_step(tail, lambda: below.to_learn(drawn()), classes, settings, _views(recipe))
     mean = step * (1.0 - tuned.small_first * (1.0 - SMALLER**2))
     return _epochs(tuned.epochs, tuned.batch_size, mean, images, held_out)
 
@@ -144,15 +144,25 @@ def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: in
     return epochs * step * (math.ceil(images / batch_size) + held_out / 2 / 3 / batch_size)
 
 
-def draws(recipe: Recipe, pixels: np.ndarray, count: int, place: torch.device) -> Callable[[], Tensor]:
-    """Gives a batch of `count` images, augmented as the recipe says."""
+def _views(recipe: Recipe) -> int:
+    """How often a step takes an image that changes every time."""
+    return VIEWS if recipe.compares_views else 1
+
+
+def draws(
+    recipe: Recipe, pixels: np.ndarray, count: int, place: torch.device, *, compared: bool = False
+) -> Callable[[], Tensor]:
+    """Gives a batch of `count` images, augmented as the recipe says; compared: see `image_draw`."""
     normal = (np.full(pixels.shape[3], 0.5, np.float32), np.full(pixels.shape[3], 0.25, np.float32))
-    draw, streams = image_draw(pixels, recipe.data.augmentation, normal, place), Streams(0)
+    draw, streams = image_draw(pixels, recipe.data.augmentation, normal, place, compared=compared), Streams(0)
     return lambda: draw(streams["order"].integers(0, len(pixels), count), streams)
 
 
-def seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training) -> float:
-    """One step of the loop that trains, as the mean of those that half a second has room for."""
+def seconds_a_step(
+    network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training, views: int = 1
+) -> float:
+    """One step of the loop that trains, as the mean of those that half a second has room for; views: that `draw` gives
+    of each image."""
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     steps, place = 0, device_of(network)
@@ -166,9 +176,10 @@ def seconds_a_step(network: nn.Module, draw: Callable[[], Tensor], classes: int,
                 return
             inputs = draw()
             steps += 1
-            yield Batch(inputs, torch.randint(0, classes, (len(inputs),)).to(place))
+            yield Batch(inputs, torch.randint(0, classes, (len(inputs) // views,)).to(place))
 
-    objective, optimizer = CrossEntropy(training.label_smoothing), make_optimizer(network, training)
+    objective = CrossEntropy(training.label_smoothing, consistency=training.consistency)
+    optimizer = make_optimizer(network, training)
     *_, last = fit(network, batches, objective, optimizer, lambda step: 1e-3, epochs=2)
     return last.seconds / steps  # `fit` reads the loss before the clock, and so has waited for the device
 

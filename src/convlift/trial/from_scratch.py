@@ -54,7 +54,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
     labels, validation_labels = (to_tensor(dataset.labels[part], place) for part in (splits.train, splits.validation))
     data = PhaseData(
         "train",
-        image_draw(images, recipe.data.augmentation, normal, place),
+        image_draw(images, recipe.data.augmentation, normal, place, compared=recipe.compares_views),
         labels,
         lambda: labelled(validation(), validation_labels),
         len(validation_labels),

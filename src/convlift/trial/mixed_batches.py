@@ -21,7 +21,8 @@ Floats = NDArray[np.float32]
 def mixed(batches: Iterable[Batch], mixing: Mixing, classes: int, streams: Streams) -> Iterator[Batch]:
     """The same batches with a share of their images mixed; targets: probabilities_NK.
 
-    batches: inputs_NCHW, or features_ND, with labels_N.
+    batches: inputs_NCHW, or features_ND, with labels_N. Of several views of an image each is mixed alike, with the same
+    view of the same partner, so that all of them still show one thing.
     """
     for batch in batches:
         inputs, count = batch.inputs, len(batch.targets)
@@ -33,7 +34,8 @@ def mixed(batches: Iterable[Batch], mixing: Mixing, classes: int, streams: Strea
         onehot_NK = functional.one_hot(batch.targets, classes).float()
         targets_NK = onehot_NK * kept_N1 + onehot_NK[partners] * (1.0 - kept_N1)
         weights = send(keep, inputs.device).to(inputs.dtype)
-        yield Batch(torch.lerp(inputs[partners], inputs, weights), targets_NK, whole_N)
+        shown = [torch.lerp(view[partners], view, weights) for view in inputs.tensor_split(batch.views)]
+        yield Batch(shown[0] if len(shown) == 1 else torch.cat(shown), targets_NK, whole_N)
 
 
 def keep_maps(mixing: Mixing, streams: Streams, count: int, size: tuple[int, ...]) -> Floats:

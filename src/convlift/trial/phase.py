@@ -81,7 +81,7 @@ def run_phase(network: nn.Module, data: PhaseData, training: Training, seed: int
     reports = fit(
         network,
         _batches(data, training, seed, schedule),
-        CrossEntropy(training.label_smoothing, weights, offsets),
+        CrossEntropy(training.label_smoothing, weights, offsets, training.consistency),
         optimizer,
         schedule,
         epochs=training.epochs,

@@ -132,7 +132,8 @@ def _draw(recipe: Recipe, dataset: Dataset, resolution: int, tuning: _Tuning) ->
     """Draws augmented images of that resolution."""
     pixels = dataset.store.pixels(resolution, recipe.data.resize)
     own = np.ascontiguousarray(pixels[dataset.splits.train])
-    return image_draw(own, recipe.data.augmentation, tuning.normal, tuning.place)
+    compared = recipe.compares_views
+    return image_draw(own, recipe.data.augmentation, tuning.normal, tuning.place, compared=compared)
 
 
 def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train: Indices) -> Statistics:

@@ -5,10 +5,17 @@ Gontijo-Lopes et al. 2021 (Tradeoffs in data augmentation, section 4): an augmen
 distribution costs accuracy, however diverse it makes them.
 """
 
-from convlift.catalogue.intervention import Edit, Intervention, augmented_afresh, augments, cached_features, multiplied
+from convlift.catalogue.intervention import (
+    Edit,
+    Intervention,
+    augmented_afresh,
+    augments,
+    cached_features,
+    multiplied,
+    unaugmented,
+)
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import Unfit, Unmet
-from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
@@ -48,6 +55,7 @@ FACTORS = {
     "jpeg": "JPEG",
     "rand_augment": "policy",
     "trivial_augment": "policy",
+    "aug_mix": "policy",
     "haze": "haze and fog",
     "fog": "haze and fog",
     "clouds": "clouds",
@@ -71,7 +79,7 @@ def _times(factor: float, *strengths: str) -> Edit:
 
 
 def _no_augmentation(recipe: Recipe) -> Recipe:
-    return recipe.edit(data={"augmentation": Augmentation().model_dump(), "views": 0})
+    return unaugmented(recipe).edit(data={"views": 0})
 
 
 def _augmented(recipe: Recipe, facts: Facts) -> Unfit | None:

@@ -1,6 +1,7 @@
 """What was drawn for an image, and what an augmentation is, in words."""
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 
 from convlift.recipe.augmentation import SETTINGS, Augmentation
 from convlift.recipe.published_policies import OPERATIONS
@@ -69,14 +70,25 @@ def _operations(what: str) -> Callable[[Figures], str]:
     """Pairs of an operation and its strength, which is a share of its range."""
 
     def said(figures: Figures) -> str:
-        pairs = zip(figures[::2], figures[1::2], strict=True)
-        named = [(OPERATIONS[int(which)], round(100 * level)) for which, level in pairs]
-        shown = [
-            name if name in _WHOLE else f"{name} {level:{'' if name in _ONE_WAY else '+'}d}%" for name, level in named
-        ]
+        shown = [_operation(*pair) for pair in zip(figures[::2], figures[1::2], strict=True)]
         return f"{what}: {' and '.join(shown)}"
 
     return said
+
+
+def _operation(which: float, level: float) -> str:
+    name, percent = OPERATIONS[int(which)], round(100 * level)
+    return name if name in _WHOLE else f"{name} {percent:{'' if name in _ONE_WAY else '+'}d}%"
+
+
+def _aug_mix(figures: Figures) -> str:
+    """Chains of an image's mix, each with its part of it; the rest of the mix is the image."""
+    triples = list(zip(figures[::3], figures[1::3], figures[2::3], strict=True))
+    chains = [
+        f"{100 * part:.0f}% of it {' and '.join(_operation(which, level) for _, which, level in chain)}"
+        for part, chain in groupby(triples, key=lambda triple: triple[0])
+    ]
+    return f"AugMix: {'; '.join(chains)}"
 
 
 _WHOLE = ("stretch", "equalize")  # operations without a strength
@@ -117,6 +129,7 @@ DRAWN: dict[str, Callable[[Figures], str]] = {
     "noise": lambda figures: f"noise {figures[0]:g}",
     "rand_augment": _operations("RandAugment"),
     "trivial_augment": _operations("TrivialAugment"),
+    "aug_mix": _aug_mix,
     "erase": _share("erased:"),
     "cutout": _share("cut out:"),
 }
