@@ -128,7 +128,7 @@ def run_convlift(task: Task, folder: Path, *options: str) -> dict[str, Any]:
         result = result_of(ledger)
     model, (dataset, test) = load(run), parts(task, folder / "cache")
     steps = model.config
-    squares = dataset.store.pixels(steps.resolution, steps.resize)[dataset.splits.test]  # type: ignore[arg-type]
+    squares = dataset.store.pixels(steps.resolution, steps.preparation)[dataset.splits.test]
     score = float((model.probabilities(list(squares)).argmax(1) == test).mean())
     networks = [(model._network, (steps.channels, steps.resolution, steps.resolution))]
     return {

@@ -31,6 +31,7 @@ from convlift.data.square import square
 from convlift.features.folding import fold
 from convlift.model.backbone import backbone_statistics, create_backbone
 from convlift.model.pretrained import pool
+from convlift.recipe.data import Preparation
 
 FLOOR = 0.85
 
@@ -40,7 +41,7 @@ def photos(data: Path) -> np.ndarray:
     with tarfile.open(data / "imagenet_sample1000.tar.gz") as archive:
         contents = {m.name: archive.extractfile(m).read() for m in archive if m.name.endswith(".jpg")}  # type: ignore[union-attr]
     # the policy "crop" enlarges the shorter side to resolution / 0.875: 256
-    return np.stack([square(decode(contents[name]).pixels, 3, 224, "crop") for name in sorted(contents)])
+    return np.stack([square(decode(contents[name]).pixels, 3, 224, Preparation("crop")) for name in sorted(contents)])
 
 
 def accuracy(pixels: np.ndarray, name: str, weights: str, classifier: tuple[Tensor, Tensor]) -> float:

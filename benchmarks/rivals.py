@@ -33,6 +33,7 @@ from convlift.campaign.open_data import open_data
 from convlift.campaign.request import request_of
 from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
+from convlift.recipe.data import Preparation
 
 BACKBONE = "tf_efficientnet_lite0"
 BATCH = 32
@@ -72,7 +73,9 @@ class Job:
 
     def part(self, name: str, side: int) -> Pixels:
         """The images (n, side, side, C) of "train", "validation" or "test"."""
-        return np.ascontiguousarray(self.dataset.store.pixels(side, "squash")[getattr(self.dataset.splits, name)])
+        return np.ascontiguousarray(
+            self.dataset.store.pixels(side, Preparation("squash"))[getattr(self.dataset.splits, name)]
+        )
 
     def labels(self, name: str) -> NDArray[np.int64]:
         """Of "train" or "validation"."""

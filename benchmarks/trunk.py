@@ -99,7 +99,7 @@ def world_of(data: str, seed: int, cache: Path) -> World:
     assert isinstance(recipe.architecture, Pretrained)
     assert recipe.data.resolution is not None
     torch.manual_seed(seed)
-    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
+    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.preparation)
     normal = _statistics(recipe.data.normalization, recipe.architecture, pixels, dataset.splits.train)
     network = build_network(
         recipe.architecture,
@@ -109,7 +109,7 @@ def world_of(data: str, seed: int, cache: Path) -> World:
     )
     assert isinstance(network, Classifier)
     freeze(network)
-    images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, dataset.splits.train)
+    images = Images(pixels, dataset.store.fingerprint, recipe.data.preparation.name, dataset.splits.train)
     cached = extract(_extraction(recipe, normal, CPU), network.backbone, images, cache / "features", stop=lambda: False)
     assert cached is not None
     clock = TrialClock(float("inf"), lambda _: None)
@@ -178,7 +178,7 @@ def _draw(world: World, state: State, recipe: Recipe) -> Draw:
     assert side is not None
     assert tuned is not None
     assert tuned.stages is not None
-    pixels = world.dataset.store.pixels(side, recipe.data.resize)
+    pixels = world.dataset.store.pixels(side, recipe.data.preparation)
     own = np.ascontiguousarray(pixels[world.dataset.splits.train])
     sample = next(unchanged(pixels, world.dataset.splits.train[:2], world.normal)())
     below = FrozenStages(world.network, tuned.stages, sample)
@@ -207,7 +207,7 @@ def scores(world: World, state: State, labels: dict[str, Any]) -> dict[str, floa
     assert side is not None
     if state.averaged:
         torch._foreach_copy_(_weights(tail), state.averages)
-    pixels, found = world.dataset.store.pixels(side, recipe.data.resize), {}
+    pixels, found = world.dataset.store.pixels(side, recipe.data.preparation), {}
     sample = next(unchanged(pixels, world.dataset.splits.train[:2], world.normal)())
     below = FrozenStages(world.network, tuned.stages, sample)
     for part, known in labels.items():

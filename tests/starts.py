@@ -2,12 +2,14 @@
 
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
-from convlift.records.facts import Facts
+from convlift.records.facts import Facts, Tones
 
 FLOWERS = Facts(training_images=2600, classes=5, channels=3, native_resolution=128, imbalance=1.4, aspect=1.0)
 PHOTOS = Facts(training_images=1500, classes=4, channels=3, native_resolution=200, imbalance=3.0, aspect=1.4)
 DIGITS = Facts(training_images=1077, classes=10, channels=1, native_resolution=8, aspect=1.0)
-XRAYS = Facts(training_images=2428, classes=2, channels=1, native_resolution=28, aspect=1.0)
+XRAYS = Facts(
+    training_images=2428, classes=2, channels=1, native_resolution=28, aspect=1.0, tones=Tones(0.56, 0.15, 0.02)
+)
 
 # what a user might bring: other optimizers, augmentation on, everything fine-tuned
 CUSTOM = built_in("plain").edit(

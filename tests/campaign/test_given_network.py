@@ -22,6 +22,7 @@ from convlift.ledger.ledger import read_ledger
 from convlift.model.build import build_network
 from convlift.model.given_weights import as_given, given_network
 from convlift.recipe.built_in import OWN
+from convlift.recipe.data import Preparation
 from convlift.records.given_network import GivenNetwork
 from convlift.report.wording.before_training import given_network as in_words
 from convlift.search.given import given_recipe
@@ -40,7 +41,7 @@ class Trained:
         recipe, self.dataset = self.recipe_for(model="net.py:make")
         torch.manual_seed(0)
         self.network = build_network(recipe.architecture, classes=3, channels=1, resolution=32)
-        self.pixels = self.dataset.store.pixels(32, "squash")
+        self.pixels = self.dataset.store.pixels(32, Preparation("squash"))
         train = self.dataset.splits.train
         self.normal = statistics("standardize", self.pixels[train])
         inputs, labels = self.inputs(train), torch.from_numpy(self.dataset.labels[train])

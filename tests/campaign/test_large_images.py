@@ -15,6 +15,7 @@ from convlift.data.square import square
 from convlift.deploy.model_folder import read_model_folder
 from convlift.deploy.predict import load
 from convlift.recipe.built_in import built_in
+from convlift.recipe.data import Preparation
 
 LARGE = built_in("residual-photos").edit(
     data={"resolution": 320}, architecture={"width": 8, "stages": 2}, training={"epochs": 1, "batch_size": 8}
@@ -50,8 +51,8 @@ def test_as_much_is_kept_of_an_image_as_the_recipe_sees(photos: Path, tmp_path: 
     assert store.native_resolution == min(side, 360)
     key = store.keys[0]
     original = np.asarray(Image.open(photos / key))
-    seen = square(from_array(original, side=side).pixels, 3, 240, "squash")
-    assert (store.pixels(240, "squash")[0] == seen).all()
+    seen = square(from_array(original, side=side).pixels, 3, 240, Preparation("squash"))
+    assert (store.pixels(240, Preparation("squash"))[0] == seen).all()
 
 
 def test_a_model_sees_at_prediction_what_it_saw_in_training(
@@ -67,5 +68,5 @@ def test_a_model_sees_at_prediction_what_it_saw_in_training(
     part = dataset.splits.validation
     files = [photos / dataset.store.keys[row] for row in part]
     said = [list(found.probabilities.values()) for found in model.predict(files)]
-    squares = dataset.store.pixels(320, "squash")[part]
+    squares = dataset.store.pixels(320, Preparation("squash"))[part]
     assert np.allclose(said, model.probabilities(list(squares)), atol=1e-6)

@@ -11,6 +11,7 @@ from convlift.errors import RecipeError
 from convlift.recipe.architecture import why_impossible
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
+from convlift.records.facts import Tones
 from starts import DIGITS, FLOWERS, PHOTOS, STARTS, XRAYS, start
 
 WORLDS = (FLOWERS, PHOTOS, DIGITS, XRAYS, replace(PHOTOS, classes_alike=True))
@@ -128,6 +129,20 @@ def test_edits_of_different_factors_commute(name, facts):
                 one.edit(other.edit(recipe))
             continue
         assert there == one.edit(other.edit(recipe)), f"{one.name} and {other.name} depend on their order"
+
+
+def test_contrast_is_raised_where_it_is_low_and_grey_is_for_colours():
+    bright, dark, flat = Tones(0.45, 0.2, 0.02), Tones(0.14, 0.06, 0.06), Tones(0.48, 0.1, 0.04)
+    drawn, both = Tones(0.3, 0.38, 0.48), {"CLAHE", "equalized images"}
+
+    def fit(facts, tones):
+        found = {each.name for each in fitting(start("plain", facts), replace(facts, tones=tones))}
+        return found & {*both, "grey images"}
+
+    assert fit(PHOTOS, bright) == fit(PHOTOS, None) == {"grey images"}
+    assert fit(PHOTOS, dark) == fit(PHOTOS, flat) == {"grey images", *both}
+    assert fit(XRAYS, bright) == fit(XRAYS, dark) == both
+    assert fit(XRAYS, drawn) == fit(XRAYS, None) == set()
 
 
 def test_the_batches_of_the_last_phase_are_candidates():

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from convlift.data.decode import decode, from_array, sniff
 from convlift.data.square import fit_channels, resize, square
 from convlift.errors import UnreadableImage
-from convlift.recipe.data import LETTERBOX_FILL
+from convlift.recipe.data import LETTERBOX_FILL, Preparation
 
 Encode = Callable[..., bytes]
 GRADIENT = np.add.outer(np.arange(0, 160, 10), np.arange(0, 60, 5)).astype(np.uint8)  # (16, 12)
@@ -181,7 +181,7 @@ def test_extreme_shapes_are_accepted(encode: Encode, shape: tuple[int, int], pol
     result = decode(encode(np.full(shape, 99, np.uint8)))
     assert "odd shape" in result.notes
     assert max(result.pixels.shape) <= 1024
-    out = square(result.pixels, 1, 32, policy)
+    out = square(result.pixels, 1, 32, Preparation(policy))
     assert out.shape == (32, 32, 1)
     assert 99 in out
 
@@ -233,7 +233,7 @@ def test_letterbox_of_a_square_is_squash(photo: Callable[..., Any]) -> None:
 def test_square_fills_with_the_fixed_colour_of_its_channels() -> None:
     wide = np.zeros((8, 16, 1), np.uint8)
     for channels in (1, 3):
-        assert tuple(square(wide, channels, 8, "letterbox")[0, 0]) == LETTERBOX_FILL[channels]
+        assert tuple(square(wide, channels, 8, Preparation("letterbox"))[0, 0]) == LETTERBOX_FILL[channels]
 
 
 def test_channels_are_repeated_or_become_luma() -> None:

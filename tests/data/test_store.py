@@ -17,6 +17,7 @@ from convlift.data.readers.recognize import open_source
 from convlift.data.square import square
 from convlift.data.store import ImageStore, open_store, reopen_store
 from convlift.errors import ConvliftError, DataError
+from convlift.recipe.data import Preparation
 
 MakeFolder = Callable[..., Path]
 Encode = Callable[..., bytes]
@@ -54,7 +55,7 @@ def test_training_and_prediction_see_the_same_pixels(mixed: Path, policy: Any) -
     for index, key in enumerate(store.keys):
         predicted = decode((mixed / key).read_bytes()).pixels
         assert np.array_equal(store.image(index), predicted)
-        assert np.array_equal(squares[index], square(predicted, store.channels, 24, policy))
+        assert np.array_equal(squares[index], square(predicted, store.channels, 24, Preparation(policy)))
 
 
 def test_the_store_knows_what_it_holds(mixed: Path) -> None:
@@ -80,7 +81,7 @@ def test_all_grey_makes_one_channel(make_folder: MakeFolder, encode: Encode, pho
         (root / "ab"[seed // 4] / f"{seed}.png").write_bytes(content)
     store = store_of(root)
     assert store.channels == 1
-    assert store.pixels(8, "squash").shape == (8, 8, 8, 1)
+    assert store.pixels(8, Preparation("squash")).shape == (8, 8, 8, 1)
     assert not store.findings
 
 
@@ -97,7 +98,7 @@ def test_a_second_opening_decodes_nothing(mixed: Path) -> None:
         assert store.folder == first.folder
         assert store.fingerprint == first.fingerprint
         assert store.findings == first.findings
-        assert np.array_equal(store.pixels(16, "crop"), first.pixels(16, "crop"))
+        assert np.array_equal(store.pixels(16, Preparation("crop")), first.pixels(16, Preparation("crop")))
 
 
 def test_the_fingerprint_follows_content_labels_and_names(mixed: Path) -> None:
@@ -207,7 +208,7 @@ def _die_while_decoding(root: Path, cache: Path) -> None:
 
 
 def _open(root: Path, cache: Path) -> None:
-    open_store(open_source(str(root)), cache).pixels(16, "squash")
+    open_store(open_source(str(root)), cache).pixels(16, Preparation("squash"))
 
 
 def test_what_a_killed_process_left_is_swept(mixed: Path) -> None:

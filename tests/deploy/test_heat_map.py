@@ -10,6 +10,7 @@ from convlift.deploy.heat_map import heat_maps, on_image, places_of
 from convlift.errors import ConvliftError
 from convlift.model.build import build_network
 from convlift.model.together import Together
+from convlift.recipe.data import Preparation
 from convlift.recipe.recipe import Recipe
 
 SIDE, PATCH = 24, 6
@@ -92,7 +93,7 @@ def test_a_map_is_laid_back_where_the_square_came_from(resize, shape):
     image = np.zeros((*shape, 1), np.uint8)
     centre = (shape[0] // 2, shape[1] // 2 + 5)
     image[centre[0] - 3 : centre[0] + 3, centre[1] - 3 : centre[1] + 3] = 255
-    seen = square(image, 1, 32, resize)[:, :, 0].astype(np.float32) / 255
+    seen = square(image, 1, 32, Preparation(resize))[:, :, 0].astype(np.float32) / 255
     back = on_image(seen, shape, resize)
     assert back.shape == shape
     rows, columns = np.nonzero(back > 0.5 * back.max())

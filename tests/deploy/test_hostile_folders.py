@@ -219,7 +219,7 @@ VALUES = st.recursive(
     lambda v: st.one_of(st.lists(v, max_size=3), st.dictionaries(st.text(max_size=5), v, max_size=3)),
     max_leaves=6,
 )
-FIELDS = ["channels", "resolution", "resize", "mean", "std", "value_range"]
+FIELDS = ["channels", "resolution", "resize", "mean", "std", "value_range", "grey", "contrast"]
 
 
 @FUZZ

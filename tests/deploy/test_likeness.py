@@ -13,6 +13,7 @@ from convlift.deploy.model_folder import LIKENESS, SUMS, read_model_folder, writ
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError
 from convlift.model.spatial_layer import Place
+from convlift.recipe.data import Preparation
 
 PLACE = Place("features", 0)
 
@@ -35,7 +36,7 @@ def folder(grey, tmp_path_factory):
     """A model folder of 300 digits that knows them."""
     made = shutil.copytree(grey.folder, tmp_path_factory.mktemp("known") / "run") / "model"
     splits = grey.dataset.splits
-    assert learn_likeness(made, grey.dataset.store.pixels(8, "squash"), splits.train, splits.validation)
+    assert learn_likeness(made, grey.dataset.store.pixels(8, Preparation("squash")), splits.train, splits.validation)
     return made
 
 

@@ -96,7 +96,8 @@ def test_the_config_tells_other_programs_how_to_prepare_an_image(folder):
     config = json.loads((folder / "config.json").read_text())
     assert config["schema_version"] == 1
     assert config["preprocessing"].keys() == {
-        *("channels", "resolution", "resize", "mean", "std", "orientation", "transparency", "value_range", "most_side")
+        *("channels", "resolution", "resize", "mean", "std", "orientation", "transparency", "value_range", "most_side"),
+        *("grey", "contrast"),
     }
 
 

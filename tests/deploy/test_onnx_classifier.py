@@ -21,7 +21,7 @@ from onnx_files import CLASSES, RECIPE, config_of, folder_of, weights_of, withou
 
 def expected(config: ModelConfig, image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Of convlift's own steps before the network."""
-    pixels = square(from_array(image).pixels, config.channels, config.resolution, config.resize)  # type: ignore[arg-type]
+    pixels = square(from_array(image).pixels, config.channels, config.resolution, config.preparation)
     logits = ((pixels / 255.0 - 0.4) / 0.3).transpose(2, 0, 1).ravel() @ weights_of(config).astype(np.float64)
     powers = np.exp(logits - logits.max())
     return powers / powers.sum()

@@ -12,6 +12,7 @@ from PIL import Image
 from convlift.data.decode import decode
 from convlift.deploy.predict import load
 from convlift.errors import UnreadableImage
+from convlift.recipe.data import Preparation
 from stand_in import STAND_IN, StandIn
 
 ORIENTATION = 0x0112
@@ -55,7 +56,7 @@ def test_on_another_device_the_same_network_says_the_same(request, network):
 
 def test_squares_get_the_same_whatever_else_is_in_the_batch(grey):
     model = load(grey.folder)
-    pixels = grey.dataset.store.pixels(8, "squash")
+    pixels = grey.dataset.store.pixels(8, Preparation("squash"))
     every = model.probabilities(list(pixels))
     assert_array_equal(every[grey.dataset.splits.validation], grey.outcome.validation_probabilities)
     assert_allclose(model.probabilities([pixels[7]]), every[[7]], atol=1e-6)
@@ -165,7 +166,7 @@ def test_a_folder_and_a_pattern_are_several_images(colour_model, colour, tmp_pat
 
 def test_the_plain_network_gives_logits_of_normalized_images(grey):
     model = load(grey.folder)
-    squares = list(grey.dataset.store.pixels(8, "squash")[:5])
+    squares = list(grey.dataset.store.pixels(8, Preparation("squash"))[:5])
     inputs = model.inputs(squares)
     by_hand = (np.stack(squares) / 255 - model.config.mean) / model.config.std
     assert_allclose(inputs.numpy(), by_hand.transpose(0, 3, 1, 2), atol=1e-5)

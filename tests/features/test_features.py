@@ -143,13 +143,15 @@ def test_only_what_is_new_is_computed(network, images, tmp_path):
     assert calls.progress[-1] == (len(TRAIN), len(TRAIN))
 
 
-@pytest.mark.parametrize("changed", ["mean", "resize", "store", "weights", "augmentation", "train"])
+@pytest.mark.parametrize("changed", ["mean", "each image", "resize", "store", "weights", "augmentation", "train"])
 def test_whatever_decides_the_numbers_is_in_the_key(network, images, tmp_path, changed):
     run(TURNED, network, images, tmp_path)
     files = set(tmp_path.glob("*.npy"))
     extraction = TURNED
     if changed == "mean":
         extraction = replace(TURNED, mean=(0.5, 0.4, 0.2))
+    elif changed == "each image":
+        extraction = replace(TURNED, mean=(0.0, 0.0, 0.0), std=None)
     elif changed == "augmentation":
         extraction = replace(TURNED, augmentation=Augmentation(horizontal_flip=0.4))
     elif changed == "weights":

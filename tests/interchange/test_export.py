@@ -67,7 +67,9 @@ def model_of(recipe: Recipe, channels: int, side: int, *, together: bool = False
     network = network_of(recipe, channels, side)
     if together:
         network = Together([network, network_of(recipe.edit(training={"epochs": 3}), channels, side)], mirrored=True)
-    config = ModelConfig(CLASSES, channels, side, recipe.data.resize, (0.4,) * channels, (0.3,) * channels, {})
+    config = ModelConfig(
+        CLASSES, channels, side, recipe.data.resize, (0.4,) * channels, (0.3,) * channels, {}, grey=recipe.data.grey
+    )
     return Model(network, recipe, replace(config, confidence=Confidence(temperature)))
 
 
@@ -80,12 +82,20 @@ def every_block() -> Model:
     return model
 
 
+def standardized(model: Model) -> Model:
+    """The same, of images that are each standardized by itself."""
+    return Model(model.network, model.recipe, replace(model.config, std=None))
+
+
 FAMILIES = {
     "plain": lambda: model_of(built_in("plain"), 1, 8),
     "quick, cropped": lambda: model_of(built_in("residual-quick").edit(data={"resize": "crop"}), 3, 32),
     "everything": lambda: model_of(Recipe().edit(architecture=EVERYTHING, data={"resize": "letterbox"}), 3, 32),
     "every block": lambda: every_block(),
     "mirrored pair": lambda: model_of(built_in("residual"), 1, 16, together=True),
+    "grey, each by itself": lambda: standardized(
+        model_of(built_in("plain").edit(data={"grey": True, "resize": "letterbox"}), 3, 16)
+    ),
     "at a temperature": lambda: model_of(built_in("plain"), 1, 8, temperature=2.5),
     "pretrained": lambda: model_of(built_in("fine-tune").edit(architecture={"weights": "random"}), 3, 64),
 }

@@ -14,6 +14,7 @@ from convlift.data.store import open_store
 from convlift.errors import ConvliftError, LedgerError
 from convlift.ledger.fingerprint import Identity
 from convlift.ledger.ledger import open_ledger
+from convlift.recipe.data import Preparation
 from convlift.recipe.recipe import Recipe
 from convlift.trial.worker_task import prepare
 
@@ -31,7 +32,7 @@ def test_once_read_the_images_are_not_needed_any_more(tmp_path: Path) -> None:
     store = open_store(open_folder(Tree(photos(tmp_path / "photos"))), tmp_path / "cache")
     shutil.rmtree(tmp_path / "photos")  # the network went away with them
     context = prepare(store.folder, 0, tmp_path / "cache")
-    assert context.dataset.store.pixels(20, "squash").shape == (24, 20, 20, 3)
+    assert context.dataset.store.pixels(20, Preparation("squash")).shape == (24, 20, 20, 3)
     np.testing.assert_array_equal(context.dataset.splits.test, make_splits(store, 0).test)
 
 

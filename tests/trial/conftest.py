@@ -17,6 +17,7 @@ from convlift.data.splits import make_splits
 from convlift.data.store import ImageStore, open_store
 from convlift.model.backbone import create_backbone
 from convlift.model.pretrained import as_colour
+from convlift.recipe.data import Preparation
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.outcome import Outcome
@@ -66,7 +67,7 @@ def backbone_file(store: ImageStore, tmp_path_factory: pytest.TempPathFactory) -
     """
     torch.manual_seed(0)
     backbone = create_backbone("mobilenetv3_small_050", "random").train()
-    pixels = torch.from_numpy(store.pixels(32, "squash")[:128].astype(np.float32) / 255)
+    pixels = torch.from_numpy(store.pixels(32, Preparation("squash"))[:128].astype(np.float32) / 255)
     inputs_NCHW = as_colour(((pixels - 0.3) / 0.2).permute(0, 3, 1, 2))
     with torch.no_grad():
         for _ in range(30):

@@ -108,7 +108,7 @@ def test_what_it_saves_predicts_what_it_predicted(
     mean, std = saved_normalization(to)
     config = ModelConfig(digits.classes, digits.channels, 32, recipe.data.resize, mean, std, {})
     write_model_folder(tmp_path / "model", to, recipe, config)
-    squares = digits.store.pixels(32, recipe.data.resize)[digits.splits.test]
+    squares = digits.store.pixels(32, recipe.data.preparation)[digits.splits.test]
     assert_allclose(load(tmp_path / "model").probabilities(list(squares)), found.test_probabilities, atol=1e-5)
 
 

@@ -20,6 +20,7 @@ from convlift.model.build import build_network
 from convlift.model.checkpoint import saved_normalization
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.built_in import built_in
+from convlift.recipe.data import Preparation
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.training import Training
 from convlift.recipe.trial_spec import Limits, TrialSpec
@@ -202,7 +203,9 @@ def test_an_augmentation_that_is_off_for_all_epochs_but_the_first_is_seen_in_it_
     ("lever", "values"),
     [
         ("resize", ["squash", "crop", "letterbox"]),
-        ("normalization", ["unit", "standardize", "imagenet"]),
+        ("normalization", ["unit", "standardize", "imagenet", "image"]),
+        ("grey", [False, True]),
+        ("contrast", ["none", "clahe"]),
         ("resolution", [8, 9]),
     ],
 )
@@ -269,7 +272,7 @@ def test_the_saved_normalization_is_that_of_the_training_images_and_the_one_used
     path = tmp_path / "weights.safetensors"
     recipe = TINY.edit(data={"normalization": "standardize"})
     outcome = run(recipe, save_to=str(path))
-    pixels = digits.store.pixels(8, "squash")
+    pixels = digits.store.pixels(8, Preparation("squash"))
     mean, std = (np.array(values, np.float32) for values in saved_normalization(path))
     for found, measured, leaky in zip(
         (mean, std),

@@ -10,6 +10,7 @@ from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.recipe.architecture import Pretrained
+from convlift.recipe.data import Preparation
 from convlift.trial.out_of_fold import Looker, OutOfFold, chosen_rows, out_of_fold
 
 DIGITS = load_digits()
@@ -66,7 +67,7 @@ def test_a_pretrained_network_looks_at_images_as_they_are_and_shrunk(flipped, sm
     name, weights = small_backbone
     looker = Looker(dataset, backbone=Pretrained(backbone=name, weights=str(weights)))
     rows = chosen_rows(dataset, 0, 60)
-    whole, shrunk = looker.look(rows, "squash"), looker.look(rows, "squash", seen_at=8)
+    whole, shrunk = looker.look(rows, Preparation("squash")), looker.look(rows, Preparation("squash"), seen_at=8)
     assert looker.side == 64
     assert whole.probabilities.shape == shrunk.probabilities.shape == (60, 10)
     assert np.array_equal(whole.rows, rows)

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from safetensors.torch import load_file
 from torch import nn
 
+from convlift.recipe.data import Preparation
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.train.batch import Batch
@@ -147,7 +148,7 @@ def test_numbers_on_the_device_are_those_of_the_cpu():
 @pytest.mark.parametrize("held", [True, False])
 def test_images_lie_on_the_device_where_they_fit_and_are_sent_where_not(monkeypatch, held, digits):
     monkeypatch.setattr(batches, "HELD", 0.25 if held else 0.0)
-    pixels = digits.store.pixels(8, "squash")
+    pixels = digits.store.pixels(8, Preparation("squash"))
     part, normal = digits.splits.validation, (np.float32([0.5]), np.float32([0.3]))
     with StandIn():
         found = [each.cpu() for each in batches.unchanged(pixels, part, normal, PLACE)()]

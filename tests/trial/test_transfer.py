@@ -75,7 +75,7 @@ def on_images(recipe, path, dataset, part):
     network = network_of(recipe, seed=99)
     network.load_state_dict(load_file(path))
     mean, std = (np.array(values, np.float32) for values in saved_normalization(path))
-    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)[part]
+    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.preparation)[part]
     return predict_probabilities(network, [to_tensor(normalize(np.ascontiguousarray(pixels), mean, std))])
 
 
@@ -285,6 +285,8 @@ def test_every_lever_of_the_second_phase_reaches_it_and_not_the_first(run, tuned
     [
         {"data": {"normalization": "standardize"}},
         {"data": {"normalization": "imagenet"}},
+        {"data": {"normalization": "image"}},
+        {"data": {"contrast": "clahe"}},
         {"data": {"resolution": 40}},
         {"data": {"resize": "crop"}},
         {"architecture": {"head_units": 0}},

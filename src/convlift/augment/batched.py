@@ -26,18 +26,20 @@ LEVELS = 1
 _PADDING = {"reflect": "reflection", "edge": "border", "constant": "zeros"}
 
 
-def normalize_batch(images_NHWC: Tensor, mean_C: Inputs, std_C: Inputs) -> Tensor:
-    """(pixel / 255 - mean) / std: float32 NCHW in channels-last memory, of uint8 images on the same device."""
+def normalize_batch(images_NHWC: Tensor, mean_C: Inputs, std_C: Inputs | None) -> Tensor:
+    """(pixel / 255 - mean) / std: float32 NCHW in channels-last memory, of uint8 images on the same device; see
+    `pipeline.normalize`."""
     channels = images_NHWC.shape[3]
     matrix = colour.normalized(*colour.colour(channels), mean_C, std_C)
-    return _recoloured(images_NHWC, matrix[None]).permute(0, 3, 1, 2)
+    inputs_NHWC = _recoloured(images_NHWC, matrix[None])
+    return (standardized(inputs_NHWC) if std_C is None else inputs_NHWC).permute(0, 3, 1, 2)
 
 
 def augment_batch(
     images_NHWC: Tensor,
     augmentation: Augmentation,
     mean_C: Inputs,
-    std_C: Inputs,
+    std_C: Inputs | None,
     streams: Streams,
     *,
     compared: bool = False,
@@ -66,7 +68,15 @@ def augment_batch(
         inputs_NHWC += noise_NHWC.repeat(len(views), 1, 1, 1)
     if drawn.erased is not None:
         inputs_NHWC = _erased(inputs_NHWC, np.tile(drawn.erased, (len(views), 1, 1)))
+    if std_C is None:
+        inputs_NHWC = standardized(inputs_NHWC)
     return inputs_NHWC.permute(0, 3, 1, 2)
+
+
+def standardized(pixels: Tensor) -> Tensor:
+    """Each image of (N, ...) by its own mean and deviation, as `pipeline.standardize`; channels first or last."""
+    variance, mean = torch.var_mean(pixels, dim=(1, 2, 3), correction=0, keepdim=True)
+    return (pixels - mean) / variance.sqrt().clamp(min=pixels[0].numel() ** -0.5)
 
 
 def _mixed(images_NHWC: Tensor, mix: int, mixes: aug_mix.Mixes, fill: FillMode) -> Tensor:
@@ -169,10 +179,10 @@ def _recoloured(images_NHWC: Tensor, matrices_NCD: NDArray[np.float64]) -> Tenso
     return (pixels_NPC @ matrices_NDC[:, :C] + matrices_NDC[:, C:]).view(images_NHWC.shape)
 
 
-def _noise(like_NHWC: Tensor, std_C: Inputs, starts_N: pixel_noise.Starts) -> Tensor:
+def _noise(like_NHWC: Tensor, std_C: Inputs | None, starts_N: pixel_noise.Starts) -> Tensor:
     """The stretches of the table that `pipeline` reads, image after image."""
     values = like_NHWC[0].numel()
-    numbers = _noise_on(like_NHWC.device, pixel_noise.length_for(values), tuple(std_C.tolist()))
+    numbers = _noise_on(like_NHWC.device, pixel_noise.length_for(values), pixel_noise.divisors(std_C))
     starts = send(starts_N, like_NHWC.device)
     return numbers[starts[:, None] + torch.arange(values, device=like_NHWC.device)].view(like_NHWC.shape)
 

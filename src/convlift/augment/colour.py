@@ -91,12 +91,15 @@ def draw_gains(augmentation: Augmentation, streams: Streams, count: int, channel
     return gains_NC[:, :channels]
 
 
-def normalized(colour_CC: Floats, offset_C: Floats, mean_C: NDArray[np.float32], std_C: NDArray[np.float32]) -> Floats:
+def normalized(
+    colour_CC: Floats, offset_C: Floats, mean_C: NDArray[np.float32], std_C: NDArray[np.float32] | None
+) -> Floats:
     """Fold the scaling of bytes to [0, 1] and (pixel - mean) / std into the matrix, offset as its last column.
 
-    Takes any leading shape; returns (..., C, C + 1), for bytes: what `recolour` applies.
+    Takes any leading shape; returns (..., C, C + 1), for bytes: what `recolour` applies. std_C: None for 1.
     """
-    mean, std = np.asarray(mean_C, np.float64), np.asarray(std_C, np.float64)
+    mean = np.asarray(mean_C, np.float64)
+    std = np.ones_like(mean) if std_C is None else np.asarray(std_C, np.float64)
     linear = colour_CC / (255 * std[:, None])
     constant = (offset_C - mean) / std
     return np.concatenate([linear, constant[..., None]], axis=-1)

@@ -5,9 +5,11 @@ Every lever draws from a stream of random numbers that is keyed by its name, so 
 stronger, or adding one to these, leaves the draws of all others as they were.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +51,11 @@ class Drawn(NamedTuple):
 
 
 def draw_changes(
-    augmentation: Augmentation, streams: Streams, shape: tuple[int, int, int, int], mean_C: Inputs, std_C: Inputs
+    augmentation: Augmentation,
+    streams: Streams,
+    shape: tuple[int, int, int, int],
+    mean_C: Inputs,
+    std_C: Inputs | None,
 ) -> Drawn:
     """The draws of all levers but shot noise, which is drawn value by value. shape: NHWC."""
     count, height, width, channels = shape
@@ -86,10 +92,11 @@ def views_of(mixes: aug_mix.Mixes | None, *, compared: bool) -> tuple[int | None
     return (None, *range(aug_mix.MIXES)) if compared else (0,)
 
 
-def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Inputs:
+def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs | None) -> Inputs:
     """(pixel / 255 - mean) / std, as validation, test and prediction see images.
 
-    images_NHWC: uint8, C in {1, 3}. mean_C, std_C: of pixels in [0, 1]. Returns float32 NHWC, C-contiguous, so
+    images_NHWC: uint8, C in {1, 3}. mean_C, std_C: of pixels in [0, 1]; without std_C each image is standardized by
+    itself instead. Returns float32 NHWC, C-contiguous, so
     torch.from_numpy(inputs).permute(0, 3, 1, 2) is channels-last without a copy.
     """
     images = _checked(images_NHWC, mean_C, std_C)
@@ -97,6 +104,8 @@ def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Inputs:
     matrix = colour.normalized(*colour.colour(images.shape[3]), mean_C, std_C)
     for image, into in zip(images, inputs, strict=True):
         colour.recolour(image, matrix, scratch, into)
+        if std_C is None:
+            standardize(into)
     return inputs
 
 
@@ -104,18 +113,18 @@ def augment(
     images_NHWC: Pixels,
     augmentation: Augmentation,
     mean_C: Inputs,
-    std_C: Inputs,
+    std_C: Inputs | None,
     streams: Streams,
     *,
     compared: bool = False,
 ) -> Inputs:
     """Every image changed by its own draw of every lever, and normalized; equal to normalize with all levers off.
 
-    images_NHWC: uint8, C in {1, 3}. mean_C, std_C: of pixels in [0, 1]. Returns float32 NHWC, C-contiguous.
+    images_NHWC: uint8, C in {1, 3}. mean_C, std_C: see `normalize`. Returns float32 NHWC, C-contiguous.
     compared: where AugMix is on, every image comes without it too: (3 N, H, W, C), all images, their first mixes (which
     are what is returned else), and their second ones.
     Geometry comes first, then effects, AugMix, colour, noise, normalization, and what is erased is erased last; from
-    colour on nothing is clipped (see colour.py).
+    colour on nothing is clipped (see colour.py). Where each image is standardized by itself, that comes after all.
     """
     images = _checked(images_NHWC, mean_C, std_C)
     count, height, width, channels = images.shape
@@ -136,10 +145,25 @@ def augment(
             colour.recolour(shown, drawn.matrices[index], scratch, into)
             if drawn.noise is not None and numbers is not None:
                 pixel_noise.add_noise(into, augmentation.noise, numbers, drawn.noise[index])
-        if drawn.erased is not None:
-            for into in inputs_VNHWC[:, index]:
+        for into in inputs_VNHWC[:, index]:
+            if drawn.erased is not None:
                 erasing.erase(into, drawn.erased[index])
+            if std_C is None:
+                standardize(into)
     return inputs_VNHWC.reshape(-1, *images.shape[1:])
+
+
+def standardize(inputs_HWC: Inputs) -> None:
+    """Per-image standardization in place: less the mean of all its values, over their deviation.
+
+    inputs_HWC: float32 in units of [0, 1] pixels, C-contiguous. The deviation is 1 / sqrt(H * W * C) at least, so that
+    an image of one colour becomes 0 (tf.image.per_image_standardization).
+    """
+    means_C, deviations_C = (found.ravel() for found in cv2.meanStdDev(inputs_HWC))
+    mean = float(means_C.mean())
+    variance = float((deviations_C**2 + (means_C - mean) ** 2).mean())
+    inputs_HWC -= mean
+    inputs_HWC *= 1.0 / max(math.sqrt(variance), 1.0 / math.sqrt(inputs_HWC.size))
 
 
 def _mover(drawn: Drawn, shape: tuple[int, ...], fill: FillMode) -> Callable[[int, Pixels], Pixels]:
@@ -163,12 +187,14 @@ def _mover(drawn: Drawn, shape: tuple[int, ...], fill: FillMode) -> Callable[[in
     return lambda index, image: image
 
 
-def _checked(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs) -> Pixels:
+def _checked(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs | None) -> Pixels:
     """The images as one C-contiguous array (a slice of a memory map may be anything), or our own bug found."""
     assert images_NHWC.ndim == 4, f"images have shape {images_NHWC.shape}; NHWC is needed"
     assert images_NHWC.dtype == np.uint8, f"images are {images_NHWC.dtype}; uint8 is needed"
     channels = images_NHWC.shape[3]
     assert channels in (1, 3), f"images have {channels} channels; 1 or 3 are needed"
-    assert mean_C.shape == std_C.shape == (channels,), f"statistics do not fit {channels} channels"
-    assert np.all(std_C > 0), f"standard deviation {std_C} is not positive"
+    assert mean_C.shape == (channels,), f"statistics do not fit {channels} channels"
+    if std_C is not None:
+        assert std_C.shape == (channels,), f"statistics do not fit {channels} channels"
+        assert np.all(std_C > 0), f"standard deviation {std_C} is not positive"
     return np.ascontiguousarray(images_NHWC)

@@ -32,9 +32,14 @@ def draw_starts(rng: np.random.Generator, count: int, values: int, channels: int
     return channels * (rng.random(count) * places).astype(np.int64)
 
 
-def numbers_for(values: int, std_C: Inputs) -> Inputs:
+def numbers_for(values: int, std_C: Inputs | None) -> Inputs:
     """The table that images of so many values read."""
-    return table(length_for(values), tuple(std_C.tolist()))
+    return table(length_for(values), divisors(std_C))
+
+
+def divisors(std_C: Inputs | None) -> tuple[float, ...]:
+    """What the table's numbers are divided by, channel after channel; std_C: see `pipeline.normalize`."""
+    return (1.0,) if std_C is None else tuple(std_C.tolist())
 
 
 @lru_cache(maxsize=4)

@@ -173,6 +173,8 @@ def write_model(
         channels=dataset.channels,
         resolution=recipe.data.resolution,
         resize=recipe.data.resize,
+        grey=recipe.data.grey,
+        contrast=recipe.data.contrast,
         mean=mean,
         std=std,
         scores=scores,
@@ -190,7 +192,7 @@ def note_likeness(folder: Path, recipe: Recipe, dataset: Dataset, device: Device
     from convlift.deploy.learn_likeness import learn_likeness_if_possible  # torch comes with it
 
     assert recipe.data.resolution is not None, "a trained recipe has its resolution written down"
-    pixels, splits = dataset.store.pixels(recipe.data.resolution, recipe.data.resize), dataset.splits
+    pixels, splits = dataset.store.pixels(recipe.data.resolution, recipe.data.preparation), dataset.splits
     learn_likeness_if_possible(folder, pixels, splits.train, splits.validation, device)
 
 

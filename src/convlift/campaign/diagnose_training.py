@@ -173,7 +173,7 @@ def _with_pretrained(
         looker = Looker(dataset, request.devices[0])
     except WeightsError:
         return observed, doubted, example
-    look = looker.look(chosen_rows(dataset, 0, LOOKED_AT), observed.recipe.data.resize)
+    look = looker.look(chosen_rows(dataset, 0, LOOKED_AT), observed.recipe.data.preparation)
     found, doubted = contradictions(look, dataset)
     observed = replace(observed, contradicted=found)
     side = observed.recipe.data.resolution

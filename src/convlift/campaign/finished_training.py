@@ -112,7 +112,7 @@ def trained_before(found: Finished, dataset: Dataset, request: Request) -> Train
         from convlift.deploy.predict import load  # torch comes with it
 
         assert found.recipe.data.resolution is not None, "a trained recipe has its resolution written down"
-        pixels = dataset.store.pixels(found.recipe.data.resolution, found.recipe.data.resize)[validation]
+        pixels = dataset.store.pixels(found.recipe.data.resolution, found.recipe.data.preparation)[validation]
         model = load(found.run, request.devices[0])
         # at the temperature that it ships with; the network is diagnosed as it was trained
         said = at_temperature(model.probabilities(list(pixels)), 1.0 / model.config.confidence.temperature)

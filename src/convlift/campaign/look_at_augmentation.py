@@ -32,7 +32,7 @@ def look_at_augmentation(request: Request, session: Session, images: int = 8, dr
     side, data = recipe.data.resolution, recipe.data
     assert side is not None, "Recipe.at() wrote the resolution down"
     chosen = spread_over_classes(dataset, images, request.seed)
-    pixels = np.ascontiguousarray(dataset.store.pixels(side, data.resize)[chosen])
+    pixels = np.ascontiguousarray(dataset.store.pixels(side, data.preparation)[chosen])
     drawn = [_draw(pixels, recipe, request.seed, number) for number in range(draws if data.augmentation.active else 0)]
     rows = tuple(
         (

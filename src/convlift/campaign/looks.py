@@ -75,7 +75,7 @@ def plain_accuracies(model: "Model", dataset: Dataset, recipe: Recipe, said: Pro
     if side is None or len(said) != len(validation) or not len(validation):
         return None
     rows = np.sort(spread(dataset.splits.train, dataset.labels, TRAINING_IMAGES, 0))
-    pixels = dataset.store.pixels(side, recipe.data.resize)[rows]
+    pixels = dataset.store.pixels(side, recipe.data.preparation)[rows]
     train = float((model.probabilities(list(pixels)).argmax(axis=1) == dataset.labels[rows]).mean())
     held_out = float((said.argmax(axis=1) == dataset.labels[validation]).mean())
     within = 2 * math.hypot(_error(train, len(rows)), _error(held_out, len(validation)))
@@ -125,15 +125,15 @@ def detail_lost(looker: "Looker", dataset: Dataset, recipe: Recipe) -> tuple[Det
         return None
     from convlift.trial.out_of_fold import chosen_rows
 
-    rows, resize = chosen_rows(dataset, 0, DETAIL_IMAGES), recipe.data.resize
+    rows, preparation = chosen_rows(dataset, 0, DETAIL_IMAGES), recipe.data.preparation
     labels = dataset.labels[rows]
     right = [
-        (looker.look(rows, resize, seen_at).probabilities.argmax(axis=1) == labels).astype(float)
+        (looker.look(rows, preparation, seen_at).probabilities.argmax(axis=1) == labels).astype(float)
         for seen_at in (side, None)
     ]
     within = 2 * float((right[1] - right[0]).std() / math.sqrt(len(rows)))
     first = int(rows[0])
-    small = dataset.store.pixels(side, resize)[first]
+    small = dataset.store.pixels(side, preparation)[first]
     pair = SeenImage(png_of(dataset.store.image(first)), png_of(np.asarray(small)), native, side)
     return DetailLost(side, native, float(right[0].mean()), float(right[1].mean()), within), pair
 

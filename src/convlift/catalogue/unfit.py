@@ -14,6 +14,8 @@ Condition = Literal[
     "no mixing",
     "no colour",
     "colour statistics",
+    "tones not measured",
+    "even ground",
     "square images",
     "open resolution",
     "not fine-tuned",
@@ -45,6 +47,7 @@ class Unmet:
         views.
     augmented afresh: they are not cached.
     colour statistics: they are of no use to grey images.
+    even ground: many pixels have one and the same tone, as in drawings, and equalizing would act on these.
     averaged, not averaged: the weights of fine-tuning, at a learning rate that stays.
     early stopping: the best epoch's own weights ship, so that none are averaged.
     two phases: the batches of fine-tuning decide more.
@@ -137,6 +140,15 @@ class EvenClasses:
 
 
 @dataclass(frozen=True)
+class EnoughContrast:
+    """Brightness and spread of the luma of colour images, see `Tones`, neither of which is low."""
+
+    brightness: float
+    spread: float
+    kind: Literal["enough contrast"] = "enough contrast"
+
+
+@dataclass(frozen=True)
 class OneSize:
     """Pixels a side of the only images that the user's own network takes."""
 
@@ -155,5 +167,5 @@ class NotInNetwork:
 Misfit = TooManyHalvings | DearAttention | OneSize | NotInNetwork
 Unfit = (
     Unmet | OtherNetwork | InvalidRecipe | TooManyHalvings | DearAttention | OneSize | NotInNetwork | FewBatches
-    | CoarseStem | NoMoreDetail | FewPixels | EvenClasses
+    | CoarseStem | NoMoreDetail | FewPixels | EvenClasses | EnoughContrast
 )  # fmt: skip

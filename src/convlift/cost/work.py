@@ -87,7 +87,7 @@ def extraction_key(recipe: Recipe) -> tuple[Any, ...]:
         network.backbone,
         network.weights,
         data.resolution,
-        data.resize,
+        data.preparation,
         data.normalization,
         network.pooled_stages,
         stages,

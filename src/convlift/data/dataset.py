@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from convlift.data.splits import Splits
 from convlift.data.store import ImageStore
+from convlift.data.tones import tones_of
 from convlift.records.facts import Facts
 
 SEALED = -1
+LOOKED_AT = 64  # training images, by which it is told how bright and contrasty all are
 _STREAM = 0xFE3  # sets the draw of fewer images apart from other draws
 
 
@@ -84,4 +86,5 @@ def facts_of(dataset: Dataset, *, classes_alike: bool = False) -> Facts:
         aspect=float(np.median(sides[:, 1] / sides[:, 0])),
         class_names=dataset.classes,
         classes_alike=classes_alike,
+        tones=tones_of(store.images(splits.train[:: max(1, len(splits.train) // LOOKED_AT)][:LOOKED_AT].tolist())),
     )

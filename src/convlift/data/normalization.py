@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 from convlift.errors import RecipeError
 from convlift.recipe.data import Normalization
 
-Statistics = tuple[NDArray[np.float32], NDArray[np.float32]]
+# mean and deviation per channel of pixels in [0, 1]; None in place of the deviation: each image by its own mean and
+# deviation (`pipeline.standardize`)
+Statistics = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+Figures = tuple[float, ...]
 
 # of ImageNet's training images, per channel of RGB in [0, 1], as torchvision and timm use them
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -20,7 +23,8 @@ def statistics(
     pixels_NHWC: NDArray[np.uint8],
     pretrained: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
 ) -> Statistics:
-    """(mean_C, std_C) float32 in units of [0, 1] pixels, to be used as (pixel / 255 - mean) / std.
+    """(mean_C, std_C) float32 in units of [0, 1] pixels, to be used as (pixel / 255 - mean) / std; std is None for
+    "image".
 
     pixels_NHWC: TRAINING images only. pretrained: (mean, std) of the backbone's own training. For grey images the three
     figures of imagenet and pretrained are averaged, since the network sees the grey channel three times over.
@@ -29,6 +33,8 @@ def statistics(
     channels = pixels_NHWC.shape[-1]
     if kind == "unit":
         return np.zeros(channels, np.float32), np.ones(channels, np.float32)
+    if kind == "image":
+        return np.zeros(channels, np.float32), None
     if kind == "standardize":
         return _measured(pixels_NHWC)
     if kind == "imagenet":
@@ -36,12 +42,23 @@ def statistics(
     if pretrained is None:
         raise RecipeError(
             "data.normalization is 'pretrained' but the architecture has no pretrained backbone; "
-            "choose unit, standardize or imagenet."
+            "choose unit, standardize, imagenet or image."
         )
     mean, std = (np.array(values, np.float32) for values in pretrained)
     if channels == 1:
         mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
     return mean, std
+
+
+def figures_of(normal: Statistics) -> tuple[Figures, Figures | None]:
+    """The same as plain numbers, as files and keys hold them."""
+    mean, std = normal
+    return tuple(map(float, mean)), None if std is None else tuple(map(float, std))
+
+
+def of_figures(mean: Figures, std: Figures | None) -> Statistics:
+    """What `figures_of` was given."""
+    return np.array(mean, np.float32), None if std is None else np.array(std, np.float32)
 
 
 def _measured(pixels_NHWC: NDArray[np.uint8]) -> Statistics:

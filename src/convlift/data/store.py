@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from convlift.data.intake import Contents, Progress, in_order, sha256, survey, t
 from convlift.data.readers.source import Source
 from convlift.data.square import square
 from convlift.errors import ConvliftError
-from convlift.recipe.data import Resize
+from convlift.recipe.data import Preparation
 from convlift.records.finding import Finding
 from convlift.records.plan_applied import PlanApplied
 
@@ -73,22 +74,27 @@ class ImageStore:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """One image as stored: upright, (H, W, 1 or 3) uint8, shorter side at most `side` pixels."""
-        start = int(self.shapes[:index].prod(axis=1).sum())
-        return self._flat()[start : start + self.shapes[index].prod()].reshape(self.shapes[index])
+        return self.images([index])[0]
 
-    def pixels(self, resolution: int, resize: Resize) -> NDArray[np.uint8]:
+    def images(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """Several of them."""
+        flat, sizes = self._flat(), self.shapes.prod(axis=1)
+        starts = np.cumsum(sizes) - sizes
+        return [flat[starts[row] : starts[row] + sizes[row]].reshape(self.shapes[row]) for row in rows]
+
+    def pixels(self, resolution: int, preparation: Preparation) -> NDArray[np.uint8]:
         """Read-only memory map (N, R, R, C) uint8, made at the first call and shared by every process after that."""
-        path = self.folder / f"{resize}-{resolution}.npy"
+        path = self.folder / f"{preparation.name}-{resolution}.npy"
         if not path.exists():
             with writing_to(self.folder):
-                self._write_squares(path, resolution, resize)
+                self._write_squares(path, resolution, preparation)
         squares: NDArray[np.uint8] = np.load(path, mmap_mode="r")
         return squares
 
     def _flat(self) -> NDArray[np.uint8]:
         return np.memmap(self.folder / "images.bin", np.uint8, mode="r")
 
-    def _write_squares(self, path: Path, resolution: int, resize: Resize) -> None:
+    def _write_squares(self, path: Path, resolution: int, preparation: Preparation) -> None:
         flat, sizes = self._flat(), self.shapes.prod(axis=1)
         starts = np.cumsum(sizes) - sizes
         shape = (len(sizes), resolution, resolution, self.channels)
@@ -97,7 +103,7 @@ class ImageStore:
             squares = np.empty((len(batch), *shape[1:]), np.uint8)
             for row, i in enumerate(batch):
                 ragged = flat[starts[i] : starts[i] + sizes[i]].reshape(self.shapes[i])
-                squares[row] = square(ragged, self.channels, resolution, resize)
+                squares[row] = square(ragged, self.channels, resolution, preparation)
             return squares
 
         temporary = temporary_beside(path)

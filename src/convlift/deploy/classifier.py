@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from convlift.data.square import square
 from convlift.deploy.images import OneImage, Pixels, name_of, read_image, several
 from convlift.deploy.model_folder import ModelConfig
 from convlift.errors import ConvliftError, UnreadableImage
-from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Classifier:
     def prepared(self, pixels: Pixels) -> Pixels:
         """Decoded pixels (H, W, 1 or 3) as `probabilities` takes them."""
         steps = self.config
-        return square(pixels, steps.channels, steps.resolution, cast(Resize, steps.resize))
+        return square(pixels, steps.channels, steps.resolution, steps.preparation)
 
     def probabilities(self, squares: Sequence[Pixels]) -> NDArray[np.float32]:
         """Class probabilities (N, K) of images already resized to (R, R, C) uint8."""

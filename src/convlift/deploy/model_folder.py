@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,8 +16,9 @@ from convlift.console.disk import writing_into
 from convlift.data.decode import SHORTER_SIDE, Alpha
 from convlift.data.readers.source import printable
 from convlift.deploy.images import Origin
+from convlift.deploy.preprocessing_document import TRANSPARENCY, Preprocessing, preprocessing_document
 from convlift.errors import ConvliftError
-from convlift.recipe.data import Resize
+from convlift.recipe.data import Contrast, Preparation, Resize
 from convlift.recipe.recipe import Recipe, load_recipe
 from convlift.records.confidence import AS_GIVEN, Confidence, FittedOn, Target, Threshold
 
@@ -42,7 +43,8 @@ _MOST = {WEIGHTS: 8 * 2**30, RECIPE: 2**20, CONFIG: 16 * 2**20, SUMS: 2**16}
 class ModelConfig:
     """What a network needs beside its weights.
 
-    mean, std: per channel, of pixels in [0, 1].
+    mean, std: per channel, of pixels in [0, 1]; std is None where each image is standardized by itself.
+    grey, contrast: see the levers of a recipe.
     value_range: what stands for white in images of more than 8 bits; None where training saw none.
     alpha: what becomes of transparency.
     side: pixels that the shorter side keeps at most before anything else is done with an image.
@@ -54,41 +56,24 @@ class ModelConfig:
     resolution: int
     resize: str
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[float, ...] | None
     scores: dict[str, Any]
     value_range: float | None = None
     alpha: Alpha = "white"
     confidence: Confidence = AS_GIVEN
     side: int = SHORTER_SIDE
+    grey: bool = False
+    contrast: Contrast = "none"
+
+    @property
+    def preparation(self) -> Preparation:
+        """What makes the squares that its network sees."""
+        return Preparation(cast(Resize, self.resize), self.grey, self.contrast)
 
     @property
     def origin(self) -> Origin:
         """How its images are decoded."""
         return Origin(self.value_range, self.alpha, self.side)
-
-
-TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
-
-
-class _Preprocessing(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    channels: int
-    resolution: int = Field(ge=1, le=4096)
-    resize: Resize
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
-    value_range: float | None = Field(None, gt=0)
-    transparency: Literal["on white", "on black", "ignored"] = "on white"
-    most_side: int = Field(SHORTER_SIDE, ge=SHORTER_SIDE, le=4096)  # older models have none
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.channels not in (1, 3):
-            raise ValueError("channels are 1 or 3")
-        if not len(self.mean) == len(self.std) == self.channels:
-            raise ValueError(f"mean and std need {self.channels} numbers each")
-        return self
 
 
 class _Threshold(BaseModel):
@@ -117,7 +102,7 @@ class _Document(BaseModel):
 
     schema_version: int
     classes: tuple[str, ...] = Field(min_length=1)
-    preprocessing: _Preprocessing
+    preprocessing: Preprocessing
     scores: dict[str, Any]
     confidence: _Confidence = _Confidence()  # folders of before have none
 
@@ -140,17 +125,7 @@ def write_model_folder(
     document = {
         "schema_version": SCHEMA_VERSION,
         "classes": config.classes,
-        "preprocessing": {
-            "channels": config.channels,
-            "resolution": config.resolution,
-            "resize": config.resize,
-            "mean": config.mean,
-            "std": config.std,
-            "orientation": "EXIF applied",
-            "transparency": TRANSPARENCY[config.alpha],
-            "value_range": config.value_range,
-            "most_side": config.side,
-        },
+        "preprocessing": {**preprocessing_document(config), "orientation": "EXIF applied"},
         "confidence": asdict(config.confidence),
         "scores": config.scores,
     }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convlift.augment.pipeline import normalize
 from convlift.console.resources import usable_cpus
+from convlift.data.normalization import of_figures
 from convlift.deploy.classifier import BATCH, Classifier, Prediction, Unreadable
 from convlift.deploy.folder_additions import checked_file
 from convlift.deploy.heat_map import places_of
@@ -62,9 +63,10 @@ class Model(Classifier):
 
     def inputs(self, squares: Sequence[Pixels]) -> Tensor:
         """Images that are resized to (R, R, C) uint8 as the network takes them: (N, C, R, R) float32, each value over
-        255, less `config.mean`, over `config.std`, in channels-last memory where the network lies."""
-        mean, std = (np.asarray(values, np.float32) for values in (self.config.mean, self.config.std))
-        return torch.from_numpy(normalize(np.stack(squares), mean, std)).permute(0, 3, 1, 2).to(self._place)
+        255, less `config.mean`, over `config.std` (without one: less its image's mean, over its image's deviation), in
+        channels-last memory where the network lies."""
+        normal = of_figures(self.config.mean, self.config.std)
+        return torch.from_numpy(normalize(np.stack(squares), *normal)).permute(0, 3, 1, 2).to(self._place)
 
     @cached_property
     def places(self) -> tuple[Place, ...]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convlift.data.normalization import of_figures
 from convlift.features.files import FeatureWriter, open_features
 from convlift.features.folding import fold
 from convlift.model.backbone import Backbone, split_at
@@ -34,7 +35,7 @@ class Images:
 
     pixels: (N, R, R, C) uint8, all images.
     fingerprint: the store's.
-    resize: how the pixels were made.
+    resize: how the pixels were made, a `Preparation.name`.
     train: row numbers of the training images, which alone get augmented views.
     """
 
@@ -48,7 +49,7 @@ class Images:
 class Extraction:
     """What is computed of them.
 
-    mean, std: per channel, of pixels in [0, 1].
+    mean, std: per channel, of pixels in [0, 1]; see `normalization.Statistics`.
     views: augmented copies of each training image (none where the augmentation changes nothing).
     stages: also keep the activations below the last `stages` stages.
     pooled: how many of the last stages the features are of.
@@ -56,7 +57,7 @@ class Extraction:
     """
 
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[float, ...] | None
     augmentation: Augmentation = field(default_factory=Augmentation)
     views: int = 0
     stages: int | None = None
@@ -157,7 +158,7 @@ def inputs(extraction: Extraction, images: Images, job: Job, device: torch.devic
     from convlift.augment.sending import send
     from convlift.augment.streams import Streams
 
-    mean, std = np.array(extraction.mean, np.float32), np.array(extraction.std, np.float32)
+    mean, std = of_figures(extraction.mean, extraction.std)
     streams, change = Streams(VIEW_SEED, job.view), extraction.augmentation
     for first in range(0, len(job.rows), BATCH):
         pixels = np.ascontiguousarray(images.pixels[job.rows[first : first + BATCH]])

@@ -56,6 +56,11 @@ def export_onnx(
             f"an ONNX file needs {' and '.join(missing)}, not installed; pip install 'convlift[export]'."
         )
     model, folder, named = load(path), _model_folder(Path(path)), _named(images)
+    if (contrast := model.config.contrast) != "none":
+        raise ConvliftError(
+            f"data.contrast is '{contrast}' in this model's recipe, which an ONNX file cannot hold; predict and serve "
+            "it with the run folder, export it with --format torch-export, or train with contrast: none."
+        )
     with _written(folder, out, EXPORTED[PRECISIONS.index(precision)]) as (target, beside):
         done = _smallest(model, named, beside) if precision == "int8" else _made(model, named, beside, precision)
         done.made.metadata_props.add(key=PREFIX + MODEL, value=model_digest(folder))

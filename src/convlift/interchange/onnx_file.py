@@ -14,14 +14,14 @@ import torch
 from onnx import ModelProto, compose, helper
 from torch import Tensor, nn
 
-from convlift.deploy.model_folder import TRANSPARENCY, ModelConfig
+from convlift.deploy.model_folder import ModelConfig
 from convlift.deploy.onnx_classifier import DISTANCES, PREFIX, PROBABILITIES
 from convlift.deploy.predict import Model
+from convlift.deploy.preprocessing_document import preprocessing_document
 from convlift.errors import ConvliftError
 from convlift.interchange.distance_graph import with_distances
 from convlift.interchange.preprocessing_graph import CONTRASTS, INPUTS, OPSET, preprocessing_graph
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.data import Resize
 from convlift.recipe.recipe import Recipe
 
 PRODUCER = "convlift"
@@ -72,8 +72,8 @@ def network_graph(model: Model, *, distances: bool = False) -> ModelProto:
 
 def whole_graph(network: ModelProto, config: ModelConfig, recipe: Recipe) -> ModelProto:
     """What `onnx_model` gives, of a network of `network_graph` or one like it."""
-    policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
-    before = preprocessing_graph(config.channels, config.resolution, policy, config.mean, config.std, config.side)
+    normal, prepared = (config.mean, config.std), config.preparation
+    before = preprocessing_graph(config.channels, config.resolution, prepared, *normal, config.side)
     opsets = [each for each in network.opset_import if each.domain == ""]
     preparing = helper.make_model(before, opset_imports=opsets, ir_version=network.ir_version)
     preparing = compose.add_prefix(preparing, "preprocessing.", rename_inputs=False, rename_outputs=False)
@@ -116,18 +116,7 @@ def _described(config: ModelConfig, recipe: Recipe) -> dict[str, str]:
     """What a file says of itself: all that a program needs that has nothing but the file."""
     return {
         "classes": json.dumps(list(config.classes), ensure_ascii=False),
-        "preprocessing": json.dumps(
-            {
-                "channels": config.channels,
-                "resolution": config.resolution,
-                "resize": config.resize,
-                "mean": config.mean,
-                "std": config.std,
-                "transparency": TRANSPARENCY[config.alpha],
-                "value_range": config.value_range,
-                "most_side": config.side,
-            }
-        ),
+        "preprocessing": json.dumps(preprocessing_document(config)),
         "confidence": json.dumps({**asdict(config.confidence), "temperature_is": "inside the graph"}),
         "scores": json.dumps(config.scores),
         "recipe": recipe.to_yaml(),

@@ -15,12 +15,12 @@ from onnx import ModelProto, TensorProto, helper
 from convlift.augment.pipeline import normalize
 from convlift.console.resources import usable_cpus
 from convlift.data.decode import from_array
+from convlift.data.normalization import of_figures
 from convlift.data.square import square
 from convlift.deploy.onnx_classifier import DISTANCES, IMAGES, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError
 from convlift.interchange.preprocessing_graph import INPUTS
-from convlift.recipe.data import Resize
 from convlift.records.exported import Parity, Precision
 
 # The network must agree on the same pixels. The pixels themselves may differ by one level of 255 where the sum of a
@@ -106,25 +106,33 @@ def _session(made: ModelProto, threads: int, *, with_inputs: bool = False) -> on
 def _prepared(model: Model, image: Pixels) -> NDArray[np.float32]:
     """(1, C, R, R), as convlift prepares an image for its network."""
     config = model.config
-    policy: Resize = config.resize  # type: ignore[assignment]  # checked when the folder was read
-    return inputs_of(model, square(from_array(image).pixels, config.channels, config.resolution, policy))
+    return inputs_of(model, square(from_array(image).pixels, config.channels, config.resolution, config.preparation))
 
 
 def inputs_of(model: Model, pixels: Pixels) -> NDArray[np.float32]:
     """A square (R, R, C) as the network gets it, (1, C, R, R)."""
-    mean, std = (np.asarray(values, np.float32) for values in (model.config.mean, model.config.std))
-    return normalize(pixels[None], mean, std).transpose(0, 3, 1, 2)
+    return normalize(pixels[None], *of_figures(model.config.mean, model.config.std)).transpose(0, 3, 1, 2)
 
 
 def _compare_pixels(model: Model, image: Pixels, inputs: NDArray[np.float32]) -> None:
-    std_C11 = np.asarray(model.config.std, np.float64)[:, None, None]
-    levels = np.abs(inputs - _prepared(model, image)) * std_C11 * 255.0
+    expected = _prepared(model, image)
+    levels = np.abs(inputs - expected) * _level(model, image) * 255.0
     if not levels.max() <= LEVELS + 0.1 or (levels > 0.5).sum() > max(FEW, SHARE * levels.size):
         raise ConvliftError(
             f"the ONNX file would prepare an image of {image.shape[1]} x {image.shape[0]} pixels otherwise than "
             f"convlift (by up to {levels.max():.1f} of 255 levels); no file was written. Please report it with the "
             "versions of Pillow and onnxruntime."
         )
+
+
+def _level(model: Model, image: Pixels) -> NDArray[np.float64]:
+    """What a difference of 1 in the inputs is, in pixels of [0, 1]: (C, 1, 1), or (1,) of an image standardized by
+    itself."""
+    config = model.config
+    if config.std is not None:
+        return np.asarray(config.std, np.float64)[:, None, None]
+    pixels = square(from_array(image).pixels, config.channels, config.resolution, config.preparation)
+    return np.array([max(pixels.std() / 255.0, pixels.size**-0.5)])
 
 
 def _predicted(model: Model, inputs_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:

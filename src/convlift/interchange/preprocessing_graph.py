@@ -13,7 +13,7 @@ from onnx import GraphProto, parser
 from convlift.data.decode import LONGER, SHORTER_SIDE
 from convlift.data.square import CROP
 from convlift.deploy.onnx_classifier import IMAGES
-from convlift.recipe.data import LETTERBOX_FILL, Resize
+from convlift.recipe.data import LETTERBOX_FILL, Preparation
 
 INPUTS = "inputs"
 CONTRASTS = "contrasts"
@@ -30,19 +30,19 @@ _PASS = (
 def preprocessing_graph(
     channels: int,
     resolution: int,
-    policy: Resize,
+    preparation: Preparation,
     mean_C: Sequence[float],
-    std_C: Sequence[float],
+    std_C: Sequence[float] | None,
     kept: int = SHORTER_SIDE,
 ) -> GraphProto:
     """images, uint8 (N, H, W, 3) of any height and width, upright, grey ones with three equal channels -> inputs,
     float32 (N, channels, resolution, resolution), as `data/square.py` and `pipeline.normalize` give them.
-    kept: the `side` of `decode`.
+    kept: the `side` of `decode`. preparation: without a contrast, which ONNX has no words for.
     Also gives contrasts (N,), as `likeness.contrasts`.
     """
-    fit = {"squash": _squash, "crop": _crop, "letterbox": _letterbox}[policy]
-    factors = _row(1.0 / (255.0 * std) for std in std_C)
-    shifts = _row(-mean / std for mean, std in zip(mean_C, std_C, strict=True))
+    assert preparation.contrast == "none", "an export of it is refused before"
+    fit = {"squash": _squash, "crop": _crop, "letterbox": _letterbox}[preparation.resize]
+    grey = _grey(channels) if preparation.grey and channels == 3 else "toned = Identity(fitted)"
     outputs = f"float[N,{channels},{resolution},{resolution}] {INPUTS}, float[N] {CONTRASTS}"
     text = f"""
     preprocessing (uint8[N,H,W,3] {IMAGES}) => ({outputs}) {{
@@ -55,11 +55,9 @@ def preprocessing_graph(
       {_limit(kept)}
       {_channels(channels)}
       {fit(channels, resolution)}
-      pixels = Cast<to=1>(fitted)
-      factors = Constant<value = float[1,{channels},1,1] {factors}>()
-      shifts = Constant<value = float[1,{channels},1,1] {shifts}>()
-      scaled = Mul(pixels, factors)
-      {INPUTS} = Add(scaled, shifts)
+      {grey}
+      pixels = Cast<to=1>(toned)
+      {_normalized(mean_C, std_C) if std_C is not None else _standardized(channels * resolution**2)}
       {_contrasts()}
     }}"""
     return parser.parse_graph(text)
@@ -98,16 +96,59 @@ def _channels(channels: int) -> str:
     """kept -> seen. Grey is luma in Pillow's fixed point, which leaves three equal channels what they are."""
     if channels == 3:
         return "seen = Identity(kept)"
-    return """
-      wide = Cast<to=6>(kept)
-      weights = Constant<value = int32[1,3,1,1] {19595, 38470, 7471}>()
-      half = Constant<value = int32[1] {32768}>()
-      whole = Constant<value = int32[1] {65536}>()
+    return f"""
+      {_luma("kept")}
+      seen = Cast<to=2>(luma)"""
+
+
+def _grey(channels: int) -> str:
+    """fitted -> toned: colours as their luma, in as many channels."""
+    return f"""
+      {_luma("fitted")}
+      toned = Concat<axis=1>({", ".join(["luma"] * channels)})"""
+
+
+def _luma(source: str) -> str:
+    """source (N, 3, H, W) -> luma int32 (N, 1, H, W), as `tones.luma_of`."""
+    return f"""
+      wide = Cast<to=6>({source})
+      weights = Constant<value = int32[1,3,1,1] {{19595, 38470, 7471}}>()
+      half = Constant<value = int32[1] {{32768}}>()
+      whole = Constant<value = int32[1] {{65536}}>()
       weighted = Mul(wide, weights)
       total = ReduceSum(weighted, one)
       raised = Add(total, half)
-      luma = Div(raised, whole)
-      seen = Cast<to=2>(luma)"""
+      luma = Div(raised, whole)"""
+
+
+def _normalized(mean_C: Sequence[float], std_C: Sequence[float]) -> str:
+    """pixels -> inputs, by fixed figures."""
+    factors = _row(1.0 / (255.0 * std) for std in std_C)
+    shifts = _row(-mean / std for mean, std in zip(mean_C, std_C, strict=True))
+    return f"""
+      factors = Constant<value = float[1,{len(mean_C)},1,1] {factors}>()
+      shifts = Constant<value = float[1,{len(mean_C)},1,1] {shifts}>()
+      scaled = Mul(pixels, factors)
+      {INPUTS} = Add(scaled, shifts)"""
+
+
+def _standardized(values: int) -> str:
+    """pixels -> inputs, each image by its own mean and deviation, as `pipeline.standardize`; values: of an image. In
+    float64, since onnxruntime adds thousands of float32 one after another."""
+    return f"""
+      white = Constant<value = double[1] {{255.0}}>()
+      wide_pixels = Cast<to=11>(pixels)
+      of_one = Div(wide_pixels, white)
+      all = Constant<value = int64[3] {{1, 2, 3}}>()
+      mean = ReduceMean<keepdims=1>(of_one, all)
+      centred = Sub(of_one, mean)
+      own_squares = Mul(centred, centred)
+      own_variance = ReduceMean<keepdims=1>(own_squares, all)
+      own_deviation = Sqrt(own_variance)
+      least_deviation = Constant<value = double[1] {{{values**-0.5!r}}}>()
+      divisor = Max(own_deviation, least_deviation)
+      standardized = Div(centred, divisor)
+      {INPUTS} = Cast<to=1>(standardized)"""
 
 
 def _squash(channels: int, resolution: int) -> str:

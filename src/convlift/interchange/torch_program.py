@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlift.deploy.model_folder import TRANSPARENCY
+from convlift.augment.batched import standardized
 from convlift.deploy.predict import Model
+from convlift.deploy.preprocessing_document import preprocessing_document
 from convlift.errors import ConvliftError
 from convlift.interchange.parity import BATCHES, NETWORK, TIMED, made_up_images
 from convlift.recipe.architecture import Pretrained
@@ -30,7 +31,7 @@ class _FromSquares(nn.Module):
     """squares uint8 (N, R, R, C) -> probabilities (N, K)."""
 
     mean: Tensor
-    std: Tensor
+    std: Tensor | None
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -38,11 +39,13 @@ class _FromSquares(nn.Module):
         config = model.config
         self.temperature = config.confidence.temperature
         self.register_buffer("mean", torch.tensor(config.mean).reshape(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(config.std).reshape(1, -1, 1, 1))
+        std = None if config.std is None else torch.tensor(config.std).reshape(1, -1, 1, 1)
+        self.register_buffer("std", std)
 
     def forward(self, squares: Tensor) -> Tensor:
         pixels = squares.permute(0, 3, 1, 2).float() / 255.0
-        probabilities: Tensor = (self.network((pixels - self.mean) / self.std) / self.temperature).softmax(1)
+        inputs = standardized(pixels) if self.std is None else (pixels - self.mean) / self.std
+        probabilities: Tensor = (self.network(inputs) / self.temperature).softmax(1)
         return probabilities
 
 
@@ -70,16 +73,10 @@ def write_program(model: Model, path: Path) -> None:
 def told(model: Model) -> dict[str, Any]:
     """What the file says of itself."""
     config = model.config
+    preprocessing = preprocessing_document(config)
     return {
         "classes": list(config.classes),
-        "preprocessing": {
-            "channels": config.channels,
-            "resolution": config.resolution,
-            "resize": config.resize,
-            "transparency": TRANSPARENCY[config.alpha],
-            "value_range": config.value_range,
-            "most_side": config.side,
-        },
+        "preprocessing": {key: value for key, value in preprocessing.items() if key not in ("mean", "std")},
         "confidence": {**asdict(config.confidence), "temperature_is": "inside the graph"},
         "scores": config.scores,
     }

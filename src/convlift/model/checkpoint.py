@@ -22,16 +22,17 @@ METADATA = "convlift"  # the entry of the file that holds ours
 Channels = NDArray[np.float32]  # a figure for each
 
 
-def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channels], padding: str = "") -> None:
+def save_network(path: Path, network: nn.Module, normal: tuple[Channels, Channels | None], padding: str = "") -> None:
     """Weights as safetensors, with the normalization in the file's metadata; whole or not at all. They are
     saved from the CPU, wherever the network lies, so that they load anywhere.
 
-    normal: mean and deviation; padding: timm's `pad_type` of the backbone, where its weights need another than
-    timm's own. Raises DiskError where the file cannot be written.
+    normal: mean and deviation, see `normalization.Statistics`; padding: timm's `pad_type` of the backbone, where its
+    weights need another than timm's own. Raises DiskError where the file cannot be written.
     """
     state = _apart({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()})
     mean, std = normal
-    described: dict[str, Any] = {"mean": mean.tolist(), "std": std.tolist(), "padding": padding}
+    deviation = None if std is None else std.tolist()
+    described: dict[str, Any] = {"mean": mean.tolist(), "std": deviation, "padding": padding}
     if isinstance(network, Together):
         described |= {"networks": len(network.networks), "mirrored": network.mirrored}
     beside = temporary_beside(path)
@@ -62,10 +63,10 @@ def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def saved_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...] | None]:
     """(mean, std) per channel of a file that `save_network` wrote."""
     described = _described(path)
-    return tuple(described["mean"]), tuple(described["std"])
+    return tuple(described["mean"]), None if described["std"] is None else tuple(described["std"])
 
 
 def saved_padding(path: Path) -> str:

@@ -1,17 +1,33 @@
 """How an image on disk becomes the array that a network sees."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.mixing import Mixing
 from convlift.recipe.section import Section, lever
 
 Resize = Literal["squash", "crop", "letterbox"]
-Normalization = Literal["unit", "standardize", "imagenet", "pretrained"]
+Normalization = Literal["unit", "standardize", "imagenet", "pretrained", "image"]
+Contrast = Literal["none", "equalize", "clahe"]
 
 # what letterbox pads with, by number of channels: a mid grey, and ImageNet's mean colour.
 # Fixed, so that the same image gives the same pixels in every run
 LETTERBOX_FILL: dict[int, tuple[int, ...]] = {1: (118,), 3: (124, 116, 104)}
+
+
+class Preparation(NamedTuple):
+    """From decoded pixels to the square that a network sees, but for its side; each image the same every time. See the
+    levers of these names."""
+
+    resize: Resize = "squash"
+    grey: bool = False
+    contrast: Contrast = "none"
+
+    @property
+    def name(self) -> str:
+        """What its results are filed under, such as squash, or crop-grey-clahe."""
+        more = [*(["grey"] if self.grey else []), *([self.contrast] if self.contrast != "none" else [])]
+        return "-".join([self.resize, *more])
 
 
 class Data(Section):
@@ -34,8 +50,21 @@ class Data(Section):
     normalization: Normalization = lever(
         "unit",
         "unit: [0, 1]; standardize: the training set's own mean and deviation per channel; "
-        "imagenet: ImageNet's; pretrained: those the backbone was trained with",
+        "imagenet: ImageNet's; pretrained: those the backbone was trained with; "
+        "image: each image's own mean and deviation, over all its values",
         "LeCun et al. 1998, section 4.3",
+    )
+    grey: bool = lever(
+        False,
+        "colour images seen as grey, by their luma (ITU-R 601) in all three channels",
+        "Kanan and Cottrell 2012",
+        later=True,
+    )
+    contrast: Contrast = lever(
+        "none",
+        "equalize: an even histogram of each image's luma; clahe: one of each part of it, with a clip limit of 2",
+        "Zuiderveld 1994",
+        later=True,
     )
     augmentation: Augmentation = Augmentation()
     mixing: Mixing = Mixing()
@@ -54,3 +83,8 @@ class Data(Section):
         ge=0,
         le=16,
     )
+
+    @property
+    def preparation(self) -> Preparation:
+        """What is done to an image before it is augmented and normalized."""
+        return Preparation(self.resize, self.grey, self.contrast)

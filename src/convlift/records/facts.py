@@ -5,6 +5,19 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class Tones:
+    """Of the luma of the median image, in [0, 1].
+
+    brightness: its mean; spread: its standard deviation; even: the share of pixels that have its commonest value, large
+        where a drawing has a ground.
+    """
+
+    brightness: float
+    spread: float
+    even: float
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of the data before any training.
 
@@ -13,6 +26,7 @@ class Facts:
     aspect: median of longer over shorter side; None where nobody measured it.
     class_names: as they are shown, () where only numbers are known.
     classes_alike: whether the score counts every class alike, however many images it has.
+    tones: how bright and contrasty the images are; None where nobody measured it.
     """
 
     training_images: int
@@ -23,3 +37,4 @@ class Facts:
     aspect: float | None = None
     class_names: tuple[str, ...] = ()
     classes_alike: bool = False
+    tones: Tones | None = None

@@ -24,15 +24,15 @@ def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str], closin
     kind = _kind(recipe)
     calibrated = note_sentence(Calibrated(config.confidence.temperature, config.confidence.fitted_on))
     rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
-    mean, std = _numbers(config.mean), _numbers(config.std)
+    prepared = config.resize + _tones(config)
     more = ", ..." if len(config.classes) > MOST_CLASSES else ""
     named = ", ".join(config.classes[:MOST_CLASSES]) + more
     return f"""# Image classifier
 
 Made by convlift. It sorts an image into one of {len(config.classes)} classes: {named}.
 
-- Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {config.resize}.
-- Pixels are scaled to [0, 1], then (pixel - mean) / std per channel: mean {mean}, std {std}.
+- Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {prepared}.
+- Pixels are scaled to [0, 1], then {_normalized(config)}.
 - {calibrated}
 - How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
 
@@ -43,6 +43,18 @@ Made by convlift. It sorts an image into one of {len(config.classes)} classes: {
 Use it: `convlift predict THIS_FOLDER photo.jpg`, or `convlift.load("THIS_FOLDER").predict("photo.jpg")`.
 {closing}
 """
+
+
+def _tones(config: ModelConfig) -> str:
+    """What else is done to an image before its pixels are scaled."""
+    more = {"none": "", "equalize": ", its luma equalized", "clahe": ", its luma equalized part by part (CLAHE)"}
+    return (", seen as grey (luma in all channels)" if config.grey else "") + more[config.contrast]
+
+
+def _normalized(config: ModelConfig) -> str:
+    if config.std is None:
+        return "each image less its own mean, over its own deviation (of all its values)"
+    return f"(pixel - mean) / std per channel: mean {_numbers(config.mean)}, std {_numbers(config.std)}"
 
 
 def _kind(recipe: Recipe) -> str:

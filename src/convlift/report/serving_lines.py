@@ -29,6 +29,8 @@ def model_document(name: str, recipe: Recipe, config: "ModelConfig") -> dict[str
         "channels": config.channels,
         "resolution": config.resolution,
         "resize": config.resize,
+        "grey": config.grey,
+        "contrast": config.contrast,
         "temperature": getattr(confidence, "temperature", 1.0),
         "scores": config.scores,
     }

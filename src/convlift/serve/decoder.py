@@ -12,13 +12,13 @@ import warnings
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 from convlift.data.decode import Alpha
 from convlift.data.square import square
 from convlift.deploy.images import Origin, read_image
 from convlift.errors import UnreadableImage
-from convlift.recipe.data import Resize
+from convlift.recipe.data import Preparation
 
 CPU_SECONDS = 10  # for one image; 25 million pixels take 1.5 at most where nobody made the file to be slow
 BYTES_A_PIXEL, MORE_BYTES = 32, 512 * 2**20  # that it may take beyond what it has at the start
@@ -33,7 +33,7 @@ class Steps:
 
     channels: int
     resolution: int
-    resize: str
+    preparation: Preparation
     value_range: float | None
     alpha: str
     side: int
@@ -42,11 +42,19 @@ class Steps:
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
+    @classmethod
+    def of_json(cls, text: str) -> Self:
+        """What `to_json` gave."""
+        told = json.loads(text)
+        return cls(**{**told, "preparation": Preparation(*told["preparation"])})
+
 
 def main() -> None:
     """Answer one image after another until the parent closes the pipe, or dies."""
     warnings.simplefilter("ignore")  # of Pillow, about files that are somebody's
-    steps = Steps(**json.loads(sys.argv[1]))
+    steps = Steps.of_json(sys.argv[1])
+    if steps.preparation.contrast == "clahe":
+        import cv2  # noqa: F401  # before memory is limited by what this process has
     _limit_memory(steps.most_pixels)
     asked, told = sys.stdin.buffer, sys.stdout.buffer
     told.write(READY)
@@ -63,7 +71,7 @@ def _answer(told: BinaryIO, steps: Steps, name: str, content: bytes) -> None:
         origin = Origin(steps.value_range, cast(Alpha, steps.alpha), steps.side)
         seen = read_image(content, name, origin, steps.most_pixels)
         is_there, notes = True, json.dumps(seen.notes).encode()
-        payload = square(seen.pixels, steps.channels, steps.resolution, cast(Resize, steps.resize)).tobytes()
+        payload = square(seen.pixels, steps.channels, steps.resolution, steps.preparation).tobytes()
     except UnreadableImage as error:
         is_there, notes, payload = False, b"[]", str(error).encode("utf-8", "replace")
     told.write(TOLD.pack(is_there, len(notes), len(payload)) + notes + payload)

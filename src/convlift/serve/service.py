@@ -34,7 +34,7 @@ class Service:
         steps = Steps(
             config.channels,
             config.resolution,
-            config.resize,
+            config.preparation,
             config.value_range,
             config.alpha,
             config.side,

@@ -153,7 +153,8 @@ def draws(
     recipe: Recipe, pixels: np.ndarray, count: int, place: torch.device, *, compared: bool = False
 ) -> Callable[[], Tensor]:
     """Gives a batch of `count` images, augmented as the recipe says; compared: see `image_draw`."""
-    normal = (np.full(pixels.shape[3], 0.5, np.float32), np.full(pixels.shape[3], 0.25, np.float32))
+    mean, std = np.full(pixels.shape[3], 0.5, np.float32), np.full(pixels.shape[3], 0.25, np.float32)
+    normal = (mean, None if recipe.data.normalization == "image" else std)
     draw, streams = image_draw(pixels, recipe.data.augmentation, normal, place, compared=compared), Streams(0)
     return lambda: draw(streams["order"].integers(0, len(pixels), count), streams)
 

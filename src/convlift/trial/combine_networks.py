@@ -10,12 +10,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from convlift.data.dataset import Dataset
+from convlift.data.normalization import of_figures
 from convlift.errors import Diverged
 from convlift.model.build import build_network
 from convlift.model.checkpoint import save_network, saved_normalization, saved_padding
@@ -51,10 +51,10 @@ def combine_networks(
     networks = [_network(state, recipe, dataset) for state in ([_mean(states)] if combination.averaged else states)]
     is_one = len(networks) == 1 and not combination.mirrored
     made = lay_on(networks[0] if is_one else Together(networks, mirrored=combination.mirrored), place)
-    mean, std = (np.array(values, np.float32) for values in saved_normalization(paths[0]))
-    pixels = dataset.store.pixels(_side(recipe), recipe.data.resize)
+    normal = of_figures(*saved_normalization(paths[0]))
+    pixels = dataset.store.pixels(_side(recipe), recipe.data.preparation)
     validation, test = (
-        predict_probabilities(made, unchanged(pixels, part, (mean, std), place)())
+        predict_probabilities(made, unchanged(pixels, part, normal, place)())
         for part in (dataset.splits.validation, dataset.splits.test)
     )
     if combination.least is not None:
@@ -66,7 +66,7 @@ def combine_networks(
             )
         validation = NO_PROBABILITIES
     if limits.save_to:
-        save_network(Path(limits.save_to), made, (mean, std), saved_padding(paths[0]))
+        save_network(Path(limits.save_to), made, normal, saved_padding(paths[0]))
     return Outcome("finished", validation, test, seconds=time.monotonic() - began, weights=limits.save_to)
 
 

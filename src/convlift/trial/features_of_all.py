@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convlift.data.normalization import statistics
+from convlift.data.normalization import figures_of, statistics
 from convlift.data.store import ImageStore
 from convlift.features.cached import Progress, extract
 from convlift.features.extraction import Extraction, Images
@@ -17,10 +17,10 @@ from convlift.model.backbone import backbone_statistics, create_backbone
 from convlift.model.memory import keep_freed_memory
 from convlift.model.placement import lay_on
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.data import Resize
+from convlift.recipe.data import Preparation
 from convlift.records.compute_device import CPU, Device
 
-RESIZE: Resize = "squash"  # all of an image counts, whatever its shape
+PREPARATION = Preparation("squash")  # all of an image counts, whatever its shape
 SMALLEST, LARGEST = 96, 128  # pixels a side: CIFAR-10 at 96 is told better than at 64 (decision 0052)
 POOLED = 3  # stages that features are of, as in the recipe `frozen`
 
@@ -51,19 +51,20 @@ def features_of(
     keep_freed_memory()
     architecture = backbone or Pretrained()
     side = int(np.clip(store.native_resolution, SMALLEST, LARGEST))
-    pixels, fingerprint = store.pixels(side, RESIZE), store.fingerprint
+    pixels, fingerprint = store.pixels(side, PREPARATION), store.fingerprint
     if len(rows) < len(pixels):
         pixels = pixels[rows]
         fingerprint = hashlib.sha256(fingerprint.encode() + rows.tobytes()).hexdigest()
-    mean, std = statistics("pretrained", pixels, backbone_statistics(architecture.backbone, architecture.weights))
+    known = backbone_statistics(architecture.backbone, architecture.weights)
+    mean, std = figures_of(statistics("pretrained", pixels, known))
     made = create_backbone(architecture.backbone, architecture.weights)
     network = lay_on(made, torch.device(device.place)).eval()
     extraction = Extraction(
-        tuple(mean.tolist()),
-        tuple(std.tolist()),
+        mean,
+        std,
         pooled=min(POOLED, made.stages),
         made_on=device.model,
     )
-    images = Images(pixels, fingerprint, RESIZE, np.zeros(0, np.int64))
+    images = Images(pixels, fingerprint, PREPARATION.name, np.zeros(0, np.int64))
     cached = extract(extraction, network, images, cache / "features", progress=watch.progress, stop=watch.stop)
     return None if cached is None else np.asarray(cached.features.clean)

@@ -39,7 +39,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
     """Train the spec's convnet; its resolution is written down. Images are read from the memory map, never a file."""
     recipe, splits, place = spec.recipe, dataset.splits, torch.device(device.place)
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
-    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
+    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.preparation)
     images = np.ascontiguousarray(pixels[splits.train])
     normal = statistics(recipe.data.normalization, images)
     network = build_network(

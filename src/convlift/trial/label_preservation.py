@@ -75,7 +75,7 @@ class TrainedLabelChecker:
         assert self._data.resolution is not None, "a trained recipe has its resolution written down"
         labels = self._dataset.labels
         chosen = spread(self._dataset.splits.validation, labels, images, self._seed)
-        pixels = self._dataset.store.pixels(self._data.resolution, self._data.resize)
+        pixels = self._dataset.store.pixels(self._data.resolution, self._data.preparation)
         self._images, self._truth = np.ascontiguousarray(pixels[chosen]), labels[chosen]
         self._probabilities, self._features = self._predict(normalize(self._images, *self._normal))
         self._folds = np.random.default_rng([self._seed, len(chosen)]).permutation(len(chosen)) % FOLDS

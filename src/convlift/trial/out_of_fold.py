@@ -19,7 +19,7 @@ from convlift.model.memory import keep_freed_memory
 from convlift.model.placement import lay_on
 from convlift.model.pretrained import StageFeatures, as_colour
 from convlift.recipe.architecture import Pretrained
-from convlift.recipe.data import Resize
+from convlift.recipe.data import Preparation
 from convlift.records.compute_device import CPU, Device
 from convlift.trial.batches import to_tensor
 from convlift.trial.label_preservation import spread
@@ -63,20 +63,20 @@ class Looker:
         """Pixels a side at which it looks."""
         return int(np.clip(self._dataset.store.native_resolution, SMALLEST, LARGEST))
 
-    def look(self, rows: Indices, resize: Resize, seen_at: int | None = None) -> OutOfFold:
+    def look(self, rows: Indices, preparation: Preparation, seen_at: int | None = None) -> OutOfFold:
         """Classify images that are not sealed. seen_at: shrunk to that side first, as a network sees them."""
-        pixels = self._pixels(rows, resize, seen_at)
+        pixels = self._pixels(rows, preparation, seen_at)
         features = components(np.concatenate([self._features(part) for part in _batches(pixels)]))
         classes = len(self._dataset.classes)
         return OutOfFold(rows, out_of_fold(features, self._dataset.labels[rows], classes, self._units(rows)))
 
-    def _pixels(self, rows: Indices, resize: Resize, seen_at: int | None) -> Pixels:
+    def _pixels(self, rows: Indices, preparation: Preparation, seen_at: int | None) -> Pixels:
         store = self._dataset.store
         if seen_at is None:
-            return np.ascontiguousarray(store.pixels(self.side, resize)[rows])
+            return np.ascontiguousarray(store.pixels(self.side, preparation)[rows])
         import cv2
 
-        small, side = store.pixels(seen_at, resize)[rows], self.side
+        small, side = store.pixels(seen_at, preparation)[rows], self.side
         large = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in small])
         return np.asarray(large.reshape(len(rows), side, side, -1), np.uint8)
 

@@ -39,7 +39,7 @@ def read_given(
     settle_on(place)
     known = np.concatenate([dataset.splits.train, dataset.splits.validation])
     some = known[:: max(1, len(known) // MOST_IMAGES)]
-    labels, pixels = dataset.labels[some], dataset.store.pixels(side, recipe.data.resize)
+    labels, pixels = dataset.labels[some], dataset.store.pixels(side, recipe.data.preparation)
     ways = _ways(pixels[dataset.splits.train], None if chosen else recipe)
     classes, channels = len(dataset.classes), dataset.channels
     with speaking_aside():

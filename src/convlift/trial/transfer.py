@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convlift.data.dataset import Dataset
-from convlift.data.normalization import Statistics, statistics
+from convlift.data.normalization import Statistics, figures_of, statistics
 from convlift.features.cached import Stored, extract
 from convlift.features.extraction import Extraction, Images
 from convlift.model.backbone import backbone_statistics
@@ -47,7 +47,7 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     recipe, splits, place = spec.recipe, dataset.splits, torch.device(device.place)
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
     assert isinstance(recipe.architecture, Pretrained), "run_trial() sends only these here"
-    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.resize)
+    pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.preparation)
     normal = _statistics(recipe.data.normalization, recipe.architecture, pixels, splits.train)
     network = build_network(
         recipe.architecture,
@@ -57,7 +57,7 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     )
     assert isinstance(network, Classifier), "build_network() makes one of every Pretrained"
     freeze(lay_on(network, place))
-    images = Images(pixels, dataset.store.fingerprint, recipe.data.resize, splits.train)
+    images = Images(pixels, dataset.store.fingerprint, recipe.data.preparation.name, splits.train)
     cached = extract(_extraction(recipe, normal, device), network.backbone, images, cache / "features", stop=clock.late)
     if cached is None:
         return Trained(network, normal, *guesses(dataset))
@@ -98,7 +98,7 @@ def _tune_on_images(
     splits, tuned, side = dataset.splits, recipe.training.fine_tuning, recipe.data.resolution
     assert tuned is not None, "train_transfer() looked"
     assert side is not None, "train_transfer() looked"
-    pixels = dataset.store.pixels(side, recipe.data.resize)
+    pixels = dataset.store.pixels(side, recipe.data.preparation)
     validation, test, sample = (
         unchanged(pixels, part, tuning.normal, tuning.place)
         for part in (splits.validation, splits.test, splits.train[:2])
@@ -130,7 +130,7 @@ def _as_tuned(data: PhaseData, network: Classifier, recipe: Recipe) -> PhaseData
 
 def _draw(recipe: Recipe, dataset: Dataset, resolution: int, tuning: _Tuning) -> Draw:
     """Draws augmented images of that resolution."""
-    pixels = dataset.store.pixels(resolution, recipe.data.resize)
+    pixels = dataset.store.pixels(resolution, recipe.data.preparation)
     own = np.ascontiguousarray(pixels[dataset.splits.train])
     compared = recipe.compares_views
     return image_draw(own, recipe.data.augmentation, tuning.normal, tuning.place, compared=compared)
@@ -145,7 +145,7 @@ def _extraction(recipe: Recipe, normal: Statistics, device: Device) -> Extractio
     """What is stored: pooled features, and the activations below the unfrozen stages unless images change afresh."""
     data, tuned = recipe.data, recipe.training.fine_tuning
     assert isinstance(recipe.architecture, Pretrained), "run_trial() sends only these here"
-    mean, std = (tuple(map(float, values)) for values in normal)
+    mean, std = figures_of(normal)
     stages = None if tuned is None or recipe.tunes_on_images else tuned.stages
     pooled = recipe.architecture.pooled_stages
     return Extraction(mean, std, data.augmentation, data.views, stages, pooled, device.model)

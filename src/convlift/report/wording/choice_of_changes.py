@@ -7,6 +7,7 @@ from convlift.catalogue.unfit import (
     CoarseStem,
     Condition,
     DearAttention,
+    EnoughContrast,
     EvenClasses,
     FewBatches,
     FewPixels,
@@ -29,6 +30,8 @@ _CONDITIONS: dict[Condition, str] = {
     "no mixing": "the recipe does not mix images",
     "no colour": "the images have no colour",
     "colour statistics": "ImageNet's statistics are those of colour images",
+    "tones not measured": "nobody measured how bright and contrasty the images are",
+    "even ground": "many pixels have one and the same tone, as in drawings",
     "square images": "the images are square already",
     "open resolution": "the resolution is not settled yet",
     "not fine-tuned": "the backbone is not fine-tuned",
@@ -121,4 +124,6 @@ def unfit_in_words(unfit: Unfit) -> str:  # noqa: C901 - one case a record
             return f"{side} pixels are few already"
         case EvenClasses(ratio, uneven):
             return f"the largest class has {ratio:.1f} times the images of the smallest; {uneven:g} would be uneven"
+        case EnoughContrast(brightness, spread):
+            return f"colour images neither dark (luma {brightness:.2f} of 1) nor flat (its deviation {spread:.2f})"
     assert_never(unfit)

@@ -1,0 +1,54 @@
+"""What a model folder or an exported file says of the preprocessing: from decoded pixels to inputs."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from convlift.data.decode import SHORTER_SIDE, Alpha
+from convlift.recipe.data import Contrast, Resize
+
+if TYPE_CHECKING:
+    from convlift.deploy.model_folder import ModelConfig
+
+TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
+
+
+class Preprocessing(BaseModel):
+    """What `preprocessing_document` wrote, checked; further keys are passed over."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    channels: int
+    resolution: int = Field(ge=1, le=4096)
+    resize: Resize
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None
+    grey: bool = False  # older models have neither this nor the next
+    contrast: Contrast = "none"
+    value_range: float | None = Field(None, gt=0)
+    transparency: Literal["on white", "on black", "ignored"] = "on white"
+    most_side: int = Field(SHORTER_SIDE, ge=SHORTER_SIDE, le=4096)  # older models have none
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.channels not in (1, 3):
+            raise ValueError("channels are 1 or 3")
+        if len(self.mean) != self.channels or (self.std is not None and len(self.std) != self.channels):
+            raise ValueError(f"mean and std need {self.channels} numbers each")
+        return self
+
+
+def preprocessing_document(config: "ModelConfig") -> dict[str, Any]:
+    """From decoded pixels to inputs, as a model folder or an exported file says it; `parse_config` reads it."""
+    return {
+        "channels": config.channels,
+        "resolution": config.resolution,
+        "resize": config.resize,
+        "grey": config.grey,
+        "contrast": config.contrast,
+        "mean": config.mean,
+        "std": config.std,
+        "transparency": TRANSPARENCY[config.alpha],
+        "value_range": config.value_range,
+        "most_side": config.side,
+    }
