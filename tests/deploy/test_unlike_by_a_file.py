@@ -12,6 +12,7 @@ from convlift.deploy.onnx_classifier import DISTANCES, PROBABILITIES, load_onnx
 from convlift.deploy.predict import load
 from convlift.interchange import parity
 from convlift.interchange.export import export_onnx
+from convlift.recipe.data import Preparation
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,9 @@ def known(grey, tmp_path_factory):
     """A run folder whose model knows its training images."""
     run = shutil.copytree(grey.folder, tmp_path_factory.mktemp("known") / "run")
     splits = grey.dataset.splits
-    assert learn_likeness(run / "model", grey.dataset.store.pixels(8, "squash"), splits.train, splits.validation)
+    assert learn_likeness(
+        run / "model", grey.dataset.store.pixels(8, Preparation("squash")), splits.train, splits.validation
+    )
     return run
 
 
