@@ -7,7 +7,7 @@ same model, batched). What a run says follows from the world and the trial's see
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from convlift.ledger.ledger import Ledger, open_ledger
 from convlift.recipe.built_in import built_in
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
-from convlift.records.outcome import EpochReport, Outcome
+from convlift.records.outcome import NO_PROBABILITIES, EpochReport, Outcome
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import Problem
 from timeline import Timeline
@@ -142,6 +142,23 @@ def train(job: Job, world: World, report: Report) -> Outcome:
         Path(job.limits.save_to).parent.mkdir(parents=True, exist_ok=True)
         Path(job.limits.save_to).write_text(str(job.spec.seed))
     return Outcome("finished", said[: world.n], said[world.n :], curve, seconds, weights=job.limits.save_to)
+
+
+@dataclass(frozen=True)
+class Weather(World):
+    """outside: points that a recipe gains under corruptions, where its accuracy is .6."""
+
+    outside: dict[Holds, float] = field(default_factory=dict)
+
+
+def in_weather(job: Job, world: Weather, report: Report) -> Outcome:
+    """What a training leaves, and what it makes of two copies of every validation image."""
+    bad_weather = World(world.seed, world.outside, 0.6, world.seed_points, world.n, world.nt)
+    copies = [
+        bad_weather.says(replace(job, spec=replace(job.spec, seed=job.spec.seed + k)))[: world.n] for k in range(2)
+    ]
+    said = NO_PROBABILITIES if job.spec.refit else np.concatenate(copies)
+    return replace(train(job, world, report), shifted_probabilities=said)
 
 
 def diverges(job: Job) -> Exception:

@@ -214,6 +214,10 @@ USAGE = {
     "improve nothing": ("improve nowhere", ["'nowhere'", "no data"]),
     "improve an unknown backbone": ("improve digits --backbone resnet51", ["'resnet51'", "resnet50"]),
     "improve missing weights": ("improve digits --weights w.safetensors", ["w.safetensors", "not there"]),
+    "robust against nothing": (
+        "improve digits --optimize shifted",
+        ["--optimize shifted needs", "--shift fog,snow"],
+    ),
     "no device": ("train digits --device tpu", ["device 'tpu'", "none that convlift knows", "give auto, cpu, cuda"]),
     "no GPU": ("improve digits --device cuda:1", ["'cuda:1' is a GPU", "torch sees none", "leave the device to auto"]),
     "no Mac": ("predict nowhere 0.png --device mps", ["'mps'", "torch sees none", "leave the device to auto"]),

@@ -83,6 +83,8 @@ def aa(data: object, campaigns: int = 20, budget: str | None = None, *, quiet: b
         raise ConvliftError("nobody deploys a network of the A/A test; leave out refit.")
     if options.pop("shift", None) is not None or options.pop("shift_data", None) is not None:
         raise ConvliftError("the A/A test counts claims on clean images; leave out shift and shift_data.")
+    if options.get("optimize", "clean") != "clean":
+        raise ConvliftError("the A/A test counts claims on clean images; leave out optimize.")
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)
         return run_aa(request_of(data, budget, cache, usual="30s", **options), campaigns, session)

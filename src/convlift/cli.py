@@ -130,6 +130,13 @@ def improve(
             help="Class folders of images from another season, camera or place: the score on them too.",
         ),
     ] = None,
+    optimize: Annotated[
+        Literal["clean", "shifted", "mean"],
+        typer.Option(
+            help="What every choice goes by: the score on validation images, on corrupted copies of them, or the mean "
+            "of both; with --shift or --shift-data."
+        ),
+    ] = "clean",
     metric: MetricName = "accuracy",
     group_from: GroupFrom = None,
     plan: Plan = None,
@@ -170,7 +177,7 @@ def improve(
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "columns": columns, "images": images, "priors": priors,
         "trainings": trainings, "device": device, "max_latency": max_latency, "refit": refit, "plan": plan,
-        "shift": shift, "shift_data": shift_data,
+        "shift": shift, "shift_data": shift_data, "optimize": optimize,
     }  # fmt: skip
     if dry_run:
         expected = api.preview(data, budget, cv=cv, quiet=quiet, **options)

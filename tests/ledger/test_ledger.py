@@ -40,6 +40,30 @@ def assert_same(one: Outcome | None, other: Outcome) -> None:
     assert repr(one.curve) == repr(other.curve)  # repr, because a loss may be nan
     assert (one.status, one.seconds, one.reason) == (other.status, other.seconds, other.reason)
     assert one.weights == other.weights
+    np.testing.assert_array_equal(one.shifted_probabilities, other.shifted_probabilities, strict=True)
+
+
+def test_what_a_trial_makes_of_corrupted_copies_comes_back(tmp_path: Path) -> None:
+    shifted = np.random.default_rng(1).dirichlet(np.ones(3), 8).astype(np.float32)
+    with open_ledger(tmp_path / "run", IDENTITY) as ledger:
+        seen = ledger.finish(ledger.claim(PLAN).id, replace(finished(), shifted_probabilities=shifted))
+        assert_same(seen.outcome, replace(finished(), shifted_probabilities=shifted))
+        assert ledger.finish(ledger.claim(PLAN).id, finished()).outcome.shifted_probabilities.shape == (0, 0)  # type: ignore[union-attr]
+
+
+def test_a_ledger_of_before_corrupted_copies_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "run", IDENTITY) as ledger:
+        ledger.finish(ledger.claim(PLAN).id, finished())
+    connection = sqlite3.connect(tmp_path / "run" / LEDGER_FILE)
+    connection.execute("ALTER TABLE outcomes DROP COLUMN shifted")
+    connection.execute("DELETE FROM migrations WHERE number = 3")
+    connection.commit()
+    connection.close()
+    with read_ledger(tmp_path / "run") as ledger:
+        assert_same(ledger.trial(1).outcome, finished())
+    with open_ledger(tmp_path / "run", IDENTITY) as ledger:
+        assert_same(ledger.trial(1).outcome, finished())
+        assert_same(ledger.finish(ledger.claim(PLAN).id, finished()).outcome, finished())
 
 
 def test_a_trial_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -48,5 +48,5 @@ def test_one_that_fails_leaves_nothing_behind(connection: sqlite3.Connection) ->
 
 def test_a_newer_schema_is_refused(connection: sqlite3.Connection) -> None:
     migrate(connection, (*MIGRATIONS, Migration("the future", ())))
-    with pytest.raises(LedgerError, match=r"schema 3; .* up to 2\. Install a newer convlift"):
+    with pytest.raises(LedgerError, match=r"schema 4; .* up to 3\. Install a newer convlift"):
         migrate(connection)

@@ -15,6 +15,7 @@ from convlift.records.confidence import FittedOn
 from convlift.records.evidence_of_checks import Look
 from convlift.records.evidence_of_symptoms import Evidence, FewImages, LossNotFinite, LossStillFalls
 from convlift.records.given_network import Scaling
+from convlift.records.goal import Goal
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.notes import Arm, Detectable, LostRuns, NotAsked, Note, RegisterTrouble, SlowPrediction
 from convlift.records.recipe_findings import (
@@ -71,6 +72,7 @@ VALUES: dict[Any, Any] = {
     FittedOn: "validation",
     Scaling: "unit",
     int | None: 12,
+    Goal: "shifted",
 }
 
 

@@ -67,7 +67,7 @@ def test_nothing_is_measured_on_images_that_it_learned_from(tmp_path: Path) -> N
         (record,) = desk.complete([problem.plan("refit", problem.baseline, 0)], lambda plan: HOUR * 9)
         said = record.outcome and record.outcome.validation_probabilities
         assert said is not None
-        assert search.scores.image_points(said).mean() == pytest.approx(97, abs=3)
+        assert search.scores.clean_points(said).mean() == pytest.approx(97, abs=3)
         assert np.isnan(search.scores.score_points(record))
         assert search.scores.rank(record) == -np.inf
         assert search.scores.collapsed([record]).all()

@@ -40,8 +40,9 @@ class Announcer:
 
     def _ended(self, record: TrialRecord) -> TrialEnded:
         assert record.outcome is not None, "it has come back"
-        score, outcome = self.scores.score_points(record) / 100.0, record.outcome
-        return TrialEnded(record.id, record.role, record.names, outcome.status, score, outcome.seconds)
+        clean, shifted = self.scores.clean_score_points(record), self.scores.shifted_score_points(record)
+        status, seconds = record.outcome.status, record.outcome.seconds
+        return TrialEnded(record.id, record.role, record.names, status, clean / 100.0, seconds, shifted / 100.0)
 
 
 def moment(scores: Scores, dispatcher: Dispatcher, epoch: EpochReport | None) -> Moment:
@@ -63,6 +64,7 @@ def moment(scores: Scores, dispatcher: Dispatcher, epoch: EpochReport | None) ->
         budget_seconds=dispatcher.budget_seconds,
         trainings_done=sum(record.role in COUNTED for record in ended),
         trainings=problem.trainings,
+        goal=problem.goal,
     )
 
 

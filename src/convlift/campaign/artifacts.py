@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.detectable_gain import half_width
+from convlift.campaign.effects_under_shift import effects_under_shift
 from convlift.campaign.judge import Judgement
 from convlift.campaign.labels_as_filed import with_as_filed
 from convlift.campaign.page_material import class_scores, environment, page_material
@@ -109,6 +110,8 @@ def result_from(
         judged=opened is not None,
         network=opened.network if opened else None,
         shifts=opened.shifts if opened else (),
+        goal=problem.goal,
+        effects=effects_under_shift(search, shipment.frozen) if opened else (),
         why=shipment.why,
         shortened=shipment.shortened,
         trainings=problem.trainings,
@@ -139,7 +142,7 @@ def _validation_scores(search: Search, shipment: Shipment) -> dict[str, Any]:
 
     def estimate(record: TrialRecord) -> Estimate:
         assert record.outcome is not None, "what ships has ended"
-        points = search.scores.image_points(record.outcome.validation_probabilities)
+        points = search.scores.clean_points(record.outcome.validation_probabilities)
         return one_network(points / 100.0, problem.validation_groups, lowest=problem.metric.lowest)
 
     best = max(shipment.before, key=search.scores.score_points, default=None)
@@ -220,7 +223,7 @@ def keep_best(search: Search, dataset: Dataset) -> bool:
     best = max(saved, key=lambda r: (r.status == "finished", search.scores.score_points(r)), default=None)
     if best is None or not best.has_trained:
         return False
-    score, images = search.scores.score_points(best) / 100, len(dataset.splits.validation)
+    score, images = search.scores.clean_score_points(best) / 100, len(dataset.splits.validation)
     scores = {"metric": search.problem.metric.name, "of": "validation", "images": images, "unconfirmed": score}
     confidence = confidence_of(search.problem, search.ledger, best, dataset.classes)
     weights = search.dispatcher.weights_of(best)

@@ -22,6 +22,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import Device, names_of
 from convlift.records.events import TimingStart
 from convlift.records.finding import Finding
+from convlift.records.goal import Goal, ShiftedCopies
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.first_trainings import GREY_MOST, are_small_and_grey
@@ -63,6 +64,7 @@ class Preview:
     budget, which is infinite then; 0 for none.
     device: what networks run on, by its name.
     refit: whether what ships is trained once more on all images after that.
+    goal, copies: see `search.problem.Problem`.
     folds, fold_seconds: of a nested cross-validation, whose first fold is planned here; 0 where one test is sealed.
     """
 
@@ -85,6 +87,8 @@ class Preview:
     fold_seconds: float = 0.0
     device: str = "CPU"
     refit: bool = False
+    goal: Goal = "clean"
+    copies: ShiftedCopies | None = None
 
     @property
     def is_possible(self) -> bool:
@@ -109,7 +113,7 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
     timed = {}
     for point in problem.points:
         session.listen(TimingStart(point.name))
-        timed[point.name] = _calibrated(point, dataset, request.devices[0])
+        timed[point.name] = _calibrated(point, dataset, request.devices[0], problem.pace.copies)
     # of one training a part, which is all that has to fit: as much as the first run of a start is given
     needed = problem.closing_seconds + LOADING_SECONDS + SHORTEST * min(one.seconds for one in timed.values())
     seen = dataset.labels[np.concatenate([splits.train, splits.validation])]
@@ -131,11 +135,13 @@ def plan_of(request: Request, problem: Problem, dataset: Dataset, detectable: De
         workers=request.workers,
         device=names_of(request.devices),
         refit=request.refit,
+        goal=problem.goal,
+        copies=problem.copies,
     )
 
 
-def _calibrated(point: StartingPoint, dataset: Dataset, device: Device) -> Timed:
-    """One training of the point, as it would have been timed."""
+def _calibrated(point: StartingPoint, dataset: Dataset, device: Device, copies: int) -> Timed:
+    """One training of the point, as it would have been timed. copies: of validation images, predicted beside them."""
     from convlift.trial.calibrate import calibrate  # torch comes with it
 
     splits = dataset.splits
@@ -143,7 +149,7 @@ def _calibrated(point: StartingPoint, dataset: Dataset, device: Device) -> Timed
     extraction, epochs = calibrate(
         recipe,
         images=len(splits.train),
-        held_out=len(splits.validation) + len(splits.test),
+        held_out=len(splits.validation) + len(splits.test) + copies,
         classes=len(dataset.classes),
         channels=dataset.channels,
         device=device,

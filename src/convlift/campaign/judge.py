@@ -100,7 +100,7 @@ def judge_campaign(
     split = shares(belief, frozen.on, final.gain_points.value, start_points, unit=unit)
     ruinous = suspect(switches(frozen, ended), fell).culprits
     found += _changes(frozen, runs + lost, split, tests, ruinous)
-    optimism = float(np.mean([search.scores.score_points(run) for run in arms.after])) - 100.0 * final.final.value
+    optimism = float(np.mean([search.scores.clean_score_points(run) for run in arms.after])) - 100.0 * final.final.value
     return Judgement(
         final, tuple(found), split.unexplained, split.warning, optimism, unit, tests.seed_variance,
         _notes_of_arms(arms), (len(arms.before), len(arms.after)),
@@ -229,7 +229,7 @@ def _belief(
 
     correct: what `_matrix` has of the runs; unit: the metric's. The model thinks in points of accuracy's size.
     """
-    validation = [search.scores.image_points(run.outcome.validation_probabilities) for run in runs if run.outcome]
+    validation = [search.scores.clean_points(run.outcome.validation_probabilities) for run in runs if run.outcome]
     images = np.concatenate([np.array(validation), 100.0 * correct], axis=1) / unit
     n = len(search.problem.validation_labels)
     effective = effective_number(images[:, :n], search.problem.validation_groups)

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.campaign.artifacts import write_model
+from convlift.campaign.judge_adapted import adapted_to_corruptions, adapted_to_folder, judge_adapted
 from convlift.campaign.request import Request
 from convlift.campaign.shift_asked import copies_each, images_of
 from convlift.data.dataset import Dataset
-from convlift.deploy.evaluate_model import Images, Named, groups_of, labels_of, see
+from convlift.deploy.evaluate_model import Images, Named, Seen, groups_of, labels_of, see
 from convlift.deploy.predict import Model, load
 from convlift.deploy.shifted_images import Copy, Rows, classify_copies, plain
 from convlift.errors import ConvliftError, Interrupted
@@ -24,7 +25,7 @@ from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.shifted_scores import compare_copies
 from convlift.ledger.trials import TrialRecord
 from convlift.records.events import ClassifyingShifted, Listener
-from convlift.records.result import CorruptionGain, ShiftGain
+from convlift.records.result import CorruptionGain, NetworkGain, ShiftGain
 from convlift.robustness.dealing import dealt
 from convlift.robustness.trained_on import trained_on
 from convlift.search.context import Search
@@ -115,12 +116,22 @@ def _under_corruptions(
 
     said = classify_copies([(model, plain(model)) for model in models], images, copies, said_how_far)
     groups = search.problem.test_groups
-    scores = [
-        np.array([metric.per_image(np.asarray(row, np.float64), labels, groups) for row in rows]) for rows in said
-    ]
-    gain = compare_copies(scores[0], scores[1], groups, lowest=metric.lowest)
+
+    def scored(rows: Rows) -> NDArray[np.float64]:
+        return np.array([metric.per_image(np.asarray(row, np.float64), labels, groups) for row in rows])
+
+    gain = compare_copies(scored(said[0]), scored(said[1]), groups, lowest=metric.lowest)
     parts = _by_corruption(names, copies, said, labels)
-    return ShiftGain("corruptions", "", len(test), number, gain, tuple(names), left_out, by_corruption=parts)
+
+    def ask() -> tuple[int, NetworkGain]:
+        fewest, rows = adapted_to_corruptions(models[1], lambda row: dataset.store.image(int(test[row])), copies)
+        return fewest, compare_copies(scored(said[1]), scored(rows), groups, lowest=metric.lowest)
+
+    again = judge_adapted(models[1], ask)
+    return ShiftGain(
+        "corruptions", "", len(test), number, gain, tuple(names), left_out, by_corruption=parts,
+        adapted=again.score, not_adapted=again.fault,
+    )  # fmt: skip
 
 
 def _by_corruption(
@@ -153,9 +164,17 @@ def _on_folder(
     seen = [see(each, images, said_how_far) for each in named]
     rows = np.intersect1d(seen[0].rows, seen[1].rows)
     labels, belong = labels_of(models[0], images, rows), groups_of(images, rows)
-    scores = [
-        metric.per_image(each.probabilities[np.isin(each.rows, rows)].astype(np.float64), labels, belong)
-        for each in seen
-    ]
-    gain = compare_networks(scores[0], scores[1], belong, lowest=metric.lowest)
-    return ShiftGain("images", source.name, len(rows), 1, gain, copied=copied)
+
+    def scored(each: Seen) -> NDArray[np.float64]:
+        kept = each.probabilities[np.isin(each.rows, rows)].astype(np.float64)
+        return metric.per_image(kept, labels, belong)
+
+    def ask() -> tuple[int, NetworkGain]:
+        number, again = adapted_to_folder(named[1], images, said_how_far)
+        return number, compare_networks(scored(seen[1]), scored(again), belong, lowest=metric.lowest)
+
+    gain = compare_networks(scored(seen[0]), scored(seen[1]), belong, lowest=metric.lowest)
+    again = judge_adapted(models[1], ask)
+    return ShiftGain(
+        "images", source.name, len(rows), 1, gain, copied=copied, adapted=again.score, not_adapted=again.fault
+    )

@@ -1,11 +1,13 @@
 """From a data set and what was asked for to the problem that the search is given."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from convlift.campaign.goal_asked import copies_to_predict
 from convlift.campaign.network_given import weights_given
 from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import Request, seed_of
@@ -21,6 +23,8 @@ from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.records.facts import Facts
+from convlift.records.goal import ShiftedCopies
+from convlift.robustness.trained_on import levers_like
 from convlift.search.label_checker import LabelChecker
 from convlift.search.problem import Problem
 
@@ -32,21 +36,25 @@ T = TypeVar("T")
 
 def problem_of(request: Request, dataset: Dataset) -> Problem:
     """What the campaign is given. Raises RecipeError or WeightsError where it could not be trained, DataError where the
-    folder of shifted images does not fit."""
+    folder of shifted images does not fit, ConvliftError where no corruption is left to go by."""
     check_shift_data(request, dataset)
     labels, splits, metric = dataset.labels, dataset.splits, metric_named(request.metric)
     facts = facts_of(dataset, classes_alike=metric.of_classes)
     baseline, own_network = recipe_of(request, dataset)
     given, given_digest = weights_given(request, baseline, dataset)
+    starts = _starts(request, facts, baseline)
+    copies = _copies(request, [baseline, *(point.recipe for point in starts)], len(splits.validation))
     return Problem(
         baseline=baseline,
         baseline_name=_name_of_baseline(request),
         own_network=own_network,
         given=given,
         given_digest=given_digest,
-        starts=_starts(request, facts, baseline),
-        facts=facts,
-        pace=_pace(request, dataset),
+        starts=starts,
+        facts=replace(facts, judged_by=levers_like(copies.corruptions)) if copies else facts,
+        pace=_pace(request, dataset, copies),
+        goal=request.optimize,
+        copies=copies,
         validation_labels=labels[splits.validation],
         seed=seed_of(request),
         ship=request.ship,
@@ -66,6 +74,11 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         most_milliseconds=request.max_latency.milliseconds,
         time_prediction=partial(_time_prediction, dataset, request.devices[0]),
     )
+
+
+def _copies(request: Request, recipes: Sequence[Recipe], images: int) -> ShiftedCopies | None:
+    """The corrupted copies of so many validation images that the search goes by; None where it needs none."""
+    return None if request.optimize == "clean" else copies_to_predict(request.shift, recipes, images, request.seed)
 
 
 def _closing_seconds(request: Request, dataset: Dataset) -> float:
@@ -96,7 +109,7 @@ def _starting_points(request: Request, facts: Facts) -> tuple[StartingPoint, ...
     return starting_points(facts, backbone=request.backbone, weights=request.weights, stages=stages)
 
 
-def _pace(request: Request, dataset: Dataset) -> Pace:
+def _pace(request: Request, dataset: Dataset, copies: ShiftedCopies | None) -> Pace:
     """What predicts seconds: on a CPU from what is usual, on another device from what was measured of it. Where
     trainings are counted, the same everywhere."""
     device, nominal, speeds = request.devices[0], bool(request.trainings), USUAL_CORE
@@ -105,7 +118,8 @@ def _pace(request: Request, dataset: Dataset) -> Pace:
 
         speeds = speeds_of(device, request.cache)
     held_out = len(dataset.splits.validation) + len(dataset.splits.test)
-    return Pace(facts_of(dataset), _forward(dataset), held_out, nominal, speeds)
+    more = copies.each * len(dataset.splits.validation) if copies else 0
+    return Pace(facts_of(dataset), _forward(dataset), held_out, nominal, speeds, copies=more)
 
 
 def _ask(dataset: Dataset, seed: int, one_thread: bool, device: Device, weights: Path, recipe: Recipe) -> LabelChecker:

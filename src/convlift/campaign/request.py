@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from convlift.campaign.goal_asked import check_goal
 from convlift.catalogue.candidates import Candidate
 from convlift.catalogue.priors import document, load_expectations
 from convlift.console.duration import parse_duration
@@ -23,6 +24,7 @@ from convlift.model.source_files import code_of, reference_to
 from convlift.recipe.combination import ONE_NETWORK, MostLatency, most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
+from convlift.records.goal import Goal
 from convlift.robustness.names import named_corruptions
 from convlift.search.allocate import FEWEST_COUNTED
 from convlift.search.problem import Problem
@@ -51,7 +53,7 @@ class Request:
     ship: which changes the shipped recipe takes; see `posterior.ship`.
     max_latency: what a prediction of what ships may take.
     shift: corruptions, under which the two networks of the headline are scored too; shift_data: a folder of shifted
-        images, on which they are.
+        images, on which they are; optimize: what the search goes by.
     refit: whether what ships is trained once more on all images, those of the test too, once it was judged.
     metric: what is raised and judged, a name of `evidence.metrics.METRICS`.
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
@@ -81,6 +83,7 @@ class Request:
     max_latency: MostLatency = ONE_NETWORK
     shift: tuple[str, ...] = ()
     shift_data: Path | None = None
+    optimize: Goal = "clean"
     refit: bool = False
     metric: str = "accuracy"
     group_from: str | None = None
@@ -111,18 +114,18 @@ class Request:
 OPTIONS = frozenset({
     "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
     "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency",
-    "refit", "columns", "images", "plan", "shift", "shift_data",
+    "refit", "columns", "images", "plan", "shift", "shift_data", "optimize",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
-    "max_latency", "refit", "shift", "shift_data",
+    "max_latency", "refit", "shift", "shift_data", "optimize",
 }  # fmt: skip
 READING_OPTIONS = frozenset({
     "root", "group_from", "plan", "layout", "alpha", "follow_links", "device", "columns", "images",
 })  # fmt: skip
 MAY_BE_MISSING = {
     "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
-    "columns", "images", "plan", "shift", "shift_data",
+    "columns", "images", "plan", "shift", "shift_data", "optimize",
 }  # fmt: skip
 
 
@@ -140,6 +143,7 @@ def request_of(data: object, budget: str | None, cache: Path, *, usual: str = "2
     }
     if "shift" in given:
         given["shift"] = named_corruptions(given["shift"])
+    check_goal(given.get("optimize", "clean"), has_shift=bool(given.get("shift") or given.get("shift_data")))
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:
         raise BudgetError(
@@ -238,6 +242,7 @@ def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identit
         network="kept" if request.keep_network else "",
         given=problem.given_digest,
         shift=_shift(request),
+        goal=_goal(problem),
         plan=dataset.store.plan.digest if dataset.store.plan else "",
     )
 
@@ -260,6 +265,8 @@ def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
         question += (str(request.max_latency),)
     if shift := _shift(request):
         question += (shift,)
+    if goal := _goal(problem):
+        question += (goal,)
     if request.keep_network:
         question += ("keep network",)
     if problem.given_digest:
@@ -275,6 +282,11 @@ def _shift(request: Request) -> str:
     """The second score that is asked for; "" for none."""
     folder = str(request.shift_data.resolve()) if request.shift_data else ""
     return " ".join(part for part in (",".join(request.shift), folder) if part)
+
+
+def _goal(problem: Problem) -> str:
+    """What the search goes by; "" where that is the score on clean images."""
+    return f"{problem.goal} by {','.join(problem.copies.corruptions)}" if problem.copies else ""
 
 
 def _fingerprint_of_groups(dataset: Dataset) -> str:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from convlift.campaign.detectable_gain import detectable_between
 from convlift.campaign.judge import Judgement
+from convlift.catalogue.unfit import JudgedBy
 from convlift.data.dataset import Dataset
 from convlift.evidence.calibration import calibration
 from convlift.evidence.metrics import ACCURACY, Metric
@@ -14,6 +15,7 @@ from convlift.evidence.temperature import at_temperature, log_loss
 from convlift.ledger.openings import Openings, notes_of_openings
 from convlift.ledger.trials import COMBINED, TrialRecord
 from convlift.records.confidence import Calibrated, Confidence
+from convlift.records.goal import OptimizedFor
 from convlift.records.notes import (
     FewOfAClass,
     GroupsTested,
@@ -35,7 +37,7 @@ from convlift.records.result import NetworkGain
 from convlift.search.combine import has_refits, how_made, pass_milliseconds
 from convlift.search.compared_runs import lost_runs
 from convlift.search.context import Search
-from convlift.search.decisions import Agreement, Allocation, GuardReport, LowFidelity, decided, made
+from convlift.search.decisions import Agreement, Allocation, GuardReport, LowFidelity, Shortlist, decided, made
 from convlift.search.shipment import Shipment, finals_of, learned
 from convlift.search.start_decisions import Given
 
@@ -45,7 +47,7 @@ FEW_GROUPS = 10  # with fewer in the test the variance between them is itself a 
 def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openings: Openings | None) -> list[Note]:
     """Of a campaign that has decided what ships. judged: None where the sealed test stayed closed."""
     given = decided(search.ledger, Given)
-    notes: list[Note] = [given.found] if given else []
+    notes: list[Note] = [*_optimized_for(search), *([given.found] if given else [])]
     if judged is not None:
         notes += [judged.unexplained] if judged.unexplained else []
         notes += judged.notes
@@ -70,6 +72,16 @@ def notes_of(search: Search, shipment: Shipment, judged: Judgement | None, openi
     if judged is None and _goes_on(search):
         notes.append(StillSealed())
     return notes + _notes_of_the_search(search, shipment)
+
+
+def _optimized_for(search: Search) -> list[OptimizedFor]:
+    """What was chosen by, where that is not the score on clean images."""
+    problem, copies = search.problem, search.problem.copies
+    if copies is None:
+        return []
+    left_out = (decided(search.ledger, Shortlist) or Shortlist(())).left_out.values()
+    withheld, images = sum(isinstance(each, JudgedBy) for each in left_out), len(problem.validation_labels)
+    return [OptimizedFor(problem.goal, problem.metric.name, copies.corruptions, copies.each, images, withheld)]
 
 
 def _goes_on(search: Search) -> bool:

@@ -1,6 +1,7 @@
 """From a data set and a budget to a finished run folder: what `improve` does, step by step."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +51,7 @@ from convlift.search.problem import Problem
 from convlift.search.result_in_ledger import result_of, result_so_far
 from convlift.search.scores import Scores
 from convlift.search.shipment import Shipment
-from convlift.trial.worker_task import prepare, run_job
+from convlift.trial.worker_task import Context, prepare, run_job
 
 
 def run_campaign(request: Request, session: Session) -> tuple[Path, Result]:
@@ -108,7 +109,7 @@ def _run(
 ) -> None:
     _begin(request, problem, dataset, ledger, session)
     # 1. search, from wherever the ledger left off, until it is settled what ships
-    prepared = partial(prepare, dataset.store.folder, request.seed, request.cache, dataset.groups, request.fold)
+    prepared = _prepared(request, problem, dataset)
     log = ledger.folder / "workers.log"
     devices = request.devices
     with executor_for(run_job, prepared, workers=request.workers, devices=devices, log=log) as executor:
@@ -146,6 +147,12 @@ def _run(
     hand_over(search, dataset, shipment, session.listen, opened, device=names_of(request.devices))
     if request.fold is None and request.pool is None:  # those of folds and of an A/A test predict nothing
         note_likeness(ledger.folder / "model", shipment.network.recipe, dataset, request.devices[0])
+
+
+def _prepared(request: Request, problem: Problem, dataset: Dataset) -> Callable[[], Context]:
+    """What opens the data in every worker."""
+    own = dataset.groups, request.fold, problem.copies
+    return partial(prepare, dataset.store.folder, request.seed, request.cache, *own)
 
 
 def _shifts(

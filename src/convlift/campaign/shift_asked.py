@@ -25,6 +25,7 @@ MAKING = 0.0005, 0.012  # seconds of a core for a copy of a pixel, and of FRAME 
 CLASSIFYING = 0.017  # seconds of a core for two networks' predictions (5 ms each were measured), and for those of
 CLASSIFYING_LARGE = 0.054  # images of LARGE pixels and more: which networks these will be is not known beforehand
 FRAME, LARGE = 224, 160  # pixels of the shorter side
+ADAPTING = 1.75  # times as long, since what ships is asked again with adapted batch norms, where it has any
 SHARE = 0.05  # of the budget at most, unless one copy of each image takes more
 
 
@@ -59,7 +60,7 @@ def shift_seconds(request: Request, images: int, native: int) -> float:
     """What classifying shifted images takes after the search, of so many test images."""
     copies = copies_each(request, images, len(request.shift), native) * images
     folder = len(_open(request.shift_data).items) if request.shift_data else 0
-    return seconds_each(native) * (copies + folder)
+    return ADAPTING * seconds_each(native) * (copies + folder)
 
 
 def check_shift_data(request: Request, dataset: Dataset) -> None:

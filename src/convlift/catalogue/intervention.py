@@ -9,6 +9,7 @@ from convlift.catalogue.unfit import (
     DearAttention,
     FewBatches,
     InvalidRecipe,
+    JudgedBy,
     Misfit,
     NotInNetwork,
     OneSize,
@@ -165,7 +166,15 @@ def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> Unfit
         return InvalidRecipe(str(error))
     if edited == recipe:
         return Unmet("no change")
-    return misfit(edited)
+    return _judged_by(recipe, edited, facts) or misfit(edited)
+
+
+def _judged_by(recipe: Recipe, edited: Recipe, facts: Facts) -> JudgedBy | None:
+    """Which augmentation that the edit switches on is like what recipes are compared by; None where none is. Of recipes
+    one of which trains on such images, and the other does not, the comparison would say just that."""
+    before, after = recipe.data.augmentation, edited.data.augmentation
+    added = (lever for lever in facts.judged_by if getattr(after, lever) and not getattr(before, lever))
+    return next((JudgedBy(lever) for lever in added), None)
 
 
 def room_for_batches(size: int, facts: Facts) -> FewBatches | None:

@@ -164,8 +164,16 @@ class NotInNetwork:
     kind: Literal["not in network"] = "not in network"
 
 
+@dataclass(frozen=True)
+class JudgedBy:
+    """lever: an augmentation that the change switches on, and by whose like the campaign compares recipes."""
+
+    lever: str
+    kind: Literal["judged by"] = "judged by"
+
+
 Misfit = TooManyHalvings | DearAttention | OneSize | NotInNetwork
 Unfit = (
     Unmet | OtherNetwork | InvalidRecipe | TooManyHalvings | DearAttention | OneSize | NotInNetwork | FewBatches
-    | CoarseStem | NoMoreDetail | FewPixels | EvenClasses | EnoughContrast
+    | CoarseStem | NoMoreDetail | FewPixels | EvenClasses | EnoughContrast | JudgedBy
 )  # fmt: skip

@@ -83,6 +83,7 @@ class Pace:
     held_out_images: validation and test together.
     nominal: predict from multiply-adds alone, however long trainings took: the same on every machine, busy or idle.
     speeds: of the device, where nothing was timed yet; see `trial/speeds.py`.
+    copies: of validation images, predicted once a training beside the images held out.
     tuning: of fine-tuning that was measured and not yet timed in a training; scratch: of a network from scratch.
     """
 
@@ -93,6 +94,7 @@ class Pace:
     speeds: Speeds = USUAL_CORE
     tuning: Measured | None = None
     scratch: Measured | None = None
+    copies: int = 0
 
     def seconds(self, recipe: Recipe, timed: Sequence[Timed], fidelity: float = 1.0, *, again: bool = False) -> float:
         """What a training of `recipe` will take beside the others, in seconds; timed: those that ended, in order.
@@ -145,15 +147,15 @@ class Pace:
         return self.pass_seconds(recipe)
 
     def pass_seconds(self, recipe: Recipe) -> float:
-        """What one pass of validation and test images through the whole network takes, whatever is stored."""
-        return self.forward(recipe) * self.held_out_images * self._usual_speed(recipe)
+        """What one pass of validation and test images, and copies, through the whole network takes, stored or not."""
+        return self.forward(recipe) * (self.held_out_images + self.copies) * self._usual_speed(recipe)
 
     def _usual(self, recipe: Recipe, fidelity: float, *, again: bool) -> float:
         work = self._work(recipe, fidelity)
         if not isinstance(recipe.architecture, Pretrained):
             # each epoch ends with the validation images, about half of those held out, in one forward pass
             held_out = self.forward(recipe) * self.held_out_images / 2 * recipe.training.epochs * fidelity
-            return (work.first + held_out) * self._usual_speed(recipe)
+            return (work.first + held_out + self.forward(recipe) * self.copies) * self._usual_speed(recipe)
         extraction = 0.0 if again else self._extraction_work(recipe) * self.speeds.extraction
         return work.first * self.speeds.head + work.second * self.speeds.tuning + extraction
 
@@ -211,7 +213,7 @@ class Pace:
         return speeds
 
     def _extraction_work(self, recipe: Recipe) -> float:
-        return extraction_work(recipe, self.facts, self.forward, self.held_out_images)
+        return extraction_work(recipe, self.facts, self.forward, self.held_out_images + self.copies)
 
 
 def _kind_of_tuning(recipe: Recipe) -> tuple[object, ...]:

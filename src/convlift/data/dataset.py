@@ -9,6 +9,7 @@ from convlift.data.splits import Splits
 from convlift.data.store import ImageStore
 from convlift.data.tones import tones_of
 from convlift.records.facts import Facts
+from convlift.records.goal import ShiftedCopies
 
 SEALED = -1
 LOOKED_AT = 64  # training images, by which it is told how bright and contrasty all are
@@ -20,13 +21,14 @@ class Dataset:
     """A store and its splits; the labels of test images are -1 from the moment it is made, in the store too.
 
     groups (N,): which images belong together, None where each stands alone; refit: whether the validation images are
-    among the training images, so that they measure nothing.
+    among the training images, so that they measure nothing; copies: of the validation images, predicted beside them.
     """
 
     store: ImageStore
     splits: Splits
     groups: NDArray[np.int64] | None = None
     refit: bool = False
+    copies: ShiftedCopies | None = None
 
     def __post_init__(self) -> None:
         masked = self.store.labels.copy()
@@ -42,6 +44,11 @@ class Dataset:
         """Groups of the images of one split, such as `splits.test`."""
         return None if self.groups is None else self.groups[part]
 
+    @property
+    def number_of_copies(self) -> int:
+        """Of validation images, that are predicted beside these."""
+        return self.copies.each * len(self.splits.validation) if self.copies else 0
+
     def with_fewer(self, share: float) -> "Dataset":
         """The same with a share of each class's training images, at least one; always the same ones."""
         if share >= 1.0:
@@ -55,7 +62,7 @@ class Dataset:
     def with_validation_to_train(self) -> "Dataset":
         """The same with the validation images among the training images; the test stays what it is."""
         train = np.sort(np.concatenate([self.splits.train, self.splits.validation]))
-        return replace(self, splits=replace(self.splits, train=train), refit=True)
+        return replace(self, splits=replace(self.splits, train=train), refit=True, copies=None)
 
     @property
     def name(self) -> str:

@@ -34,6 +34,11 @@ def adaptable(name: str, model: Classifier) -> Model:
     return model
 
 
+def has_batch_norm(model: Classifier) -> bool:
+    """Whether there is something to adapt."""
+    return isinstance(model, Model) and bool(_layers(model.network))
+
+
 def adapted_statistics(model: Model, squares: Sequence[Pixels], pseudo: int) -> Statistics:
     """What each batch norm of the network takes on these images, once those before it have taken theirs.
 

@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.evidence.image_variance import Groups
+from convlift.evidence.metrics import Metric
 from convlift.evidence.network_gain import bootstrap_interval, compare_networks
 from convlift.evidence.score_intervals import known
+from convlift.evidence.temperature import at_temperature, fit_temperature
 from convlift.evidence.total_gain import one_network
 from convlift.records.result import Estimate, NetworkGain
 from convlift.records.shift import CorruptionScore, ShiftScores
 
 Floats = NDArray[np.float64]
 Right = NDArray[np.bool_]
+Probabilities = NDArray[np.floating]
 Cell = tuple[str, int]  # a corruption and its severity
 
 
@@ -42,6 +45,22 @@ def shift_scores(
         ),
         tuple(CorruptionScore(name, 0, score_of_copies(copies[places], groups)) for name, places in of_name.items()),
     )
+
+
+def points_of_copies(
+    metric: Metric,
+    shifted_DnK: Probabilities,
+    clean_nK: Probabilities,
+    labels_n: NDArray[np.int64],
+    groups: Groups = None,
+) -> Floats:
+    """(n,): the mean score of D corrupted copies of every validation image, in points.
+
+    shifted (D * n, K): the first copy of each, then the second; clean: of the images as they are, which give the
+    temperature where the metric judges how sure a network is, as it would ship."""
+    temperature = fit_temperature(clean_nK, labels_n, groups) if metric.of_confidence else 1.0
+    rows = at_temperature(shifted_DnK, temperature).reshape(-1, len(labels_n), shifted_DnK.shape[1])
+    return np.asarray(np.mean([metric.points(row, labels_n) for row in rows], axis=0), np.float64)
 
 
 def score_of_copies(scores_Dn: Floats, groups: Groups = None) -> Estimate:

@@ -15,6 +15,10 @@ from convlift.model.spatial_layer import listening_at
 class Distances(nn.Module):
     """maps_NCHW, contrasts_N -> distances_N float32, as `Likeness.distances` and `features_of` together."""
 
+    centre: Tensor
+    directions: Tensor
+    deviations: Tensor
+
     def __init__(self, likeness: Likeness) -> None:
         super().__init__()
         for name in ("centre", "directions", "deviations"):

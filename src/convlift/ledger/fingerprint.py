@@ -28,6 +28,7 @@ class Identity:
     network: "kept" where no other network than the baseline's is tried.
     given: SHA-256 of the trained weights that the user gave, "" without.
     shift: the shifted images on which what ships is scored too, "" for none.
+    goal: what the search goes by where that is not the score on clean images, with the corruptions; "" where it is.
     plan: SHA-256 of what a plan changes of the data, "" where nothing.
     """
 
@@ -42,6 +43,7 @@ class Identity:
     network: str = ""
     given: str = ""
     shift: str = ""
+    goal: str = ""
     plan: str = ""
 
     def document(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ class Identity:
         }
         more = (
             ("groups", self.groups), ("fold", self.fold), ("latency", self.latency), ("network", self.network),
-            ("given", self.given), ("shift", self.shift), ("plan", self.plan),
+            ("given", self.given), ("shift", self.shift), ("goal", self.goal), ("plan", self.plan),
         )  # fmt: skip
         return known | {name: value for name, value in more if value}
 

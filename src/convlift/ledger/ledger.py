@@ -156,7 +156,7 @@ class Ledger:
         self._refuse_ended(trial)
         with self._database.write() as writer:
             row = outcome_row(trial, outcome, now())
-            writer.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            writer.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         self._claimed.discard(trial)
         return self.trial(trial)
 

@@ -84,6 +84,10 @@ MIGRATIONS: tuple[Migration, ...] = (
         "whose fault an attempt's end was",
         ("ALTER TABLE claims ADD COLUMN cause TEXT NOT NULL DEFAULT 'itself'",),  # itself, outside or memory
     ),
+    Migration(
+        "what networks make of corrupted validation images",
+        ("ALTER TABLE outcomes ADD COLUMN shifted BLOB",),  # as validation; NULL where the campaign asks for none
+    ),
 )
 
 

@@ -109,8 +109,7 @@ class TrialRecord:
 
 
 SELECT_TRIAL = """
-    SELECT trials.*, outcomes.status, outcomes.reason, outcomes.seconds, outcomes.validation, outcomes.test,
-        outcomes.curve, outcomes.weights,
+    SELECT trials.*, outcomes.*,  -- a ledger that is only read may be of before the last columns
         (SELECT SUM(change) FROM claims WHERE claims.trial = trials.id) AS attempt
     FROM trials LEFT JOIN outcomes ON outcomes.trial = trials.id WHERE trials.id = ?"""
 
@@ -152,7 +151,13 @@ def _outcome(row: sqlite3.Row) -> Outcome:
         seconds=_number(row["seconds"]),
         reason=_text(row["reason"]),
         weights=_text(row["weights"]),
+        shifted_probabilities=_shifted(row),
     )
+
+
+def _shifted(row: sqlite3.Row) -> NDArray[np.float32]:
+    known = "shifted" in row.keys() and row["shifted"] is not None  # noqa: SIM118 - a Row iterates over values
+    return unpack(row["shifted"]) if known else NO_PROBABILITIES
 
 
 def _report(found: dict[str, Any]) -> EpochReport:
@@ -209,6 +214,7 @@ def outcome_row(trial: int, outcome: Outcome, at: str) -> tuple[Any, ...]:
         to_json([asdict(report) for report in outcome.curve]),
         outcome.weights,
         at,
+        pack(outcome.shifted_probabilities) if len(outcome.shifted_probabilities) else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convlift.records.finding import Finding
+from convlift.records.goal import Goal
 from convlift.records.not_shipped import NotShipped
 from convlift.records.notes import Detectable
 from convlift.records.outcome import EpochReport, Status
@@ -119,7 +120,8 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial came back; score: on the validation images, 1 at best, NaN where it left none."""
+    """A trial came back; score: on the validation images, 1 at best, NaN where it left none; shifted: on corrupted
+    copies of them."""
 
     trial: int
     role: str
@@ -127,6 +129,7 @@ class TrialEnded:
     status: Status
     score: float
     seconds: float
+    shifted: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ class Moment:
     role: of the trials that run now, "" while nothing runs.
     trying: the changes that the youngest of those that run has on.
     epoch: its last report; metric: its name.
-    baseline, start: the best validation score so far of the baseline and of the start, 1 at best; None for none.
+    goal: what is chosen by; baseline, start: by that the best validation score so far of the baseline and of the start,
+        1 at best; None for none.
     start_name: of the start, "" where it is the baseline or not chosen yet.
     left_seconds, budget_seconds: of the time, infinite where trainings are counted.
     trainings_done: of `trainings`, where they limit the campaign.
@@ -153,6 +157,7 @@ class Moment:
     budget_seconds: float = float("inf")
     trainings_done: int = 0
     trainings: int = 0
+    goal: Goal = "clean"
 
 
 @dataclass(frozen=True)

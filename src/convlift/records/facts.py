@@ -27,6 +27,7 @@ class Facts:
     class_names: as they are shown, () where only numbers are known.
     classes_alike: whether the score counts every class alike, however many images it has.
     tones: how bright and contrasty the images are; None where nobody measured it.
+    judged_by: augmentations that no change may switch on, since the campaign goes by the score on such images.
     """
 
     training_images: int
@@ -38,3 +39,4 @@ class Facts:
     class_names: tuple[str, ...] = ()
     classes_alike: bool = False
     tones: Tones | None = None
+    judged_by: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from convlift.records.confidence import Calibrated
 from convlift.records.given_network import GivenNetwork
+from convlift.records.goal import OptimizedFor
 from convlift.records.verdict_grounds import Unexplained
 
 Arm = Literal["baseline", "shipped"]
@@ -290,5 +291,5 @@ Note = (
     | WorkerDeaths | ShippedCutShort | StillSealed | LostRuns | LittleLeft | NotAsked | LowFidelityTrials
     | MetricMeaning | UntestedClasses | FewOfAClass | GroupsTested | FoldsTested | FoldShares | FoldsCutShort
     | FoldStarts | NoConsensus | GivenNetwork | Calibrated | Combined | SlowPrediction | Refitted | NothingToSee
-    | Unexplained
+    | Unexplained | OptimizedFor
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """What a training leaves behind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -46,6 +46,8 @@ class Outcome:
         empty (0, 0) where the trial did not get so far.
     seconds: wall clock.
     weights: the path of the saved network, or "".
+    shifted_probabilities (D * n, K): of D corrupted copies of every validation image, the first copy of each first;
+        (0, 0) where the campaign asks for none.
     """
 
     status: Status
@@ -55,6 +57,7 @@ class Outcome:
     seconds: float = 0.0
     reason: str = ""
     weights: str = ""
+    shifted_probabilities: NDArray[np.float32] = field(default_factory=lambda: NO_PROBABILITIES)
 
 
 NO_PROBABILITIES: NDArray[np.float32] = np.zeros((0, 0), np.float32)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from convlift.records.finding import Finding
+from convlift.records.goal import Goal
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.notes import Note
 from convlift.records.plan_applied import PlanApplied
@@ -109,6 +110,33 @@ class CorruptionGain:
 
 
 @dataclass(frozen=True)
+class EffectUnderShift:
+    """What a change is believed to add, in points, with 95% intervals: to the score on clean validation images, and on
+    corrupted copies of them; from the same regression over the same trials."""
+
+    name: str
+    clean: Estimate
+    shifted: Estimate
+
+
+@dataclass(frozen=True)
+class AdaptedScore:
+    """The network that ships on shifted images, its batch norms adapted to them without labels, beside itself as it was
+    trained.
+
+    pseudo_images: as how many images training's statistics count.
+    images: the fewest that an adaptation was to: of each corruption by itself, at all severities, or of the folder.
+    gain_points: adapted less as it was trained, paired.
+    """
+
+    pseudo_images: int
+    images: int
+    as_trained: Estimate
+    adapted: Estimate
+    gain_points: Estimate
+
+
+@dataclass(frozen=True)
 class ShiftGain:
     """The second score of a campaign: the same two networks that the headline compares, on shifted images.
 
@@ -121,6 +149,7 @@ class ShiftGain:
     copied: images of the folder left out as the campaign knew the same ones, of the sealed test too.
     by_corruption: accuracies.
     fault: why there is no score, where the networks could not be asked.
+    adapted: of the one that ships, with adapted batch norms; None where it has none; not_adapted: why that failed.
     """
 
     kind: Literal["corruptions", "images"]
@@ -133,6 +162,8 @@ class ShiftGain:
     copied: int = 0
     by_corruption: tuple[CorruptionGain, ...] = ()
     fault: str = ""
+    adapted: AdaptedScore | None = None
+    not_adapted: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +191,7 @@ class Result:
     shortened: how much of its training the baseline had, where all of it did not fit into the time.
     trainings: how many were to be run, 0 where the time was given.
     shifts: the same two networks on shifted images, a second question.
+    goal: what was searched for and chosen by; effects: of the shipped changes, where trials saw corrupted copies.
     opened: how often this sealed test was opened, this campaign included.
     recipe_findings: what is wrong with the baseline's own recipe.
     classes: the scores a class.
@@ -193,6 +225,8 @@ class Result:
     trainings: int = 0
     network: NetworkGain | None = None
     shifts: tuple[ShiftGain, ...] = ()
+    goal: Goal = "clean"
+    effects: tuple[EffectUnderShift, ...] = ()
     opened: int = 1
     recipe_findings: tuple[RecipeFinding, ...] = ()
     classes: tuple[ClassScore, ...] = ()

@@ -4,7 +4,17 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from convlift.records.result import Claim, ClassScore, Estimate, NetworkGain, Result, ShiftGain, Verdict
+from convlift.records.result import (
+    AdaptedScore,
+    Claim,
+    ClassScore,
+    EffectUnderShift,
+    Estimate,
+    NetworkGain,
+    Result,
+    ShiftGain,
+    Verdict,
+)
 from convlift.report.page_records import TrainingStory
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.diagnoses import sentence
@@ -63,6 +73,8 @@ def result_document(result: Result) -> dict[str, Any]:
         "warnings": list(warnings_of(result)),
         "notes": [note_sentence(note) for note in result.notes],
         "findings": [asdict(finding) for finding in result.findings],
+        **({"goal": result.goal} if result.goal != "clean" else {}),
+        **({"effects": [_effect(each) for each in result.effects]} if result.effects else {}),
         **({"shifted": [_shift(each) for each in result.shifts]} if result.shifts else {}),
         **({"plan": applied_document(result.plan)} if result.plan else {}),
         **({"folds": result.folds} if result.folds else {}),
@@ -99,7 +111,25 @@ def _shift(found: ShiftGain) -> dict[str, Any]:
         "trained_on": list(found.trained_on),
         "copied": found.copied,
         "fault": found.fault,
+        "adapted": _adapted(found.adapted) if found.adapted else None,
         "by_corruption": [asdict(each) for each in found.by_corruption],
+    }
+
+
+def _effect(found: EffectUnderShift) -> dict[str, Any]:
+    """What a shipped change is believed to add on clean validation images, and on corrupted copies of them."""
+    both = {"clean": _estimate("points", found.clean), "shifted": _estimate("points", found.shifted)}
+    return {"name": found.name, **both}
+
+
+def _adapted(score: AdaptedScore) -> dict[str, Any]:
+    """Of what ships with batch norms adapted to the shifted images, beside itself as it was trained."""
+    return {
+        "pseudo_images": score.pseudo_images,
+        "images": score.images,
+        "as_trained": _estimate("score", score.as_trained),
+        "adapted": _estimate("score", score.adapted),
+        "gain": _estimate("points", score.gain_points),
     }
 
 
@@ -150,6 +180,7 @@ def plan_document(plan: "Preview") -> dict[str, Any]:
         "fold_seconds": plan.fold_seconds,
         "detectable": power_sentence(plan.detectable),
         "starts": [_start(start) for start in plan.starts],
+        **({"goal": plan.goal, "copies": asdict(plan.copies)} if plan.copies else {}),
     }
 
 

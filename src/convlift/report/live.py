@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from convlift.console.progress import Progress, clock_text
-from convlift.evidence.metrics import title_of
 from convlift.records.events import (
     BudgetUnused,
     CachePlaced,
@@ -48,6 +47,7 @@ from convlift.records.training_events import (
 )
 from convlift.report.finding_lines import finding_lines
 from convlift.report.wording.before_training import cache_placed, diagnosing, disk_tight, looking, own_network_seen
+from convlift.report.wording.goal_in_words import score_title
 from convlift.report.wording.headline import headline, recipe_line, why_sentence
 from convlift.report.wording.phrases import counted, duration, printable, processor, shorten, signed
 from convlift.report.wording.power_sentence import folds_advice, power_sentence
@@ -285,7 +285,7 @@ def _scores(moment: Moment) -> str:
         (f"start {shorten(moment.start_name, LONGEST_NAME)}".rstrip(), moment.start),
     )
     shown = ", ".join(f"{name} {score:.3f}" for name, score in known if score is not None and math.isfinite(score))
-    return f"best validation {title_of(moment.metric)}: {shown}" if shown else ""
+    return f"best validation {score_title(moment.metric, moment.goal)}: {shown}" if shown else ""
 
 
 def _left(moment: Moment) -> str:

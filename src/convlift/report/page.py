@@ -218,6 +218,7 @@ def _trials(result: Result, story: Story) -> dict[str, Any]:
         "roles": set(roles),
         "baselines": story.baseline_runs or roles.count("baseline"),
         "finals": story.final_runs or roles.count("final"),
+        "have_shifted": any(math.isfinite(record.shifted) for record in story.trials),
         "unfinished": sum(record.status != "finished" for record in story.trials),
     }
 

@@ -30,7 +30,8 @@ class TrialRecord:
         point), low-fidelity (the head alone, on stored features), search (several changes on at once), final (a fresh
         run of the shipped recipe), refit (the same on training and validation images), the last four (no trainings, but
         what was made of such networks).
-    score: validation score in [0, 1], NaN where the trial left none, or learned from the validation images.
+    score: validation score in [0, 1], NaN where the trial left none, or learned from the validation images; shifted: of
+        corrupted copies of these, NaN where there are none.
     """
 
     number: int
@@ -39,6 +40,7 @@ class TrialRecord:
     score: float
     status: Status
     seconds: float
+    shifted: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from convlift.campaign.dry_run import Preview
 from convlift.catalogue.candidates import Candidate
 from convlift.records.result import Area
 from convlift.report.finding_lines import finding_lines
+from convlift.report.wording.goal_in_words import plan_of_copies
 from convlift.report.wording.phrases import counted, duration, printable, processor, signed
 from convlift.report.wording.power_sentence import power_sentence
 
@@ -63,6 +64,9 @@ def _course(plan: Preview) -> list[str]:
             f"So goes each of {plan.folds} folds, whose campaigns start and choose for themselves; then what they "
             f"agree on is trained on all images.{whole}"
         )
+    if plan.copies:
+        validation, test = plan.counts["validation"], plan.counts["test"]
+        lines.append(plan_of_copies(plan.copies, plan.metric, plan.goal, validation, validation + test))
     if plan.refit:
         lines.append("Once it was judged, what ships is trained again on all images, beyond that time.")
     return lines

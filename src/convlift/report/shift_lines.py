@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convlift.evidence.metrics import title_of
-from convlift.records.result import Estimate, ShiftGain
+from convlift.records.result import AdaptedScore, Estimate, Result, ShiftGain
 from convlift.records.shift import ShiftEvaluation, ShiftScores
 from convlift.report.wording.phrases import counted, interval, printable
 
@@ -80,10 +80,36 @@ def shift_gain_sentences(found: ShiftGain, metric: str) -> Iterator[str]:
         f"{where} {title} {gain.baseline.value:.3f} -> {gain.final.value:.3f}{on}: {_points(gain.gain_points)}, "
         f"{clear}; {SECOND}."
     )
+    if found.adapted is not None:
+        yield _adapted(found, found.adapted, title)
+    if found.not_adapted:
+        yield f"No score with adapted batch norms: {printable(found.not_adapted).removesuffix('.')}."
     if found.trained_on:
         yield f"Left out of it, since one of the two recipes trains on such images: {_listed(found.trained_on)}."
     if found.copied:
         yield f"{_known(found)}."
+
+
+def effect_sentences(result: Result) -> list[str]:
+    """What every shipped change is believed to add on clean images and under corruptions; nothing where trials saw no
+    corrupted ones."""
+    if not result.effects:
+        return []
+    said = [
+        f"{printable(each.name)}: {_points(each.shifted)} under corruptions, {_points(each.clean)} on clean images"
+        for each in result.effects
+    ]
+    return [f"What the shipped changes added on validation images, by all trials together: {'; '.join(said)}."]
+
+
+def _adapted(found: ShiftGain, score: AdaptedScore, title: str) -> str:
+    to = "images of each corruption" if found.kind == "corruptions" else "of them"
+    fewest = f"{score.images:,} or more" if found.kind == "corruptions" else f"{score.images:,}"
+    return (
+        f"With batch norms adapted to {fewest} {to}, without labels: {title} {score.adapted.value:.3f} instead of "
+        f"{score.as_trained.value:.3f}, {_points(score.gain_points)} (`--adapt-batch-norm {score.pseudo_images}`; "
+        "Schneider et al. 2020); what ships is not adapted."
+    )
 
 
 def _known(found: ShiftGain) -> str:

@@ -14,6 +14,7 @@ from convlift.campaign.train_once import Trained
 from convlift.catalogue.diagnose import diagnose
 from convlift.errors import LedgerError
 from convlift.evidence.metrics import Metric, metric_named
+from convlift.evidence.shifted_scores import points_of_copies
 from convlift.evidence.temperature import as_it_ships
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import Role
@@ -197,7 +198,10 @@ def _trial(record: LedgerRecord, validation_labels: Labels, metric: Metric) -> T
     assert outcome is not None, "trials that have not ended are left out"
     said = as_it_ships(metric, record.unseen, validation_labels)
     score = metric.score(said, validation_labels) if len(said) else float("nan")
-    return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds)
+    copies, shifted = outcome.shifted_probabilities, float("nan")
+    if len(said) and len(copies):
+        shifted = float(points_of_copies(metric, copies, record.unseen, validation_labels).mean()) / 100.0
+    return TrialRecord(record.id, record.role, record.names, score, outcome.status, outcome.seconds, shifted)
 
 
 def _environment(kept: dict[str, str]) -> dict[str, str]:

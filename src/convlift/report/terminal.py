@@ -16,7 +16,8 @@ from convlift.evidence.null_campaigns import Rate, Spread, Tally
 from convlift.records.result import Result
 from convlift.records.training_events import MODEL_OF_ALL
 from convlift.report.finding_lines import finding_lines, plan_lines
-from convlift.report.shift_lines import shift_gain_sentences
+from convlift.report.shift_lines import effect_sentences, shift_gain_sentences
+from convlift.report.wording.goal_in_words import worse_on_clean
 from convlift.report.wording.headline import (
     conclusion,
     headline,
@@ -60,7 +61,7 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Text(f"warning: {said}", "red"))
     _print_changes(result, console)
     if conclusion(result) == "worse":
-        console.print(Text("What was found is worse than the baseline: keep the baseline.", "bold"))
+        console.print(Text(worse_on_clean(result), "bold"))
     for note in result.notes:
         console.print(Text(f"note: {printable(note_sentence(note))}"))
     for line in [*plan_lines(result.plan), *finding_lines(result.findings)]:
@@ -72,7 +73,7 @@ def _beside_the_headline(result: Result) -> list[str]:
     """What is claimed beside it: of the recipe, and on shifted images."""
     recipe = recipe_line(result)
     shifted = [line for shift in result.shifts for line in shift_gain_sentences(shift, result.metric)]
-    return [*([recipe] if recipe else []), *shifted]
+    return [*([recipe] if recipe else []), *shifted, *effect_sentences(result)]
 
 
 def _context(result: Result) -> str:

@@ -1,8 +1,9 @@
 """Which corruptions a recipe trains on: a network that has seen them is not judged by them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from convlift.recipe.recipe import Recipe
+from convlift.robustness.names import NAMES
 
 NOISES = ("gaussian_noise", "shot_noise", "impulse_noise")
 BLURS = ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur")
@@ -36,6 +37,13 @@ OTHERS = frozenset({
     "aspect", "shear", "crop", "perspective", "fill_mode", "erase", "erase_chance", "cutout", "channel_gain",
     "greyscale", "solarize", "posterize", "effect_chance", "rand_augment_operations", "grows_until", "off_for_last",
 })  # fmt: skip
+# what none of them is like: no change of a recipe trains on such images
+TRAINED_BY_NONE = tuple(name for name in NAMES if not any(name in names for names in KINDS.values()))
+
+
+def levers_like(corruptions: Collection[str]) -> tuple[str, ...]:
+    """The levers that train on images such as one of these corruptions makes."""
+    return tuple(lever for lever, names in KINDS.items() if set(names) & set(corruptions))
 
 
 def trained_on(recipe: Recipe) -> frozenset[str]:

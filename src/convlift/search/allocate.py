@@ -119,6 +119,8 @@ def errors_of(search: Search, start: StartingPoint) -> int | None:
     problem = search.problem
     if not runs or runs[0].outcome is None or problem.metric is not ACCURACY or problem.most_networks == 0:
         return None
+    if problem.goal != "clean":  # few errors on clean images say nothing of those on corrupted ones
+        return None
     said, labels = runs[0].outcome.validation_probabilities, problem.validation_labels
     errors = int((said.argmax(axis=1) != labels).sum())
     return errors if errors < FEWEST_ERRORS and errors <= FEW_ERRORS * len(labels) else None

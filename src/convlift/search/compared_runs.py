@@ -70,7 +70,7 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
 
 
 def _images_of(search: Search, records: Sequence[TrialRecord]) -> Floats:
-    return np.array([search.scores.image_points(r.outcome.validation_probabilities) for r in records if r.outcome])
+    return np.array([search.scores.image_points(record) for record in records if record.outcome])
 
 
 def final_runs(ledger: Ledger, recipe: Recipe | None = None) -> list[TrialRecord]:

@@ -69,7 +69,7 @@ def _found(
     for record in (first, undone):
         assert record.outcome is not None, "both have ended"
         said = record.outcome.validation_probabilities
-        scores.append(search.scores.image_points(said) / 100.0 if len(said) else np.array([np.nan]))
+        scores.append(search.scores.clean_points(said) / 100.0 if len(said) else np.array([np.nan]))
     before, after = scores
     if np.isnan(before).any():  # it diverged
         return confirmed(accusation, float("nan"), float(after.mean()), 0.0) or accusation.suspected

@@ -19,6 +19,7 @@ from convlift.ledger.trials import Plan, Role
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.facts import Facts
+from convlift.records.goal import Goal, ShiftedCopies
 from convlift.records.training_events import OwnNetworkSeen
 from convlift.search.label_checker import OpenLabelChecker
 
@@ -59,6 +60,7 @@ class Problem:
     most_milliseconds: what they may take besides, for an image alone; 0: as long as they take.
     time_prediction: measures the milliseconds of one network; asked only where it matters.
     own_network: what to tell of the baseline's network, where the user's own code makes it.
+    goal: what is chosen by, at every choice; copies: of the validation images, where it is not the score on these.
     given: the file of weights that the user trained it to; given_digest: its SHA-256.
     """
 
@@ -85,6 +87,8 @@ class Problem:
     most_milliseconds: float = 0.0
     time_prediction: Callable[[Recipe], float] | None = None
     own_network: OwnNetworkSeen | None = None
+    goal: Goal = "clean"
+    copies: ShiftedCopies | None = None
     given: Path | None = None
     given_digest: str = ""
 

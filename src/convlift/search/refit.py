@@ -54,7 +54,7 @@ def able_refits(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -
     """The refits that may ship: they left a network, and classify the images that they learned from no worse, by
     TOLERANCE, than the final runs, which have not seen them, do on average. One that the clock cut short only where it
     did so with all of the final runs. finals: at least one."""
-    scores = [search.scores.image_points(run.outcome.validation_probabilities) for run in finals if run.outcome]
+    scores = [search.scores.clean_points(run.outcome.validation_probabilities) for run in finals if run.outcome]
     least = float(np.mean(scores)) - TOLERANCE * float(np.std(scores)) / math.sqrt(len(scores[0]))
     allowed = ("finished", "stopped") if all(run.status == "stopped" for run in finals) else ("finished",)
     able = [r for r in refits_with(search, recipe) if r.status in allowed and r.has_trained]
@@ -110,4 +110,4 @@ def epochs_kept(recipe: Recipe, finals: Sequence[TrialRecord]) -> float:
 
 def _seen_points(search: Search, record: TrialRecord) -> float:
     assert record.outcome is not None, "it has ended"
-    return float(search.scores.image_points(record.outcome.validation_probabilities).mean())
+    return float(search.scores.clean_points(record.outcome.validation_probabilities).mean())

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from convlift.evidence import posterior
 from convlift.evidence.image_variance import accuracy_variance, effective_number, run_variance
 from convlift.evidence.metrics import AUROC
+from convlift.evidence.shifted_scores import points_of_copies
 from convlift.evidence.temperature import as_it_ships
 from convlift.ledger.trials import TrialRecord
+from convlift.records.outcome import NO_PROBABILITIES
 from convlift.search.problem import Problem
 from convlift.search.space import floored
 
@@ -34,9 +36,19 @@ class Scores:
     _areas: dict[bytes, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def score_points(self, record: TrialRecord) -> float:
-        """Validation score of a finished trial in points, 100 at best; NaN where it left none, or learned from these
-        images."""
-        return float(self.image_points(record.unseen).mean()) if len(record.unseen) else float("nan")
+        """What a finished trial is chosen by, in points, 100 at best: its score on the validation images, on corrupted
+        copies of them, or both (`Problem.goal`); NaN where it left none, or learned from these images."""
+        points = self.image_points(record)
+        return float(points.mean()) if len(points) else float("nan")
+
+    def clean_score_points(self, record: TrialRecord) -> float:
+        """Its score on the validation images, whatever is chosen by."""
+        return float(self.clean_points(record.unseen).mean()) if len(record.unseen) else float("nan")
+
+    def shifted_score_points(self, record: TrialRecord) -> float:
+        """Its score on corrupted copies of them; NaN where it left none."""
+        points = self.shifted_points(record)
+        return float(points.mean()) if len(points) else float("nan")
 
     def rank(self, record: TrialRecord) -> float:
         """`score_points` to compare by: minus infinity where there is none, since nothing compares with NaN."""
@@ -46,10 +58,35 @@ class Scores:
     def doubt(self, one: TrialRecord, other: TrialRecord) -> float:
         """Points by which two trials may differ on the validation images and say nothing against what is known of
         their recipes: DOUBT standard errors of the difference."""
-        first, second = (self.image_points(record.unseen) for record in (one, other))
+        first, second = (self.image_points(record) for record in (one, other))
         return DOUBT * float(np.std(first - second) / math.sqrt(len(first)))
 
-    def image_points(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    def image_points(self, record: TrialRecord) -> NDArray[np.float64]:
+        """(n,): what every validation image adds to what the trial is chosen by, in points; (0,) where it left none.
+        With copies an image counts once: by its mean over them, and over itself where the goal is the mean of both."""
+        if not len(record.unseen):
+            return np.zeros(0)
+        if self.problem.goal == "clean":
+            return self.clean_points(record.unseen)
+        shifted = self.shifted_points(record)
+        if self.problem.goal == "shifted" or not len(shifted):
+            return shifted
+        return 0.5 * (self.clean_points(record.unseen) + shifted)
+
+    def shifted_points(self, record: TrialRecord) -> NDArray[np.float64]:
+        """(n,): mean score of every validation image's corrupted copies in points, of a log-loss at the temperature
+        fitted to the images as they are; (0,) where the trial left none."""
+        said = record.outcome.shifted_probabilities if record.outcome else NO_PROBABILITIES
+        copies, labels = self.problem.copies, self.problem.validation_labels
+        if copies is None or not len(record.unseen) or len(said) != copies.each * len(labels):
+            return np.zeros(0)
+        key = hashlib.sha256(said.tobytes() + record.unseen.tobytes()).digest()
+        if key not in self._known:
+            groups = self.problem.validation_groups
+            self._known[key] = points_of_copies(self.problem.metric, said, record.unseen, labels, groups)
+        return self._known[key]
+
+    def clean_points(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n,): score of every validation image in points, of a log-loss at the temperature fitted to them."""
         key = hashlib.sha256(probabilities.tobytes()).digest()
         if key not in self._known:
@@ -70,12 +107,21 @@ class Scores:
     def area(self, record: TrialRecord) -> float:
         """AUROC of a trial on the validation images, 0 where it left no probabilities, or learned from these images."""
         probabilities = record.unseen
-        if not len(probabilities):
+        if not len(probabilities) or (self.problem.copies and not len(self.shifted_points(record))):
             return 0.0
         key = hashlib.sha256(probabilities.tobytes()).digest()
         if key not in self._areas:
             self._areas[key] = AUROC.score(probabilities, self.problem.validation_labels)
         return self._areas[key]
+
+    def unit(self, records: Sequence[TrialRecord]) -> float:
+        """How many points of the metric a point of accuracy is worth, by the records that learned something."""
+        collapsed = self.collapsed(records)
+        return self._unit([record for record, lost in zip(records, collapsed, strict=True) if not lost])
+
+    def _unit(self, sound: Sequence[TrialRecord]) -> float:
+        said = [self._shipped(record.outcome.validation_probabilities) for record in sound if record.outcome]
+        return self.problem.metric.unit(said, self.problem.validation_labels)
 
     def trials(
         self,
@@ -91,16 +137,15 @@ class Scores:
         """
         collapsed = self.collapsed(records)
         sound = [record for record, lost in zip(records, collapsed, strict=True) if not lost]
-        probabilities = [record.outcome.validation_probabilities for record in sound if record.outcome is not None]
         labels = self.problem.validation_labels
-        images = np.array([self.image_points(each) for each in probabilities]).reshape(len(probabilities), len(labels))
-        unit = self.problem.metric.unit([self._shipped(each) for each in probabilities], labels)
+        images = np.array([self.image_points(record) for record in sound]).reshape(len(sound), len(labels))
+        unit = self._unit(sound)
         scores = np.array([self.score_points(record) for record in records]) / unit
         return posterior.Trials(
             on,
             floored(scores, collapsed),
             n_images=round(effective_number(images, self.problem.validation_groups)),
-            image_variance=run_variance(images) / unit**2 if probabilities else accuracy_variance(UNTRIED),
+            image_variance=run_variance(images) / unit**2 if sound else accuracy_variance(UNTRIED),
             extra_cost=extra_cost,
             low_fidelity=low_fidelity and replace(low_fidelity, score_points=low_fidelity.score_points / unit),
             collapsed=collapsed,

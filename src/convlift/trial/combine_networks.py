@@ -29,6 +29,8 @@ from convlift.records.outcome import NO_PROBABILITIES, Outcome
 from convlift.train.device import settle_on
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.batches import unchanged
+from convlift.trial.from_scratch import predict_squares
+from convlift.trial.shifted_copies import shifted_squares
 
 State = dict[str, Tensor]
 
@@ -36,7 +38,8 @@ State = dict[str, Tensor]
 def combine_networks(
     spec: TrialSpec, combination: Combination, dataset: Dataset, limits: Limits, device: Device = CPU
 ) -> Outcome:
-    """Make what the combination says of networks of the spec's recipe, save it, and predict validation and test images.
+    """Make what the combination says of networks of the spec's recipe, save it, and predict validation and test images,
+    and corrupted copies of the validation images where the data set has any.
 
     Its weights are files that `save_network` wrote, at least one. Running statistics of batch norms are averaged like
     weights: estimated anew from clean images they were better on 398 photos and worse on 4,300 (docs/LOG.md).
@@ -57,6 +60,9 @@ def combine_networks(
         predict_probabilities(made, unchanged(pixels, part, normal, place)())
         for part in (dataset.splits.validation, dataset.splits.test)
     )
+    shifted = NO_PROBABILITIES
+    if combination.least is None:
+        shifted = predict_squares(made, shifted_squares(dataset, _side(recipe), recipe.data.preparation), normal, place)
     if combination.least is not None:
         right = float((validation.argmax(1) == dataset.labels[dataset.splits.validation]).mean())
         if right < combination.least:
@@ -67,7 +73,14 @@ def combine_networks(
         validation = NO_PROBABILITIES
     if limits.save_to:
         save_network(Path(limits.save_to), made, normal, saved_padding(paths[0]))
-    return Outcome("finished", validation, test, seconds=time.monotonic() - began, weights=limits.save_to)
+    return Outcome(
+        "finished",
+        validation,
+        test,
+        seconds=time.monotonic() - began,
+        weights=limits.save_to,
+        shifted_probabilities=shifted,
+    )
 
 
 def _network(state: State, recipe: Recipe, dataset: Dataset) -> nn.Module:

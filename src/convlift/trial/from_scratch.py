@@ -1,6 +1,6 @@
 """Training a network of our own from its first weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from convlift.model.convnet import WhitenedConvolution
 from convlift.model.placement import lay_on
 from convlift.recipe.trial_spec import TrialSpec
 from convlift.records.compute_device import CPU, Device
+from convlift.records.outcome import NO_PROBABILITIES
 from convlift.train.evaluate import predict_probabilities
 from convlift.trial.batches import image_draw, labelled, to_tensor, unchanged
 from convlift.trial.phase import PhaseData, run_phase, scaled
+from convlift.trial.shifted_copies import shifted_squares
 from convlift.trial.trial_clock import TrialClock
 
 ENOUGH_TO_WHITEN = 2_000  # images, of hundreds of patches each; Jordan 2024 takes 5,000
@@ -27,12 +29,14 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, the normalization it needs, and its probabilities for validation (n, K) and test images (nt, K)."""
+    """A network, the normalization it needs, and its probabilities for validation (n, K) and test images (nt, K), and
+    for corrupted copies of the validation images where there are any."""
 
     network: nn.Module
     normal: Statistics
     validation: Probabilities
     test: Probabilities
+    shifted: Probabilities = field(default_factory=lambda: NO_PROBABILITIES)
 
 
 def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, device: Device = CPU) -> Trained:
@@ -51,6 +55,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
     _whiten(network, images, normal)
     lay_on(network, place)
     validation, test = (unchanged(pixels, part, normal, place) for part in (splits.validation, splits.test))
+    copies = shifted_squares(dataset, recipe.data.resolution, recipe.data.preparation, clock.late)
     labels, validation_labels = (to_tensor(dataset.labels[part], place) for part in (splits.train, splits.validation))
     data = PhaseData(
         "train",
@@ -59,7 +64,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
         lambda: labelled(validation(), validation_labels),
         len(validation_labels),
         len(dataset.classes),
-        test_images=len(splits.test),
+        test_images=len(splits.test) + dataset.number_of_copies,
         mixing=recipe.data.mixing,
         refit=dataset.refit,
     )
@@ -72,7 +77,17 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
         normal,
         predict_probabilities(network, validation()),
         predict_probabilities(network, test()),
+        predict_squares(network, copies, normal, place),
     )
+
+
+def predict_squares(
+    network: nn.Module, squares_NHWC: NDArray[np.uint8], normal: Statistics, place: torch.device
+) -> Probabilities:
+    """(N, K): of images at the network's resolution, unaugmented; (0, 0) where there are none."""
+    if not len(squares_NHWC):
+        return NO_PROBABILITIES
+    return predict_probabilities(network, unchanged(squares_NHWC, np.arange(len(squares_NHWC)), normal, place)())
 
 
 def _whiten(network: nn.Module, images_NHWC: NDArray[np.uint8], normal: Statistics) -> None:

@@ -67,6 +67,7 @@ def run_trial(
         seconds=clock.elapsed(),
         reason="; ".join(_circumstances(clock)),
         weights=limits.save_to,
+        shifted_probabilities=trained.shifted,
     )
 
 

@@ -7,6 +7,7 @@ through all of the backbone only where they change or grow or all of it is train
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -36,6 +37,7 @@ from convlift.trial.batches import Draw, Indices, image_draw, labelled, to_tenso
 from convlift.trial.from_scratch import Probabilities, Trained, guesses
 from convlift.trial.frozen_stages import FrozenStages
 from convlift.trial.phase import PhaseData, run_phase, scaled
+from convlift.trial.shifted_copies import copies_key, shifted_squares
 from convlift.trial.stored_batches import stored_draw, stored_inputs
 from convlift.trial.trial_clock import TrialClock
 
@@ -58,9 +60,12 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     assert isinstance(network, Classifier), "build_network() makes one of every Pretrained"
     freeze(lay_on(network, place))
     images = Images(pixels, dataset.store.fingerprint, recipe.data.preparation.name, splits.train)
-    cached = extract(_extraction(recipe, normal, device), network.backbone, images, cache / "features", stop=clock.late)
+    extraction = _extraction(recipe, normal, device)
+    read = partial(extract, backbone=network.backbone, folder=cache / "features", stop=clock.late)
+    cached, copies = read(extraction, images=images), _images_of_copies(recipe, dataset, clock)
     if cached is None:
         return Trained(network, normal, *guesses(dataset))
+    shifted = read(replace(extraction, views=0), images=copies) if copies else None
     head = recipe.training.model_copy(update={"epochs": scaled(recipe.training.epochs, spec.fidelity)})
     tuned, mixing = recipe.training.fine_tuning, recipe.data.mixing
     # a head that will be fine-tuned is brought to its one best place first, which mixtures would move
@@ -69,32 +74,35 @@ def train_transfer(spec: TrialSpec, dataset: Dataset, cache: Path, clock: TrialC
     if not clock.curve:
         return Trained(network, normal, *guesses(dataset))
     if tuned is None or clock.late():
-        return Trained(network, normal, *_predictions(network.head, cached.features, dataset, place))
+        seen = cached.features, shifted.features if shifted else None
+        return Trained(network, normal, *_predictions(network.head, *seen, dataset, place))
     unfreeze(network, tuned.stages, tuned.batch_norm)
     training = _second_phase(recipe.training, tuned, spec.fidelity)
     if cached.activations is not None and tuned.stages is not None:
         tail = Tail(network, tuned.stages)
         stored = _stored_data("fine-tune", cached.activations, dataset, place)
         run_phase(tail, _as_tuned(stored, network, recipe), training, spec.seed, clock)
-        return Trained(network, normal, *_predictions(tail, cached.activations, dataset, place))
-    tuning = _Tuning(training, spec.seed, normal, place)
+        seen = cached.activations, shifted.activations if shifted else None
+        return Trained(network, normal, *_predictions(tail, *seen, dataset, place))
+    tuning = _Tuning(training, spec.seed, normal, place, copies)
     return Trained(network, normal, *_tune_on_images(network, recipe, dataset, tuning, clock))
 
 
 class _Tuning(NamedTuple):
     """What a second phase is made of beside the recipe: its rules, the trial's seed, the images' statistics,
-    the place it trains on."""
+    the place it trains on, corrupted copies of the validation images."""
 
     training: Training
     seed: int
     normal: Statistics
     place: torch.device
+    copies: Images | None
 
 
 def _tune_on_images(
     network: Classifier, recipe: Recipe, dataset: Dataset, tuning: _Tuning, clock: TrialClock
-) -> tuple[Probabilities, Probabilities]:
-    """The second phase on images that change every time; probabilities of validation and test images."""
+) -> tuple[Probabilities, ...]:
+    """The second phase on images that change every time; probabilities of validation and test images, and of copies."""
     splits, tuned, side = dataset.splits, recipe.training.fine_tuning, recipe.data.resolution
     assert tuned is not None, "train_transfer() looked"
     assert side is not None, "train_transfer() looked"
@@ -103,6 +111,7 @@ def _tune_on_images(
         unchanged(pixels, part, tuning.normal, tuning.place)
         for part in (splits.validation, splits.test, splits.train[:2])
     )
+    copies = _inputs_of(tuning)
     draw = _draw(recipe, dataset, side, tuning)
     first_draw = _draw(recipe, dataset, smaller(side), tuning) if tuned.small_first else None
     trained: nn.Module = network
@@ -111,13 +120,33 @@ def _tune_on_images(
         below = FrozenStages(network, tuned.stages, next(sample()))
         draw, first_draw = below.of_drawn(draw), below.of_drawn(first_draw) if first_draw else None
         validation, test = below.of_unchanged(validation), below.of_unchanged(test, keep=False)
+        copies = below.of_unchanged(copies, keep=False) if copies else None
     data = replace(
         _as_tuned(_phase_data("fine-tune", draw, validation, dataset, tuning.place), network, recipe),
         first_draw=first_draw,
         first_share=tuned.small_first,
     )
     run_phase(trained, data, tuning.training, tuning.seed, clock)
-    return predict_probabilities(trained, validation()), predict_probabilities(trained, test())
+    seen = (validation, test, *([copies] if copies else []))
+    return tuple(predict_probabilities(trained, inputs()) for inputs in seen)
+
+
+def _inputs_of(tuning: _Tuning) -> Callable[[], Iterator[Tensor]] | None:
+    """Gives the corrupted copies, batch by batch; None where there are none."""
+    if tuning.copies is None:
+        return None
+    squares = tuning.copies.pixels
+    return unchanged(squares, np.arange(len(squares)), tuning.normal, tuning.place)
+
+
+def _images_of_copies(recipe: Recipe, dataset: Dataset, clock: TrialClock) -> Images | None:
+    """The corrupted copies of the validation images; None where there are none, or no time for them."""
+    assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
+    squares = shifted_squares(dataset, recipe.data.resolution, recipe.data.preparation, clock.late)
+    if not len(squares):
+        return None
+    fingerprint = f"{dataset.store.fingerprint} {copies_key(dataset)}"
+    return Images(squares, fingerprint, recipe.data.preparation.name, np.zeros(0, np.int64))
 
 
 def _as_tuned(data: PhaseData, network: Classifier, recipe: Recipe) -> PhaseData:
@@ -181,17 +210,15 @@ def _phase_data(
         len(validation_labels),
         len(dataset.classes),
         train_mode,
-        len(splits.test),
+        len(splits.test) + dataset.number_of_copies,
         refit=dataset.refit,
     )
 
 
 def _predictions(
-    network: nn.Module, stored: Stored, dataset: Dataset, place: torch.device
-) -> tuple[Probabilities, Probabilities]:
-    """Probabilities of validation and test images, from their stored results."""
-    validation, test = (
-        predict_probabilities(network, stored_inputs(stored, part, place))
-        for part in (dataset.splits.validation, dataset.splits.test)
-    )
-    return validation, test
+    network: nn.Module, stored: Stored, copies: Stored | None, dataset: Dataset, place: torch.device
+) -> tuple[Probabilities, ...]:
+    """Probabilities of validation and test images, and of copies where there are any, from their stored results."""
+    seen = [(stored, dataset.splits.validation), (stored, dataset.splits.test)]
+    seen += [(copies, np.arange(len(copies.clean)))] if copies else []
+    return tuple(predict_probabilities(network, stored_inputs(each, part, place)) for each, part in seen)

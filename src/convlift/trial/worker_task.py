@@ -12,6 +12,7 @@ from convlift.data.store import reopen_store
 from convlift.recipe.combination import Combination
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.compute_device import Device
+from convlift.records.goal import ShiftedCopies
 from convlift.records.outcome import Outcome
 from convlift.trial.trial_clock import Report
 
@@ -37,12 +38,17 @@ class Job(Protocol):
 
 
 def prepare(
-    store: Path, seed: int, cache: Path, groups: NDArray[np.int64] | None = None, fold: Fold | None = None
+    store: Path,
+    seed: int,
+    cache: Path,
+    groups: NDArray[np.int64] | None = None,
+    fold: Fold | None = None,
+    copies: ShiftedCopies | None = None,
 ) -> Context:
-    """Open the image store and make its splits again; test labels are masked from then on. groups: see `Dataset`;
-    fold: see `make_splits`."""
+    """Open the image store and make its splits again; test labels are masked from then on. groups, copies: see
+    `Dataset`; fold: see `make_splits`."""
     whole = reopen_store(store)
-    return Context(Dataset(whole, make_splits(whole, seed, groups, fold), groups), cache)
+    return Context(Dataset(whole, make_splits(whole, seed, groups, fold), groups, copies=copies), cache)
 
 
 def prepare_all(store: Path, seed: int, cache: Path, groups: NDArray[np.int64] | None = None) -> Context:

@@ -12,6 +12,7 @@ from convlift.catalogue.unfit import (
     FewBatches,
     FewPixels,
     InvalidRecipe,
+    JudgedBy,
     NoMoreDetail,
     NotInNetwork,
     OneSize,
@@ -126,4 +127,6 @@ def unfit_in_words(unfit: Unfit) -> str:  # noqa: C901 - one case a record
             return f"the largest class has {ratio:.1f} times the images of the smallest; {uneven:g} would be uneven"
         case EnoughContrast(brightness, spread):
             return f"colour images neither dark (luma {brightness:.2f} of 1) nor flat (its deviation {spread:.2f})"
+        case JudgedBy(lever):
+            return f"it trains on images like those by which recipes are compared ({lever.replace('_', ' ')})"
     assert_never(unfit)

@@ -7,6 +7,7 @@ from convlift.evidence.metrics import metric_named
 from convlift.recipe.combination import passes
 from convlift.records.confidence import Calibrated
 from convlift.records.given_network import GivenNetwork
+from convlift.records.goal import OptimizedFor
 from convlift.records.notes import (
     Arm,
     CloseChoice,
@@ -40,6 +41,7 @@ from convlift.records.notes import (
 from convlift.records.verdict_grounds import Unexplained
 from convlift.report.wording.before_training import given_network
 from convlift.report.wording.confidence_sentence import calibrated
+from convlift.report.wording.goal_in_words import optimized_for
 from convlift.report.wording.phrases import counted, signed
 from convlift.report.wording.verdict_reasons import unexplained_in_words
 
@@ -282,4 +284,5 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     NoConsensus: _no_consensus,
     Unexplained: unexplained_in_words,
     GivenNetwork: given_network,
+    OptimizedFor: optimized_for,
 }
