@@ -143,7 +143,7 @@ def mixed(
 ) -> NDArray[np.float32]:
     """One mix of an image, in 255ths and not rounded; place: which image, and which mix."""
     index, mix = place
-    found = np.multiply(image_HWC, mixes.keep[index, mix], dtype=np.float32)
+    found: NDArray[np.float32] = np.multiply(image_HWC, mixes.keep[index, mix], dtype=np.float32)
     scratch = np.empty_like(image_HWC)
     for chain, weight in enumerate(mixes.weights[index, mix]):
         row = mixes.row(index, mix, chain)

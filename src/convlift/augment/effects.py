@@ -92,7 +92,21 @@ def _with_policy(effects: Effects, policy: Policy) -> Effects:
 
 def those_of(effects: Effects, chosen: Whole) -> Effects:
     """What was drawn for some of the images; of effects without weather."""
-    return Effects(*(each[chosen] if isinstance(each, np.ndarray) else each for each in effects))
+    e = effects
+    assert e.weather is None, "its noise is of all images together"
+    return Effects(
+        weather=None,
+        blur=e.blur[chosen],
+        noisy=e.noisy[chosen],
+        deviation=e.deviation,
+        gamma=e.gamma[chosen],
+        stretched=e.stretched[chosen],
+        equalize=e.equalize[chosen],
+        solarize=e.solarize[chosen],
+        posterize=e.posterize[chosen],
+        sharpness=e.sharpness[chosen],
+        jpeg=e.jpeg[chosen],
+    )
 
 
 def draw_chosen(name: str, augmentation: Augmentation, streams: Streams, count: int) -> tuple[Chosen, Floats]:

@@ -49,8 +49,8 @@ def table(length: int, std: tuple[float, ...]) -> Inputs:
 
     steps: Inputs = ndtri((np.arange(LEVELS) + 0.5) / LEVELS).astype(np.float32)
     bits = np.random.Generator(np.random.SFC64(0)).integers(2**64, size=length // 4 + 1, dtype=np.uint64)
-    divided: Inputs = steps[bits.view(np.uint16)[:length]] / np.resize(np.array(std, np.float32), length)
-    return divided
+    by: Inputs = np.resize(np.array(std, np.float32), length)
+    return steps[bits.view(np.uint16)[:length]] / by
 
 
 def add_noise(inputs_HWC: Inputs, deviation: float, numbers: Inputs, start: int) -> None:
