@@ -112,12 +112,12 @@ def test_labels_are_to_be_looked_at_the_surest_first_whatever_the_classifier_say
 def test_decisions_outlive_a_new_audit():
     new = (
         Entry("exclude", "accepted", ("1",), "new reason"),
-        Entry("relabel", "to review", ("2",), label="a", suggested="b"),
+        Entry("relabel", "to review", ("2",), "looks like b", label="a", suggested="b"),
         Entry("keep together", "accepted", ("3", "4")),
     )
     old = (
         replace(new[0], state="rejected", reason="old reason"),
-        replace(new[1], state="accepted", suggested="c"),
+        replace(new[1], state="accepted", suggested="c", reason="looks like c"),
         replace(new[2], images=("4", "3"), state="rejected"),
         Entry("exclude", "accepted", ("by hand",)),
         Entry("exclude", "to review", ("no longer proposed",)),
@@ -130,7 +130,7 @@ def test_decisions_outlive_a_new_audit():
         (("by hand",), "accepted"),
     ]
     assert found[0].reason == "new reason"
-    assert found[1].suggested == "c"
+    assert (found[1].suggested, found[1].reason) == ("c", "looks like c")
 
 
 def test_how_alike_two_images_are():

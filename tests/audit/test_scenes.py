@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convlift.audit.pictures import picture_of
-from convlift.audit.scenes import find_scenes, names_of_scenes, scene_findings
+from convlift.audit.scenes import Ties, find_scenes, names_of_scenes, scene_findings, tied
 
 
 def stand_in(groups, labels):
@@ -39,6 +39,16 @@ def test_scenes_are_cut_where_too_few_of_a_class_would_be_left():
     names = names_of_scenes(scenes, hashes, labels)
     assert (names[:11] == hashes[:11]).all()
     assert names[20] == names[21]
+
+
+@pytest.mark.parametrize("apart", [("3.png", "5.png"), ("3.png", "7.png"), ("5.png", "7.png")])
+def test_copies_of_an_image_go_with_it_where_near_copies_may_be_cut(apart):
+    """3 and 5 are one image, 7 is like it: whichever of them a plan names, no split may cut the copies."""
+    scenes, hashes = stand_in([[3, 5, 7]], LABELS)
+    hashes[3] = hashes[5]
+    keys = [f"{row}.png" for row in range(len(LABELS))]
+    names = tied(names_of_scenes(scenes, hashes, LABELS), hashes, keys, Ties(apart=(apart,)))
+    assert names[3] == names[5]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from convlift.campaign.shift_asked import copies_each, images_of
 from convlift.data.dataset import Dataset
 from convlift.errors import ConvliftError, DataError, Interrupted
 from convlift.recipe.recipe import Recipe
-from convlift.records.result import ShiftGain
+from convlift.records.result import Estimate, NetworkGain, ShiftGain
 from convlift.report.documents import result_document
 from convlift.report.shift_lines import SECOND, shift_gain_sentences
 from convlift.robustness.corruptions import corrupt
@@ -190,9 +190,19 @@ def test_copies_and_groups_of_the_folder_count_once(dataset: Dataset, tmp_path: 
         save([value], [0], tmp_path / "dark", 0)
         (tmp_path / "dark/0/0.png").rename(tmp_path / "dark/0" / f"{name}.png")
     for group_from, groups in ((None, [0, 0, 1, 2]), ("/([abc])", [0, 0, 0, 1]), ("/([ab])", [0, 0, 1, 2])):
-        belong = images_of(tmp_path / "dark", dataset, group_from).groups
+        found = images_of(tmp_path / "dark", dataset, group_from)
+        belong = found.groups
         assert belong is not None
+        assert found.ungrouped == (group_from == "/([ab])")  # of c4 it says nothing, so that none are named
         assert (belong[:, None] == belong).tolist() == np.equal.outer(groups, groups).tolist()
+
+
+def test_it_is_said_where_groups_of_the_folder_do_not_count() -> None:
+    one = Estimate(0.5, 0.4, 0.6)
+    gain = NetworkGain(one, one, one, proven=False)
+    for lost in (False, True):
+        said = " ".join(shift_gain_sentences(ShiftGain("images", "fog", 9, 1, gain, ungrouped=lost), "accuracy"))
+        assert ("some have no group" in said) == lost
 
 
 def test_a_fault_costs_its_own_answer_alone() -> None:

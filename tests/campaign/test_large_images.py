@@ -55,6 +55,17 @@ def test_as_much_is_kept_of_an_image_as_the_recipe_sees(photos: Path, tmp_path: 
     assert (store.pixels(240, Preparation("squash"))[0] == seen).all()
 
 
+def test_the_sealed_test_is_the_same_whatever_a_recipe_sees(photos: Path, tmp_path: Path) -> None:
+    usual, large = (
+        open_data(request_of(photos, None, tmp_path, current=recipe), Session())[0] for recipe in ("plain", LARGE)
+    )
+    assert usual.store.side < large.store.side
+    assert (usual.store.hashes == large.store.hashes).all()
+    assert (usual.store.scenes == large.store.scenes).all()
+    assert usual.splits.test.tolist() == large.splits.test.tolist()
+    assert usual.store.fingerprint != large.store.fingerprint
+
+
 def test_a_model_sees_at_prediction_what_it_saw_in_training(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

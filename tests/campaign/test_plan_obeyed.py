@@ -185,6 +185,27 @@ def test_an_evaluation_counts_the_new_labels(campaign, folder, plan):
     assert everything.learned_from == (str(campaign.folder),)  # known as the data that it was trained on
 
 
+def test_the_data_are_known_again_without_their_plan(campaign, folder, plan, place):
+    """Who evaluates on what a network learned from is told so, whether a plan changed the data then or now."""
+    everything = use.evaluate(campaign.folder, folder, part="all", quiet=True)
+    assert everything.images == 120
+    assert everything.learned_from == (str(campaign.folder),)
+    assert use.evaluate(campaign.folder, folder, quiet=True).learned_from == ()  # the test stayed sealed
+    bare = api.train(folder, SMALL, quiet=True, device="cpu").folder
+    assert use.evaluate(bare, folder, part="train", plan=plan, quiet=True).learned_from == (str(bare),)
+    assert use.evaluate(bare, folder, plan=plan, quiet=True).learned_from == ()
+
+
+def test_the_official_test_is_no_test_once_a_plan_put_it_aside(folder, plan, place):
+    known = read_plan(plan)
+    entries = [replace(each, state="accepted") if each.kind == "resplit" else each for each in known.entries]
+    path = write_plan(place / "anew.yaml", replace(known, entries=tuple(entries)))
+    done = api.train(folder, SMALL, plan=path, quiet=True, device="cpu")
+    assert sum(done.story.counts.values()) == 116
+    found = use.evaluate(done.folder, folder, quiet=True)
+    assert (found.part, found.learned_from) == ("test", (str(done.folder),))
+
+
 def test_an_audit_of_what_the_plan_leaves(folder, plan, place):
     found = api.audit(folder, place / "left.html", plan=plan, label_errors=False, quiet=True)
     assert found.images == 116

@@ -74,6 +74,12 @@ def test_each_lever_is_accused_by_what_it_does(outcome, changes, fault, undone):
     assert undone is None or value == 0
 
 
+def test_rare_classes_that_are_shown_often_lower_the_training_accuracy_too():
+    changes = {"architecture": {"dropout": 0.9}}
+    assert "regularized too strongly" in " ".join(names(left(0.7, 0.97), **changes))
+    assert not names(left(0.7, 0.97), **changes, training={"class_sampling": 1.0})
+
+
 def test_a_short_training_that_has_settled_is_not_accused():
     assert names(left(losses=(0.5, 0.49)), training={"epochs": 2}) == []
 

@@ -175,6 +175,14 @@ def test_augmentation_that_hides_the_images_shows_in_the_training_accuracy():
     assert Symptom.OVER_AUGMENTED not in symptoms(shown), "dropout alone lowers the training accuracy too"
 
 
+def test_accuracies_of_other_shares_of_the_classes_are_no_gap():
+    """Where rare classes are shown as often as others, training images are not those that validation counts."""
+    sampled = PLAIN.edit(data={"augmentation": {"rotation": 0.5}}, training={"class_sampling": 1.0})
+    assert Symptom.OVER_AUGMENTED not in symptoms(outcome(train=0.70, validation=0.85), recipe=sampled)
+    assert Symptom.OVERFIT not in symptoms(outcome(train=0.99, validation=0.85), recipe=sampled)
+    assert Symptom.UNDERFIT in symptoms(outcome(train=0.50, validation=0.50), recipe=sampled)
+
+
 def test_only_the_last_phase_is_judged():
     shown = Outcome(
         "finished",

@@ -40,6 +40,12 @@ class Pets:
         return self.images[index], LABELS[index]
 
 
+class Named(list):  # type: ignore[type-arg]
+    """Pairs in a list that knows its classes."""
+
+    classes = ("cats", "dogs")
+
+
 class Subset:
     """As torch.utils.data.Subset is."""
 
@@ -118,6 +124,40 @@ def test_labels_that_a_transform_made_are_not_named_by_the_old_classes(photos: l
     pets.target_transform = lambda label: 1 - label  # type: ignore[attr-defined]
     assert open_source(pets).classes == ("0", "1")
     assert open_images(Subset(pets, [0, 3])).classes == ("0", "1")
+
+
+class Wrapped:
+    """As programs wrap a data set, to change its images or its labels."""
+
+    def __init__(self, dataset: Any, relabel: Any = lambda label: label) -> None:
+        self.dataset, self.relabel = dataset, relabel
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, place: int) -> Any:
+        image, label = self.dataset[place]
+        return image, self.relabel(label)
+
+
+def test_a_data_set_that_wraps_another_one_has_its_classes_only_with_its_labels(photos: list[np.ndarray]) -> None:
+    sorted_pets = Subset(Pets(photos), [0, 2, 4, 1, 3, 5])  # the first three are cats
+    assert open_source(Wrapped(Pets(photos))).classes == ("cats", "dogs")
+    assert open_source(Wrapped(sorted_pets)).classes == ("cats", "dogs")
+    assert open_source(Wrapped(sorted_pets, lambda label: 2 * label)).classes == ("0", "2")
+    assert open_source(Wrapped(Pets(photos), lambda label: 1 - label)).classes == ("0", "1")
+    assert open_images(Subset(Wrapped(Pets(photos), lambda label: 1 - label), [0, 3])).classes == ("0", "1")
+
+
+def test_labels_in_a_list_are_held_against_an_image_of_each(photos: list[np.ndarray]) -> None:
+    class Sorted(Wrapped):
+        targets = (0, 0, 0, 1, 1, 1)
+        classes = ("cats", "dogs")
+
+    one = Sorted(list(zip(photos, (0, 0, 0, 1, 1, 1), strict=True)))
+    assert open_source(one).classes == ("cats", "dogs")
+    other = Sorted(list(zip(photos, (0, 0, 0, 2, 2, 2), strict=True)))  # all but the first three are of other labels
+    assert open_source(other).classes == ("0", "2")
 
 
 def test_names_as_objects_and_whole_numbers_as_floats(photos: list[np.ndarray]) -> None:
@@ -267,7 +307,7 @@ class Noisy(Pets):
         (lambda photos: [(each.transpose(2, 0, 1), 0) for each in photos], r"shape \(3, 16, 12\) and type uint8"),
         (lambda photos: [(each, [0, 1]) for each in photos], "has the label \\[0, 1\\]"),
         (lambda photos: [(each, 0.5) for each in photos], "has the label 0.5"),
-        (lambda photos: Pets(photos * 2, [0, 1, 0, 7] * 3), "labels 0 to 7, and 2 classes"),
+        (lambda photos: Named([(each, 7 * (row % 2)) for row, each in enumerate(photos)]), "labels 0 to 7, and 2 cla"),
         (lambda photos: Noisy(photos), "another one each time; give the data set without augmentation"),
     ],
 )

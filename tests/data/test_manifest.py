@@ -156,6 +156,15 @@ def test_absolute_paths_of_another_machine(pets: Path, begin: str) -> None:
     assert "birds" in refusal(write(pets, [*lines, f"{begin}birds/0.png,dogs"]))
 
 
+def test_an_image_of_the_same_name_is_not_taken_for_one_of_another_machine(pets: Path) -> None:
+    """dogs/9.png is missing here; 9.png beside the folders is another image."""
+    (pets / "9.png").write_bytes((pets / "cats" / "0.png").read_bytes())
+    lines = ["path,label", *(f"/home/anna/pets/{path},{label}" for path, label in ROWS)]
+    said = refusal(write(pets, [*lines, "/home/anna/pets/dogs/9.png,dogs"]))
+    assert "row 8 names '/home/anna/pets/dogs/9.png', which is not there, as others of '/home/anna/pets' are" in said
+    assert len(open_source(write(pets, [*lines, "/home/anna/pets/9.png,cats"])).items) == 7
+
+
 def test_all_faulty_rows_are_told_at_once_with_their_numbers(pets: Path) -> None:
     lines = [
         "path,label,split", "cats/0.png,cats,train", "cats/9.png,cats,train", "cats/1.png,,train",

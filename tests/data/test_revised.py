@@ -11,7 +11,7 @@ from convlift.data.plan_file import read_plan, write_plan
 from convlift.data.readers.recognize import open_source
 from convlift.data.revised import revise
 from convlift.data.splits import make_splits
-from convlift.data.store import data_fingerprint, open_store, reopen_store
+from convlift.data.store import data_fingerprint, names_digest, open_store, reopen_store
 from convlift.errors import ConvliftError
 from convlift.records.data_plan import DataPlan, Entry
 
@@ -75,6 +75,27 @@ def test_what_is_accepted_is_gone_or_of_its_new_class(folder, tmp_path):
         assert revised.source.read(index) == (folder / key).read_bytes()
     assert [each.images for each in revised.applied.of("relabel")] == [("b/0.png",)]
     assert data_fingerprint(revised.source) != data_fingerprint(source)
+
+
+def test_a_plan_is_refused_once_files_were_renamed(folder, tmp_path):
+    """Each file one number up: the same images in the same order, and a/3.png is another one than the plan means."""
+    moved = tmp_path / "tiles"
+    for path in sorted(folder.rglob("*.png")):
+        target = moved / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    order = sorted(path.name for path in (moved / "a").iterdir())
+    for name, after in zip(reversed(order), reversed([*order[1:], "99.png"]), strict=True):
+        (moved / "a" / name).rename(moved / "a" / after)
+    source, renamed = open_source(folder), open_source(moved)
+    assert data_fingerprint(source) == data_fingerprint(renamed)
+    out = Entry("exclude", "accepted", ("a/3.png",))
+    _, *plan = plan_for(folder, tmp_path, out, names=names_digest(source))
+    assert revise(source, *plan).source.items
+    with pytest.raises(ConvliftError, match=r"for other data: .* the names of tiles are others"):
+        revise(renamed, *plan)
+    _, *plan = plan_for(folder, tmp_path, out)  # an older plan, which tells no names
+    assert revise(renamed, *plan).source.items
 
 
 def test_another_plan_has_another_digest_and_the_same_decisions_the_same(folder, tmp_path):

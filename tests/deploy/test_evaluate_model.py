@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score
 
 from command_line import convlift
 from convlift import use
+from convlift.deploy.evaluate_model import TrainedOn
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, DataError
 
@@ -162,7 +163,7 @@ def test_groups_widen_the_intervals(grey, folder):
 
 
 def test_a_model_that_learned_from_these_images_is_told_of(grey, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("convlift.deploy.evaluate_model._trained_on", lambda path: "these")
+    monkeypatch.setattr("convlift.deploy.evaluate_model._trained_on", lambda path: TrainedOn("these"))
     monkeypatch.setattr("convlift.deploy.evaluate_model.data_fingerprint", lambda source, alpha, side: "these")
     said = convlift("evaluate", grey.folder, folder[0], "--quiet")
     assert f"warning: {grey.folder} was trained on these images" in " ".join(said.out.split())

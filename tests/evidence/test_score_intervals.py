@@ -59,6 +59,15 @@ def test_no_mistake_and_nothing_but_mistakes_leave_room(name: str) -> None:
     assert metric.lowest <= one.low <= one.value <= one.high <= 1.0
 
 
+@pytest.mark.parametrize("name", ["auroc", "kappa"])
+def test_images_of_one_class_say_nothing_of_what_lies_between_classes(name: str) -> None:
+    metric, labels = metric_named(name), np.zeros(50, np.int64)
+    for wrong in (0, 3):
+        said = np.eye(2)[(np.arange(50) < wrong).astype(int)]
+        found = score_interval(metric, said, labels)
+        assert (found.low, found.high) == (metric.lowest, 1.0)
+
+
 def test_groups_widen_it() -> None:
     world = World(0.8, (0.25,) * 4, 10, 0.9)
     said, labels, groups = draw(world, 300, np.random.default_rng(1))
@@ -76,6 +85,21 @@ def test_groups_that_agree_count_once_each() -> None:
     right = np.ones(20)
     two, twenty, alone = (one_network(right, groups).low for groups in (np.repeat([0, 1], 10), np.arange(20), None))
     assert two < 0.1 < 0.8 < twenty < alone
+
+
+@pytest.mark.parametrize("name", ["balanced-accuracy", "macro-f1", "auroc", "kappa"])
+def test_no_mistake_in_few_groups_says_little(name: str) -> None:
+    """Three groups without a mistake: 90 images of them are no 90 images. Of such draws of a network that is right for
+    .95 (two classes, groups that share half of their noise) kappa was held in 1 of 11."""
+    labels, groups = np.tile([0, 1], 45), np.repeat([0, 1, 2], 30)
+    found = score_interval(metric_named(name), np.eye(2)[labels], labels, groups)
+    assert found.value == 1.0
+    assert found.low < 0.5
+    alone = score_interval(metric_named(name), np.eye(2)[labels], labels)
+    assert alone.low > 0.9
+    equal = np.eye(2)[np.where(np.arange(90) % 30 < 2, 1 - labels, labels)]  # two mistakes in each: no variance
+    among = score_interval(metric_named(name), equal, labels, groups)
+    assert among.low < score_interval(metric_named(name), equal, labels).low
 
 
 def test_a_class_in_few_groups_is_covered() -> None:

@@ -70,7 +70,7 @@ def test_an_entry_in_few_words():
 def test_the_page_of_a_plan_shows_each_image_once(tmp_path):
     plan = DataPlan("<photos>", 10, "0" * 64, {"data": "/my photos"}, (OUT, replace(OUT, images=("b/1.jpg",)), RELABEL))
     assert shown_images(plan) == ("a/1.jpg", "b/1.jpg", "a/2.jpg")
-    page = render_review(plan, tmp_path / "plan.yaml", ("a", "b"), "abc")
+    page = render_review(plan, tmp_path / "plan.yaml", ("a", "b"), "0123", "abc")
     assert "&lt;photos&gt;" in page
     assert "convlift improve \\u0027/my photos\\u0027 --plan" in page
     assert page.count('nonce="abc"') == 1

@@ -23,6 +23,7 @@ from convlift.data.plan_file import read_plan, write_plan
 from convlift.errors import ConvliftError
 from convlift.records.data_plan import DataPlan, Entry
 from convlift.review.loopback import HOST, ReviewServer
+from convlift.review.plan_under_review import edition
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +75,22 @@ def asked(server, method, path, body=None, **headers):
     return answer.status, answer.headers, content
 
 
+def edition_now(server):
+    return edition(server.desk.decisions.plan)
+
+
 def decide(server, entry, state, **more):
-    status, _, content = asked(server, "POST", "decide", json.dumps({"entry": entry, "state": state, **more}))
+    body = {"of": edition_now(server), "entry": entry, "state": state, **more}
+    status, _, content = asked(server, "POST", "decide", json.dumps(body))
     return status, content.decode()
+
+
+def undo(server):
+    return json.loads(asked(server, "POST", "undo", json.dumps({"of": edition_now(server)}))[2])
+
+
+def image(server, number):
+    return asked(server, "GET", f"image/{edition_now(server)}/{number}")
 
 
 def states(plan):
@@ -111,10 +125,9 @@ def test_the_page_shows_the_plan_and_runs_its_own_script_alone(server):
         ("POST", "decide", {"Host": "example.org:80"}, 403),
         ("GET", "image", {}, 404),
         ("GET", "image/", {}, 404),
-        ("GET", "image/99", {}, 404),
-        ("GET", "image/-1", {}, 404),
-        ("GET", "image/%C2%B2", {}, 404),
-        ("GET", "image/0/..", {}, 404),
+        ("GET", "image/0", {}, 404),
+        ("GET", "image/0/..", {}, 409),
+        ("GET", "image/0/0", {}, 409),
         ("GET", "image/../../etc/passwd", {}, 404),
         ("GET", "image/%2e%2e%2fetc%2fpasswd", {}, 404),
         ("GET", "plan.yaml", {}, 404),
@@ -128,16 +141,21 @@ def test_nothing_else_is_served(server, method, path, headers, status):
     assert asked(server, method, path, "{}" if method == "POST" else None, **headers)[0] == status
 
 
+@pytest.mark.parametrize("number", ["99", "-1", "%C2%B2", "..", ""])
+def test_there_is_no_such_image(server, number):
+    assert image(server, number)[0] == 404
+
+
 def test_the_images_are_those_that_the_plan_names(server, folder):
-    status, headers, content = asked(server, "GET", "image/2")
+    status, headers, content = image(server, 2)
     assert (status, headers["Content-Type"]) == (200, "image/png")
     assert headers["X-Content-Type-Options"] == "nosniff"
     with Image.open(io.BytesIO(content)) as seen, Image.open(folder / "b" / "1.png") as there:
         assert np.array_equal(np.asarray(seen.convert("L")), np.asarray(there))
     named = {key for each in server.desk.decisions.plan.entries for key in each.shown}
     assert len(named) == 6
-    assert asked(server, "GET", "image/5")[0] == 200
-    assert asked(server, "GET", "image/6")[0] == 404
+    assert image(server, 5)[0] == 200
+    assert image(server, 6)[0] == 404
 
 
 def test_a_decision_is_in_the_file_when_it_is_answered_and_can_be_taken_back(server, plan):
@@ -149,11 +167,11 @@ def test_a_decision_is_in_the_file_when_it_is_answered_and_can_be_taken_back(ser
     assert read_plan(plan).entries[4].suggested == "b"
     assert decide(server, 0, "rejected")[0] == 200
     for number, state in ((0, "accepted"), (4, "to review"), (3, "to review")):
-        answer = json.loads(asked(server, "POST", "undo", "{}")[2])
+        answer = undo(server)
         assert (answer["number"], answer["entry"]["state"]) == (number, state)
         assert states(plan)[number] == state
     assert read_plan(plan).entries[4].suggested == "a"
-    assert json.loads(asked(server, "POST", "undo", "{}")[2]) == {}
+    assert undo(server) == {}
     assert not list(plan.parent.glob(".plan*"))  # nothing half-written is left
 
 
@@ -167,11 +185,13 @@ def test_a_decision_is_in_the_file_when_it_is_answered_and_can_be_taken_back(ser
         ({"entry": 3, "state": "accepted", "suggested": "c"}, "cannot be given that class"),
         ({"entry": 2, "state": "accepted", "suggested": "a"}, "cannot be given that class"),
         ({"entry": "3", "state": "accepted"}, "by its number"),
-        ([], "by its number"),
+        ({"entry": 3, "state": "accepted", "of": None}, "names the edition"),
+        ([], "names the edition"),
     ],
 )
 def test_a_decision_that_makes_no_sense_changes_nothing(server, plan, body, said):
     before = plan.read_bytes()
+    body = {"of": edition_now(server), **body} if isinstance(body, dict) else body
     status, _, content = asked(server, "POST", "decide", json.dumps(body))
     assert (status, said in content.decode()) == (400, True)
     assert plan.read_bytes() == before
@@ -195,13 +215,50 @@ def test_edits_by_hand_are_seen_and_others_ask_for_a_new_page(server, plan):
     assert states(plan)[3:5] == ["rejected", "accepted"]  # both
     write_plan(plan, DataPlan(**{**vars(known), "entries": known.entries[1:]}))
     before = plan.read_bytes()
-    status, said = decide(server, 4, "accepted")
+    old = edition(known)
+    status, said = decide(server, 4, "accepted", of=old)
     assert (status, "load the page again" in said) == (409, True)
     assert plan.read_bytes() == before
     assert decide(server, 3, "accepted")[0] == 200
     plan.write_text("convlift plan: 1\n")
     assert asked(server, "GET", "")[0] == 500
     assert b"fingerprint" in asked(server, "GET", "")[2]
+
+
+def test_a_page_never_decides_on_an_entry_that_it_does_not_show(server, plan):
+    """An older page asks for its images, or another one is opened, after an entry went from the file: numbers mean
+    others by then."""
+    known = read_plan(plan)
+    old = edition(known)
+    write_plan(plan, DataPlan(**{**vars(known), "entries": known.entries[1:]}))
+    before = plan.read_bytes()
+    assert asked(server, "GET", f"image/{old}/3")[0] == 409
+    assert asked(server, "GET", "")[0] == 200
+    for what, body in (("decide", {"entry": 3, "state": "accepted"}), ("undo", {})):
+        assert asked(server, "POST", what, json.dumps({"of": old, **body}))[0] == 409
+    assert plan.read_bytes() == before
+
+
+def test_what_is_accepted_is_the_class_that_the_page_shows(server, plan):
+    old = edition_now(server)
+    known = read_plan(plan)
+    entries = [*known.entries[:4], Entry(**{**vars(known.entries[4]), "suggested": "b"}), *known.entries[5:]]
+    write_plan(plan, DataPlan(**{**vars(known), "entries": tuple(entries)}))
+    assert decide(server, 4, "accepted", suggested="a", of=old)[0] == 200
+    assert read_plan(plan).entries[4].suggested == "a"
+    page = asked(server, "GET", "")[2].decode()
+    assert 'state === "accepted" ? entry.suggested' in page
+    assert "event.repeat" in page  # a key that is held down would accept what nobody has looked at
+
+
+def test_undo_leaves_what_somebody_else_decided(server, plan):
+    assert decide(server, 3, "accepted")[0] == 200
+    assert decide(server, 4, "accepted")[0] == 200
+    known = read_plan(plan)
+    entries = [*known.entries[:4], Entry(**{**vars(known.entries[4]), "state": "rejected"}), *known.entries[5:]]
+    write_plan(plan, DataPlan(**{**vars(known), "entries": tuple(entries)}))
+    assert undo(server)["number"] == 3
+    assert states(plan)[3:5] == ["to review", "rejected"]
 
 
 def test_the_command_tells_where_the_page_is_and_ends_with_how_far_one_came(plan, cache):
@@ -213,7 +270,7 @@ def test_the_command_tells_where_the_page_is_and_ends_with_how_far_one_came(plan
         said = process.stderr.readline()
         port, token = re.search(r"http://127\.0\.0\.1:([0-9]+)/([\w-]+)/ \(only this machine can", said).groups()
         connection = http.client.HTTPConnection(HOST, int(port), timeout=10)
-        connection.request("GET", f"/{token}/image/0")
+        connection.request("GET", f"/{token}/image/{edition(read_plan(plan))}/0")
         assert connection.getresponse().status == 200
         connection.close()
         process.send_signal(signal.SIGINT)

@@ -67,7 +67,7 @@ class Metronome:
 
     def __init__(self, seconds, every):
         self.seconds = self.to_train = seconds
-        self.hurried, self._every, self._asked = False, every, -1
+        self.hurried, self._every, self._asked, self.validated = False, every, -1, 0.0
 
     def elapsed(self):
         self._asked += 1
@@ -138,6 +138,26 @@ def test_that_it_would_once_have_been_late_does_not_count_where_a_rate_that_stay
     assert schedule.progress == 0.99
     assert not clock.hurried
     assert not clock.stopped
+
+
+def test_a_validation_between_its_steps_does_not_look_like_a_slow_machine():
+    """Two epochs of 50 steps of a second, a validation of 30 after each: ten looks at two steps take 20 or 50."""
+    clock, labels, slower = Ticking(1e6), torch.zeros(100, dtype=torch.int64), []
+
+    def draw(chosen, streams):
+        clock.steps += 1
+        slower.append(clock.slower)
+        return torch.zeros(len(chosen), 2)
+
+    def validation():
+        clock.steps += 30
+        return iter([Batch(torch.zeros(10, 2), labels[:10])])
+
+    data = PhaseData("train", draw, labels, validation, 10, 2)
+    run_phase(torch.nn.Linear(2, 2), data, Training(epochs=2, batch_size=2), 0, clock)
+    assert len(slower) == 100
+    assert max(slower) == 1.0
+    assert clock.validated == 60.0
 
 
 class Witness(torch.nn.Linear):

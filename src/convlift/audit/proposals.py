@@ -75,16 +75,18 @@ def propose(audit: Audit) -> tuple[Entry, ...]:
 
 
 def keep_decisions(new: Sequence[Entry], old: Sequence[Entry]) -> tuple[Entry, ...]:
-    """New proposals with what was decided on them before; what somebody decided that is not proposed stays, too."""
+    """New proposals with what was decided on them before. What somebody decided that is not proposed stays, too, and so
+    does another class than the one that is proposed now, with its reason."""
     known = {each.about: each for each in old}
-    kept = [
-        replace(each, state=known[each.about].state, suggested=known[each.about].suggested or each.suggested)
-        if each.about in known
-        else each
-        for each in new
-    ]
+    kept = [_as_before(each, known[each.about]) if each.about in known else each for each in new]
     own = {each.about for each in new}
     return (*kept, *(each for each in old if each.about not in own and each.state != "to review"))
+
+
+def _as_before(new: Entry, old: Entry) -> Entry:
+    if new.suggested == old.suggested:
+        return replace(new, state=old.state)
+    return old
 
 
 def _is_disputed(audit: Audit, rows: Sequence[int]) -> bool:

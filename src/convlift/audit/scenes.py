@@ -36,7 +36,8 @@ def tied(names: NDArray[np.str_], hashes: NDArray[np.str_], keys: Sequence[str],
     found, place = names.copy(), {key: row for row, key in enumerate(keys)}
     for apart in ties.apart:
         rows = [place[key] for key in apart if key in place]
-        found[rows] = hashes[rows]
+        alone = np.isin(hashes, hashes[rows])  # their exact copies go with them, named or not
+        found[alone] = hashes[alone]
     for together in ties.together:
         rows = [place[key] for key in together if key in place]
         joined = np.isin(found, found[rows])  # a scene that one of them is in comes with it

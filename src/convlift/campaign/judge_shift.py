@@ -152,7 +152,7 @@ def _on_folder(
     request: Request, search: Search, dataset: Dataset, models: Sequence[Model], listen: Listener
 ) -> ShiftGain:
     assert request.shift_data is not None
-    source, places, groups, copied = images_of(request.shift_data, dataset, request.group_from)
+    source, places, groups, copied, ungrouped = images_of(request.shift_data, dataset, request.group_from)
     if not len(places):
         return ShiftGain("images", source.name, 0, 1, None, copied=copied)
     images, metric = Images(source, places, "", groups), search.problem.metric
@@ -176,5 +176,6 @@ def _on_folder(
     gain = compare_networks(scored(seen[0]), scored(seen[1]), belong, lowest=metric.lowest)
     again = judge_adapted(models[1], ask)
     return ShiftGain(
-        "images", source.name, len(rows), 1, gain, copied=copied, adapted=again.score, not_adapted=again.fault
-    )
+        "images", source.name, len(rows), 1, gain, copied=copied, ungrouped=ungrouped, adapted=again.score,
+        not_adapted=again.fault,
+    )  # fmt: skip

@@ -49,6 +49,8 @@ def look_at_plan(path: Path, data: object, cache: Path, session: Session) -> Loo
     store, _ = read_images(request, Session(hear, session.stop, session.began))
     if store.fingerprint != plan.fingerprint:
         raise of_other_data(path, plan, store.name, plan.images)
+    if "" not in (plan.names, store.names) and plan.names != store.names:
+        raise of_other_data(path, plan, store.name, plan.images, "names")
     return Looked(path.expanduser().resolve(), plan, store)
 
 

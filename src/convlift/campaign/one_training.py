@@ -17,6 +17,7 @@ from convlift.ledger.ledger import LEDGER_FILE
 from convlift.ledger.lock import acquire, release
 from convlift.recipe.recipe import Recipe
 from convlift.records.outcome import EpochReport, Outcome
+from convlift.records.plan_applied import ORIGIN
 from convlift.records.result import Estimate
 from convlift.records.software import software_version
 
@@ -104,11 +105,15 @@ def check_memory(parameters: int, memory: int) -> None:
         )
 
 
-def write_record(folder: Path, question: Mapping[str, Any], score: Estimate, images: int, outcome: Outcome) -> None:
-    """What was trained here, how it went, and how well it did."""
+def write_record(
+    folder: Path, question: Mapping[str, Any], dataset: Dataset, score: Estimate, outcome: Outcome
+) -> None:
+    """What was trained here, how it went, and how well it did on the validation images."""
+    images, plan = len(dataset.splits.validation), dataset.store.plan
     record = {
         "schema_version": 1,
         "question": question,
+        **({ORIGIN: plan.origin} if plan and plan.digest else {}),
         "validation": {"score": score.value, "low": score.low, "high": score.high, "images": images},
         "seconds": outcome.seconds,
         "status": outcome.status,

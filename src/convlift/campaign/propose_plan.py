@@ -1,6 +1,7 @@
 """A plan of what an audit found: what to leave out, to keep together, to give another class; to be decided on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def plan_of(
         store.shapes[:, :2].min(axis=1), lambda row: picture_of(store.image(row)).grey, findings, doubts, groups,
     )  # fmt: skip
     unreadable = sum(len(each.items) for each in store.findings if each.kind == "unreadable")
-    return DataPlan(store.name, len(store.keys) + unreadable, store.fingerprint, reading_of(request), propose(audit))
+    images, reading = len(store.keys) + unreadable, reading_of(request)
+    return DataPlan(store.name, images, store.fingerprint, reading, propose(audit), store.names)
 
 
 def reading_of(request: Request) -> dict[str, str]:
@@ -58,11 +60,11 @@ def leave_plan(path: Path, plan: DataPlan) -> DataPlan:
     path = path.expanduser().resolve()  # a link stays one
     if path.exists():
         old = read_plan(path)
-        if old.fingerprint != plan.fingerprint:
+        is_renamed = "" not in (old.names, plan.names) and old.names != plan.names
+        if old.fingerprint != plan.fingerprint or is_renamed:
             raise ConvliftError(
                 f"{path} holds a plan for other data than {plan.data}; it stays as it is; name another file with --fix."
             )
-        entries = keep_decisions(plan.entries, old.entries)
-        plan = DataPlan(plan.data, plan.images, plan.fingerprint, plan.reading, entries)
+        plan = replace(plan, entries=keep_decisions(plan.entries, old.entries))
     write_plan(path, plan)
     return plan

@@ -20,11 +20,13 @@ from convlift.data.splits import Fold
 from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.ledger.fingerprint import Identity, fingerprint
+from convlift.ledger.ledger import Ledger
 from convlift.model.source_files import code_of, reference_to
 from convlift.recipe.combination import ONE_NETWORK, MostLatency, most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.records.goal import Goal
+from convlift.records.plan_applied import ORIGIN
 from convlift.robustness.names import named_corruptions
 from convlift.search.allocate import FEWEST_COUNTED
 from convlift.search.problem import Problem
@@ -245,6 +247,12 @@ def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identit
         goal=_goal(problem),
         plan=dataset.store.plan.digest if dataset.store.plan else "",
     )
+
+
+def note_origin(ledger: Ledger, dataset: Dataset) -> None:
+    """Keep which data a plan was for, so that they are known again without it (`deploy/evaluate_model.py`)."""
+    if dataset.store.plan and dataset.store.plan.digest:
+        ledger.record(ORIGIN, dataset.store.plan.origin)
 
 
 def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:

@@ -18,7 +18,7 @@ from convlift.campaign.network_given import read_weights_given
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.request import Request, check_request, folder_for, identity_of
+from convlift.campaign.request import Request, check_request, folder_for, identity_of, note_origin
 from convlift.campaign.resume import check_measure, forget, goes_on, has_trained, is_budget_unused
 from convlift.campaign.session import Session
 from convlift.campaign.train_on_all import train_on_all
@@ -79,6 +79,7 @@ def run_on(request: Request, dataset: Dataset, sealed: SealedLabels, session: Se
                 session.listen(ResultWithdrawn(folder))
                 known = None
             ledger.note_settings(request.settings)
+            note_origin(ledger, dataset)
             if known is None:
                 _run(request, problem, ledger, dataset, sealed, session)
             else:

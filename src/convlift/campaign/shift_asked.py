@@ -31,12 +31,14 @@ SHARE = 0.05  # of the budget at most, unless one copy of each image takes more
 
 class ShiftedImages(NamedTuple):
     """The images of a folder. places (n,): of those that count, in the source; groups (n,): which belong together, None
-    where each stands for itself; copied: how many do not count, as the campaign knew the same image."""
+    where each stands for itself; copied: how many do not count, as the campaign knew the same image; ungrouped: whether
+    groups were named, but not of every image, so that none count."""
 
     source: Source
     places: NDArray[np.int64]
     groups: Groups
     copied: int
+    ungrouped: bool
 
 
 def seconds_each(native: int) -> float:
@@ -97,33 +99,37 @@ def images_of(folder: Path, dataset: Dataset, group_from: str | None) -> Shifted
         else:
             places.append(place)
             hashes.append(digest)
-    groups = _groups(source, group_from, places, hashes)
-    return ShiftedImages(source, np.array(places, np.int64), groups, copied)
+    groups, is_lost = _groups(source, group_from, places, hashes)
+    return ShiftedImages(source, np.array(places, np.int64), groups, copied, is_lost)
 
 
 def _hash(content: bytes | NDArray[np.uint8], dataset: Dataset) -> str:
     """As the campaign's own images have it."""
     store = dataset.store
     if isinstance(content, bytes):
-        return pixel_hash(decode(content, store.value_range, store.alpha, side=store.side), store.side)
-    return pixel_hash(from_array(content, side=store.side), store.side)
+        return pixel_hash(decode(content, store.value_range, store.alpha))
+    return pixel_hash(from_array(content))
 
 
-def _groups(source: Source, group_from: str | None, places: Sequence[int], hashes: Sequence[str]) -> Groups:
-    """Which images belong together, by their names or as copies; None where none do."""
+def _groups(
+    source: Source, group_from: str | None, places: Sequence[int], hashes: Sequence[str]
+) -> tuple[Groups, bool]:
+    """Which images belong together, by their names or as copies, None where none do; and whether the names were lost,
+    as some image has none."""
     copies = np.unique(np.array(hashes, "U64"), return_inverse=True)[1]
+    is_lost = False
     try:
         named = find_groups(source, group_from, [source.items[place].key for place in places])
     except ConvliftError:  # written for the paths of the campaign's own images
-        named = None
+        named, is_lost = None, True
     if named is None:
-        return None if len(np.unique(copies)) == len(copies) else copies
+        return None if len(np.unique(copies)) == len(copies) else copies, is_lost
     names = np.unique(named, return_inverse=True)[1] + len(copies)
     links = coo_array((np.ones(len(copies)), (copies, names)), shape=(2 * len(copies),) * 2)
     groups = np.asarray(connected_components(links, directed=False)[1][copies], np.int64)
     if len(groups):
         check_number(source.name, groups)
-    return groups
+    return groups, False
 
 
 def _open(folder: Path | None) -> Source:

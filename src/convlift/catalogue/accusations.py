@@ -151,7 +151,7 @@ def _regularization(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts
         "label_smoothing": (training.label_smoothing, MOST_SMOOTHING),
     }
     strong = tuple((name, value) for name, (value, most) in known.items() if value > most)
-    evidence = _too_little(found, outcome)
+    evidence = _too_little(found, outcome, recipe)
     if not strong or not evidence:
         return
     dropouts = {"dropout": 0.0, **({"stage_dropout": 0.0} if isinstance(network, ConvNet) else {})}
@@ -166,7 +166,7 @@ def _regularization(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts
 def _batches(found: Found, outcome: Outcome, recipe: Recipe, facts: Facts) -> Iterator[Accusation]:
     size = recipe.training.batch_size
     is_large = size > USUAL_BATCH and facts.training_images < FEWEST_BATCHES * size
-    if is_large and (evidence := _too_little(found, outcome)):
+    if is_large and (evidence := _too_little(found, outcome, recipe)):
         yield Accusation(
             f"your recipe in batches of {USUAL_BATCH}",
             OversizedBatches(size, USUAL_BATCH),
@@ -212,14 +212,15 @@ def _learned_nothing(found: Found) -> Diagnosis | None:
     return next((each for each in found.values() if isinstance(each.evidence, NothingLearned)), None)
 
 
-def _too_little(found: Found, outcome: Outcome) -> Evidence | None:
+def _too_little(found: Found, outcome: Outcome, recipe: Recipe) -> Evidence | None:
     """The evidence that too little is learned in training itself; None where nothing does."""
     for symptom, diagnosis in found.items():
         if symptom in LEARNS_TOO_LITTLE:
             return diagnosis.evidence
     last = outcome.curve[-1] if outcome.curve else None
-    # dropout is on in training alone: it shows as a training that does worse than validation
-    if last is not None and last.validation_accuracy - last.train_accuracy > 0.1:
+    # dropout is on in training alone: it shows as a training that does worse than validation; where classes are shown
+    # more often than they are there, so does a training of rare ones
+    if last is not None and not recipe.training.class_sampling and last.validation_accuracy - last.train_accuracy > 0.1:
         return AccuracyGap(last.train_accuracy, last.validation_accuracy)
     return None
 

@@ -127,9 +127,11 @@ def _of_the_accuracies(last: EpochReport, validation_images: int, recipe: Recipe
     gap = train - held_out
     augmented = recipe.data.augmentation.active
     best = max(train, held_out)  # dropout and augmentation lower the one, too few images the other
-    if gap > max(GAP, 2 * error):
+    # where classes are shown more often than they are there, the two are of different shares of the classes
+    is_gap = recipe.training.class_sampling == 0.0
+    if is_gap and gap > max(GAP, 2 * error):
         yield Diagnosis(Symptom.OVERFIT, AccuracyGap(train, held_out))
-    elif augmented and -gap > max(GAP, 2 * error):
+    elif is_gap and augmented and -gap > max(GAP, 2 * error):
         yield Diagnosis(Symptom.OVER_AUGMENTED, AugmentationGap(train, held_out))
     elif best < UNDERFIT_BELOW - 2 * _standard_error(best, facts.training_images) and gap < GAP / 2:
         yield Diagnosis(Symptom.UNDERFIT, LowAccuracy(train, held_out))

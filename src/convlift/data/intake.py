@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from convlift.audit.pictures import Picture, picture_of
 from convlift.audit.traits import Traits, frame_of
 from convlift.console.resources import usable_cpus
-from convlift.data.decode import SHORTER_SIDE, Alpha, Decoded, decode, deep_maximum, from_array, is_deep
+from convlift.data.decode import LONGER, SHORTER_SIDE, Alpha, Decoded, decode, deep_maximum, from_array, is_deep
 from convlift.data.depth import is_unit, range_of
 from convlift.data.readers.source import Source
 from convlift.errors import DataError, UnreadableImage
@@ -91,18 +91,19 @@ def sha256(content: bytes | NDArray[np.uint8]) -> str:
     return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
 
 
-def pixel_hash(decoded: Decoded, side: int = SHORTER_SIDE) -> str:
-    """SHA-256 of what an image shows: the same for the same picture in another file format.
+def pixel_hash(decoded: Decoded) -> str:
+    """SHA-256 of what an image shows: the same for the same picture in another file format. decoded: as kept usually,
+    whatever is kept of it: splits follow from these hashes, and who keeps more must not have another sealed test.
 
     Of images of more than 8 bits the values before scaling count, so that no other image changes it; where 8 bits would
-    hold them exactly, they are taken as such. side: see `decode`.
+    hold them exactly, they are taken as such.
     """
     pixels: NDArray[np.generic] = decoded.pixels
     if (deep := decoded.deep) is not None and not is_unit(deep):
         pixels = deep
         if deep.dtype.kind in "iu" and (deep.ndim == 2 or deep.shape[2] == 3):
             narrow = deep if deep.max() <= 255 else deep // 257 if not (deep % 257).any() else None
-            pixels = deep if narrow is None else from_array(narrow.astype(np.uint8), side=side).pixels
+            pixels = deep if narrow is None else from_array(narrow.astype(np.uint8)).pixels
         if pixels is deep:
             pixels = deep.astype("<f4" if deep.dtype.kind == "f" else "<u4")
     if pixels.ndim == 2:
@@ -166,8 +167,18 @@ def _take(
     except OSError as error:
         return error.strerror or str(error)
     pixels = decoded.pixels
-    traits = replace(decoded.traits, frame=frame_of(pixels)) if decoded.traits else None
-    return pixels, Taken(pixels.shape, pixel_hash(decoded, side), decoded.notes, traits, picture_of(pixels))
+    usual = _as_usual(decoded, content, value_range, alpha)
+    traits = replace(usual.traits, frame=frame_of(usual.pixels)) if usual.traits else None
+    return pixels, Taken(pixels.shape, pixel_hash(usual), usual.notes, traits, picture_of(usual.pixels))
+
+
+def _as_usual(decoded: Decoded, content: bytes | NDArray[np.uint8], value_range: float | None, alpha: Alpha) -> Decoded:
+    """An image of which more is kept, as it is kept usually: what makes it the image that it is does not depend on what
+    a recipe sees of it."""
+    shorter, longer = sorted(decoded.pixels.shape[:2])
+    if shorter <= SHORTER_SIDE and longer <= LONGER * SHORTER_SIDE:
+        return decoded
+    return decode(content, value_range, alpha) if isinstance(content, bytes) else from_array(content)
 
 
 def _maxima(source: Source, deep: list[int]) -> dict[int, float]:

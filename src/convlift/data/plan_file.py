@@ -22,7 +22,7 @@ from convlift.records.data_plan import KINDS, STATES, DataPlan, Entry, Kind, Sta
 VERSION = "1"
 MAX_BYTES = 50_000_000  # 20,000 images, each doubted, take 6 MB
 _TOLD = 50  # faults in one message
-_HEAD = ("convlift plan", "data", "images", "fingerprint", "read")
+_HEAD = ("convlift plan", "data", "images", "fingerprint", "names", "read")
 _LISTS = ("images", "beside")
 _FIELDS: dict[Kind, tuple[str, ...]] = {
     "exclude": ("image", "part", "beside", "reason", "state"),
@@ -63,8 +63,9 @@ def read_plan(path: Path) -> DataPlan:
     read = fields.get("read")
     reading = {} if read is None else _mapping(read, faults, None, "read")
     plan_reading = {name: _text(value, faults) for name, value in reading.items()}
+    names = _text(fields.get("names"), faults)
     refuse_faults(path, faults)
-    return DataPlan(data, int(images), fingerprint, plan_reading, tuple(entries))
+    return DataPlan(data, int(images), fingerprint, plan_reading, tuple(entries), names)
 
 
 def refuse_faults(path: Path, faults: list[str]) -> None:
@@ -83,6 +84,7 @@ def text_of(plan: DataPlan) -> str:
     """A plan as the text of its file."""
     lines = [HEADER.rstrip(), f"convlift plan: {VERSION}", f"data: {_scalar(plan.data)}", f"images: {plan.images}"]
     lines += [f"fingerprint: {_scalar(plan.fingerprint)}"]
+    lines += [f"names: {_scalar(plan.names)}"] if plan.names else []
     if plan.reading:
         lines += ["read:", *(f"  {_scalar(name)}: {_scalar(value)}" for name, value in sorted(plan.reading.items()))]
     for kind in KINDS:

@@ -15,7 +15,7 @@ from convlift.audit.scenes import Ties
 from convlift.data.groups import find_groups
 from convlift.data.plan_file import read_plan, refuse_faults
 from convlift.data.readers.source import Item, Source, printable
-from convlift.data.store import data_fingerprint
+from convlift.data.store import data_fingerprint, names_digest
 from convlift.errors import ConvliftError
 from convlift.records.data_plan import DataPlan, Entry
 from convlift.records.finding import Finding
@@ -97,11 +97,15 @@ def check_fingerprint(source: Source, path: Path, plan: DataPlan) -> None:
     alpha = plan.reading.get("alpha", "white")
     if len(source.items) != plan.images or data_fingerprint(source, alpha) != plan.fingerprint:  # type: ignore[arg-type]
         raise of_other_data(path, plan, source.name, len(source.items))
+    if plan.names and names_digest(source) != plan.names:  # the same images, called otherwise: entries go by names
+        raise of_other_data(path, plan, source.name, len(source.items), "names")
 
 
-def of_other_data(path: Path, plan: DataPlan, name: str, images: int) -> ConvliftError:
-    """What is said where a plan is for other data than those of this name with so many images."""
-    now = f"{name} has {images:,}" if images != plan.images else f"the files, labels or parts of {name} are others"
+def of_other_data(
+    path: Path, plan: DataPlan, name: str, images: int, differ: str = "files, labels or parts"
+) -> ConvliftError:
+    """What is said where a plan is for other data than those of this name with so many images; differ: what does."""
+    now = f"{name} has {images:,}" if images != plan.images else f"the {differ} of {name} are others"
     return ConvliftError(
         f"plan {printable(str(path))} is for other data: it was made of {printable(plan.data)} with {plan.images:,} "
         f"images, and {now}; make one for these with `convlift audit DATA --fix FILE`."
@@ -128,7 +132,10 @@ def _applied(path: Path, plan: DataPlan, left_out: set[str]) -> PlanApplied:
     )
     effects = [[each.kind, each.state, sorted(each.images), each.groups, each.suggested] for each in entries]
     digest = hashlib.sha256(json.dumps(sorted(effects)).encode()).hexdigest() if effects else ""
-    return PlanApplied(path.name, digest, entries, plan.in_state("to review"), plan.in_state("rejected"))
+    return PlanApplied(
+        path.name, digest, entries, plan.in_state("to review"), plan.in_state("rejected"), data=plan.fingerprint,
+        alpha=plan.reading.get("alpha", "white"),
+    )  # fmt: skip
 
 
 def _faults(source: Source, plan: DataPlan, accepted: list[Entry]) -> list[str]:

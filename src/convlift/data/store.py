@@ -48,6 +48,7 @@ class ImageStore:
     value_range: the value that became 255 in files of more than 8 bits; None where there are none.
     alpha: what became of transparency.
     side: pixels of the shorter side that were kept at most.
+    names: digest of the names of all images, unreadable ones among them (`names_digest`); "" in older stores.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ImageStore:
     scenes: NDArray[np.str_] = field(default_factory=lambda: np.array([], "U64"))
     plan: PlanApplied | None = None
     side: int = SHORTER_SIDE
+    names: str = ""
 
     def __post_init__(self) -> None:
         if len(self.scenes) != len(self.hashes):
@@ -181,6 +183,7 @@ def reopen_store(folder: Path) -> ImageStore:
         alpha=meta["alpha"],
         scenes=scenes,
         side=meta.get("side", SHORTER_SIDE),
+        names=meta.get("names", ""),
     )
 
 
@@ -229,6 +232,7 @@ def _fill(folder: Path, source: Source, contents: Contents, progress: Progress |
         "value_range": intake.value_range,
         "alpha": way.alpha,
         "side": way.side,
+        "names": names_digest(source),
     }
 
 
@@ -237,9 +241,14 @@ def data_fingerprint(source: Source, alpha: Alpha = "white", side: int = SHORTER
     return _fingerprint(source, survey(source).hashes, alpha, side)
 
 
+def names_digest(source: Source) -> str:
+    """SHA-256 (hex) of the images' names, in order: files that were renamed have the fingerprint that they had."""
+    return sha256(json.dumps([item.key for item in source.items]).encode())
+
+
 def _fingerprint(source: Source, contents: NDArray[np.str_], alpha: Alpha, side: int) -> str:
     rows = [[item.label, item.split, value] for item, value in zip(source.items, contents.tolist(), strict=True)]
-    unusual = [*([alpha] if alpha != "white" else []), *([side] if side != SHORTER_SIDE else [])]
+    unusual = [*([alpha] if alpha != "white" else []), *([f"{side} pixels"] if side != SHORTER_SIDE else [])]
     return sha256(json.dumps([source.classes, rows, *unusual]).encode())
 
 

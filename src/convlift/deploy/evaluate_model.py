@@ -10,9 +10,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.data.decode import Alpha
 from convlift.data.groups import check_number, find_groups, names_of_groups
 from convlift.data.readers.source import Source
-from convlift.data.revised import load_plan, revise
+from convlift.data.revised import RevisedSource, load_plan, revise
 from convlift.data.store import data_fingerprint
 from convlift.deploy.classifier import Classifier, Unreadable
 from convlift.deploy.evaluate_ranking import group_figures, operating_points, roc_curves
@@ -24,7 +25,7 @@ from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.score_intervals import score_interval, share_of
 from convlift.ledger.ledger import LEDGER_FILE, read_ledger
 from convlift.records.evaluation import Answer, ClassFigures, Comparison, Evaluation
-from convlift.records.plan_applied import PlanApplied
+from convlift.records.plan_applied import ORIGIN, PlanApplied
 from convlift.records.training_events import MODEL_OF_ALL
 
 Part = Literal["test", "validation", "train", "all"]
@@ -180,33 +181,54 @@ def compare(metric: Metric, images: Images, one: tuple[Named, Seen], other: tupl
     return Comparison(other[0].name, metric.name, gain)
 
 
+class TrainedOn(NamedTuple):
+    """data: fingerprint of what a model was trained on, "" where that is not known; filed, alpha: of these data before
+    a plan changed them, "" where none did; resplit: whether the plan put their official parts aside, so that images of
+    their test part were trained on."""
+
+    data: str = ""
+    filed: str = ""
+    alpha: Alpha = "white"
+    resplit: bool = False
+
+
 def learned_from(images: Images, named: Sequence[Named]) -> tuple[str, ...]:
-    """Those of the models that were trained on exactly these data, not counting their sealed test part."""
-    known = {each: _trained_on(Path(each.name)) for each in named}
-    if not any(known.values()):
-        return ()
+    """Those of the models that were trained on exactly these data, not counting their sealed test part; a plan that
+    changed the data, then or now, leaves them the same data."""
+    whole = images.source.whole if isinstance(images.source, RevisedSource) else images.source
+    sources = [images.source, *([whole] if whole is not images.source else [])]
     found = []
-    for each, fingerprint in known.items():
-        is_sealed = images.part == "test" and Path(each.name).name != MODEL_OF_ALL
-        own = each.model.config
-        if fingerprint and not is_sealed and data_fingerprint(images.source, own.alpha, own.side) == fingerprint:
+    for each in named:
+        known, own = _trained_on(Path(each.name)), each.model.config
+        is_sealed = images.part == "test" and Path(each.name).name != MODEL_OF_ALL and not known.resplit
+        if not known.data or is_sealed:
+            continue
+        is_known = any(data_fingerprint(source, own.alpha, own.side) == known.data for source in sources)
+        if is_known or (known.filed and data_fingerprint(whole, known.alpha) == known.filed):
             found.append(each.name)
     return tuple(found)
 
 
-def _trained_on(path: Path) -> str:
-    """Fingerprint of the data of the campaign or training in a run folder; "" where that is not known."""
+def _trained_on(path: Path) -> TrainedOn:
+    """The data of the campaign or training in a run folder."""
     for folder in (path, path.parent):
         try:
             if (folder / LEDGER_FILE).is_file():
                 with read_ledger(folder) as ledger:
-                    return str(ledger.identity.data)
+                    return _told(ledger.identity.data, ledger.recall(ORIGIN))
             if (folder / TRAINING_RECORD).is_file():
                 record = json.loads((folder / TRAINING_RECORD).read_text(encoding="utf-8"))
-                return str(record["question"]["data"])
+                return _told(record["question"]["data"], record.get(ORIGIN))
         except (ConvliftError, OSError, ValueError, KeyError, TypeError):
             continue
-    return ""
+    return TrainedOn()
+
+
+def _told(data: Any, origin: Any) -> TrainedOn:
+    """As a run folder tells it; origin: `PlanApplied.origin`, None where there was no plan."""
+    if not origin:
+        return TrainedOn(str(data))
+    return TrainedOn(str(data), str(origin["data"]), origin["alpha"], bool(origin["resplit"]))
 
 
 def contents(images: Images) -> Iterator[Any]:

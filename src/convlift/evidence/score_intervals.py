@@ -13,7 +13,7 @@ from scipy import stats
 
 from convlift.evidence.image_variance import Groups, degrees_of_freedom, image_part
 from convlift.evidence.metrics import Metric
-from convlift.evidence.total_gain import one_network, wilson
+from convlift.evidence.total_gain import independent_images, one_network, wilson
 from convlift.records.result import Estimate
 
 Floats = NDArray[np.float64]
@@ -21,6 +21,7 @@ Labels = NDArray[np.int64]
 
 LEAST_FREEDOM = 2.0
 LEAST_SHARE = 0.5  # below it a kappa does not behave like a share: it may be negative
+BETWEEN_CLASSES = ("auroc", "kappa")  # which images of one class alone say nothing of
 Z = float(stats.norm.ppf(0.975))
 
 
@@ -32,7 +33,7 @@ def score_interval(
     Accuracy: Wilson's. Log-loss: see `_of_losses`. The others: Wilson's for as many images as would give a share their
     variance, with Student's t; of balanced accuracy no narrower than the recalls' own intervals leave it
     (`_of_recalls`), of the AUROC no narrower than so few images allow (`_least_error`).
-    Kappa below one half has Student's.
+    Kappa below one half has Student's. Where all images are of one class, kappa and AUROC are not known at all.
     """
     probabilities = np.asarray(probabilities_NK, np.float64)
     scores = metric.per_image(probabilities, labels_N, groups_N)
@@ -40,6 +41,8 @@ def score_interval(
         return known(one_network(scores, groups_N))
     if metric.of_confidence:
         return _of_losses(scores, labels_N, groups_N, metric.lowest)
+    if metric.name in BETWEEN_CLASSES and len(np.unique(labels_N)) < 2:
+        return Estimate(float(scores.mean()), metric.lowest, 1.0)
     found = _like_a_share(metric, scores, labels_N, groups_N)
     found = Estimate(found.value, min(found.low, found.value), max(found.high, found.value))  # rounding
     if metric.name != "balanced-accuracy":
@@ -49,7 +52,9 @@ def score_interval(
 
 
 def _like_a_share(metric: Metric, scores_N: Floats, labels_N: Labels, groups_N: Groups) -> Estimate:
-    value, error = float(scores_N.mean()), math.sqrt(float(image_part(scores_N, groups_N)))
+    value = float(scores_N.mean())
+    # groups that happen to agree say no more than as many images that stand alone
+    error = math.sqrt(max(float(image_part(scores_N, groups_N)), float(image_part(scores_N))))
     counts = np.unique(labels_N, return_counts=True)[1]
     half = float(stats.t.ppf(0.975, _freedom(scores_N, labels_N, groups_N))) * error
     if metric.name == "auroc" and 0.0 < value < 1.0:
@@ -58,10 +63,22 @@ def _like_a_share(metric: Metric, scores_N: Floats, labels_N: Labels, groups_N: 
     if metric.lowest < 0.0 and value < LEAST_SHARE and math.isfinite(half):
         return Estimate(value, max(value - half, metric.lowest), min(value + half, 1.0))
     if not 0.0 < value < 1.0 or half == 0.0:
-        fewest = counts.min() if value >= 1.0 else len(scores_N)
-        extreme = wilson(min(max(value, 0.0), 1.0), max(float(fewest), 2.0))
+        fewest = _fewest(labels_N, groups_N) if value >= 1.0 else _alike(len(scores_N), groups_N)
+        extreme = wilson(min(max(value, 0.0), 1.0), fewest)
         return Estimate(value, min(metric.lowest, extreme.low) if value <= 0.0 else extreme.low, extreme.high)
     return wilson(value, max(value * (1.0 - value) / (half / Z) ** 2, 2.0))
+
+
+def _fewest(labels_N: Labels, groups_N: Groups) -> float:
+    """As how many images the class counts that has the fewest, where all score the same."""
+    parts = [None if groups_N is None else groups_N[labels_N == label] for label in np.unique(labels_N)]
+    counts = np.unique(labels_N, return_counts=True)[1].tolist()
+    return min(_alike(count, part) for count, part in zip(counts, parts, strict=True))
+
+
+def _alike(number: int, groups_N: Groups) -> float:
+    """As how many images so many count which all score the same: in groups, as many as these."""
+    return independent_images(np.ones(number), groups_N)
 
 
 def _least_error(area: float, counts_C: Labels) -> float:

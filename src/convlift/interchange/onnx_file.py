@@ -79,9 +79,7 @@ def whole_graph(network: ModelProto, config: ModelConfig, recipe: Recipe) -> Mod
     preparing = compose.add_prefix(preparing, "preprocessing.", rename_inputs=False, rename_outputs=False)
     taken, given = ([each.name for each in ends] for ends in (network.graph.input, network.graph.output))
     pairs = [(name, name) for name in taken]
-    whole = compose.merge_models(
-        preparing, network, io_map=pairs, outputs=given, name=PRODUCER, producer_name=PRODUCER
-    )
+    whole = compose.merge_models(preparing, network, io_map=pairs, outputs=given, name=PRODUCER, producer_name=PRODUCER)
     whole.producer_name = PRODUCER
     helper.set_model_props(whole, {PREFIX + name: value for name, value in _described(config, recipe).items()})
     onnx.checker.check_model(whole, full_check=True)

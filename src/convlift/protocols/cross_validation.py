@@ -15,7 +15,7 @@ from pathlib import Path
 
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.request import Request, check_request, identity_of
+from convlift.campaign.request import Request, check_request, identity_of, note_origin
 from convlift.campaign.resume import check_measure, is_budget_unused
 from convlift.campaign.run import read_again, run_on
 from convlift.campaign.session import LOADING_SECONDS, Session
@@ -71,6 +71,7 @@ def run_folds(request: Request, folds: int, session: Session, campaign: Campaign
             earlier = ledger.settings
             check_measure(nest.folder, earlier, request)
             ledger.note_settings(request.settings)
+            note_origin(ledger, nest.whole)
             session.listen(FolderOpened(nest.folder))
             ledger.add_seconds(time.monotonic() - session.began)
             known = result_so_far(ledger)

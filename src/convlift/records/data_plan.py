@@ -57,6 +57,8 @@ class DataPlan:
 
     data: its name; images: how many it has, unreadable ones counted.
     fingerprint: of the data that it is for (`data.store.data_fingerprint`), with `reading["alpha"]`.
+    names: digest of the names of the images (`data.store.names_digest`), by which entries call them; "" of plans that
+        do not tell.
     reading: where the data lie (`data`, "" in memory) and the options by which they were read that are not usual.
     """
 
@@ -65,6 +67,7 @@ class DataPlan:
     fingerprint: str
     reading: Mapping[str, str] = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
+    names: str = ""
 
     def of(self, kind: Kind, state: State = "accepted") -> tuple[Entry, ...]:
         """The entries of a kind in a state."""

@@ -1,8 +1,11 @@
 """What a plan changed of a data set that was then learned from."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from convlift.records.data_plan import Entry
+
+ORIGIN = "data of the plan"  # under which a run folder keeps `PlanApplied.origin`
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class PlanApplied:
     entries: those that were accepted, and near copies that were rejected: these may be cut.
     waiting, rejected: entries that changed nothing, since nobody has decided on them or somebody was against.
     as_filed: where the test was opened and the plan changed labels of it.
+    data: fingerprint of the data that the plan is for, read with `alpha`, before anything of it was changed; "" of
+        results that are older than this.
     """
 
     name: str
@@ -32,10 +37,18 @@ class PlanApplied:
     waiting: int = 0
     rejected: int = 0
     as_filed: AsFiled | None = None
+    data: str = ""
+    alpha: str = "white"
 
     def of(self, kind: str) -> tuple[Entry, ...]:
         """The accepted entries of a kind."""
         return tuple(each for each in self.entries if each.kind == kind and each.state == "accepted")
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What whoever meets the data again, without the plan, must know: which they are, and whether their official
+        parts were put aside."""
+        return {"data": self.data, "alpha": self.alpha, "resplit": bool(self.of("resplit"))}
 
     @property
     def cut(self) -> tuple[Entry, ...]:

@@ -150,6 +150,7 @@ class ShiftGain:
     by_corruption: accuracies.
     fault: why there is no score, where the networks could not be asked.
     adapted: of the one that ships, with adapted batch norms; None where it has none; not_adapted: why that failed.
+    ungrouped: whether images of the folder count for themselves although groups were named, as some have none.
     """
 
     kind: Literal["corruptions", "images"]
@@ -164,6 +165,7 @@ class ShiftGain:
     fault: str = ""
     adapted: AdaptedScore | None = None
     not_adapted: str = ""
+    ungrouped: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def _shift(found: ShiftGain) -> dict[str, Any]:
         "copied": found.copied,
         "fault": found.fault,
         "adapted": _adapted(found.adapted) if found.adapted else None,
+        "ungrouped": found.ungrouped,
         "by_corruption": [asdict(each) for each in found.by_corruption],
     }
 

@@ -22,8 +22,9 @@ def entry_shown(entry: Entry) -> dict[str, Any]:
     return {**entry_document(entry), "images": list(entry.images), "beside": list(entry.beside)}
 
 
-def render_review(plan: DataPlan, path: Path, classes: tuple[str, ...], nonce: str) -> str:
-    """The page as text. nonce: of its script, which is all that may run on it."""
+def render_review(plan: DataPlan, path: Path, classes: tuple[str, ...], edition: str, nonce: str) -> str:
+    """The page as text. edition: which entries it speaks of, told with every decision; nonce: of its script, which is
+    all that may run on it."""
     number = {key: place for place, key in enumerate(shown_images(plan))}
     page = (
         templates()
@@ -32,6 +33,7 @@ def render_review(plan: DataPlan, path: Path, classes: tuple[str, ...], nonce: s
             plan=plan,
             nonce=nonce,
             told={
+                "edition": edition,
                 "entries": [entry_shown(each) for each in plan.entries],
                 "kinds": KINDS,
                 "sections": SECTIONS,

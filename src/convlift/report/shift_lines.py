@@ -80,6 +80,11 @@ def shift_gain_sentences(found: ShiftGain, metric: str) -> Iterator[str]:
         f"{where} {title} {gain.baseline.value:.3f} -> {gain.final.value:.3f}{on}: {_points(gain.gain_points)}, "
         f"{clear}; {SECOND}."
     )
+    yield from _beside(found, title)
+
+
+def _beside(found: ShiftGain, title: str) -> Iterator[str]:
+    """What is said of a second score besides its figures."""
     if found.adapted is not None:
         yield _adapted(found, found.adapted, title)
     if found.not_adapted:
@@ -88,6 +93,8 @@ def shift_gain_sentences(found: ShiftGain, metric: str) -> Iterator[str]:
         yield f"Left out of it, since one of the two recipes trains on such images: {_listed(found.trained_on)}."
     if found.copied:
         yield f"{_known(found)}."
+    if found.ungrouped:
+        yield "Its images count one by one, since some have no group: the interval may be too narrow."
 
 
 def effect_sentences(result: Result) -> list[str]:

@@ -1,7 +1,7 @@
 """The page of a plan on this machine: its entries, the images that they name, and decisions on them.
 
 Nothing is served but to who knows the token in the address, and no request names a file: images are asked for by their
-number in the plan. Only the standard library is needed.
+number in the plan, as it was when the page was shown. Only the standard library is needed.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from typing import Any, cast
 from convlift.campaign.look_at_plan import Looked
 from convlift.errors import ConvliftError
 from convlift.report.review_page import entry_shown, render_review, shown_images
-from convlift.review.plan_under_review import ChangedMeanwhile, Decisions
+from convlift.review.plan_under_review import ChangedMeanwhile, Decisions, edition
 
 HOST = "127.0.0.1"
 LARGEST = 10_000  # bytes of a request's body; a decision has 60
@@ -41,11 +41,15 @@ class Desk:
 
     def page(self, nonce: str) -> str:
         """The page as it stands."""
-        return render_review(self.decisions.plan, self.looked.path, self.looked.store.classes, nonce)
+        plan = self.decisions.plan
+        return render_review(plan, self.looked.path, self.looked.store.classes, edition(plan), nonce)
 
-    def image(self, number: str) -> bytes:
-        """The image of this number among those that the plan names. Raises Refused."""
-        keys = shown_images(self.decisions.plan)
+    def image(self, of: str, number: str) -> bytes:
+        """The image of this number among those that this edition of the plan names. Raises Refused."""
+        plan = self.decisions.plan
+        keys = shown_images(plan)
+        if of != edition(plan):  # by now the number is another image's
+            raise Refused(HTTPStatus.CONFLICT)
         if not (number.isascii() and number.isdecimal() and len(number) < 9 and int(number) < len(keys)):
             raise Refused(HTTPStatus.NOT_FOUND)
         picture = self.looked.picture(keys[int(number)])
@@ -56,12 +60,14 @@ class Desk:
     def change(self, what: str, body: Any) -> dict[str, Any]:
         """Decide, or take the last decision back. Raises Refused."""
         try:
+            if not isinstance(body, dict) or not isinstance(of := body.get("of"), str):
+                raise Refused(HTTPStatus.BAD_REQUEST, "a decision names the edition of the plan that it is of")
             if what == "undo":
-                undone = self.decisions.undo()
+                undone = self.decisions.undo(of)
                 return {"number": undone[0], "entry": entry_shown(undone[1])} if undone else {}
-            if not isinstance(body, dict) or not isinstance(number := body.get("entry"), int):
+            if not isinstance(number := body.get("entry"), int):
                 raise Refused(HTTPStatus.BAD_REQUEST, "a decision names an entry by its number")
-            entry = self.decisions.decide(number, str(body.get("state")), str(body.get("suggested") or ""))
+            entry = self.decisions.decide(of, number, str(body.get("state")), str(body.get("suggested") or ""))
             return {"number": number, "entry": entry_shown(entry)}
         except ChangedMeanwhile as error:
             raise Refused(HTTPStatus.CONFLICT, str(error)) from error
@@ -90,8 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
             case [""]:
                 nonce = secrets.token_urlsafe(16)
                 return "text/html; charset=utf-8", self._desk.page(nonce).encode(), nonce
-            case ["image", number]:
-                return "image/png", self._desk.image(number), ""
+            case ["image", of, number]:
+                return "image/png", self._desk.image(of, number), ""
         raise Refused(HTTPStatus.NOT_FOUND)
 
     def _post(self) -> tuple[str, bytes, str]:

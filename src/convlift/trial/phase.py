@@ -142,8 +142,11 @@ def _as_fit_knows_it(
     """Validation is of what the training would leave, and its loss of what training makes small."""
 
     def validate() -> Score:
+        began = clock.elapsed()
         with average.shown() if average else nullcontext():
-            return evaluate(network, data.validation(), offsets)
+            score = evaluate(network, data.validation(), offsets)
+        clock.validated += clock.elapsed() - began
+        return score
 
     return Phase(data.name, None if data.refit else validate, data.train_mode, clock.micro)
 
@@ -196,7 +199,7 @@ class InTime:
         self._planned = make_schedule(training.schedule, steps=steps, warmup=training.warmup)
         self._began, self._every = clock.elapsed(), max(1, steps // CHECKS)
         self._position, self._latest, self._pace, self._taken = 0.0, 0.0, 1.0, 0
-        self._looks: list[tuple[float, float]] = []  # seconds and work by then
+        self._looks: list[tuple[float, float]] = []  # seconds of steps and work by then
         self._is_flat = training.schedule == "constant"
         self.is_through = False  # before the steps are over: what would follow has no learning rate left
 
@@ -240,7 +243,7 @@ class InTime:
 
     def _look(self, step: int) -> None:
         elapsed, done = self._clock.elapsed(), self._work.of(step)
-        self._looks.append((elapsed, done))
+        self._looks.append((elapsed - self._clock.validated, done))
         self._clock.slower = _slowdown(self._looks)
         timely = 1.0 if self._is_flat else TIMELY
         left = self._began + timely * (self._clock.to_train - self._began) - elapsed

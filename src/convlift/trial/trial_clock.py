@@ -22,6 +22,7 @@ class TrialClock:
     gives_up: bool = False
     kept: float = 0.0  # seconds at the end for predicting the held-out images
     slower: float = 1.0  # times as long as when `kept` was measured a step takes by now: others use the machine too
+    validated: float = 0.0  # seconds in which it was validated, so that no step was taken
     micro: MicroBatches = field(default_factory=MicroBatches)  # of all its phases
     hurried: bool = False  # its schedule was shortened to fit the time, so that it is not the recipe as written
 

@@ -21,6 +21,7 @@ _ACCEPTED = (
     "a path or a name, a data set of (image, label) pairs as torchvision has them, (images, labels), a data set of "
     'Hugging Face, or a dictionary of these such as {"train": ..., "test": ...}'
 )
+_LABELS_LOOKED_AT = 100  # an image of each
 _LOOKED_AT = 3  # images that are read twice, to see whether they stay the same
 
 
@@ -114,8 +115,8 @@ def _of_pairs(name: str, pairs: Any, labels: list[Any] | None) -> PairSource:
         raise DataError(f"{name} is empty; at least one image is needed.")
     for index in range(min(_LOOKED_AT, len(pairs))):
         _check_pair(name, pairs, index)
-    known = _classes(pairs)
     found = [_label(each, name) for each in (_labels(pairs) if labels is None else labels)]
+    known = _classes(pairs, found)
     if len({type(each) for each in found}) > 1:
         raise DataError(f"{name} has labels that are partly names, partly numbers; give one kind.")
     if isinstance(found[0], str):
@@ -179,26 +180,56 @@ def _content(image: Any) -> bytes | NDArray[np.uint8]:
     )
 
 
-def _classes(pairs: Any) -> tuple[str, ...] | None:
-    """The names of its labels; None where it has none, or makes other labels of those that they are of."""
-    while pairs is not None:
-        if getattr(pairs, "target_transform", None) is not None:
-            return None
-        known = getattr(pairs, "classes", None)
-        if isinstance(known, list | tuple) and known:
-            return tuple(map(str, known))
-        pairs = getattr(pairs, "dataset", None)  # of torch.utils.data.Subset
+def _classes(pairs: Any, labels: Sequence[int | str]) -> tuple[str, ...] | None:
+    """The names of its labels; None where it has none, or makes other labels of those that they are of, as a data set
+    that wraps another one may: an image of each label is looked at."""
+    places = {place: place for place in _first_of_each(labels)}  # where they lie in the data set that is wrapped
+    try:
+        while pairs is not None and getattr(pairs, "target_transform", None) is None:
+            known, kept = getattr(pairs, "classes", None), _kept_labels(pairs)
+            if isinstance(known, list | tuple) and known:
+                same = kept is None or all(_is_label(kept[at], labels[place]) for place, at in places.items())
+                return tuple(map(str, known)) if same else None
+            indices, pairs = getattr(pairs, "indices", None), getattr(pairs, "dataset", None)
+            if indices is not None:  # torch.utils.data.Subset
+                places = {place: int(indices[at]) for place, at in places.items()}
+            if pairs is not None and not all(_is_label(pairs[at][1], labels[place]) for place, at in places.items()):
+                return None
+    except Exception:  # whatever the caller's code raises: it wraps in another way
+        return None
     return None
 
 
-def _labels(pairs: Any) -> Iterator[Any]:
-    """All labels: those that the data set keeps in a list, if its pairs have the same, else of every pair."""
+def _first_of_each(labels: Sequence[int | str]) -> list[int]:
+    """Where each label stands first, of at most so many labels as are looked at."""
+    first: dict[int | str, int] = {}
+    for place, label in enumerate(labels):
+        first.setdefault(label, place)
+    return sorted({*first.values()})[:_LABELS_LOOKED_AT]
+
+
+def _is_label(given: Any, label: int | str) -> bool:
+    return str(given) == str(label) or (not isinstance(given, str) and float(given) == label)
+
+
+def _kept_labels(pairs: Any) -> NDArray[Any] | None:
+    """The labels that a data set keeps in a list."""
     kept = getattr(pairs, "targets", getattr(pairs, "labels", None))
-    is_plain = getattr(pairs, "target_transform", None) is None
-    if kept is not None and is_plain and hasattr(kept, "__len__") and len(kept) == len(pairs):
-        listed = _array(kept)
-        if listed.ndim == 1 and all(str(pairs[i][1]) == str(listed[i]) for i in range(min(_LOOKED_AT, len(pairs)))):
-            return iter(listed.tolist())
+    if kept is None or not hasattr(kept, "__len__") or len(kept) != len(pairs):
+        return None
+    listed = _array(kept)
+    return listed if listed.ndim == 1 else None
+
+
+def _labels(pairs: Any) -> Iterator[Any]:
+    """All labels: those that the data set keeps in a list, if its pairs have the same, one of each label, else of
+    every pair."""
+    kept = _kept_labels(pairs) if getattr(pairs, "target_transform", None) is None else None
+    if kept is not None:
+        listed = kept.tolist()
+        looked_at = {*range(min(_LOOKED_AT, len(pairs))), *_first_of_each(listed)}
+        if all(str(pairs[place][1]) == str(kept[place]) for place in sorted(looked_at)):
+            return iter(listed)
     return (pairs[index][1] for index in range(len(pairs)))
 
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from convlift.data.readers.class_folders import FolderSource
 from convlift.data.readers.columns import Role, choose_columns, parse_columns
@@ -107,9 +107,25 @@ def _checked(listing: Listing, chosen: dict[Role, str]) -> list[_Image]:
         elif isinstance(where, Path):
             split = part_of(cells["split"]) if has_parts else None
             images.append(_Image(where, _plain(cells["label"]), split[0] if split else None, cells.get("group", "")))
+    if not faults:
+        faults = _moved_apart(listing, [(row.number, row.cells[chosen["path"]]) for row in table.rows], images)
+        is_lost = bool(faults)
     if faults:
         raise _faulty(listing, faults, is_lost)
     return images
+
+
+def _moved_apart(listing: Listing, rows: Sequence[tuple[int, str]], images: Sequence[_Image]) -> list[str]:
+    """What is wrong with rows whose path of another machine, after what others of its paths begin with, leads to no
+    image here: the one that its end names is another one. rows: number and path of every image's."""
+    begun = [listing.files.beginning(named, each.path) for (_, named), each in zip(rows, images, strict=True)]
+    known, faults = {each for each in begun if each is not None}, list[str]()
+    for (number, named), own in zip(rows, begun, strict=True):
+        parents = [] if own is None else [parent.as_posix() for parent in PurePosixPath(own).parents]
+        if outer := next((parent for parent in parents if parent in known), None):
+            shown = printable(named[:200])
+            faults.append(f"row {number} names '{shown}', which is not there, as others of '{printable(outer)}' are")
+    return faults
 
 
 def _fault(row: Row, cells: dict[Role, str], where: Path | str, has_parts: bool) -> str:

@@ -52,6 +52,15 @@ class NamedFiles:
             return f"is the name of {len(found)} images, such as {shown}"
         return found[0]
 
+    def beginning(self, named: str, found: Path) -> str | None:
+        """What stood before the path from the folder, where this is the file of an absolute path of another machine;
+        None of any other path."""
+        plain = unicodedata.normalize("NFC", named.replace("\\", "/"))
+        if not _is_absolute(named) or not found.is_relative_to(self.root) or plain == found.as_posix():
+            return None
+        inside = unicodedata.normalize("NFC", found.relative_to(self.root).as_posix())
+        return plain.removesuffix(inside).rstrip("/") if plain.endswith(f"/{inside}") else None
+
     def others(self, named: Collection[Path]) -> list[Path]:
         """The images below the folder that are none of these."""
         return sorted(set(self._below) - set(named))
