@@ -13,10 +13,11 @@ import yaml
 from command_line import convlift
 from convlift import api
 from convlift.campaign.artifacts import write_model
+from convlift.campaign.campaign_identity import folder_for
 from convlift.campaign.open_data import open_data
 from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.request import folder_for, request_of
+from convlift.campaign.request import request_of
 from convlift.campaign.session import Session
 from convlift.errors import ConvliftError, RecipeError
 from convlift.ledger.ledger import read_ledger

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from convlift.campaign.request import identity_of, request_of
+from convlift.campaign.campaign_identity import identity_of
+from convlift.campaign.request import request_of
 from convlift.data.dataset import Dataset
 from convlift.data.readers.arrays import array_source
 from convlift.data.splits import make_splits
@@ -17,7 +18,7 @@ def test_near_copies_are_part_of_what_makes_a_campaign_the_same(tmp_path):
     rng = np.random.default_rng(0)
     images = np.stack([cv2.GaussianBlur(rng.normal(size=(32, 32)), (0, 0), 2) for _ in range(60)])
     images = np.clip(128 + 40 * images / images.std(), 0, 255).astype(np.uint8)
-    problem = SimpleNamespace(baseline=Recipe(), given_digest="")
+    problem = SimpleNamespace(baseline=Recipe(), given_digest="", copies=None)
 
     def groups_of(arrays):
         source = array_source("fields", {None: (arrays, np.arange(60) % 2)}, ("even", "odd"))

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convlift.campaign.campaign_identity import folder_for
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.request import Request, folder_for
+from convlift.campaign.request import Request
 from convlift.campaign.run import run_campaign
 from convlift.campaign.session import STARTUP_SECONDS, Session, seconds_of_startup
 from convlift.errors import BudgetError, ConvliftError, Interrupted, LedgerError

@@ -8,9 +8,10 @@ import pytest
 from asked import asked
 
 from convlift import api
+from convlift.campaign.campaign_identity import identity_of
 from convlift.campaign.page_material import environment, page_material
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.request import Request, identity_of
+from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.cli import main, with_folds

@@ -10,26 +10,21 @@ from typing import Any, Literal
 
 from convlift.campaign.goal_asked import check_goal
 from convlift.catalogue.candidates import Candidate
-from convlift.catalogue.priors import document, load_expectations
+from convlift.catalogue.priors import load_expectations
 from convlift.console.duration import parse_duration
 from convlift.console.resources import GPU_WORKER_BYTES, usable_cpus, usable_memory, usable_workers
-from convlift.data.dataset import Dataset
 from convlift.data.decode import Alpha
 from convlift.data.readers.layout import Layout
 from convlift.data.splits import Fold
 from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
-from convlift.ledger.fingerprint import Identity, fingerprint
-from convlift.ledger.ledger import Ledger
 from convlift.model.source_files import code_of, reference_to
 from convlift.recipe.combination import ONE_NETWORK, MostLatency, most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.records.goal import Goal
-from convlift.records.plan_applied import ORIGIN
 from convlift.robustness.names import named_corruptions
 from convlift.search.allocate import FEWEST_COUNTED
-from convlift.search.problem import Problem
 from convlift.train.device import choose_devices, trainings_at_once
 
 
@@ -227,81 +222,3 @@ def seed_of(request: Request) -> int:
     if request.fold is None:
         return request.seed
     return int.from_bytes(hashlib.sha256(f"{request.seed} {request.fold}".encode()).digest()[:4], "big") >> 1
-
-
-def identity_of(request: Request, dataset: Dataset, problem: Problem) -> Identity:
-    """What makes this campaign the same campaign."""
-    groups, fold = _fingerprint_of_groups(dataset), str(request.fold or "")
-    latency = "" if request.max_latency.is_usual else str(request.max_latency)
-    return Identity(
-        dataset.store.fingerprint,
-        problem.baseline,
-        request.seed,
-        request.metric,
-        groups=groups,
-        fold=fold,
-        latency=latency,
-        network="kept" if request.keep_network else "",
-        given=problem.given_digest,
-        shift=_shift(request),
-        goal=_goal(problem),
-        plan=dataset.store.plan.digest if dataset.store.plan else "",
-    )
-
-
-def note_origin(ledger: Ledger, dataset: Dataset) -> None:
-    """Keep which data a plan was for, so that they are known again without it (`deploy/evaluate_model.py`)."""
-    if dataset.store.plan and dataset.store.plan.digest:
-        ledger.record(ORIGIN, dataset.store.plan.origin)
-
-
-def folder_for(request: Request, dataset: Dataset, problem: Problem) -> Path:
-    """The same question gets the same folder, so that the same command continues; the budget may differ."""
-    question: tuple[object, ...] = (
-        dataset.store.fingerprint,
-        problem.baseline.fingerprint(),
-        request.seed,
-        request.backbone,
-        request.weights,
-    )
-    if problem.expectations is not None:
-        question += (fingerprint(document(problem.expectations)),)
-    groups = _fingerprint_of_groups(dataset)
-    if request.metric != "accuracy" or groups:
-        question += (request.metric, groups)
-    if not request.max_latency.is_usual:
-        question += (str(request.max_latency),)
-    if shift := _shift(request):
-        question += (shift,)
-    if goal := _goal(problem):
-        question += (goal,)
-    if request.keep_network:
-        question += ("keep network",)
-    if problem.given_digest:
-        question += (problem.given_digest,)
-    if dataset.store.plan and dataset.store.plan.digest:
-        question += (dataset.store.plan.digest,)
-    if request.fold is not None:
-        question += (str(request.fold),)
-    return Path("runs") / f"{dataset.name}-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
-
-
-def _shift(request: Request) -> str:
-    """The second score that is asked for; "" for none."""
-    folder = str(request.shift_data.resolve()) if request.shift_data else ""
-    return " ".join(part for part in (",".join(request.shift), folder) if part)
-
-
-def _goal(problem: Problem) -> str:
-    """What the search goes by; "" where that is the score on clean images."""
-    return f"{problem.goal} by {','.join(problem.copies.corruptions)}" if problem.copies else ""
-
-
-def _fingerprint_of_groups(dataset: Dataset) -> str:
-    """Of what no split cuts, beside copies; near copies count, for a campaign must not go on with another split."""
-    if dataset.groups is not None:
-        return hashlib.sha256(dataset.groups.tobytes()).hexdigest()
-    scenes = dataset.store.scenes
-    if (scenes == dataset.store.hashes).all():
-        return ""
-    return hashlib.sha256("".join(scenes.tolist()).encode()).hexdigest()

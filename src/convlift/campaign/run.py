@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convlift.campaign.announce import Announcer
 from convlift.campaign.artifacts import Opened, hand_over, keep_best, note_likeness
+from convlift.campaign.campaign_identity import folder_for, identity_of, note_origin
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.footprint import check_disk, footprint_of
 from convlift.campaign.judge import judge_campaign, judge_networks
@@ -18,7 +19,7 @@ from convlift.campaign.network_given import read_weights_given
 from convlift.campaign.one_training import refuse_training
 from convlift.campaign.open_data import open_data
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.request import Request, check_request, folder_for, identity_of, note_origin
+from convlift.campaign.request import Request, check_request
 from convlift.campaign.resume import check_measure, forget, goes_on, has_trained, is_budget_unused
 from convlift.campaign.session import Session
 from convlift.campaign.train_on_all import train_on_all

@@ -13,9 +13,10 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+from convlift.campaign.campaign_identity import identity_of, note_origin
 from convlift.campaign.detectable_gain import power_before
 from convlift.campaign.prepare import problem_of
-from convlift.campaign.request import Request, check_request, identity_of, note_origin
+from convlift.campaign.request import Request, check_request
 from convlift.campaign.resume import check_measure, is_budget_unused
 from convlift.campaign.run import read_again, run_on
 from convlift.campaign.session import LOADING_SECONDS, Session

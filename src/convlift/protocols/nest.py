@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from convlift.campaign.campaign_identity import folder_for
 from convlift.campaign.open_data import read_images
 from convlift.campaign.prepare import CLOSING_SECONDS, problem_of
-from convlift.campaign.request import Request, folder_for
+from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
 from convlift.data.groups import check_number
