@@ -51,6 +51,18 @@ def checker(everything: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Tr
     return opened
 
 
+def test_a_network_whose_images_are_each_standardized_is_asked_so(everything, tmp_path):
+    quick = {"epochs": 2, "learning_rate": 0.01}
+    recipe = built_in("plain").at(8).edit(data={"normalization": "image", "contrast": "clahe"}, training=quick)
+    file = tmp_path / "1.safetensors"
+    outcome = run_trial(TrialSpec(recipe, 1), everything, tmp_path, limits=Limits(save_to=str(file)))
+    opened = open_label_checker(everything, 0, file, recipe)
+    opened.look_at(800)
+    labels = everything.labels[everything.splits.validation]
+    accuracy = (outcome.validation_probabilities.argmax(axis=1) == labels).mean()
+    assert opened.check(Augmentation(rotation=0.05)).accuracy == pytest.approx(accuracy)
+
+
 def test_a_network_of_somebodys_own_may_end_without_a_linear_layer(everything, tmp_path, monkeypatch):
     monkeypatch.setenv(*NONE_ALLOWED)
     layers = ("nn.Conv2d(1, 8, 3)", "nn.ReLU()", "nn.Conv2d(8, num_classes, 3)")

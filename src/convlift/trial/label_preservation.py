@@ -26,7 +26,7 @@ from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
 from convlift.data.dataset import Dataset
 from convlift.data.encode import png_of
-from convlift.data.normalization import Statistics
+from convlift.data.normalization import Statistics, of_figures
 from convlift.model.build import build_network
 from convlift.model.checkpoint import saved_normalization
 from convlift.model.placement import lay_on
@@ -193,9 +193,9 @@ def open_label_checker(
         resolution=recipe.data.resolution,
     )
     network.load_state_dict(load_file(weights))
-    mean, std = (np.asarray(values, np.float32) for values in saved_normalization(weights))
+    normal = of_figures(*saved_normalization(weights))
     return TrainedLabelChecker(
-        lay_on(network, torch.device(device.place)), (mean, std), dataset, recipe.data, seed, one_thread=one_thread
+        lay_on(network, torch.device(device.place)), normal, dataset, recipe.data, seed, one_thread=one_thread
     )
 
 
