@@ -49,6 +49,7 @@ def sheet(**changes) -> Sheet:
             {"aug_mix": (0.4, 3.0, -0.3, 0.4, 2.0, 0.1, 0.2, 6.0, 0.25)},
             "AugMix: 40% of it rotate -30% and equalize; 20% of it posterize 25%",
         ),
+        ({"aug_mix": (0.004, 3.0, -0.3), "horizontal_flip": ()}, "mirrored"),
         ({"erase": (0.12,), "perspective": (0.084,)}, "corners off by 8.4%, erased: 12%"),
     ],
 )

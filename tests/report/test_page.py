@@ -16,6 +16,7 @@ from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.reasons import JointChange, Why
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import InvalidRecipe
+from convlift.records.contact_sheet import Draw, Sheet
 from convlift.records.evidence_of_symptoms import AccuracyGap, LossNotFinite, LossStillFalls, LowRecall
 from convlift.records.finding import Finding
 from convlift.records.notes import NotAsked
@@ -193,6 +194,22 @@ def test_the_recipe_can_be_copied_as_it_is(result: Result, story: Story) -> None
 def test_a_picture_that_is_none_is_left_out(result: Result, story: Story) -> None:
     images = (dataclasses.replace(story.hard_images[0], png=b"not a picture"), story.hard_images[1])
     assert render(result, dataclasses.replace(story, hard_images=images)).count("<img ") == 1
+
+
+def test_what_the_network_saw_stands_beside_the_images(result: Result, story: Story) -> None:
+    draw = Draw(make_picture(2), {"horizontal_flip": (), "rotation": (0.1,)})
+    rows = (
+        ("a/1.jpg", "<b>rose</b>", make_picture(1), (draw, draw)),
+        ("a/2.jpg", "tulip", b"not a picture", (draw, draw)),
+    )
+    strengths = {"horizontal_flip": 0.5, "rotation": 0.2}
+    sheet = Sheet("flowers", "", 128, rows, strengths, {}, "afresh", 0, mixes=True)
+    plain, shown = render(result, story), render(result, dataclasses.replace(story, seen=sheet))
+    assert "What the network saw" not in plain
+    assert shown.count("<img ") == plain.count("<img ") + 3, "of a row whose picture is none nothing is left"
+    assert shown.count("mirrored, turned 36° to the left</figcaption>") == 2
+    assert "&lt;b&gt;rose&lt;/b&gt;" in shown
+    assert "Images are also mixed with each other" in shown
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")

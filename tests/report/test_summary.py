@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlift.campaign.page_material import HARD_IMAGES, class_scores, environment, page_material
+from convlift.campaign.look_at_augmentation import sheet_of
+from convlift.campaign.page_material import (
+    HARD_IMAGES,
+    SEEN_DRAWS,
+    SEEN_IMAGES,
+    class_scores,
+    environment,
+    page_material,
+    seen_of,
+)
 from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.reasons import TooDear, Why
 from convlift.catalogue.symptoms import Symptom
@@ -254,6 +263,24 @@ def test_the_story_comes_back_from_the_ledger(told: Told) -> None:
     assert sum(story.class_counts["test"]) == len(told.labels)
     assert "label_smoothing: 0.1" in story.shipped_recipe
     assert "label_smoothing: 0.1" not in story.baseline_recipe
+
+
+def test_what_the_network_saw_comes_back_from_the_ledger(told: Told) -> None:
+    mirrored = SHIPPED.edit(data={"resolution": 8, "augmentation": {"horizontal_flip": 0.5, "zoom": 0.3}})
+    seen = seen_of(mirrored, told.dataset, 0)
+    note_story(told.ledger, {**told.story, "seen": seen})
+    sheet = story_of(told.ledger).seen
+    assert sheet == sheet_of(told.dataset, mirrored, 0, images=SEEN_IMAGES, draws=SEEN_DRAWS)
+    assert sheet is not None
+    train = {told.dataset.store.keys[each] for each in told.dataset.splits.train}
+    assert {key for key, *_ in sheet.rows} <= train, "the test stays closed"
+    assert [len(draws) for *_, draws in sheet.rows] == [SEEN_DRAWS] * SEEN_IMAGES
+
+
+def test_of_plain_images_and_of_an_older_campaign_nothing_is_shown(told: Told) -> None:
+    assert seen_of(SHIPPED.edit(data={"resolution": 8}), told.dataset, 0) is None
+    note_story(told.ledger, told.story)
+    assert story_of(told.ledger).seen is None
 
 
 def test_hard_images_are_the_wrong_ones_the_surest_first(told: Told) -> None:

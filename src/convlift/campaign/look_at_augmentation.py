@@ -29,11 +29,17 @@ def look_at_augmentation(request: Request, session: Session, images: int = 8, dr
     recipe, seen = recipe_of(request, dataset)
     if seen:
         session.listen(seen)
+    name = request.model or ("" if isinstance(request.current, Recipe) else str(request.current))
+    return sheet_of(dataset, recipe, request.seed, images=images, draws=draws, name=name)
+
+
+def sheet_of(dataset: Dataset, recipe: Recipe, seed: int, *, images: int, draws: int, name: str = "") -> Sheet:
+    """The same of a data set that is open; recipe: with its resolution written down, of this name."""
     side, data = recipe.data.resolution, recipe.data
     assert side is not None, "Recipe.at() wrote the resolution down"
-    chosen = spread_over_classes(dataset, images, request.seed)
+    chosen = spread_over_classes(dataset, images, seed)
     pixels = np.ascontiguousarray(dataset.store.pixels(side, data.preparation)[chosen])
-    drawn = [_draw(pixels, recipe, request.seed, number) for number in range(draws if data.augmentation.active else 0)]
+    drawn = [_draw(pixels, recipe, seed, number) for number in range(draws if data.augmentation.active else 0)]
     rows = tuple(
         (
             dataset.store.keys[image],
@@ -45,7 +51,7 @@ def look_at_augmentation(request: Request, session: Session, images: int = 8, dr
     )
     return Sheet(
         data=dataset.name,
-        recipe=request.model or ("" if isinstance(request.current, Recipe) else str(request.current)),
+        recipe=name,
         side=side,
         rows=rows,
         strengths={name: value for name, value in data.augmentation.strengths.items() if value},

@@ -17,7 +17,7 @@ from convlift.ledger.ledger import LEDGER_FILE
 from convlift.ledger.lock import acquire, release
 from convlift.recipe.recipe import Recipe
 from convlift.records.outcome import EpochReport, Outcome
-from convlift.records.plan_applied import ORIGIN
+from convlift.records.plan_applied import ORIGIN, PlanApplied
 from convlift.records.result import Estimate
 from convlift.records.software import software_version
 
@@ -106,10 +106,14 @@ def check_memory(parameters: int, memory: int) -> None:
 
 
 def write_record(
-    folder: Path, question: Mapping[str, Any], dataset: Dataset, score: Estimate, outcome: Outcome
+    folder: Path,
+    question: Mapping[str, Any],
+    score: Estimate,
+    images: int,
+    outcome: Outcome,
+    plan: PlanApplied | None = None,
 ) -> None:
-    """What was trained here, how it went, and how well it did on the validation images."""
-    images, plan = len(dataset.splits.validation), dataset.store.plan
+    """What was trained here, how it went, how well it did on so many images, and what a plan had changed before."""
     record = {
         "schema_version": 1,
         "question": question,

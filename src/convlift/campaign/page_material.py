@@ -9,17 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.campaign.look_at_augmentation import sheet_of
 from convlift.data.dataset import Dataset
 from convlift.data.encode import png_of
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
+from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU
+from convlift.records.contact_sheet import Draw, Sheet
 from convlift.records.outcome import NO_PROBABILITIES
 from convlift.records.result import ClassScore
 from convlift.records.software import software_version
 from convlift.search.decisions import Shipped, decided
 
 HARD_IMAGES = 12
+SEEN_IMAGES, SEEN_DRAWS = 4, 4
 
 Labels = NDArray[np.int64]
 Plain = dict[str, Any]  # plain data for the ledger
@@ -79,6 +83,44 @@ def page_material(
         "runs": [len(baselines), len(shipped_runs)],
         **more,
     }
+
+
+def seen_of(recipe: Recipe, dataset: Dataset, seed: int) -> Plain | None:
+    """Some training images beside draws of the recipe's augmentation; None where its network saw none. recipe: with its
+    resolution written down."""
+    if not recipe.data.augmentation.active:
+        return None
+    sheet = sheet_of(dataset, recipe, seed, images=SEEN_IMAGES, draws=SEEN_DRAWS)
+    if sheet.way == "never":
+        return None
+    rows = [
+        [key, label, _text_of(original), [[_text_of(draw.picture), dict(draw.levers)] for draw in draws]]
+        for key, label, original, draws in sheet.rows
+    ]
+    return {**vars(sheet), "rows": rows, "strengths": dict(sheet.strengths), "settings": dict(sheet.settings)}
+
+
+def sheet_told(told: Plain | None) -> Sheet | None:
+    """What `seen_of` gave, once it went through the ledger."""
+    if told is None:
+        return None
+    rows = tuple(
+        (
+            key,
+            label,
+            base64.b64decode(original),
+            tuple(
+                Draw(base64.b64decode(picture), {name: tuple(figures) for name, figures in levers.items()})
+                for picture, levers in draws
+            ),
+        )
+        for key, label, original, draws in told["rows"]
+    )
+    return Sheet(**{**told, "rows": rows})
+
+
+def _text_of(png: bytes) -> str:
+    return base64.b64encode(png).decode()
 
 
 def class_scores(material: Plain) -> tuple[ClassScore, ...]:

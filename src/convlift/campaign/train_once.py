@@ -136,7 +136,7 @@ def keep_training(
     weights = Path(outcome.weights)
     try:
         with writing_into(folder):
-            write_record(folder, question, dataset, score, outcome)
+            write_record(folder, question, score, len(validation), outcome, dataset.store.plan)
         confidence = confidence_from([said], "validation", labels, groups, dataset.classes)
         write_model(folder / "model", weights, recipe, dataset, scores, confidence)
         note_likeness(folder / "model", recipe, dataset, request.devices[0])

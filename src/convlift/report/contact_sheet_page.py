@@ -45,7 +45,7 @@ def render_sheet(sheet: Sheet) -> str:
     from convlift.report.page import templates
 
     rows = [
-        (name, label, _inside(original), [(_inside(draw.picture), draw_in_words(draw.levers)) for draw in draws])
+        (name, label, inside(original), [(inside(draw.picture), draw_in_words(draw.levers)) for draw in draws])
         for name, label, original, draws in sheet.rows
     ]
     page = (
@@ -102,7 +102,7 @@ def _large(png: bytes) -> "Image":
     return picture.resize((TILE, TILE), way)
 
 
-def _inside(png: bytes) -> str:
+def inside(png: bytes) -> str:
     """A picture as the page holds it: photographs as JPEG, a quarter of the bytes."""
     kind, content = "png", png
     if len(png) > LARGE:

@@ -17,10 +17,12 @@ from convlift.records.notes import NothingToSee
 from convlift.records.result import Estimate, Result
 from convlift.report import charts
 from convlift.report.confusion_chart import MATRIX_CLASSES, confusion
+from convlift.report.contact_sheet_page import inside
 from convlift.report.documents import result_document
 from convlift.report.page_records import Story
 from convlift.report.shift_lines import shift_gain_sentences
 from convlift.report.thumbnails import thumbnail
+from convlift.report.wording.augmentation_in_words import draw_in_words, sheet_in_words
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.diagnoses import sentence
 from convlift.report.wording.headline import (
@@ -91,6 +93,7 @@ def render(result: Result, story: Story) -> str:
             **_trials(result, story),
             recipe=_marked(story.baseline_recipe, story.shipped_recipe),
             scores=both_widths(partial(charts.scores, result)),
+            **_seen(story),
         )
     )
     return printable(page)
@@ -190,6 +193,19 @@ def model_parts(story: Story) -> dict[str, Any]:
         else "",
         "images": [(image, uri) for image in story.hard_images[:_IMAGES] if (uri := _data_uri(image.png))],
     }
+
+
+def _seen(story: Story) -> dict[str, Any]:
+    """Training images beside what the network saw of them; a picture that is none takes its row with it."""
+    if story.seen is None:
+        return {"seen": [], "seen_said": ""}
+    rows = []
+    for _, label, original, draws in story.seen.rows:
+        pictures = [(original, "as it is"), *((draw.picture, draw_in_words(draw.levers)) for draw in draws)]
+        small = [(thumbnail(png), words) for png, words in pictures]
+        if all(png for png, _ in small):
+            rows.append((label, [(inside(png), words) for png, words in small]))
+    return {"seen": rows, "seen_said": sheet_in_words(story.seen)}
 
 
 def _confused_pairs(story: Story) -> list[tuple[str, str, float, float]]:

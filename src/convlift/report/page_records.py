@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from convlift.catalogue.diagnose import Diagnosis
 from convlift.catalogue.reasons import NotTried, Why
+from convlift.records.contact_sheet import Sheet
 from convlift.records.finding import Finding
 from convlift.records.outcome import EpochReport, Status
 from convlift.records.plan_applied import PlanApplied
@@ -111,7 +112,8 @@ class Story:
     that this test can be expected to prove. folds: of a nested cross-validation, else empty; then `trials` are those of
     all folds, and the last is what ships. environment: what a rerun needs (versions, machine, threads, seed), in the
     order shown. baseline_runs, final_runs: how many runs were judged, 0 where nobody wrote it down. baseline_diagnosis:
-    what the baseline's own first training showed.
+    what the baseline's own first training showed. seen: what the network that ships saw of some training images, None
+    where it saw them as they are, or nobody wrote it down.
     """
 
     shipped_recipe: str
@@ -126,6 +128,7 @@ class Story:
     baseline_curve: tuple[EpochReport, ...] = ()
     final_curve: tuple[EpochReport, ...] = ()
     hard_images: tuple[HardImage, ...] = ()
+    seen: Sheet | None = None
     held_back: tuple[HeldBack, ...] = ()
     choice: Choice = Choice()
     minimum_detectable_points: float | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.campaign.page_material import hard_images
+from convlift.campaign.page_material import hard_images, sheet_told
 from convlift.campaign.train_once import Trained
 from convlift.catalogue.diagnose import diagnose
 from convlift.errors import LedgerError
@@ -65,6 +65,7 @@ def story_of(ledger: Ledger) -> Story:
         baseline_curve=_curve(ledger, before, "baseline"),
         final_curve=_curve(ledger, after, "final"),
         hard_images=_hard_images(told["hard_images"]),
+        seen=sheet_told(told.get("seen")),
         held_back=held_back(decided(ledger, GuardReport) or GuardReport()),
         choice=_choice(ledger),
         minimum_detectable_points=told["minimum_detectable_points"],

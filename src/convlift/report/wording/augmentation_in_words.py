@@ -82,13 +82,15 @@ def _operation(which: float, level: float) -> str:
 
 
 def _aug_mix(figures: Figures) -> str:
-    """Chains of an image's mix, each with its part of it; the rest of the mix is the image."""
+    """Chains of an image's mix, each with its part of it, but for those of next to none; the rest of the mix is the
+    image."""
     triples = list(zip(figures[::3], figures[1::3], figures[2::3], strict=True))
     chains = [
         f"{100 * part:.0f}% of it {' and '.join(_operation(which, level) for _, which, level in chain)}"
         for part, chain in groupby(triples, key=lambda triple: triple[0])
+        if part >= _LEAST
     ]
-    return f"AugMix: {'; '.join(chains)}"
+    return f"AugMix: {'; '.join(chains)}" if chains else ""
 
 
 _WHOLE = ("stretch", "equalize")  # operations without a strength
