@@ -55,7 +55,7 @@ ARMS: dict[str, Levers] = {
     "CutMix": {"mixing": {"cutmix": 1.0}},
     "mixup": {"mixing": {"mixup": 1.0}},
     "TrivialAugment": {"augmentation": {"trivial_augment": 1.0}},
-    "RandAugment": {"augmentation": {"rand_augment": 0.3}},
+    "RandAugment": {"augmentation": {"rand_augment": 5.0, "rand_augment_operations": 3}},
     "AugMix": {"augmentation": {"aug_mix": 3.0}},  # with its loss, which costs three steps in one
 }
 WEATHER = {"haze": 0.5, "fog": 0.5, "clouds": 0.4, "cloud_shadow": 0.6, "low_sun": 0.6, "night": 0.6}
