@@ -48,7 +48,7 @@ def mixed(make_folder: MakeFolder, encode: Encode, photo: Callable[..., Any]) ->
 @pytest.mark.parametrize("policy", ["squash", "crop", "letterbox"])
 def test_training_and_prediction_see_the_same_pixels(mixed: Path, policy: Any) -> None:
     store = store_of(mixed)
-    squares = store.pixels(24, policy)
+    squares = store.pixels(24, Preparation(policy))
     assert squares.shape == (9, 24, 24, 3)
     assert squares.dtype == np.uint8
     assert not squares.flags.writeable

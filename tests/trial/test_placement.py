@@ -116,7 +116,7 @@ def test_a_line_of_a_trial_that_forgets_the_device_is_found(
     recipes, monkeypatch, digits, tmp_path, name, module, function
 ):
     right = getattr(module, function)
-    monkeypatch.setattr(module, function, lambda *arguments: right(*arguments[:-1]))
+    monkeypatch.setattr(module, function, lambda *arguments, **others: right(*arguments[:-1], **others))
     with StandIn(), pytest.raises(Mixed):
         run_trial(TrialSpec(recipes[name], 0), digits, tmp_path, device=STAND_IN)
 

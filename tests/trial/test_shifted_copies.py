@@ -3,16 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load_file
 
 from convlift.data.dataset import Dataset
+from convlift.data.normalization import of_figures
 from convlift.data.square import square
 from convlift.model.build import build_network
 from convlift.model.checkpoint import saved_normalization
 from convlift.recipe.combination import Combination
+from convlift.recipe.data import Preparation
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.goal import ShiftedCopies
@@ -23,6 +24,7 @@ from convlift.trial.from_scratch import predict_squares
 from convlift.trial.run_trial import run_trial
 from convlift.trial.shifted_copies import shifted_squares
 
+SQUASHED = Preparation()
 COPIES = ShiftedCopies(("fog", "gaussian_noise", "pixelate"), 2, 3)
 
 
@@ -33,30 +35,30 @@ def shifted(digits: Dataset) -> Dataset:
 
 def test_they_are_those_that_were_dealt(shifted: Dataset) -> None:
     validation = shifted.splits.validation
-    found = shifted_squares(shifted, 16, "squash")
+    found = shifted_squares(shifted, 16, SQUASHED)
     deal = dealt(COPIES.corruptions, len(validation), 2, 3)
     assert len(found) == 2 * len(validation) == shifted.number_of_copies
     for row, copy in ((0, 0), (5, 1), (len(validation) - 1, 1)):
         pixels = corrupt(shifted.store.image(int(validation[row])), *deal[row][copy])
-        assert_array_equal(found[copy * len(validation) + row], square(pixels, 1, 16, "squash"))
+        assert_array_equal(found[copy * len(validation) + row], square(pixels, 1, 16, SQUASHED))
 
 
 def test_they_are_made_once_and_others_for_another_deal(shifted: Dataset) -> None:
     def files() -> set[Path]:
         return set(shifted.store.folder.glob("shifted-*-squash-12.npy"))
 
-    shifted_squares(shifted, 12, "squash")
+    shifted_squares(shifted, 12, SQUASHED)
     (first,) = files()
     before = first.stat().st_mtime_ns
-    shifted_squares(shifted, 12, "squash")
+    shifted_squares(shifted, 12, SQUASHED)
     assert first.stat().st_mtime_ns == before
     for other in (replace(COPIES, seed=4), replace(COPIES, each=1), replace(COPIES, corruptions=("fog", "snow"))):
-        shifted_squares(replace(shifted, copies=other), 12, "squash")
+        shifted_squares(replace(shifted, copies=other), 12, SQUASHED)
     assert len(files()) == 4
 
 
 def test_without_copies_there_are_none(digits: Dataset, shifted: Dataset) -> None:
-    assert len(shifted_squares(digits, 8, "squash")) == digits.number_of_copies == 0
+    assert len(shifted_squares(digits, 8, SQUASHED)) == digits.number_of_copies == 0
     assert shifted.with_validation_to_train().copies is None  # what it learned from measures nothing
 
 
@@ -95,9 +97,9 @@ def test_every_kind_of_training_predicts_them_with_the_network_that_it_saves(
     classes, side = len(digits.classes), recipe.data.resolution
     network = build_network(recipe.architecture, classes=classes, channels=1, resolution=side or 0)
     network.load_state_dict(load_file(save_to))
-    mean, std = (np.array(values, np.float32) for values in saved_normalization(save_to))
-    squares = shifted_squares(shifted, side or 0, recipe.data.resize)
-    wanted = predict_squares(network, squares, (mean, std), place=next(network.parameters()).device)
+    normal = of_figures(*saved_normalization(save_to))
+    squares = shifted_squares(shifted, side or 0, recipe.data.preparation)
+    wanted = predict_squares(network, squares, normal, place=next(network.parameters()).device)
     assert found.shifted_probabilities.shape == (shifted.number_of_copies, classes)
     assert_allclose(found.shifted_probabilities, wanted, atol=2e-3)  # activations are stored with half the digits
     plain = run_trial(TrialSpec(recipe, 0), digits, features)
