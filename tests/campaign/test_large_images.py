@@ -55,6 +55,24 @@ def test_as_much_is_kept_of_an_image_as_the_recipe_sees(photos: Path, tmp_path: 
     assert (store.pixels(240, Preparation("squash"))[0] == seen).all()
 
 
+@pytest.mark.parametrize("side", [320, 128])
+def test_an_own_network_of_one_size_sees_large_images_at_that_size(photos: Path, tmp_path: Path, side: int) -> None:
+    code = f"""
+from torch import nn
+
+
+def make(classes):
+    return nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.ReLU(), nn.Flatten(), nn.Linear({4 * (side // 8) ** 2}, classes))
+"""
+    (tmp_path / "net.py").write_text(code)
+    request = request_of(photos, None, tmp_path, model=f"{tmp_path / 'net.py'}:make")
+    dataset, _ = open_data(request, Session())
+    assert dataset.store.side == (WIDE if side > SHORTER_SIDE else SHORTER_SIDE)
+    assert dataset.store.pixels(side, Preparation("squash")).shape[1:] == (side, side, 3)
+    usual, _ = open_data(request_of(photos, None, tmp_path), Session())
+    assert dataset.splits.test.tolist() == usual.splits.test.tolist()
+
+
 def test_the_sealed_test_is_the_same_whatever_a_recipe_sees(photos: Path, tmp_path: Path) -> None:
     usual, large = (
         open_data(request_of(photos, None, tmp_path, current=recipe), Session())[0] for recipe in ("plain", LARGE)

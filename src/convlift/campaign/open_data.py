@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.natural_groups import NATURAL_GROUPS
+from convlift.campaign.own_recipe import recipe_of
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
@@ -19,27 +20,45 @@ from convlift.data.square import CROP
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import Interrupted
 from convlift.recipe.built_in import recipe_from
+from convlift.recipe.data import Data
 from convlift.records.events import ImagesDecoded, ImagesRead, ReadingImages
 
 
 def open_data(request: Request, session: Session) -> tuple[Dataset, SealedLabels]:
-    """Read the images (`read_images`), split them, and seal the test; see `Dataset`."""
-    store, groups = read_images(request, session)
+    """Read the images (`read_images`), split them, and seal the test; see `Dataset`.
+
+    Where the user's own network sees more of larger images than is usually kept, they are read once more: it is looked
+    into with the number of classes, which the images tell. Raises what `recipe_of` raises there.
+    """
+    found = _opened(request, session, side_for(recipe_from(request.current).data))
+    store = found[0].store
+    own = request.model or recipe_from(request.current).architecture.kind == "own"
+    if own and store.native_resolution >= store.side == SHORTER_SIDE:
+        side = side_for(recipe_of(request, found[0])[0].data)
+        return found if side == SHORTER_SIDE else _opened(request, session, side)
+    return found
+
+
+def _opened(request: Request, session: Session, side: int) -> tuple[Dataset, SealedLabels]:
+    store, groups = read_images(request, session, side)
     splits = make_splits(store, request.seed, groups)
     if groups is not None:
         check_number(store.name, groups[splits.test])
     return seal(store, splits, groups)
 
 
-def _side(request: Request) -> int:
-    """Of the images that are kept: more than usual where the recipe to be improved sees more."""
-    data = recipe_from(request.current).data
+def side_for(data: Data) -> int:
+    """Of the images that are kept: more than usual where a recipe with these steps sees more."""
     seen = (data.resolution or 0) / (CROP if data.resize == "crop" else 1.0)
     return WIDE if seen > SHORTER_SIDE else SHORTER_SIDE
 
 
-def read_images(request: Request, session: Session) -> tuple[ImageStore, NDArray[np.int64] | None]:
+def read_images(
+    request: Request, session: Session, side: int = SHORTER_SIDE
+) -> tuple[ImageStore, NDArray[np.int64] | None]:
     """Read, verify, and decode once: the images, and the groups (n,) that they come in. What was found wrong is told.
+
+    side: pixels of the shorter side that are kept at most.
 
     Raises Interrupted where somebody asks to stop while images are decoded, which can take minutes.
     """
@@ -56,7 +75,6 @@ def read_images(request: Request, session: Session) -> tuple[ImageStore, NDArray
         columns=request.columns, images=request.images, cache=request.cache,
     )  # fmt: skip
     revised = revise(source, request.plan, plan) if request.plan and plan else None
-    side = _side(request)
     if revised is None:
         store = open_store(source, request.cache, decoded, request.alpha, side)
         groups = find_groups(source, request.group_from, store.keys)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convlift.campaign.campaign_identity import folder_for
-from convlift.campaign.open_data import read_images
+from convlift.campaign.open_data import read_images, side_for
 from convlift.campaign.prepare import CLOSING_SECONDS, problem_of
 from convlift.campaign.request import Request
 from convlift.campaign.session import Session
@@ -13,6 +13,7 @@ from convlift.data.groups import check_number
 from convlift.data.sealed import SealedLabels, seal
 from convlift.data.splits import Fold, Splits, make_splits
 from convlift.errors import ConvliftError
+from convlift.recipe.built_in import recipe_from
 from convlift.search.problem import Problem
 
 FEWEST, MOST = 2, 10
@@ -82,7 +83,7 @@ def cut_folds(request: Request, folds: int, session: Session) -> Nest:
             f"--cv judges networks on their own, and --max-latency {request.max_latency} lets several predict "
             "together; leave out one of them."
         )
-    store, groups = read_images(request, session)
+    store, groups = read_images(request, session, side_for(recipe_from(request.current).data))
     if (store.official != "").any():
         raise ConvliftError(
             f"{store.name} brings its own test or validation part, and --cv makes each image a test image in turn; "
