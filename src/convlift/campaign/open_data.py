@@ -30,10 +30,10 @@ def open_data(request: Request, session: Session) -> tuple[Dataset, SealedLabels
     Where the user's own network sees more of larger images than is usually kept, they are read once more: it is looked
     into with the number of classes, which the images tell. Raises what `recipe_of` raises there.
     """
-    found = _opened(request, session, side_for(recipe_from(request.current).data))
+    asked = recipe_from(request.current)
+    found = _opened(request, session, side_for(asked.data))
     store = found[0].store
-    own = request.model or recipe_from(request.current).architecture.kind == "own"
-    if own and store.native_resolution >= store.side == SHORTER_SIDE:
+    if (request.model or asked.architecture.kind == "own") and store.native_resolution >= store.side == SHORTER_SIDE:
         side = side_for(recipe_of(request, found[0])[0].data)
         return found if side == SHORTER_SIDE else _opened(request, session, side)
     return found

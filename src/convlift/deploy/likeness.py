@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -61,16 +62,20 @@ class Likeness:
         return np.where(flatness > 1.0, np.maximum(FLAT, found), found)
 
 
-def features_of(maps_NCHW: Tensor) -> Rows:
+def map_features(maps_NCHW: Tensor) -> Tensor:
     """(N, 2C + 2): mean and deviation of each channel over all positions, both vectors of length one, and the
     logarithms of their lengths."""
     found = []
-    for values in (maps_NCHW.float().mean((2, 3)), maps_NCHW.float().std((2, 3))):
-        values_NC = values.cpu().numpy()
-        lengths = np.linalg.norm(values_NC, axis=1, keepdims=True) + SHORTEST
-        found += [values_NC / lengths, np.log(lengths)]
-    both: Rows = np.concatenate(found, axis=1)
-    return both
+    for values_NC in (maps_NCHW.float().mean((2, 3)), maps_NCHW.float().std((2, 3))):
+        lengths = values_NC.square().sum(1, keepdim=True).sqrt() + SHORTEST
+        found += [values_NC / lengths, lengths.log()]
+    return torch.cat(found, dim=1)
+
+
+def features_of(maps_NCHW: Tensor) -> Rows:
+    """The same in the processor's memory."""
+    found: Rows = map_features(maps_NCHW).cpu().numpy()
+    return found
 
 
 def contrasts(squares: Sequence[NDArray[np.uint8]]) -> Rows:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convlift.deploy.likeness import FLAT, SHORTEST, TINY, Likeness
+from convlift.deploy.likeness import FLAT, TINY, Likeness, map_features
 from convlift.deploy.predict import Model
 from convlift.model.spatial_layer import listening_at
 
 
 class Distances(nn.Module):
-    """maps_NCHW, contrasts_N -> distances_N float32, as `Likeness.distances` and `features_of` together."""
+    """maps_NCHW, contrasts_N -> distances_N float32, as `Likeness.distances` of `map_features`."""
 
     centre: Tensor
     directions: Tensor
@@ -26,7 +26,7 @@ class Distances(nn.Module):
         self.other, self.most, self.contrast = likeness.other, likeness.most, likeness.contrast
 
     def forward(self, maps_NCHW: Tensor, contrasts_N: Tensor) -> Tensor:
-        rest = _features(maps_NCHW).double() - self.centre
+        rest = map_features(maps_NCHW).double() - self.centre
         along = rest @ self.directions
         across = (rest.square().sum(1) - along.square().sum(1)).clamp_min(0.0)
         squares = (along / self.deviations).square().sum(1) + across / self.other**2
@@ -54,11 +54,3 @@ def with_distances(model: Model, answer: nn.Module) -> Iterator[nn.Module]:
     assert model.likeness is not None, "asked of a model that knows its training images"
     with listening_at(model.network, model.likeness.place) as kept:
         yield Answers(answer, Distances(model.likeness), kept).eval()
-
-
-def _features(maps_NCHW: Tensor) -> Tensor:
-    found = []
-    for values_NC in (maps_NCHW.float().mean((2, 3)), maps_NCHW.float().std((2, 3))):
-        lengths = values_NC.square().sum(1, keepdim=True).sqrt() + SHORTEST
-        found += [values_NC / lengths, lengths.log()]
-    return torch.cat(found, dim=1)
