@@ -1,6 +1,5 @@
 """What ships with batch norms adapted to shifted images: the figures of its own predictions, and it stays as it is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +28,6 @@ def model_of(normalization: str, place: Path) -> Model:
     architecture = {"width": 8, "normalization": normalization}
     recipe = Recipe().edit(architecture=architecture, training={"epochs": 1})
     return load(api.train("digits", recipe, out=place / normalization, quiet=True).folder)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    found = tmp_path_factory.mktemp("place")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLIFT_CACHE", str(found / "cache"))
-        yield found
 
 
 @pytest.fixture(scope="module")
