@@ -133,8 +133,10 @@ def train(job: Job, world: World, report: Report) -> Outcome:
     right = said.argmax(axis=1) == world.labels
     epochs, seconds = max(1, round(job.spec.recipe.training.epochs * job.spec.fidelity)), world.seconds(job)
     score = float(right[: world.n].mean())
+    images = FACTS.training_images + (world.n if job.spec.refit else 0)
     curve = tuple(
-        EpochReport("train", e, epochs, 0.5, score, 0.6, score, 1e-3, seconds / epochs) for e in range(epochs)
+        EpochReport("train", e, epochs, 0.5, score, 0.6, score, 1e-3, seconds / epochs, images=images)
+        for e in range(epochs)
     )
     for epoch in curve:
         report(epoch)

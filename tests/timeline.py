@@ -9,6 +9,7 @@ from typing import Any
 from convlift.execute.job import Ended, Job, Run, Running, attempt, lost
 from convlift.ledger.ledger import Ledger
 from convlift.records.outcome import EpochReport
+from convlift.trial.phase import HURRIED
 
 IMAGES = 1000  # for training, in the made-up world
 
@@ -95,14 +96,18 @@ class Timeline:
             self._running.append((self._now + ended.outcome.seconds, ended))
 
     def _cut_short(self, ended: Ended, allowed: float) -> Ended:
-        """As a trial does that hurries: it ends with the epoch that it is in, having seen a part of the images."""
+        """As a trial does that hurries: it ends with the epoch that it is in, having seen a part of the images. In the
+        last tenth of a training it is finished all the same."""
         outcome = ended.outcome
         passed = len(outcome.curve) * allowed / outcome.seconds
         whole = int(passed)
         curve = outcome.curve[:whole]
         if passed > whole and whole < len(outcome.curve):
             part = passed - whole
-            partial = replace(outcome.curve[whole], images=int(IMAGES * part), seconds=part * outcome.curve[0].seconds)
+            images = outcome.curve[whole].images or IMAGES
+            partial = replace(outcome.curve[whole], images=int(images * part), seconds=part * outcome.curve[0].seconds)
             curve = (*curve, partial)
-        cut = replace(outcome, status="stopped", curve=curve, seconds=allowed, reason="out of time")
+        cut = replace(outcome, curve=curve, seconds=allowed)
+        if allowed < (1.0 - HURRIED) * outcome.seconds:
+            cut = replace(cut, status="stopped", reason="out of time")
         return ended._replace(outcome=cut)

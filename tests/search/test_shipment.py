@@ -163,7 +163,7 @@ def test_a_final_run_that_was_cut_short_never_ships_beside_a_complete_one(tmp_pa
     with desk_in(tmp_path / "run", world, 1000) as desk:
         plans = [problem.plan("final", frozen.recipe, number, frozen.names) for number in range(2)]
         desk.complete([problem.plan("baseline", BASELINE, 0), plans[0]], lambda plan: 100 * HOUR)
-        desk.complete([plans[1]], lambda plan: 0.97 * HOUR)
+        desk.complete([plans[1]], lambda plan: 0.87 * HOUR)
         assert [run.status for run in desk.ledger.trials("final")] == ["finished", "stopped"]
         found = settle_shipment(Search(problem, desk), frozen)
         assert [run.id for run in found.after] == [found.network.id] == [desk.ledger.trials("final")[0].id]

@@ -8,7 +8,7 @@ import torch
 from convlift.recipe.built_in import built_in
 from convlift.recipe.training import SMALLER
 from convlift.records.compute_device import CPU
-from convlift.trial.calibrate import calibrate, seconds_a_step, time_prediction, time_tuning
+from convlift.trial.calibrate import Sizes, calibrate, seconds_a_step, time_prediction, time_tuning
 
 SIZES = {"images": 200, "held_out": 200, "classes": 5, "channels": 3}
 
@@ -33,9 +33,9 @@ def test_longer_trainings_take_longer_and_more_images_too() -> None:
 def test_a_step_of_compared_mixes_is_timed_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
 
-    def watched(network, draw, classes, training, views=1):
+    def watched(network, draw, classes, training, views=1, seconds=0.0):
         seen.append((views, len(draw())))
-        return seconds_a_step(network, draw, classes, training, views)
+        return seconds_a_step(network, draw, classes, training, views, seconds)
 
     monkeypatch.setattr("convlift.trial.calibrate.seconds_a_step", watched)
     mixes = {"data": {"augmentation": {"aug_mix": 3.0}}, "training": {"consistency": 12.0}}
@@ -45,8 +45,8 @@ def test_a_step_of_compared_mixes_is_timed_with_all_of_them(monkeypatch: pytest.
         **mixes, architecture={"backbone": "mobilenetv3_small_050", "weights": "/nowhere"}
     )
     tuned = tuned.edit(data={"resolution": 32}, training={"fine_tuning": {"batch_size": 4}})
-    assert time_tuning(tuned, **SIZES, device=CPU) > 0
-    assert seen == [(3, 3 * recipe.training.batch_size), (3, 12)]
+    assert time_tuning(tuned, Sizes(**SIZES), CPU) > 0
+    assert seen == [(3, 3 * recipe.training.batch_size), (3, 12), (3, 12)]  # the full size and the small one
 
 
 def test_a_pretrained_network_is_timed_without_its_weights() -> None:
@@ -69,21 +69,22 @@ def test_nothing_of_the_process_is_changed(name: str) -> None:
 def test_fine_tuning_is_timed_with_its_lower_stages_and_its_small_images() -> None:
     recipe = built_in("fine-tune").edit(architecture={"backbone": "mobilenetv3_small_050", "weights": "/nowhere"})
     recipe = recipe.edit(data={"resolution": 64}, training={"fine_tuning": {"batch_size": 8}})
-    sizes = {"images": 80, "held_out": 0, "classes": 5, "channels": 1, "device": CPU}
+    sizes = Sizes(images=80, held_out=0, classes=5, channels=1)
     before = torch.get_rng_state()
-    once = time_tuning(recipe, **sizes)
+    once = time_tuning(recipe, sizes, CPU)
     assert torch.equal(torch.get_rng_state(), before)
     assert once > 0
-    assert time_tuning(recipe.edit(training={"fine_tuning": {"stages": None}}), **sizes) > 0
+    assert time_tuning(recipe.edit(training={"fine_tuning": {"stages": None}}), sizes, CPU) > 0
 
 
-@pytest.mark.usefixtures("steady")
-def test_fine_tuning_of_more_images_takes_longer_and_small_ones_first_shorter() -> None:
+def test_fine_tuning_of_more_images_takes_longer_and_small_ones_first_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a step takes as long as its images have pixels, whatever else the machine does
+    monkeypatch.setattr("convlift.trial.calibrate.seconds_a_step", lambda network, draw, *_: 1e-6 * draw().numel())
     recipe = built_in("fine-tune").edit(architecture={"backbone": "mobilenetv3_small_050", "weights": "/nowhere"})
     recipe = recipe.edit(data={"resolution": 64}, training={"fine_tuning": {"batch_size": 8, "small_first": 0.0}})
-    sizes = {"images": 80, "held_out": 0, "classes": 5, "channels": 1, "device": CPU}
-    once, larger = (time_tuning(recipe, **{**sizes, "images": count}) for count in (80, 800))
-    half = time_tuning(recipe.edit(training={"fine_tuning": {"small_first": 0.5}}), **sizes)
+    sizes = Sizes(images=80, held_out=0, classes=5, channels=1)
+    once, larger = (time_tuning(recipe, sizes._replace(images=count), CPU) for count in (80, 800))
+    half = time_tuning(recipe.edit(training={"fine_tuning": {"small_first": 0.5}}), sizes, CPU)
     assert larger / once == pytest.approx(10)
     assert half / once == pytest.approx(1 - 0.5 * (1 - SMALLER**2))
 

@@ -153,19 +153,14 @@ def _where_there_is_room(make: Callable[[Device], T], device: Device) -> T:
     return make(CPU)  # outside of the handler, which still holds what the first try had made
 
 
-def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe) -> float:
-    """Seconds of a recipe's fine-tuning; 0 where they cannot be measured, as on a device that has no room."""
-    from convlift.trial.calibrate import time_tuning  # torch comes with it
+def _time_tuning(dataset: Dataset, device: Device, recipe: Recipe, seconds: float) -> float:
+    """Seconds of a recipe's fine-tuning, as so many seconds of it show; 0 where they cannot be measured, as on a device
+    that has no room."""
+    from convlift.trial.calibrate import Sizes, time_tuning  # torch comes with it
 
+    images, held_out = len(dataset.splits.train), 2 * len(dataset.splits.validation)
     try:
-        return time_tuning(
-            recipe,
-            images=len(dataset.splits.train),
-            held_out=2 * len(dataset.splits.validation),
-            classes=len(dataset.classes),
-            channels=dataset.channels,
-            device=device,
-        )
+        return time_tuning(recipe, Sizes(images, held_out, len(dataset.classes), dataset.channels), device, seconds)
     except (ConvliftError, RuntimeError):
         return 0.0
 

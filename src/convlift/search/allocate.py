@@ -8,14 +8,13 @@ from convlift.catalogue.starting_points import StartingPoint
 from convlift.evidence.metrics import ACCURACY
 from convlift.evidence.power import baseline_and_final_runs
 from convlift.ledger.trials import TrialRecord
-from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import Shortened
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, settle
 from convlift.search.problem import BASELINE
 from convlift.search.refit import may_refit, more_images
 from convlift.search.start_decisions import Length
-from convlift.search.timing import share_seen
+from convlift.search.timing import longest_phase, part_trained
 
 FEWEST = 3  # trainings of the start, one after the other, for a search to fit: before it, itself, and what ships
 FEWEST_COUNTED = 4  # trainings that can be asked for: a run of the baseline, a search of two, what ships
@@ -208,24 +207,10 @@ def baseline_runs(records: tuple[TrialRecord, ...]) -> list[TrialRecord]:
     return [r for r in records if r.status == "stopped" and r.has_trained][:1]
 
 
-def part_trained(search: Search, run: TrialRecord) -> float:
-    """The share of its training's images that a run saw: of those of its fine-tuning, where there is one."""
-    if run.outcome is None:
-        return 0.0
-    whole, phase = _longest_phase(run.recipe)
-    counted = [epoch for epoch in run.outcome.curve if epoch.phase in (phase, "train")]
-    return share_seen(run, counted, search.problem.facts, whole)
-
-
-def _longest_phase(recipe: Recipe) -> tuple[int, str]:
-    tuned = recipe.training.fine_tuning
-    return (tuned.epochs, "fine-tune") if tuned else (recipe.training.epochs, "head")
-
-
 def shortened(search: Search) -> Shortened | None:
     """How much of its training the baseline had; None where it had all of it."""
     runs = baseline_runs(search.ledger.trials("baseline"))
     if not runs or runs[0].is_whole:
         return None
-    planned, phase = _longest_phase(runs[0].recipe)
-    return Shortened(planned * part_trained(search, runs[0]), planned, phase == "fine-tune")
+    planned, phase = longest_phase(runs[0].recipe)
+    return Shortened(planned * part_trained(runs[0], search.problem.facts), planned, phase == "fine-tune")

@@ -1,6 +1,7 @@
 """The last trainings, of what was frozen: final runs and refits, as many as the division has, and more where nothing
 was searched."""
 
+import math
 from collections.abc import Sequence
 from itertools import zip_longest
 
@@ -10,12 +11,11 @@ from convlift.search.combine import combining_seconds
 from convlift.search.compared_runs import finals_with
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation
-from convlift.search.refit import fidelity_of_a_refit, is_fitted, may_refit, refit_seconds, refits_with, split
+from convlift.search.refit import LATE, fidelity_of_a_refit, is_fitted, may_refit, refit_seconds, refits_with, split
 from convlift.search.shipment import is_nothing, start_in_doubt
 from convlift.search.space import Configuration, bare
 
 ROOM = 1.1  # times as long as foreseen, that must be left for one more round of final runs
-LATE_ROUND = 0.7  # of a training whose length was settled to fill the time: less is no longer that training
 
 
 def confirm(search: Search, frozen: Configuration, division: Allocation) -> None:
@@ -39,7 +39,7 @@ def _has_room(search: Search, frozen: Configuration, division: Allocation, last:
         return False
     left = search.left() - combining_seconds(search, frozen.recipe, last + search.workers)
     # one whose length was settled to fill the time is run through faster where it is late
-    return left >= (LATE_ROUND if is_fitted(search.ledger) else ROOM) * search.seconds(frozen.recipe)
+    return left >= (LATE if is_fitted(search.ledger) else ROOM) * search.seconds(frozen.recipe)
 
 
 def _run(search: Search, frozen: Configuration, division: Allocation, wanted: int) -> bool:
@@ -61,9 +61,12 @@ def by_turns(first: Sequence[Plan], second: Sequence[Plan]) -> list[Plan]:
 
 def _in_turn(search: Search, frozen: Configuration, plans: Sequence[Plan], wanted: int) -> bool:
     """The plans, one after the other as workers become free; whether all of them had their turn. wanted: how many
-    networks there will be."""
+    networks there will be.
+
+    Where their length was settled to fill the time, each has its share of it: else what the first of them are late the
+    last would lose, and count as cut short, where a little less of each is the recipe still."""
     # one whose length was settled to fill the time is run through faster where it is late
-    late, recipe, is_over, asked = LATE_ROUND if is_fitted(search.ledger) else 1.0, frozen.recipe, False, 0
+    late, recipe, is_over, asked = LATE if is_fitted(search.ledger) else 1.0, frozen.recipe, False, 0
 
     def may_begin(plan: Plan) -> bool:
         nonlocal is_over, asked
@@ -75,7 +78,12 @@ def _in_turn(search: Search, frozen: Configuration, plans: Sequence[Plan], wante
         is_too_long = plan.role == "refit" and ended and search.left() < late * refit_seconds(search, recipe)
         return not is_over and not is_too_long
 
-    search.dispatcher.complete(plans, lambda plan: search.left() - combining_seconds(search, recipe, wanted), may_begin)
+    def allowed(plan: Plan) -> float:
+        left = search.left() - combining_seconds(search, recipe, wanted)
+        to_come = len(plans) - asked + 1
+        return left / math.ceil(to_come / search.workers) if is_fitted(search.ledger) else left
+
+    search.dispatcher.complete(plans, allowed, may_begin)
     return not is_over
 
 

@@ -17,7 +17,7 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.augmentation import PROBABILITIES, Augmentation
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import LONGER, MOST_AT_ONCE, MOST_LAST, part_trained
+from convlift.search.allocate import LONGER, MOST_AT_ONCE, MOST_LAST
 from convlift.search.augmentation_guard import checker_of, refused
 from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
@@ -32,6 +32,7 @@ from convlift.search.scratch_length import (
     seen_from_scratch,
 )
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
+from convlift.search.timing import part_trained
 
 # of the errors of frozen features, those that are left once the network is trained itself: .8 on flowers, .7 on
 # Fashion-MNIST, .3 on pneumonia
@@ -54,6 +55,9 @@ ROUNDS_FROM = 1.5
 # steps of a training in the second of two rounds: of 2,600 photos 13 epochs are 1,070, of 300 photos 20 epochs are 140,
 # and there one training of 40 epochs scores .738, two of 20 averaged .725 (docs/decisions/0039)
 STEPS_OF_A_ROUND = 900
+# of the time that is left its speed is measured, and seconds at most: half a second, which is two steps of photos, was
+# 9% off on flowers, and 63 and 69 of 900 s were wasted (docs/LOG.md)
+MEASURED_SHARE, LONGEST_MEASURED = 0.005, 5.0
 LOOKED_AT = 300  # validation images that the guard asks about the recipe's own augmentation
 # what a longer training from scratch gets, if the guard agrees: without, networks of some 20 epochs scored .902 and
 # .899 on Fashion-MNIST, with it .910 and .905 in 12 to 15; of 25 on pneumonia .853 and .902, with mirrors too .887
@@ -157,7 +161,8 @@ def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> Tunin
         own = {name: value for name, value in point.recipe.data.augmentation.strengths.items() if value}
         kept = _kept(search, own, features)
         measure = search.problem.time_tuning if not search.problem.trainings else None
-        seconds = measure(point.recipe.edit(data={"augmentation": kept})) if measure else 0.0
+        long = min(LONGEST_MEASURED, MEASURED_SHARE * search.left())
+        seconds = measure(point.recipe.edit(data={"augmentation": kept}), long) if measure else 0.0
         return TuningAsked(kept, seconds * beside(search), point.name)
 
     return settle(search.ledger, TuningAsked, ask)
@@ -282,7 +287,7 @@ def _length_from_scratch(search: Search, best: TrialRecord, instead: StartingPoi
     seconds = search.seconds(point.recipe)
     found = epochs_from_scratch(point.recipe, seconds, search.left(), search.workers, may_search=may_search)
     runs = [record for record in search.ledger.trials("start") if record.names == (point.name,)]
-    had = max((point.recipe.training.epochs * part_trained(search, run) for run in runs), default=0.0)
+    had = max((point.recipe.training.epochs * part_trained(run, search.problem.facts) for run in runs), default=0.0)
     if found is None or found[0] < max(LONGER * had, LEAST_EPOCHS):
         return None
     epochs, rounds = found

@@ -47,8 +47,8 @@ class Problem:
     ship: which changes the shipped recipe takes; see `posterior.ship`.
     closing_seconds: kept at the end for judging and for the report.
     ask: opens a trained network for questions about augmentations (`augmentation_guard`); None for none.
-    time_tuning: measures the seconds that a recipe's fine-tuning takes, 0 where that fails; None for nobody who does;
-        time_scratch: the same of a training from scratch.
+    time_tuning: measures for so many seconds how many a recipe's fine-tuning takes, 0 where that fails; None for nobody
+        who does; time_scratch: the same of a training from scratch.
     sharing_a_gpu: how many workers train on one GPU; 1 on a CPU.
     pool: the changes to be tried instead of the catalogue's, unweighed and unguarded.
     expectations: what past campaigns lead one to expect of changes; None for those that come with the package.
@@ -74,7 +74,7 @@ class Problem:
     ship: Literal["auto", "lean", "best"]
     closing_seconds: float
     ask: OpenLabelChecker | None = None
-    time_tuning: Callable[[Recipe], float] | None = None
+    time_tuning: Callable[[Recipe, float], float] | None = None
     time_scratch: Callable[[Recipe], float] | None = None
     sharing_a_gpu: int = 1
     pool: tuple[Candidate, ...] | None = None

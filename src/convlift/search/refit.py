@@ -20,7 +20,9 @@ from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided
 from convlift.search.problem import Problem
 from convlift.search.start_decisions import Length
+from convlift.search.timing import part_trained
 
+LATE = 0.7  # of a training whose length was settled to fill the time: less is no longer that training
 TOLERANCE = 2.0  # standard errors of a score: a network that learned little knows what it has seen hardly better
 
 
@@ -53,11 +55,20 @@ def refits_with(search: Search, recipe: Recipe) -> list[TrialRecord]:
 def able_refits(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The refits that may ship: they left a network, and classify the images that they learned from no worse, by
     TOLERANCE, than the final runs, which have not seen them, do on average. One that the clock cut short only where it
-    did so with all of the final runs. finals: at least one."""
+    did so with all of the final runs, or where its length was settled to fill the time and it had a little less of it
+    than they. finals: at least one."""
     scores = [search.scores.clean_points(run.outcome.validation_probabilities) for run in finals if run.outcome]
     least = float(np.mean(scores)) - TOLERANCE * float(np.std(scores)) / math.sqrt(len(scores[0]))
-    allowed = ("finished", "stopped") if all(run.status == "stopped" for run in finals) else ("finished",)
-    able = [r for r in refits_with(search, recipe) if r.status in allowed and r.has_trained]
+    facts, all_stopped = search.problem.facts, all(run.status == "stopped" for run in finals)
+    parts = [part_trained(run, facts) for run in finals]
+    enough = LATE * float(np.mean(parts)) if is_fitted(search.ledger) else math.inf
+
+    def is_one(run: TrialRecord) -> bool:
+        return run.status == "finished" or (
+            run.status == "stopped" and (all_stopped or part_trained(run, facts) >= enough)
+        )
+
+    able = [run for run in refits_with(search, recipe) if is_one(run) and run.has_trained]
     ended = [record for record in able if search.has_network(record)]
     return [record for record in ended if _seen_points(search, record) >= least]
 

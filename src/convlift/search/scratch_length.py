@@ -5,10 +5,11 @@ import math
 from convlift.catalogue.starting_points import StartingPoint
 from convlift.ledger.trials import TrialRecord
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import MOST_AT_ONCE, MOST_LAST, part_trained
+from convlift.search.allocate import MOST_AT_ONCE, MOST_LAST
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note
 from convlift.search.start_decisions import Length, ScratchAsked
+from convlift.search.timing import part_trained
 
 ENOUGH = 10  # trainings of the recipe's own length, or of the longest fine-tuning: with so many a search pays
 FILLED = 1.05  # of the time is planned for: what is late is run through faster, what is early wastes time
@@ -47,7 +48,7 @@ def promise(search: Search, record: TrialRecord) -> float:
     """The validation score that a start may be expected to reach: its first run's, and where that was a network from
     scratch that can train longer, what a longer training leaves of its errors."""
     points, point = search.scores.rank(record), seen_from_scratch(search, record)
-    had = part_trained(search, record)
+    had = part_trained(record, search.problem.facts)
     if point is None or not had or points == -math.inf:
         return points
     settled = decided(search.ledger, Length)

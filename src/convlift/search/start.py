@@ -7,7 +7,7 @@ from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
 from convlift.console.duration import format_duration
 from convlift.errors import BudgetError, DataError, LedgerError
 from convlift.ledger.trials import Plan, TrialRecord
-from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS, part_trained
+from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
@@ -39,6 +39,7 @@ from convlift.search.start_decisions import (
     SecondStarts,
     Start,
 )
+from convlift.search.timing import part_trained
 
 MOST_OF_BUDGET = 0.12  # what one first run from scratch should take
 FEWEST = 5  # trainings that must fit for a fine-tuning start to get a first run of full length
@@ -212,7 +213,7 @@ def _longer_part(search: Search, records: tuple[TrialRecord, ...]) -> float:
     part = sized(search, search.problem.baseline, most * search.left(), search.ledger.trials())
     if straight and part < 1.0:  # of a part nothing is proven either
         return 0.0
-    return part if best.role == "baseline" and part >= LONGER * part_trained(search, best) else 0.0
+    return part if best.role == "baseline" and part >= LONGER * part_trained(best, search.problem.facts) else 0.0
 
 
 def _last_seconds(search: Search) -> float:

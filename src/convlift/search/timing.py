@@ -5,6 +5,7 @@ from statistics import median_low
 
 from convlift.cost.seconds import Timed
 from convlift.ledger.trials import TrialRecord
+from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 from convlift.records.outcome import EpochReport
 
@@ -51,3 +52,18 @@ def share_seen(record: TrialRecord, epochs: Sequence[EpochReport], facts: Facts,
     images = max(1.0, record.recipe.data.images * facts.training_images)
     seen = sum(images if epoch.images is None else epoch.images for epoch in epochs)
     return min(1.0, seen / (images * whole))
+
+
+def part_trained(run: TrialRecord, facts: Facts) -> float:
+    """The share of its training's images that a run saw: of those of its fine-tuning, where there is one."""
+    if run.outcome is None:
+        return 0.0
+    whole, phase = longest_phase(run.recipe)
+    counted = [epoch for epoch in run.outcome.curve if epoch.phase in (phase, "train")]
+    return share_seen(run, counted, facts, whole)
+
+
+def longest_phase(recipe: Recipe) -> tuple[int, str]:
+    """Its epochs, and the name that it has where a training has two."""
+    tuned = recipe.training.fine_tuning
+    return (tuned.epochs, "fine-tune") if tuned else (recipe.training.epochs, "head")

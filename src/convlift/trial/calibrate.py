@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from convlift.model.placement import lay_on
 from convlift.model.pretrained import Classifier, Tail, as_colour
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.recipe import VIEWS, Recipe
-from convlift.recipe.training import SMALLER, Training
+from convlift.recipe.training import Training, smaller
 from convlift.records.compute_device import CPU, Device
 from convlift.train.batch import Batch
 from convlift.train.device import release_memory, settle_on, synchronize
@@ -35,6 +36,15 @@ LEAST, WARM_UP = 3, 2
 LONGEST = 1.0  # seconds, from which on a CPU no further step of a large network is waited for
 WARM_UP_OFF_CPU = 10  # steps in which a GPU loads its kernels and raises its clock
 BATCH = 64  # images of a forward pass when features are extracted
+
+
+class Sizes(NamedTuple):
+    """images: for training; held_out: validation and test images together, of which validation is taken to be half."""
+
+    images: int
+    held_out: int
+    classes: int
+    channels: int
 
 
 def calibrate(
@@ -60,16 +70,20 @@ def calibrate(
         return 0.0, _epochs(recipe.training.epochs, recipe.training.batch_size, step, images, held_out)
 
 
-def time_tuning(recipe: Recipe, *, images: int, held_out: int, classes: int, channels: int, device: Device) -> float:
-    """Seconds of the fine-tuning of a recipe whose images run through the network anew every time; see `calibrate`."""
+def time_tuning(recipe: Recipe, sizes: Sizes, device: Device, seconds: float = SECONDS) -> float:
+    """Seconds of the fine-tuning of a recipe whose images run through the network anew every time; see `calibrate`.
+
+    seconds: how long is measured, SECONDS at least.
+    """
     keep_freed_memory()
     place, side = torch.device(device.place), recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
+    network = _untrained(recipe).architecture
     with measuring(place):
-        network = build_network(_untrained(recipe).architecture, classes=classes, channels=channels, resolution=side)
-        assert isinstance(network, Classifier), "only these are fine-tuned"
+        built = build_network(network, classes=sizes.classes, channels=sizes.channels, resolution=side)
+        assert isinstance(built, Classifier), "only these are fine-tuned"
         try:
-            return _tuning_on_images(lay_on(network, place), recipe, channels, images, held_out, classes)
+            return _tuning_on_images(lay_on(built, place), recipe, sizes, seconds)
         finally:
             release_memory(place)  # which a worker may have to train in
 
@@ -109,7 +123,8 @@ def _transfer(
     if tuned is None:
         return extraction, epochs
     if recipe.tunes_on_images:
-        return extraction, epochs + _tuning_on_images(network, recipe, pixels.shape[3], images, held_out, classes)
+        sizes = Sizes(images, held_out, classes, pixels.shape[3])
+        return extraction, epochs + _tuning_on_images(network, recipe, sizes)
     assert tuned.stages is not None, "else it runs on images"
     drawn = as_colour(draws(recipe, pixels, tuned.batch_size, place)())
     with torch.no_grad():
@@ -119,24 +134,28 @@ def _transfer(
     return extraction, epochs + _epochs(tuned.epochs, tuned.batch_size, step, images, held_out)
 
 
-def _tuning_on_images(
-    network: Classifier, recipe: Recipe, channels: int, images: int, held_out: int, classes: int
-) -> float:
-    """The second phase, by steps on images of the full size: one on small ones takes as long as these have pixels."""
-    tuned, side, place = recipe.training.fine_tuning, recipe.data.resolution, device_of(network)
+def _tuning_on_images(network: Classifier, recipe: Recipe, sizes: Sizes, seconds: float = SECONDS) -> float:
+    """The second phase, by steps on images of the full size, and of the small one where it begins with these."""
+    tuned, side = recipe.training.fine_tuning, recipe.data.resolution
     assert tuned is not None, "it is fine-tuned"
     assert side is not None, "Recipe.at() wrote the resolution down"
-    settings = recipe.training.model_copy(update={"learning_rate": tuned.learning_rate})
+    sides = [side, smaller(side)] if tuned.small_first else [side]
     unfreeze(network, tuned.stages, tuned.batch_norm)
-    pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
-    drawn = draws(recipe, pixels, tuned.batch_size, place, compared=recipe.compares_views)
+    steps = [_tuning_step(network, recipe, each, sizes, seconds / len(sides)) for each in sides]
+    mean = (1.0 - tuned.small_first) * steps[0] + tuned.small_first * steps[-1]
+    return _epochs(tuned.epochs, tuned.batch_size, mean, sizes.images, sizes.held_out)
+
+
+def _tuning_step(network: Classifier, recipe: Recipe, side: int, sizes: Sizes, seconds: float) -> float:
+    tuned = recipe.training.fine_tuning
+    assert tuned is not None, "it is fine-tuned"
+    settings = recipe.training.model_copy(update={"learning_rate": tuned.learning_rate})
+    pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, sizes.channels), np.uint8)
+    drawn = draws(recipe, pixels, tuned.batch_size, device_of(network), compared=recipe.compares_views)
     if tuned.stages is None:
-        step = seconds_a_step(network, drawn, classes, settings, _views(recipe))
-    else:
-        below, tail = FrozenStages(network, tuned.stages, drawn()[:2]), Tail(network, tuned.stages)
-        step = seconds_a_step(tail, lambda: below.to_learn(drawn()), classes, settings, _views(recipe))
-    mean = step * (1.0 - tuned.small_first * (1.0 - SMALLER**2))
-    return _epochs(tuned.epochs, tuned.batch_size, mean, images, held_out)
+        return seconds_a_step(network, drawn, sizes.classes, settings, _views(recipe), seconds)
+    below, tail = FrozenStages(network, tuned.stages, drawn()[:2]), Tail(network, tuned.stages)
+    return seconds_a_step(tail, lambda: below.to_learn(drawn()), sizes.classes, settings, _views(recipe), seconds)
 
 
 def _epochs(epochs: int, batch_size: int, step: float, images: int, held_out: int) -> float:
@@ -160,20 +179,25 @@ def draws(
 
 
 def seconds_a_step(
-    network: nn.Module, draw: Callable[[], Tensor], classes: int, training: Training, views: int = 1
+    network: nn.Module,
+    draw: Callable[[], Tensor],
+    classes: int,
+    training: Training,
+    views: int = 1,
+    seconds: float = SECONDS,
 ) -> float:
-    """One step of the loop that trains, as the mean of those that half a second has room for; views: that `draw` gives
-    of each image."""
+    """One step of the loop that trains, as the mean of those that so many seconds have room for, SECONDS at least;
+    views: that `draw` gives of each image."""
     for parameter in network.parameters():
         parameter.requires_grad_(True)
-    steps, place = 0, device_of(network)
+    steps, place, wanted = 0, device_of(network), max(SECONDS, seconds)
     least = (WARM_UP if place.type == "cpu" else WARM_UP_OFF_CPU, LEAST)
 
     def batches(epoch: int) -> Iterator[Batch]:
         nonlocal steps
         began, steps = time.perf_counter(), 0
-        while steps < least[epoch] or (epoch and time.perf_counter() - began < SECONDS):
-            if steps and place.type == "cpu" and time.perf_counter() - began > LONGEST:
+        while steps < least[epoch] or (epoch and time.perf_counter() - began < wanted):
+            if steps and place.type == "cpu" and time.perf_counter() - began > max(LONGEST, wanted):
                 return
             inputs = draw()
             steps += 1
