@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from convlift.evidence.metrics import ACCURACY, metric_named
-from convlift.evidence.temperature import as_it_ships, at_temperature, fit_temperature, log_loss
+from convlift.evidence.temperature import as_it_ships, at_temperature, fit_temperature, log_loss, matching_temperature
 
 
 def network(n, temperature, seed=0, classes=4, lift=2.0):
@@ -75,3 +75,15 @@ def test_only_a_metric_of_confidence_is_judged_with_it():
     by_log_loss = metric_named("log-loss")
     mended = as_it_ships(by_log_loss, probabilities, labels)
     assert by_log_loss.score(mended, labels) > by_log_loss.score(probabilities, labels) + 0.02
+
+
+def test_a_network_that_is_less_sure_by_a_factor_is_told_by_it() -> None:
+    """Of the same logits, and of others that only resemble them: what is nearest on the whole."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (300, 5))
+    wanted = softmax(logits, axis=1)
+    assert matching_temperature(softmax(0.4 * logits, axis=1), wanted) == pytest.approx(0.4, abs=0.002)
+    noisy = softmax(0.4 * (logits + rng.normal(0, 0.5, logits.shape)), axis=1)
+    found = matching_temperature(noisy, wanted)
+    assert 0.4 < found < 0.5  # what it is wrong about it must not be sure of
+    assert matching_temperature(wanted, wanted) == pytest.approx(1.0, abs=0.002)

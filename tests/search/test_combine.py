@@ -13,7 +13,7 @@ from convlift.errors import ConvliftError
 from convlift.execute.job import Job
 from convlift.ledger.trials import COMBINED, TrialRecord
 from convlift.recipe.built_in import built_in
-from convlift.recipe.combination import most_latency
+from convlift.recipe.combination import SURE_OF, most_latency
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Combined
 from convlift.search.combine import can_average, combine, combined, combining_seconds, how_made, most_passes
@@ -192,11 +192,15 @@ def test_a_note_says_what_a_mirrored_network_is_made_of(tmp_path: Path, monkeypa
             assert how_made(search, record, finals) == expected
 
 
-@pytest.mark.parametrize(("most", "passes"), [(0, 0), (1, 1), (2, 1 + 2 + 2), (4, 1 + 2 + 2 + 4), (64, 1 + 2 + 2 + 4)])
-def test_only_what_is_made_is_reserved(tmp_path: Path, most: int, passes: int) -> None:
+@pytest.mark.parametrize(
+    ("most", "passes", "averages"),
+    [(0, 0, 0), (1, 1, 1), (2, 1 + 2 + 2, 2), (4, 1 + 2 + 2 + 4, 2), (64, 1 + 2 + 2 + 4, 2)],
+)
+def test_only_what_is_made_is_reserved(tmp_path: Path, most: int, passes: int, averages: int) -> None:
     with campaign(tmp_path / "run", FINE_TUNED, most) as search:
         each = search.problem.pace.pass_seconds(FINE_TUNED)
-        assert combining_seconds(search, FINE_TUNED, 2) == pytest.approx(passes * each)
+        as_sure = 3 * SURE_OF / search.problem.pace.held_out_images  # what an average and its two members are asked
+        assert combining_seconds(search, FINE_TUNED, 2) == pytest.approx((passes + averages * as_sure) * each)
 
 
 def test_where_trainings_are_counted_a_busy_machine_stops_no_combination(

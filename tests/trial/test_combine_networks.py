@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load_file, save_file
 
 from convlift.data.dataset import Dataset
+from convlift.data.normalization import of_figures
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, Diverged
@@ -20,6 +21,8 @@ from convlift.recipe.combination import Combination
 from convlift.recipe.recipe import Recipe
 from convlift.recipe.trial_spec import Limits, TrialSpec
 from convlift.records.outcome import Outcome
+from convlift.train.evaluate import predict_probabilities
+from convlift.trial.batches import unchanged
 from convlift.trial.combine_networks import combine_networks
 from convlift.trial.run_trial import run_trial
 
@@ -67,12 +70,36 @@ def test_it_has_the_mean_of_all_weights_and_statistics(
     saved = load_file(found.weights)
     assert saved.keys() == one.keys()
     for name, tensor in saved.items():
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() and not name.startswith("head"):
             torch.testing.assert_close(tensor, (one[name] + other[name]) / 2)
+    scales = torch.cat([(saved[name] / (one[name] + other[name])).flatten() for name in one if name[:4] == "head"])
+    torch.testing.assert_close(scales, scales[:1].expand(len(scales)), rtol=1e-3, atol=0)  # one number for all logits
     assert any(not torch.equal(one[name], other[name]) for name in one if "running_mean" in name)
     assert saved_normalization(Path(found.weights)) == saved_normalization(Path(trained[0].weights))
     assert len(found.validation_probabilities) == len(digits.splits.validation)
     assert_allclose(found.test_probabilities.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_it_is_as_sure_of_training_images_as_its_members_are(
+    recipe: Recipe, digits: Dataset, trained: list[Outcome], tmp_path: Path
+) -> None:
+    found = average(recipe, digits, trained, tmp_path / "average.safetensors")
+    normal = of_figures(*saved_normalization(Path(found.weights)))
+    images = unchanged(digits.store.pixels(32, recipe.data.preparation), digits.splits.train, normal)
+
+    def says(weights: str, scale: float = 1.0) -> np.ndarray:
+        network = build_network(recipe.architecture, classes=10, channels=1, resolution=32)
+        network.load_state_dict({n: t * scale if n.startswith("head") else t for n, t in load_file(weights).items()})
+        return predict_probabilities(network, images())
+
+    wanted = np.mean([says(outcome.weights) for outcome in trained], axis=0)
+
+    def surprise(scale: float) -> float:
+        return float(-(wanted * np.log(says(found.weights, scale))).sum(axis=1).mean())
+
+    as_made = surprise(1.0)
+    assert surprise(0.7) > as_made
+    assert surprise(1.4) > as_made
 
 
 def test_the_same_networks_give_the_same_average(

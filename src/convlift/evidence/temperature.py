@@ -4,6 +4,8 @@ Guo et al. 2017, "On calibration of modern neural networks", section 4.2: of all
 and in their table 1 the best of most. It changes no label. Suffixes: N images, K classes.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -52,8 +54,17 @@ def fit_temperature(probabilities_NK: Probabilities, labels_N: NDArray[np.int64]
         fit = log_loss(probabilities_NK, labels_N, float(np.exp(log_temperature))).mean()
         return float(count * fit + log_temperature**2 / (2.0 * SPREAD**2))
 
-    low, high = np.log(BOUNDS)
-    return float(np.exp(minimize_scalar(badness, bounds=(low, high), method="bounded", options={"xatol": 1e-4}).x))
+    return _least(badness)
+
+
+def matching_temperature(probabilities_NK: Probabilities, wanted_NK: Probabilities) -> float:
+    """The temperature at which a network says most nearly what is wanted of the same images: of least cross-entropy."""
+
+    def badness(log_temperature: float) -> float:
+        logs = log_softmax(_logits(probabilities_NK) / np.exp(log_temperature), axis=1)
+        return float(-(np.asarray(wanted_NK, np.float64) * logs).sum(axis=1).mean())
+
+    return _least(badness)
 
 
 def as_it_ships(
@@ -64,6 +75,12 @@ def as_it_ships(
     if not metric.of_confidence or not len(probabilities_NK):
         return probabilities_NK
     return at_temperature(probabilities_NK, fit_temperature(probabilities_NK, labels_N, groups_N))
+
+
+def _least(badness: Callable[[float], float]) -> float:
+    """The temperature in BOUNDS whose logarithm has the least of it."""
+    low, high = np.log(BOUNDS)
+    return float(np.exp(minimize_scalar(badness, bounds=(low, high), method="bounded", options={"xatol": 1e-4}).x))
 
 
 def _logits(probabilities_NK: Probabilities) -> Floats:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from convlift.ledger.fingerprint import fingerprint
 from convlift.ledger.trials import COMBINED, Plan, Role, TrialRecord
-from convlift.recipe.combination import Combination, can_average, passes
+from convlift.recipe.combination import SURE_OF, Combination, can_average, passes
 from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Combined
 from convlift.search.context import Search
@@ -32,7 +32,9 @@ def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names
     if not members or search.ledger.test_is_open or not search.problem.most_networks:
         return
     for roles in (COMBINED[:1], COMBINED[1:]):
-        if search.left() >= LEAST_LEFT * _seconds(search, recipe, len(members), roles):
+        # a part of what is kept for judging is for what nobody foresees, such as last trainings that end late
+        left = search.dispatcher.left() - search.problem.closing_seconds / 2
+        if left >= LEAST_LEFT * _seconds(search, recipe, len(members), roles):
             _make(search, members, names, roles)
 
 
@@ -90,7 +92,9 @@ def _seconds(search: Search, recipe: Recipe, networks: int, roles: Sequence[Role
     made = _forms(search, recipe, networks, stands=can_average(recipe))
     forms = [form for role, form in made.items() if role in roles]
     every = sum(passes(form.networks, averaged=form.averaged, mirrored=form.mirrored) for form in forms)
-    return every * search.problem.pace.pass_seconds(recipe)
+    # an average is made as sure as its members
+    asked = sum((form.networks + 1) * SURE_OF for form in forms if form.averaged) / search.problem.pace.held_out_images
+    return (every + asked) * search.problem.pace.pass_seconds(recipe)
 
 
 def most_passes(search: Search, recipe: Recipe) -> int:
