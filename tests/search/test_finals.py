@@ -29,7 +29,7 @@ def is_tuned(recipe: Recipe) -> bool:
 EFFECTS: dict[Holds, float] = {is_pretrained: 5.0, is_tuned: 4.0}
 
 
-@pytest.mark.parametrize("slower", [0.95, 1.0, 1.05])
+@pytest.mark.parametrize("slower", [0.98, 1.0, 1.07])
 def test_two_rounds_whose_length_fills_the_time_have_equal_shares_of_it(tmp_path: Path, slower: float) -> None:
     """A little faster or slower than was measured, all of them are whole, and next to no time is wasted."""
 
@@ -47,7 +47,7 @@ def test_two_rounds_whose_length_fills_the_time_have_equal_shares_of_it(tmp_path
         assert desk.ledger.seconds_used() > 0.97 * BUDGET * HOUR
 
 
-@pytest.mark.parametrize(("slower", "ships"), [(1.25, True), (1.6, False)])
+@pytest.mark.parametrize(("slower", "ships"), [(1.25, True), (1.7, False)])
 def test_a_refit_that_had_a_little_less_of_its_training_than_the_final_runs_ships_all_the_same(
     tmp_path: Path, slower: float, ships: bool
 ) -> None:

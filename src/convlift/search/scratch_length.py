@@ -12,7 +12,7 @@ from convlift.search.start_decisions import Length, ScratchAsked
 from convlift.search.timing import part_trained
 
 ENOUGH = 10  # trainings of the recipe's own length, or of the longest fine-tuning: with so many a search pays
-FILLED = 1.05  # of the time is planned for: what is late is run through faster, what is early wastes time
+FILLED = 1.02  # of the time is planned for: what is late is run through faster, what is early wastes time
 BESIDE = 1.1  # times as long a training takes beside another one as alone: 1.13 on CIFAR-10, two cores
 BESIDE_ON_A_GPU = 0.11  # of its time, for every other one on the GPU: .34 for three, fine-tuned on an H200
 # epochs of each training of which ENOUGH must fit before a search begins: on pneumonia 60 epochs of mixed images
