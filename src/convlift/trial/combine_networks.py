@@ -133,7 +133,7 @@ def _make_as_sure(average: nn.Module, members: Sequence[nn.Module], images: Inpu
     by = matching_temperature(predict_probabilities(average, images()), np.mean(wanted, axis=0))
     with torch.no_grad():
         for values in average.head[-1].parameters():
-            values /= by
+            values.div_(by)
 
 
 def _mean(states: Sequence[State]) -> State:
