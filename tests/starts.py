@@ -11,6 +11,8 @@ XRAYS = Facts(
     training_images=2428, classes=2, channels=1, native_resolution=28, aspect=1.0, tones=Tones(0.56, 0.15, 0.02)
 )
 
+TILES = Facts(training_images=2000, classes=10, channels=13, native_resolution=64, aspect=1.0)
+
 # what a user might bring: other optimizers, augmentation on, everything fine-tuned
 CUSTOM = built_in("plain").edit(
     data={"augmentation": {"horizontal_flip": 0.5, "rotation": 0.2}},

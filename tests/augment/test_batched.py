@@ -13,7 +13,7 @@ from convlift.augment.batched import augment_batch, normalize_batch, warp_batch
 from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
 from convlift.augment.weather_and_light import NAMES as WEATHER
-from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.augmentation import OF_COLOURS, Augmentation
 
 # OpenCV 4 rounds places to 1/32 of a pixel: up to 1/64 on either axis, of a step of 255
 LEVELS = LEVELS_OF_OPENCV_5 if int(cv2.__version__.split(".")[0]) >= 5 else 9
@@ -44,10 +44,16 @@ ROUNDED = {"sharpness": 0.9, "blur": 0.1} | dict.fromkeys(WEATHER, 0.9)  # to a 
 INTERPOLATED = {"rotation": 0.2, "zoom": 0.3, "aspect": 0.3, "shear": 0.2, "crop": 0.6}
 POLICIES = {"rand_augment": 20.0, "trivial_augment": 1.0, "aug_mix": 8.0}
 BENT = {"perspective": 0.15, "elastic": 0.05}
+CHANNELS = (1, 3, 4)
 
 
 def statistics(channels: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.float32([0.48, 0.45, 0.41])[:channels], np.float32([0.23, 0.22, 0.21])[:channels]
+    return np.float32([0.48, 0.45, 0.41, 0.5])[:channels], np.float32([0.23, 0.22, 0.21, 0.24])[:channels]
+
+
+def of(channels: int, strengths: dict[str, float]) -> dict[str, float]:
+    """Those that images of so many channels can have."""
+    return {name: value for name, value in strengths.items() if channels in (1, 3) or name not in OF_COLOURS}
 
 
 def images(count: int = 12, height: int = 18, width: int = 18, channels: int = 3) -> np.ndarray:
@@ -68,16 +74,18 @@ def test_every_lever_is_compared() -> None:
     assert {*EXACT, *ROUNDED, *INTERPOLATED, *BENT, *POLICIES} == set(Augmentation().strengths)
 
 
-@pytest.mark.parametrize("lever", EXACT)
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("channels", "lever"), [(channels, name) for channels in CHANNELS for name in of(channels, EXACT)]
+)
 def test_a_lever_that_interpolates_nothing_gives_the_same_numbers(lever: str, channels: int) -> None:
     slowly, at_once = both(images(channels=channels), **{lever: EXACT[lever]})
     np.testing.assert_allclose(at_once, slowly, rtol=0, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("lever", ROUNDED)
+@pytest.mark.parametrize(
+    ("channels", "lever"), [(channels, name) for channels in CHANNELS for name in of(channels, ROUNDED)]
+)
 @pytest.mark.parametrize("size", [(12, 12), (9, 40), (2, 3), (1, 7), (1, 1)])
-@pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_smoothed_differs_by_a_level_at_most(lever: str, size: tuple[int, int], channels: int) -> None:
     slowly, at_once = both(images(10, *size, channels), **{lever: ROUNDED[lever]}, effect_chance=1.0)
     np.testing.assert_allclose(at_once, slowly, rtol=0, atol=1.01 / 255 / 0.21)
@@ -85,13 +93,13 @@ def test_what_is_smoothed_differs_by_a_level_at_most(lever: str, size: tuple[int
 
 
 @pytest.mark.parametrize("size", [(12, 12), (9, 16), (33, 8)])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("bent", [{}, {"perspective": 0.15}, {"elastic": 0.05}, BENT])
 @pytest.mark.parametrize("fill_mode", ["reflect", "edge", "constant"])
 def test_all_levers_together_differ_by_a_level_at_most(
     size: tuple[int, int], channels: int, bent: dict[str, float], fill_mode: str
 ) -> None:
-    linear = {name: value for name, value in EXACT.items() if name not in TABLES}
+    linear = {name: value for name, value in of(channels, EXACT).items() if name not in TABLES}
     slowly, at_once = both(images(10, *size, channels), **linear, **INTERPOLATED, **bent, fill_mode=fill_mode)
     # the most that colour makes of a level: contrast and saturation enlarge it
     largest = LEVELS / 255 / 0.21 * (1 + EXACT["contrast"]) * (1 + EXACT["saturation"]) * 1.3 * 1.5
@@ -101,7 +109,7 @@ def test_all_levers_together_differ_by_a_level_at_most(
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, "both"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", CHANNELS)
 def test_a_policy_is_the_same_but_where_a_level_decides(policy: str, channels: int) -> None:
     """A level of interpolation may be sixteen after posterize, or the other side of solarize."""
     given = POLICIES if policy == "both" else {policy: POLICIES[policy]}

@@ -343,7 +343,7 @@ def test_a_slice_of_a_memory_map_is_as_good_as_a_copy(tmp_path: Path, channels: 
     [
         (np.zeros((4, 4, 3), np.uint8), "NHWC"),
         (np.zeros((1, 4, 4, 3), np.float32), "uint8"),
-        (np.zeros((1, 4, 4, 4), np.uint8), "1 or 3"),
+        (np.zeros((1, 4, 4, 17), np.uint8), "1 to 16"),
     ],
 )
 def test_what_is_not_a_batch_of_byte_images_is_refused(images: np.ndarray, message: str) -> None:

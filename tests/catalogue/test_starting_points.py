@@ -7,9 +7,10 @@ import pytest
 from convlift.catalogue.candidates import CATALOGUE
 from convlift.catalogue.intervention import misfit, why_unfit
 from convlift.catalogue.starting_points import residual_start, starting_points
+from convlift.catalogue.unfit import Unmet
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
-from starts import DIGITS, FLOWERS
+from starts import DIGITS, FLOWERS, TILES
 
 
 @pytest.mark.parametrize("side", [8, 9, 12, 16, 28, 32, 48, 64, 128, 500])
@@ -59,6 +60,22 @@ def test_a_score_of_classes_starts_with_adjusted_logits_where_they_are_uneven(im
 
 def test_without_weights_only_networks_from_scratch_are_probed():
     assert [point.name for point in starting_points(FLOWERS, pretrained=False)] == ["residual"]
+
+
+def test_starts_and_changes_for_bands_know_no_colours():
+    unfit = set()
+    for point in starting_points(TILES):
+        assert not point.recipe.data.of_colours
+        fitting = {each.name for each in CATALOGUE if not why_unfit(each, point.recipe, TILES)}
+        assert not any(each.edit(point.recipe).data.of_colours for each in CATALOGUE if each.name in fitting)
+        unfit |= {each.name for each in CATALOGUE if why_unfit(each, point.recipe, TILES) == Unmet("colours of bands")}
+        assert "the backbone's own statistics" not in fitting
+        assert {"standardize", "ImageNet statistics"} & fitting <= {"standardize"}
+    assert {"saturation", "hue", "sometimes grey", "JPEG compression", "haze", "fog", "grey images"} <= unfit
+    whole = next(point.recipe for point in starting_points(TILES) if point.name == "fine-tune")
+    assert whole.training.fine_tuning.stages is None, "the first convolution was adapted, and is trained"
+    asked = {each.name for each in CATALOGUE if not why_unfit(each, whole, TILES)}
+    assert {"gamma", "colour of the light", "blur", "half the colour changes", "RandAugment"} <= asked
 
 
 def test_the_room_imports_nothing_heavy():

@@ -164,8 +164,8 @@ def test_arrays_of_bytes_beside_deeper_ones_are_refused(tmp_path: Path) -> None:
         DataError, match="the test images of a are bytes, while others reach 4080; save all parts in one"
     ):
         open_source(str(tmp_path / "a.npz"))
-    np.savez(tmp_path / "b.npz", train_images=np.zeros((12, 24, 24, 13), np.uint8), train_labels=np.arange(12) % 2)
-    with pytest.raises(DataError, match=r"shape \(12, 24, 24, 13\) \(13 bands\)"):
+    np.savez(tmp_path / "b.npz", train_images=np.zeros((12, 24, 24, 17), np.uint8), train_labels=np.arange(12) % 2)
+    with pytest.raises(DataError, match=r"shape \(12, 24, 24, 17\) \(17 bands\)"):
         open_source(str(tmp_path / "b.npz"))
 
 
@@ -243,7 +243,7 @@ def test_a_mask_in_sixteen_bits_is_transparency(tiff: Encode) -> None:
         assert (result.pixels[:, 12:] == 255).all()
 
 
-@pytest.mark.parametrize("bands", [5, 13, 200])
+@pytest.mark.parametrize("bands", [17, 200])
 def test_bands_are_counted_and_no_address_is_printed(tiff: Encode, bands: int) -> None:
     content = tiff(np.repeat(smooth(1, 1)[:, :, None], bands, axis=2))
     with pytest.raises(UnreadableImage, match=f"^TIFF with {bands} bands") as caught:

@@ -169,7 +169,7 @@ def test_grey_and_bilevel_have_one_channel_however_saved(encode: Encode) -> None
 
 def test_the_first_frame_of_an_animation_is_taken(encode: Encode) -> None:
     frames = [Image.new("L", (8, 8), level) for level in (10, 200)]
-    for kind in ("GIF", "PNG", "TIFF"):
+    for kind in ("GIF", "PNG"):  # pages of a TIFF are bands
         result = decode(encode(frames[0], kind, save_all=True, append_images=frames[1:]))
         assert result.pixels.max() == 10
         assert "first frame" in result.notes

@@ -333,10 +333,17 @@ def of_bands(count):
     return b"II*\0" + struct.pack("<IH", 8, len(rows)) + entries + bytes(4) + bits + values
 
 
-@pytest.mark.parametrize("count", [5, 13, 224])
-def test_bands_are_counted_where_they_cannot_be_read(model, tmp_path, count):
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (5, "is of 5 bands, and the model was trained on images that are in colour"),
+        (13, "is of 13 bands, and the model was"),
+        (224, r"cannot be read \(TIFF with 224 bands; at most 16 are read\)"),
+    ],
+)
+def test_bands_are_counted_where_they_cannot_be_used(model, tmp_path, count, words):
     (tmp_path / "bands.tif").write_bytes(of_bands(count))
     for image in (tmp_path / "bands.tif", of_bands(count)):
-        with pytest.raises(UnreadableImage, match=rf"cannot be read \(TIFF with {count} bands") as caught:
+        with pytest.raises(UnreadableImage, match=words) as caught:
             model.predict(image)
         assert " at 0x" not in str(caught.value)

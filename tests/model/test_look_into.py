@@ -77,6 +77,15 @@ def test_the_tutorial_network_for_grey_digits_of_8_pixels(look):
     assert logits(own, 10, 1, 32).shape == (4, 10)
 
 
+def test_a_network_for_bands_takes_as_many_as_there_are(look):
+    own, side = look(small(channels=6), channels=6)
+    assert (own.channels, side) == (0, 32)
+    assert logits(own, 3, 6, 32).shape == (4, 3)
+    for channels, said in ((3, "3 channels"), (1, "1 channel,")):
+        with pytest.raises(RecipeError, match=rf"takes images of {said}.* the data have 6 bands; .* take 6,"):
+            look(small(channels=channels), channels=6)
+
+
 def test_the_tutorial_network_for_two_classes_of_colour(look):
     own, side = look(TUTORIAL, "Net", classes=2, channels=3, side=32)
     assert (side, own.channels, own.new_last_layer, own.last_layer) == (32, 0, True, "fc3")

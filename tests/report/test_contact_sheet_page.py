@@ -42,6 +42,7 @@ def sheet(**changes) -> Sheet:
         ({"crop": (0.5, 1.0)}, "50% of it enlarged"),
         ({"shear": (0.1, -0.001)}, "sheared +0.10 along x"),
         ({"gamma": (1.2,), "channel_gain": (1.1, 1.0, 0.9)}, "gamma ×1.20, red ×1.10, blue ×0.90"),
+        ({"channel_gain": (1.1, 1.0, 1.0, 0.9, 1.0, 1.0)}, "band 1 ×1.10, band 4 ×0.90"),
         ({"jpeg": (30.0,), "posterize": (1.0,), "greyscale": ()}, "1 bit, JPEG of quality 30, grey"),
         ({"rand_augment": (3.0, -0.3, 2.0, 0.3)}, "RandAugment: rotate -30% and equalize"),
         ({"trivial_augment": (4.0, 0.5)}, "TrivialAugment: solarize 50%"),
@@ -55,6 +56,12 @@ def sheet(**changes) -> Sheet:
 )
 def test_a_draw_in_words(levers, words):
     assert draw_in_words(levers) == words
+
+
+def test_the_sheet_says_which_bands_it_shows():
+    assert "Its images have 6 bands; the pictures show the first three" in sheet_in_words(sheet(channels=6))
+    assert "the pictures show the first as grey" in sheet_in_words(sheet(channels=2))
+    assert "bands" not in sheet_in_words(sheet()) + sheet_in_words(sheet(channels=1))
 
 
 def test_there_are_words_for_every_lever():

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,14 @@ def test_the_image_stands_left_and_its_map_right():
     hot, cold = right[10, 10].astype(int), right[-10, -10]
     assert hot[0] > hot[2] + 30  # red
     assert (cold == 40).all()
+
+
+def test_of_bands_the_picture_shows_the_first_three():
+    bands = np.full((20, 30, 6), 40, np.uint8) + np.arange(6, dtype=np.uint8)
+    picture = np.asarray(draw_heat_map(replace(explained("x.tif", 0.9), image=bands)))
+    assert picture[0, 0].tolist() == [40, 41, 42]
+    picture = np.asarray(draw_heat_map(replace(explained("x.tif", 0.9), image=bands[..., :2])))
+    assert picture[0, 0].tolist() == [40, 40, 40]
 
 
 def test_the_page_lists_all_with_the_surest_first_and_needs_no_other_file(tmp_path):

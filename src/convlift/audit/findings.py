@@ -26,6 +26,7 @@ _NOTES = {
     "float": "hold floats",
     "unit float": "hold floats up to 1 among images of larger values, and were scaled on their own",
     "outside range": "hold values above the range of the data set, which were cut",
+    "pages": "have several grey pages of one size, each of which is a band",
     "first frame": "have several frames, of which the first was taken",
     "rotated": "were turned upright, as their EXIF block requires",
     "odd shape": "are under 8 pixels or more than 8 times as long as wide",

@@ -35,20 +35,32 @@ class Picture:
 
 
 def picture_of(pixels: NDArray[np.uint8]) -> Picture:
-    """The picture of an image (H, W, 1 or 3).
+    """The picture of an image (H, W, C): of colour its luma, of bands that are neither grey nor colour their mean.
 
     sharpness: standard deviation of the Laplacian over that of the greys (Pech-Pacheco et al. 2000 take the variance of
     the Laplacian, which grows with contrast too); 0 for an image of one colour.
     """
     import cv2
 
-    grey = pixels[:, :, 0] if pixels.shape[2] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    grey = _grey(pixels)
     small = cv2.resize(np.ascontiguousarray(grey), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     spread = float(grey.std())
     edges = float(cv2.Laplacian(grey, cv2.CV_16S, ksize=1).std()) if min(grey.shape) > 2 else 0.0
     return Picture(
         np.asarray(small, np.uint8), edges / spread if spread > 0.5 else 0.0, corners_of(np.asarray(grey, np.uint8))
     )
+
+
+def _grey(pixels: NDArray[np.uint8]) -> Greys:
+    """(H, W)."""
+    import cv2
+
+    channels = pixels.shape[2]
+    if channels == 1:
+        return pixels[:, :, 0]
+    if channels == 3:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray((pixels.sum(axis=2, dtype=np.uint16) + channels // 2) // channels, np.uint8)
 
 
 def picture_findings(

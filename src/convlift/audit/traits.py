@@ -52,12 +52,13 @@ def frame_of(pixels: NDArray[np.uint8]) -> str:
     found = [_levels(middle) for sides, places in pairs if (middle := _common(sides, places))]
     if not found:
         return ""
-    named: dict[tuple[int, ...], str] = {(0, 0, 0): "black", (7, 7, 7): "white"}
-    return named.get(found[0], f"of colour {' '.join(map(str, found[0]))}")
+    levels, named = found[0], {0: "black", 7: "white"}
+    is_even = len({*levels}) == 1 and levels[0] in named
+    return named[levels[0]] if is_even else f"of colour {' '.join(map(str, levels))}"
 
 
 def _levels(colour: list[int]) -> tuple[int, ...]:
-    """A colour in eight levels a channel, three channels."""
+    """A colour in eight levels a channel, grey in three channels."""
     levels = tuple(min(7, round(value / 36.43)) for value in colour)
     return levels * 3 if len(levels) == 1 else levels
 

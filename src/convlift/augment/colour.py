@@ -34,11 +34,11 @@ def colour(
 
     Returns colour_CC and offset_C (with a leading N for arrays); the new pixel is colour @ pixel + offset.
     brightness: added. contrast: factor about 0.5. saturation: factor of the chroma, 0 is grey.
-    hue: turns, from red towards yellow. gains_C: factors of the channels, (..., C). One channel has no chroma:
-    saturation and hue leave it alone.
+    hue: turns, from red towards yellow. gains_C: factors of the channels, (..., C). One channel, and bands that are no
+    colours, have no chroma: saturation and hue leave them alone.
     """
     added, factor, chroma, turns = np.broadcast_arrays(brightness, contrast, saturation, hue)
-    chroma_CC = _chroma(chroma, turns) if channels == 3 else np.ones((1, 1))
+    chroma_CC = _chroma(chroma, turns) if channels == 3 else np.eye(channels)
     colour_CC = factor[..., None, None] * chroma_CC
     if gains_C is not None:
         colour_CC = colour_CC * np.asarray(gains_C)[..., None, :]
@@ -83,11 +83,12 @@ def draw_greyed(augmentation: Augmentation, streams: Streams, count: int) -> NDA
 
 
 def draw_gains(augmentation: Augmentation, streams: Streams, count: int, channels: int) -> Floats | None:
-    """Factors of the channels, (count, channels); None where the lever is off. Grey images take as many numbers as
-    colour images do."""
+    """Factors of the channels, (count, channels); None where the lever is off. Grey images, and those of two bands,
+    take as many numbers as colour images do."""
     if not augmentation.channel_gain:
         return None
-    gains_NC: Floats = 1 + augmentation.channel_gain * (2 * streams["channel_gain"].random((count, 3)) - 1)
+    numbers = streams["channel_gain"].random((count, max(3, channels)))
+    gains_NC: Floats = 1 + augmentation.channel_gain * (2 * numbers - 1)
     return gains_NC[:, :channels]
 
 
@@ -114,7 +115,7 @@ def recolour(
     """One image of bytes, or in 255ths, through its (C, C + 1) matrix, written into a C-contiguous array.
 
     One by one, an image stays in the processor's cache: at 128 px this takes a quarter of the time of a matrix
-    product over the batch, and no longer than scaling the channels alone.
+    product over the batch, and no longer than scaling the channels alone. OpenCV takes any number of them.
     """
     np.copyto(scratch_HWC, image_HWC)
     cv2.transform(scratch_HWC, matrix, dst=into_HWC)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.data import is_bands
 
 # Zhong et al. 2020, section 4
 SMALLEST, NARROWEST = 0.02, 0.3
@@ -37,8 +38,16 @@ def erase(inputs_HWC: NDArray[np.float32], rectangles_R4: Rectangles) -> None:
     mean = None
     for top, bottom, left, right in rectangles_R4:
         if top < bottom and left < right:
-            mean = cv2.mean(inputs_HWC)[: inputs_HWC.shape[2]] if mean is None else mean
+            mean = _mean(inputs_HWC) if mean is None else mean
             inputs_HWC[top:bottom, left:right] = mean
+
+
+def _mean(inputs_HWC: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(C,); OpenCV has it of up to four channels."""
+    channels = inputs_HWC.shape[2]
+    if is_bands(channels):
+        return np.asarray(inputs_HWC.mean(axis=(0, 1), dtype=np.float64))
+    return np.array(cv2.mean(inputs_HWC)[:channels])
 
 
 def _random(largest: float, chance: float, streams: Streams, count: int, size_HW: tuple[int, int]) -> Rectangles:

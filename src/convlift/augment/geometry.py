@@ -8,17 +8,23 @@ A map is written as cv2 and grid_sample want it: from a pixel of the result to i
 (2, 3), or where there is perspective a homography, (3, 3).
 """
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convlift.recipe.augmentation import FillMode
+from convlift.recipe.data import is_bands
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "edge": cv2.BORDER_REPLICATE, "constant": cv2.BORDER_CONSTANT}
 _UNIT_SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+AT_ONCE = (1, 3, 4)  # channels that OpenCV has exact arithmetic for
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
@@ -149,8 +155,11 @@ def resample(image_HWC: Pixels, map_of_it: Floats, into_HWC: Pixels, fill: FillM
     """
     height, width = image_HWC.shape[:2]
     carry_out = cv2.warpAffine if len(map_of_it) == 2 else cv2.warpPerspective
-    carry_out(image_HWC, map_of_it, (width, height), dst=into_HWC, flags=_LINEAR, borderMode=_BORDERS[fill])
-    return into_HWC
+
+    def moved(image: Pixels, into: Pixels | None = None) -> Any:
+        return carry_out(image, map_of_it, (width, height), dst=into, flags=_LINEAR, borderMode=_BORDERS[fill])
+
+    return _carried_out(moved, image_HWC, into_HWC)
 
 
 def resample_at(
@@ -160,10 +169,36 @@ def resample_at(
 
     As `resample` otherwise.
     """
-    cv2.remap(
-        image_HWC, places_2HW[0], places_2HW[1], dst=into_HWC, interpolation=cv2.INTER_LINEAR, borderMode=_BORDERS[fill]
-    )
+    columns, rows = places_2HW
+
+    def moved(image: Pixels, into: Pixels | None = None) -> Any:
+        return cv2.remap(image, columns, rows, dst=into, interpolation=cv2.INTER_LINEAR, borderMode=_BORDERS[fill])
+
+    return _carried_out(moved, image_HWC, into_HWC)
+
+
+def _carried_out(moved: Callable[..., Any], image_HWC: Pixels, into_HWC: Pixels) -> Pixels:
+    """Of one, three or four channels at once; of others in parts of so many, all by the same map, so that every band is
+    resampled once, as it would be alone: for all other numbers of channels OpenCV 5 rounds places, which is up to six
+    levels."""
+    height, width, bands = image_HWC.shape
+    if bands in AT_ONCE:
+        moved(image_HWC, into_HWC)
+        return into_HWC
+    same = [band for each in range(bands) for band in (each, each)]
+    parts = [np.empty((height, width, number), np.uint8) for number in _parts_of(bands)]
+    cv2.mixChannels([image_HWC], parts, same)
+    cv2.mixChannels([moved(part) for part in parts], [into_HWC], same)
     return into_HWC
+
+
+@cache
+def _parts_of(bands: int) -> tuple[int, ...]:
+    """Numbers of AT_ONCE that add up to it, few of them."""
+    parts: list[int] = []
+    while left := bands - sum(parts):
+        parts.append(3 if left in (3, 6) else 4 if left > 3 else 1)
+    return tuple(parts)
 
 
 def flip(image_HWC: Pixels, flips_2: NDArray[np.bool_], into_HWC: Pixels) -> Pixels:
@@ -178,7 +213,10 @@ def flip(image_HWC: Pixels, flips_2: NDArray[np.bool_], into_HWC: Pixels) -> Pix
 
 def transpose(image_HWC: Pixels, into_HWC: Pixels) -> Pixels:
     """One square image with rows and columns swapped, written into an array, which is returned."""
-    cv2.transpose(image_HWC, dst=into_HWC)
+    if is_bands(image_HWC.shape[2]):  # OpenCV knows pixels of some sizes alone
+        np.copyto(into_HWC, image_HWC.transpose(1, 0, 2))
+    else:
+        cv2.transpose(image_HWC, dst=into_HWC)
     return into_HWC
 
 

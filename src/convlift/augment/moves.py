@@ -114,7 +114,8 @@ def draw_flips(augmentation: Augmentation, streams: Streams, count: int) -> NDAr
 def _quarters(probability: float, streams: Streams, count: int) -> NDArray[np.int64]:
     """0, or 1, 2 or 3 with this probability together; (count,)."""
     drawn = streams["quarter_turns"].random(count)
-    return np.where(drawn < probability, 1 + np.floor(3 * drawn / probability), 0).astype(np.int64)
+    turned = 1 + np.floor(3 * np.minimum(drawn, probability) / probability)
+    return np.where(drawn < probability, turned, 0).astype(np.int64)
 
 
 def _signed(streams: Streams, name: str, shape: tuple[int, ...]) -> Floats:

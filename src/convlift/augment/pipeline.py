@@ -19,6 +19,7 @@ from convlift.augment.moves import draw_moves, is_symmetry, maps_of, with_policy
 from convlift.augment.policies import draw_policy
 from convlift.augment.streams import Streams
 from convlift.recipe.augmentation import Augmentation, FillMode
+from convlift.recipe.data import MOST_BANDS, is_bands
 
 Pixels = NDArray[np.uint8]
 Inputs = NDArray[np.float32]
@@ -59,6 +60,7 @@ def draw_changes(
 ) -> Drawn:
     """The draws of all levers but shot noise, which is drawn value by value. shape: NHWC."""
     count, height, width, channels = shape
+    assert not (is_bands(channels) and augmentation.of_colours), "refuse_colours_of_bands() comes before"
     size_HW = (height, width)
     policy = draw_policy(augmentation, streams, count, size_HW)
     moves = draw_moves(augmentation, streams, count, size_HW)
@@ -95,8 +97,8 @@ def views_of(mixes: aug_mix.Mixes | None, *, compared: bool) -> tuple[int | None
 def normalize(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs | None) -> Inputs:
     """(pixel / 255 - mean) / std, as validation, test and prediction see images.
 
-    images_NHWC: uint8, C in {1, 3}. mean_C, std_C: of pixels in [0, 1]; without std_C each image is standardized by
-    itself instead. Returns float32 NHWC, C-contiguous, so
+    images_NHWC: uint8, C 1, 3, or a number of bands. mean_C, std_C: of pixels in [0, 1]; without std_C each image is
+    standardized by itself instead. Returns float32 NHWC, C-contiguous, so
     torch.from_numpy(inputs).permute(0, 3, 1, 2) is channels-last without a copy.
     """
     images = _checked(images_NHWC, mean_C, std_C)
@@ -120,7 +122,8 @@ def augment(
 ) -> Inputs:
     """Every image changed by its own draw of every lever, and normalized; equal to normalize with all levers off.
 
-    images_NHWC: uint8, C in {1, 3}. mean_C, std_C: see `normalize`. Returns float32 NHWC, C-contiguous.
+    images_NHWC: uint8, C as for `normalize`; of bands without the levers of OF_COLOURS. mean_C, std_C: see
+    `normalize`. Returns float32 NHWC, C-contiguous.
     compared: where AugMix is on, every image comes without it too: (3 N, H, W, C), all images, their first mixes (which
     are what is returned else), and their second ones.
     Geometry comes first, then effects, AugMix, colour, noise, normalization, and what is erased is erased last; from
@@ -192,7 +195,7 @@ def _checked(images_NHWC: Pixels, mean_C: Inputs, std_C: Inputs | None) -> Pixel
     assert images_NHWC.ndim == 4, f"images have shape {images_NHWC.shape}; NHWC is needed"
     assert images_NHWC.dtype == np.uint8, f"images are {images_NHWC.dtype}; uint8 is needed"
     channels = images_NHWC.shape[3]
-    assert channels in (1, 3), f"images have {channels} channels; 1 or 3 are needed"
+    assert 1 <= channels <= MOST_BANDS, f"images have {channels} channels; 1 to {MOST_BANDS} are needed"
     assert mean_C.shape == (channels,), f"statistics do not fit {channels} channels"
     if std_C is not None:
         assert std_C.shape == (channels,), f"statistics do not fit {channels} channels"

@@ -9,8 +9,8 @@ The direction is drawn where there are two.
 What differs from the papers: operations come in our order, not in the drawn one, so that there is one resampling
 and one colour matrix; two of a kind add up (factors multiply, of solarize and posterize the stronger one counts); what
 lies beyond the border is as `fill_mode` says, not grey; shears are about the middle; contrast is about mid-grey, not
-the image's mean; colours are not cut off at black and white; a shift is at most the side. Of grey images "colour"
-changes nothing.
+the image's mean; colours are not cut off at black and white; a shift is at most the side. Of grey images, and of bands,
+"colour" changes nothing.
 """
 
 from typing import NamedTuple

@@ -27,6 +27,7 @@ from convlift.ledger.trials import TrialRecord
 from convlift.records.events import ClassifyingShifted, Listener
 from convlift.records.result import CorruptionGain, NetworkGain, ShiftGain
 from convlift.robustness.dealing import dealt
+from convlift.robustness.names import names_for
 from convlift.robustness.trained_on import trained_on
 from convlift.search.context import Search
 from convlift.search.fit_confidence import confidence_of
@@ -103,8 +104,9 @@ def _under_corruptions(
 ) -> ShiftGain:
     """told: the labels, and the corruptions that a recipe trains on."""
     (labels, trained), test, metric = told, dataset.splits.test, search.problem.metric
-    names = [name for name in request.shift if name not in trained]
-    left_out = tuple(name for name in request.shift if name in trained)
+    asked = names_for(request.shift, dataset.channels)
+    names = [name for name in asked if name not in trained]
+    left_out = tuple(name for name in asked if name in trained)
     number = copies_each(request, len(test), len(names), dataset.store.native_resolution)
     if not number:
         return ShiftGain("corruptions", "", len(test), 0, None, (), left_out)

@@ -59,6 +59,7 @@ def sheet_of(dataset: Dataset, recipe: Recipe, seed: int, *, images: int, draws:
         way=_way(recipe),
         views=data.views,
         mixes=data.mixing.active,
+        channels=dataset.channels,
     )
 
 

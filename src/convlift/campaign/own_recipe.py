@@ -7,6 +7,7 @@ from convlift.data.dataset import Dataset
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import Own
 from convlift.recipe.built_in import OWN, recipe_from
+from convlift.recipe.data import refuse_tones_of_bands
 from convlift.recipe.recipe import Recipe
 from convlift.records.training_events import OwnNetworkSeen
 
@@ -22,8 +23,14 @@ def recipe_of(request: Request, dataset: Dataset) -> tuple[Recipe, OwnNetworkSee
 
     Code runs only where the user has named it, now or before. Raises RecipeError, ConvliftError.
     """
+    recipe, seen = _recipe_of(request, dataset)
+    refuse_tones_of_bands(recipe.data, dataset.channels)
+    return recipe, seen
+
+
+def _recipe_of(request: Request, dataset: Dataset) -> tuple[Recipe, OwnNetworkSeen | None]:
     is_usual = isinstance(request.current, str) and request.current in USUAL
-    asked = OWN if request.model and is_usual else recipe_from(request.current)
+    asked = OWN if request.model and is_usual else recipe_from(request.current, dataset.channels)
     named, own = request.model, asked.architecture
     if named is None and not isinstance(own, Own):
         return asked.at(dataset.store.native_resolution), None

@@ -24,7 +24,8 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.compute_device import CPU, Device
 from convlift.records.facts import Facts
 from convlift.records.goal import ShiftedCopies
-from convlift.robustness.trained_on import levers_like
+from convlift.robustness.names import names_for
+from convlift.robustness.trained_on import TRAINED_BY_NONE, levers_like
 from convlift.search.label_checker import LabelChecker
 from convlift.search.problem import Problem
 
@@ -43,7 +44,8 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
     baseline, own_network = recipe_of(request, dataset)
     given, given_digest = weights_given(request, baseline, dataset)
     starts = _starts(request, facts, baseline)
-    copies = _copies(request, [baseline, *(point.recipe for point in starts)], len(splits.validation))
+    shift = names_for(request.shift, dataset.channels)  # a corruption that these images cannot have is refused here
+    copies = _copies(request, shift, [baseline, *(point.recipe for point in starts)], dataset)
     return Problem(
         baseline=baseline,
         baseline_name=_name_of_baseline(request),
@@ -76,9 +78,15 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
     )
 
 
-def _copies(request: Request, recipes: Sequence[Recipe], images: int) -> ShiftedCopies | None:
-    """The corrupted copies of so many validation images that the search goes by; None where it needs none."""
-    return None if request.optimize == "clean" else copies_to_predict(request.shift, recipes, images, request.seed)
+def _copies(
+    request: Request, shift: tuple[str, ...], recipes: Sequence[Recipe], dataset: Dataset
+) -> ShiftedCopies | None:
+    """The corrupted copies of the validation images that the search goes by; None where it needs none. shift: the
+    corruptions that were asked for."""
+    if request.optimize == "clean":
+        return None
+    asked = shift or names_for(TRAINED_BY_NONE, dataset.channels, leave_out=True)
+    return copies_to_predict(asked, recipes, len(dataset.splits.validation), request.seed)
 
 
 def _closing_seconds(request: Request, dataset: Dataset) -> float:

@@ -21,6 +21,7 @@ from convlift.catalogue.unfit import (
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, Own, Pretrained, map_sides, why_impossible
 from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.data import is_bands
 from convlift.recipe.mixing import Mixing
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
@@ -166,6 +167,8 @@ def why_unfit(intervention: Intervention, recipe: Recipe, facts: Facts) -> Unfit
         return InvalidRecipe(str(error))
     if edited == recipe:
         return Unmet("no change")
+    if is_bands(facts.channels) and edited.data.of_colours:
+        return Unmet("colours of bands")
     return _judged_by(recipe, edited, facts) or misfit(edited)
 
 

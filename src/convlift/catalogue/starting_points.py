@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from convlift.catalogue.interventions.training import UNEVEN
 from convlift.recipe.built_in import built_in, with_backbone
+from convlift.recipe.data import is_bands
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
@@ -68,9 +69,11 @@ def starting_points(
         ("transfer", "the same features at {} pixels, with the last stages fitted to these images"),
         (FINE_TUNE, "the pretrained network itself, fitted to these images at {} pixels in the time that there is"),
     ):
-        recipe = with_backbone(built_in(name), backbone, weights).at(facts.native_resolution)
+        recipe = with_backbone(built_in(name, facts.channels), backbone, weights).at(facts.native_resolution)
         tuned = recipe.training.fine_tuning
-        if tuned and tuned.stages and stages is not None and stages <= tuned.stages:
+        # until it is trained, a first convolution whose planes are repeated takes bands 1 and 4 for one
+        is_whole = name == FINE_TUNE and is_bands(facts.channels)
+        if tuned and tuned.stages and (is_whole or (stages is not None and stages <= tuned.stages)):
             if name != FINE_TUNE:
                 continue  # its stored activations need a cut
             recipe = recipe.edit(training={"fine_tuning": {"stages": None}})

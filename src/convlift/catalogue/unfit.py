@@ -14,6 +14,7 @@ Condition = Literal[
     "no mixing",
     "no colour",
     "colour statistics",
+    "colours of bands",
     "tones not measured",
     "even ground",
     "square images",
@@ -46,7 +47,8 @@ class Unmet:
     augmented alike, augmented in views: features are cached, so that all strengths change together, and only through
         views.
     augmented afresh: they are not cached.
-    colour statistics: they are of no use to grey images.
+    colour statistics: they are of no use to grey images, nor to bands.
+    colours of bands: which are defined on red, green and blue alone.
     even ground: many pixels have one and the same tone, as in drawings, and equalizing would act on these.
     averaged, not averaged: the weights of fine-tuning, at a learning rate that stays.
     early stopping: the best epoch's own weights ship, so that none are averaged.

@@ -87,7 +87,7 @@ def facts_of(dataset: Dataset, *, classes_alike: bool = False) -> Facts:
     return Facts(
         training_images=len(splits.train),
         classes=len(dataset.classes),
-        channels=3 if dataset.channels == 3 else 1,
+        channels=dataset.channels,
         native_resolution=store.native_resolution,
         imbalance=float(per_class.max() / max(1, per_class.min())),
         aspect=float(np.median(sides[:, 1] / sides[:, 0])),

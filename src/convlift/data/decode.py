@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from convlift.audit.traits import Traits, quality_of
-from convlift.data.depth import Deep, deep_values, float_values, highest, is_unit, to_bytes
+from convlift.data.bands import Highs, bytes_of_bands, highs_of, open_bands
+from convlift.data.depth import Deep, Range, deep_values, float_values, highest, is_unit, to_bytes
 from convlift.data.dicom import is_deep_dicom, open_dicom
-from convlift.data.formats import DICOM, FORMATS, MOST_BANDS, Header, jpeg_bits, read_header, sniff, without_text
+from convlift.data.formats import DICOM, FORMATS, MOST_SAMPLES, NPY, Header, jpeg_bits, read_header, sniff, without_text
+from convlift.data.npy import has_deep_values
 from convlift.data.orientation import turn_of, turned
 from convlift.data.readers.source import printable
-from convlift.data.square import as_image
+from convlift.data.square import as_image, resampled
 from convlift.errors import UnreadableImage
+from convlift.recipe.data import is_bands
 
 MAX_PIXELS = 64_000_000  # read from the header; Pillow alone stops at 179 million
 SHORTER_SIDE, WIDE = 256, 512  # pixels of the shorter side that are kept: usually, and for recipes that see more
@@ -33,7 +36,7 @@ _MASK = 0.5  # of a band's values are 0 or 255 where it marks what is transparen
 class Decoded:
     """An image as it is kept.
 
-    pixels: uint8 (H, W, C), C = 1 where every pixel is grey, else 3.
+    pixels: uint8 (H, W, C), C = 1 where every pixel is grey, 3 of colour, else the number of bands.
     notes: what was done to the file's pixels.
     deep: the values before they were scaled, where the file has more than 8 bits.
     traits: what the file looks like from outside; None for an array.
@@ -47,7 +50,7 @@ class Decoded:
 
 def decode(
     content: bytes,
-    value_range: float | None = None,
+    value_range: Range = None,
     alpha: Alpha = "white",
     most_pixels: int = MAX_PIXELS,
     side: int = SHORTER_SIDE,
@@ -55,28 +58,50 @@ def decode(
     """Decode wholly, turn upright, composite, and limit the size. Raises UnreadableImage with the reason.
 
     value_range: the value that becomes 255 in files of more than 8 bits, as the data set has it (`data/depth.py`);
-    None where it has no such files, then 65535. Floats in 0 to 1 become 0 to 255 whatever it is.
-    most_pixels: an image of more is not decoded; at most MAX_PIXELS.
+    None where it has no such files, then 65535. Floats in 0 to 1 become 0 to 255 whatever it is. Of bands one value
+    each, see `bytes_of_bands`.
+    most_pixels: an image of more is not decoded; at most MAX_PIXELS. Three bands count as one pixel.
     side: the most pixels that the shorter side has afterwards, and a quarter of what the longer one has (bicubic,
     antialiased).
     """
+    if (found := open_bands(content, most_pixels)) is not None:
+        return _of_array(found.values, value_range, list(found.notes), found.traits, side)
     image, notes, deep, traits = _opened(content, most_pixels)
-    flat = (
-        as_image(_scaled(deep, value_range, alpha, notes)) if deep is not None else _to_eight_bits(image, alpha, notes)
-    )
+    flat = _to_eight_bits(image, alpha, notes) if deep is None else as_image(_scaled(deep, value_range, alpha, notes))
     return _finished(flat, notes, deep, traits, side)
 
 
-def from_array(image: Deep, value_range: float | None = None, side: int = SHORTER_SIDE) -> Decoded:
-    """The same for an image that is an array already: (H, W), (H, W, 1) or (H, W, 3), of any number.
+def from_array(image: Deep, value_range: Range = None, side: int = SHORTER_SIDE, *, has_alpha: bool = False) -> Decoded:
+    """The same for an image that is an array already: (H, W) or (H, W, C) of any number.
 
+    has_alpha: whether the last of two or four channels of more than 8 bits is alpha; else all are bands.
     Raises UnreadableImage where values are below 0 or not finite.
     """
-    if image.dtype == np.uint8:
-        return _finished(as_image(image), [], None, None, side)
+    if not has_alpha:
+        return _of_array(image, value_range, [], None, side)
     notes: list[str] = []
+    return _finished(as_image(_scaled(image, value_range, "ignore", notes)), notes, image, None, side)
+
+
+def _of_array(image: Deep, value_range: Range, notes: list[str], traits: Traits | None, side: int) -> Decoded:
+    if image.ndim == 3 and is_bands(image.shape[2]):
+        return _of_bands(image, value_range, notes, traits, side)
+    if image.dtype == np.uint8:
+        return _finished(as_image(image), notes, None, traits, side)
     values = image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    return _finished(as_image(_scaled(values, value_range, "ignore", notes)), notes, values, None, side)
+    return _finished(as_image(_scaled(values, value_range, "ignore", notes)), notes, values, traits, side)
+
+
+def _of_bands(values: Deep, value_range: Range, notes: list[str], traits: Traits | None, side: int) -> Decoded:
+    is_bytes = values.dtype == np.uint8
+    pixels, more = (
+        (values.astype(np.uint8, copy=False), ()) if is_bytes else bytes_of_bands(values, value_range, FULL_RANGE)
+    )
+    notes, deep = [*notes, *more], None if is_bytes else values
+    size = (pixels.shape[1], pixels.shape[0])
+    if (smaller := _smaller(size, side)) is not None:
+        pixels = resampled(pixels, smaller)
+    return Decoded(pixels, tuple(_odd(size, notes, pixels)), deep, traits)
 
 
 def is_deep(content: bytes) -> bool:
@@ -84,13 +109,19 @@ def is_deep(content: bytes) -> bool:
     if content[:2] == b"\xff\xd8":
         return False
     kind = sniff(content)
+    if kind == NPY:
+        return has_deep_values(content)
     return is_deep_dicom(content) if kind == DICOM else read_header(content, kind).bits > 8
 
 
-def deep_maximum(content: bytes) -> float | None:
-    """The largest value in a file for which `is_deep`; None where it has no more than 8 bits after all, cannot be read,
-    or holds floats in 0 to 1."""
+def deep_maximum(content: bytes) -> float | Highs | None:
+    """The largest value in a file for which `is_deep`, and of each band where it has such; None where it has no more
+    than 8 bits after all, cannot be read, or holds floats in 0 to 1."""
     try:
+        if (found := open_bands(content, MAX_PIXELS)) is not None:
+            if is_bands(found.values.shape[2]):
+                return highs_of(found.values)
+            return None if is_unit(found.values) else highest(found.values)
         deep = _opened(content)[2]
         return None if deep is None or is_unit(deep) else highest(deep)
     except UnreadableImage:
@@ -98,12 +129,16 @@ def deep_maximum(content: bytes) -> float | None:
 
 
 def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Traits | None, side: int) -> Decoded:
-    if min(flat.size) < 8 or max(flat.size) > 8 * min(flat.size):
-        notes.append("odd shape")
     pixels = _drop_grey(np.asarray(_limited(flat, side)))
-    if (pixels[-1, -1] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
-        notes.append("flat")
+    notes = _odd(flat.size, notes, pixels)
     return Decoded(pixels, tuple(notes) + (("grey",) if pixels.shape[2] == 1 else ()), deep, traits)
+
+
+def _odd(size: tuple[int, int], notes: list[str], pixels: NDArray[np.uint8]) -> list[str]:
+    """The notes, with what is odd of an image of this size, width and height, of which these pixels are kept."""
+    more = ["odd shape"] if min(size) < 8 or max(size) > 8 * min(size) else []
+    is_flat = bool((pixels[-1, -1] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all())
+    return [*notes, *more, *(["flat"] if is_flat else [])]
 
 
 def _opened(content: bytes, most_pixels: int = MAX_PIXELS) -> tuple[Image.Image, list[str], Deep | None, Traits]:
@@ -127,7 +162,7 @@ def _checked_header(content: bytes, kind: str) -> Header:
     if kind not in FORMATS:
         raise UnreadableImage(f"{kind}, not one of {', '.join(FORMATS)}")
     header = read_header(content, kind)
-    if header.bands > MOST_BANDS:
+    if header.bands > MOST_SAMPLES:
         raise UnreadableImage(f"{kind} with {header.bands} bands; colour, grey and a transparent band are read")
     # Pillow and OpenCV make noise of them, without a warning
     if header.in_planes and header.bits > 8 and header.bands > 1:
@@ -188,11 +223,17 @@ def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:
 
 
 def _limited(image: Image.Image, side: int) -> Image.Image:
-    scale = min(side / min(image.size), LONGER * side / max(image.size))
+    smaller = _smaller(image.size, side)
+    return image if smaller is None else image.resize(smaller, Image.Resampling.BICUBIC)
+
+
+def _smaller(size: tuple[int, int], side: int) -> tuple[int, int] | None:
+    """The size that is kept of an image; None where that is its own."""
+    scale = min(side / min(size), LONGER * side / max(size))
     if scale >= 1:
-        return image
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.BICUBIC)
+        return None
+    width, height = (max(1, round(length * scale)) for length in size)
+    return width, height
 
 
 def _drop_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -233,9 +274,9 @@ def _is_laid_on(band: Image.Image, alpha: Alpha, notes: list[str]) -> bool:
     return alpha != "ignore"
 
 
-def _scaled(values: Deep, value_range: float | None, alpha: Alpha, notes: list[str]) -> NDArray[np.uint8]:
-    """Values of more than 8 bits -> (H, W) or (H, W, 3) uint8, by the range of the data set."""
-    high = highest(values)
+def _scaled(values: Deep, given: Range, alpha: Alpha, notes: list[str]) -> NDArray[np.uint8]:
+    """Values of more than 8 bits -> (H, W) or (H, W, 3) uint8, by the range of the data set, if it is one for all."""
+    high, value_range = highest(values), None if isinstance(given, tuple) else given
     if is_unit(values):
         notes += ["float"] + (["unit float"] if value_range is not None and high else [])
         top = 1.0

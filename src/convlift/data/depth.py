@@ -1,7 +1,7 @@
 """Values deeper than 8 bits: one scale for a data set, since 12 bits in a file of 16 would else be nearly black."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from convlift.errors import UnreadableImage
 MOST = 2.0**32 - 1  # the largest value that is read
 
 Deep = NDArray[np.generic]
+Range = float | tuple[float, ...] | None  # what becomes 255: of all channels, or of each band where there are others
 
 
 def deep_values(image: Image.Image, content: bytes, header: Header) -> Deep | None:
@@ -79,6 +80,11 @@ def _by_opencv(content: bytes) -> Deep | None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its warnings would go to the terminal
     read: Deep | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     return read
+
+
+def as_range(found: float | Sequence[float] | None) -> Range:
+    """A range that went through JSON, which knows no tuples."""
+    return tuple(map(float, found)) if isinstance(found, Sequence) else found
 
 
 def highest(values: Deep) -> float:

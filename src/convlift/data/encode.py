@@ -25,13 +25,21 @@ def encoded(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def shown_of(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What a picture shows of pixels (H, W, C), as they are: grey or colour; of bands the first three as red, green and
+    blue, and of two the first as grey. (H, W, 1 or 3)."""
+    channels = image_HWC.shape[2]
+    return np.ascontiguousarray(image_HWC[:, :, : 3 if channels >= 3 else 1])
+
+
 def pillow_of(image_HWC: NDArray[np.uint8]) -> Image.Image:
-    """Pixels (H, W, 1 or 3) as Pillow holds them."""
-    return Image.fromarray(image_HWC.squeeze(-1) if image_HWC.shape[2] == 1 else image_HWC)
+    """Pixels (H, W, C) as Pillow shows them, see `shown_of`."""
+    shown = shown_of(image_HWC)
+    return Image.fromarray(shown.squeeze(-1) if shown.shape[2] == 1 else shown)
 
 
 def png_of(image_HWC: NDArray[np.uint8]) -> bytes:
-    """The bytes of a PNG file of such pixels."""
+    """The bytes of a PNG file of such pixels, to be looked at."""
     content = io.BytesIO()
     pillow_of(image_HWC).save(content, "PNG")
     return content.getvalue()

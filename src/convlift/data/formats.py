@@ -7,7 +7,8 @@ from dataclasses import dataclass
 # an allowlist: Pillow would otherwise hand EPS to Ghostscript and open forty formats nobody has tested here
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 DICOM = "DICOM"  # read by pydicom, where that is installed
-MOST_BANDS = 6  # of a TIFF; bands beyond colour and alpha are passed over, as viewers do
+NPY = "NumPy array"  # of one image, such as one of many bands
+MOST_SAMPLES = 6  # of a TIFF that marks one as alpha; what is beyond it is passed over, as viewers do
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (128, b"DICM", DICOM),  # first: what lies before it may pretend to be a TIFF
@@ -21,6 +22,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MM\0+", "TIFF"),
     (8, b"WEBP", "WEBP"),
     *((0, b"P%d" % n, "PPM") for n in range(1, 7)),
+    (0, b"\x93NUMPY", NPY),
     (0, b"%PDF", "PDF document"),
     (0, b"%!PS", "EPS drawing"),
     (0, b"SIMPLE  =", "FITS file"),

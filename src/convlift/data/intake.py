@@ -2,7 +2,8 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from convlift.audit.pictures import Picture, picture_of
 from convlift.audit.traits import Traits, frame_of
 from convlift.console.resources import usable_cpus
+from convlift.data.bands import Highs, number_of_bands, range_over
 from convlift.data.decode import LONGER, SHORTER_SIDE, Alpha, Decoded, decode, deep_maximum, from_array, is_deep
-from convlift.data.depth import is_unit, range_of
+from convlift.data.depth import Range, is_unit, range_of
 from convlift.data.readers.source import Source
 from convlift.errors import DataError, UnreadableImage
+from convlift.recipe.data import is_bands
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
@@ -49,15 +52,16 @@ class Intake:
     kept: their indices.
     taken: what is known of each.
     unreadable: "key: reason" of the rest.
-    value_range: the value that became 255 in files of more than 8 bits; None where there are none.
-    maxima: the largest value of each of those files, by index.
+    value_range: the value that became 255 in files of more than 8 bits, of each band where there are such; None where
+        there are none.
+    maxima: the largest value of each of those files, or of each of its bands, by index.
     """
 
     kept: list[int]
     taken: list[Taken]
     unreadable: list[str]
-    value_range: float | None
-    maxima: dict[int, float]
+    value_range: Range
+    maxima: dict[int, float | Highs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,25 +70,36 @@ class Contents:
 
     hashes (N,): SHA-256 of each image's bytes as they lie there, "" where it cannot be read.
     deep: the indices of the files whose headers give more than 8 bits a value.
+    bands (N,): how many each image has, 0 of grey and colour, and of what cannot be read.
     """
 
     hashes: NDArray[np.str_]
     deep: list[int]
+    bands: NDArray[np.int64]
+
+    @property
+    def kind(self) -> int:
+        """The number of bands that most images have, which all must have; 0 where most are grey or colour. Of two that
+        as many have it is the smaller one."""
+        counts = Counter(number for number, found in zip(self.bands.tolist(), self.hashes, strict=True) if found)
+        return max(sorted(counts), key=lambda number: counts[number], default=0)
 
 
 def survey(source: Source) -> Contents:
     """Read every image once, without decoding any."""
-    hashes, deep = [], []
+    hashes, deep, bands = [], [], []
     for index in range(len(source.items)):
         try:
             content = source.read(index)
         except OSError:
             hashes.append("")
+            bands.append(0)
             continue
         hashes.append(sha256(content))
+        bands.append(number_of_bands(content))
         if isinstance(content, bytes) and is_deep(content):
             deep.append(index)
-    return Contents(np.array(hashes, dtype="U64"), deep)
+    return Contents(np.array(hashes, dtype="U64"), deep, np.array(bands, np.int64))
 
 
 def sha256(content: bytes | NDArray[np.uint8]) -> str:
@@ -101,7 +116,8 @@ def pixel_hash(decoded: Decoded) -> str:
     pixels: NDArray[np.generic] = decoded.pixels
     if (deep := decoded.deep) is not None and not is_unit(deep):
         pixels = deep
-        if deep.dtype.kind in "iu" and (deep.ndim == 2 or deep.shape[2] == 3):
+        is_opaque = deep.ndim == 2 or deep.shape[2] == 3 or is_bands(pixels.shape[2])
+        if deep.dtype.kind in "iu" and is_opaque:
             narrow = deep if deep.max() <= 255 else deep // 257 if not (deep % 257).any() else None
             pixels = deep if narrow is None else from_array(narrow.astype(np.uint8)).pixels
         if pixels is deep:
@@ -125,14 +141,19 @@ def take_in(
 
     contents: as `survey` gave them; a file that has changed since then raises DataError. side: see `decode`.
     """
-    maxima, total = _maxima(source, contents.deep), len(contents.hashes)
-    value_range = source.value_range or range_of(maxima.values())
+    kind, total = contents.kind, len(contents.hashes)
+    maxima = _maxima(source, [index for index in contents.deep if contents.bands[index] == kind])
+    value_range = source.value_range or _range(maxima)
     kept: list[int] = []
     taken: list[Taken] = []
     unreadable: list[str] = []
 
+    def take(index: int) -> tuple[NDArray[np.uint8], Taken] | str:
+        found = _take(source, index, contents.hashes[index], value_range, alpha, side)
+        return found if isinstance(found, str) else _other_kind(found[0].shape[2], kind) or found
+
     def decode_batch(batch: range) -> list[tuple[NDArray[np.uint8], Taken] | str]:
-        return [_take(source, index, contents.hashes[index], value_range, alpha, side) for index in batch]
+        return [take(index) for index in batch]
 
     # Pillow warns of odd metadata; what matters of it, the pixels, is checked by decoding them all
     with path.open("wb") as file, warnings.catch_warnings():
@@ -150,8 +171,23 @@ def take_in(
     return Intake(kept, taken, unreadable, value_range, maxima)
 
 
+def _range(maxima: Mapping[int, float | Highs]) -> Range:
+    """The value that becomes 255, of images with these largest values."""
+    plain = [high for high in maxima.values() if isinstance(high, float)]
+    return range_over([highs for highs in maxima.values() if isinstance(highs, Highs)]) or range_of(plain)
+
+
+def _other_kind(channels: int, kind: int) -> str:
+    """Why an image of so many channels is none of a data set of this kind; "" where it is one."""
+    own = channels if is_bands(channels) else 0
+    if own == kind:
+        return ""
+    named = [f"{each} bands" if each else "grey or colour" for each in (own, kind)]
+    return f"{named[0]}, but most images are {'of ' if kind else ''}{named[1]}, and all must have the same bands"
+
+
 def _take(
-    source: Source, index: int, content_hash: str, value_range: float | None, alpha: Alpha, side: int
+    source: Source, index: int, content_hash: str, value_range: Range, alpha: Alpha, side: int
 ) -> tuple[NDArray[np.uint8], Taken] | str:
     """An image and what is known of it, or the reason why there is none."""
     try:
@@ -172,7 +208,7 @@ def _take(
     return pixels, Taken(pixels.shape, pixel_hash(usual), usual.notes, traits, picture_of(usual.pixels))
 
 
-def _as_usual(decoded: Decoded, content: bytes | NDArray[np.uint8], value_range: float | None, alpha: Alpha) -> Decoded:
+def _as_usual(decoded: Decoded, content: bytes | NDArray[np.uint8], value_range: Range, alpha: Alpha) -> Decoded:
     """An image of which more is kept, as it is kept usually: what makes it the image that it is does not depend on what
     a recipe sees of it."""
     shorter, longer = sorted(decoded.pixels.shape[:2])
@@ -181,10 +217,10 @@ def _as_usual(decoded: Decoded, content: bytes | NDArray[np.uint8], value_range:
     return decode(content, value_range, alpha) if isinstance(content, bytes) else from_array(content)
 
 
-def _maxima(source: Source, deep: list[int]) -> dict[int, float]:
+def _maxima(source: Source, deep: list[int]) -> dict[int, float | Highs]:
     """The largest value of each file of more than 8 bits, by index."""
 
-    def measure(batch: range) -> list[float | None]:
+    def measure(batch: range) -> list[float | Highs | None]:
         return [_maximum(source, deep[place]) for place in batch]
 
     with warnings.catch_warnings():
@@ -193,7 +229,7 @@ def _maxima(source: Source, deep: list[int]) -> dict[int, float]:
     return {index: high for index, high in zip(deep, found, strict=True) if high is not None}
 
 
-def _maximum(source: Source, index: int) -> float | None:
+def _maximum(source: Source, index: int) -> float | Highs | None:
     try:
         content = source.read(index)
     except OSError:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.errors import RecipeError
-from convlift.recipe.data import Normalization
+from convlift.recipe.data import Normalization, is_bands
 
 # mean and deviation per channel of pixels in [0, 1]; None in place of the deviation: each image by its own mean and
 # deviation (`pipeline.standardize`)
@@ -27,7 +27,9 @@ def statistics(
     "image".
 
     pixels_NHWC: TRAINING images only. pretrained: (mean, std) of the backbone's own training. For grey images the three
-    figures of imagenet and pretrained are averaged, since the network sees the grey channel three times over.
+    figures of imagenet and pretrained are averaged, since the network sees the grey channel three times over. Nobody
+    has published any for bands that are neither grey nor colour: there both are the training images' own, as
+    "standardize" has them, so that every band has the mean and the deviation that the backbone expects of its inputs.
     Raises RecipeError where kind is "pretrained" and there is no backbone.
     """
     channels = pixels_NHWC.shape[-1]
@@ -44,6 +46,8 @@ def statistics(
             "data.normalization is 'pretrained' but the architecture has no pretrained backbone; "
             "choose unit, standardize, imagenet or image."
         )
+    if is_bands(channels):
+        return _measured(pixels_NHWC)
     mean, std = (np.array(values, np.float32) for values in pretrained)
     if channels == 1:
         mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)

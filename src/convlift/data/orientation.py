@@ -28,6 +28,11 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
         return None  # a broken EXIF block does not make the pixels unreadable
 
 
+def turn_of_tag(value: int) -> Image.Transpose | None:
+    """The same of the tag's value."""
+    return _TURNS.get(value)
+
+
 def turned(values: Deep, turn: Image.Transpose) -> Deep:
     """As Image.transpose, for (H, W) or (H, W, C) of any type."""
     turns: dict[Image.Transpose, Any] = {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.scenes import Ties
+from convlift.data.depth import Range
 from convlift.data.groups import find_groups
 from convlift.data.plan_file import read_plan, refuse_faults
 from convlift.data.readers.source import Item, Source, printable
@@ -30,7 +31,7 @@ class RevisedSource:
     classes: tuple[str, ...]
     items: tuple[Item, ...]
     findings: tuple[Finding, ...]
-    value_range: float | None
+    value_range: Range
     whole: Source
     places: tuple[int, ...]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convlift.data.tones import luma_of, toned
-from convlift.recipe.data import LETTERBOX_FILL, Preparation, Resize
+from convlift.recipe.data import Preparation, Resize, is_bands, letterbox_fill
 
 CROP = 0.875  # of the shorter side is what an image that is cropped keeps
 
@@ -18,17 +18,20 @@ def square(
     """Decoded pixels -> uint8 (R, R, C) as the network sees them; the one path for training and prediction.
 
     Resized first, then made grey, then changed in contrast; what letterbox fills is no part of the image, and keeps its
-    tone."""
+    tone. Of images of bands each band is resized by itself; they are neither made grey nor changed in contrast, which
+    `refuse_tones_of_bands` says before."""
     policy, grey, contrast = preparation
     resized = shrunk(fit_channels(pixels_HWC, channels), resolution, policy)
-    fill = np.array(LETTERBOX_FILL[channels], np.uint8)
+    fill = np.array(letterbox_fill(channels), np.uint8)
     return padded(toned(resized, grey, contrast), resolution, toned(fill[None, None], grey, "none")[0, 0])
 
 
 def fit_channels(pixels_HWC: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Grey repeated to three channels, or colour to its luma (ITU-R 601, as Pillow's mode L)."""
+    """Grey repeated to three channels, or colour to its luma (ITU-R 601, as Pillow's mode L); images of bands have the
+    right number already, or were refused."""
     if pixels_HWC.shape[2] == channels:
         return pixels_HWC
+    assert channels in (1, 3), f"{pixels_HWC.shape[2]} bands where {channels} are needed"
     if channels == 3:
         return np.repeat(pixels_HWC, 3, axis=2)
     return luma_of(pixels_HWC)[:, :, None]
@@ -47,14 +50,25 @@ def resize(
 
 def shrunk(pixels_HWC: NDArray[np.uint8], resolution: int, policy: Resize) -> NDArray[np.uint8]:
     """The same, but without what letterbox fills: (h, w, C), its longer side R."""
-    image, side = as_image(pixels_HWC), (resolution, resolution)
+    size = (pixels_HWC.shape[1], pixels_HWC.shape[0])
     if policy == "letterbox":
-        scale = resolution / max(image.size)
-        width, height = (max(1, round(length * scale)) for length in image.size)
-        small = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-        return small.reshape(height, width, -1)
-    box = centre_of(image.size, resolution) if policy == "crop" else None
-    return np.asarray(image.resize(side, Image.Resampling.BICUBIC, box=box)).reshape(*side, -1)
+        scale = resolution / max(size)
+        width, height = (max(1, round(length * scale)) for length in size)
+        return resampled(pixels_HWC, (width, height))
+    return resampled(pixels_HWC, (resolution, resolution), centre_of(size, resolution) if policy == "crop" else None)
+
+
+def resampled(
+    pixels_HWC: NDArray[np.uint8], size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> NDArray[np.uint8]:
+    """uint8 (H, W, C) -> (height, width, C), each channel by itself, bicubic and antialiased.
+
+    size: width and height. box: left, top, right and lower edge of the part that is kept."""
+    if is_bands(pixels_HWC.shape[2]):  # of four Pillow takes the last for transparency, and resizes by it
+        bands = [resampled(pixels_HWC[:, :, band : band + 1], size, box) for band in range(pixels_HWC.shape[2])]
+        return np.concatenate(bands, axis=2)
+    found = as_image(pixels_HWC).resize(size, Image.Resampling.BICUBIC, box=box)
+    return np.asarray(found).reshape(size[1], size[0], -1)
 
 
 def padded(pixels_HWC: NDArray[np.uint8], resolution: int, fill_C: NDArray[np.uint8]) -> NDArray[np.uint8]:

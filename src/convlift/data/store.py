@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.audit.band_findings import band_range_findings, bands_finding
 from convlift.audit.findings import check_classes, check_readable, label_findings, note_findings, range_findings
 from convlift.audit.marks import mark_findings
 from convlift.audit.natural_groups import group_findings
@@ -18,12 +19,14 @@ from convlift.audit.pictures import picture_findings
 from convlift.audit.scenes import NO_TIES, Ties, find_scenes, names_of_scenes, scene_findings, tied
 from convlift.audit.shortcuts import shortcut_findings
 from convlift.console.atomic import publish, sweep, temporary_beside, writing_to
+from convlift.data.bands import Highs
 from convlift.data.decode import ALPHAS, SHORTER_SIDE, Alpha
-from convlift.data.intake import Contents, Progress, in_order, sha256, survey, take_in
+from convlift.data.depth import Range, as_range
+from convlift.data.intake import Contents, Intake, Progress, in_order, sha256, survey, take_in
 from convlift.data.readers.source import Source
 from convlift.data.square import square
 from convlift.errors import ConvliftError
-from convlift.recipe.data import Preparation
+from convlift.recipe.data import Preparation, is_bands
 from convlift.records.finding import Finding
 from convlift.records.plan_applied import PlanApplied
 
@@ -41,11 +44,12 @@ class ImageStore:
     scenes (N,): equal for images that no split may cut: copies, and near copies (`audit/scenes.py`); hashes where they
         are not given.
     plan: what a plan changed of the data before they came here.
-    channels: 1 where every image is grey, else 3.
+    channels: 1 where every image is grey, 3 of colour, else the number of bands, which all images have.
     native_resolution: the median shorter side in pixels, of the images as stored (at most `side`).
     fingerprint: SHA-256 of contents, labels, official splits, class names and `alpha`, in order, and
         of `side` where it is not the usual one.
-    value_range: the value that became 255 in files of more than 8 bits; None where there are none.
+    value_range: the value that became 255 in files of more than 8 bits, of each band where there are such; None where
+        there are none.
     alpha: what became of transparency.
     side: pixels of the shorter side that were kept at most.
     names: digest of the names of all images, unreadable ones among them (`names_digest`); "" in older stores.
@@ -63,7 +67,7 @@ class ImageStore:
     fingerprint: str
     folder: Path
     shapes: NDArray[np.int64]
-    value_range: float | None = None
+    value_range: Range = None
     alpha: Alpha = "white"
     scenes: NDArray[np.str_] = field(default_factory=lambda: np.array([], "U64"))
     plan: PlanApplied | None = None
@@ -75,7 +79,7 @@ class ImageStore:
             object.__setattr__(self, "scenes", self.hashes)
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """One image as stored: upright, (H, W, 1 or 3) uint8, shorter side at most `side` pixels."""
+        """One image as stored: upright, (H, W, C) uint8, shorter side at most `side` pixels."""
         return self.images([index])[0]
 
     def images(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
@@ -140,7 +144,9 @@ def open_store(
     fingerprint = _fingerprint(source, contents.hashes, alpha, side)
     # keys and findings are no part of the data, but a store must not return those of renamed files
     known = [_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]]
-    names = json.dumps(known + ([asdict(ties)] if ties != NO_TIES else []))
+    # files of bands were read in another way before there were stores of them
+    told = [{"bands": contents.bands.tolist()}] if contents.bands.any() else []
+    names = json.dumps(known + told + ([asdict(ties)] if ties != NO_TIES else []))
     folder = cache / "stores" / sha256((fingerprint + names).encode())[:32]
     if not _is_whole(folder):
         with writing_to(cache):
@@ -179,7 +185,7 @@ def reopen_store(folder: Path) -> ImageStore:
         fingerprint=meta["fingerprint"],
         folder=folder,
         shapes=shapes,
-        value_range=meta["value_range"],
+        value_range=as_range(meta["value_range"]),
         alpha=meta["alpha"],
         scenes=scenes,
         side=meta.get("side", SHORTER_SIDE),
@@ -209,7 +215,7 @@ def _fill(folder: Path, source: Source, contents: Contents, progress: Progress |
     hashes = np.array([one.digest for one in taken], dtype="U64")
     shapes = np.array([one.shape for one in taken], np.int64).reshape(-1, 3)
     check_classes(source.name, source.classes, labels, official, hashes, notes)
-    findings += range_findings(intake.value_range, {source.items[i].key: high for i, high in intake.maxima.items()})
+    findings += _value_findings(intake, [item.key for item in source.items], int(shapes[:, 2].max()))
     findings += note_findings(notes, keys, labels, source.classes)
     findings += shortcut_findings([one.traits for one in taken], keys, labels, source.classes)
     findings += label_findings(keys, source.classes, labels, official, hashes)
@@ -234,6 +240,16 @@ def _fill(folder: Path, source: Source, contents: Contents, progress: Progress |
         "side": way.side,
         "names": names_digest(source),
     }
+
+
+def _value_findings(intake: Intake, keys: Sequence[str], channels: int) -> list[Finding]:
+    """What is to be said of bands and ranges. keys: of all items, by index."""
+    found = [bands_finding(channels)] if is_bands(channels) else []
+    plain = {keys[index]: high for index, high in intake.maxima.items() if isinstance(high, float)}
+    banded = {keys[index]: high.highs for index, high in intake.maxima.items() if isinstance(high, Highs)}
+    if isinstance(intake.value_range, tuple):
+        return found + band_range_findings(intake.value_range, banded)
+    return found + range_findings(intake.value_range, plain)
 
 
 def data_fingerprint(source: Source, alpha: Alpha = "white", side: int = SHORTER_SIDE) -> str:

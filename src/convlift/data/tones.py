@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from convlift.recipe.data import Contrast
+from convlift.recipe.data import Contrast, is_bands
 from convlift.records.facts import Tones
 
 # Tiles a side and clip limit as `cv2.createCLAHE` takes them: those of OpenCV's own guide to histogram equalization,
@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8]
 
 
 def toned(pixels_HWC: Pixels, grey: bool, contrast: Contrast) -> Pixels:
-    """uint8 (H, W, C), C in {1, 3} -> the same shape.
+    """uint8 (H, W, C), C in {1, 3} -> the same shape; of bands, of which nobody knows a luma, only as they are.
 
     grey: every channel is the luma. contrast: of the luma, Y -> Y'; channels of colours move by Y' - Y together, which
     keeps Cb and Cr, and are cut to 0 to 255.
@@ -27,6 +27,7 @@ def toned(pixels_HWC: Pixels, grey: bool, contrast: Contrast) -> Pixels:
     if not grey and contrast == "none":
         return pixels_HWC
     channels = pixels_HWC.shape[2]
+    assert not is_bands(channels), f"{channels} bands have no luma"
     luma = luma_of(pixels_HWC)
     changed = _WAYS[contrast](luma) if contrast in _WAYS else luma
     if grey or channels == 1:
@@ -36,9 +37,13 @@ def toned(pixels_HWC: Pixels, grey: bool, contrast: Contrast) -> Pixels:
 
 
 def luma_of(pixels_HWC: Pixels) -> Pixels:
-    """(H, W): .299 R + .587 G + .114 B (ITU-R 601), in the fixed point of Pillow's mode L; a single channel itself."""
-    if pixels_HWC.shape[2] == 1:
+    """(H, W): .299 R + .587 G + .114 B (ITU-R 601), in the fixed point of Pillow's mode L; a single channel itself; of
+    bands their mean, which stands in wherever an image is looked at as grey."""
+    channels = pixels_HWC.shape[2]
+    if channels == 1:
         return pixels_HWC[:, :, 0]
+    if is_bands(channels):
+        return np.asarray((pixels_HWC.sum(axis=2, dtype=np.uint16) + channels // 2) // channels, np.uint8)
     return np.asarray(Image.fromarray(pixels_HWC).convert("L"))
 
 
@@ -64,7 +69,7 @@ _WAYS = {"equalize": equalized_luma, "clahe": with_limited_contrast}
 
 
 def tones_of(images: Sequence[Pixels]) -> Tones:
-    """What is usual of images (H, W, 1 or 3): the median of each figure; at least one image."""
+    """What is usual of images (H, W, C): the median of each figure; at least one image."""
     rows = []
     for image in images:
         luma = luma_of(image)

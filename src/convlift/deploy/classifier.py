@@ -94,7 +94,7 @@ class Classifier:
         return self.config.classes
 
     def prepared(self, pixels: Pixels) -> Pixels:
-        """Decoded pixels (H, W, 1 or 3) as `probabilities` takes them."""
+        """Decoded pixels (H, W, 1 or 3, or as many bands as the network sees) as `probabilities` takes them."""
         steps = self.config
         return square(pixels, steps.channels, steps.resolution, steps.preparation)
 
@@ -116,8 +116,9 @@ class Classifier:
         """Classify one image, or each of several: one image gives one prediction, a list gives a list.
 
         images: a path, the bytes of an image file, a file opened for reading bytes, a Pillow image, or an array (H, W),
-        (H, W, 1) or (H, W, 3), in PyTorch's tensors with the channels first; or any iterable of these, or an array
-        (N, H, W, C). Arrays hold whole numbers 0 to 255, floats 0 to 1 or 0 to 255, booleans, or 16-bit values.
+        (H, W, 1), (H, W, 3) or of the model's bands, in PyTorch's tensors with the channels first; or any iterable of
+        these, or an array (N, H, W, C). Arrays hold whole numbers 0 to 255, floats 0 to 1 or 0 to 255, booleans, or
+        16-bit values.
         Raises UnreadableImage naming the image; none is ever replaced by another.
         """
         many = several(images)

@@ -7,6 +7,7 @@ from convlift.deploy.evaluate_model import Images, Named, check_fit, compare, ev
 from convlift.deploy.evaluate_shift import Shift, adapted, evaluate_shift
 from convlift.evidence.metrics import Metric
 from convlift.records.evaluation import Evaluation
+from convlift.robustness.names import names_for
 
 NO_SHIFT = Shift(())
 
@@ -18,9 +19,11 @@ def evaluate_all(
     done, in few words; shift: corrupted copies that are classified too, and whether batch norms are adapted, to the
     images and to every corruption of them.
 
-    Raises ConvliftError where a model does not know the images' classes, or has no batch norm to adapt."""
+    Raises ConvliftError where a model does not know the images' classes, or has no batch norm to adapt, or images of
+    bands cannot have a corruption."""
     for each in named:
         check_fit(each, images)
+    shift = shift._replace(names=names_for(shift.names, named[0].model.config.channels))
     tell("comparing the data with those of training")
     known = learned_from(images, named)
     seen = []

@@ -108,11 +108,16 @@ def check_fit(named: Named, images: Images) -> None:
         )
     own = model.config.value_range
     if source.value_range is not None and source.value_range != own:
-        learned = "of 8 bits only" if own is None else f"of which {own:g} is white"
+        learned = "of 8 bits only" if own is None else f"of which {_white(own)} is white"
         raise DataError(
-            f"{source.name} holds arrays of which {source.value_range:g} is white, and {named.name} learned from "
+            f"{source.name} holds arrays of which {_white(source.value_range)} is white, and {named.name} learned from "
             f"images {learned}; save them on that scale, as bytes or as image files."
         )
+
+
+def _white(value_range: float | tuple[float, ...]) -> str:
+    ranges = value_range if isinstance(value_range, tuple) else (value_range,)
+    return ", ".join(f"{top:g}" for top in ranges) + (" (a band each)" if len(ranges) > 1 else "")
 
 
 def see(named: Named, images: Images, told: Told = lambda done, total: None) -> Seen:

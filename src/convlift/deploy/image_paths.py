@@ -4,11 +4,12 @@ import glob
 import os
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from convlift.data.formats import FORMATS
-from convlift.data.readers.tree import Entry, Tree, entries
+from convlift.data.readers.tree import Entry, Tree, entries, with_arrays
 
 MOST_CHARACTERS = 4096  # of a path on Linux
 
@@ -79,7 +80,8 @@ def _everywhere(matches: list[str]) -> Iterator[Listed]:
             continue
         parent = os.path.dirname(match)
         if parent not in images:
-            images[parent] = {entry.name for entry in _entries(parent or ".") if entry.kind == "image"}
+            of_arrays = _holds_arrays(parent or ".")
+            images[parent] = {entry.name for entry in _entries(parent or ".", of_arrays) if entry.kind == "image"}
         yield Listed(match, passed_over=os.path.basename(match) not in images[parent])
 
 
@@ -88,12 +90,12 @@ def _in_folder(folder: str) -> Iterator[Listed]:
 
     Each folder is visited once, so that links in a circle end.
     """
-    found = False
+    found, of_arrays = False, _holds_arrays(folder)
     queue, seen = [folder], set()
     while queue:
         here = queue.pop(0)
         try:
-            status, within = os.stat(here), _entries(here)
+            status, within = os.stat(here), _entries(here, of_arrays)
         except OSError as error:
             found = True
             yield Listed(here, f"cannot be listed ({error.strerror}); check its permissions")
@@ -110,5 +112,12 @@ def _in_folder(folder: str) -> Iterator[Listed]:
         yield Listed(folder, f"holds no image; {', '.join(FORMATS)} are read")
 
 
-def _entries(folder: str) -> list[Entry]:
-    return list(entries(Tree(Path(os.path.realpath(folder)), follow_links=True), Path(folder)))
+def _entries(folder: str, of_arrays: bool) -> list[Entry]:
+    return list(entries(Tree(Path(os.path.realpath(folder)), follow_links=True, arrays=of_arrays), Path(folder)))
+
+
+def _holds_arrays(folder: str) -> bool:
+    """Whether the images below a folder are NumPy arrays, see `with_arrays`."""
+    with suppress(OSError):  # which is said where the folder is listed
+        return with_arrays(Tree(Path(os.path.realpath(folder)), follow_links=True)).arrays
+    return False

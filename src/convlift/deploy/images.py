@@ -2,45 +2,46 @@
 
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from convlift.data.bands import has_channels_first
 from convlift.data.decode import FULL_RANGE, MAX_PIXELS, SHORTER_SIDE, Alpha, Decoded, decode, from_array
-from convlift.data.depth import is_unit, to_bytes
-from convlift.data.encode import encoded
-from convlift.data.readers.class_folders import MAX_BYTES
+from convlift.data.depth import Deep, Range, is_unit, to_bytes
 from convlift.data.readers.source import printable
+from convlift.deploy.image_content import ACCEPTED, Fault, content_of, is_readable
 from convlift.deploy.image_paths import is_many, list_images
 from convlift.errors import UnreadableImage
+from convlift.recipe.data import MOST_BANDS, is_bands
 
 Pixels = NDArray[np.uint8]
 OneImage = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image
-ACCEPTED = "give a path, the bytes of a file, an open file, a Pillow image or an array, or a list of these"
 _TOO_MANY = f"over {MAX_PIXELS // 1_000_000} million pixels"
 _SHOWN = 200  # characters of a name in a sentence: a caller may hand over a whole file as text
 _ADDRESS = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>")
-_WEB = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://|data:")
 
 
 class Origin(NamedTuple):
-    """What training made of its own images: see the fields of `ImageStore`."""
+    """What training made of its own images: see the fields of `ImageStore`.
 
-    value_range: float | None = None
+    channels: that its network sees; None where any number will do.
+    """
+
+    value_range: Range = None
     alpha: Alpha = "white"
     side: int = SHORTER_SIDE
+    channels: int | None = None
 
 
 class Seen(NamedTuple):
     """An image as the network gets it.
 
-    pixels: uint8 (H, W, 1 or 3), upright.
+    pixels: uint8 (H, W, C), upright; C is 1 or 3, or the model's number of bands.
     notes: what a user should know of how the values were read.
     """
 
@@ -55,7 +56,7 @@ def several(given: object) -> Iterator[object] | None:
     """
     if isinstance(given, str | os.PathLike) and is_many(name := os.fsdecode(os.fspath(given))):
         return _listed(name)
-    if isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Image.Image) or _is_readable(given):
+    if isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Image.Image) or is_readable(given):
         return None
     if isinstance(given, Mapping):
         raise UnreadableImage(f"a {type(given).__name__} is neither an image nor a list of images; give its values.")
@@ -101,11 +102,14 @@ def read_image(image: object, name: str, origin: Origin, most_pixels: int = MAX_
     if _is_array(image):
         return _from_array(_as_array(image), shown, origin)
     try:
-        return _seen(decode(_content(image), origin.value_range, origin.alpha, most_pixels, origin.side), origin)
-    except _Fault as fault:
+        decoded = decode(content_of(image), origin.value_range, origin.alpha, most_pixels, origin.side)
+    except Fault as fault:
         reason, remedy = fault.args
     except UnreadableImage as error:
         reason, remedy = str(error), "repair it or leave it out"
+    else:
+        _check_bands(decoded.pixels.shape[2], shown, origin)
+        return _seen(decoded, origin)
     raise UnreadableImage(f"{shown} cannot be read ({without_addresses(reason)}); {remedy}.")
 
 
@@ -114,12 +118,19 @@ def without_addresses(text: str) -> str:
     return _ADDRESS.sub("the image", text)
 
 
-class _Fault(Exception):
-    """Reason and remedy of an image whose content cannot be had."""
+def _check_bands(channels: int, name: str, origin: Origin) -> None:
+    """Raise UnreadableImage where an image has bands and the model has none, or the other way round, or other ones."""
+    wanted = origin.channels
+    if wanted is None or channels == wanted or not (is_bands(channels) or is_bands(wanted)):
+        return
+    raise UnreadableImage(
+        f"{name} is {_kind(channels)}, and the model was trained on images that are {_kind(wanted)}; give images of "
+        "the same bands, in the same order."
+    )
 
 
-def _is_readable(given: object) -> bool:
-    return callable(getattr(given, "read", None)) or callable(getattr(given, "read_bytes", None))
+def _kind(channels: int) -> str:
+    return f"of {channels} bands" if is_bands(channels) else {1: "grey", 3: "in colour"}[channels]
 
 
 def _is_array(given: object) -> bool:
@@ -146,81 +157,45 @@ def _as_array(given: Any) -> NDArray[Any]:
             return np.asarray(given)
         plain = given.detach().cpu()
         array: NDArray[Any] = (plain.float() if plain.is_floating_point() else plain).numpy()
-        return np.moveaxis(array, -3, -1) if array.ndim in (3, 4) and array.shape[-3] in (1, 3) else array
+        return np.moveaxis(array, -3, -1) if array.ndim in (3, 4) and _leads(array.shape[-3:]) else array
     except Exception as error:
         raise UnreadableImage(f"a {type(given).__name__} is no array of pixels ({error}); {ACCEPTED}.") from error
 
 
-def _content(image: Any) -> bytes:
-    """The bytes of an image file. Raises _Fault."""
-    if isinstance(image, bytes | bytearray | memoryview):
-        return bytes(image)
-    if isinstance(image, Image.Image):
-        return _encoded(image)
-    if isinstance(image, str | os.PathLike):
-        return _content_of_file(os.fsdecode(os.fspath(image)))
-    if not _is_readable(image):
-        raise _Fault(f"a {type(image).__name__} is no image", ACCEPTED)
-    try:
-        content = image.read(MAX_BYTES + 1) if hasattr(image, "read") else image.read_bytes()
-    except Exception as error:  # whatever the caller's object raises
-        raise _Fault(printable(str(error)) or type(error).__name__, "open the file again") from error
-    if not isinstance(content, bytes):
-        raise _Fault("it gives text, not bytes", 'open it with mode "rb"')
-    if not content:
-        raise _Fault("nothing is left to read in it", "call its seek(0) first, or repair the file")
-    if len(content) > MAX_BYTES:
-        raise _Fault(f"over {MAX_BYTES // 2**20} MB, the most that is read", "make it smaller")
-    return content
-
-
-def _content_of_file(name: str) -> bytes:
-    remedy = "give the path of an image"
-    if _WEB.match(name):
-        raise _Fault("it is a web address, and nothing is downloaded", "save the image and give its path")
-    try:
-        path = Path(name)
-        if name.startswith("~/") and not path.exists():
-            path = Path(os.path.expanduser(name))
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise _Fault("Is a directory", "give it alone, not in a list, or the paths of the images in it")
-        if not stat.S_ISREG(status.st_mode):  # a pipe or device may never end
-            raise _Fault("no regular file", remedy)
-        if status.st_size > MAX_BYTES:
-            raise _Fault(f"over {MAX_BYTES // 2**20} MB, the most that is read", "make it smaller")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise _Fault(getattr(error, "strerror", None) or printable(str(error)), remedy) from error
-
-
-def _encoded(image: Image.Image) -> bytes:
-    """The image as a file without loss, so that it goes the way of all files: turned upright, alpha on white."""
-    if image.width * image.height > MAX_PIXELS:
-        raise _Fault(
-            f"{image.width} x {image.height}: over {MAX_PIXELS // 1_000_000} million pixels", "make it smaller"
-        )
-    return encoded(image)
+def _leads(shape_CHW: tuple[int, ...]) -> bool:
+    """Whether the first of these is the number of channels."""
+    channels, *sides = shape_CHW
+    return channels in (1, 3) or 1 < channels <= MOST_BANDS < min(sides)
 
 
 def _from_array(array: NDArray[Any], name: str, origin: Origin) -> Seen:
     shape = array.shape
-    if 0 in shape or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 2, 3, 4)):
+    channels = shape[2] if len(shape) == 3 else 1
+    # two or four channels are bands where the model has as many, else grey or colour with alpha
+    has_alpha = channels in (2, 4) and channels != origin.channels
+    if 0 in shape or len(shape) not in (2, 3) or channels > MOST_BANDS or has_channels_first(shape):
+        wanted = origin.channels or 1
+        known = f"(H, W, {wanted})" if is_bands(wanted) else "(H, W), (H, W, 1) or (H, W, 3)"
         raise UnreadableImage(
-            f"{name} has shape {shape} and type {array.dtype}; an image is (H, W), (H, W, 1) or (H, W, 3)"
-            f"{_hint(shape)}."
+            f"{name} has shape {shape} and type {array.dtype}; an image is {known}{_hint(shape, wanted)}."
         )
-    if shape[0] * shape[1] > MAX_PIXELS:
+    if shape[0] * shape[1] * max(3, channels) > 3 * MAX_PIXELS:
         raise UnreadableImage(f"{name} has {_TOO_MANY}; make it smaller.")
+    if not has_alpha:
+        _check_bands(channels, name, origin)
     values = np.ascontiguousarray(_narrowed(array, name, origin))
-    if values.dtype == np.uint8 and len(shape) == 3 and shape[2] in (2, 4):  # transparency is Pillow's business
+    if values.dtype == np.uint8 and has_alpha:  # transparency is Pillow's business
         return read_image(Image.fromarray(values), name, origin)
-    return _seen(from_array(values, origin.value_range, origin.side), origin)
+    decoded = from_array(values, origin.value_range, origin.side, has_alpha=has_alpha)
+    _check_bands(decoded.pixels.shape[2], name, origin)
+    return _seen(decoded, origin)
 
 
-def _hint(shape: tuple[int, ...]) -> str:
-    if len(shape) == 3 and shape[0] in (1, 3):
+def _hint(shape: tuple[int, ...], wanted: int) -> str:
+    if len(shape) == 3 and shape[0] in (1, 3, wanted):
         return "; here the channels come first: give array.transpose(1, 2, 0)"
+    if is_bands(wanted):
+        return ""
     if len(shape) == 3 and 0 not in shape:
         return f"; if these are {shape[0]} grey images, give array[..., None]; of {shape[2]} bands choose one or three"
     return ""
@@ -232,22 +207,28 @@ def _narrowed(array: NDArray[Any], name: str, origin: Origin) -> NDArray[Any]:
         return array
     if array.dtype.kind not in "biuf":
         raise UnreadableImage(f"{name} has type {array.dtype}; pixels are whole numbers or floats.")
+    own = origin.value_range
     low, high, is_float = float(array.min()), float(array.max()), array.dtype.kind == "f"
-    most = origin.value_range or (255.0 if is_float else FULL_RANGE)
-    if not (low >= 0 and high <= max(most, FULL_RANGE)) or (is_float and high > most):  # NaN fails it too
+    most = (max(own) if isinstance(own, tuple) else own) or (255.0 if is_float else FULL_RANGE)
+    is_over = is_float and high > most and not isinstance(own, tuple)  # bands are cut, each at its own range
+    if not (low >= 0 and high <= max(most, FULL_RANGE)) or is_over:  # NaN fails it too
         raise UnreadableImage(
             f"{name} has values from {low:g} to {high:g}; floats lie in 0 to 1 or 0 to {max(most, 255):g}, whole "
             f"numbers in 0 to 255 or 0 to {FULL_RANGE:g}. Give the pixels before any normalization."
         )
+    if isinstance(own, tuple):
+        return array
     if is_unit(array):
         return to_bytes(array, 1.0)
-    return to_bytes(array, 255.0) if origin.value_range is None and high <= 255 else array
+    return to_bytes(array, 255.0) if own is None and high <= 255 else array
 
 
 def _seen(decoded: Decoded, origin: Origin) -> Seen:
     """The pixels, with a note where their range is one that training never saw."""
     if decoded.deep is None or is_unit(decoded.deep):
         return Seen(decoded.pixels)
+    if isinstance(origin.value_range, tuple):
+        return _seen_bands(decoded.pixels, decoded.deep, origin.value_range)
     high = float(decoded.deep.max())
     if origin.value_range is None:
         return Seen(decoded.pixels, (f"16 bit, read as 0 to {FULL_RANGE:g}, but training saw images of 8 bits only",))
@@ -255,3 +236,16 @@ def _seen(decoded: Decoded, origin: Origin) -> Seen:
         note = f"values up to {high:g}, but training saw none above {origin.value_range:g}; what is above is white"
         return Seen(decoded.pixels, (note,))
     return Seen(decoded.pixels)
+
+
+def _seen_bands(pixels: Pixels, deep: Deep, ranges: tuple[float, ...]) -> Seen:
+    beyond = [
+        f"{high:g} in band {band + 1}, but training saw none above {top:g} there"
+        for band, (high, top) in enumerate(zip(deep.max(axis=(0, 1)).tolist(), ranges, strict=True))
+        if high > top
+    ]
+    if not beyond:
+        return Seen(pixels)
+    others = len(beyond) - 1
+    more = f", nor such in {others} other band{'s' if others > 1 else ''}" if others else ""
+    return Seen(pixels, (f"values up to {beyond[0]}{more}; what is above is cut",))

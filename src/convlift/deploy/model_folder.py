@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from convlift.console.disk import writing_into
 from convlift.data.decode import SHORTER_SIDE, Alpha
+from convlift.data.depth import Range
 from convlift.data.readers.source import printable
 from convlift.deploy.images import Origin
 from convlift.deploy.preprocessing_document import TRANSPARENCY, Preprocessing, preprocessing_document
@@ -45,7 +46,8 @@ class ModelConfig:
 
     mean, std: per channel, of pixels in [0, 1]; std is None where each image is standardized by itself.
     grey, contrast: see the levers of a recipe.
-    value_range: what stands for white in images of more than 8 bits; None where training saw none.
+    value_range: what stands for white in images of more than 8 bits, in each band where these are neither grey nor
+        colour; None where training saw none.
     alpha: what becomes of transparency.
     side: pixels that the shorter side keeps at most before anything else is done with an image.
     confidence: the temperature by which its logits are divided, and where its probabilities may be cut.
@@ -58,7 +60,7 @@ class ModelConfig:
     mean: tuple[float, ...]
     std: tuple[float, ...] | None
     scores: dict[str, Any]
-    value_range: float | None = None
+    value_range: Range = None
     alpha: Alpha = "white"
     confidence: Confidence = AS_GIVEN
     side: int = SHORTER_SIDE
@@ -73,7 +75,7 @@ class ModelConfig:
     @property
     def origin(self) -> Origin:
         """How its images are decoded."""
-        return Origin(self.value_range, self.alpha, self.side)
+        return Origin(self.value_range, self.alpha, self.side, self.channels)
 
 
 class _Threshold(BaseModel):

@@ -84,7 +84,8 @@ class OnnxClassifier(Classifier):
             images = np.stack(squares[first : first + size])
             if around:
                 images = np.pad(images, ((0, 0), around, around, (0, 0)))
-            yield self._session.run(asked, {IMAGES: np.broadcast_to(images, (*images.shape[:3], 3))})
+            channels = 3 if images.shape[3] == 1 else images.shape[3]
+            yield self._session.run(asked, {IMAGES: np.broadcast_to(images, (*images.shape[:3], channels))})
 
     @property
     def takes_squares(self) -> bool:

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from convlift.data.decode import SHORTER_SIDE, Alpha
-from convlift.recipe.data import Contrast, Resize
+from convlift.recipe.data import MOST_BANDS, Contrast, Resize
 
 if TYPE_CHECKING:
     from convlift.deploy.model_folder import ModelConfig
 
+Positive = Annotated[float, Field(gt=0)]
 TRANSPARENCY: dict[Alpha, str] = {"white": "on white", "black": "on black", "ignore": "ignored"}
 
 
@@ -22,17 +23,19 @@ class Preprocessing(BaseModel):
     resolution: int = Field(ge=1, le=4096)
     resize: Resize
     mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...] | None
+    std: tuple[Positive, ...] | None
     grey: bool = False  # older models have neither this nor the next
     contrast: Contrast = "none"
-    value_range: float | None = Field(None, gt=0)
+    value_range: Positive | tuple[Positive, ...] | None = None  # of each band where there are such
     transparency: Literal["on white", "on black", "ignored"] = "on white"
     most_side: int = Field(SHORTER_SIDE, ge=SHORTER_SIDE, le=4096)  # older models have none
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.channels not in (1, 3):
-            raise ValueError("channels are 1 or 3")
+        if not 1 <= self.channels <= MOST_BANDS:
+            raise ValueError(f"channels are 1 to {MOST_BANDS}")
+        if isinstance(self.value_range, tuple) and len(self.value_range) != self.channels:
+            raise ValueError(f"value_range needs {self.channels} numbers, or one for all")
         if len(self.mean) != self.channels or (self.std is not None and len(self.std) != self.channels):
             raise ValueError(f"mean and std need {self.channels} numbers each")
         return self

@@ -13,11 +13,13 @@ from PIL import Image, ImageOps
 
 from convlift.console.atomic import flush, temporary_beside
 from convlift.console.disk import writing_into
+from convlift.deploy.classifier import Unreadable
 from convlift.deploy.image_paths import list_images
 from convlift.deploy.model_folder import CARD, EXPORTED, model_digest
 from convlift.deploy.onnx_classifier import MODEL, PREFIX, load_onnx
 from convlift.deploy.predict import load
 from convlift.errors import ConvliftError, UnreadableImage
+from convlift.recipe.data import is_bands
 from convlift.records.exported import Agreement, Exported, Parity, Precision
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def export_onnx(
     with _written(folder, out, EXPORTED[PRECISIONS.index(precision)]) as (target, beside):
         done = _smallest(model, named, beside) if precision == "int8" else _made(model, named, beside, precision)
         done.made.metadata_props.add(key=PREFIX + MODEL, value=model_digest(folder))
-        parity = _checked(model, done.made, _spread(named), precision)
+        parity = _checked(model, done.made, _spread(model, named), precision)
         beside.write_bytes(done.made.SerializeToString())
     opset = next(each.version for each in done.made.opset_import if each.domain == "")
     more = {"precision": precision, "agreement": done.agreement, "weights_only": done.weights_only}
@@ -203,10 +205,18 @@ def _named(images: Sequence[str]) -> list[Path]:
     return found
 
 
-def _spread(paths: Sequence[Path]) -> "Iterator[Pixels]":
+def _spread(model: "Model", paths: Sequence[Path]) -> "Iterator[Pixels]":
     """MOST_IMAGES of the images at most, as any program would read them: upright, in three channels. What has a
-    transparent band or more than 8 bits is passed over: that is settled before an image reaches the file."""
-    for path in paths[:: max(1, -(-len(paths) // MOST_IMAGES))]:
+    transparent band or more than 8 bits is passed over: that is settled before an image reaches the file. Images of
+    bands, which programs read in many ways, as the model reads them."""
+    some = paths[:: max(1, -(-len(paths) // MOST_IMAGES))]
+    if is_bands(model.config.channels):
+        for entry in model.squares(map(str, some)):
+            if isinstance(entry, Unreadable):
+                raise entry.reason
+            yield entry.image
+        return
+    for path in some:
         try:
             with Image.open(path) as image:
                 if image.mode in PLAIN and not image.has_transparency_data:

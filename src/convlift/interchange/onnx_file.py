@@ -43,8 +43,9 @@ class _Probabilities(nn.Module):
 
 def onnx_model(model: Model, *, distances: bool = False) -> ModelProto:
     """The preprocessing and the network as one graph: `images` uint8 (N, H, W, 3), upright and of one size, grey ones
-    with three equal channels -> `probabilities` float32 (N, K), in the order of the classes in its metadata; where
-    asked for also `distances` float32 (N,) from the images of training, above 1 for those unlike them.
+    with three equal channels, those of C bands (N, H, W, C) -> `probabilities` float32 (N, K), in the order of the
+    classes in its metadata; where asked for also `distances` float32 (N,) from the images of training, above 1 for
+    those unlike them.
 
     Raises ConvliftError where torch's exporter cannot follow the network, or the file would pass ONNX's 2 GB.
     """

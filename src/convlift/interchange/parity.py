@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -20,7 +21,7 @@ from convlift.data.square import square
 from convlift.deploy.onnx_classifier import DISTANCES, IMAGES, PROBABILITIES
 from convlift.deploy.predict import Model
 from convlift.errors import ConvliftError
-from convlift.interchange.preprocessing_graph import INPUTS
+from convlift.interchange.preprocessing_graph import INPUTS, given_channels
 from convlift.records.exported import Parity, Precision
 
 # The network must agree on the same pixels. The pixels themselves may differ by one level of 255 where the sum of a
@@ -44,22 +45,24 @@ Pixels = NDArray[np.uint8]
 
 
 def check_parity(model: Model, made: ModelProto, images: Iterable[Pixels], precision: Precision = "float32") -> Parity:
-    """Compare on images (H, W, 3) of one's own, one after another, or on made-up ones where there are none.
+    """Compare on images of one's own, one after another, (H, W, 3) or of as many bands as the model sees, or on made-up
+    ones where there are none.
 
     model: on the CPU; precision: the file's. Raises ConvliftError where they do not agree, with the figure.
     """
     session = _session(made, usable_cpus(), with_inputs=True)
-    own = iter(images)
+    own, made_up = iter(images), partial(made_up_images, given_channels(model.config.channels))
     first = next(own, None)
     network, whole = [], []
-    for image in made_up_images() if first is None else itertools.chain([first], own):
+    for image in made_up() if first is None else itertools.chain([first], own):
         probabilities, inputs = session.run([PROBABILITIES, INPUTS], {IMAGES: image[None]})
         _compare_pixels(model, image, inputs)
         network.append(_difference(probabilities, _predicted(model, inputs)))
         whole.append(_difference(probabilities, _predicted(model, _prepared(model, image))))
     count = len(whole)
-    network += [_of_a_batch(session, next(made_up_images()), size) for size in BATCHES]
-    found = Parity(count, first is None, float(np.max(network)), float(np.max(whole)), _milliseconds(made))
+    network += [_of_a_batch(session, next(made_up()), size) for size in BATCHES]
+    milliseconds = _milliseconds(made, given_channels(model.config.channels))
+    found = Parity(count, first is None, float(np.max(network)), float(np.max(whole)), milliseconds)
     for difference, allowed in zip((found.network, found.whole), ALLOWED[precision], strict=True):
         if not difference <= allowed:  # NaN fails it too
             raise ConvliftError(
@@ -73,7 +76,7 @@ def check_parity(model: Model, made: ModelProto, images: Iterable[Pixels], preci
 def distances_agree(model: Model, made: ModelProto) -> bool:
     """Whether a file's distances from the images of training are convlift's, within NEAR, on made-up images."""
     session = _session(made, usable_cpus())
-    for image in made_up_images():
+    for image in made_up_images(given_channels(model.config.channels)):
         (found,) = session.run([DISTANCES], {IMAGES: image[None]})
         (known,) = model.seen([model.prepared(from_array(image).pixels)])[1]
         if known is None or not abs(float(found[0]) - known) <= NEAR * known:
@@ -81,14 +84,14 @@ def distances_agree(model: Model, made: ModelProto) -> bool:
     return True
 
 
-def made_up_images() -> Iterator[Pixels]:
-    """Smooth colours with noise on them, of several sizes and shapes; always the same ones."""
+def made_up_images(channels: int = 3) -> Iterator[Pixels]:
+    """Smooth colours, or bands, with noise on them, of several sizes and shapes; always the same ones."""
     rng = np.random.default_rng(0)
     for height, width in SIZES:
         rows, columns = np.linspace(0, 9, height)[:, None, None], np.linspace(0, 7, width)[None, :, None]
-        phases = rng.uniform(0, 6, 3)
+        phases = rng.uniform(0, 6, channels)
         smooth = 127.5 + 90.0 * np.sin(rows + phases) * np.cos(columns * 1.7 - phases)
-        yield np.clip(smooth + rng.normal(0, 25, (height, width, 3)), 0, 255).astype(np.uint8)
+        yield np.clip(smooth + rng.normal(0, 25, (height, width, channels)), 0, 255).astype(np.uint8)
 
 
 def _session(made: ModelProto, threads: int, *, with_inputs: bool = False) -> onnxruntime.InferenceSession:
@@ -153,10 +156,10 @@ def _of_a_batch(session: onnxruntime.InferenceSession, image: Pixels, count: int
     return _difference(together, alone)
 
 
-def _milliseconds(made: ModelProto) -> float:
+def _milliseconds(made: ModelProto, channels: int) -> float:
     """Of one image of TIMED_SIZE, with one thread: the median of TIMED."""
     session = _session(made, threads=1)
-    image = np.random.default_rng(0).integers(0, 256, (1, *TIMED_SIZE, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (1, *TIMED_SIZE, channels), dtype=np.uint8)
     taken = []
     for _ in range(TIMED):
         began = perf_counter()

@@ -13,7 +13,7 @@ from onnx import GraphProto, parser
 from convlift.data.decode import LONGER, SHORTER_SIDE
 from convlift.data.square import CROP
 from convlift.deploy.onnx_classifier import IMAGES
-from convlift.recipe.data import LETTERBOX_FILL, Preparation
+from convlift.recipe.data import Preparation, is_bands, letterbox_fill
 
 INPUTS = "inputs"
 CONTRASTS = "contrasts"
@@ -35,8 +35,9 @@ def preprocessing_graph(
     std_C: Sequence[float] | None,
     kept: int = SHORTER_SIDE,
 ) -> GraphProto:
-    """images, uint8 (N, H, W, 3) of any height and width, upright, grey ones with three equal channels -> inputs,
-    float32 (N, channels, resolution, resolution), as `data/square.py` and `pipeline.normalize` give them.
+    """images, uint8 (N, H, W, 3) of any height and width, upright, grey ones with three equal channels, those of bands
+    (N, H, W, channels) -> inputs, float32 (N, channels, resolution, resolution), as `data/square.py` and
+    `pipeline.normalize` give them.
     kept: the `side` of `decode`. preparation: without a contrast, which ONNX has no words for.
     Also gives contrasts (N,), as `likeness.contrasts`.
     """
@@ -45,7 +46,7 @@ def preprocessing_graph(
     grey = _grey(channels) if preparation.grey and channels == 3 else "toned = Identity(fitted)"
     outputs = f"float[N,{channels},{resolution},{resolution}] {INPUTS}, float[N] {CONTRASTS}"
     text = f"""
-    preprocessing (uint8[N,H,W,3] {IMAGES}) => ({outputs}) {{
+    preprocessing (uint8[N,H,W,{given_channels(channels)}] {IMAGES}) => ({outputs}) {{
       zero = Constant<value = int64[1] {{0}}>()
       one = Constant<value = int64[1] {{1}}>()
       two = Constant<value = int64[1] {{2}}>()
@@ -61,6 +62,11 @@ def preprocessing_graph(
       {_contrasts()}
     }}"""
     return parser.parse_graph(text)
+
+
+def given_channels(channels: int) -> int:
+    """How many channels a graph is given of images that its network sees so many of: of grey ones, too, three."""
+    return channels if is_bands(channels) else 3
 
 
 def _contrasts() -> str:
@@ -94,7 +100,7 @@ def _limit(side: int) -> str:
 
 def _channels(channels: int) -> str:
     """kept -> seen. Grey is luma in Pillow's fixed point, which leaves three equal channels what they are."""
-    if channels == 3:
+    if channels == given_channels(channels):
         return "seen = Identity(kept)"
     return f"""
       {_luma("kept")}
@@ -171,7 +177,7 @@ def _letterbox(channels: int, resolution: int) -> str:
       after = Sub(missing, before)
       neither = Concat<axis=0>(zero, zero)
       pads = Concat<axis=0>(neither, before, neither, after)
-      fill = Constant<value = float[1,{channels},1,1] {_row(map(float, LETTERBOX_FILL[channels]))}>()
+      fill = Constant<value = float[1,{channels},1,1] {_row(map(float, letterbox_fill(channels)))}>()
       small_f = Cast<to=1>(small)
       above = Sub(small_f, fill)
       padded = Pad(above, pads)

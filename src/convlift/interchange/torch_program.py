@@ -21,6 +21,7 @@ from convlift.deploy.predict import Model
 from convlift.deploy.preprocessing_document import preprocessing_document
 from convlift.errors import ConvliftError
 from convlift.interchange.parity import BATCHES, NETWORK, TIMED, made_up_images
+from convlift.interchange.preprocessing_graph import given_channels
 from convlift.recipe.architecture import Pretrained
 from convlift.records.exported import Parity
 
@@ -87,7 +88,8 @@ def check_program(model: Model, path: Path) -> Parity:
 
     Raises ConvliftError where they do not agree, with the figure."""
     run = torch.export.load(path).module()
-    images = [model.prepared(image if model.config.channels == 3 else image[:, :, :1]) for image in made_up_images()]
+    seen = model.config.channels
+    images = [model.prepared(image[:, :, :seen]) for image in made_up_images(given_channels(seen))]
     differences = []
     with torch.inference_mode():
         for size in (*BATCHES, len(images)):

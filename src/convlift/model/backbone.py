@@ -5,8 +5,8 @@ The only place that imports timm.
 
 import difflib
 import itertools
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from convlift.errors import RecipeError, WeightsError
 from convlift.model.deferred_compiler import compiler_deferred
 from convlift.model.operators import declare_missing_operators
 from convlift.model.weights import Statistics, find_local_weights, find_weights, load_weights
+from convlift.recipe.data import is_bands
 
 declare_missing_operators()
 
@@ -52,22 +53,51 @@ class Backbone(nn.Module):
         return max(1, len(self.parts) - 1)
 
 
-def create_backbone(name: str, weights: str) -> Backbone:
+def create_backbone(name: str, weights: str, channels: int = 3) -> Backbone:
     """Build a backbone in channels-last memory order; weights: "auto", "random" or a path (see weights.py).
 
-    Random weights are drawn from torch's global generator. Raises RecipeError for an unknown name or a network without
-    a convolutional feature map, WeightsError for weights that are missing or do not fit.
+    channels: of the images. Of grey ones it is built for colour, as which they are shown to it; of bands its first
+    convolution takes as many as there are, with weights as `over_bands` says.
+    Random weights are drawn from torch's global generator. Raises RecipeError for an unknown name, a network without a
+    convolutional feature map or of three channels alone, WeightsError for weights that are missing or do not fit.
     """
     file = find_weights(_known(name), weights, _published(name).hf_hub_id)
     pad_type = file.pad_type if file else ""
     structure = _structure(name, pad_type)
-    network = _build(name, pad_type)
+    network = _build(name, pad_type, channels) if is_bands(channels) else _build(name, pad_type)
     if file is not None:
-        load_weights(network, file, structure.used, structure.unused)
+        load_weights(network, file, structure.used, structure.unused, partial(over_bands, name=name, channels=channels))
     for child in structure.unused:
         if hasattr(network, child):
             setattr(network, child, nn.Identity())
     return Backbone(network, structure.parts, structure.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def over_bands(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, name: str, channels: int
+) -> dict[str, Tensor]:
+    """Pretrained weights for images of bands: what reads the image, with three input planes in the file, has them
+    repeated in their order, red, green, blue, red, ..., over so many bands, times 3 / channels.
+
+    own: the network's weights, of the wanted shapes. Where channels is a multiple of 3, the sum over all inputs, and so
+    what it makes of equal bands, stays what it was; else the scale does, about. Which band is red nobody knows.
+    A file that has as many planes already is taken as it is. Source: `timm.models.adapt_input_conv` (Wightman 2019),
+    which calls it better than random weights. Raises RecipeError for a network that folds pixels into channels first.
+    """
+    found = dict(state)
+    for key, tensor in own.items() if is_bands(channels) else ():
+        given = state.get(key)
+        if given is None or given.ndim != 4 or given.shape == tensor.shape:
+            continue
+        planes, wanted = given.shape[1], tensor.shape[1]
+        if planes == 3 and wanted == channels:
+            found[key] = timm.models.adapt_input_conv(channels, given).contiguous()
+        elif planes % 3 == 0 and wanted == planes // 3 * channels:
+            raise RecipeError(
+                f"the weights of {name} are for three channels, which it folds in a way that is not adapted to the "
+                f"{channels} bands of the images; name another backbone, or give --weights random."
+            )
+    return found
 
 
 def backbone_statistics(name: str, weights: str = "auto") -> Statistics:
@@ -143,11 +173,17 @@ def _classifier_names(name: str) -> set[str]:
     return {path.split(".")[0] for path in ((classifier,) if isinstance(classifier, str) else classifier)}
 
 
-def _build(name: str, pad_type: str) -> Any:
+def _build(name: str, pad_type: str, channels: int = 3) -> Any:
     padding: dict[str, Any] = {"pad_type": pad_type} if pad_type else {}
+    inputs: dict[str, Any] = {} if channels == 3 else {"in_chans": channels}
     try:
-        return timm.create_model(name, pretrained=False, num_classes=0, **padding)
+        return timm.create_model(name, pretrained=False, num_classes=0, **padding, **inputs)
     except TypeError as error:
+        if inputs:
+            raise RecipeError(
+                f"architecture.backbone '{name}' is for three channels, and the images have {channels} bands; name "
+                "another backbone, or train a network from scratch."
+            ) from error
         if not padding:
             raise
         raise WeightsError(

@@ -24,6 +24,6 @@ def build_network(architecture: Architecture, *, classes: int, channels: int, re
         # timm takes a second to import, which a network from scratch need not wait for
         from convlift.model.pretrained import Classifier
 
-        network = Classifier(architecture, classes)
+        network = Classifier(architecture, classes, channels)
     # mypy: torch's stubs leave out this overload
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -15,10 +15,11 @@ from torch.nn.parameter import is_lazy
 
 from convlift.errors import RecipeError
 from convlift.model.keras_network import FromKeras, Told
-from convlift.model.own_network import BENDS, NORMALIZES, build_own, changed, make_network, with_sizes
+from convlift.model.own_network import BENDS, NORMALIZES, build_own, changed, is_fixed, make_network, with_sizes
 from convlift.model.source_files import Code, code_of
 from convlift.model.source_loader import brought_from_outside, speaking_aside
 from convlift.recipe.architecture import Own
+from convlift.recipe.data import is_bands
 
 SIDES = (28, 32, 48, 64, 96, 112, 128, 150, 160, 180, 192, 200, 224, 227, 240, 256, 260, 288, 299, 300, 320, 331, 384)
 BATCH = 4
@@ -82,13 +83,19 @@ def look_into(text: str, *, classes: int, channels: int, side: int) -> LookedInt
         found = _with_outputs(code, network, found, classes, (own, sides[0]))
         found = _in_its_order(found, classes, channels, sides[0])
         found = found.model_copy(update={"changes": tuple(_changes(network, found, classes, channels, sides[0]))})
-        return LookedInto(found, sides[0], told, _is_fixed(code, classes), brought_from_outside(code))
+        return LookedInto(found, sides[0], told, is_fixed(code, classes), brought_from_outside(code))
 
 
 def _images(code: Code, network: nn.Module, channels: int, side: int) -> tuple[int, tuple[int, ...]]:
-    """Channels and sides (see `_sides`) of the images that it takes: those of the data if it does."""
+    """Channels and sides (see `_sides`) of the images that it takes: those of the data if it does; grey images can be
+    shown as colour ones and the other way round, bands as nothing else."""
     for own in dict.fromkeys((channels, 3, 1)):
         if sides := _sides(network, own, side):
+            if own != channels and is_bands(channels):
+                raise RecipeError(
+                    f"network {code.text!r} takes images of {own} channel{'s' if own > 1 else ''}, and the data have "
+                    f"{channels} bands; let its first layer take {channels}, or leave out the other bands."
+                )
             return own, sides
     first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
     own = first.in_channels if first is not None and first.in_channels in (1, 3) else channels
@@ -272,15 +279,6 @@ def _in_its_order(found: Own, classes: int, channels: int, side: int) -> Own:
             continue
         return tried
     raise RecipeError(f"network {found.code!r} cannot be trained ({reason}); let it give scores (N, K) then too.")
-
-
-def _is_fixed(code: Code, classes: int) -> bool:
-    """Whether two seeds give the same first weights, as code that loads them, or sets its own seed, does."""
-    both = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        both.append([each for each in make_network(code, classes).parameters() if not is_lazy(each)])
-    return bool(both[0]) and all(torch.equal(one, other) for one, other in zip(*both, strict=True))
 
 
 def _none_taken(code: Code, network: nn.Module, channels: int, side: int) -> RecipeError:

@@ -91,6 +91,15 @@ def make_network(code: Code, classes: int, weights: Path | None = None) -> nn.Mo
     return made.float().cpu()
 
 
+def is_fixed(code: Code, classes: int) -> bool:
+    """Whether two seeds give the same first weights, as code that loads them, or sets its own seed, does."""
+    both = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        both.append([each for each in make_network(code, classes).parameters() if not is_lazy(each)])
+    return bool(both[0]) and all(torch.equal(one, other) for one, other in zip(*both, strict=True))
+
+
 def _called(factory: Callable[..., Any], way: str | None, classes: int) -> Any:
     if way is None:
         return factory()

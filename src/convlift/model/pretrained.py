@@ -16,17 +16,18 @@ BatchNormRule = Literal["frozen", "update"]
 
 
 class Classifier(nn.Module):
-    """backbone -> global average pooling -> head: images_NCHW (C is 3, or 1 for grey) -> logits_NK.
+    """backbone -> global average pooling -> head: images_NCHW (C is 3, 1 for grey, or a number of bands) -> logits_NK.
 
     The head works on pooled features (N, D), of the last stage or of several: Dense(head_units, relu) unless head_units
     is 0, dropout, Dense(classes).
     `train()` keeps in evaluation mode what transfer.py froze, so that no training loop has to know of it.
     """
 
-    def __init__(self, architecture: Pretrained, classes: int) -> None:
-        """Raises RecipeError for an unknown backbone, WeightsError for weights that are missing or do not fit."""
+    def __init__(self, architecture: Pretrained, classes: int, channels: int = 3) -> None:
+        """channels: C. Raises RecipeError for an unknown backbone, WeightsError for weights that are missing or do not
+        fit."""
         super().__init__()
-        self.backbone = create_backbone(architecture.backbone, architecture.weights)
+        self.backbone = create_backbone(architecture.backbone, architecture.weights, channels)
         self.pooled_stages = architecture.pooled_stages
         # in a tuple, which is not searched for modules: these are the backbone's own, and would be saved twice
         self._reads = (StageFeatures(self.backbone, self.pooled_stages),)
@@ -107,7 +108,7 @@ def pool(maps_NCHW: Tensor) -> Tensor:
 
 
 def as_colour(images_NCHW: Tensor) -> Tensor:
-    """Grey images as three equal channels, which is what a backbone trained on colour expects."""
+    """Grey images as three equal channels, which is what a backbone trained on colour expects; others as they are."""
     return images_NCHW.repeat(1, 3, 1, 1) if images_NCHW.shape[1] == 1 else images_NCHW
 
 

@@ -8,7 +8,7 @@ import re
 import threading
 import warnings
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,10 +133,17 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     return f"cannot be read ({reason}); give a .safetensors file, or a .pth file of tensors alone"
 
 
-def load_weights(network: nn.Module, file: WeightsFile, used: Collection[str], unused: Collection[str]) -> None:
+def load_weights(
+    network: nn.Module,
+    file: WeightsFile,
+    used: Collection[str],
+    unused: Collection[str],
+    adapted: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]],
+) -> None:
     """Fill `network` from a file.
 
     used, unused: names of its top-level modules that make the features, and of those that do not (the classifier).
+    adapted: from the file's tensors and the network's to those that are put into it, for images of other channels.
     Every tensor of the used modules must be there in the right shape; those of the unused ones are dropped, whatever
     their size. Raises WeightsError naming the key at fault.
     """
@@ -144,6 +151,7 @@ def load_weights(network: nn.Module, file: WeightsFile, used: Collection[str], u
     own = network.state_dict()
     if file.by_order:
         state = dict(zip(own, state.values(), strict=False))
+    state = adapted(state, own)
     wanted = {key: tensor for key, tensor in own.items() if key.split(".")[0] in used}
     for key, tensor in wanted.items():
         _check(file.path, key, tensor, state.get(key))

@@ -9,13 +9,18 @@ from convlift.recipe.moves_and_colours import FillMode, MovesAndColours
 from convlift.recipe.published_policies import Policies
 from convlift.recipe.section import lever
 
-__all__ = ["MIRRORS", "PROBABILITIES", "SETTINGS", "SYMMETRIES", "Augmentation", "FillMode"]
+__all__ = ["MIRRORS", "OF_COLOURS", "PROBABILITIES", "SETTINGS", "SYMMETRIES", "Augmentation", "FillMode"]
 
 MIRRORS = ("horizontal_flip", "vertical_flip")
 SYMMETRIES = (*MIRRORS, "quarter_turns")
 PROBABILITIES = (*SYMMETRIES, "greyscale", "trivial_augment")  # the levers that are probabilities, not strengths
 # how other levers change images; they change nothing themselves
 SETTINGS = ("fill_mode", "erase_chance", "effect_chance", "rand_augment_operations", "grows_until", "off_for_last")
+# the levers that are defined on red, green and blue as people see them, and say nothing of other bands. Weather is
+# among them, since each kind has a colour: what a cloud or haze is in near infrared is another matter
+OF_COLOURS = (
+    "saturation", "hue", "greyscale", "jpeg", "haze", "fog", "clouds", "cloud_shadow", "low_sun", "night",
+)  # fmt: skip
 ROUNDING = 1e-9  # of a share of the epochs
 
 
@@ -72,6 +77,11 @@ class Augmentation(Policies, Effects, MovesAndColours):
     def strengths(self) -> dict[str, float]:
         """All levers but SETTINGS: 0 where one is off."""
         return {name: value for name, value in self.model_dump().items() if name not in SETTINGS}
+
+    @property
+    def of_colours(self) -> tuple[str, ...]:
+        """Those of OF_COLOURS that are on."""
+        return tuple(name for name in OF_COLOURS if getattr(self, name))
 
     @property
     def settings(self) -> dict[str, str | float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from convlift.errors import RecipeError
 from convlift.recipe.architecture import ConvNet, Pretrained
-from convlift.recipe.data import Data
+from convlift.recipe.data import Data, is_bands
 from convlift.recipe.recipe import Recipe, load_recipe
 from convlift.recipe.training import FineTuning, Training
 
@@ -161,11 +161,11 @@ SYNONYMS = {
 }
 
 
-def built_in(name: str) -> Recipe:
-    """The built-in recipe of that name. Raises RecipeError listing the valid names."""
+def built_in(name: str, channels: int = 3) -> Recipe:
+    """The built-in recipe of that name; channels: see `for_channels`. Raises RecipeError listing the valid names."""
     for entry in BUILT_IN:
         if entry.name == name:
-            return entry.recipe
+            return for_channels(entry.recipe, channels)
     names = [entry.name for entry in BUILT_IN]
     known = {each: each for each in names} | SYNONYMS
     near = difflib.get_close_matches(name[:100].lower(), known, n=1, cutoff=0.5)
@@ -176,10 +176,21 @@ def built_in(name: str) -> Recipe:
     )
 
 
-def recipe_from(named: str | Path | Recipe) -> Recipe:
-    """A built-in recipe by its name, the recipe in a file, or the recipe itself. Raises RecipeError."""
+def for_channels(recipe: Recipe, channels: int) -> Recipe:
+    """The recipe for images of so many channels: of bands without what a built-in one changes of colours, which these
+    have not. What somebody else wrote stays, to be refused (`refuse_colours_of_bands`)."""
+    used = recipe.data.augmentation
+    is_ours = any(entry.recipe.data.augmentation == used for entry in BUILT_IN)
+    if not (is_bands(channels) and used.of_colours and is_ours):
+        return recipe
+    return recipe.edit(data={"augmentation": dict.fromkeys(used.of_colours, 0.0)})
+
+
+def recipe_from(named: str | Path | Recipe, channels: int = 3) -> Recipe:
+    """A built-in recipe by its name, the recipe in a file, or the recipe itself. channels: see `for_channels`. Raises
+    RecipeError."""
     if isinstance(named, Recipe):
-        return named
+        return for_channels(named, channels)
     if not isinstance(named, str | Path):
         raise RecipeError(
             f"a {type(named).__name__} is no recipe; give a built-in name, the path of a YAML file, or a Recipe "
@@ -189,7 +200,7 @@ def recipe_from(named: str | Path | Recipe) -> Recipe:
         is_file = str(named) not in {entry.name for entry in BUILT_IN} and Path(named).exists()
     except (OSError, ValueError):  # longer than a name may be, or with a zero byte in it
         is_file = False
-    return load_recipe(Path(named)) if is_file else built_in(str(named))
+    return load_recipe(Path(named)) if is_file else built_in(str(named), channels)
 
 
 def with_backbone(recipe: Recipe, backbone: str | None = None, weights: str | None = None) -> Recipe:

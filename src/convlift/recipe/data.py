@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+from convlift.errors import RecipeError
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.mixing import Mixing
 from convlift.recipe.section import Section, lever
@@ -13,6 +14,39 @@ Contrast = Literal["none", "equalize", "clahe"]
 # what letterbox pads with, by number of channels: a mid grey, and ImageNet's mean colour.
 # Fixed, so that the same image gives the same pixels in every run
 LETTERBOX_FILL: dict[int, tuple[int, ...]] = {1: (118,), 3: (124, 116, 104)}
+MOST_BANDS = 16  # of an image; Sentinel-2 has 13, Landsat 8 and 9 have 11
+
+
+def letterbox_fill(channels: int) -> tuple[int, ...]:
+    """What letterbox pads an image of so many channels with: the mid grey in every band where they are no colours."""
+    return LETTERBOX_FILL.get(channels, LETTERBOX_FILL[1] * channels)
+
+
+def is_bands(channels: int) -> bool:
+    """Whether images of so many channels are of bands: neither grey nor colour."""
+    return channels not in LETTERBOX_FILL
+
+
+def refuse_tones_of_bands(data: "Data", channels: int) -> None:
+    """Raise RecipeError where a recipe wants grey or another contrast of images of bands, which have no luma."""
+    wanted = "data.grey is true" if data.grey else f"data.contrast is {data.contrast!r}"
+    if is_bands(channels) and (data.grey or data.contrast != "none"):
+        raise RecipeError(
+            f"{wanted} and the images have {channels} bands; grey and contrast change the luma of grey and colour "
+            "images, which bands have none of. Leave them out."
+        )
+    refuse_colours_of_bands(data.augmentation, channels)
+
+
+def refuse_colours_of_bands(augmentation: Augmentation, channels: int) -> None:
+    """Raise RecipeError where a recipe changes colours of images of bands as only colours can be."""
+    if is_bands(channels) and (found := augmentation.of_colours):
+        value = getattr(augmentation, found[0])
+        raise RecipeError(
+            f"'data.augmentation.{found[0]}' is {value:g} and the images have {channels} bands; it is defined on red, "
+            f"green and blue as people see them; set {' and '.join(found)} to 0. brightness, contrast, gamma and "
+            "channel_gain change bands too."
+        )
 
 
 class Preparation(NamedTuple):
@@ -83,6 +117,12 @@ class Data(Section):
         ge=0,
         le=16,
     )
+
+    @property
+    def of_colours(self) -> tuple[str, ...]:
+        """The levers that are on and mean nothing but for grey or colour images."""
+        tones = [*(["grey"] if self.grey else []), *(["contrast"] if self.contrast != "none" else [])]
+        return (*tones, *self.augmentation.of_colours)
 
     @property
     def preparation(self) -> Preparation:

@@ -21,7 +21,7 @@ class Sheet:
     """What a network sees. data: its name; side: of its images, pixels; rows: of each image its key, its class, the
     image as it is without augmentation (PNG), and its draws; strengths: the levers that are on; settings: how they
     change images; way: how the network meets them; views: how many copies are stored; mixes: whether images are mixed
-    with others on top, which is not shown.
+    with others on top, which is not shown; channels: of the images, of which pictures show the first three.
     """
 
     data: str
@@ -33,3 +33,4 @@ class Sheet:
     way: Way
     views: int
     mixes: bool
+    channels: int = 3

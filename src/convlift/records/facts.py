@@ -1,7 +1,6 @@
 """What is known of a data set before any training."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class Facts:
     """What is known of the data before any training.
 
     native_resolution: median shorter side in pixels.
+    channels: 1 of grey images, 3 of colour, else the number of bands.
     imbalance: images of the largest class over those of the smallest.
     aspect: median of longer over shorter side; None where nobody measured it.
     class_names: as they are shown, () where only numbers are known.
@@ -32,7 +32,7 @@ class Facts:
 
     training_images: int
     classes: int
-    channels: Literal[1, 3] = 3
+    channels: int = 3
     native_resolution: int = 32
     imbalance: float = 1.0
     aspect: float | None = None

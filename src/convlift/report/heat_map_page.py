@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convlift.console.atomic import write_text
 from convlift.console.disk import writing_into
+from convlift.data.encode import shown_of
 from convlift.data.readers.source import printable
 from convlift.errors import ConvliftError
 from convlift.report.wording.phrases import counted
@@ -84,12 +85,12 @@ class HeatMapPage:
 
 
 def draw_heat_map(explanation: "Explanation") -> "Image":
-    """The image on the left, and on the right the same under its heat map."""
+    """The image on the left, and on the right the same under its heat map; of bands what `shown_of` shows."""
     import cv2
     import numpy as np
     from PIL import Image
 
-    pixels = explanation.image
+    pixels = shown_of(explanation.image)
     factor = max(1, -(-SMALLEST // min(pixels.shape[:2])))
     colour = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
     large = np.repeat(np.repeat(colour, factor, axis=0), factor, axis=1).astype(np.float32)

@@ -83,7 +83,7 @@ def _data(plan: Preview) -> list[str]:
     counts = plan.counts
     few, many = min(plan.images_per_class), max(plan.images_per_class)
     names = ", ".join(plan.classes[:NAMED]) + (", ..." if len(plan.classes) > NAMED else "")
-    kind = "colour" if plan.channels == 3 else "grey"
+    kind = {1: "grey", 3: "colour"}.get(plan.channels, f"{plan.channels}-band")
     lines = [
         f"{printable(plan.data)}: {counted(len(plan.classes), 'class', 'classes')}, {kind} images of about "
         f"{plan.resolution} pixels; {few} to {many} images a class beside the test",

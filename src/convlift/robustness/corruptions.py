@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from convlift.errors import ConvliftError
 from convlift.robustness import blur, digital, ice_and_light, noise
-from convlift.robustness.names import NAMES, check_names
+from convlift.robustness.digital import by_band
+from convlift.robustness.names import NAMES, check_names, names_for
 from convlift.robustness.strengths import SEVERITIES, strength
 
 Pixels = NDArray[np.uint8]
@@ -42,13 +43,15 @@ FRAME = 224  # pixels: the size that the constants for large images were chosen 
 
 
 def corrupt(pixels_HWC: Pixels, name: str, severity: int, seed: int = 0) -> Pixels:
-    """The image under a corruption: uint8 (H, W, C), C 1 or 3, of any size from 1 pixel on.
+    """The image under a corruption: uint8 (H, W, C) of any size from 1 pixel on.
 
-    name: of `CORRUPTIONS`; severity: 1 to 5. Raises ConvliftError where there is no such name or severity.
+    name: of `CORRUPTIONS`; severity: 1 to 5. Raises ConvliftError where there is no such name or severity, or the image
+    is of bands and the corruption of colours.
     """
     if name not in CORRUPTIONS or severity not in SEVERITIES:
         check_names([name])
         raise ConvliftError(f"severity {severity} is not known; it is one of 1 to {SEVERITIES[-1]}.")
+    names_for([name], pixels_HWC.shape[2])
     rng = np.random.default_rng([seed, image_number(pixels_HWC), NAMES.index(name)])
     found = CORRUPTIONS[name](pixels_HWC / 255.0, strength(name, severity, min(pixels_HWC.shape[:2])), rng)
     return np.round(255.0 * np.clip(found, 0.0, 1.0)).astype(np.uint8)
@@ -68,6 +71,5 @@ def framed(pixels_HWC: Pixels) -> Pixels:
         return pixels_HWC
     scale = FRAME / min(height, width)
     size = max(round(width * scale), FRAME), max(round(height * scale), FRAME)
-    return np.asarray(cv2.resize(pixels_HWC, size, interpolation=cv2.INTER_AREA), np.uint8).reshape(
-        size[1], size[0], channels
-    )
+    shrunk = by_band(lambda image: cv2.resize(image, size, interpolation=cv2.INTER_AREA), pixels_HWC)
+    return np.asarray(shrunk, np.uint8).reshape(size[1], size[0], channels)

@@ -1,4 +1,4 @@
-"""Snow, frost, fog and light. Images (H, W, C) in [0, 1], float64, C 1 or 3."""
+"""Snow, frost, fog and light. Images (H, W, C) in [0, 1], float64, C 1 or 3; of light any."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def fog(image_HWC: Image, of_fog: tuple[float, float], rng: np.random.Generator)
 
 def brightness(image_HWC: Image, added: float, rng: np.random.Generator) -> Image:
     """The value of hue, saturation, value goes up, at most to 1; hue and saturation stay, so every channel is
-    multiplied alike, and black becomes grey."""
+    multiplied alike, and black becomes grey. Of bands the value is the largest, as of colours."""
     value = image_HWC.max(axis=2, keepdims=True)
     higher = np.minimum(value + added, 1.0)
     return np.asarray(

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from convlift.errors import ConvliftError
+from convlift.recipe.data import is_bands
 from convlift.robustness.strengths import LARGE
 
 NAMES = tuple(LARGE)
+OF_COLOURS = ("snow", "frost", "fog", "jpeg_compression")  # which have a colour, or a file of colours alone
 ALL = "all"
 
 
@@ -26,6 +28,20 @@ def named_corruptions(given: str | Sequence[str]) -> tuple[str, ...]:
         raise ConvliftError(f"{ALL} stands alone, since it names every corruption; leave it or the other names out.")
     check_names(sorted(names or {""}))
     return tuple(name for name in NAMES if name in names)
+
+
+def names_for(names: Sequence[str], channels: int, *, leave_out: bool = False) -> tuple[str, ...]:
+    """The same for images of so many channels: of bands without those of colours.
+
+    Raises ConvliftError where single ones were asked for that bands cannot have, not all, unless `leave_out`."""
+    left_out = [name for name in names if name in OF_COLOURS] if is_bands(channels) else []
+    if left_out and len(names) < len(NAMES) and not leave_out:
+        others = [name for name in NAMES if name not in OF_COLOURS]
+        raise ConvliftError(
+            f"corruption {left_out[0]!r} is of colours, and the images have {channels} bands; name some of "
+            f"{', '.join(others)}."
+        )
+    return tuple(name for name in names if name not in left_out)
 
 
 def check_names(names: Sequence[str]) -> None:

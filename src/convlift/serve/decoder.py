@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Self, cast
 
 from convlift.data.decode import Alpha
+from convlift.data.depth import Range, as_range
 from convlift.data.square import square
 from convlift.deploy.images import Origin, read_image
 from convlift.errors import UnreadableImage
@@ -34,7 +35,7 @@ class Steps:
     channels: int
     resolution: int
     preparation: Preparation
-    value_range: float | None
+    value_range: Range
     alpha: str
     side: int
     most_pixels: int
@@ -46,7 +47,8 @@ class Steps:
     def of_json(cls, text: str) -> Self:
         """What `to_json` gave."""
         told = json.loads(text)
-        return cls(**{**told, "preparation": Preparation(*told["preparation"])})
+        read = {"preparation": Preparation(*told["preparation"]), "value_range": as_range(told["value_range"])}
+        return cls(**told | read)
 
 
 def main() -> None:
@@ -68,7 +70,7 @@ def main() -> None:
 
 def _answer(told: BinaryIO, steps: Steps, name: str, content: bytes) -> None:
     try:
-        origin = Origin(steps.value_range, cast(Alpha, steps.alpha), steps.side)
+        origin = Origin(steps.value_range, cast(Alpha, steps.alpha), steps.side, steps.channels)
         seen = read_image(content, name, origin, steps.most_pixels)
         is_there, notes = True, json.dumps(seen.notes).encode()
         payload = square(seen.pixels, steps.channels, steps.resolution, steps.preparation).tobytes()

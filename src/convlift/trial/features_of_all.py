@@ -57,7 +57,7 @@ def features_of(
         fingerprint = hashlib.sha256(fingerprint.encode() + rows.tobytes()).hexdigest()
     known = backbone_statistics(architecture.backbone, architecture.weights)
     mean, std = figures_of(statistics("pretrained", pixels, known))
-    made = create_backbone(architecture.backbone, architecture.weights)
+    made = create_backbone(architecture.backbone, architecture.weights, store.channels)
     network = lay_on(made, torch.device(device.place)).eval()
     extraction = Extraction(
         mean,

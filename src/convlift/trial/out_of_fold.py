@@ -54,7 +54,7 @@ class Looker:
         keep_freed_memory()
         self._dataset, self._place = dataset, torch.device(device.place)
         architecture = backbone or Pretrained()
-        made = create_backbone(architecture.backbone, architecture.weights)
+        made = create_backbone(architecture.backbone, architecture.weights, dataset.channels)
         self._network = lay_on(StageFeatures(made, min(POOLED, made.stages)).eval(), self._place)
         self._known = backbone_statistics(architecture.backbone, architecture.weights)
 

@@ -4,12 +4,18 @@ from convlift.catalogue.intervention import Edit, Intervention, sets
 from convlift.catalogue.symptoms import Symptom
 from convlift.catalogue.unfit import EnoughContrast, FewPixels, NoMoreDetail, Unfit, Unmet
 from convlift.recipe.architecture import Pretrained
+from convlift.recipe.data import is_bands
 from convlift.recipe.recipe import Recipe
 from convlift.records.facts import Facts
 
 
 def _colour(recipe: Recipe, facts: Facts) -> Unfit | None:
-    return Unmet("colour statistics") if facts.channels == 1 else None
+    return Unmet("colour statistics") if facts.channels != 3 else None
+
+
+def _no_bands(recipe: Recipe, facts: Facts) -> Unfit | None:
+    """Of bands every backbone's statistics are the training images' own."""
+    return Unmet("colour statistics") if is_bands(facts.channels) else None
 
 
 def _oblong(recipe: Recipe, facts: Facts) -> Unfit | None:
@@ -101,6 +107,7 @@ DATA: tuple[Intervention, ...] = (
         prior=1.0,
         group="normalization",
         networks=("pretrained",),
+        unfit=_no_bands,
         reported="+11 (EuroSAT) to +32 (So2Sat), together with the right size (Corley et al. 2023)",
     ),
     Intervention(

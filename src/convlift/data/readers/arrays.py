@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.audit.findings import range_findings
-from convlift.data.depth import MOST, range_of, to_bytes
+from convlift.data.depth import Range
+from convlift.data.readers.array_pixels import array_findings, as_uint8
 from convlift.data.readers.source import Item, Split, printable, validation_as_test
 from convlift.errors import DataError
 from convlift.records.finding import Finding
@@ -23,7 +23,6 @@ from convlift.records.finding import Finding
 Parts = Mapping[Split | None, tuple[NDArray[Any], NDArray[Any]]]
 _NPZ_SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
 MAX_BYTES = 8_000_000_000  # of one array: arrays are held in memory whole
-_CHUNK = 1024  # images scaled at a time
 _IDX_SPLITS: dict[str, Split] = {"train": "train", "t10k": "test"}
 
 
@@ -40,7 +39,7 @@ class ArraySource:
 
     parts: uint8 (n, H, W) or (n, H, W, C), one a split.
     ends: their running totals.
-    value_range: the value that became 255, where the arrays were deeper than bytes.
+    value_range: the value that became 255, where the arrays were deeper than bytes; of each band where there are such.
     """
 
     name: str
@@ -49,7 +48,7 @@ class ArraySource:
     findings: tuple[Finding, ...]
     parts: tuple[NDArray[np.uint8], ...]
     ends: tuple[int, ...]
-    value_range: float | None = None
+    value_range: Range = None
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Pixels of one image, uint8 (H, W) or (H, W, C)."""
@@ -78,14 +77,12 @@ def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None) -> Ar
         for split, labels in flat.items()
         for row, label in enumerate(labels)
     )
-    pixels, value_range = _as_uint8({split: images for split, (images, _) in renamed.items()}, name)
+    pixels, value_range = as_uint8({split: images for split, (images, _) in renamed.items()}, name)
     ends = tuple(int(end) for end in np.cumsum([len(part) for part in pixels]))
     findings = [finding] if finding else []
-    if value_range:
-        highs = {
-            f"the {split or 'image'} array": float(part.max()) for split, (part, _) in renamed.items() if part.size
-        }
-        findings += range_findings(value_range, highs, "arrays")
+    findings += array_findings(
+        {split: images for split, (images, _) in renamed.items() if images.size}, value_range, name
+    )
     return ArraySource(name, classes, items, tuple(findings), pixels, ends, value_range)
 
 
@@ -115,59 +112,6 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
         is_whole = (np.abs(values) < 2**53).all() and (values == np.rint(values)).all()
         return values.astype(np.int64) if is_whole else labels
     return labels
-
-
-def _as_uint8(
-    parts: Mapping[Split | None, NDArray[Any]], name: str
-) -> tuple[tuple[NDArray[np.uint8], ...], float | None]:
-    """All parts on one scale of 0..255, by the range over all of them together; and the value that became 255.
-
-    That is None where they are bytes or floats in 0 to 1. Raises DataError where the range cannot be known for sure: a
-    wrong guess would train on pixels that are black, clipped, or on another scale in each part.
-    """
-    arrays = list(parts.values())
-    for images in arrays:
-        if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))) or 0 in images.shape[1:]:
-            bands = f" ({images.shape[3]} bands)" if images.ndim == 4 else ""
-            raise DataError(
-                f"{name} has images of shape {images.shape}{bands}; (N, H, W), (N, H, W, 1) or (N, H, W, 3) is needed. "
-                "Transpose channels to the end, and drop an alpha channel."
-            )
-        if images.dtype.kind not in "iubf":
-            raise DataError(f"{name} has images of type {images.dtype}; whole numbers or floats are needed.")
-    # bytes are pixels already, however dark they are
-    if all(images.dtype == np.uint8 for images in arrays):
-        return tuple(arrays), None
-    # one range for all parts: each on its own would make the test images brighter or darker than those of training
-    filled = [images for images in arrays if images.size]
-    low = min((float(images.min()) for images in filled), default=0.0)
-    high = max((float(images.max()) for images in filled), default=0.0)
-    # negative values mean that somebody has normalized already, by figures that are not in the file; written this way
-    # round, NaN is refused too
-    if not (low >= 0 and high <= MOST):
-        raise DataError(
-            f"{name} has pixels from {low:g} to {high:g}; floats must lie in 0 to 1 or, as whole numbers, from 0 up. "
-            "Save the images before any normalization."
-        )
-    # floats (and truth values) in 0 to 1 have that range by convention; whole numbers in 0 to 1 are grey levels
-    if all(images.dtype.kind in "fb" for images in arrays) and high <= 1:
-        return tuple(_scaled(images, 1.0) for images in arrays), None
-    # bytes beside deeper numbers would nearly vanish on the deeper scale
-    if high > 255 and (narrow := [split for split, images in parts.items() if images.dtype == np.uint8]):
-        raise DataError(
-            f"the {narrow[0]} images of {name} are bytes, while others reach {high:g}; save all parts in one type."
-        )
-    # whole bits, as cameras give them; all black images have no range, and any scale leaves them black
-    value_range = range_of([high])
-    return tuple(_scaled(images, value_range or 255.0) for images in arrays), value_range
-
-
-def _scaled(images: NDArray[Any], value_range: float) -> NDArray[np.uint8]:
-    """Some images at a time, for the step between is eight times as large as bytes."""
-    pixels = np.empty(images.shape, np.uint8)
-    for start in range(0, len(images), _CHUNK):
-        pixels[start : start + _CHUNK] = to_bytes(images[start : start + _CHUNK], value_range)
-    return pixels
 
 
 def open_npz(path: Path) -> ArraySource:

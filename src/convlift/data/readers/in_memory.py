@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from convlift.data.bands import has_channels_first
 from convlift.data.encode import encoded
 from convlift.data.readers.arrays import array_source
 from convlift.data.readers.hugging_face import is_hugging_face, open_hugging_face
@@ -16,6 +17,7 @@ from convlift.data.readers.joined import join
 from convlift.data.readers.part_names import part_of
 from convlift.data.readers.source import Item, Source, Split, in_order, printable
 from convlift.errors import ConvliftError, DataError, UnreadableImage
+from convlift.recipe.data import MOST_BANDS
 
 _ACCEPTED = (
     "a path or a name, a data set of (image, label) pairs as torchvision has them, (images, labels), a data set of "
@@ -62,9 +64,10 @@ class _Zipped:
 def open_in_memory(data: object, columns: str | None = None) -> Source:
     """A data set that is no path.
 
-    data: a sequence of (image, label) pairs, images of Pillow or uint8 (H, W) or (H, W, C) and labels whole numbers
-    (indices into its `classes`, if it has these) or names; a tuple (images (N, H, W) or (N, H, W, C), labels (N,)), or
-    of two lists; a data set of Hugging Face; or a dictionary of these by part. columns: of one of Hugging Face.
+    data: a sequence of (image, label) pairs, images of Pillow or uint8 (H, W) or (H, W, C), of which four channels are
+    colour and alpha, and labels whole numbers (indices into its `classes`, if it has these) or names; a tuple (images
+    (N, H, W) or (N, H, W, C), labels (N,)), or of two lists; a data set of Hugging Face; or a dictionary of these by
+    part. columns: of one of Hugging Face.
     Raises ConvliftError where it is none of these, DataError where labels and images do not fit.
     """
     if isinstance(data, Mapping):
@@ -174,9 +177,11 @@ def _content(image: Any) -> bytes | NDArray[np.uint8]:
             return image
         if image.ndim == 3 and image.shape[2] == 4:
             return encoded(Image.fromarray(image))
+        if image.ndim == 3 and 1 < image.shape[2] <= MOST_BANDS and not has_channels_first(image.shape):
+            return image
     what = f"of shape {tuple(image.shape)} and type {image.dtype}" if hasattr(image, "dtype") else type(image).__name__
     raise OSError(
-        f"{what}, no image of Pillow nor uint8 (H, W) or (H, W, 3); give the data set without a transform to tensors"
+        f"{what}, no image of Pillow nor uint8 (H, W) or (H, W, C); give the data set without a transform to tensors"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.data.depth import Range
 from convlift.data.readers.source import Item, Source, Split, in_order, official_part, validation_as_test
 from convlift.errors import DataError
 from convlift.records.finding import Finding
@@ -20,7 +21,7 @@ class JoinedSource:
     classes: tuple[str, ...]
     items: tuple[Item, ...]
     findings: tuple[Finding, ...]
-    value_range: float | None
+    value_range: Range
     parts: tuple[Source, ...]
     ends: tuple[int, ...]
 

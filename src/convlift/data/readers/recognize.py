@@ -21,7 +21,7 @@ from convlift.data.readers.named_data_sets import BUILTIN, open_builtin
 from convlift.data.readers.source import Item, Source, printable
 from convlift.data.readers.table import TABLES, is_table
 from convlift.data.readers.tables_in_folders import innermost, open_listed, open_metadata, open_table_inside
-from convlift.data.readers.tree import Tree
+from convlift.data.readers.tree import Tree, with_arrays
 from convlift.errors import ConvliftError
 
 __all__ = ["Item", "Source", "open_source"]
@@ -96,7 +96,14 @@ def _in_folder(tree: Tree, options: ReadingOptions) -> Source:
     if _may_be_listed(options) and (listed := open_metadata(tree, columns)) is not None:
         return listed
     _refuse(columns is not None, "--columns", tree.shown)
-    return open_folder(tree, options.get("layout", "auto"))
+    return open_folder(_with_arrays(tree), options.get("layout", "auto"))
+
+
+def _with_arrays(tree: Tree) -> Tree:
+    try:
+        return with_arrays(tree)
+    except OSError:  # which whoever lists the folder says in words
+        return tree
 
 
 def _may_be_listed(options: ReadingOptions) -> bool:

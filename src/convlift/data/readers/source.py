@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.data.depth import Range
 from convlift.records.finding import Finding
 
 Split = Literal["train", "validation", "test"]
@@ -40,8 +41,9 @@ class Source(Protocol):
     @property
     def findings(self) -> tuple[Finding, ...]: ...
     @property
-    def value_range(self) -> float | None:
-        """The value that became 255, where the reader scaled deeper values itself; None where files are as they are."""
+    def value_range(self) -> Range:
+        """The value that became 255, of each band where there are such, where the reader scaled deeper values itself;
+        None where files are as they are."""
         ...
 
     def read(self, index: int) -> bytes | NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,11 +24,12 @@ Kind = Literal["image", "folder", "junk", "other", "outside"]
 @dataclass(frozen=True)
 class Tree:
     """Everything below one resolved folder. follow_links: whether links may lead out of it; title: what a user calls
-    the folder, where that is not its path."""
+    the folder, where that is not its path; arrays: whether NumPy arrays are its images, see `with_arrays`."""
 
     root: Path
     follow_links: bool = False
     title: str = ""
+    arrays: bool = False
 
     @property
     def shown(self) -> str:
@@ -75,6 +76,14 @@ def has_images(tree: Tree, folder: Path) -> bool:
     return any(entry.kind == "image" for entry in entries(tree, folder))
 
 
+def with_arrays(tree: Tree) -> Tree:
+    """The same, whose images are NumPy arrays where there are no others: beside images a .npy file is something
+    else that somebody keeps of them. Raises OSError where a folder cannot be listed."""
+    as_arrays = replace(tree, arrays=True)
+    is_so = not _holds_images(tree, tree.root) and _holds_images(as_arrays, tree.root)
+    return as_arrays if is_so else tree
+
+
 def key_of(tree: Tree, path: Path) -> str:
     """The printable path relative to the root, with slashes."""
     return printable(path.relative_to(tree.root).as_posix())
@@ -114,7 +123,8 @@ def _kind(entry: "os.DirEntry[str]", tree: Tree) -> Kind:
     # os.path answers False for a link to itself, where DirEntry raises
     if os.path.isdir(entry.path) if is_link else entry.is_dir():
         return "folder"
-    is_named = os.path.splitext(name)[1][1:] in _IMAGE_SUFFIXES
+    ending = os.path.splitext(name)[1][1:]
+    is_named = ending in _IMAGE_SUFFIXES or (tree.arrays and ending == "npy")
     if not os.path.isfile(entry.path):  # a pipe is never opened; a dangling link is listed as unreadable
         return "image" if is_named and is_link else "other"
     if is_named:

@@ -61,7 +61,8 @@ def _share(what: str) -> Callable[[Figures], str]:
 
 
 def _gains(figures: Figures) -> str:
-    names = ("red", "green", "blue") if len(figures) == 3 else ("light",)
+    bands = [f"band {number + 1}" for number in range(len(figures))]
+    names = {1: ["light"], 3: ["red", "green", "blue"]}.get(len(figures), bands)
     said = [f"{name} ×{each:.2f}" for name, each in zip(names, figures, strict=True) if abs(each - 1) >= _LEAST]
     return ", ".join(said)
 
@@ -149,7 +150,18 @@ def levers_in_words(sheet: Sheet) -> list[tuple[str, str, str]]:
 
 
 def sheet_in_words(sheet: Sheet) -> str:
-    """How the network meets these images."""
+    """How the network meets these images, and which of their bands the pictures show."""
+    return _met(sheet) + _shown(sheet.channels)
+
+
+def _shown(channels: int) -> str:
+    if channels in (1, 3):
+        return ""
+    which = "the first three as red, green and blue" if channels > 3 else "the first as grey"
+    return f" Its images have {channels} bands; the pictures show {which}, whatever colours they are."
+
+
+def _met(sheet: Sheet) -> str:
     if not sheet.strengths:
         return "This recipe does not augment: its network sees every image as it is, in every epoch."
     met = {

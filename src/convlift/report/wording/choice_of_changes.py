@@ -31,6 +31,7 @@ _CONDITIONS: dict[Condition, str] = {
     "no mixing": "the recipe does not mix images",
     "no colour": "the images have no colour",
     "colour statistics": "ImageNet's statistics are those of colour images",
+    "colours of bands": "it is defined on red, green and blue, and the images have other bands",
     "tones not measured": "nobody measured how bright and contrasty the images are",
     "even ground": "many pixels have one and the same tone, as in drawings",
     "square images": "the images are square already",

@@ -1,0 +1,108 @@
+"""Arrays of images of any number, as bytes: the range of their values, of each band where they have such."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlift.audit.band_findings import band_range_findings, four_bands_finding
+from convlift.audit.findings import range_findings
+from convlift.data.bands import has_channels_first, highest_of_bands, highs_of, range_over
+from convlift.data.depth import MOST, Range, range_of, to_bytes
+from convlift.data.readers.source import Split
+from convlift.errors import DataError
+from convlift.recipe.data import MOST_BANDS, is_bands
+from convlift.records.finding import Finding
+
+_CHUNK = 1024  # images scaled at a time
+
+
+def as_uint8(parts: Mapping[Split | None, NDArray[Any]], name: str) -> tuple[tuple[NDArray[np.uint8], ...], Range]:
+    """All parts on one scale of 0..255, by the range over all of them together; and the value that became 255.
+
+    That is None where they are bytes or floats in 0 to 1. Bands that are neither grey nor colour have a range each.
+    Raises DataError where the range cannot be known for sure: a wrong guess would train on pixels that are black,
+    clipped, or on another scale in each part.
+    """
+    arrays = list(parts.values())
+    for images in arrays:
+        _check(images, name)
+    # bytes are pixels already, however dark they are
+    if all(images.dtype == np.uint8 for images in arrays):
+        return tuple(arrays), None
+    # one range for all parts: each on its own would make the test images brighter or darker than those of training
+    filled = [images for images in arrays if images.size]
+    low = min((float(images.min()) for images in filled), default=0.0)
+    high = max((float(images.max()) for images in filled), default=0.0)
+    # negative values mean that somebody has normalized already, by figures that are not in the file; written this way
+    # round, NaN is refused too
+    if not (low >= 0 and high <= MOST):
+        raise DataError(
+            f"{name} has pixels from {low:g} to {high:g}; floats must lie in 0 to 1 or, as whole numbers, from 0 up. "
+            "Save the images before any normalization."
+        )
+    # floats (and truth values) in 0 to 1 have that range by convention; whole numbers in 0 to 1 are grey levels
+    if all(images.dtype.kind in "fb" for images in arrays) and high <= 1:
+        return tuple(_scaled(images, 1.0) for images in arrays), None
+    # bytes beside deeper numbers would nearly vanish on the deeper scale
+    if high > 255 and (narrow := [split for split, images in parts.items() if images.dtype == np.uint8]):
+        raise DataError(
+            f"the {narrow[0]} images of {name} are bytes, while others reach {high:g}; save all parts in one type."
+        )
+    if (ranges := _ranges(filled)) is not None:
+        return tuple(_scaled(images, ranges) for images in arrays), ranges
+    # whole bits, as cameras give them; all black images have no range, and any scale leaves them black
+    value_range = range_of([high])
+    return tuple(_scaled(images, value_range or 255.0) for images in arrays), value_range
+
+
+def _check(images: NDArray[Any], name: str) -> None:
+    """Raise DataError where an array holds no images, or none of numbers."""
+    if not _is_of_images(images.shape):
+        bands = f" ({images.shape[3]} bands)" if images.ndim == 4 else ""
+        raise DataError(
+            f"{name} has images of shape {images.shape}{bands}; (N, H, W) or (N, H, W, C) is needed, C at most "
+            f"{MOST_BANDS}. Transpose channels to the end."
+        )
+    if images.dtype.kind not in "iubf":
+        raise DataError(f"{name} has images of type {images.dtype}; whole numbers or floats are needed.")
+
+
+def _is_of_images(shape: tuple[int, ...]) -> bool:
+    if 0 in shape[1:] or len(shape) not in (3, 4):
+        return False
+    return len(shape) == 3 or (shape[3] <= MOST_BANDS and not has_channels_first(shape[1:]))
+
+
+def _ranges(arrays: Sequence[NDArray[Any]]) -> tuple[float, ...] | None:
+    """The range of each band over all parts, none of which is empty; None where they are grey or colour, or differ."""
+    numbers = {images.shape[3] if images.ndim == 4 else 1 for images in arrays}
+    if len(numbers) != 1 or not all(map(is_bands, numbers)):
+        return None
+    return range_over([found for images in arrays if (found := highs_of(images))])
+
+
+def _scaled(images: NDArray[Any], value_range: float | tuple[float, ...]) -> NDArray[np.uint8]:
+    """Some images at a time, for the step between is eight times as large as bytes."""
+    pixels = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
+        if isinstance(value_range, float):
+            pixels[start : start + _CHUNK] = to_bytes(chunk, value_range)
+            continue
+        for band, top in enumerate(value_range):
+            pixels[start : start + _CHUNK, :, :, band] = to_bytes(chunk[..., band], top)
+    return pixels
+
+
+def array_findings(parts: Mapping[Split | None, NDArray[Any]], value_range: Range, name: str) -> list[Finding]:
+    """What is to be said of how these arrays are read."""
+    named = {f"the {split or 'image'} array": images for split, images in parts.items()}
+    findings = [four_bands_finding(name)] if any(images.shape[3:] == (4,) for images in named.values()) else []
+    if isinstance(value_range, tuple):
+        highs = {each: highest_of_bands(images) for each, images in named.items()}
+        return [*findings, *band_range_findings(value_range, highs, "arrays")]
+    return findings + range_findings(
+        value_range, {each: float(images.max()) for each, images in named.items()}, "arrays"
+    )
