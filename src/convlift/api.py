@@ -83,7 +83,7 @@ def aa(data: object, campaigns: int = 20, budget: str | None = None, *, quiet: b
         raise ConvliftError("nobody deploys a network of the A/A test; leave out refit.")
     if options.pop("shift", None) is not None or options.pop("shift_data", None) is not None:
         raise ConvliftError("the A/A test counts claims on clean images; leave out shift and shift_data.")
-    if options.get("optimize", "clean") != "clean":
+    if options.get("optimize") not in (None, "clean"):
         raise ConvliftError("the A/A test counts claims on clean images; leave out optimize.")
     with _at_work(quiet) as (session, cache):
         check_options(options, OPTIONS)

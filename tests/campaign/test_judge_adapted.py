@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from convlift import api
 from convlift.campaign.judge_adapted import Adapted, adapted_to_corruptions, judge_adapted
-from convlift.deploy.adapt_batch_norm import adapted_statistics, using
+from convlift.deploy.adapt_batch_norm import MOST_IMAGES, adapted_statistics, using
 from convlift.deploy.predict import Model, load
 from convlift.deploy.shifted_images import Copy
 from convlift.errors import ConvliftError, Interrupted
@@ -48,6 +48,22 @@ def test_each_corruption_is_adapted_to_by_its_own_copies(model: Model) -> None:
     assert fewest == len(places) == 40
     assert_allclose(model.probabilities([model.prepared(image) for image in IMAGES]), before)
     assert not np.allclose(wanted, model.probabilities(squares))
+
+
+def test_every_copy_is_made_once_and_statistics_are_of_so_many_at_most(model: Model) -> None:
+    """What the report says of it is how many images the statistics are of, however many copies there are."""
+    images, made, heard = np.resize(IMAGES, (MOST_IMAGES + 20, 8, 8, 1)), list[int](), list[tuple[int, int]]()
+
+    def image(row: int) -> np.ndarray:
+        made.append(row)
+        return images[row]
+
+    deal = [[Copy("fog", 1 + row % 5)] for row in range(len(images))]
+    fewest, found = adapted_to_corruptions(model, image, deal, lambda done, total: heard.append((done, total)))
+    assert fewest == MOST_IMAGES
+    assert sorted(made) == list(range(len(images)))
+    assert heard[-1] == (len(images), len(images))
+    np.testing.assert_allclose(found.sum(axis=2), 1.0, atol=1e-5)
 
 
 def test_without_batch_norm_nobody_is_asked(place: Path) -> None:

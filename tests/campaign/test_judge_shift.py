@@ -16,11 +16,13 @@ from convlift import api, use
 from convlift.campaign import judge_shift
 from convlift.campaign.open_data import open_data
 from convlift.campaign.request import request_of
+from convlift.campaign.run import run_campaign
 from convlift.campaign.session import Session
 from convlift.campaign.shift_asked import copies_each, images_of
 from convlift.data.dataset import Dataset
 from convlift.errors import ConvliftError, DataError, Interrupted
 from convlift.recipe.recipe import Recipe
+from convlift.records.events import ClassifyingShifted, Event
 from convlift.records.result import Estimate, NetworkGain, ShiftGain
 from convlift.report.documents import result_document
 from convlift.report.shift_lines import SECOND, shift_gain_sentences
@@ -64,11 +66,22 @@ def plain(place: Path, options: dict[str, Any]) -> api.Campaign:
 
 @pytest.fixture(scope="module")
 def shifted(place: Path, options: dict[str, Any], plain: api.Campaign) -> api.Campaign:
-    """The same, with both kinds of shifted images; of the folder's images six are ones that training knew."""
+    """The same, with both kinds of shifted images; of the folder's images six are ones that training knew. It was
+    stopped while they were classified, and goes on there."""
     knew = [Path(path) for path in _known(plain, place)[:6]]
     for path in knew:
         shutil.copy(path, place / "dark" / path.parent.name / f"copy-{path.name}")
-    return api.improve(place / "digits", out=place / "shifted", shift=NAMES, shift_data=place / "dark", **options)
+    asked = {**options, "out": place / "shifted", "shift": NAMES, "shift_data": place / "dark"}
+    del asked["quiet"]
+    request, heard = request_of(str(place / "digits"), None, place / "cache", **asked), list[Event]()
+
+    def stop() -> int:
+        return 2 * any(isinstance(event, ClassifyingShifted) for event in heard)
+
+    with pytest.raises(Interrupted, match="the same command continues"):
+        run_campaign(request, Session(heard.append, stop))
+    assert not list((place / "shifted").glob(".shift-*"))
+    return api.improve(place / "digits", quiet=True, **asked)
 
 
 def _known(campaign: api.Campaign, place: Path) -> list[str]:

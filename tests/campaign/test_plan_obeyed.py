@@ -18,6 +18,7 @@ from convlift.campaign.session import Session
 from convlift.data.plan_file import read_plan, write_plan
 from convlift.errors import ConvliftError
 from convlift.ledger.ledger import read_ledger
+from convlift.protocols.aa_test import _folder_for
 from convlift.recipe.recipe import Recipe
 from convlift.records.data_plan import Entry
 
@@ -224,3 +225,12 @@ def test_every_command_that_reads_images_takes_a_plan(command, place):
     said = convlift(command, str(place / "nowhere"), "--plan", str(place / "no.yaml"))
     assert said.code == 2
     assert "fingerprint" in said.err
+
+
+def test_an_ab_test_in_which_images_are_kept_together_has_a_folder_of_its_own(proposed, folder, place):
+    known = read_plan(place / "proposed.yaml")
+    together = Entry("keep together", "accepted", ("train/dark/10.png", "train/dark/11.png"), "by hand")
+    ties = write_plan(place / "ties.yaml", replace(known, entries=(together,)))
+    asked = [request_of(str(folder), "30s", place / "cache", plan=each) for each in (None, ties)]
+    names = {_folder_for(each, Session()).name for each in asked}
+    assert len(names) == 2

@@ -319,6 +319,63 @@ def test_what_is_no_data_set_is_refused_in_a_sentence(
     assert "\n" not in str(caught.value)
 
 
+class Late(Pets):
+    """Sound but for one of its last images."""
+
+    def __init__(self, images: list[Any], fails: Any, targets: Any = None) -> None:
+        super().__init__(images, targets)
+        self.fails = fails
+
+    def __getitem__(self, index: int) -> Any:
+        if index < 4:
+            return super().__getitem__(index)
+        return self.fails()
+
+
+class Number:
+    def __float__(self) -> float:
+        raise RuntimeError("no number\nat all")
+
+
+class Endless(Pets):
+    def __len__(self) -> int:
+        raise TypeError("no end")
+
+
+def lost() -> Any:
+    raise KeyError("photo-4.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda photos: Late(photos, lost), r"image 4 of Late cannot be had \(KeyError: .*photo-4.*\); mend"),
+        (lambda photos: Late(photos, lambda: photos[4]), "gives a ndarray at 4, not a pair"),
+        (lambda photos: Late(photos, lambda: (photos[4], Number())), "Late has the label .*Number object"),
+        (lambda photos: Late(photos, lost, [0, 1, 0, 1, 2, 1]), "image 4 of Late cannot be had"),
+        (lambda photos: Late(photos, lost, [[0], [1, 2], 0, 1, 0, 1]), "image 4 of Late cannot be had"),
+        (lambda photos: Late(photos, lost, [{"a": 1}] * 6), "image 4 of Late cannot be had"),
+        (lambda photos: (photos, [0, 1, 0, 1, Number(), 1]), "images has the label .*Number object"),
+        (lambda photos: (np.stack(photos), [0, 1, 0, 1, [0], 1]), "a list cannot be made an array"),
+        (lambda photos: Endless(photos), r"Endless does not say how many images it has \(TypeError: no end\)"),
+    ],
+)
+def test_what_fails_beyond_the_first_images_is_said_in_a_sentence(
+    photos: list[np.ndarray], make: Callable[[list[np.ndarray]], Any], words: str
+) -> None:
+    with pytest.raises(ConvliftError, match=words) as caught:
+        open_source(make(photos))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_without_pixels_is_listed(photos: list[np.ndarray], tmp_path: Path) -> None:
+    images = [np.random.default_rng(n).integers(0, 256, (9, 9, 3), np.uint8) for n in range(40)]
+    images[20], images[30] = np.zeros((0, 5, 4), np.uint8), np.zeros((5, 0), np.uint8)
+    store = open_store(open_source((images, [n % 2 for n in range(40)])), tmp_path)
+    (found,) = (finding for finding in store.findings if finding.kind == "unreadable")
+    assert [item.split(":")[0] for item in found.items] == ["image/20", "image/30"]
+
+
 def test_columns_are_refused_where_there_are_none(photos: list[np.ndarray]) -> None:
     with pytest.raises(ConvliftError, match="columns are of a table"):
         open_source(Pets(photos), columns="label=x")

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import threading
 from dataclasses import replace
 
@@ -9,11 +11,12 @@ from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
 from convlift.errors import ConvliftError, RecipeError
 from convlift.features.cached import draw_rows, extract, rows
-from convlift.features.extraction import BATCH, VIEW_SEED, Extraction, Images
+from convlift.features.extraction import BATCH, VERSION, VIEW_SEED, Extraction, Images, make_jobs, network_fingerprint
 from convlift.model.backbone import split_at
 from convlift.model.pretrained import Classifier, Tail
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.augmentation import Augmentation
+from convlift.recipe.section import without_later_defaults
 
 COUNT, TRAIN = BATCH + 6, np.arange(1, BATCH + 6, 2)
 PLAIN = Extraction(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
@@ -218,3 +221,24 @@ def test_faults_are_explained(network, images, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConvliftError, match="cannot be made"):
         run(PLAIN, network, images, tmp_path / "file")
+
+
+def test_views_with_noise_of_before_are_made_anew_and_no_others(network, images, tmp_path):
+    """Their numbers are others since noise comes from a table."""
+
+    def key_of_before(extraction):
+        clean = {
+            "version": VERSION,
+            "network": network_fingerprint(network.backbone),
+            "images": [images.fingerprint, images.resize, *images.pixels.shape],
+            "normalization": [extraction.mean, extraction.std],
+        }
+        train = hashlib.sha256(np.ascontiguousarray(images.train, np.int64).data).hexdigest()
+        change = [VIEW_SEED, without_later_defaults(extraction.augmentation), train]
+        identity = json.dumps({**clean, "view": [1, *change]}, sort_keys=True)
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+    for augmentation, is_known in ((TURNED.augmentation, True), (Augmentation(noise=0.1), False)):
+        extraction = replace(TURNED, augmentation=augmentation)
+        _, view, _ = make_jobs(extraction, images, network.backbone, tmp_path)
+        assert (view.features.name == f"{key_of_before(extraction)}.features.npy") == is_known

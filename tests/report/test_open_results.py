@@ -2,15 +2,18 @@
 
 import dataclasses
 import io
+import re
 from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
 
 from conftest import make_curve, make_result, make_story, make_verdicts
+from convlift.records.goal import Goal
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.recipe_findings import Confirmed, OverAugmented
 from convlift.records.result import ClassScore, Estimate, Result
+from convlift.report.card import figures_of
 from convlift.report.documents import result_document
 from convlift.report.page import render
 from convlift.report.terminal import print_result
@@ -75,6 +78,23 @@ def test_a_baseline_that_stays_is_said_first(kept: Result) -> None:
     )
     assert "Keep your baseline" in printed(kept)
     assert "Keep your baseline" in read(kept)
+
+
+@pytest.mark.parametrize("goal", ["shifted", "mean"])
+def test_under_another_goal_no_sentence_says_that_clean_images_alone_chose(result: Result, goal: Goal) -> None:
+    """The scores are of clean images all the same."""
+    found = dataclasses.replace(make_open(result, why=NotShipped("no time for final runs")), goal=goal)
+    end = {"shifted": "corrupted copies of these", "mean": "these and corrupted copies of them"}[goal]
+    assert headline(found).startswith(f"accuracy 0.712 -> 0.823 on 359 validation images; they were chosen by {end}.")
+    assert next(iter(figures_of(found, {}))) == f"accuracy on 359 validation images; it was chosen by {end}"
+    kept = dataclasses.replace(make_open(result, ships="baseline", why=WHY_KEPT, final=result.baseline), goal=goal)
+    start = dataclasses.replace(result, ships="start", why=NotShipped("start is better"), goal=goal)
+    for each in (found, kept, start, dataclasses.replace(result, goal=goal)):
+        for text in (printed(each), read(each)):
+            for wrong in ("by which it was", "by which they were", "by which the", "They guided every"):
+                assert wrong not in text
+            assert not re.search("(compared|best|baseline|runs|better) on the validation images[.:]", text)
+    assert "corrupted copies" in read(kept)
 
 
 def test_a_bare_start_that_ships_is_said(result: Result) -> None:

@@ -20,6 +20,7 @@ from convlift.campaign.page_material import (
     class_scores,
     environment,
     page_material,
+    seen_by,
     seen_of,
 )
 from convlift.catalogue.diagnose import Diagnosis
@@ -275,6 +276,14 @@ def test_what_the_network_saw_comes_back_from_the_ledger(told: Told) -> None:
     train = {told.dataset.store.keys[each] for each in told.dataset.splits.train}
     assert {key for key, *_ in sheet.rows} <= train, "the test stays closed"
     assert [len(draws) for *_, draws in sheet.rows] == [SEEN_DRAWS] * SEEN_IMAGES
+
+
+def test_how_a_network_that_the_user_gave_was_trained_nobody_says(told: Told) -> None:
+    mirrored = SHIPPED.edit(data={"resolution": 8, "augmentation": {"horizontal_flip": 0.5}})
+    trial = told.ledger.trials()[0]
+    network = replace(trial, spec=replace(trial.spec, recipe=mirrored))
+    assert seen_by(network, told.dataset, 0) == seen_of(mirrored, told.dataset, 0)
+    assert seen_by(replace(network, role="given"), told.dataset, 0) is None
 
 
 def test_of_plain_images_and_of_an_older_campaign_nothing_is_shown(told: Told) -> None:

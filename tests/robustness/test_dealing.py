@@ -40,6 +40,7 @@ def test_a_recipe_is_not_judged_by_what_it_trains_on() -> None:
     assert used(fog=0.3, jpeg=0.5) == {"fog", "contrast", "jpeg_compression"}
     assert {"defocus_blur", "brightness"} <= used(trivial_augment=1.0)
     assert used(aug_mix=3.0) == {"contrast"}
+    assert used(channel_gain=0.15) == {"brightness"}  # of grey images it is nothing else
 
 
 def test_of_every_lever_it_is_known_what_it_trains_on() -> None:

@@ -24,6 +24,11 @@ SCRATCH = Recipe().edit(
     architecture={"width": 8, "normalization": "batch", "squeeze_excitation": True, "self_attention": True},
     training={"epochs": 3, "batch_size": 32, "class_balance": 1.0, "label_smoothing": 0.1, "patience": 2},
 )
+# three views of each image, mixed with those of another one, and each standardized by itself
+COMPARED = SCRATCH.edit(
+    data={"normalization": "image", "augmentation": {"aug_mix": 3.0, "erase": 0.3}, "mixing": {"cutmix": 1.0}},
+    training={"consistency": 12.0},
+)
 BACKBONE = {"kind": "pretrained", "backbone": "mobilenetv3_small_050", "head_units": 16}
 
 
@@ -45,10 +50,14 @@ def recipes(backbone_file):
         "mixed": afresh.edit(data={"mixing": {"mixup": 0.4, "cutmix": 1.0}}),
         "mixed features": frozen.edit(data={"mixing": {"mixup": 0.4}}),
         "all of it": afresh.edit(training={"fine_tuning": {"stages": None}}),
+        "compared": COMPARED,
     }
 
 
-NAMES = ("from scratch", "frozen", "fine-tuned", "augmented afresh", "views", "mixed", "mixed features", "all of it")
+NAMES = (
+    "from scratch", "frozen", "fine-tuned", "augmented afresh", "views", "mixed", "mixed features", "all of it",
+    "compared",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,7 @@ from convlift.campaign.detectable_gain import half_width
 from convlift.campaign.effects_under_shift import effects_under_shift
 from convlift.campaign.judge import Judgement
 from convlift.campaign.labels_as_filed import with_as_filed
-from convlift.campaign.page_material import class_scores, environment, page_material, seen_of
+from convlift.campaign.page_material import class_scores, environment, page_material, seen_by
 from convlift.campaign.result_notes import calibrated, notes_of, notes_of_the_test
 from convlift.data.dataset import Dataset
 from convlift.deploy.model_folder import ModelConfig, write_model_folder
@@ -61,7 +61,7 @@ def hand_over(
         "start_recipe": shipment.frozen.start.recipe.to_yaml(),
         "minimum_detectable_points": half_width(opened.network) if opened and opened.network else 0.0,
         "environment": environment(problem.seed, search.workers, device),
-        "seen": seen_of(network.recipe, dataset, problem.seed),
+        "seen": seen_by(network, dataset, problem.seed),
     }
     shown = list(shipment.after) if shipment.ships != "baseline" and shipment.after else [network]
     # a kill between the two leaves the material alone, and the next process may have other workers to tell of

@@ -7,6 +7,7 @@ import numpy as np
 
 from convlift.catalogue.candidates import priors
 from convlift.evidence import posterior
+from convlift.evidence.attribution import half_widths
 from convlift.ledger.trials import TrialRecord
 from convlift.records.goal import Goal
 from convlift.records.result import EffectUnderShift, Estimate
@@ -16,7 +17,6 @@ from convlift.search.problem import BASELINE
 from convlift.search.scores import Scores
 from convlift.search.space import Configuration, switches
 
-Z = 1.96  # standard deviations in half of a 95% interval
 FEWEST = 2  # trials of the search: of fewer nothing can be told apart
 
 
@@ -26,7 +26,8 @@ def effects_under_shift(search: Search, frozen: Configuration) -> tuple[EffectUn
     few were searched.
 
     The prior of a change is what it is expected to add to clean scores, for both. These are validation images, by which
-    the change was chosen, so that its effect by the goal is rather too large than too small.
+    the change was chosen, so that its effect by the goal is rather too large than too small. Intervals are as wide as
+    those of the shares (`attribution.half_widths`): the regression's own hold too seldom.
     """
     searched = [record for record in search.ledger.trials("search") if record.is_evidence]
     if search.problem.copies is None or len(searched) < FEWEST or not frozen.names:
@@ -49,6 +50,6 @@ def _believed(search: Search, frozen: Configuration, records: Sequence[TrialReco
     trials = scores.trials(switches(frozen, records), records)
     rng = np.random.default_rng([search.problem.seed, len(records)])
     belief = posterior.believe(trials, priors(frozen.candidates), rng, sweeps=400)
-    means, halves = (scores.unit(records) * each for each in (belief.mean, Z * belief.sd))
+    means, halves = (scores.unit(records) * each for each in (belief.mean, half_widths(belief)))
     pairs = zip(means.tolist(), halves.tolist(), strict=True)
     return [Estimate(mean, mean - half, mean + half) for mean, half in pairs]

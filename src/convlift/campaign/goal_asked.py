@@ -32,7 +32,7 @@ def copies_to_predict(asked: tuple[str, ...], recipes: Iterable[Recipe], images:
     on: the baseline and the starting points, so that all recipes of the campaign are compared on the same. Where a
     folder alone was asked for, which stays sealed, by what no change of a recipe trains on.
 
-    One of every image at least, and as many as make COPIES in all; no budget changes that, since a campaign that goes
+    As many of every image, one at least, and up to COPIES in all; no budget changes that, since a campaign that goes
     on must ask the same. Raises ConvliftError where no corruption is left.
     """
     trained = frozenset[str]().union(*(trained_on(recipe) for recipe in recipes))

@@ -18,8 +18,9 @@ from convlift.campaign.request import Request
 from convlift.campaign.shift_asked import copies_each, images_of
 from convlift.data.dataset import Dataset
 from convlift.deploy.evaluate_model import Images, Named, Seen, groups_of, labels_of, see
+from convlift.deploy.images import Pixels
 from convlift.deploy.predict import Model, load
-from convlift.deploy.shifted_images import Copy, Rows, classify_copies, plain
+from convlift.deploy.shifted_images import Copy, Rows, Told, classify_copies, plain
 from convlift.errors import ConvliftError, Interrupted
 from convlift.evidence.network_gain import compare_networks
 from convlift.evidence.shifted_scores import compare_copies
@@ -111,12 +112,12 @@ def _under_corruptions(
     if not number:
         return ShiftGain("corruptions", "", len(test), 0, None, (), left_out)
     copies = [[Copy(*each) for each in own] for own in dealt(names, len(test), number, request.seed)]
-    images = (dataset.store.image(int(place)) for place in test)
 
-    def said_how_far(done: int, total: int) -> None:
-        listen(ClassifyingShifted(done, total))
+    def image(row: int) -> Pixels:
+        return dataset.store.image(int(test[row]))
 
-    said = classify_copies([(model, plain(model)) for model in models], images, copies, said_how_far)
+    networks, told_so_far = [(model, plain(model)) for model in models], _telling(listen)
+    said = classify_copies(networks, map(image, range(len(test))), copies, told_so_far)
     groups = search.problem.test_groups
 
     def scored(rows: Rows) -> NDArray[np.float64]:
@@ -126,7 +127,7 @@ def _under_corruptions(
     parts = _by_corruption(names, copies, said, labels)
 
     def ask() -> tuple[int, NetworkGain]:
-        fewest, rows = adapted_to_corruptions(models[1], lambda row: dataset.store.image(int(test[row])), copies)
+        fewest, rows = adapted_to_corruptions(models[1], image, copies, told_so_far)
         return fewest, compare_copies(scored(said[1]), scored(rows), groups, lowest=metric.lowest)
 
     again = judge_adapted(models[1], ask)
@@ -134,6 +135,10 @@ def _under_corruptions(
         "corruptions", "", len(test), number, gain, tuple(names), left_out, by_corruption=parts,
         adapted=again.score, not_adapted=again.fault,
     )  # fmt: skip
+
+
+def _telling(listen: Listener) -> Told:
+    return lambda done, total: listen(ClassifyingShifted(done, total))
 
 
 def _by_corruption(
@@ -159,11 +164,8 @@ def _on_folder(
         return ShiftGain("images", source.name, 0, 1, None, copied=copied)
     images, metric = Images(source, places, "", groups), search.problem.metric
     named = [Named(source.name, model) for model in models]
-
-    def said_how_far(done: int, total: int) -> None:
-        listen(ClassifyingShifted(done, total))
-
-    seen = [see(each, images, said_how_far) for each in named]
+    told_so_far = _telling(listen)
+    seen = [see(each, images, told_so_far) for each in named]
     rows = np.intersect1d(seen[0].rows, seen[1].rows)
     labels, belong = labels_of(models[0], images, rows), groups_of(images, rows)
 
@@ -172,7 +174,7 @@ def _on_folder(
         return metric.per_image(kept, labels, belong)
 
     def ask() -> tuple[int, NetworkGain]:
-        number, again = adapted_to_folder(named[1], images, said_how_far)
+        number, again = adapted_to_folder(named[1], images, told_so_far)
         return number, compare_networks(scored(seen[1]), scored(again), belong, lowest=metric.lowest)
 
     gain = compare_networks(scored(seen[0]), scored(seen[1]), belong, lowest=metric.lowest)

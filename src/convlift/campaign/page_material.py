@@ -85,6 +85,11 @@ def page_material(
     }
 
 
+def seen_by(network: TrialRecord, dataset: Dataset, seed: int) -> Plain | None:
+    """What `seen_of` gives of a trial's network; None of one that the user gave, whose training nobody here knows."""
+    return None if network.role == "given" else seen_of(network.recipe, dataset, seed)
+
+
 def seen_of(recipe: Recipe, dataset: Dataset, seed: int) -> Plain | None:
     """Some training images beside draws of the recipe's augmentation; None where its network saw none. recipe: with its
     resolution written down."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from convlift.campaign.goal_asked import copies_to_predict
 from convlift.campaign.network_given import weights_given
@@ -60,7 +60,7 @@ def problem_of(request: Request, dataset: Dataset) -> Problem:
         validation_labels=labels[splits.validation],
         seed=seed_of(request),
         ship=request.ship,
-        closing_seconds=_closing_seconds(request, dataset),
+        **_kept_at_the_end(request, dataset),
         pool=request.pool,
         expectations=_expectations(request.priors, dataset) if request.priors else None,
         metric=metric,
@@ -89,11 +89,16 @@ def _copies(
     return copies_to_predict(asked, recipes, len(dataset.splits.validation), request.seed)
 
 
-def _closing_seconds(request: Request, dataset: Dataset) -> float:
+def _kept_at_the_end(request: Request, dataset: Dataset) -> dict[str, Any]:
+    """The seconds that no training gets, and who measures those of them that are for shifted images."""
     if request.trainings:
-        return 0.0
+        return {"closing_seconds": 0.0}
     shifted = shift_seconds(request, len(dataset.splits.test), dataset.store.native_resolution)
-    return CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds + shifted
+    return {
+        "closing_seconds": CLOSING_SECONDS + CLOSING_SHARE * request.budget_seconds + shifted,
+        "shift_seconds": shifted,
+        "time_shift": partial(_time_shift, request, dataset) if shifted else None,
+    }
 
 
 def _name_of_baseline(request: Request) -> str:
@@ -188,6 +193,13 @@ def _time_scratch(dataset: Dataset, recipe: Recipe) -> float:
     except (ConvliftError, RuntimeError):
         return 0.0
     return seconds
+
+
+def _time_shift(request: Request, dataset: Dataset, before: Recipe, after: Recipe, passes: int) -> float:
+    """Seconds of judging on shifted images; 0 where they cannot be measured."""
+    from convlift.campaign.time_shift import time_shift  # torch comes with it
+
+    return time_shift(request, dataset, before, after, passes)
 
 
 def _expectations(path: Path, dataset: Dataset) -> Expectations:

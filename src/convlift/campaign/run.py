@@ -36,6 +36,7 @@ from convlift.records.events import (
     BudgetUnused,
     CampaignBegan,
     CampaignEnded,
+    Event,
     FolderOpened,
     Loading,
     ModelWritten,
@@ -169,7 +170,15 @@ def _shifts(
         return ()
     from convlift.campaign.judge_shift import judge_shift  # torch comes with it
 
-    return judge_shift(request, search, dataset, shipment, labels, session.listen)
+    def listen(event: Event) -> None:
+        session.listen(event)
+        if number := session.stop():  # the images may take minutes, and the same command classifies them again
+            raise Interrupted("stopped on request", number)
+
+    try:
+        return judge_shift(request, search, dataset, shipment, labels, listen)
+    except Interrupted as interrupted:
+        raise _interrupted(search, dataset, session, interrupted) from None
 
 
 def _begin(request: Request, problem: Problem, dataset: Dataset, ledger: Ledger, session: Session) -> None:

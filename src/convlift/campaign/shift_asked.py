@@ -25,7 +25,7 @@ MAKING = 0.0005, 0.012  # seconds of a core for a copy of a pixel, and of FRAME 
 CLASSIFYING = 0.017  # seconds of a core for two networks' predictions (5 ms each were measured), and for those of
 CLASSIFYING_LARGE = 0.054  # images of LARGE pixels and more: which networks these will be is not known beforehand
 FRAME, LARGE = 224, 160  # pixels of the shorter side
-ADAPTING = 1.75  # times as long, since what ships is asked again with adapted batch norms, where it has any
+ADAPTING = 1.75  # times as long: what ships, if it has batch norms, is asked again with adapted ones
 SHARE = 0.05  # of the budget at most, unless one copy of each image takes more
 
 
@@ -59,9 +59,10 @@ def copies_each(request: Request, images: int, names: int, native: int) -> int:
 
 
 def shift_seconds(request: Request, images: int, native: int) -> float:
-    """What classifying shifted images takes after the search, of so many test images."""
+    """What classifying shifted images is expected to take after the search, of so many test images, before it is
+    measured (`time_shift.py`)."""
     copies = copies_each(request, images, len(request.shift), native) * images
-    folder = len(_open(request.shift_data).items) if request.shift_data else 0
+    folder = len(open_folder(request.shift_data).items) if request.shift_data else 0
     return ADAPTING * seconds_each(native) * (copies + folder)
 
 
@@ -69,7 +70,7 @@ def check_shift_data(request: Request, dataset: Dataset) -> None:
     """Raise DataError where the folder of shifted images has a class that the data have not, or no image."""
     if request.shift_data is None:
         return
-    source = _open(request.shift_data)
+    source = open_folder(request.shift_data)
     unknown = sorted({source.classes[item.label] for item in source.items} - set(dataset.classes))
     if unknown or not source.items:
         what = f"images of class '{unknown[0]}', which {dataset.name} has not" if unknown else "no image"
@@ -86,12 +87,12 @@ def images_of(folder: Path, dataset: Dataset, group_from: str | None) -> Shifted
     Exact copies belong together; so do images of one group, where group_from names one for each of them, or the folder
     does itself. Raises DataError where all are of one group.
     """
-    source, splits = _open(folder), dataset.splits
+    source, splits = open_folder(folder), dataset.splits
     known = set(dataset.store.hashes[np.concatenate([splits.train, splits.validation, splits.test])].tolist())
     places, hashes, copied = [], [], 0
     for place in range(len(source.items)):
         try:
-            digest = _hash(source.read(place), dataset)
+            digest = hash_of(source.read(place), dataset)
         except (UnreadableImage, OSError):
             continue
         if digest in known:
@@ -103,8 +104,8 @@ def images_of(folder: Path, dataset: Dataset, group_from: str | None) -> Shifted
     return ShiftedImages(source, np.array(places, np.int64), groups, copied, is_lost)
 
 
-def _hash(content: bytes | NDArray[np.uint8], dataset: Dataset) -> str:
-    """As the campaign's own images have it."""
+def hash_of(content: bytes | NDArray[np.uint8], dataset: Dataset) -> str:
+    """What tells whether two images show the same, as the campaign's own images have it. Raises UnreadableImage."""
     store = dataset.store
     if isinstance(content, bytes):
         return pixel_hash(decode(content, store.value_range, store.alpha))
@@ -132,5 +133,6 @@ def _groups(
     return groups, False
 
 
-def _open(folder: Path | None) -> Source:
+def open_folder(folder: Path | None) -> Source:
+    """The images of `--shift-data`, as `open_images` reads them."""
     return open_images(str(folder))

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 MODEL_SD = 0.5
 MODEL_SHARE = 0.3
 
+Z = 1.96  # standard deviations in half of a 95% interval
 LARGE_POINTS, LARGE_SHARE = 1.0, 0.5  # of an unexplained remainder
 
 
@@ -46,8 +47,15 @@ def shares(
     of more than half the total (and a point) gets a warning; a smaller positive one is usual, for shares are shrunk.
     unit: of the metric, see `metrics.Metric.unit`.
     """
-    half = 1.96 * np.sqrt(belief.sd**2 + (unit * MODEL_SD) ** 2 + (MODEL_SHARE * belief.mean) ** 2)
+    half = half_widths(belief, unit=unit)
     unexplained = total - start - float(belief.mean[shipped].sum())
     is_large = abs(unexplained) > max(unit * LARGE_POINTS, LARGE_SHARE * abs(total))
     warning = Unexplained(unexplained, total) if is_large else None
     return Shares(belief.mean, belief.mean - half, belief.mean + half, belief.probability, unexplained, warning)
+
+
+def half_widths(belief: Belief, *, unit: float = 1.0) -> Floats:
+    """(K,): half of the 95% interval of each change's share, in the points of the belief. It is wider than the
+    regression's own, whose model takes effects to add up. unit: see `shares`."""
+    widths: Floats = Z * np.sqrt(belief.sd**2 + (unit * MODEL_SD) ** 2 + (MODEL_SHARE * belief.mean) ** 2)
+    return widths

@@ -27,6 +27,8 @@ VIEW_SEED = 20_190_613
 VERSION = 3
 # part of a GPU's keys, where other kernels give other numbers: depthwise convolutions in plain order (decision 0039)
 KERNELS = "plain order"
+# part of the keys of views with noise, which was drawn value by value before (decision 0064)
+NOISE = "noise from a table"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,7 @@ def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder
         clean["device"] = [extraction.made_on, KERNELS]
     train = hashlib.sha256(np.ascontiguousarray(images.train, np.int64).data).hexdigest()
     change = [VIEW_SEED, without_later_defaults(extraction.augmentation), train]
+    change += [NOISE] if extraction.augmentation.noise else []
     jobs = []
     for view in range(extraction.distinct_views + 1):
         identity = {**clean, "view": [view, *change]} if view else clean

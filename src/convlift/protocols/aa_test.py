@@ -170,6 +170,8 @@ def _folder_for(request: Request, session: Session) -> Path:
     question: tuple[object, ...] = (*what, request.seed, request.trainings or request.budget_seconds)
     if request.group_from or request.columns:
         question += tuple(each for each in (request.group_from, request.columns) if each)
+    if dataset.store.plan and dataset.store.plan.digest:  # what it keeps together is in no fingerprint
+        question += (dataset.store.plan.digest,)
     return Path("runs") / f"{dataset.name}-aa-{hashlib.sha256(repr(question).encode()).hexdigest()[:8]}"
 
 

@@ -9,6 +9,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.confidence import Calibrated
 from convlift.records.notes import Combined, Refitted
 from convlift.records.result import Estimate, Result
+from convlift.report.wording.goal_in_words import GUIDES
 from convlift.report.wording.headline import proof, recipe_line, shipped_network, warnings_of, why_sentence
 from convlift.report.wording.note_sentences import note_sentence
 
@@ -81,8 +82,9 @@ def figures_of(result: Result, scores: Mapping[str, Any]) -> dict[str, str]:
     before = claim.baseline if claim else result.baseline
     baseline = {f"{title} of the baseline there": _score(before)} if before else {}
     if claim is None:
-        images = f"{result.counts['validation']} validation images, by which it was chosen"
-        why = why_sentence(result.why) if result.why else ""
+        chosen = GUIDES[result.goal].chosen.format(what="it was")
+        images = f"{result.counts['validation']} validation images{chosen}"
+        why = why_sentence(result.why, result.goal) if result.why else ""
         return {f"{title} on {images}": _score(result.final), "not judged": why, **baseline, **more}
     gain = claim.gain_points
     gained = f"{gain.value:+.1f} (95% interval {gain.low:+.1f} to {gain.high:+.1f}), {proof(result)}"

@@ -50,7 +50,7 @@ def result_document(result: Result) -> dict[str, Any]:
         "judged": result.judged,
         "proven": result.is_better,
         "ships": result.ships,
-        "why": why_sentence(result.why) if result.why else "",
+        "why": why_sentence(result.why, result.goal) if result.why else "",
         "shortened": shortened_phrase(result.shortened) if result.shortened else "",
         "baseline_name": result.baseline_name,
         "start_name": result.start_name,

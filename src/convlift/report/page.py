@@ -25,6 +25,7 @@ from convlift.report.thumbnails import thumbnail
 from convlift.report.wording.augmentation_in_words import draw_in_words, sheet_in_words
 from convlift.report.wording.choice_of_changes import not_tried_in_words, why_in_words
 from convlift.report.wording.diagnoses import sentence
+from convlift.report.wording.goal_in_words import GUIDES
 from convlift.report.wording.headline import (
     conclusion,
     headline,
@@ -75,6 +76,7 @@ def render(result: Result, story: Story) -> str:
             metric=title_of(result.metric),
             story=story,
             conclusion=conclusion(result),
+            guide=GUIDES[result.goal],
             headline=headline(result),
             recipe_line=typographic(recipe_line(result)),
             shifted=[

@@ -51,7 +51,8 @@ def print_result(result: Result, console: Console) -> None:
     console.print(Text(headline(result), style=_CONCLUSION_STYLES[conclusion(result)]))
     for said in _beside_the_headline(result):
         console.print(Text(said))
-    for said in (shipped_network(result), why_sentence(result.why) if result.judged and result.why else ""):
+    why = why_sentence(result.why, result.goal) if result.judged and result.why else ""
+    for said in (shipped_network(result), why):
         if said:
             console.print(Text(printable(said), "bold"))
     for finding in result.recipe_findings:

@@ -18,6 +18,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "brightness": ("brightness",),
     "gamma": ("brightness",),
     "night": ("brightness",),
+    "channel_gain": ("brightness",),  # of a grey image that is all it changes
     "low_sun": LIGHT,
     "cloud_shadow": LIGHT,
     "contrast": ("contrast",),
@@ -34,7 +35,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 # levers that are of no corruption's kind: they move, cut, or change colours alone, or say how others are drawn
 OTHERS = frozenset({
     "horizontal_flip", "vertical_flip", "rotation", "zoom", "translation", "saturation", "hue", "quarter_turns",
-    "aspect", "shear", "crop", "perspective", "fill_mode", "erase", "erase_chance", "cutout", "channel_gain",
+    "aspect", "shear", "crop", "perspective", "fill_mode", "erase", "erase_chance", "cutout",
     "greyscale", "solarize", "posterize", "effect_chance", "rand_augment_operations", "grows_until", "off_for_last",
 })  # fmt: skip
 # what none of them is like: no change of a recipe trains on such images

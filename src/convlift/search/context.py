@@ -14,7 +14,7 @@ from convlift.search.decisions import decided
 from convlift.search.dispatcher import Dispatcher
 from convlift.search.problem import Problem
 from convlift.search.scores import Scores
-from convlift.search.start_decisions import ScratchAsked, TuningAsked
+from convlift.search.start_decisions import ScratchAsked, ShiftAsked, TuningAsked
 from convlift.search.timing import timed
 
 MOST_LAG, TRAININGS_A_LAG = 7, 8
@@ -53,7 +53,14 @@ class Search:
 
     def left(self) -> float:
         """Seconds that trials may still take: without those for judging and the report; never under 0."""
-        return max(0.0, self.dispatcher.left() - self.problem.closing_seconds)
+        return max(0.0, self.dispatcher.left() - self.closing_seconds)
+
+    @property
+    def closing_seconds(self) -> float:
+        """Kept at the end: the problem's, with what shifted images take as it was measured, where it was."""
+        problem, asked = self.problem, decided(self.ledger, ShiftAsked)
+        shifted = problem.shift_seconds if asked is None else asked.seconds
+        return problem.closing_seconds - problem.shift_seconds + shifted
 
     def seconds(
         self,

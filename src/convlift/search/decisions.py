@@ -25,6 +25,7 @@ from convlift.search.start_decisions import (
     OtherFeatures,
     ScratchAsked,
     SecondStarts,
+    ShiftAsked,
     Start,
     TuningAsked,
 )
@@ -218,7 +219,7 @@ class Procedure(Decision):
 
 # what is decided anew where a campaign ended with its test sealed and is given more time
 SETTLED: tuple[type[Decision], ...] = (
-    FirstTrainings, OtherFeatures, TuningAsked, ScratchAsked, FineTuning, SecondStarts, BaselineBeside,
+    FirstTrainings, OtherFeatures, TuningAsked, ScratchAsked, ShiftAsked, FineTuning, SecondStarts, BaselineBeside,
     BaselineOnceMore, Length, Start, Allocation, Shortlist, GuardReport, Accused, Examination, LowFidelity, Agreement,
     Revision, Freeze, Shipped,
 )  # fmt: skip

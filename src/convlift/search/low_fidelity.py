@@ -69,7 +69,7 @@ def _settled(search: Search, space: SearchSpace) -> LowFidelity:
         seconds = SHARE * search.problem.trainings * search.seconds(space.start.recipe, (), again=True)
         number = int(seconds / search.seconds(head_only(space.start.recipe), (), again=True))
         return LowFidelity(_asked(search, space, seconds), min(MOST, number))
-    allowed = SHARE * (search.dispatcher.left() - search.problem.closing_seconds)
+    allowed = SHARE * (search.dispatcher.left() - search.closing_seconds)
     asked = _asked(search, space, allowed * search.workers)
     return LowFidelity(asked, search.ledger.seconds_used() + allowed)
 

@@ -45,10 +45,13 @@ class Problem:
     validation_labels (n,): class numbers.
     seed: of the search, and of every trial's own seed.
     ship: which changes the shipped recipe takes; see `posterior.ship`.
-    closing_seconds: kept at the end for judging and for the report.
+    closing_seconds: kept at the end for judging and for the report; shift_seconds: those of them that are for shifted
+        images, as long as nobody measured them.
     ask: opens a trained network for questions about augmentations (`augmentation_guard`); None for none.
     time_tuning: measures for so many seconds how many a recipe's fine-tuning takes, 0 where that fails; None for nobody
         who does; time_scratch: the same of a training from scratch.
+    time_shift: measures the seconds that judging on shifted images takes, of the baseline's recipe, of that of what
+        ships, and of so many passes of its network; 0 where that fails; None where there are no such images.
     sharing_a_gpu: how many workers train on one GPU; 1 on a CPU.
     pool: the changes to be tried instead of the catalogue's, unweighed and unguarded.
     expectations: what past campaigns lead one to expect of changes; None for those that come with the package.
@@ -76,6 +79,8 @@ class Problem:
     ask: OpenLabelChecker | None = None
     time_tuning: Callable[[Recipe, float], float] | None = None
     time_scratch: Callable[[Recipe], float] | None = None
+    time_shift: Callable[[Recipe, Recipe, int], float] | None = None
+    shift_seconds: float = 0.0
     sharing_a_gpu: int = 1
     pool: tuple[Candidate, ...] | None = None
     expectations: Expectations | None = None

@@ -31,6 +31,7 @@ from convlift.search.length import (
     settle_length,
 )
 from convlift.search.problem import BASELINE
+from convlift.search.reserve import ask_about_shift
 from convlift.search.scratch_length import ask_about_scratch, epochs_from_scratch, promise
 from convlift.search.start_decisions import (
     BaselineBeside,
@@ -65,6 +66,7 @@ def choose_start(search: Search) -> StartingPoint:
     if known is not None:
         return _known(search, known)
     first = first_trainings(search)
+    ask_about_shift(search, first)
     first += search.dispatcher.complete(other_features(search, first), lambda plan: FIRST_LATEST * search.left())
     second = _second_start_runs(search, first)
     beside = _baseline_beside(search, second, first)
@@ -258,7 +260,7 @@ def _nothing(search: Search, records: Sequence[TrialRecord]) -> BudgetError | Da
         recipes = [point.recipe for point in problem.points]
         needed = min(search.seconds(each, (), LEAST) + problem.pace.evaluation_seconds(each) for each in recipes)
         used = search.ledger.seconds_used()
-        allow = math.ceil(max(2.0 * budget, used + problem.closing_seconds + ADVICE * (needed + used)))
+        allow = math.ceil(max(2.0 * budget, used + search.closing_seconds + ADVICE * (needed + used)))
         return BudgetError(
             f"budget {format_duration(budget)} was over before the shortest training of any network had begun; the "
             f"same command with --budget {format_duration(allow)} goes on.",

@@ -72,6 +72,15 @@ class ScratchAsked(Decision):
 
 
 @dataclass(frozen=True)
+class ShiftAsked(Decision):
+    """seconds: that judging on shifted images takes at the end, as measured."""
+
+    key = "shifted images asked"
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class FineTuning(Decision):
     """way: how fine-tuning is tried: with a first run like any other start, or with a length that is fitted to the time
     and no first run; "" where it is not. start: the point that does; epochs: of its first run and of what is searched

@@ -63,7 +63,7 @@ def calibrate(
         pixels = np.random.default_rng(0).integers(0, 256, (256, side, side, channels), np.uint8)
         network = recipe.architecture
         if isinstance(network, Pretrained):
-            return _transfer(_untrained(recipe), pixels, images, held_out, classes, place)
+            return _transfer(untrained(recipe), pixels, images, held_out, classes, place)
         built = lay_on(build_network(network, classes=classes, channels=channels, resolution=side), place)
         draw = draws(recipe, pixels, recipe.training.batch_size, place, compared=recipe.compares_views)
         step = seconds_a_step(built, draw, classes, recipe.training, _views(recipe))
@@ -78,7 +78,7 @@ def time_tuning(recipe: Recipe, sizes: Sizes, device: Device, seconds: float = S
     keep_freed_memory()
     place, side = torch.device(device.place), recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
-    network = _untrained(recipe).architecture
+    network = untrained(recipe).architecture
     with measuring(place):
         built = build_network(network, classes=sizes.classes, channels=sizes.channels, resolution=side)
         assert isinstance(built, Classifier), "only these are fine-tuned"
@@ -92,7 +92,7 @@ def time_prediction(recipe: Recipe, *, classes: int, channels: int, device: Devi
     """Milliseconds that a recipe's network takes for an image alone, with one thread; see `calibrate`."""
     place, side = torch.device(device.place), recipe.data.resolution
     assert side is not None, "Recipe.at() wrote the resolution down"
-    network = _untrained(recipe).architecture
+    network = untrained(recipe).architecture
     with measuring(place):
         built = lay_on(build_network(network, classes=classes, channels=channels, resolution=side).eval(), place)
         image = torch.zeros(1, channels, side, side, device=place)
@@ -100,7 +100,7 @@ def time_prediction(recipe: Recipe, *, classes: int, channels: int, device: Devi
             return 1000.0 * repeated(lambda: built(image), place)
 
 
-def _untrained(recipe: Recipe) -> Recipe:
+def untrained(recipe: Recipe) -> Recipe:
     """A recipe whose network takes as long, and whose weights need not be there."""
     is_pretrained = isinstance(recipe.architecture, Pretrained)
     return recipe.edit(architecture={"weights": "random"}) if is_pretrained else recipe

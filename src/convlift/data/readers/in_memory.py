@@ -45,7 +45,7 @@ class PairSource:
             try:
                 image = self.pairs[index][0]
             except Exception as error:  # whatever the caller's code raises
-                raise OSError(f"{type(error).__name__}: {printable(str(error))}") from error
+                raise OSError(_reason(error)) from error
             return _content(image)
 
 
@@ -110,15 +110,25 @@ def _of_parts(parts: Mapping[Any, Any], columns: str | None) -> Source:
 
 
 def _array(given: Any) -> NDArray[Any]:
-    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+    """Raises ConvliftError where numpy has no such array, as of numbers in half precision or of rows of lengths."""
+    try:
+        return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+    except Exception as error:
+        raise ConvliftError(
+            f"a {type(given).__name__} cannot be made an array ({_reason(error)}); give one of numpy."
+        ) from error
 
 
 def _of_pairs(name: str, pairs: Any, labels: list[Any] | None) -> PairSource:
-    if not len(pairs):
+    try:
+        is_empty = not len(pairs)
+    except Exception as error:  # whatever the caller's code raises
+        raise ConvliftError(f"{name} does not say how many images it has ({_reason(error)}); mend it.") from error
+    if is_empty:
         raise DataError(f"{name} is empty; at least one image is needed.")
     for index in range(min(_LOOKED_AT, len(pairs))):
         _check_pair(name, pairs, index)
-    found = [_label(each, name) for each in (_labels(pairs) if labels is None else labels)]
+    found = [_label(each, name) for each in (_labels(name, pairs) if labels is None else labels)]
     known = _classes(pairs, found)
     if len({type(each) for each in found}) > 1:
         raise DataError(f"{name} has labels that are partly names, partly numbers; give one kind.")
@@ -137,18 +147,7 @@ def _of_pairs(name: str, pairs: Any, labels: list[Any] | None) -> PairSource:
 
 def _check_pair(name: str, pairs: Any, index: int) -> None:
     """Raise ConvliftError where there is no image and label, or the image is another one each time it is asked for."""
-    try:
-        one, two = pairs[index], pairs[index]
-        is_pair = isinstance(one, tuple | list) and len(one) == 2
-    except Exception as error:
-        raise ConvliftError(
-            f"image {index} of {name} cannot be had ({type(error).__name__}: {printable(str(error))}); mend the data "
-            "set."
-        ) from error
-    if not is_pair:
-        raise ConvliftError(
-            f"{name} gives a {type(one).__name__}, not a pair of an image and its label; give {_ACCEPTED}."
-        )
+    one, two = _pair(name, pairs, index), _pair(name, pairs, index)
     try:
         same = _as_bytes(one[0]) == _as_bytes(two[0])
     except OSError as error:
@@ -158,6 +157,25 @@ def _check_pair(name: str, pairs: Any, index: int) -> None:
             f"image {index} of {name} is another one each time; give the data set without augmentation, which is "
             "part of a recipe."
         )
+
+
+def _pair(name: str, pairs: Any, index: int) -> Sequence[Any]:
+    """An image and its label. Raises ConvliftError where the data set fails to give them, or gives something else."""
+    try:
+        found = pairs[index]
+        is_pair = isinstance(found, tuple | list) and len(found) == 2
+    except Exception as error:  # whatever the caller's code raises
+        raise ConvliftError(f"image {index} of {name} cannot be had ({_reason(error)}); mend the data set.") from error
+    if not is_pair:
+        where = f" at {index}" if index else ""
+        raise ConvliftError(
+            f"{name} gives a {type(found).__name__}{where}, not a pair of an image and its label; give {_ACCEPTED}."
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(printable(str(error)).split())}"
 
 
 def _as_bytes(image: Any) -> bytes:
@@ -173,10 +191,12 @@ def _content(image: Any) -> bytes | NDArray[np.uint8]:
         except UnreadableImage as error:
             raise OSError(str(error)) from error
     if isinstance(image, np.ndarray) and image.dtype == np.uint8:
+        if not image.size:
+            raise OSError(f"of shape {image.shape}, an image without pixels; leave it out")
         if image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3)):
             return image
         if image.ndim == 3 and image.shape[2] == 4:
-            return encoded(Image.fromarray(image))
+            return _content(Image.fromarray(image))
         if image.ndim == 3 and 1 < image.shape[2] <= MOST_BANDS and not has_channels_first(image.shape):
             return image
     what = f"of shape {tuple(image.shape)} and type {image.dtype}" if hasattr(image, "dtype") else type(image).__name__
@@ -226,16 +246,27 @@ def _kept_labels(pairs: Any) -> NDArray[Any] | None:
     return listed if listed.ndim == 1 else None
 
 
-def _labels(pairs: Any) -> Iterator[Any]:
+def _labels(name: str, pairs: Any) -> Iterator[Any]:
     """All labels: those that the data set keeps in a list, if its pairs have the same, one of each label, else of
-    every pair."""
-    kept = _kept_labels(pairs) if getattr(pairs, "target_transform", None) is None else None
+    every pair. Raises ConvliftError as `_pair` does."""
+    kept = _listed_labels(pairs)
     if kept is not None:
-        listed = kept.tolist()
-        looked_at = {*range(min(_LOOKED_AT, len(pairs))), *_first_of_each(listed)}
-        if all(str(pairs[place][1]) == str(kept[place]) for place in sorted(looked_at)):
-            return iter(listed)
-    return (pairs[index][1] for index in range(len(pairs)))
+        looked_at = sorted({*range(min(_LOOKED_AT, len(pairs))), *_first_of_each(kept)})
+        if all(str(_pair(name, pairs, place)[1]) == str(kept[place]) for place in looked_at):
+            return iter(kept)
+    return (_pair(name, pairs, index)[1] for index in range(len(pairs)))
+
+
+def _listed_labels(pairs: Any) -> list[Any] | None:
+    """The labels that a data set keeps in a list, numbers or names; None where it has none, or something else."""
+    if getattr(pairs, "target_transform", None) is not None:
+        return None
+    try:
+        kept = _kept_labels(pairs)
+    except Exception:  # whatever the caller's code raises; its pairs are asked instead
+        return None
+    listed = None if kept is None else kept.tolist()
+    return listed if listed is not None and all(isinstance(each, int | float | str) for each in listed) else None
 
 
 def _label(given: Any, name: str) -> int | str:
@@ -244,6 +275,6 @@ def _label(given: Any, name: str) -> int | str:
     try:
         if float(given) == int(given):
             return int(given)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever the caller's own type raises
         pass
     raise DataError(f"{name} has the label {printable(repr(given))[:80]}; a whole number or a name an image is needed.")

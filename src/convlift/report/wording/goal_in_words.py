@@ -1,5 +1,7 @@
 """What a campaign goes by, where that is not the score on clean images."""
 
+from typing import NamedTuple
+
 from convlift.evidence.metrics import title_of
 from convlift.records.goal import Goal, OptimizedFor, ShiftedCopies
 from convlift.records.result import Result
@@ -10,6 +12,42 @@ _CHOSEN_BY: dict[Goal, str] = {
     "clean": "the {title} on the validation images",
     "shifted": "the {title} on corrupted copies of the validation images",
     "mean": "the mean of the {title} on the validation images as they are and on corrupted copies of them",
+}
+
+
+class Guide(NamedTuple):
+    """How the images are spoken of that choices went by.
+
+    where: where networks were compared. they: those of the images that a score is of, or their copies. guided: comes
+    after the name of such images; by_which: the same, before what was chosen by them. chosen: the end of a sentence
+    that named them; what: such as "it was".
+    """
+
+    where: str
+    they: str
+    guided: str
+    by_which: str
+    chosen: str
+
+
+GUIDES: dict[Goal, Guide] = {
+    "clean": Guide(
+        "on the validation images", "They", "which guided the search", "by which", ", by which {what} chosen"
+    ),
+    "shifted": Guide(
+        "on corrupted copies of the validation images",
+        "Corrupted copies of them",
+        "corrupted copies of which guided the search",
+        "by corrupted copies of which",
+        "; {what} chosen by corrupted copies of these",
+    ),
+    "mean": Guide(
+        "on the validation images and corrupted copies of them",
+        "They and corrupted copies of them",
+        "which guided the search with corrupted copies of them",
+        "by which, and by corrupted copies of which,",
+        "; {what} chosen by these and corrupted copies of them",
+    ),
 }
 
 

@@ -6,9 +6,11 @@ from typing import Literal
 
 from convlift.evidence.metrics import title_of
 from convlift.records.given_network import GivenNetwork
+from convlift.records.goal import Goal
 from convlift.records.not_shipped import NotShipped, Shortened
 from convlift.records.notes import CloseChoice, Combined, LostRuns, Refitted, RunsFailedToLearn, SlowPrediction
 from convlift.records.result import START, Claim, ClassScore, Result, Verdict
+from convlift.report.wording.goal_in_words import GUIDES
 from convlift.report.wording.phrases import counted, interval, printable, signed
 
 Conclusion = Literal["better", "worse", "unclear", "open"]
@@ -101,29 +103,29 @@ def _not_judged(result: Result, title: str, images: str) -> str:
         scores, chosen = f"{result.final.value:.3f}", "it was"
     else:
         scores, chosen = f"{result.baseline.value:.3f} -> {result.final.value:.3f}", "they were"
-    chosen = "" if result.ships == "baseline" else f", by which {chosen} chosen"
+    chosen = "" if result.ships == "baseline" else GUIDES[result.goal].chosen.format(what=chosen)
     why = result.why
-    said = printable(why_sentence(why)) if why else "The sealed test was not opened."
+    said = printable(why_sentence(why, result.goal)) if why else "The sealed test was not opened."
     is_said = why is not None and _is_of_judging(why)
     return f"{title} {scores} on {images}{chosen}{'' if is_said else '; not judged'}. {said}"
 
 
-def why_sentence(why: NotShipped) -> str:
-    """Why the searched recipe does not ship, or why nothing was judged."""
-    because = f" ({why.reason})" if why.reason else ""
+def why_sentence(why: NotShipped, goal: Goal = "clean") -> str:
+    """Why the searched recipe does not ship, or why nothing was judged. goal: what was chosen by."""
+    because, where = f" ({why.reason})" if why.reason else "", GUIDES[goal].where
     failed = f"left no network{because}" if because else "failed to learn"
     return {
         "final runs failed": f"The final runs {failed}: keep your baseline.",
-        "below the baseline": "The searched recipe is below the baseline on the validation images: keep your baseline.",
+        "below the baseline": f"The searched recipe is below the baseline {where}: keep your baseline.",
         "no change helps": "The search found no change that probably helps: keep your baseline.",
         "no time to search": "There was no time to search: keep your baseline.",
         "baseline failed": f"Not judged: the baseline could not be trained{because}.",
         "no time for the baseline": "Not judged: no time for the baseline.",
         "final runs failed, unjudged": f"Not judged: the final runs {failed}.",
         "no time for final runs": "Not judged: no time for the final runs.",
-        "start is better": "The bare start's runs are above the searched recipe's final runs on the validation images.",
-        "another start is better": "Validation images like the first run of this start better than the network that "
-        "had the rest of the time.",
+        "start is better": f"The bare start's runs are above the searched recipe's final runs {where}.",
+        "another start is better": f"The first run of this start does better {where} than the network that had the "
+        "rest of the time.",
         "no second run": "The network is that of the start's first run: no other run of it ended.",
         "only the start learned": f"The searched recipe's final runs {failed}.",
     }[why.why]
