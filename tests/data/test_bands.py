@@ -5,14 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image
 
-from convlift.data.bands import bytes_of_bands, number_of_bands, range_of_band
-from convlift.data.decode import decode, from_array
+from convlift.data.bands import bytes_of_bands, number_of_bands, open_bands, range_of_band
+from convlift.data.decode import MAX_PIXELS, decode, from_array
 from convlift.data.encode import shown_of
 from convlift.data.intake import pixel_hash
 from convlift.data.normalization import IMAGENET_MEAN, IMAGENET_STD, statistics
@@ -198,6 +199,24 @@ def test_what_is_an_image_of_bands() -> None:
     assert number_of_bands(tiff_of(cube[..., :4], way=Way(photometric=2))) == 4
     assert number_of_bands(tiff_of(cube[..., :4], way=Way(photometric=2, extra=(2,)))) == 0  # colour with alpha
     assert number_of_bands(tiff_of(cube[..., :4], way=Way(photometric=5))) == 0  # CMYK
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("writer", ["opencv", "pillow"])
+def test_pages_as_other_programs_write_them_are_bands(writer: str, dtype: Any) -> None:
+    """OpenCV marks each as a page of several, and packs it with LZW and a predictor; Pillow marks nothing."""
+    values = (200 * np.random.default_rng(0).random((12, 9, 6))).astype(dtype)
+    pages = [np.ascontiguousarray(values[:, :, band]) for band in range(6)]
+    if writer == "opencv":
+        content = cv2.imencodemulti(".tif", pages)[1].tobytes()
+    else:
+        file, (first, *others) = io.BytesIO(), [Image.fromarray(page) for page in pages]
+        first.save(file, "TIFF", save_all=True, append_images=others, compression="tiff_lzw")
+        content = file.getvalue()
+    assert number_of_bands(content) == 6
+    read = open_bands(content, MAX_PIXELS)
+    assert read is not None
+    assert_array_equal(read.values, values)
 
 
 def test_faxes_and_scanned_documents_keep_their_first_page(encode: Encode) -> None:

@@ -40,6 +40,7 @@ from convlift.recipe.data import MOST_BANDS, is_bands
 
 _GREY, _COLOURS = 1, 2  # of TIFF's photometric interpretations: 0 is black, and red, green, blue
 _ALPHAS = {1, 2}  # of its extra samples; 0 says nothing
+_WHOLE = {0, 2}  # kinds of page: an image, and one page of several, as OpenCV writes; 1 is a smaller copy, 4 a mask
 SMALL_FLOATS = 16.0  # floats up to here have a power of two as their range, for 255 would leave them few levels
 
 
@@ -164,7 +165,7 @@ def _holds_bands(page: Page) -> bool:
 def _is_band(page: Page) -> bool:
     """Whether a page is one grey image of whole bytes, and neither a smaller copy of another page nor its mask; a page
     of a fax or of a scanned document, which are packed otherwise, is none."""
-    is_grey = page.first(SAMPLES, 1) == 1 == page.first(PHOTOMETRIC, _GREY) and page.first(SUBFILE) == 0
+    is_grey = page.first(SAMPLES, 1) == 1 == page.first(PHOTOMETRIC, _GREY) and page.first(SUBFILE) in _WHOLE
     return is_grey and page.first(BITS, 1) % 8 == 0 and page.first(COMPRESSION, 1) in COMPRESSIONS
 
 
