@@ -40,7 +40,7 @@ def bands_finding(bands: int) -> Finding:
     """A note on what pictures show of the images, which have so many bands."""
     shown = "the first three as red, green and blue" if bands >= 3 else "the first as grey"
     message = (
-        f"all images have {bands} bands, of which pictures show {shown}, as they are stored, whatever colours they are."
+        f"All images have {bands} bands, of which pictures show {shown}, as they are stored, whatever colours they are."
     )
     return Finding("bands", "note", message)
 
