@@ -41,7 +41,8 @@ Last result (one Zen 3 core, shared; seconds are of processor time, but those of
     cells, cropped by 3% a side  .727
 
     cost, 10,000 images of 128 px: 0.6 s for pictures, 1.4 s for near copies, 142 MB
-    all of `convlift audit` on one core: 7.2 s and 376 MB with --no-label-errors, 33 s and 1.3 GB without (3,000 images: 13 s, 1.0 GB)
+    all of `convlift audit` on one core: 7.2 s and 376 MB with --no-label-errors, 33 s and 1.3 GB
+    without (3,000 images: 13 s, 1.0 GB)
 
     labels          wrong   least to most   right   flagged   precision, recall   of the first 100   average precision
     clean_label      0      .014 to .117    .752       734     0                    0
