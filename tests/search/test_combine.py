@@ -92,6 +92,19 @@ def test_made_again_nothing_is_made_twice(tmp_path: Path) -> None:
         assert [len(search.ledger.trials(role)) for role in COMBINED] == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(("for_shifted_images", "roles"), [(0.0, ["average"]), (1.0, [])])
+def test_where_the_last_trainings_end_late_it_is_made_in_the_time_for_judging_but_not_in_that_for_shifted_images(
+    tmp_path: Path, for_shifted_images: float, roles: list[str]
+) -> None:
+    with campaign(tmp_path / "run", FINE_TUNED, 1) as search:
+        kept = search.dispatcher.left()
+        problem = replace(search.problem, closing_seconds=kept, shift_seconds=for_shifted_images * kept)
+        late = Search(problem, search.dispatcher)
+        assert late.left() == 0.0
+        combine(late, FINE_TUNED, late.ledger.trials("final"), ())
+        assert [role for role in COMBINED if late.ledger.trials(role)] == roles
+
+
 @pytest.mark.parametrize(
     ("points", "most", "ships"),
     [

@@ -32,8 +32,10 @@ def combine(search: Search, recipe: Recipe, finals: Sequence[TrialRecord], names
     if not members or search.ledger.test_is_open or not search.problem.most_networks:
         return
     for roles in (COMBINED[:1], COMBINED[1:]):
-        # a part of what is kept for judging is for what nobody foresees, such as last trainings that end late
-        left = search.dispatcher.left() - search.problem.closing_seconds / 2
+        # a part of what is kept for judging is for what nobody foresees, such as last trainings that end late; what is
+        # kept for shifted images is not
+        unforeseen = (search.problem.closing_seconds - search.problem.shift_seconds) / 2
+        left = search.dispatcher.left() - search.closing_seconds + unforeseen
         if left >= LEAST_LEFT * _seconds(search, recipe, len(members), roles):
             _make(search, members, names, roles)
 
