@@ -14,6 +14,7 @@ from convlift.campaign.request import Request
 from convlift.campaign.shift_asked import copies_each, hash_of, open_folder
 from convlift.console.resources import usable_cpus
 from convlift.data.dataset import Dataset
+from convlift.data.readers.source import Source
 from convlift.deploy.adapt_batch_norm import MOST_IMAGES, USUAL_PSEUDO, adapted_statistics, has_batch_norm
 from convlift.deploy.images import Pixels
 from convlift.deploy.model_folder import ModelConfig
@@ -51,12 +52,12 @@ def time_shift(request: Request, dataset: Dataset, before: Recipe, after: Recipe
     of `after`; some are taken here. 0 where that cannot be measured, as on a device without room."""
     names = names_for(request.shift, dataset.channels)
     copies = copies_each(request, len(dataset.splits.test), len(names), dataset.store.native_resolution)
-    folder = len(open_folder(request.shift_data).items) if request.shift_data else 0
+    folder = open_folder(request.shift_data) if request.shift_data else None
     try:
-        each = _steps(request, dataset, (before, after))
+        each = _steps(dataset, names, folder, (before, after), request.devices[0])
     except (ConvliftError, RuntimeError):
         return 0.0
-    return judging_seconds(each, copies * len(dataset.splits.test), folder, passes)
+    return judging_seconds(each, copies * len(dataset.splits.test), len(folder.items) if folder else 0, passes)
 
 
 def judging_seconds(each: StepSeconds, copies: int, folder: int, passes: int) -> float:
@@ -71,9 +72,10 @@ def judging_seconds(each: StepSeconds, copies: int, folder: int, passes: int) ->
     return SLACK * seconds
 
 
-def _steps(request: Request, dataset: Dataset, recipes: tuple[Recipe, Recipe]) -> StepSeconds:
-    validation, names = dataset.splits.validation, names_for(request.shift, dataset.channels)
-    places = np.resize(validation, max(SAMPLE, len(names)))
+def _steps(
+    dataset: Dataset, names: Sequence[str], folder: Source | None, recipes: tuple[Recipe, Recipe], device: Device
+) -> StepSeconds:
+    places = np.resize(dataset.splits.validation, max(SAMPLE, len(names)))
     images = [dataset.store.image(int(place)) for place in places]
     deal = [own[0] for own in dealt(names, len(images), 1)] if names else []
 
@@ -81,11 +83,11 @@ def _steps(request: Request, dataset: Dataset, recipes: tuple[Recipe, Recipe]) -
         return [corrupt(framed(image), *copy) for image, copy in zip(images, deal, strict=True)]
 
     making, copies = _again(make) if names else (0.0, images)
-    device, (first, second) = request.devices[0], recipes
+    first, second = recipes
     before, adapting = _answering(first, dataset, device, copies)
     after, adapting = (before, adapting) if first == second else _answering(second, dataset, device, copies)
     release_memory(torch.device(device.place))  # which a worker may have to train in
-    return StepSeconds(making / len(images), _reading(request, dataset), before, after, adapting)
+    return StepSeconds(making / len(images), _reading(folder, dataset), before, after, adapting)
 
 
 def _answering(recipe: Recipe, dataset: Dataset, device: Device, images: Sequence[Pixels]) -> tuple[float, float]:
@@ -115,11 +117,10 @@ def _untrained_model(recipe: Recipe, dataset: Dataset, device: Device) -> Model:
     return Model(network, recipe, config, device)
 
 
-def _reading(request: Request, dataset: Dataset) -> float:
+def _reading(source: Source | None, dataset: Dataset) -> float:
     """Seconds in which an image of the folder is read; 0 where there is none."""
-    if request.shift_data is None:
+    if source is None:
         return 0.0
-    source = open_folder(request.shift_data)
     places = np.unique(np.linspace(0, len(source.items) - 1, min(SAMPLE, len(source.items))).astype(np.int64))
     began = time.perf_counter()
     for place in places.tolist():

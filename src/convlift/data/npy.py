@@ -35,15 +35,7 @@ def shape_of_npy(content: bytes) -> tuple[tuple[int, int, int], np.dtype[np.gene
     Raises UnreadableImage where it holds no image, or its channels cannot be told from its sides.
     """
     told = _header(content)
-    if told.dtype.hasobject or told.dtype.kind not in "biuf":
-        raise UnreadableImage(f"an array of type {told.dtype}; whole numbers or floats are needed")
-    if len(told.shape) not in (2, 3) or 0 in told.shape:
-        raise UnreadableImage(f"an array of shape {told.shape}; one image a file is read, (H, W) or (H, W, C)")
-    if len(told.shape) == 2:
-        return (told.shape[0], told.shape[1], 1), told.dtype
-    axis = _axis_of_channels(told.shape)
-    sides = [length for place, length in enumerate(told.shape) if place != axis]
-    return (sides[0], sides[1], told.shape[axis]), told.dtype
+    return _shape_of(told), told.dtype
 
 
 def has_deep_values(content: bytes) -> bool:
@@ -56,16 +48,27 @@ def has_deep_values(content: bytes) -> bool:
 
 def values_of_npy(content: bytes) -> NDArray[np.generic]:
     """The values, (H, W, C). Raises UnreadableImage; whoever calls has looked at the size."""
-    shape, dtype = shape_of_npy(content)
     told = _header(content)
-    if math.prod(shape) * dtype.itemsize != len(content) - told.start:
+    if math.prod(_shape_of(told)) * told.dtype.itemsize != len(content) - told.start:
         raise UnreadableImage("broken NumPy array: its header promises another number of bytes")
     try:
         values: NDArray[np.generic] = np.load(io.BytesIO(content), allow_pickle=False)
     except _BROKEN as error:
         raise UnreadableImage("broken NumPy array") from error
     whole = values[:, :, None] if values.ndim == 2 else np.moveaxis(values, _axis_of_channels(values.shape), 2)
-    return np.ascontiguousarray(whole.astype(dtype.newbyteorder("="), copy=False))
+    return np.ascontiguousarray(whole.astype(told.dtype.newbyteorder("="), copy=False))
+
+
+def _shape_of(told: _Told) -> tuple[int, int, int]:
+    if told.dtype.hasobject or told.dtype.kind not in "biuf":
+        raise UnreadableImage(f"an array of type {told.dtype}; whole numbers or floats are needed")
+    if len(told.shape) not in (2, 3) or 0 in told.shape:
+        raise UnreadableImage(f"an array of shape {told.shape}; one image a file is read, (H, W) or (H, W, C)")
+    if len(told.shape) == 2:
+        return told.shape[0], told.shape[1], 1
+    axis = _axis_of_channels(told.shape)
+    sides = [length for place, length in enumerate(told.shape) if place != axis]
+    return sides[0], sides[1], told.shape[axis]
 
 
 def _axis_of_channels(shape: Sequence[int]) -> int:

@@ -98,7 +98,7 @@ def _made(
     networks = [_network(state, recipe, dataset) for state in used]
     is_one = len(networks) == 1 and not combination.mirrored
     made = lay_on(networks[0] if is_one else Together(networks, mirrored=combination.mirrored), place)
-    if combination.averaged:
+    if combination.averaged and len(states) > 1:
         members = [_network(state, recipe, dataset) for state in states.values()]
         _make_as_sure(networks[0], members, _training_images(recipe, dataset, normal, place), place)
     return made
@@ -126,8 +126,6 @@ def _training_images(recipe: Recipe, dataset: Dataset, normal: Statistics, place
 def _make_as_sure(average: nn.Module, members: Sequence[nn.Module], images: Inputs, place: torch.device) -> None:
     """Scale what the head of the average gives, which lies on the device, so that it says of these images most nearly
     what its members say on average."""
-    if len(members) < 2:
-        return
     assert isinstance(average, Classifier), "no others are averaged"
     wanted = [predict_probabilities(lay_on(member, place), images()) for member in members]
     by = matching_temperature(predict_probabilities(average, images()), np.mean(wanted, axis=0))
