@@ -20,21 +20,19 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped
 from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
-from convlift.search.length import (
-    LEAST_EPOCHS,
-    LONGEST_TUNING,
-    MIXED,
-    MIXED_FROM,
-    MOST_EPOCHS,
-    epochs_that_fit,
-    epochs_to_search,
-    offered,
-)
+from convlift.search.length import MIXED, MIXED_FROM, offered
 from convlift.search.loop import run_search
 from convlift.search.scratch_length import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
 from convlift.search.shipment import Shipment
 from convlift.search.start import choose_start
 from convlift.search.start_decisions import FineTuning, Length, OtherFeatures, TuningAsked
+from convlift.search.tuning_length import (
+    LEAST_EPOCHS,
+    LONGEST_TUNING,
+    MOST_EPOCHS,
+    epochs_that_fit,
+    epochs_to_search,
+)
 from made_up import BASELINE, FACTS, HOUR, Holds, World, desk_in, problem_of, residual
 
 STARTS = starting_points(FACTS)
@@ -211,6 +209,30 @@ def test_where_features_are_far_behind_it_is_never_tried(tmp_path: Path) -> None
         assert decided(ledger, Length) is None
         assert not [trial for trial in trials if trial.names == (FINE_TUNE,)]
         assert shipment.frozen.start.name != FINE_TUNE
+
+
+def tuned(recipe: Recipe) -> bool:
+    return recipe.training.fine_tuning is not None
+
+
+@pytest.mark.parametrize(("budget", "way"), [(90, "fitted"), (900, "first run")])
+def test_where_a_shorter_way_to_fine_tune_turns_out_the_best_the_whole_way_is_tried_too(
+    tmp_path: Path, budget: float, way: str
+) -> None:
+    """Features far behind the baseline promised too little, and only the shorter way got a first run."""
+    with campaign(tmp_path, {pretrained: -12.0, tuned: 20.0, tuned_whole: 3.0}, budget) as (shipment, trials, ledger):
+        assert [value["way"] for _, value in ledger.history(FineTuning.key)] == ["", way]
+        assert [trial for trial in trials if trial.names == ("transfer",)]
+        assert (decided(ledger, Length) is not None) == (way == "fitted")
+        assert len([t for t in trials if t.role == "start" and t.names == (FINE_TUNE,)]) == (way == "first run")
+        assert shipment.frozen.start.name == FINE_TUNE
+        assert shipment.judged
+
+
+def test_a_shorter_way_that_is_not_the_best_says_nothing_of_the_whole_way(tmp_path: Path) -> None:
+    with campaign(tmp_path, {pretrained: -12.0, tuned: 2.0}, 90) as (_, trials, ledger):
+        assert [trial for trial in trials if trial.names == ("transfer",)]
+        assert made(ledger, FineTuning).way == ""
 
 
 def test_where_many_trainings_fit_it_is_a_start_like_any_other(tmp_path: Path) -> None:

@@ -26,12 +26,13 @@ from convlift.records.goal import Goal, ShiftedCopies
 from convlift.records.notes import Detectable
 from convlift.search.allocate import FEWEST, Times, plan, plan_counted
 from convlift.search.first_trainings import GREY_MOST, are_small_and_grey
-from convlift.search.length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, lengthened, steps_an_epoch
+from convlift.search.length import lengthened
 from convlift.search.problem import BASELINE, Problem
 from convlift.search.refit import may_refit, more_images
 from convlift.search.scratch_length import epochs_from_scratch
 from convlift.search.shortlist import DEAREST, REVISION_PART, SHARING
 from convlift.search.start import LONG_MOST, MOST_OF_BUDGET, SHORTEST
+from convlift.search.tuning_length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, steps_an_epoch
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ is the best start trains for as long likewise.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint
@@ -17,15 +17,13 @@ from convlift.ledger.trials import TrialRecord
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.augmentation import PROBABILITIES, Augmentation
 from convlift.recipe.recipe import Recipe
-from convlift.search.allocate import LONGER, MOST_AT_ONCE, MOST_LAST
+from convlift.search.allocate import LONGER
 from convlift.search.augmentation_guard import checker_of, refused
 from convlift.search.combine import combining_seconds
 from convlift.search.context import Search
 from convlift.search.decisions import decided, note, settle
 from convlift.search.problem import Problem
 from convlift.search.scratch_length import (
-    ENOUGH,
-    FILLED,
     beside,
     epochs_from_scratch,
     promise,
@@ -33,6 +31,7 @@ from convlift.search.scratch_length import (
 )
 from convlift.search.start_decisions import FineTuning, Length, TuningAsked, Way
 from convlift.search.timing import part_trained
+from convlift.search.tuning_length import LEAST_EPOCHS, epochs_that_fit, epochs_to_search, steps_an_epoch
 
 # of the errors of frozen features, those that are left once the network is trained itself: .8 on flowers, .7 on
 # Fashion-MNIST, .3 on pneumonia
@@ -40,21 +39,6 @@ LEFT_OF_ERRORS = 0.7
 # the same where a network from scratch that was seen would be passed over for it; and after few epochs: .89, .79 and
 # .71 after two, and 1.15 on Fashion-MNIST where the clock shortened them (docs/decisions/0036, docs/LOG.md)
 LEFT_UNSURE, LEFT_AFTER_FEW, FEW_EPOCHS = 0.8, 0.9, 4
-# after 2 epochs it scores .78 on flowers, .92 on pneumonia, where features have .76 and .89 and a shorter way to
-# fine-tune, cut short in that time, .75; after 1 it is below the features on pneumonia (.88; docs/LOG.md)
-# 13 / 40 epochs: .820 / .833 on flowers, .828 / .839 on CIFAR-10 (docs/decisions/0038); of longer ones only as many as
-# fill a time that is too short for a search and too long for the networks that are averaged
-LEAST_EPOCHS, MOST_EPOCHS, LONGEST_TUNING = 2, 40, 60
-# trainings after each other: those of MOST_EPOCHS from which many workers search, and those that a search has room for,
-# the first run, the search and what ships
-LEAST_AFTER_EACH_OTHER, FIRST_AND_SEARCH = 3.0, 4.5
-# trainings of the recipe's own length after each other, from which every worker trains twice: more networks averaged,
-# half of them refits, bring more (+.9 and +.5) than one training that is twice as long (+.7; docs/LOG.md), and on
-# flowers two networks of 33 epochs averaged scored .818, four of 13 epochs .823
-ROUNDS_FROM = 1.5
-# steps of a training in the second of two rounds: of 2,600 photos 13 epochs are 1,070, of 300 photos 20 epochs are 140,
-# and there one training of 40 epochs scores .738, two of 20 averaged .725 (docs/decisions/0039)
-STEPS_OF_A_ROUND = 900
 # of the time that is left its speed is measured, and seconds at most: half a second, which is two steps of photos, was
 # 9% off on flowers, and 63 and 69 of 900 s were wasted (docs/LOG.md)
 MEASURED_SHARE, LONGEST_MEASURED = 0.005, 5.0
@@ -97,6 +81,20 @@ def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
     return settle(search.ledger, FineTuning, lambda: _fine_tuning(search, records)).way
 
 
+def reconsider_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
+    """The same again, where frozen features promised too little for it and a shorter way to fine-tune their network
+    turned out to be the best of all first runs: what that gains over them, the whole way gains and more (pneumonia:
+    .904 by eight epochs of `transfer`, .932 by four of `fine-tune`, which take as long; docs/decisions/0036).
+
+    records: all first runs.
+    """
+    settled, point = settle_fine_tuning(search, records), point_that_fine_tunes(search)
+    features = features_among(point, records) if point else []
+    if settled or point is None or not features or not _fine_tunes(_best(search, records), point):
+        return settled
+    return note(search.ledger, _as_it_fits(search, point, features[0], records), replace=True).way
+
+
 def ask_about_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> None:
     """Ask what has to be known before fine-tuning, where it may come to that: while another worker still trains the
     baseline this takes no time of anybody's, and a training's speed is measured as it will be, beside another one.
@@ -114,8 +112,15 @@ def _fine_tuning(search: Search, records: Sequence[TrialRecord]) -> FineTuning:
     features = features_among(point, records) if point else []
     if point is None or not features or not _is_worth_it(search, features[0], _best(search, records)):
         return FineTuning("")
+    return _as_it_fits(search, point, features[0], records)
+
+
+def _as_it_fits(
+    search: Search, point: StartingPoint, features: TrialRecord, records: Sequence[TrialRecord]
+) -> FineTuning:
+    """How it is tried where it is worth its time."""
     if _way(search, point, records):
-        _asked(search, point, features[0])
+        _asked(search, point, features)
     way = _way(search, point, records)  # by the speed that was measured
     is_long = way == "first run" and not search.problem.trainings
     each = search.seconds(point.recipe, records) / _nominal(point.recipe)
@@ -191,6 +196,14 @@ def _is_worth_it(search: Search, features: TrialRecord, best: TrialRecord, left:
     return best.id == features.id or expected > promise(search, best)
 
 
+def _fine_tunes(run: TrialRecord, point: StartingPoint) -> bool:
+    """Whether a start's run has fine-tuned the network of the point, in whatever way."""
+    had, wanted = run.recipe.architecture, point.recipe.architecture
+    if run.role != "start" or run.recipe.training.fine_tuning is None or not isinstance(had, Pretrained):
+        return False
+    return isinstance(wanted, Pretrained) and (had.backbone, had.weights) == (wanted.backbone, wanted.weights)
+
+
 def _nominal(recipe: Recipe) -> int:
     assert recipe.training.fine_tuning is not None, "of the starting point that fine-tunes"
     return recipe.training.fine_tuning.epochs
@@ -210,43 +223,6 @@ def _kept(search: Search, levers: dict[str, float], run: TrialRecord) -> dict[st
         ways = (value,) if name in PROBABILITIES else (value, value / 2)
         kept[name] = next((each for each in ways if not refused(checker.check(Augmentation(**{name: each})))), 0.0)
     return kept
-
-
-def epochs_to_search(seconds: float, left: float, workers: int) -> int:
-    """How long each fine-tuning is where so many fit that a search pays, after each other too; 0 where they do not.
-
-    seconds: of an epoch; left: that there are.
-    """
-    if left * workers < ENOUGH * MOST_EPOCHS * seconds or left < LEAST_AFTER_EACH_OTHER * MOST_EPOCHS * seconds:
-        return 0
-    return min(MOST_EPOCHS, int(left / (FIRST_AND_SEARCH * seconds)))
-
-
-def steps_an_epoch(images: int, recipe: Recipe) -> int:
-    """Steps that one epoch of fine-tuning has, of so many training images."""
-    assert recipe.training.fine_tuning is not None, "of the starting point that fine-tunes"
-    return math.ceil(images / (recipe.training.fine_tuning.batch_size or recipe.training.batch_size))
-
-
-def epochs_that_fit(
-    seconds: Callable[[int], float], epochs: int, left: float, workers: int, *, steps: int
-) -> tuple[int, int]:
-    """How long a training is that fills the time, and how many rounds of the workers: (epochs, rounds).
-
-    seconds: what a training of so many epochs takes; epochs: the recipe's own number; left: seconds that there are;
-    steps: of an epoch. One round, or two where each has steps enough, or as many as are needed for none to be longer
-    than MOST_EPOCHS, and at most those whose networks are averaged; where an epoch has few steps, one of up to
-    LONGEST_TUNING rather than two of half as many.
-    """
-    after_each_other = left / max(seconds(epochs), 1e-9)
-    whole, is_short = epochs * after_each_other, after_each_other < ROUNDS_FROM
-    if is_short or whole / 2 * steps < STEPS_OF_A_ROUND:
-        rounds, longest = max(1, round(whole / MOST_EPOCHS)), LONGEST_TUNING
-    else:
-        rounds, longest = max(2, math.ceil(whole / MOST_EPOCHS)), MOST_EPOCHS
-    most = max(2, MOST_LAST // min(workers, MOST_AT_ONCE))
-    found = round(FILLED * whole / min(rounds, most))
-    return min(found, longest if rounds <= most else LONGEST_TUNING), min(rounds, most)
 
 
 def settle_length(search: Search, best: TrialRecord, instead: StartingPoint | None) -> Length | None:
@@ -274,7 +250,8 @@ def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
     )
     left = LEFT_UNSURE if seen_from_scratch(search, best) else LEFT_OF_ERRORS
     left = left if epochs >= FEW_EPOCHS else LEFT_AFTER_FEW
-    if epochs < LEAST_EPOCHS or not _is_worth_it(search, features[0], best, left):
+    is_longer = epochs >= FEW_EPOCHS and _fine_tunes(best, point)
+    if epochs < LEAST_EPOCHS or not (is_longer or _is_worth_it(search, features[0], best, left)):
         return None
     return Length(epochs, rounds, point.name)
 

@@ -10,7 +10,7 @@ from convlift.ledger.trials import Plan, TrialRecord
 from convlift.search.allocate import BASELINE_MOST, LEAST_OF_A_FINAL, LONGER, MOST_BASELINE_RUNS
 from convlift.search.allocate import FEWEST as AFTER_EACH_OTHER
 from convlift.search.context import Search
-from convlift.search.decisions import decided, note, settle
+from convlift.search.decisions import decided, made, note, settle
 from convlift.search.first_trainings import (
     FIRST_LATEST,
     GREY_MOST,
@@ -26,6 +26,7 @@ from convlift.search.length import (
     ADDED_FROM,
     offered,
     point_that_fine_tunes,
+    reconsider_fine_tuning,
     score_of_features,
     settle_fine_tuning,
     settle_length,
@@ -71,6 +72,7 @@ def choose_start(search: Search) -> StartingPoint:
     second = _second_start_runs(search, first)
     beside = _baseline_beside(search, second, first)
     records = first + search.dispatcher.complete(second + beside, lambda plan: FIRST_LATEST * search.left())
+    records += search.dispatcher.complete(_whole_way(search, records), lambda plan: FIRST_LATEST * search.left())
     records += search.dispatcher.complete(_baseline_once_more(search, records), lambda plan: _last_seconds(search))
     able = [record for record in records if _rank(search, record) > -math.inf]
     if not able:
@@ -164,6 +166,16 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
     parts = settle(search.ledger, SecondStarts, decide).parts
     points = offered(search.problem, search.ledger, for_first_runs=True)[1:]
     return [start_run_of(search, point, parts[point.name]) for point in points if point.name in parts]
+
+
+def _whole_way(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
+    """A first run of `fine-tune`, where a shorter way turned out to be the best one and there is time to search."""
+    if not any(record.has_trained for record in records) or reconsider_fine_tuning(search, records) != "first run":
+        return []
+    deep, had = point_that_fine_tunes(search), made(search.ledger, SecondStarts).parts
+    points = offered(search.problem, search.ledger, for_first_runs=True)
+    new = [point for point in points if deep and point.name == deep.name and point.name not in had]
+    return [start_run_of(search, point, 1.0) for point in new]
 
 
 def _lead(search: Search, records: tuple[TrialRecord, ...]) -> float:
