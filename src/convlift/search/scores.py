@@ -23,8 +23,11 @@ COLLAPSED = 0.5  # of the way from there to the best run: what learns less has f
 UNTRIED = 0.8  # accuracy that is assumed before any run
 # standard errors of a difference on validation images: 300 photos fine-tuned for 16 / 40 epochs score .713 / .739 where
 # their features score .692, and with 80 validation images the features were ahead by two; of 4,317 photos, 648 of them
-# for validation, a shorter way to fine-tune was ahead by one, and all that was searched from it ended 1.6 points lower
-DOUBT = 1.0
+# for validation, a shorter way to fine-tune was ahead by one, and all that was searched from it ended 1.6 points lower.
+# Between .5 and 2 the choice hardly matters for images like the validation images (.1 points at most, simulated); for
+# others images that change and averaged weights do: by 1.7 a shorter way was ahead on pneumonia, and 8.5 points lower
+# on its test, which is of another kind (docs/decisions/0072). Of networks from scratch no such thing is known
+DOUBT, DOUBT_OF_TUNED = 1.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,11 @@ class Scores:
         return points if points == points else -math.inf
 
     def doubt(self, one: TrialRecord, other: TrialRecord) -> float:
-        """Points by which two trials may differ on the validation images and say nothing against what is known of
-        their recipes: DOUBT standard errors of the difference."""
+        """Points by which another trial may be ahead on the validation images and say nothing against what is known of
+        the recipe of this one: DOUBT standard errors of the difference, DOUBT_OF_TUNED where it is fine-tuned."""
         first, second = (self.image_points(record) for record in (one, other))
-        return DOUBT * float(np.std(first - second) / math.sqrt(len(first)))
+        times = DOUBT_OF_TUNED if one.recipe.training.fine_tuning else DOUBT
+        return times * float(np.std(first - second) / math.sqrt(len(first)))
 
     def image_points(self, record: TrialRecord) -> NDArray[np.float64]:
         """(n,): what every validation image adds to what the trial is chosen by, in points; (0,) where it left none.

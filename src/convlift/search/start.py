@@ -94,7 +94,7 @@ def _best(search: Search, able: Sequence[TrialRecord]) -> TrialRecord:
     best, settled = max(able, key=lambda record: promise(search, record)), decided(search.ledger, FineTuning)
     long = [r for r in able if settled and settled.epochs and r.names == (settled.start,) and r.is_whole]
     ahead = promise(search, best) - promise(search, long[0]) if long else math.inf
-    return long[0] if long and ahead <= search.scores.doubt(best, long[0]) else best
+    return long[0] if long and ahead <= search.scores.doubt(long[0], best) else best
 
 
 def _instead(search: Search, best: TrialRecord) -> StartingPoint | None:
