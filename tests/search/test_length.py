@@ -22,6 +22,7 @@ from convlift.search.context import Search
 from convlift.search.decisions import Allocation, decided, made, note
 from convlift.search.length import MIXED, MIXED_FROM, offered
 from convlift.search.loop import run_search
+from convlift.search.scores import Scores
 from convlift.search.scratch_length import BESIDE, FILLED, LAST_GAIN, MOST_LONGER, SLOPE, epochs_from_scratch, promise
 from convlift.search.shipment import Shipment
 from convlift.search.start import choose_start
@@ -211,6 +212,10 @@ def test_where_features_are_far_behind_it_is_never_tried(tmp_path: Path) -> None
         assert shipment.frozen.start.name != FINE_TUNE
 
 
+def points_of(trial: TrialRecord) -> float:
+    return Scores(problem_of(World(seed=1, n=400, nt=800), STARTS)).score_points(trial)
+
+
 def tuned(recipe: Recipe) -> bool:
     return recipe.training.fine_tuning is not None
 
@@ -229,10 +234,15 @@ def test_where_a_shorter_way_to_fine_tune_turns_out_the_best_the_whole_way_is_tr
         assert shipment.judged
 
 
-def test_a_shorter_way_that_is_not_the_best_says_nothing_of_the_whole_way(tmp_path: Path) -> None:
-    with campaign(tmp_path, {pretrained: -12.0, tuned: 2.0}, 90) as (_, trials, ledger):
-        assert [trial for trial in trials if trial.names == ("transfer",)]
-        assert made(ledger, FineTuning).way == ""
+@pytest.mark.parametrize(("lead", "way"), [(3.0, "fitted"), (4.0, "")])
+def test_a_shorter_way_a_little_behind_another_start_promises_the_whole_way(
+    tmp_path: Path, lead: float, way: str
+) -> None:
+    """That leaves .8 of its errors."""
+    with campaign(tmp_path, {pretrained: -12.0, tuned: 20.0, residual: 8.0 + lead}, 90) as (_, trials, ledger):
+        ranks = {t.names: points_of(t) for t in trials if t.role == "start" and t.outcome}
+        assert ranks[("residual",)] > ranks[("transfer",)]
+        assert made(ledger, FineTuning).way == way
 
 
 def test_where_many_trainings_fit_it_is_a_start_like_any_other(tmp_path: Path) -> None:

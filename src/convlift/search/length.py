@@ -39,6 +39,9 @@ LEFT_OF_ERRORS = 0.7
 # the same where a network from scratch that was seen would be passed over for it; and after few epochs: .89, .79 and
 # .71 after two, and 1.15 on Fashion-MNIST where the clock shortened them (docs/decisions/0036, docs/LOG.md)
 LEFT_UNSURE, LEFT_AFTER_FEW, FEW_EPOCHS = 0.8, 0.9, 4
+# of the errors of a shorter way to fine-tune, those that the whole way leaves: .7 on pneumonia with four epochs, which
+# take as long, .9 on flowers with 13 (docs/decisions/0036, 0072)
+LEFT_AFTER_SHORTER = 0.8
 # of the time that is left its speed is measured, and seconds at most: half a second, which is two steps of photos, was
 # 9% off on flowers, and 63 and 69 of 900 s were wasted (docs/LOG.md)
 MEASURED_SHARE, LONGEST_MEASURED = 0.005, 5.0
@@ -82,15 +85,11 @@ def settle_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
 
 
 def reconsider_fine_tuning(search: Search, records: Sequence[TrialRecord]) -> Way:
-    """The same again, where frozen features promised too little for it and a shorter way to fine-tune their network
-    turned out to be the best of all first runs: what that gains over them, the whole way gains and more (pneumonia:
-    .904 by eight epochs of `transfer`, .932 by four of `fine-tune`, which take as long; docs/decisions/0036).
-
-    records: all first runs.
-    """
+    """The same again, where frozen features promised too little for it, and a shorter way to fine-tune their network
+    turned out to promise more. records: all first runs."""
     settled, point = settle_fine_tuning(search, records), point_that_fine_tunes(search)
     features = features_among(point, records) if point else []
-    if settled or point is None or not features or not _fine_tunes(_best(search, records), point):
+    if settled or point is None or not features or not _shorter_promises(search, point, _best(search, records)):
         return settled
     return note(search.ledger, _as_it_fits(search, point, features[0], records), replace=True).way
 
@@ -189,19 +188,26 @@ def _best(search: Search, records: Sequence[TrialRecord]) -> TrialRecord:
     return max((record for record in records if record.has_trained), key=lambda record: promise(search, record))
 
 
-def _is_worth_it(search: Search, features: TrialRecord, best: TrialRecord, left: float = LEFT_OF_ERRORS) -> bool:
-    """Whether a network that is fine-tuned may be expected to pass the best that there is, by its frozen features'
-    errors. left: the share of them that it keeps."""
-    expected = 100.0 - left * (100.0 - search.scores.rank(features))
-    return best.id == features.id or expected > promise(search, best)
+def _is_worth_it(search: Search, run: TrialRecord, best: TrialRecord, left: float = LEFT_OF_ERRORS) -> bool:
+    """Whether a network that is fine-tuned may be expected to pass the best that there is, by the errors of a run: of
+    its frozen features, or of a shorter way. left: the share of them that it keeps."""
+    expected = 100.0 - left * (100.0 - search.scores.rank(run))
+    return best.id == run.id or expected > promise(search, best)
 
 
-def _fine_tunes(run: TrialRecord, point: StartingPoint) -> bool:
-    """Whether a start's run has fine-tuned the network of the point, in whatever way."""
-    had, wanted = run.recipe.architecture, point.recipe.architecture
-    if run.role != "start" or run.recipe.training.fine_tuning is None or not isinstance(had, Pretrained):
-        return False
-    return isinstance(wanted, Pretrained) and (had.backbone, had.weights) == (wanted.backbone, wanted.weights)
+def _shorter_promises(search: Search, point: StartingPoint, best: TrialRecord) -> bool:
+    """Whether first runs that fine-tuned the point's network in a shorter way promise that the whole way passes the
+    best that there is."""
+    wanted = point.recipe.architecture
+
+    def fine_tunes(run: TrialRecord) -> bool:
+        had = run.recipe.architecture
+        both = isinstance(had, Pretrained) and isinstance(wanted, Pretrained)
+        alike = both and (had.backbone, had.weights) == (wanted.backbone, wanted.weights)  # type: ignore[union-attr]
+        return alike and run.recipe.training.fine_tuning is not None and run.has_trained
+
+    runs = [run for run in search.ledger.trials("start") if fine_tunes(run)]
+    return any(_is_worth_it(search, run, best, LEFT_AFTER_SHORTER) for run in runs)
 
 
 def _nominal(recipe: Recipe) -> int:
@@ -250,7 +256,7 @@ def _tuned_length(search: Search, best: TrialRecord) -> Length | None:
     )
     left = LEFT_UNSURE if seen_from_scratch(search, best) else LEFT_OF_ERRORS
     left = left if epochs >= FEW_EPOCHS else LEFT_AFTER_FEW
-    is_longer = epochs >= FEW_EPOCHS and _fine_tunes(best, point)
+    is_longer = epochs >= FEW_EPOCHS and _shorter_promises(search, point, best)
     if epochs < LEAST_EPOCHS or not (is_longer or _is_worth_it(search, features[0], best, left)):
         return None
     return Length(epochs, rounds, point.name)

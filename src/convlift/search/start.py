@@ -169,7 +169,7 @@ def _second_start_runs(search: Search, records: tuple[TrialRecord, ...]) -> list
 
 
 def _whole_way(search: Search, records: tuple[TrialRecord, ...]) -> list[Plan]:
-    """A first run of `fine-tune`, where a shorter way turned out to be the best one and there is time to search."""
+    """A first run of `fine-tune`, where a shorter way turned out to promise it and there is time to search."""
     if not any(record.has_trained for record in records) or reconsider_fine_tuning(search, records) != "first run":
         return []
     deep, had = point_that_fine_tunes(search), made(search.ledger, SecondStarts).parts
