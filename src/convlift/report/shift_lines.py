@@ -49,7 +49,7 @@ def shift_rows(scores: ShiftScores) -> list[tuple[str, list[float], Estimate]]:
 
 def shift_table(scores: ShiftScores) -> Table:
     """The accuracy under every corruption and severity."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in ("corruption", *map(str, SEVERITIES), "mean", "95% interval"):
         table.add_column(name, justify="left" if name == "corruption" else "right", no_wrap=True)
     for name, at_severities, mean in shift_rows(scores):
