@@ -110,8 +110,8 @@ def train(data: object, recipe: str | Path | Recipe = "transfer", *, quiet: bool
     recipe: a built-in name, a recipe file, a Recipe, or a function or class that makes a network of your own; model:
     the same as text, FILE.py:NAME or PACKAGE.MODULE:NAME, to be trained as the recipe says; out: the run folder, by
     default runs/NAME-train-HASH, the same for the same data, recipe, seed and metric; seed, root, metric, group_from,
-    layout, alpha, follow_links, columns, images, device: as for `improve`. The same training again replaces the model;
-    into the folder of another run nothing is trained.
+    layout, alpha, value_range, follow_links, columns, images, device: as for `improve`. The same training again
+    replaces the model; into the folder of another run nothing is trained.
     Raises DataError, RecipeError, WeightsError; Diverged; ConvliftError where the run folder cannot be made or holds
     another run; DiskError, LedgerError.
     """
@@ -183,8 +183,8 @@ def audit(
 
     out: a page to be written. fix: a file for a plan of what to do about it, to be decided on (`convlift review`, or by
     hand) and given to `improve` as plan; decisions in a plan that lies there stay. label_errors: whether a pretrained
-    network looks too, at labels, outliers and parts. options: root, group_from, plan, layout, alpha, follow_links,
-    columns, images, device, as for `improve`. Raises DataError, ConvliftError.
+    network looks too, at labels, outliers and parts. options: root, group_from, plan, layout, alpha, value_range,
+    follow_links, columns, images, device, as for `improve`. Raises DataError, ConvliftError.
     """
     if fix is not None and options.get("plan") is not None:
         raise ConvliftError("a plan is made of the data as they lie there; leave out --plan or --fix.")

@@ -34,6 +34,7 @@ from convlift.console.options import (
     Shift,
     Trainings,
     TrustCode,
+    ValueRange,
     Weights,
     Workers,
 )
@@ -142,6 +143,7 @@ def improve(
     plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
+    value_range: ValueRange = "bits",
     follow_links: FollowLinks = False,
     columns: Columns = None,
     images: ImagesFolder = None,
@@ -177,7 +179,7 @@ def improve(
         "workers": workers, "ship": ship, "metric": metric, "group_from": group_from, "layout": layout, "alpha": alpha,
         "follow_links": follow_links, "columns": columns, "images": images, "priors": priors,
         "trainings": trainings, "device": device, "max_latency": max_latency, "refit": refit, "plan": plan,
-        "shift": shift, "shift_data": shift_data, "optimize": optimize,
+        "shift": shift, "shift_data": shift_data, "optimize": optimize, "value_range": value_range,
     }  # fmt: skip
     if dry_run:
         expected = api.preview(data, budget, cv=cv, quiet=quiet, **options)
@@ -214,6 +216,7 @@ def aa(
     plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
+    value_range: ValueRange = "bits",
     follow_links: FollowLinks = False,
     columns: Columns = None,
     images: ImagesFolder = None,
@@ -232,7 +235,7 @@ def aa(
     found = api.aa(
         data, campaigns, budget, current=current, model=model, out=out, root=root, seed=seed, workers=workers,
         metric=metric, group_from=group_from, plan=plan, layout=layout, alpha=alpha, follow_links=follow_links,
-        columns=columns, images=images, trainings=trainings, device=device, quiet=quiet,
+        columns=columns, images=images, trainings=trainings, device=device, value_range=value_range, quiet=quiet,
     )  # fmt: skip
     if as_json:
         print(json.dumps(plain(found.campaigns, found.tally, campaigns)))
@@ -257,6 +260,7 @@ def train(
     plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
+    value_range: ValueRange = "bits",
     follow_links: FollowLinks = False,
     columns: Columns = None,
     images: ImagesFolder = None,
@@ -273,7 +277,7 @@ def train(
     done = api.train(
         data, chosen, model=model, out=out, seed=seed, root=root, quiet=quiet, metric=metric,
         group_from=group_from, plan=plan, layout=layout, alpha=alpha, follow_links=follow_links,
-        columns=columns, images=images, device=device,
+        columns=columns, images=images, device=device, value_range=value_range,
     )  # fmt: skip
     if as_json:
         print(json.dumps(training_document(done.story)))
@@ -312,6 +316,7 @@ def diagnose(
     plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
+    value_range: ValueRange = "bits",
     follow_links: FollowLinks = False,
     columns: Columns = None,
     images: ImagesFolder = None,
@@ -334,7 +339,7 @@ def diagnose(
     done = api.diagnose(
         data, chosen, budget, run=run, once=once, model=model, out=out, seed=seed, root=root, quiet=quiet,
         metric=metric, group_from=group_from, plan=plan, layout=layout, alpha=alpha, follow_links=follow_links,
-        columns=columns, images=images, device=device,
+        columns=columns, images=images, device=device, value_range=value_range,
     )  # fmt: skip
     if as_json:
         print(json.dumps(diagnosis_document(done.story)))
@@ -368,6 +373,7 @@ def audit(
     plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
+    value_range: ValueRange = "bits",
     follow_links: FollowLinks = False,
     columns: Columns = None,
     images: ImagesFolder = None,
@@ -387,7 +393,8 @@ def audit(
             raise ConvliftError(f"{option} {file} lies in a folder that is not there; make {file.parent} first.")
     found = api.audit(
         data, label_errors=label_errors, fix=fix, root=root, group_from=group_from, plan=plan, layout=layout,
-        alpha=alpha, follow_links=follow_links, columns=columns, images=images, device=device, quiet=quiet,
+        alpha=alpha, follow_links=follow_links, columns=columns, images=images, device=device, value_range=value_range,
+        quiet=quiet,
     )  # fmt: skip
     page = write_audit(found, out or Path("runs") / f"{found.data}-audit.html")
     if as_json:
@@ -429,6 +436,7 @@ def preview(
     plan: Plan = None,
     layout: LayoutName = "auto",
     alpha: AlphaName = "white",
+    value_range: ValueRange = "bits",
     follow_links: FollowLinks = False,
     columns: Columns = None,
     images: ImagesFolder = None,
@@ -444,7 +452,7 @@ def preview(
     check_sheet_file(out)
     sheet = api.contact_sheet(
         data, recipe, model=model, root=root, seed=seed, plan=plan, layout=layout, alpha=alpha,
-        follow_links=follow_links, columns=columns, images=images, quiet=quiet,
+        follow_links=follow_links, columns=columns, images=images, value_range=value_range, quiet=quiet,
     )  # fmt: skip
     print(sheet_sentence(sheet, write_sheet(sheet, out)))
 

@@ -115,6 +115,7 @@ def evaluate(
     require_training("an evaluation")
     from convlift.console.progress import Progress
     from convlift.data.readers.recognize import open_images
+    from convlift.data.stretch import Stretch
     from convlift.deploy.evaluate_all import evaluate_all
     from convlift.deploy.evaluate_model import PARTS, Named, choose_images
     from convlift.deploy.evaluate_ranking import check_positive, of_class
@@ -136,9 +137,12 @@ def evaluate(
     judged_by = metric_named(metric or "accuracy")
     asked |= {name: Path(asked[name]) for name in ("root", "images") if asked.get(name) is not None}
     with Progress(quiet=quiet) as progress:
-        images = choose_images(open_images(data, **asked), part, group_from, Path(plan) if plan else None)
         both = [each for each in (path, against) if each is not None]
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
+        # arrays as the models scale them
+        as_they_are = any(isinstance(each.model.config.value_range, Stretch) for each in named)
+        source = open_images(data, **asked, as_they_are=as_they_are)
+        images = choose_images(source, part, group_from, Path(plan) if plan else None)
         check_positive(named[0].name, named[0].model.classes, positive)
         return of_class(evaluate_all(named, images, judged_by, progress.show, asked_shift), positive)
 

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from convlift.data.decode import ALPHAS, decode, deep_maximum, is_deep
+from convlift.data.decode import ALPHAS, decode
+from convlift.data.deep_files import deep_maximum, is_deep
 from convlift.data.groups import read_groups
 from convlift.data.readers import arrays
 from convlift.data.readers.layout import LAYOUTS

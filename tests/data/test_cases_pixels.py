@@ -13,6 +13,7 @@ from PIL import Image
 
 from convlift.data.decode import decode, from_array
 from convlift.data.depth import range_of
+from convlift.data.intake import Way
 from convlift.data.readers.recognize import open_source
 from convlift.data.store import ImageStore, open_store
 from convlift.errors import ConvliftError, DataError, UnreadableImage
@@ -24,7 +25,7 @@ Photo = Callable[..., Any]
 
 
 def opened(root: Path, **options: Any) -> ImageStore:
-    return open_store(open_source(str(root)), root.parent / "cache", **options)
+    return open_store(open_source(str(root)), root.parent / "cache", way=Way(**options))
 
 
 def found(store: ImageStore, kind: str) -> Finding:

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from convlift.console.extras import is_installed
-from convlift.data.decode import decode, deep_maximum, is_deep
+from convlift.data.decode import decode
+from convlift.data.deep_files import deep_maximum, is_deep
+from convlift.data.intake import Way
 from convlift.data.readers.recognize import open_source
 from convlift.data.store import open_store
+from convlift.data.stretch import Stretch
 from convlift.errors import UnreadableImage
 
 needs_pydicom = pytest.mark.skipif(not is_installed("pydicom"), reason="the extra dicom is not installed")
@@ -137,3 +140,27 @@ def test_what_is_no_single_image_is_refused_in_words(content: Any, words: str) -
 def test_without_pydicom_the_extra_is_named() -> None:
     with pytest.raises(UnreadableImage, match=r"pip install 'convlift\[dicom\]'"):
         decode(bytes(128) + b"DICM" + bytes(8))
+
+
+@needs_pydicom
+def test_a_scale_that_the_user_chose_takes_the_place_of_the_window(tmp_path: Path) -> None:
+    """Of CT the rescaled values, Hounsfield units, are scaled: below 0 too, and whatever the windows are."""
+    window = {"RescaleSlope": 1, "RescaleIntercept": -1024, "WindowCenter": 40, "WindowWidth": 400}
+    units = RAMP.astype(float) - 1024
+    chosen = Stretch((-1000.0,), (1000.0,), "-1000:1000")
+    content = dicom(RAMP, **window)
+    expected = np.rint(np.clip((units + 1000) * 255 / 2000, 0, 255))
+    assert (decode(content, chosen).pixels[:, :, 0] == expected).all()
+    assert (decode(dicom(RAMP, RescaleSlope=1, RescaleIntercept=-1024), chosen).pixels[:, :, 0] == expected).all()
+    assert is_deep(content, is_stretched=True)
+    # of MONOCHROME1 those that are turned over by what its bits hold
+    turned = decode(dicom(RAMP, "MONOCHROME1", **window), chosen).pixels[:, :, 0]
+    assert (turned == np.rint(np.clip((4095 - units + 1000) * 255 / 2000, 0, 255))).all()
+    for name in ("a", "b"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for number in range(3):
+            pixels = (RAMP + number + 3 * (name == "b")).astype(np.uint16)
+            (tmp_path / "scans" / name / f"IM{number}").write_bytes(dicom(pixels, **window))
+    store = open_store(open_source(str(tmp_path / "scans")), tmp_path / "cache", way=Way(value_range="0%:100%"))
+    assert store.value_range == Stretch((-1024.0,), (3061.0,), "0%:100%")
+    assert (store.image(0)[:, :, 0] == np.rint((units + 1024) * (255 / 4085))).all()

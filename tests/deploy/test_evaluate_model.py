@@ -164,7 +164,7 @@ def test_groups_widen_the_intervals(grey, folder):
 
 def test_a_model_that_learned_from_these_images_is_told_of(grey, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("convlift.deploy.evaluate_model._trained_on", lambda path: TrainedOn("these"))
-    monkeypatch.setattr("convlift.deploy.evaluate_model.data_fingerprint", lambda source, alpha, side: "these")
+    monkeypatch.setattr("convlift.deploy.evaluate_model.data_fingerprint", lambda source, way: "these")
     said = convlift("evaluate", grey.folder, folder[0], "--quiet")
     assert f"warning: {grey.folder} was trained on these images" in " ".join(said.out.split())
     for path in folder[0].rglob("*.png"):

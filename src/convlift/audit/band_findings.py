@@ -1,10 +1,10 @@
 """What is found of images of bands that are neither grey nor colour."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 import numpy as np
 
+from convlift.audit.told_ranges import told_ranges
 from convlift.records.finding import Finding
 
 _LISTED = 100  # keys
@@ -23,7 +23,7 @@ def band_range_findings(
     middles = np.median(np.array([*highs.values()]), axis=0)
     message = (
         f"{len(highs)} {what} of more than 8 bits have {len(ranges)} bands, each of which has a range of its own, the "
-        f"same for all images: {_ranges(ranges)} became 0 to 255."
+        f"same for all images: {told_ranges([0.0] * len(ranges), ranges)} became 0 to 255."
     )
     dim = [band for band, (middle, top) in enumerate(zip(middles, ranges, strict=True)) if middle < top / 16]
     if not dim:
@@ -33,6 +33,8 @@ def band_range_findings(
     message += f" In {named} half of them stay under a sixteenth of it, so few levels are left."
     bright = sorted(highs, key=lambda key: -highs[key][dim[0]])
     remedy = "If the brightest hold markers or dead pixels, mend them, and the range follows."
+    if what == "files":  # as in `range_findings`
+        remedy += " Or give --value-range percentiles."
     return [Finding("value range", "warning", message, tuple(bright[:_LISTED]), remedy)]
 
 
@@ -54,13 +56,3 @@ def four_bands_finding(name: str) -> Finding:
         (),
         "If it is transparency, hand over the first three alone: images[..., :3].",
     )
-
-
-def _ranges(ranges: Sequence[float]) -> str:
-    """Such as "0 to 16383 (bands 1 to 12), 0 to 1023 (band 13)"."""
-    told, first = [], 1
-    for top, alike in groupby(ranges):
-        last = first + len(list(alike)) - 1
-        told.append(f"0 to {top:.10g} ({f'band {first}' if first == last else f'bands {first} to {last}'})")
-        first = last + 1
-    return ", ".join(told)

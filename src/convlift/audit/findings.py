@@ -195,6 +195,8 @@ def range_findings(value_range: float | None, highs: Mapping[str, float], what: 
     bright = sorted((key for key in highs if highs[key] > 16 * middle), key=lambda key: -highs[key])
     message += f" Half of them stay under {middle:g}, so few grey levels are left of those."
     remedy = "If the brightest hold markers or dead pixels, mend them, and the range follows."
+    if what == "files":  # of arrays it is a finding of the source, which tells stores apart
+        remedy += " Or give --value-range percentiles."
     return [Finding("value range", "warning", message, tuple(bright[:_LISTED]), remedy)]
 
 

@@ -55,7 +55,7 @@ def look_at_plan(path: Path, data: object, cache: Path, session: Session) -> Loo
 
 
 def _reading(plan: DataPlan) -> tuple[str, dict[str, Any]]:
-    known = {"data", "alpha", "layout", "follow_links", "columns", "root", "images"}
+    known = {"data", "alpha", "value_range", "layout", "follow_links", "columns", "root", "images"}
     if unknown := sorted(plan.reading.keys() - known):
         raise ConvliftError(
             f"the plan reads with '{unknown[0]}', which is no option; it has {', '.join(sorted(known))}."

@@ -12,6 +12,7 @@ from convlift.campaign.session import Session
 from convlift.data.dataset import Dataset
 from convlift.data.decode import SHORTER_SIDE, WIDE
 from convlift.data.groups import check_number, check_official, find_groups
+from convlift.data.intake import Way
 from convlift.data.readers.recognize import open_source
 from convlift.data.revised import load_plan, revise
 from convlift.data.sealed import SealedLabels, seal
@@ -69,17 +70,18 @@ def read_images(
             raise Interrupted("stopped while the images were decoded; the same command starts again.", session.stop())
 
     plan = load_plan(request.plan) if request.plan else None  # a fault in it is said before the images are read
+    way = Way(request.alpha, side, request.value_range)
     session.listen(ReadingImages())
     source = open_source(
         request.data, root=request.root, layout=request.layout, follow_links=request.follow_links,
-        columns=request.columns, images=request.images, cache=request.cache,
+        columns=request.columns, images=request.images, cache=request.cache, as_they_are=way.is_stretched,
     )  # fmt: skip
     revised = revise(source, request.plan, plan) if request.plan and plan else None
     if revised is None:
-        store = open_store(source, request.cache, decoded, request.alpha, side)
+        store = open_store(source, request.cache, decoded, way)
         groups = find_groups(source, request.group_from, store.keys)
     else:
-        store = open_store(revised.source, request.cache, decoded, request.alpha, side, revised.ties)
+        store = open_store(revised.source, request.cache, decoded, way, revised.ties)
         store = replace(store, plan=revised.applied)
         groups = revised.groups(request.group_from, store.keys)
     if groups is not None:

@@ -12,6 +12,7 @@ from convlift.audit.proposals import Audit, keep_decisions, propose
 from convlift.campaign.request import Request
 from convlift.data.plan_file import read_plan, write_plan
 from convlift.data.store import ImageStore
+from convlift.data.stretch import BITS
 from convlift.errors import ConvliftError
 from convlift.records.data_plan import DataPlan
 from convlift.records.doubted_label import DoubtedLabel
@@ -44,6 +45,7 @@ def reading_of(request: Request) -> dict[str, str]:
     known = {
         "data": where,
         "alpha": "" if request.alpha == "white" else request.alpha,
+        "value_range": "" if request.value_range == BITS else request.value_range,
         "layout": "" if request.layout == "auto" else request.layout,
         "follow_links": "yes" if request.follow_links else "",
         "columns": request.columns or "",

@@ -16,6 +16,7 @@ from convlift.console.resources import GPU_WORKER_BYTES, usable_cpus, usable_mem
 from convlift.data.decode import Alpha
 from convlift.data.readers.layout import Layout
 from convlift.data.splits import Fold
+from convlift.data.stretch import BITS, asked_range
 from convlift.errors import BudgetError, ConvliftError
 from convlift.evidence.metrics import metric_named
 from convlift.model.source_files import code_of, reference_to
@@ -56,6 +57,7 @@ class Request:
     group_from: which images belong together: FILE.csv:COLUMN, or a regular expression on their paths; docs/data.md.
     plan: a file that `audit --fix` wrote, whose accepted entries say how the images are read; docs/plan.md.
     priors: a file that `learn_priors` wrote, in place of the packaged one.
+    value_range: what makes bytes of values of more than 8 bits: bits, percentiles, LOW:HIGH or LOW%:HIGH%.
     layout, alpha, follow_links: how a folder is read; columns, images: how a table is; see docs/data.md.
     pool: the changes to be tried instead of the catalogue's, from the baseline alone.
     fold: the campaign is this part of a nested cross-validation.
@@ -88,6 +90,7 @@ class Request:
     priors: Path | None = None
     layout: Layout = "auto"
     alpha: Alpha = "white"
+    value_range: str = BITS
     follow_links: bool = False
     columns: str | None = None
     images: Path | None = None
@@ -111,14 +114,14 @@ class Request:
 OPTIONS = frozenset({
     "trainings", "workers", "current", "model", "model_weights", "keep_network", "out", "backbone", "weights", "root",
     "seed", "ship", "metric", "group_from", "priors", "layout", "alpha", "follow_links", "device", "max_latency",
-    "refit", "columns", "images", "plan", "shift", "shift_data", "optimize",
+    "value_range", "refit", "columns", "images", "plan", "shift", "shift_data", "optimize",
 })  # fmt: skip
 TRAINING_OPTIONS = OPTIONS - {
     "trainings", "workers", "current", "model_weights", "keep_network", "ship", "priors", "backbone", "weights",
     "max_latency", "refit", "shift", "shift_data", "optimize",
 }  # fmt: skip
 READING_OPTIONS = frozenset({
-    "root", "group_from", "plan", "layout", "alpha", "follow_links", "device", "columns", "images",
+    "root", "group_from", "plan", "layout", "alpha", "follow_links", "device", "columns", "images", "value_range",
 })  # fmt: skip
 MAY_BE_MISSING = {
     "trainings", "model", "model_weights", "out", "backbone", "weights", "root", "workers", "group_from", "priors",
@@ -140,6 +143,7 @@ def request_of(data: object, budget: str | None, cache: Path, *, usual: str = "2
     }
     if "shift" in given:
         given["shift"] = named_corruptions(given["shift"])
+    given["value_range"] = asked_range(given.get("value_range", BITS))
     check_goal(given.get("optimize", "clean"), has_shift=bool(given.get("shift") or given.get("shift_data")))
     trainings = given.get("trainings")
     if trainings is not None and budget is not None:

@@ -13,10 +13,12 @@ from scipy.sparse.csgraph import connected_components
 from convlift.campaign.request import Request
 from convlift.data.dataset import Dataset
 from convlift.data.decode import decode, from_array
+from convlift.data.depth import Deep
 from convlift.data.groups import check_number, find_groups
 from convlift.data.intake import pixel_hash
 from convlift.data.readers.recognize import open_images
 from convlift.data.readers.source import Source
+from convlift.data.stretch import BITS, Stretch
 from convlift.errors import ConvliftError, DataError, UnreadableImage
 from convlift.evidence.image_variance import Groups
 
@@ -62,7 +64,7 @@ def shift_seconds(request: Request, images: int, native: int) -> float:
     """What classifying shifted images is expected to take after the search, of so many test images, before it is
     measured (`time_shift.py`)."""
     copies = copies_each(request, images, len(request.shift), native) * images
-    folder = len(open_folder(request.shift_data).items) if request.shift_data else 0
+    folder = len(open_folder_of(request).items) if request.shift_data else 0
     return ADAPTING * seconds_each(native) * (copies + folder)
 
 
@@ -70,7 +72,7 @@ def check_shift_data(request: Request, dataset: Dataset) -> None:
     """Raise DataError where the folder of shifted images has a class that the data have not, or no image."""
     if request.shift_data is None:
         return
-    source = open_folder(request.shift_data)
+    source = open_folder_of(request)
     unknown = sorted({source.classes[item.label] for item in source.items} - set(dataset.classes))
     if unknown or not source.items:
         what = f"images of class '{unknown[0]}', which {dataset.name} has not" if unknown else "no image"
@@ -87,7 +89,8 @@ def images_of(folder: Path, dataset: Dataset, group_from: str | None) -> Shifted
     Exact copies belong together; so do images of one group, where group_from names one for each of them, or the folder
     does itself. Raises DataError where all are of one group.
     """
-    source, splits = open_folder(folder), dataset.splits
+    is_stretched = isinstance(dataset.store.value_range, Stretch)
+    source, splits = open_folder(folder, as_they_are=is_stretched), dataset.splits
     known = set(dataset.store.hashes[np.concatenate([splits.train, splits.validation, splits.test])].tolist())
     places, hashes, copied = [], [], 0
     for place in range(len(source.items)):
@@ -104,12 +107,12 @@ def images_of(folder: Path, dataset: Dataset, group_from: str | None) -> Shifted
     return ShiftedImages(source, np.array(places, np.int64), groups, copied, is_lost)
 
 
-def hash_of(content: bytes | NDArray[np.uint8], dataset: Dataset) -> str:
+def hash_of(content: bytes | Deep, dataset: Dataset) -> str:
     """What tells whether two images show the same, as the campaign's own images have it. Raises UnreadableImage."""
     store = dataset.store
     if isinstance(content, bytes):
-        return pixel_hash(decode(content, store.value_range, store.alpha))
-    return pixel_hash(from_array(content))
+        return pixel_hash(decode(content, store.value_range, store.alpha), store.value_range)
+    return pixel_hash(from_array(content, store.value_range), store.value_range)
 
 
 def _groups(
@@ -133,6 +136,11 @@ def _groups(
     return groups, False
 
 
-def open_folder(folder: Path | None) -> Source:
-    """The images of `--shift-data`, as `open_images` reads them."""
-    return open_images(str(folder))
+def open_folder_of(request: Request) -> Source:
+    """The images of `--shift-data`."""
+    return open_folder(request.shift_data, as_they_are=request.value_range != BITS)
+
+
+def open_folder(folder: Path | None, *, as_they_are: bool) -> Source:
+    """The images of such a folder, as `open_images` reads them."""
+    return open_images(str(folder), as_they_are=as_they_are)

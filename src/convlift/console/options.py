@@ -89,6 +89,15 @@ AlphaName = Annotated[
     Literal["white", "black", "ignore"],
     typer.Option("--alpha", help="What transparent pixels are laid on, or whether transparency is ignored."),
 ]
+ValueRange = Annotated[
+    str,
+    typer.Option(
+        "--value-range",
+        metavar="bits|percentiles|LOW:HIGH",
+        help="Which values of more than 8 bits become 0 and 255: 0 and the fewest whole bits that hold all of them; "
+        "their 2nd and 98th percentile, of each band; two values; or other percentiles, such as 0.5%:99.5%.",
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.traits import Traits
-from convlift.data.depth import MOST, Deep, Range, is_unit, range_of, to_bytes
+from convlift.data.depth import Deep, Range, check_finite, is_unit, range_of, to_bytes
 from convlift.data.formats import sniff
 from convlift.data.npy import is_npy, shape_of_npy, values_of_npy
 from convlift.data.orientation import turn_of_tag, turned
 from convlift.data.readers.source import printable
+from convlift.data.stretch import MOST, Stretch, stretched
 from convlift.data.tiff_pages import (
     BITS,
     COMPRESSION,
@@ -59,7 +60,7 @@ class Highs(NamedTuple):
     ranges: tuple[float, ...]
 
 
-def number_of_bands(content: bytes | NDArray[np.uint8]) -> int:
+def number_of_bands(content: bytes | Deep) -> int:
     """How many bands an image has by its header, or as an array; 0 where it is grey or colour, or none is told."""
     if isinstance(content, bytes) and is_npy(content):
         with suppress(UnreadableImage):
@@ -220,9 +221,12 @@ def bytes_of_bands(values: Deep, value_range: Range, full_range: float) -> tuple
     """Values (H, W, C) as bytes, each band by its own range, and notes on how.
 
     value_range: as the data set has it. Without one floats in 0 to 1 become 0 to 255, and whole numbers have
-    `full_range`. Floats in 0 to 1 among whole numbers have their own scale too.
+    `full_range`. Floats in 0 to 1 among whole numbers have their own scale too, but for a scale that a user chose.
     Raises UnreadableImage where a value cannot be read.
     """
+    if isinstance(value_range, Stretch) and len(value_range.low) in (1, values.shape[2]) and values.dtype.itemsize > 1:
+        check_finite(values)
+        return stretched(values, value_range), ("float" if values.dtype.kind in "fb" else "16 bit",)
     highs, bands = highest_of_bands(values), values.shape[2]
     ranges = value_range if isinstance(value_range, tuple) and len(value_range) == bands else None
     is_float = values.dtype.kind in "fb"

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from convlift.audit.traits import Traits, quality_of
-from convlift.data.bands import Highs, bytes_of_bands, highs_of, open_bands
-from convlift.data.depth import Deep, Range, deep_values, float_values, highest, is_unit, to_bytes
-from convlift.data.dicom import is_deep_dicom, open_dicom
-from convlift.data.formats import DICOM, FORMATS, MOST_SAMPLES, NPY, Header, jpeg_bits, read_header, sniff, without_text
-from convlift.data.npy import has_deep_values
+from convlift.data.bands import bytes_of_bands, open_bands
+from convlift.data.depth import Deep, Range, check_finite, deep_values, float_values, highest, is_unit, to_bytes
+from convlift.data.dicom import open_dicom
+from convlift.data.formats import DICOM, FORMATS, MOST_SAMPLES, Header, jpeg_bits, read_header, sniff, without_text
 from convlift.data.orientation import turn_of, turned
 from convlift.data.readers.source import printable
 from convlift.data.square import as_image, resampled
+from convlift.data.stretch import Stretch, stretched
 from convlift.errors import UnreadableImage
 from convlift.recipe.data import is_bands
 
@@ -59,14 +59,15 @@ def decode(
 
     value_range: the value that becomes 255 in files of more than 8 bits, as the data set has it (`data/depth.py`);
     None where it has no such files, then 65535. Floats in 0 to 1 become 0 to 255 whatever it is. Of bands one value
-    each, see `bytes_of_bands`.
+    each, see `bytes_of_bands`. A Stretch holds for all files of more than 8 bits, floats in 0 to 1 and DICOM with a
+    window among them.
     most_pixels: an image of more is not decoded; at most MAX_PIXELS. Three bands count as one pixel.
     side: the most pixels that the shorter side has afterwards, and a quarter of what the longer one has (bicubic,
     antialiased).
     """
     if (found := open_bands(content, most_pixels)) is not None:
         return _of_array(found.values, value_range, list(found.notes), found.traits, side)
-    image, notes, deep, traits = _opened(content, most_pixels)
+    image, notes, deep, traits = opened(content, most_pixels, is_stretched=isinstance(value_range, Stretch))
     flat = _to_eight_bits(image, alpha, notes) if deep is None else as_image(_scaled(deep, value_range, alpha, notes))
     return _finished(flat, notes, deep, traits, side)
 
@@ -104,30 +105,6 @@ def _of_bands(values: Deep, value_range: Range, notes: list[str], traits: Traits
     return Decoded(pixels, tuple(_odd(size, notes, pixels)), deep, traits)
 
 
-def is_deep(content: bytes) -> bool:
-    """Whether a file has more than 8 bits a value by its header; False for what is no image."""
-    if content[:2] == b"\xff\xd8":
-        return False
-    kind = sniff(content)
-    if kind == NPY:
-        return has_deep_values(content)
-    return is_deep_dicom(content) if kind == DICOM else read_header(content, kind).bits > 8
-
-
-def deep_maximum(content: bytes) -> float | Highs | None:
-    """The largest value in a file for which `is_deep`, and of each band where it has such; None where it has no more
-    than 8 bits after all, cannot be read, or holds floats in 0 to 1."""
-    try:
-        if (found := open_bands(content, MAX_PIXELS)) is not None:
-            if is_bands(found.values.shape[2]):
-                return highs_of(found.values)
-            return None if is_unit(found.values) else highest(found.values)
-        deep = _opened(content)[2]
-        return None if deep is None or is_unit(deep) else highest(deep)
-    except UnreadableImage:
-        return None
-
-
 def _finished(flat: Image.Image, notes: list[str], deep: Deep | None, traits: Traits | None, side: int) -> Decoded:
     pixels = _drop_grey(np.asarray(_limited(flat, side)))
     notes = _odd(flat.size, notes, pixels)
@@ -141,11 +118,17 @@ def _odd(size: tuple[int, int], notes: list[str], pixels: NDArray[np.uint8]) -> 
     return [*notes, *more, *(["flat"] if is_flat else [])]
 
 
-def _opened(content: bytes, most_pixels: int = MAX_PIXELS) -> tuple[Image.Image, list[str], Deep | None, Traits]:
-    """The loaded upright image, notes, its values where they are deeper than 8 bits, and its traits."""
+def opened(
+    content: bytes, most_pixels: int = MAX_PIXELS, *, is_stretched: bool = False
+) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+    """The loaded upright image of any file but those of bands, notes, its values where they are deeper than 8 bits, and
+    its traits. is_stretched: whether the user chose a scale, which the window of a DICOM gives way to.
+
+    Raises UnreadableImage with the reason.
+    """
     kind = sniff(content)
     if kind == DICOM:
-        return open_dicom(content, most_pixels)
+        return open_dicom(content, most_pixels, is_stretched=is_stretched)
     header = _checked_header(content, kind)
     try:
         return _read(content, kind, header, most_pixels)
@@ -276,24 +259,41 @@ def _is_laid_on(band: Image.Image, alpha: Alpha, notes: list[str]) -> bool:
 
 def _scaled(values: Deep, given: Range, alpha: Alpha, notes: list[str]) -> NDArray[np.uint8]:
     """Values of more than 8 bits -> (H, W) or (H, W, 3) uint8, by the range of the data set, if it is one for all."""
-    high, value_range = highest(values), None if isinstance(given, tuple) else given
-    if is_unit(values):
-        notes += ["float"] + (["unit float"] if value_range is not None and high else [])
-        top = 1.0
-    elif values.dtype.kind == "f" and value_range is None:
-        raise UnreadableImage(f"float image with values from {values.min():g} to {high:g}; 0 to 1 is needed")
-    else:
-        notes.append("float" if values.dtype.kind == "f" else "16 bit")
-        top = value_range or FULL_RANGE
-        if high > top:
-            notes.append("outside range")
+    scale = _scale_of(values, given, notes)
     if values.ndim == 2 or values.shape[2] == 3:
-        return to_bytes(values, top)
+        return _by(values, scale)
     # a transparent band has the file's own range, whatever that of the colours is
-    band = Image.fromarray(to_bytes(values[:, :, -1], 1.0 if top == 1.0 else FULL_RANGE))
-    colour = to_bytes(values[:, :, :-1] if values.shape[2] == 4 else values[:, :, 0], top)
+    band = Image.fromarray(to_bytes(values[:, :, -1], 1.0 if _is_unit_alpha(values, scale) else FULL_RANGE))
+    colour = _by(values[:, :, :-1] if values.shape[2] == 4 else values[:, :, 0], scale)
     if not _is_laid_on(band, alpha, notes):
         return colour
     layered = Image.fromarray(colour).convert("RGBA")
     layered.putalpha(band)
     return np.asarray(Image.alpha_composite(Image.new("RGBA", layered.size, alpha), layered).convert("RGB"))
+
+
+def _scale_of(values: Deep, given: Range, notes: list[str]) -> float | Stretch:
+    """The value that becomes 255 in an image, or the scale that a user chose."""
+    if isinstance(given, Stretch) and len(given.low) == 1 and values.dtype.itemsize > 1:
+        check_finite(values)
+        notes.append("float" if values.dtype.kind in "fb" else "16 bit")
+        return given
+    high, value_range = highest(values), given if isinstance(given, float | int) else None
+    if is_unit(values):
+        notes += ["float"] + (["unit float"] if value_range is not None and high else [])
+        return 1.0
+    if values.dtype.kind == "f" and value_range is None:
+        raise UnreadableImage(f"float image with values from {values.min():g} to {high:g}; 0 to 1 is needed")
+    notes.append("float" if values.dtype.kind == "f" else "16 bit")
+    top = value_range or FULL_RANGE
+    if high > top:
+        notes.append("outside range")
+    return top
+
+
+def _by(values: Deep, scale: float | Stretch) -> NDArray[np.uint8]:
+    return stretched(values, scale) if isinstance(scale, Stretch) else to_bytes(values, scale)
+
+
+def _is_unit_alpha(values: Deep, scale: float | Stretch) -> bool:
+    return is_unit(values[:, :, -1]) if isinstance(scale, Stretch) else scale == 1.0

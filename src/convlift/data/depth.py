@@ -1,19 +1,21 @@
 """Values deeper than 8 bits: one scale for a data set, since 12 bits in a file of 16 would else be nearly black."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from convlift.data.formats import Header, ppm_values
+from convlift.data.stretch import BITS, MOST, Stretch
 from convlift.errors import UnreadableImage
 
-MOST = 2.0**32 - 1  # the largest value that is read
-
 Deep = NDArray[np.generic]
-Range = float | tuple[float, ...] | None  # what becomes 255: of all channels, or of each band where there are others
+# what becomes 255, with 0 as 0: of all channels, or of each band where there are others; or the scale that a user chose
+Range = float | tuple[float, ...] | Stretch | None
 
 
 def deep_values(image: Image.Image, content: bytes, header: Header) -> Deep | None:
@@ -82,9 +84,28 @@ def _by_opencv(content: bytes) -> Deep | None:
     return read
 
 
-def as_range(found: float | Sequence[float] | None) -> Range:
+def asked_of(found: Range) -> str:
+    """What `--value-range` said, of a range that was found by it."""
+    return found.asked if isinstance(found, Stretch) else BITS
+
+
+def range_document(found: Range) -> Any:
+    """A range as JSON has it; `as_range` reads it."""
+    return asdict(found) if isinstance(found, Stretch) else found
+
+
+def as_range(found: float | Sequence[float] | Mapping[str, Any] | None) -> Range:
     """A range that went through JSON, which knows no tuples."""
+    if isinstance(found, Mapping):
+        return Stretch.of_document(found)
     return tuple(map(float, found)) if isinstance(found, Sequence) else found
+
+
+def check_finite(values: Deep) -> None:
+    """Raise UnreadableImage where a value is not finite, or beyond MOST: of a scale that a user chose, below 0 too."""
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -MOST and high <= MOST):  # written so that NaN fails it too
+        raise UnreadableImage(f"an image of values from {low:g} to {high:g}; they must be numbers up to {MOST:.0f}")
 
 
 def highest(values: Deep) -> float:
@@ -93,7 +114,9 @@ def highest(values: Deep) -> float:
     # written so that NaN fails it too
     if not (low >= 0 and high <= MOST):
         needed = "0 to 1 is needed" if values.dtype.kind == "f" else "none may lie below 0"
-        raise UnreadableImage(f"an image of values from {low:g} to {high:g}; {needed}")
+        raise UnreadableImage(
+            f"an image of values from {low:g} to {high:g}; {needed} unless training has a --value-range"
+        )
     return high
 
 

@@ -20,36 +20,43 @@ _PLUGINS = "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
 
 
 class _Shown(NamedTuple):
-    """pixels: uint8 (H, W) or (H, W, 3), ready to be shown, or, where `is_deep`, numbers from 0 up (H, W) of which the
-    file does not say how they are shown."""
+    """pixels: uint8 (H, W) or (H, W, 3), ready to be shown, or, where `is_deep`, numbers (H, W) of which the
+    file does not say how they are shown, or shall not."""
 
     pixels: NDArray[Any]
     is_deep: bool
 
 
-def is_deep_dicom(content: bytes) -> bool:
-    """Whether a file has more than 8 bits a value and no window; False where its header cannot be read."""
+def is_deep_dicom(content: bytes, *, is_stretched: bool = False) -> bool:
+    """Whether a file has more than 8 bits a value and no window; False where its header cannot be read.
+
+    is_stretched: whether the user chose a scale, which its window gives way to.
+    """
     try:
-        return _is_deep(_read(content))
+        return _is_deep(_read(content), is_stretched)
     except UnreadableImage:
         return False
 
 
-def open_dicom(content: bytes, most_pixels: int) -> tuple[Image.Image, list[str], Deep | None, Traits]:
+def open_dicom(
+    content: bytes, most_pixels: int, *, is_stretched: bool = False
+) -> tuple[Image.Image, list[str], Deep | None, Traits]:
     """The one image in a DICOM file, as `decode` goes on with it: image, notes, values where they are deep, traits.
 
     Values are rescaled by slope and intercept (PS3.3 C.11.1) and windowed by the first window (C.11.2.1.2, all three
-    functions); MONOCHROME1 is inverted, and a palette applied. Raises UnreadableImage with the reason: no pydicom, no
-    image or several, values below 0 without a window, more than `most_pixels`, a compression that is not installed.
+    functions); MONOCHROME1 is inverted, and a palette applied. Where the user chose a scale (is_stretched) grey values
+    of more than 8 bits are rescaled and inverted alone, and may lie below 0. Raises UnreadableImage with the reason: no
+    pydicom, no image or several, values below 0 without a window, more than `most_pixels`, a compression that is not
+    installed.
     """
-    pixels, is_deep = _shown(content, most_pixels)
+    pixels, is_deep = _shown(content, most_pixels, is_stretched)
     traits = Traits(DICOM, "RGB" if pixels.ndim == 3 else "L", pixels.shape[1], pixels.shape[0], None)
     if is_deep:
         return Image.new("L", (1, 1)), [], pixels, traits
     return Image.fromarray(pixels), [], None, traits
 
 
-def _shown(content: bytes, most_pixels: int) -> _Shown:
+def _shown(content: bytes, most_pixels: int, is_stretched: bool) -> _Shown:
     dataset = _read(content)
     _check(dataset, most_pixels)
     colours = str(dataset.get("PhotometricInterpretation", "")).upper()
@@ -59,18 +66,29 @@ def _shown(content: bytes, most_pixels: int) -> _Shown:
     if stored.ndim != 2:
         raise UnreadableImage(f"DICOM of shape {stored.shape}, one grey image is read")
     values = _rescaled(dataset, stored)
+    if is_stretched and _is_deep(dataset, is_stretched):
+        return _numbers(dataset, values, colours)
     if (window := _window(dataset)) is not None:
         shown = np.rint(255 * _windowed(values, *window, str(dataset.get("VOILUTFunction", "LINEAR")).upper()))
         return _Shown(_turned(shown, 255, colours).astype(np.uint8), is_deep=False)
     if (low := float(values.min())) < 0:
-        raise UnreadableImage(f"DICOM with values from {low:g} and without a window; set WindowCenter and WindowWidth")
-    if not _is_deep(dataset):
+        raise UnreadableImage(
+            f"DICOM with values from {low:g} and without a window; set WindowCenter and WindowWidth, or train with a "
+            "--value-range"
+        )
+    if not _is_deep(dataset, is_stretched):
         most = 2 ** int(_number(dataset, "BitsStored", 8)) - 1  # 1 of masks
         return _Shown(_turned(np.minimum(stored, most) * (255 / most), 255, colours).astype(np.uint8), is_deep=False)
+    return _numbers(dataset, values, colours)
+
+
+def _numbers(dataset: Any, values: NDArray[Any], colours: str) -> _Shown:
+    """Values that are to be scaled by the data set, MONOCHROME1 turned over by the largest that its bits hold."""
     top = (2 ** int(dataset.BitsStored) - 1) * _number(dataset, "RescaleSlope", 1.0)
     values = _turned(values, max(top, float(values.max())), colours)
     is_whole = bool((values == np.rint(values)).all())
-    return _Shown(values.astype(np.uint32 if is_whole else np.float64), is_deep=True)
+    whole = np.int64 if values.min() < 0 else np.uint32
+    return _Shown(values.astype(whole if is_whole else np.float64), is_deep=True)
 
 
 def _read(content: bytes) -> Any:
@@ -163,9 +181,9 @@ def _turned(values: NDArray[Any], top: float, colours: str) -> NDArray[Any]:
     return top - values if colours == "MONOCHROME1" else values
 
 
-def _is_deep(dataset: Any) -> bool:
+def _is_deep(dataset: Any, is_stretched: bool) -> bool:
     is_grey = str(dataset.get("PhotometricInterpretation", "")).upper().startswith("MONOCHROME")
-    return is_grey and _number(dataset, "BitsStored", 8) > 8 and _window(dataset) is None
+    return is_grey and _number(dataset, "BitsStored", 8) > 8 and (is_stretched or _window(dataset) is None)
 
 
 def _number(dataset: Any, name: str, usual: float) -> float:

@@ -3,30 +3,47 @@
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.pictures import Picture, picture_of
 from convlift.audit.traits import Traits, frame_of
-from convlift.console.resources import usable_cpus
 from convlift.data.bands import Highs, number_of_bands, range_over
-from convlift.data.decode import LONGER, SHORTER_SIDE, Alpha, Decoded, decode, deep_maximum, from_array, is_deep
-from convlift.data.depth import Range, is_unit, range_of
+from convlift.data.decode import LONGER, SHORTER_SIDE, Alpha, Decoded, decode, from_array
+from convlift.data.deep_files import deep_maximum, is_deep, stretched_values
+from convlift.data.depth import Deep, Range, is_unit, range_of
+from convlift.data.in_batches import Progress, in_order
+from convlift.data.percentiles import find_stretch
 from convlift.data.readers.source import Source
+from convlift.data.stretch import BITS, Cut, Stretch, cut_by
 from convlift.errors import DataError, UnreadableImage
 from convlift.recipe.data import is_bands
 
-Progress = Callable[[int, int], None]
-T = TypeVar("T")
 
-_BATCH = 32  # images a thread works on at a time; at most 0.8 MB each
-_THREADS = min(8, usable_cpus())  # Pillow decodes and resizes without holding the interpreter's lock
+class Way(NamedTuple):
+    """How images are read. alpha, side: see `decode`; value_range: what makes bytes of values of more than 8 bits, as
+    `stretch.asked_range` spells it."""
+
+    alpha: Alpha = "white"
+    side: int = SHORTER_SIDE
+    value_range: str = BITS
+
+    @property
+    def is_stretched(self) -> bool:
+        """Whether the user chose a scale, in place of the fewest bits that hold the values."""
+        return self.value_range != BITS
+
+
+class Stretching(NamedTuple):
+    """What a scale that the user chose makes of an image. levels: from the least byte of a channel to its largest."""
+
+    cut: Cut
+    levels: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +53,7 @@ class Taken:
     digest: see `pixel_hash`.
     traits: None of an array.
     picture: the image in small.
+    stretching: where it has more than 8 bits and the user chose a scale.
     """
 
     shape: tuple[int, ...]
@@ -43,6 +61,7 @@ class Taken:
     notes: tuple[str, ...]
     traits: Traits | None
     picture: Picture
+    stretching: Stretching | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +72,8 @@ class Intake:
     taken: what is known of each.
     unreadable: "key: reason" of the rest.
     value_range: the value that became 255 in files of more than 8 bits, of each band where there are such; None where
-        there are none.
-    maxima: the largest value of each of those files, or of each of its bands, by index.
+        there are none; or the scale that the user chose.
+    maxima: the largest value of each of those files, or of each of its bands, by index; {} with a chosen scale.
     """
 
     kept: list[int]
@@ -69,7 +88,7 @@ class Contents:
     """What the files of a data set hold, before they are decoded.
 
     hashes (N,): SHA-256 of each image's bytes as they lie there, "" where it cannot be read.
-    deep: the indices of the files whose headers give more than 8 bits a value.
+    deep: the indices of the files whose headers give more than 8 bits a value, and of arrays of such.
     bands (N,): how many each image has, 0 of grey and colour, and of what cannot be read.
     """
 
@@ -85,8 +104,8 @@ class Contents:
         return max(sorted(counts), key=lambda number: counts[number], default=0)
 
 
-def survey(source: Source) -> Contents:
-    """Read every image once, without decoding any."""
+def survey(source: Source, *, is_stretched: bool = False) -> Contents:
+    """Read every image once, without decoding any. is_stretched: see `is_deep`."""
     hashes, deep, bands = [], [], []
     for index in range(len(source.items)):
         try:
@@ -97,28 +116,32 @@ def survey(source: Source) -> Contents:
             continue
         hashes.append(sha256(content))
         bands.append(number_of_bands(content))
-        if isinstance(content, bytes) and is_deep(content):
+        if is_deep(content, is_stretched=is_stretched):
             deep.append(index)
     return Contents(np.array(hashes, dtype="U64"), deep, np.array(bands, np.int64))
 
 
-def sha256(content: bytes | NDArray[np.uint8]) -> str:
+def sha256(content: bytes | Deep) -> str:
     return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
 
 
-def pixel_hash(decoded: Decoded) -> str:
+def pixel_hash(decoded: Decoded, value_range: Range = None) -> str:
     """SHA-256 of what an image shows: the same for the same picture in another file format. decoded: as kept usually,
     whatever is kept of it: splits follow from these hashes, and who keeps more must not have another sealed test.
+    value_range: by which it was scaled.
 
-    Of images of more than 8 bits the values before scaling count, so that no other image changes it; where 8 bits would
-    hold them exactly, they are taken as such.
+    Of images of more than 8 bits the values before scaling count, so that no other image changes it, nor the scale that
+    a user chose; where 8 bits would hold them exactly, they are taken as such.
     """
     pixels: NDArray[np.generic] = decoded.pixels
+    if isinstance(value_range, Stretch) and decoded.deep is not None and is_unit(decoded.deep):
+        pixels = from_array(decoded.deep).pixels
     if (deep := decoded.deep) is not None and not is_unit(deep):
         pixels = deep
         is_opaque = deep.ndim == 2 or deep.shape[2] == 3 or is_bands(pixels.shape[2])
         if deep.dtype.kind in "iu" and is_opaque:
-            narrow = deep if deep.max() <= 255 else deep // 257 if not (deep % 257).any() else None
+            is_whole_bytes = deep.min() >= 0 and (deep.max() <= 255 or not (deep % 257).any())
+            narrow = None if not is_whole_bytes else deep if deep.max() <= 255 else deep // 257
             pixels = deep if narrow is None else from_array(narrow.astype(np.uint8)).pixels
         if pixels is deep:
             pixels = deep.astype("<f4" if deep.dtype.kind == "f" else "<u4")
@@ -129,27 +152,25 @@ def pixel_hash(decoded: Decoded) -> str:
     return digest.hexdigest()
 
 
-def take_in(
-    path: Path,
-    source: Source,
-    contents: Contents,
-    alpha: Alpha,
-    progress: Progress | None,
-    side: int = SHORTER_SIDE,
-) -> Intake:
+def take_in(path: Path, source: Source, contents: Contents, way: Way, progress: Progress | None) -> Intake:
     """Decode all images and write their pixels to `path`, one after the other.
 
-    contents: as `survey` gave them; a file that has changed since then raises DataError. side: see `decode`.
+    contents: as `survey` gave them; a file that has changed since then raises DataError, and a scale for values of more
+    than 8 bits where there are none ConvliftError.
     """
     kind, total = contents.kind, len(contents.hashes)
-    maxima = _maxima(source, [index for index in contents.deep if contents.bands[index] == kind])
-    value_range = source.value_range or _range(maxima)
+    deep = [index for index in contents.deep if contents.bands[index] == kind]
+    maxima = {} if way.is_stretched else _maxima(source, deep)
+    if way.is_stretched:
+        value_range: Range = find_stretch(source, deep, way.value_range, progress)
+    else:
+        value_range = source.value_range or _range(maxima)
     kept: list[int] = []
     taken: list[Taken] = []
     unreadable: list[str] = []
 
     def take(index: int) -> tuple[NDArray[np.uint8], Taken] | str:
-        found = _take(source, index, contents.hashes[index], value_range, alpha, side)
+        found = _take(source, index, contents.hashes[index], value_range, way)
         return found if isinstance(found, str) else _other_kind(found[0].shape[2], kind) or found
 
     def decode_batch(batch: range) -> list[tuple[NDArray[np.uint8], Taken] | str]:
@@ -187,37 +208,49 @@ def _other_kind(channels: int, kind: int) -> str:
 
 
 def _take(
-    source: Source, index: int, content_hash: str, value_range: Range, alpha: Alpha, side: int
+    source: Source, index: int, content_hash: str, value_range: Range, way: Way
 ) -> tuple[NDArray[np.uint8], Taken] | str:
     """An image and what is known of it, or the reason why there is none."""
     try:
         content = source.read(index)
         if sha256(content) != content_hash:
             raise DataError(f"{source.items[index].key} changed while it was read; start again when copying is done.")
-        if isinstance(content, bytes):
-            decoded = decode(content, value_range, alpha, side=side)
-        else:
-            decoded = from_array(content, side=side)
+        decoded = _decoded(content, value_range, way)
     except UnreadableImage as error:
         return str(error)
     except OSError as error:
         return error.strerror or str(error)
     pixels = decoded.pixels
-    usual = _as_usual(decoded, content, value_range, alpha)
+    usual = _as_usual(decoded, content, value_range, way)
     traits = replace(usual.traits, frame=frame_of(usual.pixels)) if usual.traits else None
-    return pixels, Taken(pixels.shape, pixel_hash(usual), usual.notes, traits, picture_of(usual.pixels))
+    picture, stretching = picture_of(usual.pixels), _stretching(decoded, value_range)
+    return pixels, Taken(pixels.shape, pixel_hash(usual, value_range), usual.notes, traits, picture, stretching)
 
 
-def _as_usual(decoded: Decoded, content: bytes | NDArray[np.uint8], value_range: Range, alpha: Alpha) -> Decoded:
+def _decoded(content: bytes | Deep, value_range: Range, way: Way) -> Decoded:
+    if isinstance(content, bytes):
+        return decode(content, value_range, way.alpha, side=way.side)
+    return from_array(content, value_range, way.side)
+
+
+def _stretching(decoded: Decoded, value_range: Range) -> Stretching | None:
+    if not isinstance(value_range, Stretch) or (values := stretched_values(decoded)) is None:
+        return None
+    pixels = decoded.pixels
+    levels = pixels.max(axis=(0, 1)).astype(int) - pixels.min(axis=(0, 1))
+    return Stretching(cut_by(value_range, values), tuple(levels.tolist()))
+
+
+def _as_usual(decoded: Decoded, content: bytes | Deep, value_range: Range, way: Way) -> Decoded:
     """An image of which more is kept, as it is kept usually: what makes it the image that it is does not depend on what
     a recipe sees of it."""
     shorter, longer = sorted(decoded.pixels.shape[:2])
     if shorter <= SHORTER_SIDE and longer <= LONGER * SHORTER_SIDE:
         return decoded
-    return decode(content, value_range, alpha) if isinstance(content, bytes) else from_array(content)
+    return _decoded(content, value_range, way._replace(side=SHORTER_SIDE))
 
 
-def _maxima(source: Source, deep: list[int]) -> dict[int, float | Highs]:
+def _maxima(source: Source, deep: Sequence[int]) -> dict[int, float | Highs]:
     """The largest value of each file of more than 8 bits, by index."""
 
     def measure(batch: range) -> list[float | Highs | None]:
@@ -235,12 +268,3 @@ def _maximum(source: Source, index: int) -> float | Highs | None:
     except OSError:
         return None
     return deep_maximum(content) if isinstance(content, bytes) else None
-
-
-def in_order(work: Callable[[range], T], n: int) -> Iterator[tuple[range, T]]:
-    """`work` on batches of 0..n-1 in threads, in order, and few at a time: the data set never lies in memory."""
-    batches = [range(start, min(start + _BATCH, n)) for start in range(0, n, _BATCH)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(batches), 2 * _THREADS):
-            window = batches[start : start + 2 * _THREADS]
-            yield from zip(window, pool.map(work, window), strict=True)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 from convlift.audit.scenes import Ties
 from convlift.data.depth import Range
 from convlift.data.groups import find_groups
+from convlift.data.intake import Way
 from convlift.data.plan_file import read_plan, refuse_faults
 from convlift.data.readers.source import Item, Source, printable
 from convlift.data.store import data_fingerprint, names_digest
+from convlift.data.stretch import BITS
 from convlift.errors import ConvliftError
 from convlift.records.data_plan import DataPlan, Entry
 from convlift.records.finding import Finding
@@ -35,7 +38,7 @@ class RevisedSource:
     whole: Source
     places: tuple[int, ...]
 
-    def read(self, index: int) -> bytes | NDArray[np.uint8]:
+    def read(self, index: int) -> bytes | NDArray[Any]:
         """See `Source`."""
         return self.whole.read(self.places[index])
 
@@ -95,11 +98,16 @@ def revise(source: Source, path: Path, plan: DataPlan) -> Revised:
 
 def check_fingerprint(source: Source, path: Path, plan: DataPlan) -> None:
     """Raise ConvliftError where a plan is for other data than these."""
-    alpha = plan.reading.get("alpha", "white")
-    if len(source.items) != plan.images or data_fingerprint(source, alpha) != plan.fingerprint:  # type: ignore[arg-type]
+    if len(source.items) != plan.images or data_fingerprint(source, way_of(plan)) != plan.fingerprint:
         raise of_other_data(path, plan, source.name, len(source.items))
     if plan.names and names_digest(source) != plan.names:  # the same images, called otherwise: entries go by names
         raise of_other_data(path, plan, source.name, len(source.items), "names")
+
+
+def way_of(plan: DataPlan) -> Way:
+    """How the images were read that a plan was made of, but for their size."""
+    alpha: Any = plan.reading.get("alpha", "white")
+    return Way(alpha, value_range=plan.reading.get("value_range", BITS))
 
 
 def of_other_data(
@@ -135,7 +143,7 @@ def _applied(path: Path, plan: DataPlan, left_out: set[str]) -> PlanApplied:
     digest = hashlib.sha256(json.dumps(sorted(effects)).encode()).hexdigest() if effects else ""
     return PlanApplied(
         path.name, digest, entries, plan.in_state("to review"), plan.in_state("rejected"), data=plan.fingerprint,
-        alpha=plan.reading.get("alpha", "white"),
+        alpha=plan.reading.get("alpha", "white"), value_range=plan.reading.get("value_range", BITS),
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,16 @@ from convlift.audit.natural_groups import group_findings
 from convlift.audit.pictures import picture_findings
 from convlift.audit.scenes import NO_TIES, Ties, find_scenes, names_of_scenes, scene_findings, tied
 from convlift.audit.shortcuts import shortcut_findings
+from convlift.audit.stretch_findings import stretch_findings
 from convlift.console.atomic import publish, sweep, temporary_beside, writing_to
 from convlift.data.bands import Highs
 from convlift.data.decode import ALPHAS, SHORTER_SIDE, Alpha
-from convlift.data.depth import Range, as_range
-from convlift.data.intake import Contents, Intake, Progress, in_order, sha256, survey, take_in
+from convlift.data.depth import Range, as_range, range_document
+from convlift.data.in_batches import Progress, in_order
+from convlift.data.intake import Intake, Way, sha256, survey, take_in
 from convlift.data.readers.source import Source
 from convlift.data.square import square
+from convlift.data.stretch import Stretch, numbers_asked, percentiles_asked
 from convlift.errors import ConvliftError
 from convlift.recipe.data import Preparation, is_bands
 from convlift.records.finding import Finding
@@ -47,9 +49,9 @@ class ImageStore:
     channels: 1 where every image is grey, 3 of colour, else the number of bands, which all images have.
     native_resolution: the median shorter side in pixels, of the images as stored (at most `side`).
     fingerprint: SHA-256 of contents, labels, official splits, class names and `alpha`, in order, and
-        of `side` where it is not the usual one.
+        of `side` and of the scale that was asked for where they are not the usual ones.
     value_range: the value that became 255 in files of more than 8 bits, of each band where there are such; None where
-        there are none.
+        there are none; or the scale that the user chose.
     alpha: what became of transparency.
     side: pixels of the shorter side that were kept at most.
     names: digest of the names of all images, unreadable ones among them (`names_digest`); "" in older stores.
@@ -128,20 +130,20 @@ def open_store(
     source: Source,
     cache: Path,
     progress: Progress | None = None,
-    alpha: Alpha = "white",
-    side: int = SHORTER_SIDE,
+    way: Way = Way(),
     ties: Ties = NO_TIES,
 ) -> ImageStore:
     """The store of these images under `cache`: found by their content, or decoded now.
 
-    progress: called with (images done, images in all); alpha, side: see `decode`; ties: of near copies, by a plan. A
-    new store appears whole or not at all; of two processes that make the same one, the second takes the first one's.
+    progress: called with (images done, images in all), where percentiles are asked for first with (images done, images
+    that are looked at for them); way: how images are read; ties: of near copies, by a plan. A new store appears whole
+    or not at all; of two processes that make the same one, the second takes the first one's.
     Raises DataError where over 5% of the images are unreadable or what is left cannot be learned from.
     """
-    if alpha not in ALPHAS:
-        raise ConvliftError(f"alpha {alpha!r} is not known; it is one of {', '.join(ALPHAS)}.")
-    contents = survey(source)
-    fingerprint = _fingerprint(source, contents.hashes, alpha, side)
+    if way.alpha not in ALPHAS:
+        raise ConvliftError(f"alpha {way.alpha!r} is not known; it is one of {', '.join(ALPHAS)}.")
+    contents = survey(source, is_stretched=way.is_stretched)
+    fingerprint = _fingerprint(source, contents.hashes, way)
     # keys and findings are no part of the data, but a store must not return those of renamed files
     known = [_VERSION, source.name, [i.key for i in source.items], [asdict(f) for f in source.findings]]
     # files of bands were read in another way before there were stores of them
@@ -155,7 +157,8 @@ def open_store(
             temporary = temporary_beside(folder)
             temporary.mkdir()
             try:
-                meta = _fill(temporary, source, contents, progress, _Way(alpha, side, ties))
+                intake = take_in(temporary / "images.bin", source, contents, way, progress)
+                meta = _fill(temporary, source, intake, way, ties)
                 (temporary / "meta.json").write_text(json.dumps({**meta, "fingerprint": fingerprint}), encoding="utf-8")
                 publish(temporary, folder, _is_whole)
             finally:
@@ -193,20 +196,11 @@ def reopen_store(folder: Path) -> ImageStore:
     )
 
 
-class _Way(NamedTuple):
-    """How images are read into a store; see `open_store`."""
-
-    alpha: Alpha
-    side: int
-    ties: Ties
-
-
-def _fill(folder: Path, source: Source, contents: Contents, progress: Progress | None, way: _Way) -> dict[str, object]:
-    """Decode everything into `folder`: images.bin and index.npz. Returns what goes into meta.json.
+def _fill(folder: Path, source: Source, intake: Intake, way: Way, ties: Ties) -> dict[str, object]:
+    """Write index.npz beside what was taken in. Returns what goes into meta.json.
 
     Raises DataError by the rules of findings.
     """
-    intake = take_in(folder / "images.bin", source, contents, way.alpha, progress, way.side)
     findings = [*source.findings, *check_readable(source.name, intake.unreadable, len(source.items))]
     items, taken = [source.items[index] for index in intake.kept], intake.taken
     keys, notes = tuple(item.key for item in items), [one.notes for one in taken]
@@ -222,7 +216,7 @@ def _fill(folder: Path, source: Source, contents: Contents, progress: Progress |
     pictures = [one.picture for one in taken]
     greys = np.stack([each.grey for each in pictures])
     numbers = find_scenes(hashes, labels, greys, shapes[:, :2].min(axis=1))
-    scenes = tied(names_of_scenes(numbers, hashes, labels), hashes, keys, way.ties)
+    scenes = tied(names_of_scenes(numbers, hashes, labels), hashes, keys, ties)
     findings += scene_findings(numbers, scenes, hashes, keys, labels, official)
     findings += mark_findings(np.stack([each.corners for each in pictures]), labels, numbers, keys, source.classes)
     findings += group_findings(keys, labels, official, greys)
@@ -235,7 +229,7 @@ def _fill(folder: Path, source: Source, contents: Contents, progress: Progress |
         "keys": keys,
         "findings": [asdict(finding) for finding in findings],
         "bytes": int(shapes.prod(axis=1).sum()),
-        "value_range": intake.value_range,
+        "value_range": range_document(intake.value_range),
         "alpha": way.alpha,
         "side": way.side,
         "names": names_digest(source),
@@ -245,6 +239,8 @@ def _fill(folder: Path, source: Source, contents: Contents, progress: Progress |
 def _value_findings(intake: Intake, keys: Sequence[str], channels: int) -> list[Finding]:
     """What is to be said of bands and ranges. keys: of all items, by index."""
     found = [bands_finding(channels)] if is_bands(channels) else []
+    if isinstance(intake.value_range, Stretch):
+        return found + _stretch_findings(intake, intake.value_range, keys)
     plain = {keys[index]: high for index, high in intake.maxima.items() if isinstance(high, float)}
     banded = {keys[index]: high.highs for index, high in intake.maxima.items() if isinstance(high, Highs)}
     if isinstance(intake.value_range, tuple):
@@ -252,9 +248,16 @@ def _value_findings(intake: Intake, keys: Sequence[str], channels: int) -> list[
     return found + range_findings(intake.value_range, plain)
 
 
-def data_fingerprint(source: Source, alpha: Alpha = "white", side: int = SHORTER_SIDE) -> str:
+def _stretch_findings(intake: Intake, stretch: Stretch, keys: Sequence[str]) -> list[Finding]:
+    told = {keys[index]: one.stretching for index, one in zip(intake.kept, intake.taken, strict=True) if one.stretching}
+    percentiles = None if numbers_asked(stretch.asked) else percentiles_asked(stretch.asked)
+    cuts, levels = {key: each.cut for key, each in told.items()}, {key: each.levels for key, each in told.items()}
+    return stretch_findings((stretch.low, stretch.high), percentiles, cuts, levels)
+
+
+def data_fingerprint(source: Source, way: Way = Way()) -> str:
     """SHA-256 (hex) of contents, labels, official parts and classes: that of the store which the source would give."""
-    return _fingerprint(source, survey(source).hashes, alpha, side)
+    return _fingerprint(source, survey(source).hashes, way)
 
 
 def names_digest(source: Source) -> str:
@@ -262,9 +265,11 @@ def names_digest(source: Source) -> str:
     return sha256(json.dumps([item.key for item in source.items]).encode())
 
 
-def _fingerprint(source: Source, contents: NDArray[np.str_], alpha: Alpha, side: int) -> str:
+def _fingerprint(source: Source, contents: NDArray[np.str_], way: Way) -> str:
     rows = [[item.label, item.split, value] for item, value in zip(source.items, contents.tolist(), strict=True)]
-    unusual = [*([alpha] if alpha != "white" else []), *([f"{side} pixels"] if side != SHORTER_SIDE else [])]
+    unusual: list[str] = [way.alpha] if way.alpha != "white" else []
+    unusual += [f"{way.side} pixels"] if way.side != SHORTER_SIDE else []
+    unusual += [f"values {way.value_range}"] if way.is_stretched else []
     return sha256(json.dumps([source.classes, rows, *unusual]).encode())
 
 

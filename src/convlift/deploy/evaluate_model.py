@@ -10,11 +10,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convlift.data.decode import Alpha
+from convlift.data.depth import asked_of
 from convlift.data.groups import check_number, find_groups, names_of_groups
+from convlift.data.intake import Way
 from convlift.data.readers.source import Source
 from convlift.data.revised import RevisedSource, load_plan, revise
 from convlift.data.store import data_fingerprint
+from convlift.data.stretch import BITS, Stretch
 from convlift.deploy.classifier import Classifier, Unreadable
 from convlift.deploy.evaluate_ranking import group_figures, operating_points, roc_curves
 from convlift.errors import ConvliftError, DataError, UnreadableImage
@@ -115,8 +117,9 @@ def check_fit(named: Named, images: Images) -> None:
         )
 
 
-def _white(value_range: float | tuple[float, ...]) -> str:
-    ranges = value_range if isinstance(value_range, tuple) else (value_range,)
+def _white(value_range: float | tuple[float, ...] | Stretch) -> str:
+    given = value_range.high if isinstance(value_range, Stretch) else value_range
+    ranges = given if isinstance(given, tuple) else (given,)
     return ", ".join(f"{top:g}" for top in ranges) + (" (a band each)" if len(ranges) > 1 else "")
 
 
@@ -187,13 +190,13 @@ def compare(metric: Metric, images: Images, one: tuple[Named, Seen], other: tupl
 
 
 class TrainedOn(NamedTuple):
-    """data: fingerprint of what a model was trained on, "" where that is not known; filed, alpha: of these data before
-    a plan changed them, "" where none did; resplit: whether the plan put their official parts aside, so that images of
-    their test part were trained on."""
+    """data: fingerprint of what a model was trained on, "" where that is not known; filed, way: of these data before
+    a plan changed them, "" where none did, and how they were read; resplit: whether the plan put their official parts
+    aside, so that images of their test part were trained on."""
 
     data: str = ""
     filed: str = ""
-    alpha: Alpha = "white"
+    way: Way = Way()
     resplit: bool = False
 
 
@@ -208,8 +211,9 @@ def learned_from(images: Images, named: Sequence[Named]) -> tuple[str, ...]:
         is_sealed = images.part == "test" and Path(each.name).name != MODEL_OF_ALL and not known.resplit
         if not known.data or is_sealed:
             continue
-        is_known = any(data_fingerprint(source, own.alpha, own.side) == known.data for source in sources)
-        if is_known or (known.filed and data_fingerprint(whole, known.alpha) == known.filed):
+        way = Way(own.alpha, own.side, asked_of(own.value_range))
+        is_known = any(data_fingerprint(source, way) == known.data for source in sources)
+        if is_known or (known.filed and data_fingerprint(whole, known.way) == known.filed):
             found.append(each.name)
     return tuple(found)
 
@@ -233,7 +237,8 @@ def _told(data: Any, origin: Any) -> TrainedOn:
     """As a run folder tells it; origin: `PlanApplied.origin`, None where there was no plan."""
     if not origin:
         return TrainedOn(str(data))
-    return TrainedOn(str(data), str(origin["data"]), origin["alpha"], bool(origin["resplit"]))
+    way = Way(origin["alpha"], value_range=origin.get("value_range", BITS))
+    return TrainedOn(str(data), str(origin["data"]), way, bool(origin["resplit"]))
 
 
 def contents(images: Images) -> Iterator[Any]:

@@ -12,8 +12,10 @@ from PIL import Image
 
 from convlift.data.bands import has_channels_first
 from convlift.data.decode import FULL_RANGE, MAX_PIXELS, SHORTER_SIDE, Alpha, Decoded, decode, from_array
+from convlift.data.deep_files import stretched_values
 from convlift.data.depth import Deep, Range, is_unit, to_bytes
 from convlift.data.readers.source import printable
+from convlift.data.stretch import MOST, Stretch, cut_by
 from convlift.deploy.image_content import ACCEPTED, Fault, content_of, is_readable
 from convlift.deploy.image_paths import is_many, list_images
 from convlift.errors import UnreadableImage
@@ -22,6 +24,7 @@ from convlift.recipe.data import MOST_BANDS, is_bands
 Pixels = NDArray[np.uint8]
 OneImage = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image
 _TOO_MANY = f"over {MAX_PIXELS // 1_000_000} million pixels"
+_MUCH_CUT = 0.5  # of an image's values: less is left of it than is lost
 _SHOWN = 200  # characters of a name in a sentence: a caller may hand over a whole file as text
 _ADDRESS = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>")
 
@@ -209,6 +212,12 @@ def _narrowed(array: NDArray[Any], name: str, origin: Origin) -> NDArray[Any]:
         raise UnreadableImage(f"{name} has type {array.dtype}; pixels are whole numbers or floats.")
     own = origin.value_range
     low, high, is_float = float(array.min()), float(array.max()), array.dtype.kind == "f"
+    if isinstance(own, Stretch):
+        if array.dtype.itemsize > 1:
+            if not (low >= -MOST and high <= MOST):
+                raise UnreadableImage(f"{name} has values from {low:g} to {high:g}; they must be finite numbers.")
+            return array
+        own = None
     most = (max(own) if isinstance(own, tuple) else own) or (255.0 if is_float else FULL_RANGE)
     is_over = is_float and high > most and not isinstance(own, tuple)  # bands are cut, each at its own range
     if not (low >= 0 and high <= max(most, FULL_RANGE)) or is_over:  # NaN fails it too
@@ -225,6 +234,8 @@ def _narrowed(array: NDArray[Any], name: str, origin: Origin) -> NDArray[Any]:
 
 def _seen(decoded: Decoded, origin: Origin) -> Seen:
     """The pixels, with a note where their range is one that training never saw."""
+    if isinstance(origin.value_range, Stretch):
+        return Seen(decoded.pixels, _told_of_cut(decoded, origin.value_range))
     if decoded.deep is None or is_unit(decoded.deep):
         return Seen(decoded.pixels)
     if isinstance(origin.value_range, tuple):
@@ -236,6 +247,18 @@ def _seen(decoded: Decoded, origin: Origin) -> Seen:
         note = f"values up to {high:g}, but training saw none above {origin.value_range:g}; what is above is white"
         return Seen(decoded.pixels, (note,))
     return Seen(decoded.pixels)
+
+
+def _told_of_cut(decoded: Decoded, stretch: Stretch) -> tuple[str, ...]:
+    """A note where little is left of an image by the scale that the user chose for training."""
+    values = stretched_values(decoded)
+    if values is None:
+        return ()
+    cut = cut_by(stretch, values)
+    below, above = (sum(part) / (len(part) * cut.pixels) for part in (cut.below, cut.above))
+    if below + above <= _MUCH_CUT:
+        return ()
+    return (f"{below:.0%} of the values lie below the scale of training and {above:.0%} above it; they are cut",)
 
 
 def _seen_bands(pixels: Pixels, deep: Deep, ranges: tuple[float, ...]) -> Seen:

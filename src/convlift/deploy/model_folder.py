@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from convlift.console.disk import writing_into
 from convlift.data.decode import SHORTER_SIDE, Alpha
-from convlift.data.depth import Range
+from convlift.data.depth import Range, as_range
 from convlift.data.readers.source import printable
 from convlift.deploy.images import Origin
 from convlift.deploy.preprocessing_document import TRANSPARENCY, Preprocessing, preprocessing_document
@@ -47,7 +47,7 @@ class ModelConfig:
     mean, std: per channel, of pixels in [0, 1]; std is None where each image is standardized by itself.
     grey, contrast: see the levers of a recipe.
     value_range: what stands for white in images of more than 8 bits, in each band where these are neither grey nor
-        colour; None where training saw none.
+        colour; None where training saw none; or the scale that the user chose.
     alpha: what becomes of transparency.
     side: pixels that the shorter side keeps at most before anything else is done with an image.
     confidence: the temperature by which its logits are divided, and where its probabilities may be cut.
@@ -234,7 +234,7 @@ def parse_config(content: str | bytes, source: Path) -> ModelConfig:
             f"{source} has schema version {found.schema_version}, and this convlift reads {SCHEMA_VERSION}; "
             "update convlift."
         )
-    steps = found.preprocessing.model_dump(exclude={"transparency", "most_side"})
+    steps = found.preprocessing.model_dump(exclude={"transparency", "most_side", "value_range"})
     alpha = next(alpha for alpha, words in TRANSPARENCY.items() if words == found.preprocessing.transparency)
     return ModelConfig(
         classes=found.classes,
@@ -242,6 +242,7 @@ def parse_config(content: str | bytes, source: Path) -> ModelConfig:
         alpha=alpha,
         confidence=found.confidence.known(),
         side=found.preprocessing.most_side,
+        value_range=as_range(found.preprocessing.model_dump(include={"value_range"})["value_range"]),
         **steps,
     )
 

@@ -27,8 +27,8 @@ class PlanApplied:
     entries: those that were accepted, and near copies that were rejected: these may be cut.
     waiting, rejected: entries that changed nothing, since nobody has decided on them or somebody was against.
     as_filed: where the test was opened and the plan changed labels of it.
-    data: fingerprint of the data that the plan is for, read with `alpha`, before anything of it was changed; "" of
-        results that are older than this.
+    data: fingerprint of the data that the plan is for, read with `alpha` and `value_range`, before anything of it was
+        changed; "" of results that are older than this.
     """
 
     name: str
@@ -39,6 +39,7 @@ class PlanApplied:
     as_filed: AsFiled | None = None
     data: str = ""
     alpha: str = "white"
+    value_range: str = "bits"
 
     def of(self, kind: str) -> tuple[Entry, ...]:
         """The accepted entries of a kind."""
@@ -48,7 +49,8 @@ class PlanApplied:
     def origin(self) -> dict[str, Any]:
         """What whoever meets the data again, without the plan, must know: which they are, and whether their official
         parts were put aside."""
-        return {"data": self.data, "alpha": self.alpha, "resplit": bool(self.of("resplit"))}
+        scale = {"value_range": self.value_range} if self.value_range != "bits" else {}
+        return {"data": self.data, "alpha": self.alpha, "resplit": bool(self.of("resplit")), **scale}
 
     @property
     def cut(self) -> tuple[Entry, ...]:

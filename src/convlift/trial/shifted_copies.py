@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.dataset import Dataset
-from convlift.data.intake import in_order
+from convlift.data.in_batches import in_order
 from convlift.data.square import square
 from convlift.features.files import FeatureWriter, locked, open_features
 from convlift.recipe.data import Preparation

@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 from convlift.audit.band_findings import band_range_findings, four_bands_finding
 from convlift.audit.findings import range_findings
 from convlift.data.bands import has_channels_first, highest_of_bands, highs_of, range_over
-from convlift.data.depth import MOST, Range, range_of, to_bytes
+from convlift.data.depth import range_of, to_bytes
 from convlift.data.readers.source import Split
+from convlift.data.stretch import MOST
 from convlift.errors import DataError
 from convlift.recipe.data import MOST_BANDS, is_bands
 from convlift.records.finding import Finding
 
+OfBits = float | tuple[float, ...] | None  # a `Range` that no user chose
 _CHUNK = 1024  # images scaled at a time
 
 
-def as_uint8(parts: Mapping[Split | None, NDArray[Any]], name: str) -> tuple[tuple[NDArray[np.uint8], ...], Range]:
+def as_uint8(parts: Mapping[Split | None, NDArray[Any]], name: str) -> tuple[tuple[NDArray[np.uint8], ...], OfBits]:
     """All parts on one scale of 0..255, by the range over all of them together; and the value that became 255.
 
     That is None where they are bytes or floats in 0 to 1. Bands that are neither grey nor colour have a range each.
@@ -55,6 +57,21 @@ def as_uint8(parts: Mapping[Split | None, NDArray[Any]], name: str) -> tuple[tup
     # whole bits, as cameras give them; all black images have no range, and any scale leaves them black
     value_range = range_of([high])
     return tuple(_scaled(images, value_range or 255.0) for images in arrays), value_range
+
+
+def are_deep(parts: Mapping[Split | None, NDArray[Any]], name: str) -> bool:
+    """Whether arrays have values of more than 8 bits, as they may be left to whoever scales them.
+
+    Raises DataError where they hold no images or none of numbers, or bytes beside deeper numbers.
+    """
+    for images in parts.values():
+        _check(images, name)
+    wide = {split for split, images in parts.items() if images.size and images.dtype.itemsize > 1}
+    if wide and (narrow := [split for split, images in parts.items() if images.size and split not in wide]):
+        raise DataError(
+            f"the {narrow[0]} images of {name} are bytes, while others are not; save all parts in one type."
+        )
+    return bool(wide)
 
 
 def _check(images: NDArray[Any], name: str) -> None:
@@ -96,7 +113,7 @@ def _scaled(images: NDArray[Any], value_range: float | tuple[float, ...]) -> NDA
     return pixels
 
 
-def array_findings(parts: Mapping[Split | None, NDArray[Any]], value_range: Range, name: str) -> list[Finding]:
+def array_findings(parts: Mapping[Split | None, NDArray[Any]], value_range: OfBits, name: str) -> list[Finding]:
     """What is to be said of how these arrays are read."""
     named = {f"the {split or 'image'} array": images for split, images in parts.items()}
     findings = [four_bands_finding(name)] if any(images.shape[3:] == (4,) for images in named.values()) else []

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.depth import Range
-from convlift.data.readers.array_pixels import array_findings, as_uint8
+from convlift.data.readers.array_pixels import are_deep, array_findings, as_uint8
 from convlift.data.readers.source import Item, Split, printable, validation_as_test
 from convlift.errors import DataError
 from convlift.records.finding import Finding
@@ -37,7 +37,7 @@ _BROKEN = (
 class ArraySource:
     """Images held in memory.
 
-    parts: uint8 (n, H, W) or (n, H, W, C), one a split.
+    parts: (n, H, W) or (n, H, W, C), one a split; uint8, or as they were given.
     ends: their running totals.
     value_range: the value that became 255, where the arrays were deeper than bytes; of each band where there are such.
     """
@@ -46,21 +46,22 @@ class ArraySource:
     classes: tuple[str, ...]
     items: tuple[Item, ...]
     findings: tuple[Finding, ...]
-    parts: tuple[NDArray[np.uint8], ...]
+    parts: tuple[NDArray[Any], ...]
     ends: tuple[int, ...]
     value_range: Range = None
 
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Pixels of one image, uint8 (H, W) or (H, W, C)."""
+    def read(self, index: int) -> NDArray[Any]:
+        """Pixels of one image, (H, W) or (H, W, C)."""
         part = bisect.bisect_right(self.ends, index)
-        image: NDArray[np.uint8] = self.parts[part][index - (self.ends[part - 1] if part else 0)]
+        image: NDArray[Any] = self.parts[part][index - (self.ends[part - 1] if part else 0)]
         return image
 
 
-def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None) -> ArraySource:
+def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None, *, as_they_are: bool = False) -> ArraySource:
     """A source from arrays. parts: split -> (images (n, H, W) or (n, H, W, C), labels (n,) or (n, 1)).
 
     classes: names of the labels 0, 1, ...; None names each class after its label, in sorted order.
+    as_they_are: whether values of more than 8 bits are left to whoever reads them, instead of being scaled here.
     Raises DataError where shapes, types or ranges do not fit.
     """
     finding = validation_as_test(set(parts), name)
@@ -77,12 +78,12 @@ def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None) -> Ar
         for split, labels in flat.items()
         for row, label in enumerate(labels)
     )
-    pixels, value_range = as_uint8({split: images for split, (images, _) in renamed.items()}, name)
+    arrays = {split: images for split, (images, _) in renamed.items()}
+    is_left = as_they_are and are_deep(arrays, name)
+    pixels, value_range = (tuple(arrays.values()), None) if is_left else as_uint8(arrays, name)
     ends = tuple(int(end) for end in np.cumsum([len(part) for part in pixels]))
     findings = [finding] if finding else []
-    findings += array_findings(
-        {split: images for split, (images, _) in renamed.items() if images.size}, value_range, name
-    )
+    findings += array_findings({split: images for split, images in arrays.items() if images.size}, value_range, name)
     return ArraySource(name, classes, items, tuple(findings), pixels, ends, value_range)
 
 
@@ -114,11 +115,11 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
     return labels
 
 
-def open_npz(path: Path) -> ArraySource:
+def open_npz(path: Path, *, as_they_are: bool = False) -> ArraySource:
     """MedMNIST's layout: train_images, train_labels, and if present val_images, val_labels, test_images, test_labels.
 
-    The arrays are read into memory whole, each of at most MAX_BYTES. Raises DataError naming the array at fault; never
-    unpickles an object.
+    The arrays are read into memory whole, each of at most MAX_BYTES. as_they_are: see `array_source`. Raises DataError
+    naming the array at fault; never unpickles an object.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -135,7 +136,8 @@ def open_npz(path: Path) -> ArraySource:
         found = ", ".join(printable(name) for name in names) or "nothing"
         raise DataError(f"{path} has no train_images; it holds {found}. Name the arrays as MedMNIST does.")
     only_train: Parts = {None: parts["train"]}
-    return array_source(printable(path.stem), parts if len(parts) > 1 else only_train, classes=None)
+    given = parts if len(parts) > 1 else only_train
+    return array_source(printable(path.stem), given, classes=None, as_they_are=as_they_are)
 
 
 def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:

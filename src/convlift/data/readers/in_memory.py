@@ -61,17 +61,17 @@ class _Zipped:
         return self.images[index], self.labels[index]
 
 
-def open_in_memory(data: object, columns: str | None = None) -> Source:
+def open_in_memory(data: object, columns: str | None = None, *, as_they_are: bool = False) -> Source:
     """A data set that is no path.
 
     data: a sequence of (image, label) pairs, images of Pillow or uint8 (H, W) or (H, W, C), of which four channels are
     colour and alpha, and labels whole numbers (indices into its `classes`, if it has these) or names; a tuple (images
     (N, H, W) or (N, H, W, C), labels (N,)), or of two lists; a data set of Hugging Face; or a dictionary of these by
-    part. columns: of one of Hugging Face.
+    part. columns: of one of Hugging Face. as_they_are: of arrays, see `array_source`.
     Raises ConvliftError where it is none of these, DataError where labels and images do not fit.
     """
     if isinstance(data, Mapping):
-        return _of_parts(data, columns)
+        return _of_parts(data, columns, as_they_are)
     if is_hugging_face(data):
         return open_hugging_face(data, columns)
     if columns is not None:
@@ -79,7 +79,8 @@ def open_in_memory(data: object, columns: str | None = None) -> Source:
     if isinstance(data, tuple) and len(data) == 2:
         images, labels = data
         if hasattr(images, "shape"):
-            return array_source("arrays", {None: (_array(images), _array(labels))}, classes=None)
+            both = _array(images), _array(labels)
+            return array_source("arrays", {None: both}, classes=None, as_they_are=as_they_are)
         if not (hasattr(images, "__len__") and hasattr(labels, "__len__")):
             raise ConvliftError("images and labels are read more than once; give lists or arrays, not iterators.")
         if len(images) != len(labels):
@@ -91,7 +92,7 @@ def open_in_memory(data: object, columns: str | None = None) -> Source:
     return _of_pairs(name, data, None)
 
 
-def _of_parts(parts: Mapping[Any, Any], columns: str | None) -> Source:
+def _of_parts(parts: Mapping[Any, Any], columns: str | None, as_they_are: bool) -> Source:
     named: dict[Split, Any] = {}
     for key, part in parts.items():
         known = part_of(str(key))
@@ -105,8 +106,9 @@ def _of_parts(parts: Mapping[Any, Any], columns: str | None) -> Source:
         raise ConvliftError(f"an empty dictionary is no data set; give {_ACCEPTED}.")
     if all(isinstance(part, tuple) and len(part) == 2 and hasattr(part[0], "shape") for part in named.values()):
         arrays: dict[Split | None, Any] = {split: (_array(x), _array(y)) for split, (x, y) in named.items()}
-        return array_source("arrays", arrays, classes=None)  # together, for they share one range of values
-    return join({split: open_in_memory(part, columns) for split, part in named.items()})
+        # together, for they share one range of values
+        return array_source("arrays", arrays, classes=None, as_they_are=as_they_are)
+    return join({split: open_in_memory(part, columns, as_they_are=as_they_are) for split, part in named.items()})
 
 
 def _array(given: Any) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class JoinedSource:
     parts: tuple[Source, ...]
     ends: tuple[int, ...]
 
-    def read(self, index: int) -> bytes | NDArray[np.uint8]:
+    def read(self, index: int) -> bytes | NDArray[Any]:
         """See `Source`."""
         part = bisect.bisect_right(self.ends, index)
         return self.parts[part].read(index - (self.ends[part - 1] if part else 0))

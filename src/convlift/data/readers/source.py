@@ -46,8 +46,10 @@ class Source(Protocol):
         None where files are as they are."""
         ...
 
-    def read(self, index: int) -> bytes | NDArray[np.uint8]:
-        """The file's bytes, or the uint8 pixels (H, W) or (H, W, C). Raises OSError where a file has vanished."""
+    def read(self, index: int) -> bytes | NDArray[Any]:
+        """The file's bytes, or the pixels (H, W) or (H, W, C): uint8, but of arrays that were opened as they are.
+
+        Raises OSError where a file has vanished."""
         ...
 
 

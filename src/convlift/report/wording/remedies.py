@@ -81,7 +81,7 @@ def _command(command: str, option: str, recipe: Path, asked: Request) -> str:
         ("--seed", str(asked.seed), "0"), ("--metric", asked.metric, "accuracy"), ("--layout", asked.layout, "auto"),
         ("--alpha", asked.alpha, "white"), ("--group-from", asked.group_from or "", ""),
         ("--root", str(asked.root or ""), ""), ("--columns", asked.columns or "", ""),
-        ("--images", str(asked.images or ""), ""),
+        ("--images", str(asked.images or ""), ""), ("--value-range", asked.value_range, "bits"),
     )  # fmt: skip
     for name, value, usual in given:
         more += [name, value] if value != usual else []
