@@ -24,9 +24,8 @@ UNTRIED = 0.8  # accuracy that is assumed before any run
 # standard errors of a difference on validation images: 300 photos fine-tuned for 16 / 40 epochs score .713 / .739 where
 # their features score .692, and with 80 validation images the features were ahead by two; of 4,317 photos, 648 of them
 # for validation, a shorter way to fine-tune was ahead by one, and all that was searched from it ended 1.6 points lower.
-# Between .5 and 2 the choice hardly matters for images like the validation images (.1 points at most, simulated); for
-# others images that change and averaged weights do: by 1.7 a shorter way was ahead on pneumonia, and 8.5 points lower
-# on its test, which is of another kind (docs/decisions/0072). Of networks from scratch no such thing is known
+# Between .5 and 2 the choice hardly matters (.1 points at most, simulated); in the third real case `transfer` was ahead
+# by 1.7 on pneumonia, and 8.5 points lower on its test (docs/decisions/0072). Of networks from scratch no such is known
 DOUBT, DOUBT_OF_TUNED = 1.0, 2.0
 
 
