@@ -40,15 +40,15 @@ Last result (one Zen 3 core, shared; seconds are of processor time, but those of
     cells, brighter by 30%       .000
     cells, cropped by 3% a side  .727
 
-    cost, 10,000 images of 128 px: 0.6 s for pictures, 1.4 s for near copies, 142 MB
-    all of `convlift audit` on one core: 7.2 s and 376 MB with --no-label-errors, 33 s and 1.3 GB
-    without (3,000 images: 13 s, 1.0 GB)
+    cost, 10,000 images of 128 px: 0.9 s for pictures, 1.1 s for near copies, 66 MB
+    all of `convlift audit` on one core: 7.2 s with --no-label-errors, 33 s without (3,000 images: 13 s);
+    its memory: benchmarks/audit_memory.py
 
     labels          wrong   least to most   right   flagged   precision, recall   of the first 100   average precision
     clean_label      0      .014 to .117    .752       734     0                    0
     aggre_label      .091   .050 to .167    .709     1,071     .38, .44             .85                .567
     random_label1    .178   .123 to .247    .645     1,593     .58, .52             .97                .757
-    worse_label      .410   .286 to .436    .495     3,185     .79, .61             .99                .888
+    worse_label      .410      0 to .436    .495     3,185     .79, .61             .99                .888
 """
 
 import argparse

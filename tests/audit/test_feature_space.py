@@ -11,11 +11,12 @@ from convlift.audit.label_errors import LabelErrors
 def test_far_images_are_outliers_and_a_cloud_has_none():
     rng = np.random.default_rng(0)
     cloud = (rng.normal(size=(600, 40)) + 2.0 * rng.normal(size=(3, 40))[rng.integers(0, 3, 600)]).astype(np.float32)
-    assert not len(outliers(cloud))
+    assert not len(outliers(lambda: [cloud]))
     strange = 6.0 * rng.normal(size=40)
     cloud[[17, 400]] = [strange, strange + 0.1]  # two of one kind
-    assert sorted(outliers(cloud).tolist()) == [17, 400]
-    assert not len(outliers(cloud[:20]))
+    assert sorted(outliers(lambda: [cloud]).tolist()) == [17, 400]
+    assert not len(outliers(lambda: [cloud[:20]]))
+    assert sorted(outliers(lambda: [cloud[:19], cloud[19:401], cloud[401:]]).tolist()) == [17, 400]  # some at a time
 
 
 def test_matched_rows_have_as_many_of_each_class_from_either_part():

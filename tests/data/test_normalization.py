@@ -25,6 +25,11 @@ def test_standardize_gives_mean_0_and_deviation_1(pixels: np.ndarray) -> None:
     assert normalized.std(axis=(0, 1, 2)) == pytest.approx(1, abs=1e-5)
 
 
+def test_rows_are_those_that_are_measured() -> None:
+    rows = np.arange(3, 1500, 7)
+    assert np.array_equal(statistics("standardize", COLOUR, rows=rows), statistics("standardize", COLOUR[rows]))
+
+
 def test_a_channel_that_never_varies_stays_finite() -> None:
     mean, std = statistics("standardize", np.full((4, 2, 2, 1), 51, np.uint8), None)
     assert mean[0] == pytest.approx(0.2)

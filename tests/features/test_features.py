@@ -11,12 +11,22 @@ from convlift.augment.pipeline import augment, normalize
 from convlift.augment.streams import Streams
 from convlift.errors import ConvliftError, RecipeError
 from convlift.features.cached import draw_rows, extract, rows
-from convlift.features.extraction import BATCH, VERSION, VIEW_SEED, Extraction, Images, make_jobs, network_fingerprint
+from convlift.features.extraction import (
+    BATCH,
+    VERSION,
+    VIEW_SEED,
+    Extraction,
+    Images,
+    inputs,
+    make_jobs,
+    network_fingerprint,
+)
 from convlift.model.backbone import split_at
 from convlift.model.pretrained import Classifier, Tail
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.augmentation import Augmentation
 from convlift.recipe.section import without_later_defaults
+from resident_pages import needs_proc, resident
 
 COUNT, TRAIN = BATCH + 6, np.arange(1, BATCH + 6, 2)
 PLAIN = Extraction(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
@@ -213,6 +223,26 @@ def test_grey_images_reach_the_backbone_as_colour(network, tmp_path):
     grey = Images(np.full((3, 48, 48, 1), 7, np.uint8), "grey", "squash", np.arange(2))
     cached = run(Extraction(mean=(0.5,), std=(0.5,)), network, grey, tmp_path)
     assert cached.features.clean.shape == (3, 512)
+
+
+def test_some_of_all_images_are_as_if_they_were_all(network, images, tmp_path):
+    some = np.arange(0, COUNT, 3)
+    alone = Images(images.pixels[some], "some", "squash", np.arange(4))
+    among = replace(alone, pixels=images.pixels, rows=some)
+    jobs = [make_jobs(TURNED, each, network.backbone, tmp_path) for each in (alone, among)]
+    assert [job.features for job in jobs[0]] == [job.features for job in jobs[1]]
+    for one, other in zip(*jobs, strict=True):
+        for batches in zip(inputs(TURNED, alone, one), inputs(TURNED, among, other), strict=True):
+            assert torch.equal(*batches)
+
+
+@needs_proc
+def test_images_that_were_read_do_not_stay_in_memory(network, images, tmp_path):
+    path = tmp_path / "squares.npy"
+    np.save(path, images.pixels)
+    mapped = replace(images, pixels=np.load(path, mmap_mode="r"))
+    assert run(TURNED, network, mapped, tmp_path / "features")
+    assert resident(path) == 0
 
 
 def test_faults_are_explained(network, images, tmp_path):

@@ -1,5 +1,7 @@
 """A classifier that never saw an image contradicts its label where that is wrong, and nothing of it leaks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -11,7 +13,7 @@ from convlift.data.splits import make_splits
 from convlift.data.store import open_store
 from convlift.recipe.architecture import Pretrained
 from convlift.recipe.data import Preparation
-from convlift.trial.out_of_fold import Looker, OutOfFold, chosen_rows, out_of_fold
+from convlift.trial.out_of_fold import BLOCK, Looker, OutOfFold, chosen_rows, components, out_of_fold
 
 DIGITS = load_digits()
 
@@ -71,3 +73,20 @@ def test_a_pretrained_network_looks_at_images_as_they_are_and_shrunk(flipped, sm
     assert looker.side == 64
     assert whole.probabilities.shape == shrunk.probabilities.shape == (60, 10)
     assert np.array_equal(whole.rows, rows)
+
+
+@pytest.mark.parametrize("images", [2500, 150])
+def test_components_are_those_of_all_rows_at_once_and_take_no_second_copy(images):
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(images, 200)) * np.linspace(1, 9, 200) + 3).astype(np.float32)
+    features[:, 1] += 5 * features[:, 0]
+    whole = (features - features.mean(axis=0, dtype=np.float64)) / (features.std(axis=0, dtype=np.float64) + 1e-6)
+    tracemalloc.start()
+    found = components(features, 40)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    _, values, axes = np.linalg.svd(whole, full_matrices=False)
+    expected = (whole @ axes[:40].T)[:, ::-1]
+    assert np.allclose(np.abs(found), np.abs(expected), atol=1e-6 * values[0])
+    if images > BLOCK:
+        assert most < whole.nbytes + 4 * 8 * BLOCK * 200

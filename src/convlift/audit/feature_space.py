@@ -1,6 +1,7 @@
 """What a frozen network's features say of a data set: images far from all others, and parts that differ."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +17,24 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
-def outliers(features: NDArray[np.float32]) -> Indices:
+def outliers(blocks: Callable[[], Iterable[Floats]]) -> Indices:
     """Rows of features (N, D) that are far from all others, the farthest first.
+
+    blocks: gives all features, some rows after the others; asked three times, so that a file is never in memory whole.
 
     The score is the distance from the mean, every feature in units of its deviation (Mahalanobis 1936, without
     correlations). Of 20 photos of ants or digits among flowers it finds more than neighbours and main directions do
     (decision 0052), and several strange images of one kind do not hide one another.
     """
-    if len(features) < FEWEST:
+    sums = [(len(block), block.sum(axis=0)) for block in blocks()]
+    count = sum(rows for rows, _ in sums)
+    if count < FEWEST:
         return np.zeros(0, np.int64)
-    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    distances = (((features - mean) / spread) ** 2).sum(axis=1, dtype=np.float64)
+    mean = sum(each for _, each in sums) / count
+    spread = np.sqrt(sum(((block - mean) ** 2).sum(axis=0) for block in blocks()) / count) + 1e-6
+    distances = np.concatenate([(((block - mean) / spread) ** 2).sum(axis=1) for block in blocks()])
     score = far(np.log(np.maximum(distances, 1e-6)))
-    order = np.argsort(-score, kind="stable")[: max(1, int(MOST * len(features)))]
+    order = np.argsort(-score, kind="stable")[: max(1, int(MOST * count))]
     return order[score[order] > OUTLYING].astype(np.int64)
 
 

@@ -22,6 +22,8 @@ _FREQUENCIES = 8  # lowest ones of a cosine transform, the constant left out, do
 _DETAIL = 3.0  # pixels, of 32: deviation of the Gaussian whose blur is taken off, for light and shade do not count
 _FLATTEST = 2.0  # grey levels that what is left must vary by, or nothing is there to be compared
 _BLOCK, _PAIRS, _SAMPLE = 256, 4096, 4000
+_ROWS = 512  # images, or pairs of them, that are in memory as floats at a time
+_HASHES = 1 << 19  # pairs whose hashes are compared at a time
 
 Greys = NDArray[np.uint8]
 Indices = NDArray[np.int64]
@@ -147,14 +149,14 @@ def _describe(greys: Greys) -> tuple[NDArray[np.int8], NDArray[np.uint64]]:
 
     detail, hashes = np.zeros(greys.shape, np.int8), np.zeros(len(greys), np.uint64)
     waves = np.cos(np.pi * (np.arange(SIDE) + 0.5) * np.arange(1, _FREQUENCIES + 1)[:, None] / SIDE).astype(np.float32)
-    for first in range(0, len(greys), _PAIRS):
-        some = greys[first : first + _PAIRS].astype(np.float32)
+    for first in range(0, len(greys), _ROWS):
+        some = greys[first : first + _ROWS].astype(np.float32)
         signs = (waves @ some @ waves.T > 0).reshape(len(some), -1)
-        hashes[first : first + _PAIRS] = np.packbits(signs, axis=1, bitorder="little").view("<u8").ravel()
+        hashes[first : first + _ROWS] = np.packbits(signs, axis=1, bitorder="little").view("<u8").ravel()
         left = some - np.stack([cv2.GaussianBlur(each, (0, 0), _DETAIL) for each in some])
         spread = left.std(axis=(1, 2), keepdims=True)
         scaled = np.where(spread >= _FLATTEST, left * (24.0 / np.maximum(spread, _FLATTEST)), 0.0)
-        detail[first : first + _PAIRS] = np.rint(scaled.clip(-127, 127))
+        detail[first : first + _ROWS] = np.rint(scaled.clip(-127, 127))
     return detail, hashes
 
 
@@ -199,9 +201,10 @@ def _moved(images: NDArray[np.int8], symmetry: tuple[int, bool]) -> NDArray[np.i
 def _proposed(plain: NDArray[np.uint64], changed: NDArray[np.uint64], *, both_ways: bool = False) -> Iterator[Indices]:
     """Pairs (i, j), i < j, where i as it is and j as it was changed have near hashes, a block of rows at a time.
     both_ways: also i > j, for a change that is not its own inverse."""
-    for first in range(0, len(plain), _BLOCK):
+    block = max(1, min(_BLOCK, _HASHES // max(1, len(plain))))
+    for first in range(0, len(plain), block):
         begin = 0 if both_ways else first
-        apart = np.bitwise_count(plain[first : first + _BLOCK, None] ^ changed[None, begin:])
+        apart = np.bitwise_count(plain[first : first + block, None] ^ changed[None, begin:])
         near = np.flatnonzero(apart.ravel() <= BITS_APART)
         if len(near):
             rows, columns = np.divmod(near, apart.shape[1])
@@ -218,19 +221,22 @@ def _bars(detail: NDArray[np.int8]) -> NDArray[np.float32]:
     powers: 290 in the median of flowers, under 82 in 1%; 30 to 77 of tiles with a cell or two.
     """
     found = np.empty(len(detail), np.float32)
-    for first in range(0, len(detail), _PAIRS):
-        squares = detail[first : first + _PAIRS].reshape(-1, SIDE * SIDE).astype(np.float32) ** 2
+    for first in range(0, len(detail), _ROWS):
+        squares = detail[first : first + _ROWS].reshape(-1, SIDE * SIDE).astype(np.float32) ** 2
         counting = squares.sum(axis=1) ** 2 / np.maximum((squares**2).sum(axis=1), 1.0)
-        found[first : first + _PAIRS] = np.interp(counting, [SPARSE, FULL], [SPARSE_ALIKE, ALIKE])
+        found[first : first + _ROWS] = np.interp(counting, [SPARSE, FULL], [SPARSE_ALIKE, ALIKE])
     return found
 
 
 def _likeness(one: NDArray[np.int8], other: NDArray[np.int8]) -> NDArray[np.float32]:
     """The correlation of each pair (P, 32, 32)."""
-    a, b = (each.reshape(len(each), -1).astype(np.float32) for each in (one, other))
-    a, b = (each - each.mean(axis=1, keepdims=True) for each in (a, b))
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    found: NDArray[np.float32] = ((a * b).sum(axis=1) / np.maximum(norms, 1e-6)).astype(np.float32)
+    found = np.empty(len(one), np.float32)
+    for first in range(0, len(one), _ROWS):
+        pair = (each[first : first + _ROWS] for each in (one, other))
+        a, b = (each.reshape(len(each), -1).astype(np.float32) for each in pair)
+        a, b = (each - each.mean(axis=1, keepdims=True) for each in (a, b))
+        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        found[first : first + _ROWS] = (a * b).sum(axis=1) / np.maximum(norms, 1e-6)
     return found
 
 

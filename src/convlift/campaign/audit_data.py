@@ -125,7 +125,7 @@ def _ask_network(
     """What a pretrained network sees of labels, outliers and parts. Raises WeightsError, Interrupted."""
     from convlift.trial.features_of_all import Watch, features_of  # torch comes with it
     from convlift.trial.label_preservation import spread
-    from convlift.trial.out_of_fold import components, out_of_fold
+    from convlift.trial.out_of_fold import blocks_of, components, out_of_fold
 
     rows = np.sort(spread(np.arange(len(store.labels)), store.labels, MOST_IMAGES, 0))
     features = features_of(
@@ -147,7 +147,7 @@ def _ask_network(
     found = find_label_errors(said, labels)
     doubts, quality = _doubts(found, said, store, rows)
     findings = label_findings_of(found, keys)
-    findings += outlier_findings(outliers(features), keys, len(rows))
+    findings += outlier_findings(outliers(lambda: blocks_of(features)), keys, len(rows))
     official, is_test = store.official[rows], store.official[rows] == "test"
     compared = matched(labels, is_test, MOST_COMPARED) if (official == "train").any() else np.zeros(0, np.int64)
     if len(compared) >= LEAST_COMPARED:

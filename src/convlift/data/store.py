@@ -103,14 +103,17 @@ class ImageStore:
         return np.memmap(self.folder / "images.bin", np.uint8, mode="r")
 
     def _write_squares(self, path: Path, resolution: int, preparation: Preparation) -> None:
-        flat, sizes = self._flat(), self.shapes.prod(axis=1)
-        starts = np.cumsum(sizes) - sizes
+        sizes = self.shapes.prod(axis=1)
+        ends = np.cumsum(sizes)
         shape = (len(sizes), resolution, resolution, self.channels)
 
         def fill(batch: range) -> NDArray[np.uint8]:
+            # read, not mapped: of a map all pages would count as memory until the last image
+            first, last = ends[batch.start] - sizes[batch.start], ends[batch.stop - 1]
+            flat = np.fromfile(self.folder / "images.bin", np.uint8, last - first, offset=int(first))
             squares = np.empty((len(batch), *shape[1:]), np.uint8)
             for row, i in enumerate(batch):
-                ragged = flat[starts[i] : starts[i] + sizes[i]].reshape(self.shapes[i])
+                ragged = flat[ends[i] - sizes[i] - first : ends[i] - first].reshape(self.shapes[i])
                 squares[row] = square(ragged, self.channels, resolution, preparation)
             return squares
 

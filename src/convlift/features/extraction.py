@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convlift.console.mapped import taken
 from convlift.data.normalization import of_figures
 from convlift.features.files import FeatureWriter, open_features
 from convlift.features.folding import fold
@@ -36,15 +37,24 @@ class Images:
     """The images of a store at the network's resolution.
 
     pixels: (N, R, R, C) uint8, all images.
-    fingerprint: the store's.
+    fingerprint: the store's, or one that says which rows, too.
     resize: how the pixels were made, a `Preparation.name`.
     train: row numbers of the training images, which alone get augmented views.
+    rows: which of all images these are, where they are not all; `train`, and what is made of them, count in these.
     """
 
     pixels: NDArray[np.uint8]
     fingerprint: str
     resize: str
     train: NDArray[np.int64]
+    rows: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels if self.rows is None else self.rows)
+
+    def at(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """A copy of some of them, (n, R, R, C)."""
+        return taken(self.pixels, places if self.rows is None else self.rows[places])
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder
     clean = {
         "version": VERSION,
         "network": network_fingerprint(backbone),
-        "images": [images.fingerprint, images.resize, *images.pixels.shape],
+        "images": [images.fingerprint, images.resize, len(images), *images.pixels.shape[1:]],
         "normalization": [extraction.mean, extraction.std],
     }
     if extraction.pooled > 1:
@@ -110,7 +120,7 @@ def make_jobs(extraction: Extraction, images: Images, backbone: Backbone, folder
         jobs.append(
             Job(
                 view,
-                images.train if view else np.arange(len(images.pixels)),
+                images.train if view else np.arange(len(images)),
                 folder / f"{key}.features.npy",
                 folder / f"{key}.last{extraction.stages}.npy" if extraction.stages else None,
                 folder / f"{key}.lock",
@@ -164,7 +174,7 @@ def inputs(extraction: Extraction, images: Images, job: Job, device: torch.devic
     mean, std = of_figures(extraction.mean, extraction.std)
     streams, change = Streams(VIEW_SEED, job.view), extraction.augmentation
     for first in range(0, len(job.rows), BATCH):
-        pixels = np.ascontiguousarray(images.pixels[job.rows[first : first + BATCH]])
+        pixels = images.at(job.rows[first : first + BATCH])
         if device.type != "cpu":
             sent = send(pixels, device)
             changed = augment_batch(sent, change, mean, std, streams) if job.view else normalize_batch(sent, mean, std)

@@ -13,6 +13,7 @@ from convlift.augment.batched import augment_batch, normalize_batch
 from convlift.augment.pipeline import augment, normalize
 from convlift.augment.sending import send
 from convlift.augment.streams import Streams
+from convlift.console.mapped import taken
 from convlift.data.normalization import Statistics
 from convlift.recipe.augmentation import Augmentation
 from convlift.train.batch import Batch
@@ -97,10 +98,9 @@ def unchanged(
     memory."""
     if device.type == "cpu":
         return lambda: (
-            to_tensor(normalize(np.ascontiguousarray(pixels[chosen]), *normal))
-            for chosen in chunks(part, EVALUATION_BATCH)
+            to_tensor(normalize(taken(pixels, chosen), *normal)) for chosen in chunks(part, EVALUATION_BATCH)
         )
-    held = rows_on(device, lambda: pixels[part], len(part) * pixels[:1].nbytes)
+    held = rows_on(device, lambda: taken(pixels, part), len(part) * pixels[:1].nbytes)
     return lambda: (normalize_batch(held(at), *normal) for at in chunks(np.arange(len(part)), EVALUATION_BATCH))
 
 

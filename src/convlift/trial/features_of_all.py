@@ -43,7 +43,8 @@ def features_of(
     device: Device = CPU,
     backbone: Pretrained | None = None,
 ) -> NDArray[np.float32] | None:
-    """Features (n, D) of these images, from `cache` where they are there already; None where `watch` stopped it.
+    """Features (n, D) of these images, a read-only memory map, from `cache` where they are there already; None where
+    `watch` stopped it. rows: in order.
 
     backbone: in place of the packaged one. Raises WeightsError where its weights are not there, ConvliftError where
     `cache` cannot be written.
@@ -52,11 +53,11 @@ def features_of(
     architecture = backbone or Pretrained()
     side = int(np.clip(store.native_resolution, SMALLEST, LARGEST))
     pixels, fingerprint = store.pixels(side, PREPARATION), store.fingerprint
-    if len(rows) < len(pixels):
-        pixels = pixels[rows]
+    some = rows if len(rows) < len(pixels) else None
+    if some is not None:
         fingerprint = hashlib.sha256(fingerprint.encode() + rows.tobytes()).hexdigest()
     known = backbone_statistics(architecture.backbone, architecture.weights)
-    mean, std = figures_of(statistics("pretrained", pixels, known))
+    mean, std = figures_of(statistics("pretrained", pixels, known, some))
     made = create_backbone(architecture.backbone, architecture.weights, store.channels)
     network = lay_on(made, torch.device(device.place)).eval()
     extraction = Extraction(
@@ -65,6 +66,6 @@ def features_of(
         pooled=min(POOLED, made.stages),
         made_on=device.model,
     )
-    images = Images(pixels, fingerprint, PREPARATION.name, np.zeros(0, np.int64))
+    images = Images(pixels, fingerprint, PREPARATION.name, np.zeros(0, np.int64), some)
     cached = extract(extraction, network, images, cache / "features", progress=watch.progress, stop=watch.stop)
     return None if cached is None else np.asarray(cached.features.clean)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from convlift.augment.pipeline import normalize
+from convlift.console.mapped import taken
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, statistics
 from convlift.model.build import build_network
@@ -44,7 +45,7 @@ def train_from_scratch(spec: TrialSpec, dataset: Dataset, clock: TrialClock, dev
     recipe, splits, place = spec.recipe, dataset.splits, torch.device(device.place)
     assert recipe.data.resolution is not None, "Recipe.at() wrote the resolution down"
     pixels = dataset.store.pixels(recipe.data.resolution, recipe.data.preparation)
-    images = np.ascontiguousarray(pixels[splits.train])
+    images = taken(pixels, splits.train)
     normal = statistics(recipe.data.normalization, images)
     network = build_network(
         recipe.architecture,

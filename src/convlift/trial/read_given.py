@@ -40,7 +40,7 @@ def read_given(
     known = np.concatenate([dataset.splits.train, dataset.splits.validation])
     some = known[:: max(1, len(known) // MOST_IMAGES)]
     labels, pixels = dataset.labels[some], dataset.store.pixels(side, recipe.data.preparation)
-    ways = _ways(pixels[dataset.splits.train], None if chosen else recipe)
+    ways = _ways(pixels, dataset.splits.train, None if chosen else recipe)
     classes, channels = len(dataset.classes), dataset.channels
     with speaking_aside():
         network = lay_on(given_network(own, weights, classes=classes, channels=channels, resolution=side), place)
@@ -63,15 +63,15 @@ def _fit(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple
     return float((probabilities.argmax(axis=1) == labels).mean()), float(np.log(of_the_label).mean())
 
 
-def _ways(training_NHWC: NDArray[np.uint8], recipe: Recipe | None) -> dict[Scaling, Statistics]:
+def _ways(pixels_NHWC: NDArray[np.uint8], train: NDArray[np.int64], recipe: Recipe | None) -> dict[Scaling, Statistics]:
     """The usual ways to scale pixels, see `GivenNetwork`; the recipe's alone where one is given."""
     if recipe is not None:
-        return {"its recipe's": statistics(recipe.data.normalization, training_NHWC)}
-    half, byte = (np.full(training_NHWC.shape[-1], value, np.float32) for value in (0.5, 1 / 255))
+        return {"its recipe's": statistics(recipe.data.normalization, pixels_NHWC, rows=train)}
+    half, byte = (np.full(pixels_NHWC.shape[-1], value, np.float32) for value in (0.5, 1 / 255))
     return {
-        "unit": statistics("unit", training_NHWC),
-        "standardize": statistics("standardize", training_NHWC),
-        "imagenet": statistics("imagenet", training_NHWC),
+        "unit": statistics("unit", pixels_NHWC),
+        "standardize": statistics("standardize", pixels_NHWC, rows=train),
+        "imagenet": statistics("imagenet", pixels_NHWC, rows=train),
         "symmetric": (half, half),
         "bytes": (np.zeros_like(byte), byte),
     }

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convlift.console.mapped import taken
 from convlift.data.dataset import Dataset
 from convlift.data.normalization import Statistics, figures_of, statistics
 from convlift.features.cached import Stored, extract
@@ -160,14 +161,14 @@ def _as_tuned(data: PhaseData, network: Classifier, recipe: Recipe) -> PhaseData
 def _draw(recipe: Recipe, dataset: Dataset, resolution: int, tuning: _Tuning) -> Draw:
     """Draws augmented images of that resolution."""
     pixels = dataset.store.pixels(resolution, recipe.data.preparation)
-    own = np.ascontiguousarray(pixels[dataset.splits.train])
+    own = taken(pixels, dataset.splits.train)
     compared = recipe.compares_views
     return image_draw(own, recipe.data.augmentation, tuning.normal, tuning.place, compared=compared)
 
 
 def _statistics(kind: Normalization, network: Pretrained, pixels: Pixels, train: Indices) -> Statistics:
     pretrained = backbone_statistics(network.backbone, network.weights) if kind == "pretrained" else None
-    return statistics(kind, pixels[train], pretrained)
+    return statistics(kind, pixels, pretrained, train)
 
 
 def _extraction(recipe: Recipe, normal: Statistics, device: Device) -> Extraction:
