@@ -1,6 +1,7 @@
 """How long a start trains whose length the time settles: a pretrained network whose features promise enough, or one
 from scratch."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from convlift.catalogue.starting_points import FINE_TUNE, StartingPoint, starting_points, starting_points_of
-from convlift.errors import Diverged
+from convlift.errors import Diverged, Interrupted
 from convlift.execute.job import Job
 from convlift.ledger.ledger import Ledger
 from convlift.ledger.trials import TrialRecord
@@ -34,7 +35,7 @@ from convlift.search.tuning_length import (
     epochs_that_fit,
     epochs_to_search,
 )
-from made_up import BASELINE, FACTS, HOUR, Holds, World, desk_in, problem_of, residual
+from made_up import BASELINE, FACTS, HOUR, Holds, World, desk_in, outline, problem_of, residual
 
 STARTS = starting_points(FACTS)
 
@@ -232,6 +233,32 @@ def test_where_a_shorter_way_to_fine_tune_turns_out_the_best_the_whole_way_is_tr
         assert len([t for t in trials if t.role == "start" and t.names == (FINE_TUNE,)]) == (way == "first run")
         assert shipment.frozen.start.name == FINE_TUNE
         assert shipment.judged
+
+
+@pytest.mark.parametrize("budget", [90, 900])
+def test_stopped_once_the_whole_way_was_settled_a_campaign_goes_on_as_if_nothing_had_been(
+    tmp_path: Path, budget: float
+) -> None:
+    effects: dict[Holds, float] = {pretrained: -12.0, tuned: 20.0, tuned_whole: 3.0}
+    world = World(seed=1, effects=effects, n=400, nt=800, seconds_noise=0.0)
+
+    def after_the_short_way(ledger: Ledger) -> int:
+        settled = [value and value["way"] for _, value in ledger.history(FineTuning.key)]
+        return signal.SIGINT if len(settled) > 1 else 0
+
+    with desk_in(tmp_path / "whole", world, budget, workers=2) as desk:
+        run_search(Search(problem_of(world, STARTS), desk))
+        whole = outline(desk.ledger)
+    with (
+        desk_in(tmp_path / "run", world, budget, workers=2, stop=after_the_short_way) as desk,
+        pytest.raises(Interrupted),
+    ):
+        run_search(Search(problem_of(world, STARTS), desk))
+    with desk_in(tmp_path / "run", world, budget, workers=2) as desk:
+        run_search(Search(problem_of(world, STARTS), desk))
+        assert [row[1:7] for row in outline(desk.ledger)][:6] == [row[1:7] for row in whole][:6]
+        assert made(desk.ledger, FineTuning).way == ("fitted" if budget == 90 else "first run")
+        assert len([t for t in desk.ledger.trials("start") if t.names == (FINE_TUNE,)]) == (budget == 900)
 
 
 @pytest.mark.parametrize(("lead", "way"), [(3.0, "fitted"), (4.0, "")])
