@@ -16,7 +16,8 @@ class Way:
 
     order: "<" or ">"; compression: 1 for none, 8 for deflate; predictor: 1, 2 or 3; tile: side of its tiles, 0 for
     strips; rows: of a strip; planar: each band by itself; extra: what is said of the bands beyond the first
-    (photometric 1) or third (2), one number each; subfile: 1 for a page that is a smaller copy.
+    (photometric 1) or third (2), one number each; subfile: 1 for a page that is a smaller copy; missing: the text by
+    which GDAL marks what is missing, ending with a zero.
     """
 
     order: str = "<"
@@ -29,6 +30,7 @@ class Way:
     extra: tuple[int, ...] = ()
     subfile: int = 0
     orientation: int = 1
+    missing: bytes = b""
 
 
 def tiff_of(*pages: NDArray[Any], way: Way = Way()) -> bytes:
@@ -55,7 +57,7 @@ def _add_page(body: bytearray, values: NDArray[Any], way: Way) -> tuple[int, int
         lengths.append(len(packed))
         body += packed + b"\0" * (len(packed) % 2)
     size = 8 * values.dtype.itemsize
-    tags: dict[int, tuple[str, list[int]]] = {
+    tags: dict[int, tuple[str, list[int] | list[bytes]]] = {
         254: ("I", [way.subfile]), 256: ("I", [width]), 257: ("I", [height]), 258: ("H", [size] * bands),
         259: ("H", [way.compression]), 262: ("H", [way.photometric]), 274: ("H", [way.orientation]),
         277: ("H", [bands]), 284: ("H", [2 if way.planar else 1]), 317: ("H", [way.predictor]),
@@ -67,6 +69,8 @@ def _add_page(body: bytearray, values: NDArray[Any], way: Way) -> tuple[int, int
         tags |= {278: ("I", [way.rows]), 273: ("I", places), 279: ("I", lengths)}
     if way.extra:
         tags[338] = ("H", list(way.extra))
+    if way.missing:
+        tags[42113] = ("c", [way.missing[place : place + 1] for place in range(len(way.missing))])
     start = len(body) + 8
     lists, entries = b"", b""
     for tag, (code, numbers) in sorted(tags.items()):
@@ -75,7 +79,9 @@ def _add_page(body: bytearray, values: NDArray[Any], way: Way) -> tuple[int, int
             place = start + 2 + 12 * len(tags) + 4 + len(lists)
             lists += packed + b"\0" * (len(packed) % 2)
             packed = struct.pack(way.order + "I", place)
-        entries += struct.pack(way.order + "HHI", tag, {"H": 3, "I": 4}[code], len(numbers)) + packed.ljust(4, b"\0")
+        entries += struct.pack(way.order + "HHI", tag, {"c": 2, "H": 3, "I": 4}[code], len(numbers)) + packed.ljust(
+            4, b"\0"
+        )
     body += struct.pack(way.order + "H", len(tags)) + entries
     link = len(body) + 8
     body += bytes(4) + lists

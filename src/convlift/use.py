@@ -141,7 +141,9 @@ def evaluate(
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
         # arrays as the models scale them
         as_they_are = any(isinstance(each.model.config.value_range, Stretch) for each in named)
-        source = open_images(data, **asked, as_they_are=as_they_are)
+        own = named[0].model.config.value_range
+        known = own if isinstance(own, tuple) else None
+        source = open_images(data, **asked, as_they_are=as_they_are, known=known)
         images = choose_images(source, part, group_from, Path(plan) if plan else None)
         check_positive(named[0].name, named[0].model.classes, positive)
         return of_class(evaluate_all(named, images, judged_by, progress.show, asked_shift), positive)

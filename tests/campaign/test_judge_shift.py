@@ -164,6 +164,13 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(
     save([corrupt(np.zeros((8, 8, 1), np.uint8), "fog", 1)[..., 0]], [7], tmp_path / "other", 0)
     with pytest.raises(DataError, match="has images of class '7', which digits has not"):
         api.improve(data, out=tmp_path / "run", shift_data=tmp_path / "other", **options)
+    (tmp_path / "bands" / "0").mkdir(parents=True)
+    np.save(tmp_path / "bands" / "0" / "a.npy", np.zeros((8, 8, 5), np.uint8))
+    with pytest.raises(DataError, match="has images that are of 5 bands, and those of digits are grey or in colour"):
+        api.improve(data, out=tmp_path / "run", shift_data=tmp_path / "bands", **options)
+    np.savez(tmp_path / "deep.npz", train_images=np.full((2, 8, 8), 900), train_labels=np.array([0, 1]))
+    with pytest.raises(DataError, match="holds arrays on another scale than digits; save them on that scale"):
+        api.improve(data, out=tmp_path / "run", shift_data=tmp_path / "deep.npz", **options)
     with pytest.raises(ConvliftError, match="there is no corruption 'rain'"):
         api.improve(data, out=tmp_path / "run", shift="rain", **options)
     with pytest.raises(ConvliftError, match="leave one out"):

@@ -393,3 +393,25 @@ def test_grey_and_colour_arrays_are_read_as_all_others(values: Any) -> None:
         assert_array_equal(found.pixels, image[..., :1].astype(np.uint8))
     else:
         assert_array_equal(found.pixels, expected.pixels)
+
+
+def test_what_a_file_marks_as_missing_is_told(tmp_path: Path) -> None:
+    images, labels = scenes(bands=5)
+    images[0, 3, 3] = 254
+    marked = Way(order=">", missing=b"254\0")
+    files = [
+        tiff_of(image.clip(1), way=marked if row < 2 else Way(missing=b"none")) for row, image in enumerate(images)
+    ]
+    missing = found(opened(folder(tmp_path / "data", files, labels), tmp_path / "cache"), "missing")
+    assert missing.items == ("0/000.tif",)
+    assert missing.message == (
+        "1 of 24 images has pixels of the value that marks what is missing (GDAL_NODATA), which was read as any other "
+        "value."
+    )
+
+
+def test_bands_with_one_that_is_marked_as_alpha_are_refused_with_what_to_do() -> None:
+    five = scenes(1, 5)[0][0]
+    for way in (Way(photometric=2, extra=(0, 2)), Way(extra=(0, 0, 0, 1))):
+        with pytest.raises(UnreadableImage, match=r"5 bands .* one of them is marked as alpha, leave it out"):
+            decode(tiff_of(five, way=way))

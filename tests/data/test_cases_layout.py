@@ -169,6 +169,16 @@ def test_a_wrong_path_and_a_folder_of_arrays_are_hints(make_folder: MakeFolder) 
         open_source(str(root.parent / "arrays"))
 
 
+def test_one_array_archive_an_image_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    for name in ("a/0.npz", "a/1.npz", "b/0.npz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(
+        DataError, match=r"holds 3 \.npz files in folders; one \.npz file an image is not read\. Save each"
+    ):
+        open_source(str(tmp_path))
+
+
 def test_links_out_of_the_folder_are_followed_on_request(make_folder: MakeFolder) -> None:
     other = make_folder({"a": 3, "b": 3}, name="elsewhere")
     root = make_folder({"a": 0, "b": 0})

@@ -156,6 +156,20 @@ def test_arrays_have_one_scale_too(tmp_path: Path, dtype: Any, factor: int, valu
     assert f"0 to {value_range}" in found(store, "value range").message
 
 
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_shares_of_white_beside_whole_numbers_are_refused_for_they_would_be_black(tmp_path: Path, bands: int) -> None:
+    images, labels = np.stack([smooth(seed, bands) for seed in range(12)]), np.arange(12) % 2
+    parts = {"train_images": images, "test_images": (images / 255).astype(np.float32)}
+    np.savez(tmp_path / "a.npz", **parts, train_labels=labels, test_labels=labels)
+    with pytest.raises(
+        DataError, match=r"the test images of a are floats in 0 to 1, while others reach \d+; save all parts"
+    ):
+        open_source(str(tmp_path / "a.npz"))
+    parts = {"train_images": images / 250, "test_images": images / 510}  # on one scale, of which some are beyond 1
+    np.savez(tmp_path / "b.npz", **parts, train_labels=labels, test_labels=labels)
+    open_source(str(tmp_path / "b.npz"))
+
+
 def test_arrays_of_bytes_beside_deeper_ones_are_refused(tmp_path: Path) -> None:
     images = np.stack([smooth(seed, 1) for seed in range(12)])
     arrays = {"train_images": images.astype(np.uint16) * 16, "test_images": images}

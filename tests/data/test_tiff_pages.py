@@ -154,3 +154,14 @@ def test_a_circle_of_pages_ends() -> None:
     struct.pack_into("<I", content, first + 2 + 12 * struct.unpack_from("<H", content, first)[0], first)
     assert len(read_pages(bytes(content), 9)) == 1
     assert link > 0
+
+
+@pytest.mark.parametrize(("tile", "places", "lengths"), [(0, 273, 279), (16, 324, 325)])
+@pytest.mark.parametrize("left_out", ["place", "length", "both"])
+def test_a_file_with_holes_is_refused(tile: int, places: int, lengths: int, left_out: str) -> None:
+    """GDAL leaves out what holds nothing; where its place is 0, the file's header would be read as values."""
+    content = tiff_of(drawn("u2", 5, 15, 5), way=Way(tile=tile))
+    content = with_tag(content, places, 0) if left_out != "length" else content
+    content = with_tag(content, lengths, 0) if left_out != "place" else content
+    with pytest.raises(UnreadableImage, match=r"1 of 1 strips or tiles are left out; save it whole"):
+        read(content)

@@ -9,15 +9,21 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
 from PIL import Image
 
 from convlift.data.decode import decode
+from convlift.data.readers.recognize import open_images
 from convlift.data.square import square
+from convlift.deploy.evaluate_model import Named, check_fit, choose_images
 from convlift.deploy.image_paths import list_images
 from convlift.deploy.images import Origin, read_image, several
 from convlift.deploy.model_folder import ModelConfig, parse_config, read_model_folder, write_model_folder
-from convlift.errors import ConvliftError, UnreadableImage
+from convlift.deploy.predict import Model
+from convlift.errors import ConvliftError, DataError, UnreadableImage
+from convlift.model.build import build_network
 from convlift.recipe.recipe import Recipe
+from convlift.records.compute_device import CPU
 from convlift.serve.decoder import TOLD, Steps, _answer
 from tiff_files import tiff_of
 
@@ -147,3 +153,51 @@ def test_a_folder_of_arrays_is_listed_where_it_holds_no_image(tmp_path: Path) ->
     assert [each.path for each in list_images([str(tmp_path)], None) if not each.passed_over] == [
         str(tmp_path / "photo.png")
     ]
+
+
+def test_floats_of_bands_somewhat_beyond_one_are_not_read_as_if_255_were_white() -> None:
+    shares = PLAIN.astype(np.float32) / 200
+    with pytest.raises(
+        UnreadableImage, match=r"a has bands of floats with values up to 1\.275; give them in 0 to 1, or"
+    ):
+        read_image(shares, "a", OF_BYTES)
+    assert_array_equal(read_image((PLAIN // 16).astype(np.float32), "a", OF_BYTES).pixels, PLAIN // 16)
+    assert_array_equal(read_image(PLAIN.astype(np.float32), "a", OF_BYTES).pixels, PLAIN)
+
+
+def model(channels: int, **changes: Any) -> Named:
+    made = config(channels, **changes)
+    network = build_network(Recipe().architecture, classes=2, channels=channels, resolution=16)
+    return Named("m", Model(network, Recipe(), made, CPU))
+
+
+def arrays(values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
+    return np.stack([values, values // 2]), ["ant", "bee"]
+
+
+def test_arrays_are_evaluated_on_the_ranges_of_training() -> None:
+    """Darker ones, whose own ranges would be others; with a value beyond they are refused, and nothing is cut."""
+    dark, six = np.minimum(DEEP, 200), model(6, value_range=RANGES)
+    for values in (dark, dark / 200):
+        images, labels = arrays(values.astype(np.float64))
+        source = open_images((images, np.array(labels)), known=RANGES)
+        assert source.value_range == RANGES
+        assert_array_equal(source.read(0), np.rint(values * (255 / np.array(RANGES))).astype(np.uint8))
+        check_fit(six, choose_images(source, None, None))
+    beyond = DEEP.copy()
+    beyond[0, 0, 3] = 5000
+    images, labels = arrays(beyond)
+    with pytest.raises(
+        DataError, match=r"holds arrays of which .* is white, and m learned from images of which 255, 4095"
+    ):
+        check_fit(six, choose_images(open_images((images, np.array(labels)), known=RANGES), None, None))
+
+
+def test_images_of_other_bands_are_not_evaluated() -> None:
+    images, labels = arrays(PLAIN[..., :4])
+    four = choose_images(open_images((images, np.array(labels))), None, None)
+    check_fit(model(4), four)
+    with pytest.raises(
+        DataError, match="of 4 bands, and m learned from images that are grey or in colour; give images of"
+    ):
+        check_fit(model(3), four)  # where one image alone would be colour with alpha

@@ -30,3 +30,10 @@ def test_a_built_in_recipe_for_bands_leaves_out_what_it_changes_of_colours() -> 
     assert recipe_from(usual.edit(architecture={"backbone": "resnet50"}), 6).data == bands.data
     own = usual.edit(data={"augmentation": {"saturation": 0.3}})
     assert recipe_from(own, 6) is own, "somebody's own is left to be refused"
+
+
+def test_a_recipe_of_somebodys_own_is_not_changed_though_it_augments_as_a_built_in_one() -> None:
+    own = built_in("fine-tune").edit(training={"weight_decay": 0.03})
+    assert recipe_from(own, 6) is own
+    with pytest.raises(RecipeError, match=r"'data\.augmentation\.saturation' is .* set saturation to 0"):
+        refuse_colours_of_bands(own.data.augmentation, 6)

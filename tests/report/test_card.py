@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from convlift.data.stretch import Stretch
 from convlift.deploy.model_folder import ModelConfig
 from convlift.recipe.recipe import Recipe
 from convlift.records.not_shipped import NotShipped, Shortened
@@ -82,3 +83,16 @@ def test_the_card_names_network_pixels_and_classes() -> None:
     assert "| accuracy | 0.9 |" in text
     pretrained = Recipe().edit(architecture={"kind": "pretrained"})
     assert f"pretrained {pretrained.architecture.backbone};" in card(pretrained, config, {})
+
+
+def test_the_card_says_by_what_deep_values_are_scaled() -> None:
+    for value_range, said in (
+        (None, "scaled to [0, 1], then"),
+        (4095.0, "scaled to [0, 1] (of files of more than 8 bits by 4095), then"),
+        (Stretch((-100.0,), (900.0,), "-100:900"), "(of files of more than 8 bits from -100 to 900), then"),
+        ((1.0, 65535.0), "scaled to [0, 1] (of files of more than 8 bits by 1, 65535 band by band), then"),
+    ):
+        channels = 2 if isinstance(value_range, tuple) else 1
+        figures = (0.5,) * channels
+        config = ModelConfig(("ant", "bee"), channels, 16, "squash", figures, figures, {}, value_range=value_range)
+        assert said in card(Recipe(), config, {})

@@ -115,6 +115,16 @@ def test_where_few_runs_are_left_it_stays_and_nothing_is_proven(problem: Problem
     assert not any(verdict.label == "proven" for verdict in found.verdicts)
 
 
+@pytest.mark.parametrize("baselines", [[0.1], [0.1, 0.12]])
+def test_a_baseline_below_chance_is_judged_too(problem: Problem, desk: Dispatcher, baselines: list[float]) -> None:
+    campaign(desk, baselines, 0.6, [0.6, 0.61])
+    records = desk.ledger.trials("baseline")
+    search = Search(problem, desk)
+    assert search.scores.collapsed(records).all()
+    assert not lost_a_close_choice(search, "residual", records)
+    assert judged(search).final.shipped.value == pytest.approx(0.6, abs=0.02)
+
+
 def test_of_the_baseline_as_start_no_run_lost_a_choice(problem: Problem, desk: Dispatcher) -> None:
     (*baselines,) = ran(desk, "baseline", [0.8, 0.8, 0.8, 0.8], BASELINE)
     assert not lost_a_close_choice(Search(problem, desk), "baseline", baselines)

@@ -7,6 +7,8 @@ import pytest
 from convlift.catalogue.starting_points import starting_points
 from convlift.execute.job import Job
 from convlift.recipe.recipe import Recipe
+from convlift.search.combine import members_of
+from convlift.search.compared_runs import final_runs
 from convlift.search.context import Search
 from convlift.search.decisions import made
 from convlift.search.loop import run_search
@@ -63,3 +65,27 @@ def test_a_refit_that_had_a_little_less_of_its_training_than_the_final_runs_ship
         assert "stopped" in {run.status for run in refits}
         able = able_refits(search, shipment.frozen.recipe, finals)
         assert ({run.id for run in able} == {run.id for run in refits}) == ships
+
+
+@pytest.mark.parametrize(("slower", "is_member"), [(1.25, True), (2.0, False)])
+def test_a_final_run_that_was_a_little_late_is_averaged_though_it_does_not_count(
+    tmp_path: Path, slower: float, is_member: bool
+) -> None:
+    """Beside another one that was not late; else its share of the time would be wasted."""
+    late: list[int] = []
+
+    def slow(job: Job) -> float:
+        if job.spec.refit or job.combination or not job.spec.recipe.tunes_on_images:
+            return MORE if job.spec.refit else 1.0
+        late.append(job.id)
+        return slower if job.id == late[0] else 0.95
+
+    world = World(seed=1, effects=EFFECTS, n=400, nt=800, seconds_noise=0.0, slow=slow)
+    with desk_in(tmp_path / "run", world, BUDGET, workers=2) as desk:
+        search = Search(problem_of(world, starting_points(FACTS)), desk)
+        shipment = run_search(search)
+        recipe, finals = shipment.frozen.recipe, desk.ledger.trials("final")
+        assert sorted(run.status for run in finals) == ["finished", "stopped"]
+        assert [run.status for run in shipment.after] == ["finished"]
+        members = {run.id for run in members_of(search, recipe, final_runs(desk.ledger, recipe))}
+        assert ({run.id for run in finals} <= members) == is_member

@@ -74,6 +74,15 @@ def test_what_was_measured_before_an_interruption_is_not_measured_again_but_with
         assert search.closing_seconds == pytest.approx(OTHERS + HOUR)
 
 
+def test_with_more_copies_after_an_interruption_as_much_more_is_kept(
+    desk_for: Callable[[str], AbstractContextManager[Dispatcher]],
+) -> None:
+    with desk_for("run") as desk:
+        ask_about_shift(search_on(desk, Clock(HOUR)), ())
+        more = {"shift_seconds": 2 * GUESSED, "closing_seconds": OTHERS + 2 * GUESSED}  # of a longer budget
+        assert search_on(desk, Clock(0.0), **more).closing_seconds == pytest.approx(OTHERS + 2 * HOUR)
+
+
 def test_the_dearest_network_so_far_is_measured(
     desk_for: Callable[[str], AbstractContextManager[Dispatcher]],
 ) -> None:

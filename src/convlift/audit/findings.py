@@ -27,6 +27,7 @@ _NOTES = {
     "unit float": "hold floats up to 1 among images of larger values, and were scaled on their own",
     "outside range": "hold values above the range of the data set, which were cut",
     "pages": "have several grey pages of one size, each of which is a band",
+    "missing": "have pixels of the value that marks what is missing (GDAL_NODATA), which was read as any other value",
     "first frame": "have several frames, of which the first was taken",
     "rotated": "were turned upright, as their EXIF block requires",
     "odd shape": "are under 8 pixels or more than 8 times as long as wide",
@@ -38,6 +39,7 @@ _REMEDIES = {
     "fourth band": "Save colour alone if it is no picture.",
     "flat": "Look at them, and remove what shows nothing.",
     "unit float": "Save all images on one scale.",
+    "missing": "Fill them, or leave these images out.",
 }
 _ONE_FORMAT = "Save all classes in one format, or a network may learn the format."
 

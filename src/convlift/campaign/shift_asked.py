@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from convlift.campaign.request import Request
+from convlift.data.bands import bands_of, bands_or_none, kind_of
 from convlift.data.dataset import Dataset
 from convlift.data.decode import decode, from_array
 from convlift.data.depth import Deep
@@ -69,16 +70,29 @@ def shift_seconds(request: Request, images: int, native: int) -> float:
 
 
 def check_shift_data(request: Request, dataset: Dataset) -> None:
-    """Raise DataError where the folder of shifted images has a class that the data have not, or no image."""
+    """Raise DataError where the folder of shifted images has a class that the data have not, or no image, or such as no
+    network of these data can be asked about: of other bands, or arrays on another scale."""
     if request.shift_data is None:
         return
-    source = open_folder_of(request)
+    source = open_folder_of(request, dataset)
     unknown = sorted({source.classes[item.label] for item in source.items} - set(dataset.classes))
     if unknown or not source.items:
         what = f"images of class '{unknown[0]}', which {dataset.name} has not" if unknown else "no image"
         raise DataError(
             f"--shift-data {request.shift_data} has {what}; give folders named like the classes "
             f"({', '.join(dataset.classes[:10])}{', ...' if len(dataset.classes) > 10 else ''})."
+        )
+    if source.value_range is not None and source.value_range != dataset.store.value_range:
+        raise DataError(
+            f"--shift-data {request.shift_data} holds arrays on another scale than {dataset.name}; save them on that "
+            "scale, as bytes or as image files."
+        )
+    wanted = bands_or_none(dataset.channels)
+    bands = bands_of(source)
+    if bands and wanted not in bands:
+        raise DataError(
+            f"--shift-data {request.shift_data} has images that are {kind_of(min(bands))}, and those of {dataset.name} "
+            f"are {kind_of(wanted)}; give images of the same bands."
         )
 
 
@@ -90,7 +104,7 @@ def images_of(folder: Path, dataset: Dataset, group_from: str | None) -> Shifted
     does itself. Raises DataError where all are of one group.
     """
     is_stretched = isinstance(dataset.store.value_range, Stretch)
-    source, splits = open_folder(folder, as_they_are=is_stretched), dataset.splits
+    source, splits = _open_folder(folder, dataset, as_they_are=is_stretched), dataset.splits
     known = set(dataset.store.hashes[np.concatenate([splits.train, splits.validation, splits.test])].tolist())
     places, hashes, copied = [], [], 0
     for place in range(len(source.items)):
@@ -136,11 +150,12 @@ def _groups(
     return groups, False
 
 
-def open_folder_of(request: Request) -> Source:
-    """The images of `--shift-data`."""
-    return open_folder(request.shift_data, as_they_are=request.value_range != BITS)
+def open_folder_of(request: Request, dataset: Dataset | None = None) -> Source:
+    """The images of `--shift-data`; of bands on the ranges of a data set, where it is told."""
+    return _open_folder(request.shift_data, dataset, as_they_are=request.value_range != BITS)
 
 
-def open_folder(folder: Path | None, *, as_they_are: bool) -> Source:
+def _open_folder(folder: Path | None, dataset: Dataset | None, *, as_they_are: bool) -> Source:
     """The images of such a folder, as `open_images` reads them."""
-    return open_images(str(folder), as_they_are=as_they_are)
+    own = dataset.store.value_range if dataset else None
+    return open_images(str(folder), as_they_are=as_they_are, known=own if isinstance(own, tuple) else None)

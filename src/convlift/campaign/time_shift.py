@@ -52,7 +52,7 @@ def time_shift(request: Request, dataset: Dataset, before: Recipe, after: Recipe
     of `after`; some are taken here. 0 where that cannot be measured, as on a device without room."""
     names = names_for(request.shift, dataset.channels)
     copies = copies_each(request, len(dataset.splits.test), len(names), dataset.store.native_resolution)
-    folder = open_folder_of(request) if request.shift_data else None
+    folder = open_folder_of(request, dataset) if request.shift_data else None
     try:
         each = _steps(dataset, names, folder, (before, after), request.devices[0])
     except (ConvliftError, RuntimeError):

@@ -18,7 +18,7 @@ from convlift.data.depth import Deep, Range, check_finite, is_unit, range_of, to
 from convlift.data.formats import sniff
 from convlift.data.npy import is_npy, shape_of_npy, values_of_npy
 from convlift.data.orientation import turn_of_tag, turned
-from convlift.data.readers.source import printable
+from convlift.data.readers.source import Source, printable
 from convlift.data.stretch import MOST, Stretch, stretched
 from convlift.data.tiff_pages import (
     BITS,
@@ -42,6 +42,7 @@ from convlift.recipe.data import MOST_BANDS, is_bands
 _GREY, _COLOURS = 1, 2  # of TIFF's photometric interpretations: 0 is black, and red, green, blue
 _ALPHAS = {1, 2}  # of its extra samples; 0 says nothing
 _WHOLE = {0, 2}  # kinds of page: an image, and one page of several, as OpenCV writes; 1 is a smaller copy, 4 a mask
+LOOKED_AT = 16  # images of a source, whose headers tell of how many bands they are
 SMALL_FLOATS = 16.0  # floats up to here have a power of two as their range, for 255 would leave them few levels
 
 
@@ -65,14 +66,33 @@ def number_of_bands(content: bytes | Deep) -> int:
     if isinstance(content, bytes) and is_npy(content):
         with suppress(UnreadableImage):
             count = shape_of_npy(content)[0][2]
-            return count if is_bands(count) else 0
+            return bands_or_none(count)
         return 0
     if isinstance(content, bytes):
         pages = _pages(content)
         count = len(pages) if len(pages) > 1 else pages[0].first(SAMPLES, 1) if pages else 1
     else:
         count = content.shape[2] if content.ndim == 3 else 1
-    return count if is_bands(count) else 0
+    return bands_or_none(count)
+
+
+def bands_or_none(channels: int) -> int:
+    """As `number_of_bands`: 0 for one channel and three."""
+    return channels if is_bands(channels) else 0
+
+
+def kind_of(bands: int) -> str:
+    """Such a number in words."""
+    return f"of {bands} bands" if bands else "grey or in colour"
+
+
+def bands_of(source: Source) -> set[int]:
+    """What `number_of_bands` says of LOOKED_AT images at most, of those that can be opened."""
+    found, count = set[int](), len(source.items)
+    for index in range(0, count, -(-count // LOOKED_AT)) if count else ():
+        with suppress(OSError):
+            found.add(number_of_bands(source.read(index)))
+    return found
 
 
 def has_channels_first(shape: Sequence[int]) -> bool:
@@ -112,7 +132,9 @@ def _open_tiff(pages: Sequence[Page], most_pixels: int) -> Bands:
     if (turn := turn_of_tag(first.first(ORIENTATION, 1))) is not None:
         values = turned(values, turn)
     traits = Traits("TIFF", f"{count} bands", width, height, None)
-    notes = [*(["pages"] if len(pages) > 1 else []), *(["rotated"] if turn is not None else [])]
+    has_holes = first.missing is not None and bool((values == first.missing).any())
+    told = {"pages": len(pages) > 1, "rotated": turn is not None, "missing": has_holes}
+    notes = [name for name, is_so in told.items() if is_so]
     return Bands(_plain(values), tuple(notes), traits)
 
 
@@ -153,6 +175,16 @@ def _pages(content: bytes) -> list[Page]:
         return pages if are_bands and len({_form(page) for page in pages}) == 1 else []
     except (struct.error, OverflowError):  # directories that lie beyond the file's end
         return []
+
+
+def alpha_remedy(content: bytes) -> str:
+    """The end of a sentence on a TIFF that is not read, where one of more than four samples is marked as alpha; else
+    nothing."""
+    with suppress(struct.error, OverflowError):
+        page = read_pages(content, 1)[0]
+        if page.first(SAMPLES, 1) > 4 and _ALPHAS & {*page.values(EXTRA)}:
+            return "; one of them is marked as alpha, leave it out"
+    return ""
 
 
 def _holds_bands(page: Page) -> bool:

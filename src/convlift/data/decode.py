@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from convlift.audit.traits import Traits, quality_of
-from convlift.data.bands import bytes_of_bands, open_bands
+from convlift.data.bands import alpha_remedy, bytes_of_bands, open_bands
 from convlift.data.depth import Deep, Range, check_finite, deep_values, float_values, highest, is_unit, to_bytes
 from convlift.data.dicom import open_dicom
 from convlift.data.formats import DICOM, FORMATS, MOST_SAMPLES, Header, jpeg_bits, read_header, sniff, without_text
@@ -200,7 +200,7 @@ def _fault(content: bytes, kind: str, header: Header, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         if kind == "TIFF" and header.pixels:
             bands = "1 band" if header.bands == 1 else f"{header.bands} bands"
-            return f"TIFF with {bands} of {header.bits} bits, of a kind that is not read"
+            return f"TIFF with {bands} of {header.bits} bits, of a kind that is not read{alpha_remedy(content)}"
         text = "its header makes no sense"
     return f"broken {kind}: {text or type(error).__name__}"
 

@@ -9,6 +9,7 @@ import io
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from convlift.errors import UnreadableImage
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
 STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_BYTES, PLANES, PREDICTOR = 273, 274, 277, 278, 279, 284, 317
 TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA, FORMAT = 322, 323, 324, 325, 338, 339
+NODATA, _TEXT = 42113, 2  # of GDAL: the value of what is missing, as text
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SHORT = {BITS, COMPRESSION, PHOTOMETRIC, SAMPLES}
 _MOST_ENTRIES = 1000
@@ -32,11 +34,13 @@ _FORMS = {1: ("u", (8, 16, 32)), 2: ("i", (8, 16, 32)), 3: ("f", (16, 32, 64))}
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """One directory of a file. entries: tag -> struct code, number and place of its values, of whole numbers only."""
+    """One directory of a file. entries: tag -> struct code, number and place of its values, of whole numbers only;
+    missing: the value that marks what is missing, None where none does."""
 
     content: bytes
     order: str
     entries: Mapping[int, tuple[str, int, int]]
+    missing: float | None = None
 
     def values(self, tag: int) -> tuple[int, ...]:
         """() where the page has none. Raises struct.error where they lie beyond the end of the file."""
@@ -82,17 +86,22 @@ def _read_page(content: bytes, order: str, is_big: bool, place: int) -> tuple[Pa
     """A page, and where the next one lies, 0 for none."""
     count = struct.unpack_from(order + ("Q" if is_big else "H"), content, place)[0]
     start, size, inside = place + (8 if is_big else 2), 20 if is_big else 12, 8 if is_big else 4
-    entries = {}
+    entries, missing = {}, None
     for entry in range(start, start + size * min(count, _MOST_ENTRIES), size):
         tag, kind, length = struct.unpack_from(order + ("HHQ" if is_big else "HHI"), content, entry)
-        if kind not in _CODES or not length:
+        is_missing = (tag, kind) == (NODATA, _TEXT)
+        if not (kind in _CODES or is_missing) or not length:
             continue
         value = entry + size - inside
-        if struct.calcsize(_CODES[kind]) * length > inside:
+        if (1 if is_missing else struct.calcsize(_CODES[kind])) * length > inside:
             value = struct.unpack_from(order + ("Q" if is_big else "I"), content, value)[0]
+        if is_missing:
+            with suppress(ValueError):
+                missing = float(content[value : value + length].rstrip(b"\0 "))
+            continue
         entries[tag] = (_CODES[kind], length, value)
     following = struct.unpack_from(order + ("Q" if is_big else "I"), content, start + size * count)[0]
-    return Page(content, order, entries), following
+    return Page(content, order, entries, missing), following
 
 
 def dtype_of(page: Page) -> np.dtype[np.generic]:
@@ -149,6 +158,11 @@ def _grid(page: Page) -> _Grid:
     needed = across * down * (page.first(SAMPLES, 1) if page.first(PLANES, 1) == 2 else 1)
     if len(places) != needed or len(lengths) != needed:
         raise UnreadableImage(f"broken TIFF: {len(places)} strips or tiles where {needed} are needed")
+    if missing := sum(not place or not length for place, length in zip(places, lengths, strict=True)):
+        # as GDAL leaves out those in which nothing is known; read where they say, they would be the file's header
+        raise UnreadableImage(
+            f"TIFF of which {missing} of {needed} strips or tiles are left out; save it whole (GDAL: SPARSE_OK=FALSE)"
+        )
     return _Grid(across, down, *cell, places, lengths)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.data.bands import bands_of, bands_or_none, kind_of
 from convlift.data.depth import asked_of
 from convlift.data.groups import check_number, find_groups, names_of_groups
 from convlift.data.intake import Way
@@ -97,7 +98,8 @@ def choose_images(source: Source, part: Part | None, group_from: str | None, pla
 
 
 def check_fit(named: Named, images: Images) -> None:
-    """Raise DataError where the images have a class that the model does not know, or values on another scale."""
+    """Raise DataError where the images have a class that the model does not know, other bands, or values on another
+    scale."""
     source, model = images.source, named.model
     unknown = [
         source.classes[label] for label in np.unique(images.labels) if source.classes[label] not in model.classes
@@ -107,6 +109,12 @@ def check_fit(named: Named, images: Images) -> None:
             f"{source.name} has images of class '{unknown[0]}', which {named.name} does not know (its classes are "
             f"{', '.join(model.classes[:10])}{', ...' if len(model.classes) > 10 else ''}); name the classes as in "
             "training."
+        )
+    wanted, bands = bands_or_none(model.config.channels), bands_of(source)
+    if bands and wanted not in bands:
+        raise DataError(
+            f"{source.name} has images that are {kind_of(min(bands))}, and {named.name} learned from images that are "
+            f"{kind_of(wanted)}; give images of the same bands, in the same order."
         )
     own = model.config.value_range
     if source.value_range is not None and source.value_range != own:

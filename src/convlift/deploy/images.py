@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convlift.data.bands import has_channels_first
+from convlift.data.bands import SMALL_FLOATS, has_channels_first
 from convlift.data.decode import FULL_RANGE, MAX_PIXELS, SHORTER_SIDE, Alpha, Decoded, decode, from_array
 from convlift.data.deep_files import stretched_values
 from convlift.data.depth import Deep, Range, is_unit, to_bytes
@@ -229,6 +229,11 @@ def _narrowed(array: NDArray[Any], name: str, origin: Origin) -> NDArray[Any]:
         return array
     if is_unit(array):
         return to_bytes(array, 1.0)
+    is_small = is_float and own is None and high <= SMALL_FLOATS and array.ndim == 3 and is_bands(array.shape[2])
+    if is_small and bool((array != np.rint(array)).any()):  # reflectance; on a scale of 255 it would be black
+        raise UnreadableImage(
+            f"{name} has bands of floats with values up to {high:g}; give them in 0 to 1, or whole ones in 0 to 255."
+        )
     return to_bytes(array, 255.0) if own is None and high <= 255 else array
 
 

@@ -177,13 +177,20 @@ def built_in(name: str, channels: int = 3) -> Recipe:
 
 
 def for_channels(recipe: Recipe, channels: int) -> Recipe:
-    """The recipe for images of so many channels: of bands without what a built-in one changes of colours, which these
-    have not. What somebody else wrote stays, to be refused (`refuse_colours_of_bands`)."""
+    """The recipe for images of so many channels: of bands without what a built-in one, whatever its backbone, changes
+    of colours, which these have not. What somebody else wrote stays, to be refused (`refuse_colours_of_bands`)."""
     used = recipe.data.augmentation
-    is_ours = any(entry.recipe.data.augmentation == used for entry in BUILT_IN)
-    if not (is_bands(channels) and used.of_colours and is_ours):
+    if not (is_bands(channels) and used.of_colours and any(_is_same(entry.recipe, recipe) for entry in BUILT_IN)):
         return recipe
     return recipe.edit(data={"augmentation": dict.fromkeys(used.of_colours, 0.0)})
+
+
+def _is_same(ours: Recipe, recipe: Recipe) -> bool:
+    """Whether a recipe is this one of ours, but for the backbone and its weights (`with_backbone`)."""
+    own = recipe.architecture
+    if isinstance(own, Pretrained) and isinstance(ours.architecture, Pretrained):
+        ours = with_backbone(ours, own.backbone, own.weights)
+    return ours == recipe
 
 
 def recipe_from(named: str | Path | Recipe, channels: int = 3) -> Recipe:

@@ -1,8 +1,9 @@
 """The model card: what the network in a model folder is, how good it is, how to use it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from convlift.data.stretch import Stretch
 from convlift.deploy.model_folder import RECIPE, ModelConfig
 from convlift.evidence.metrics import title_of
 from convlift.recipe.recipe import Recipe
@@ -33,7 +34,7 @@ def card(recipe: Recipe, config: ModelConfig, figures: Mapping[str, str], closin
 Made by convlift. It sorts an image into one of {len(config.classes)} classes: {named}.
 
 - Network: {kind}; input {config.channels} x {config.resolution} x {config.resolution}, resized by {prepared}.
-- Pixels are scaled to [0, 1], then {_normalized(config)}.
+- Pixels are scaled to [0, 1]{_white(config)}, then {_normalized(config)}.
 - {calibrated}
 - How it was trained: `{RECIPE}`. Nothing in this folder is a pickle.
 
@@ -50,6 +51,22 @@ def _tones(config: ModelConfig) -> str:
     """What else is done to an image before its pixels are scaled."""
     more = {"none": "", "equalize": ", its luma equalized", "clahe": ", its luma equalized part by part (CLAHE)"}
     return (", seen as grey (luma in all channels)" if config.grey else "") + more[config.contrast]
+
+
+def _white(config: ModelConfig) -> str:
+    """What becomes 1 of values of more than 8 bits, where training saw such."""
+    if config.value_range is None:
+        return ""
+    found = config.value_range
+    if isinstance(found, Stretch):
+        ends = [f"{low:.10g} to {high:.10g}" for low, high in zip(found.low, found.high, strict=True)]
+        return f" (of files of more than 8 bits from {', '.join(ends)}{_each(ends)})"
+    tops = [f"{top:.10g}" for top in (found if isinstance(found, tuple) else (found,))]
+    return f" (of files of more than 8 bits by {', '.join(tops)}{_each(tops)})"
+
+
+def _each(figures: Sequence[str]) -> str:
+    return " band by band" if len(figures) > 1 else ""
 
 
 def _normalized(config: ModelConfig) -> str:

@@ -17,7 +17,7 @@ from convlift.recipe.recipe import Recipe
 from convlift.records.notes import Combined
 from convlift.search.context import Search
 from convlift.search.decisions import PredictionTimes, decided, note
-from convlift.search.refit import able_refits
+from convlift.search.refit import able_refits, late_finals
 
 LEAST_LEFT = 0.5  # of what the predictions may take: with less they would end after the time is over
 MOST_OF_THE_TIME = 0.1  # that is left, for the predictions of all combinations
@@ -78,9 +78,12 @@ def has_refits(search: Search, record: TrialRecord, finals: Sequence[TrialRecord
 
 
 def members_of(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """What a combination is made of: the refits, and the final runs that left a network."""
+    """What a combination is made of: the refits, and the final runs that left a network, those that were a little late
+    among them."""
     able = [record for record in finals if search.has_network(record)]
-    return [*(able_refits(search, recipe, able) if able else []), *able]
+    if not able:
+        return []
+    return [*able_refits(search, recipe, able), *able, *late_finals(search, recipe, able)]
 
 
 def combining_seconds(search: Search, recipe: Recipe, networks: int) -> float:

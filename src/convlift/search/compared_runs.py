@@ -60,7 +60,8 @@ def lost_a_close_choice(search: Search, start: str, baselines: Sequence[TrialRec
         if not fell
     ]
     others = [baseline_run for baseline_run in sound if baseline_run.id != baselines[0].id]
-    others = others if len(others) >= FEWEST_RUNS else sound  # one alone says nothing of how such runs differ
+    # one alone says nothing of how such runs differ; of a short baseline all may be below chance
+    others = others if len(others) >= FEWEST_RUNS else sound or list(baselines)
     scores = np.array([search.scores.score_points(baseline_run) for baseline_run in others])
     lead = promise(search, start_run) - search.scores.score_points(baselines[0])
     if lead <= 0.0:  # what fine-tuning may be expected to bring decided, and the baseline's luck spoke against it

@@ -60,6 +60,8 @@ class Search:
         """Kept at the end: the problem's, with what shifted images take as it was measured, where it was."""
         problem, asked = self.problem, decided(self.ledger, ShiftAsked)
         shifted = problem.shift_seconds if asked is None else asked.seconds
+        if asked is not None and asked.guessed:  # with a longer budget there are more copies
+            shifted *= problem.shift_seconds / asked.guessed
         return problem.closing_seconds - problem.shift_seconds + shifted
 
     def seconds(

@@ -57,20 +57,39 @@ def able_refits(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -
     TOLERANCE, than the final runs, which have not seen them, do on average. One that the clock cut short only where it
     did so with all of the final runs, or where its length was settled to fill the time and it had a little less of it
     than they. finals: at least one."""
-    scores = [search.scores.clean_points(run.outcome.validation_probabilities) for run in finals if run.outcome]
-    least = float(np.mean(scores)) - TOLERANCE * float(np.std(scores)) / math.sqrt(len(scores[0]))
-    facts, all_stopped = search.problem.facts, all(run.status == "stopped" for run in finals)
-    parts = [part_trained(run, facts) for run in finals]
-    enough = LATE * float(np.mean(parts)) if is_fitted(search.ledger) else math.inf
+    all_stopped, enough = all(run.status == "stopped" for run in finals), _enough(search, finals)
 
     def is_one(run: TrialRecord) -> bool:
         return run.status == "finished" or (
-            run.status == "stopped" and (all_stopped or part_trained(run, facts) >= enough)
+            run.status == "stopped" and (all_stopped or part_trained(run, search.problem.facts) >= enough)
         )
 
-    able = [run for run in refits_with(search, recipe) if is_one(run) and run.has_trained]
-    ended = [record for record in able if search.has_network(record)]
-    return [record for record in ended if _seen_points(search, record) >= least]
+    return _able(search, finals, [run for run in refits_with(search, recipe) if is_one(run)])
+
+
+def late_finals(search: Search, recipe: Recipe, finals: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The final runs beside those that count which the clock cut short, but whose length was settled to fill the time
+    and which had a little less of it: what is averaged may have them too, as it has such refits. finals: those that
+    count; at least one."""
+    enough, facts, known = _enough(search, finals), search.problem.facts, {run.id for run in finals}
+    own = [run for run in search.ledger.trials("final") if run.recipe == recipe and run.id not in known]
+    late = [run for run in own if run.status == "stopped" and part_trained(run, facts) >= enough]
+    return _able(search, finals, late)
+
+
+def _enough(search: Search, finals: Sequence[TrialRecord]) -> float:
+    """The share of its training from which one that the clock cut short counts beside these."""
+    parts = [part_trained(run, search.problem.facts) for run in finals]
+    return LATE * float(np.mean(parts)) if is_fitted(search.ledger) else math.inf
+
+
+def _able(search: Search, finals: Sequence[TrialRecord], runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Those of the runs that left a network, which classifies the validation images no worse, by TOLERANCE, than the
+    final runs do on average."""
+    scores = [search.scores.clean_points(run.outcome.validation_probabilities) for run in finals if run.outcome]
+    least = float(np.mean(scores)) - TOLERANCE * float(np.std(scores)) / math.sqrt(len(scores[0]))
+    ended = [record for record in runs if record.has_trained and search.has_network(record)]
+    return [record for record in ended if _points(search, record) >= least]
 
 
 def split(search: Search, division: Allocation, recipe: Recipe, trainings: int) -> tuple[int, int]:
@@ -119,6 +138,6 @@ def epochs_kept(recipe: Recipe, finals: Sequence[TrialRecord]) -> float:
     return round(statistics.fmean(kept) / epochs, 4) if recipe.training.patience and kept else 1.0
 
 
-def _seen_points(search: Search, record: TrialRecord) -> float:
+def _points(search: Search, record: TrialRecord) -> float:
     assert record.outcome is not None, "it has ended"
     return float(search.scores.clean_points(record.outcome.validation_probabilities).mean())

@@ -20,4 +20,4 @@ def ask_about_shift(search: Search, records: Sequence[TrialRecord]) -> None:
     dearest = max([problem.baseline, *(record.recipe for record in records)], key=problem.pace.forward)
     passes = max(1, min(most_passes(search, dearest), MOST_LAST))
     seconds = problem.time_shift(problem.baseline, dearest, passes)
-    note(search.ledger, ShiftAsked(seconds or problem.shift_seconds))
+    note(search.ledger, ShiftAsked(seconds or problem.shift_seconds, problem.shift_seconds))

@@ -73,11 +73,13 @@ class ScratchAsked(Decision):
 
 @dataclass(frozen=True)
 class ShiftAsked(Decision):
-    """seconds: that judging on shifted images takes at the end, as measured."""
+    """seconds: that judging on shifted images takes at the end, as measured; guessed: what was kept for it before,
+    which grows with the number of copies, and so with a budget that is given later."""
 
     key = "shifted images asked"
 
     seconds: float
+    guessed: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from, as they are one by one (docs/decisions/0068). No label changes.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +99,7 @@ def _made(
     is_one = len(networks) == 1 and not combination.mirrored
     made = lay_on(networks[0] if is_one else Together(networks, mirrored=combination.mirrored), place)
     if combination.averaged and len(states) > 1:
-        members = [_network(state, recipe, dataset) for state in states.values()]
+        members = (_network(state, recipe, dataset) for state in states.values())  # one at a time
         _make_as_sure(networks[0], members, _training_images(recipe, dataset, normal, place), place)
     return made
 
@@ -123,7 +123,7 @@ def _training_images(recipe: Recipe, dataset: Dataset, normal: Statistics, place
     return unchanged(dataset.store.pixels(_side(recipe), recipe.data.preparation), chosen, normal, place)
 
 
-def _make_as_sure(average: nn.Module, members: Sequence[nn.Module], images: Inputs, place: torch.device) -> None:
+def _make_as_sure(average: nn.Module, members: Iterable[nn.Module], images: Inputs, place: torch.device) -> None:
     """Scale what the head of the average gives, which lies on the device, so that it says of these images most nearly
     what its members say on average."""
     assert isinstance(average, Classifier), "no others are averaged"

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from convlift.audit.band_findings import band_range_findings, four_bands_finding
 from convlift.audit.findings import range_findings
-from convlift.data.bands import has_channels_first, highest_of_bands, highs_of, range_over
-from convlift.data.depth import range_of, to_bytes
+from convlift.data.bands import SMALL_FLOATS, has_channels_first, highest_of_bands, highs_of, range_over
+from convlift.data.depth import is_unit, range_of, to_bytes
 from convlift.data.readers.source import Split
 from convlift.data.stretch import MOST
 from convlift.errors import DataError
@@ -17,13 +17,17 @@ from convlift.recipe.data import MOST_BANDS, is_bands
 from convlift.records.finding import Finding
 
 OfBits = float | tuple[float, ...] | None  # a `Range` that no user chose
+Known = tuple[float, ...] | None  # the range of each band that a model learned
 _CHUNK = 1024  # images scaled at a time
 
 
-def as_uint8(parts: Mapping[Split | None, NDArray[Any]], name: str) -> tuple[tuple[NDArray[np.uint8], ...], OfBits]:
+def as_uint8(
+    parts: Mapping[Split | None, NDArray[Any]], name: str, known: Known = None
+) -> tuple[tuple[NDArray[np.uint8], ...], OfBits]:
     """All parts on one scale of 0..255, by the range over all of them together; and the value that became 255.
 
     That is None where they are bytes or floats in 0 to 1. Bands that are neither grey nor colour have a range each.
+    known: that of the images that a model learned from; bands have those, where no value lies beyond.
     Raises DataError where the range cannot be known for sure: a wrong guess would train on pixels that are black,
     clipped, or on another scale in each part.
     """
@@ -45,18 +49,39 @@ def as_uint8(parts: Mapping[Split | None, NDArray[Any]], name: str) -> tuple[tup
             "Save the images before any normalization."
         )
     # floats (and truth values) in 0 to 1 have that range by convention; whole numbers in 0 to 1 are grey levels
-    if all(images.dtype.kind in "fb" for images in arrays) and high <= 1:
+    learned = known if known and _holds(known, filled) else None
+    all_unit = all(images.dtype.kind in "fb" for images in arrays) and high <= 1
+    if all_unit and (learned is None or min(learned) >= 255):
         return tuple(_scaled(images, 1.0) for images in arrays), None
-    # bytes beside deeper numbers would nearly vanish on the deeper scale
-    if high > 255 and (narrow := [split for split, images in parts.items() if images.dtype == np.uint8]):
-        raise DataError(
-            f"the {narrow[0]} images of {name} are bytes, while others reach {high:g}; save all parts in one type."
-        )
-    if (ranges := _ranges(filled)) is not None:
+    _check_scales(parts, name, high)
+    if (ranges := learned or _ranges(filled)) is not None:
         return tuple(_scaled(images, ranges) for images in arrays), ranges
     # whole bits, as cameras give them; all black images have no range, and any scale leaves them black
     value_range = range_of([high])
     return tuple(_scaled(images, value_range or 255.0) for images in arrays), value_range
+
+
+def _check_scales(parts: Mapping[Split | None, NDArray[Any]], name: str, high: float) -> None:
+    """Raise DataError where parts are plainly on scales of their own, and some would be black on that of the others,
+    which reach `high`."""
+    if high > 255 and (narrow := [split for split, images in parts.items() if images.dtype == np.uint8]):
+        raise DataError(
+            f"the {narrow[0]} images of {name} are bytes, while others reach {high:g}; save all parts in one type."
+        )
+    # floats to somewhat beyond 1 are on one scale with those in 0 to 1
+    if high > SMALL_FLOATS and (unit := [split for split, images in parts.items() if _has_shares(images)]):
+        raise DataError(
+            f"the {unit[0]} images of {name} are floats in 0 to 1, while others reach {high:g}; save all parts on one "
+            "scale."
+        )
+
+
+def _has_shares(images: NDArray[Any]) -> bool:
+    """Whether these are floats in 0 to 1, and not all of them whole numbers."""
+    if not images.size or not is_unit(images):
+        return False
+    chunks = (images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK))
+    return any(bool((chunk != np.rint(chunk)).any()) for chunk in chunks if chunk.dtype.kind == "f")
 
 
 def are_deep(parts: Mapping[Split | None, NDArray[Any]], name: str) -> bool:
@@ -98,6 +123,14 @@ def _ranges(arrays: Sequence[NDArray[Any]]) -> tuple[float, ...] | None:
     if len(numbers) != 1 or not all(map(is_bands, numbers)):
         return None
     return range_over([found for images in arrays if (found := highs_of(images))])
+
+
+def _holds(ranges: tuple[float, ...], arrays: Sequence[NDArray[Any]]) -> bool:
+    """Whether these are arrays of so many bands, of which none has a value beyond its range."""
+    if any(images.ndim != 4 or images.shape[3] != len(ranges) for images in arrays):
+        return False
+    highs = [highest_of_bands(images) for images in arrays]
+    return all(high <= top for each in highs for high, top in zip(each, ranges, strict=True))
 
 
 def _scaled(images: NDArray[Any], value_range: float | tuple[float, ...]) -> NDArray[np.uint8]:

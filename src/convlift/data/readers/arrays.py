@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.data.depth import Range
-from convlift.data.readers.array_pixels import are_deep, array_findings, as_uint8
+from convlift.data.readers.array_pixels import Known, are_deep, array_findings, as_uint8
 from convlift.data.readers.source import Item, Split, printable, validation_as_test
 from convlift.errors import DataError
 from convlift.records.finding import Finding
@@ -57,11 +57,14 @@ class ArraySource:
         return image
 
 
-def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None, *, as_they_are: bool = False) -> ArraySource:
+def array_source(
+    name: str, parts: Parts, classes: tuple[str, ...] | None, *, as_they_are: bool = False, known: Known = None
+) -> ArraySource:
     """A source from arrays. parts: split -> (images (n, H, W) or (n, H, W, C), labels (n,) or (n, 1)).
 
     classes: names of the labels 0, 1, ...; None names each class after its label, in sorted order.
-    as_they_are: whether values of more than 8 bits are left to whoever reads them, instead of being scaled here.
+    as_they_are: whether values of more than 8 bits are left to whoever reads them, instead of being scaled here;
+    known: see `as_uint8`.
     Raises DataError where shapes, types or ranges do not fit.
     """
     finding = validation_as_test(set(parts), name)
@@ -80,7 +83,7 @@ def array_source(name: str, parts: Parts, classes: tuple[str, ...] | None, *, as
     )
     arrays = {split: images for split, (images, _) in renamed.items()}
     is_left = as_they_are and are_deep(arrays, name)
-    pixels, value_range = (tuple(arrays.values()), None) if is_left else as_uint8(arrays, name)
+    pixels, value_range = (tuple(arrays.values()), None) if is_left else as_uint8(arrays, name, known)
     ends = tuple(int(end) for end in np.cumsum([len(part) for part in pixels]))
     findings = [finding] if finding else []
     findings += array_findings({split: images for split, images in arrays.items() if images.size}, value_range, name)
@@ -115,11 +118,11 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
     return labels
 
 
-def open_npz(path: Path, *, as_they_are: bool = False) -> ArraySource:
+def open_npz(path: Path, *, as_they_are: bool = False, known: Known = None) -> ArraySource:
     """MedMNIST's layout: train_images, train_labels, and if present val_images, val_labels, test_images, test_labels.
 
-    The arrays are read into memory whole, each of at most MAX_BYTES. as_they_are: see `array_source`. Raises DataError
-    naming the array at fault; never unpickles an object.
+    The arrays are read into memory whole, each of at most MAX_BYTES. as_they_are, known: see `array_source`. Raises
+    DataError naming the array at fault; never unpickles an object.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -137,7 +140,7 @@ def open_npz(path: Path, *, as_they_are: bool = False) -> ArraySource:
         raise DataError(f"{path} has no train_images; it holds {found}. Name the arrays as MedMNIST does.")
     only_train: Parts = {None: parts["train"]}
     given = parts if len(parts) > 1 else only_train
-    return array_source(printable(path.stem), given, classes=None, as_they_are=as_they_are)
+    return array_source(printable(path.stem), given, classes=None, as_they_are=as_they_are, known=known)
 
 
 def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:

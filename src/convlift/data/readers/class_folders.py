@@ -1,6 +1,7 @@
 """Images in class folders, with or without train/, val/ and test/ folders around them."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,6 +172,12 @@ def _no_images(tree: Tree, found: list[_Found]) -> DataError:
             f"{key_of(tree, links[0].path)}; follow them with --follow-links, or copy what they point to into it."
         )
     if arrays := [f for f in found if f.path.suffix.lower() == ".npz"]:
+        beside = Counter(f.path.parent for f in arrays if f.path.parent != tree.root)
+        if len(beside) > 1 and max(beside.values()) > 1:
+            return DataError(
+                f"{where} holds {len(arrays)} .npz files in folders; one .npz file an image is not read. Save each "
+                "image as .npy, or all of them in one .npz file as train_images and train_labels."
+            )
         return DataError(f"{where} holds no image, but arrays. {did_you_mean(tree, [f.path for f in arrays])}")
     others = [f for f in found if f.kind != "junk"]
     seen = f"{len(others)} other files or links, such as {key_of(tree, others[0].path)}" if others else "nothing else"

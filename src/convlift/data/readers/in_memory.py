@@ -11,6 +11,7 @@ from PIL import Image
 
 from convlift.data.bands import has_channels_first
 from convlift.data.encode import encoded
+from convlift.data.readers.array_pixels import Known
 from convlift.data.readers.arrays import array_source
 from convlift.data.readers.hugging_face import is_hugging_face, open_hugging_face
 from convlift.data.readers.joined import join
@@ -61,17 +62,19 @@ class _Zipped:
         return self.images[index], self.labels[index]
 
 
-def open_in_memory(data: object, columns: str | None = None, *, as_they_are: bool = False) -> Source:
+def open_in_memory(
+    data: object, columns: str | None = None, *, as_they_are: bool = False, known: Known = None
+) -> Source:
     """A data set that is no path.
 
     data: a sequence of (image, label) pairs, images of Pillow or uint8 (H, W) or (H, W, C), of which four channels are
     colour and alpha, and labels whole numbers (indices into its `classes`, if it has these) or names; a tuple (images
     (N, H, W) or (N, H, W, C), labels (N,)), or of two lists; a data set of Hugging Face; or a dictionary of these by
-    part. columns: of one of Hugging Face. as_they_are: of arrays, see `array_source`.
+    part. columns: of one of Hugging Face. as_they_are, known: of arrays, see `array_source`.
     Raises ConvliftError where it is none of these, DataError where labels and images do not fit.
     """
     if isinstance(data, Mapping):
-        return _of_parts(data, columns, as_they_are)
+        return _of_parts(data, columns, as_they_are, known)
     if is_hugging_face(data):
         return open_hugging_face(data, columns)
     if columns is not None:
@@ -80,7 +83,7 @@ def open_in_memory(data: object, columns: str | None = None, *, as_they_are: boo
         images, labels = data
         if hasattr(images, "shape"):
             both = _array(images), _array(labels)
-            return array_source("arrays", {None: both}, classes=None, as_they_are=as_they_are)
+            return array_source("arrays", {None: both}, classes=None, as_they_are=as_they_are, known=known)
         if not (hasattr(images, "__len__") and hasattr(labels, "__len__")):
             raise ConvliftError("images and labels are read more than once; give lists or arrays, not iterators.")
         if len(images) != len(labels):
@@ -92,7 +95,7 @@ def open_in_memory(data: object, columns: str | None = None, *, as_they_are: boo
     return _of_pairs(name, data, None)
 
 
-def _of_parts(parts: Mapping[Any, Any], columns: str | None, as_they_are: bool) -> Source:
+def _of_parts(parts: Mapping[Any, Any], columns: str | None, as_they_are: bool, ranges: Known) -> Source:
     named: dict[Split, Any] = {}
     for key, part in parts.items():
         known = part_of(str(key))
@@ -107,8 +110,10 @@ def _of_parts(parts: Mapping[Any, Any], columns: str | None, as_they_are: bool) 
     if all(isinstance(part, tuple) and len(part) == 2 and hasattr(part[0], "shape") for part in named.values()):
         arrays: dict[Split | None, Any] = {split: (_array(x), _array(y)) for split, (x, y) in named.items()}
         # together, for they share one range of values
-        return array_source("arrays", arrays, classes=None, as_they_are=as_they_are)
-    return join({split: open_in_memory(part, columns, as_they_are=as_they_are) for split, part in named.items()})
+        return array_source("arrays", arrays, classes=None, as_they_are=as_they_are, known=ranges)
+    return join(
+        {split: open_in_memory(part, columns, as_they_are=as_they_are, known=ranges) for split, part in named.items()}
+    )
 
 
 def _array(given: Any) -> NDArray[Any]:

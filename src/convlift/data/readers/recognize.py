@@ -10,6 +10,7 @@ import numpy as np
 from convlift.audit.findings import check_classes
 from convlift.console.cache_folder import cache_folder
 from convlift.data.readers.archives import ARCHIVES, is_archive, stem_of, unpacked
+from convlift.data.readers.array_pixels import Known
 from convlift.data.readers.arrays import open_idx, open_npz
 from convlift.data.readers.class_folders import FolderSource, open_folder
 from convlift.data.readers.columns import parse_columns
@@ -35,7 +36,8 @@ _FORMS = (
 class ReadingOptions(TypedDict, total=False):
     """How images are found. root: where the files of a built-in data set lie, if not at their usual place; layout and
     follow_links: of a folder, see `read_layout` and `Tree`; columns and images: of a table, see `open_manifest`; cache:
-    where archives are unpacked, by default `cache_folder`; as_they_are: of arrays, see `array_source`."""
+    where archives are unpacked, by default `cache_folder`; as_they_are, known: of arrays, see
+    `array_source`."""
 
     root: Path | None
     layout: Layout
@@ -44,6 +46,7 @@ class ReadingOptions(TypedDict, total=False):
     images: Path | None
     cache: Path
     as_they_are: bool
+    known: Known
 
 
 def open_source(where: object, **options: Unpack[ReadingOptions]) -> Source:
@@ -67,7 +70,7 @@ def open_images(where: object, **options: Unpack[ReadingOptions]) -> Source:
     parse_columns(columns)  # before anything is read
     if not isinstance(where, str | Path):
         _refuse(images is not None, "--images", "a data set in memory")
-        return open_in_memory(where, columns, as_they_are=options.get("as_they_are", False))
+        return open_in_memory(where, columns, as_they_are=options.get("as_they_are", False), known=options.get("known"))
     if str(where) in BUILTIN:
         _refuse(columns is not None, "--columns", str(where))
         _refuse(images is not None, "--images", str(where))
@@ -83,7 +86,7 @@ def open_images(where: object, **options: Unpack[ReadingOptions]) -> Source:
         return _in_archive(archive, path.relative_to(archive), options)
     if path.is_file() and path.suffix.lower() == ".npz":
         _refuse(columns is not None, "--columns", printable(str(path)))
-        return open_npz(path, as_they_are=options.get("as_they_are", False))
+        return open_npz(path, as_they_are=options.get("as_they_are", False), known=options.get("known"))
     raise _nothing_to_read(str(where), path)
 
 
@@ -128,7 +131,7 @@ def _in_archive(archive: Path, inside: Path, options: ReadingOptions) -> Source:
     if is_table(path):
         return open_listed(Tree(path.parent, title=tree.told(path.parent)), path, columns)
     if path.suffix.lower() == ".npz":
-        return open_npz(path, as_they_are=options.get("as_they_are", False))
+        return open_npz(path, as_they_are=options.get("as_they_are", False), known=options.get("known"))
     raise ConvliftError(f"{tree.told(path)} is of no kind that is read; give {_FORMS}.")
 
 
