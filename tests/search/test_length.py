@@ -78,6 +78,15 @@ def test_a_training_of_few_steps_is_long_before_there_are_two(left: float, found
 
 
 @pytest.mark.parametrize(
+    ("left", "steps", "found"),
+    [(119.0, 100, (12, 1)), (121.0, 100, (6, 2)), (190.0, 40, (19, 1)), (201.0, 40, (10, 2))],
+)
+def test_one_worker_trains_twice_sooner(left: float, steps: int, found: tuple[int, int]) -> None:
+    """Else nothing would learn from the validation images too."""
+    assert epochs_that_fit(lambda epochs: 10.0 * epochs, 16, left, 1, steps=steps) == found
+
+
+@pytest.mark.parametrize(
     ("left", "workers", "epochs"),
     [
         (399.0, 1, 0),
