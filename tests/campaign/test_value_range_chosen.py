@@ -18,8 +18,10 @@ from convlift.campaign.session import Session
 from convlift.campaign.shift_asked import images_of
 from convlift.data.dataset import Dataset
 from convlift.data.plan_file import read_plan
+from convlift.data.readers.recognize import open_source
 from convlift.data.splits import make_splits
 from convlift.data.square import square
+from convlift.data.store import data_fingerprint
 from convlift.data.stretch import Stretch
 from convlift.deploy.images import Origin, read_image
 from convlift.deploy.model_folder import CONFIG, parse_config
@@ -139,6 +141,17 @@ def test_an_image_of_which_little_is_left_has_a_note():
             read_image(bad, "a", origin)
 
 
+def test_an_image_that_becomes_one_colour_has_a_note():
+    origin = Origin(Stretch((0.0,), (10000.0,), "0:10000"), channels=1)
+    reflectance = np.linspace(0, 0.4, 100).reshape(10, 10)
+    assert read_image(reflectance, "a", origin).notes == (
+        "values from 0 to 0.4 are one colour on the scale of training",
+    )
+    assert read_image(tiff_of(reflectance), "a", origin).notes != ()
+    for same in (reflectance * 10000, np.full((8, 8), 0.4), np.full((8, 8), 3, np.uint8)):
+        assert read_image(same, "a", origin).notes == ()
+
+
 def test_an_evaluation_reads_arrays_and_files_on_the_scale_of_the_model(run, folder, place):
     names = np.array([f"c{label}" for label in LABELS])
     of_files = use.evaluate(run, folder, quiet=True)
@@ -146,6 +159,20 @@ def test_an_evaluation_reads_arrays_and_files_on_the_scale_of_the_model(run, fol
     assert of_files.learned_from == (str(run),)
     confident = [sorted(round(each.confidence, 5) for each in one.answers) for one in (of_files, of_arrays)]
     assert confident[0] == confident[1]
+
+
+def test_arrays_left_as_they_are_are_known_again_by_a_model_and_a_plan_of_bits(place):
+    whole, names = (UNITS.astype(np.int32) + 1000).astype(np.uint16), np.array([f"c{label}" for label in LABELS])
+    by_bits = api.train((whole, names), TINY, out=place / "by_bits", quiet=True).folder
+    scaled = api.train((whole, names), TINY, out=place / "scaled", value_range="0:1800", quiet=True).folder
+    for one, other in ((by_bits, scaled), (scaled, by_bits)):
+        found = use.evaluate(one, (whole, names), against=other, quiet=True)
+        assert set(found.learned_from) == {str(by_bits), str(scaled)}
+    assert data_fingerprint(open_source((UNITS, names), as_they_are=True)) == ""
+    np.savez(place / "whole.npz", train_images=whole, train_labels=LABELS)
+    path = place / "plan_of_bits.yaml"
+    api.audit(place / "whole.npz", fix=path, label_errors=False, quiet=True)
+    read_images(request_of(place / "whole.npz", None, place / "cache", plan=path, value_range="0:1800"), Session())
 
 
 def test_shifted_images_are_told_on_the_same_scale(folder, place, tmp_path):

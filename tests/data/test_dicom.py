@@ -153,9 +153,12 @@ def test_a_scale_that_the_user_chose_takes_the_place_of_the_window(tmp_path: Pat
     assert (decode(content, chosen).pixels[:, :, 0] == expected).all()
     assert (decode(dicom(RAMP, RescaleSlope=1, RescaleIntercept=-1024), chosen).pixels[:, :, 0] == expected).all()
     assert is_deep(content, is_stretched=True)
-    # of MONOCHROME1 those that are turned over by what its bits hold
+    # of MONOCHROME1 those that are turned over between the ends of what its bits hold, here -1024 and 3071
     turned = decode(dicom(RAMP, "MONOCHROME1", **window), chosen).pixels[:, :, 0]
-    assert (turned == np.rint(np.clip((4095 - units + 1000) * 255 / 2000, 0, 255))).all()
+    assert (turned == np.rint(np.clip((2047 - units + 1000) * 255 / 2000, 0, 255))).all()
+    signed = (RAMP.astype(np.int32) - 2048).astype(np.int16)  # of 12 bits: -2048 to 2047
+    turned = decode(dicom(signed, "MONOCHROME1"), chosen).pixels[:, :, 0]
+    assert (turned == np.rint(np.clip((-1 - signed.astype(float) + 1000) * 255 / 2000, 0, 255))).all()
     for name in ("a", "b"):
         (tmp_path / "scans" / name).mkdir(parents=True)
         for number in range(3):

@@ -95,7 +95,24 @@ def test_a_scale_has_one_spelling(given_text: str, one_spelling: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "bit", "10", "5:5", "9:3", "1%:5", "a:b", "nan:1", "0:inf", "-1%:50%", "2%:101%", "1:2:3", "0:1e12", 7, None],
+    [
+        "",
+        "bit",
+        "10",
+        "5:5",
+        "9:3",
+        "1%:5",
+        "a:b",
+        "nan:1",
+        "0:inf",
+        "-1%:50%",
+        "2%:101%",
+        "1:2:3",
+        "0:1e12",
+        "1e6:1000000.0000001",
+        7,
+        None,
+    ],
 )
 def test_what_is_no_scale_is_refused_in_one_sentence(wrong: Any) -> None:
     with pytest.raises(ConvliftError, match=r"^--value-range .* is no scale; give bits, percentiles, two values .*\.$"):
@@ -139,6 +156,8 @@ KINDS: dict[str, tuple[Callable[[NDArray[Any]], bytes], Any]] = {
     "TIFF of floats": (tiff_of, (warm() / 16383).astype(np.float32)),
     "array of floats beyond 1": (npy, warm().astype(np.float32) / 100),
     "array of signed numbers": (npy, warm().astype(np.int16) - 8000),
+    "TIFF of floats on both sides of 0, none over 1": (tiff_of, (warm() / 16383 - 0.5).astype(np.float32)),
+    "array of floats below 0": (npy, warm().astype(np.float32) / 100 - 200),
 }
 
 
@@ -176,6 +195,16 @@ def test_bands_have_a_scale_each(tmp_path: Path) -> None:
         f"{share / 5:.2g}% above, in band 5 {share:.2g}% in all, more than the 4% which one would expect to be cut."
     )
     assert found(wide).message.endswith("Half of them span 0 of 256 levels or fewer in band 1.")
+
+
+def test_bands_of_floats_on_both_sides_of_0_are_read(tmp_path: Path) -> None:
+    images = RNG.uniform(-1, 1, (12, 9, 11, 5)).astype(np.float32)
+    root = folder(tmp_path / "d", [npy(each) for each in images], "npy")
+    store = opened(root, tmp_path, "-1:1")
+    assert_array_equal(store.image(0), expected(images[0], -1, 1))
+    assert len(set(store.hashes)) == 12
+    with pytest.raises(DataError, match="without a mark for what is missing, unless training has a --value-range"):
+        opened(root, tmp_path, "bits")
 
 
 def test_images_of_the_test_part_have_no_say(tmp_path: Path) -> None:
@@ -275,6 +304,17 @@ def test_a_scale_that_leaves_few_levels_is_a_warning(tmp_path: Path) -> None:
     assert said.remedy == "Give values closer together, or --value-range percentiles."
 
 
+def test_a_scale_that_leaves_nothing_of_any_image_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d", [png(each) for each in warm()])
+    for asked in ("0:100", "20000:30000", "-1000000000:1000000000"):
+        with pytest.raises(
+            DataError, match=f"^--value-range {asked} makes one flat colour of all 12 images of d; give"
+        ):
+            opened(root, tmp_path, asked)
+    flat = [png(np.full((8, 8), 3000 + number, np.uint16)) for number in range(12)]
+    assert len(opened(folder(tmp_path / "flat", flat), tmp_path, "3000:3011").keys) == 12
+
+
 def test_a_scale_for_nothing_is_refused_and_one_of_bytes_is_bits(tmp_path: Path, encode: Any, photo: Any) -> None:
     root = folder(tmp_path / "d", [encode(photo(seed)) for seed in range(8)])
     for asked in ("percentiles", "0:100"):
@@ -296,6 +336,8 @@ def test_arrays_are_scaled_as_files_are(tmp_path: Path) -> None:
     for store in stores:
         assert store.value_range == Stretch(*zip(*known, strict=True), "percentiles")
         assert_array_equal(store.image(13), expected(units[13], store.value_range.low, store.value_range.high))
+    with pytest.raises(DataError, match="before any normalization, or give --value-range"):
+        opened(str(tmp_path / "a.npz"), tmp_path, "bits")
     with pytest.raises(DataError, match="the test images of arrays are bytes, while others are not"):
         opened({**parts, "test": (units[10:].astype(np.uint8), labels[10:])}, tmp_path)
 
@@ -303,7 +345,8 @@ def test_arrays_are_scaled_as_files_are(tmp_path: Path) -> None:
 def test_which_images_are_which_does_not_depend_on_the_scale(tmp_path: Path) -> None:
     for kind, (write, images) in KINDS.items():
         root = folder(tmp_path / kind, [write(each) for each in images], "npy" if "array" in kind else "png")
-        stores = [opened(root, tmp_path, asked) for asked in ("percentiles", "0:1", "-9000:9000")]
+        between = f"{float(images.min()):g}:{float(images.max()):g}"
+        stores = [opened(root, tmp_path, asked) for asked in ("percentiles", "10%:60%", between)]
         if images.min() >= 0:
             stores.append(opened(root, tmp_path, "bits"))
         for store in stores:

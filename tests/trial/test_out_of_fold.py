@@ -53,6 +53,13 @@ def test_no_sealed_image_is_looked_at(flipped):
     assert len(chosen_rows(dataset, 0, 50)) == 50
 
 
+def test_of_images_that_all_look_the_same_nothing_is_told_but_how_frequent_classes_are():
+    features, labels = components(np.ones((60, 8), np.float32)), np.repeat([0, 1], [40, 20])
+    told = out_of_fold(features, labels, 2, np.arange(60))
+    assert np.isfinite(told).all()
+    assert (told[:, 0] > told[:, 1]).all()
+
+
 def test_copies_of_an_image_are_left_out_together():
     rng = np.random.default_rng(0)
     once = rng.normal(size=(60, 30))

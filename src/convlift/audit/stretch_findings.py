@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convlift.audit.told_ranges import told_ranges
+from convlift.errors import DataError
 from convlift.records.finding import Finding
 
 EXPECTED = 4.0  # per cent of all values: as many as the usual percentiles cut (QGIS's 2 and 98)
 SLACK = 1.0  # more, since percentiles are of a sample, and of no test part
+MOST = 50.0  # per cent, of which it hardly matters how far apart the two values are
 FEW = 16  # of 256 levels: as `range_findings` has it
 _LISTED = 100  # keys
 
@@ -31,17 +34,32 @@ def stretch_findings(
         return []
     below, above, worst = _shares(cuts)
     expected = EXPECTED if percentiles is None else percentiles[0] + 100 - percentiles[1]
-    message = _message(scale, percentiles, len(cuts)) + f" {below:.2g}% of the values lie below and {above:.2g}% above"
+    message = _message(scale, percentiles, len(cuts))
+    message += f" {_per_cent(below)} of the values lie below and {_per_cent(above)} above"
     keys = [*cuts]
     if worst[1] > expected + SLACK:
         message += f"{worst[0]}, more than the {expected:g}% which one would expect to be cut."
         remedy = "Give values further apart with --value-range, if what was cut tells classes apart."
+        if worst[1] > MOST:
+            remedy = "Most of them are lost: give values between which they lie, or --value-range percentiles."
         return [Finding("value range", "warning", message, _most_cut(cuts), remedy)]
     if few := _few_levels(levels):
         message += f". {few}"
         remedy = f"Give values closer together{', or --value-range percentiles' if percentiles is None else ''}."
         return [Finding("value range", "warning", message, tuple(keys[:_LISTED]), remedy)]
     return [Finding("value range", "note", f"{message}.", _most_cut(cuts), "Prediction applies this scale too.")]
+
+
+def check_shows(name: str, asked: str, greys: NDArray[np.uint8], notes: Sequence[tuple[str, ...]]) -> None:
+    """Raise DataError where a scale leaves nothing of a data set: all images are the same flat colour.
+
+    asked: the words of `--value-range`; greys (N, 32, 32), notes: of each image as it was decoded.
+    """
+    if all("flat" in each for each in notes) and (greys == greys[0, 0, 0]).all():
+        raise DataError(
+            f"--value-range {asked} makes one flat colour of all {len(notes)} images of {name}; give values between "
+            "which theirs lie, or --value-range percentiles."
+        )
 
 
 def _shares(cuts: Mapping[str, tuple[Sequence[int], Sequence[int], int]]) -> tuple[float, float, tuple[str, float]]:
@@ -56,7 +74,12 @@ def _shares(cuts: Mapping[str, tuple[Sequence[int], Sequence[int], int]]) -> tup
     outside = np.array([np.add(each[0], each[1]) for each in cuts.values()], np.float64).sum(axis=0)
     each_band = 100 * outside / sum(each[2] for each in cuts.values())
     most = int(each_band.argmax())
-    return low, high, (f", in band {most + 1} {each_band[most]:.2g}% in all", float(each_band[most]))
+    return low, high, (f", in band {most + 1} {_per_cent(each_band[most])} in all", float(each_band[most]))
+
+
+def _per_cent(share: float) -> str:
+    """Two digits, and never as a power of ten."""
+    return "under 0.001%" if 0 < share < 0.001 else f"{float(f'{share:.2g}'):g}%"
 
 
 def _most_cut(cuts: Mapping[str, tuple[Sequence[int], Sequence[int], int]]) -> tuple[str, ...]:

@@ -225,7 +225,7 @@ def highest_of_bands(values: Deep) -> tuple[float, ...]:
         if not (low >= 0 and high <= MOST):  # written so that NaN fails it too
             raise UnreadableImage(
                 f"band {band + 1} has values from {low:g} to {high:g}; they must lie in 0 to {MOST:.0f}, without a "
-                "mark for what is missing"
+                "mark for what is missing, unless training has a --value-range"
             )
         found.append(high)
     return tuple(found)

@@ -122,7 +122,8 @@ def highest(values: Deep) -> float:
 
 def is_unit(values: Deep) -> bool:
     """Whether these are floats in [0, 1], whose scale is known without looking at other images."""
-    return values.dtype.kind in "fb" and float(values.max()) <= 1
+    # below 0 they may lie where the user chose a scale
+    return values.dtype.kind in "fb" and float(values.max()) <= 1 and float(values.min()) >= 0
 
 
 def range_of(highs: Iterable[float]) -> float | None:

@@ -67,7 +67,7 @@ def _shown(content: bytes, most_pixels: int, is_stretched: bool) -> _Shown:
         raise UnreadableImage(f"DICOM of shape {stored.shape}, one grey image is read")
     values = _rescaled(dataset, stored)
     if is_stretched and _is_deep(dataset, is_stretched):
-        return _numbers(dataset, values, colours)
+        return _numbers(_turned(values, _ends(dataset), colours))
     if (window := _window(dataset)) is not None:
         shown = np.rint(255 * _windowed(values, *window, str(dataset.get("VOILUTFunction", "LINEAR")).upper()))
         return _Shown(_turned(shown, 255, colours).astype(np.uint8), is_deep=False)
@@ -79,13 +79,20 @@ def _shown(content: bytes, most_pixels: int, is_stretched: bool) -> _Shown:
     if not _is_deep(dataset, is_stretched):
         most = 2 ** int(_number(dataset, "BitsStored", 8)) - 1  # 1 of masks
         return _Shown(_turned(np.minimum(stored, most) * (255 / most), 255, colours).astype(np.uint8), is_deep=False)
-    return _numbers(dataset, values, colours)
-
-
-def _numbers(dataset: Any, values: NDArray[Any], colours: str) -> _Shown:
-    """Values that are to be scaled by the data set, MONOCHROME1 turned over by the largest that its bits hold."""
     top = (2 ** int(dataset.BitsStored) - 1) * _number(dataset, "RescaleSlope", 1.0)
-    values = _turned(values, max(top, float(values.max())), colours)
+    return _numbers(_turned(values, max(top, float(values.max())), colours))
+
+
+def _ends(dataset: Any) -> float:
+    """The sum of the least and the largest value that the bits hold, rescaled: a value that is taken from it is turned
+    over and stays between them, so that two values which the user gave mean the same of all files."""
+    bits = 2 ** int(dataset.BitsStored)
+    stored = -1 if _number(dataset, "PixelRepresentation", 0) == 1 else bits - 1  # with a sign: -bits/2 and bits/2 - 1
+    return stored * _number(dataset, "RescaleSlope", 1.0) + 2 * _number(dataset, "RescaleIntercept", 0.0)
+
+
+def _numbers(values: NDArray[Any]) -> _Shown:
+    """Values that are to be scaled by the data set."""
     is_whole = bool((values == np.rint(values)).all())
     whole = np.int64 if values.min() < 0 else np.uint32
     return _Shown(values.astype(whole if is_whole else np.float64), is_deep=True)

@@ -17,17 +17,18 @@ from convlift.audit.natural_groups import group_findings
 from convlift.audit.pictures import picture_findings
 from convlift.audit.scenes import NO_TIES, Ties, find_scenes, names_of_scenes, scene_findings, tied
 from convlift.audit.shortcuts import shortcut_findings
-from convlift.audit.stretch_findings import stretch_findings
+from convlift.audit.stretch_findings import check_shows, stretch_findings
 from convlift.console.atomic import publish, sweep, temporary_beside, writing_to
 from convlift.data.bands import Highs
 from convlift.data.decode import ALPHAS, SHORTER_SIDE, Alpha
 from convlift.data.depth import Range, as_range, range_document
 from convlift.data.in_batches import Progress, in_order
 from convlift.data.intake import Intake, Way, sha256, survey, take_in
+from convlift.data.readers.arrays import by_bits
 from convlift.data.readers.source import Source
 from convlift.data.square import square
 from convlift.data.stretch import Stretch, numbers_asked, percentiles_asked
-from convlift.errors import ConvliftError
+from convlift.errors import ConvliftError, DataError
 from convlift.recipe.data import Preparation, is_bands
 from convlift.records.finding import Finding
 from convlift.records.plan_applied import PlanApplied
@@ -218,6 +219,8 @@ def _fill(folder: Path, source: Source, intake: Intake, way: Way, ties: Ties) ->
     findings += label_findings(keys, source.classes, labels, official, hashes)
     pictures = [one.picture for one in taken]
     greys = np.stack([each.grey for each in pictures])
+    if isinstance(intake.value_range, Stretch):
+        check_shows(source.name, way.value_range, greys, notes)
     numbers = find_scenes(hashes, labels, greys, shapes[:, :2].min(axis=1))
     scenes = tied(names_of_scenes(numbers, hashes, labels), hashes, keys, ties)
     findings += scene_findings(numbers, scenes, hashes, keys, labels, official)
@@ -259,8 +262,13 @@ def _stretch_findings(intake: Intake, stretch: Stretch, keys: Sequence[str]) -> 
 
 
 def data_fingerprint(source: Source, way: Way = Way()) -> str:
-    """SHA-256 (hex) of contents, labels, official parts and classes: that of the store which the source would give."""
-    return _fingerprint(source, survey(source).hashes, way)
+    """SHA-256 (hex) of contents, labels, official parts and classes: that of the store which the source gives where it
+    is opened to be read this way; "" where it cannot be read so."""
+    try:
+        read = source if way.is_stretched else by_bits(source)
+    except DataError:
+        return ""
+    return _fingerprint(source, survey(read).hashes, way)
 
 
 def names_digest(source: Source) -> str:

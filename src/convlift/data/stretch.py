@@ -85,7 +85,7 @@ def _two(text: str) -> _Two | None:
     if (found := _TWO.fullmatch(text)) is None or found[2] != found[4]:
         return None
     try:
-        low, high = float(found[1]), float(found[3])
+        low, high = (float(f"{float(each):.12g}") for each in (found[1], found[3]))  # as they are spelled afterwards
     except ValueError:
         return None
     least, most = (0.0, 100.0) if found[2] else (-MOST, MOST)

@@ -262,8 +262,17 @@ def _told_of_cut(decoded: Decoded, stretch: Stretch) -> tuple[str, ...]:
     cut = cut_by(stretch, values)
     below, above = (sum(part) / (len(part) * cut.pixels) for part in (cut.below, cut.above))
     if below + above <= _MUCH_CUT:
-        return ()
+        return _told_of_flat(decoded.pixels, values)
     return (f"{below:.0%} of the values lie below the scale of training and {above:.0%} above it; they are cut",)
+
+
+def _told_of_flat(pixels: Pixels, values: Deep) -> tuple[str, ...]:
+    """A note where an image that shows something is one colour by that scale, as reflectance in 0 to 1 is by 0 to
+    10,000."""
+    low, high = float(values.min()), float(values.max())
+    if (pixels != pixels[0, 0]).any() or (values == values[0, 0]).all():
+        return ()
+    return (f"values from {low:g} to {high:g} are one colour on the scale of training",)
 
 
 def _seen_bands(pixels: Pixels, deep: Deep, ranges: tuple[float, ...]) -> Seen:

@@ -34,6 +34,7 @@ COMPONENTS = 200  # of the features that are kept: more than images in a fold sa
 PENALTIES = (0.003, 0.03, 0.3)  # of the ridge, as a share of the mean variance of the components
 SHARPEST = (1.0, 2.0, 4.0, 8.0, 16.0)  # factors by which scores become logits
 BATCH = 64
+TINY = 1e-300  # a variance that changes no other sum
 BLOCK = 1024  # rows of features that are turned into components at a time
 
 Floats = NDArray[np.float64]
@@ -127,7 +128,8 @@ def _ridges(given_NF: Floats, labels_N: Indices, classes: int, asked_MF: Floats)
     given_NF -= mean
     asked, base = asked_MF - mean, targets.mean(axis=0)
     products, wanted = given_NF.T @ given_NF, given_NF.T @ (targets - base)
-    variance, unit = float(np.trace(products)) / len(products), np.eye(len(products))
+    # more than 0, where all images look the same
+    variance, unit = max(float(np.trace(products)) / len(products), TINY), np.eye(len(products))
     weights = [np.linalg.solve(products + penalty * variance * unit, wanted) for penalty in PENALTIES]
     return np.stack([asked @ each + base for each in weights])
 
@@ -140,7 +142,7 @@ def components(features_NF: NDArray[np.float32], most: int = COMPONENTS) -> Floa
     n, width = features_NF.shape
     mean = sum(block.sum(axis=0) for block in blocks_of(features_NF)) / n
     spread = np.sqrt(sum(((block - mean) ** 2).sum(axis=0) for block in blocks_of(features_NF)) / n) + 1e-6
-    kept = max(1, min(most, n // 3))
+    kept = max(1, min(most, n // 3, width))
     if width > n:  # more features than images: the few images at once
         centred = np.concatenate([(block - mean) / spread for block in blocks_of(features_NF)])
         axes = centred.T @ np.linalg.eigh(centred @ centred.T)[1][:, -kept:]

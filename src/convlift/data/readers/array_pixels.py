@@ -46,7 +46,7 @@ def as_uint8(
     if not (low >= 0 and high <= MOST):
         raise DataError(
             f"{name} has pixels from {low:g} to {high:g}; floats must lie in 0 to 1 or, as whole numbers, from 0 up. "
-            "Save the images before any normalization."
+            "Save the images before any normalization, or give --value-range."
         )
     # floats (and truth values) in 0 to 1 have that range by convention; whole numbers in 0 to 1 are grey levels
     learned = known if known and _holds(known, filled) else None

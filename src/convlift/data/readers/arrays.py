@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from convlift.data.depth import Range
 from convlift.data.readers.array_pixels import Known, are_deep, array_findings, as_uint8
-from convlift.data.readers.source import Item, Split, printable, validation_as_test
+from convlift.data.readers.source import Item, Source, Split, printable, validation_as_test
 from convlift.errors import DataError
 from convlift.records.finding import Finding
 
@@ -88,6 +88,20 @@ def array_source(
     findings = [finding] if finding else []
     findings += array_findings({split: images for split, images in arrays.items() if images.size}, value_range, name)
     return ArraySource(name, classes, items, tuple(findings), pixels, ends, value_range)
+
+
+def by_bits(source: Source) -> Source:
+    """The source as it is read without a scale of the user's own, where its arrays were left as they are; or a source
+    that is made of one. Raises DataError where they cannot be read so."""
+    whole = getattr(source, "whole", source)
+    if not isinstance(whole, ArraySource) or all(part.dtype == np.uint8 for part in whole.parts):
+        return source
+    splits = dict.fromkeys(item.split for item in whole.items)
+    filled = [part for part in whole.parts if len(part)]
+    pixels, value_range = as_uint8(dict(zip(splits, filled, strict=True)), whole.name)
+    ends = tuple(int(end) for end in np.cumsum([len(part) for part in pixels]))
+    scaled = replace(whole, parts=pixels, ends=ends, value_range=value_range)
+    return scaled if whole is source else replace(source, whole=scaled)  # type: ignore[type-var]
 
 
 def _flat_labels(labels: NDArray[Any], n: int, name: str) -> NDArray[Any]:
