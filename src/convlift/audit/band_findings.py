@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from convlift.audit.told_ranges import told_ranges
+from convlift.audit.told_ranges import CHOOSE, told_ranges
 from convlift.records.finding import Finding
 
 _LISTED = 100  # keys
@@ -34,7 +34,7 @@ def band_range_findings(
     bright = sorted(highs, key=lambda key: -highs[key][dim[0]])
     remedy = "If the brightest hold markers or dead pixels, mend them, and the range follows."
     if what == "files":  # as in `range_findings`
-        remedy += " Or give --value-range percentiles."
+        remedy += CHOOSE
     return [Finding("value range", "warning", message, tuple(bright[:_LISTED]), remedy)]
 
 

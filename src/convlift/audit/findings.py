@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from convlift.audit.told_ranges import CHOOSE
 from convlift.errors import DataError
 from convlift.records.finding import SAME, Finding
 
@@ -193,12 +194,14 @@ def range_findings(value_range: float | None, highs: Mapping[str, float], what: 
     if middle >= value_range / 16:
         items = tuple([*highs][:_LISTED])
         remedy = "Check that this is the range that was meant; prediction applies it too."
+        if what == "files" and bits < 16:
+            remedy += CHOOSE
         return [Finding("value range", "note" if bits == 16 else "warning", message, items, remedy)]
     bright = sorted((key for key in highs if highs[key] > 16 * middle), key=lambda key: -highs[key])
     message += f" Half of them stay under {middle:g}, so few grey levels are left of those."
     remedy = "If the brightest hold markers or dead pixels, mend them, and the range follows."
     if what == "files":  # of arrays it is a finding of the source, which tells stores apart
-        remedy += " Or give --value-range percentiles."
+        remedy += CHOOSE
     return [Finding("value range", "warning", message, tuple(bright[:_LISTED]), remedy)]
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from itertools import groupby
 
+CHOOSE = " Another one is chosen with --value-range."  # ends a remedy
+
 
 def told_ranges(lows: Sequence[float], highs: Sequence[float]) -> str:
     """Such as "0 to 16383 (bands 1 to 12), 0 to 1023 (band 13)", and "0 to 10000" where one holds for all channels."""
