@@ -79,7 +79,7 @@ def test_a_training_of_few_steps_is_long_before_there_are_two(left: float, found
 
 @pytest.mark.parametrize(
     ("left", "steps", "found"),
-    [(119.0, 100, (12, 1)), (121.0, 100, (6, 2)), (190.0, 40, (19, 1)), (201.0, 40, (10, 2))],
+    [(175.0, 110, (18, 1)), (177.0, 110, (9, 2)), (190.0, 90, (19, 1)), (201.0, 90, (10, 2))],
 )
 def test_one_worker_trains_twice_sooner(left: float, steps: int, found: tuple[int, int]) -> None:
     """Else nothing would learn from the validation images too."""

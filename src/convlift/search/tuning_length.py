@@ -22,10 +22,10 @@ ROUNDS_FROM = 1.5
 # steps of a training in the second of two rounds: of 2,600 photos 13 epochs are 1,070, of 300 photos 20 epochs are 140,
 # and there one training of 40 epochs scores .738, two of 20 averaged .725 (docs/decisions/0039)
 STEPS_OF_A_ROUND = 900
-# the same of one worker, whose second training is the only one that learns from the validation images too: in 5 minutes
-# two of 9 epochs score .840 and .839 on CIFAR-10, one of 19 .824 and .832; on flowers two of 7 .812, one of 14 .806
-# (docs/decisions/0073)
-ROUNDS_FROM_ALONE, STEPS_ALONE = 0.75, 400
+# trainings of that length from which one worker trains twice, whose second training is the only one that learns from the
+# validation images too: two of 9 epochs .840 and .839 on CIFAR-10, one of 19 .824 and .832; on flowers two of 7 .812 and
+# .825, one of 14 .806 and .833 (docs/decisions/0073)
+ROUNDS_FROM_ALONE = 1.1
 
 
 def epochs_to_search(seconds: float, left: float, workers: int) -> int:
@@ -56,8 +56,8 @@ def epochs_that_fit(
     """
     after_each_other = left / max(seconds(epochs), 1e-9)
     whole = epochs * after_each_other
-    least, enough = (ROUNDS_FROM, STEPS_OF_A_ROUND) if workers > 1 else (ROUNDS_FROM_ALONE, STEPS_ALONE)
-    if after_each_other < least or whole / 2 * steps < enough:
+    is_short = after_each_other < (ROUNDS_FROM if workers > 1 else ROUNDS_FROM_ALONE)
+    if is_short or whole / 2 * steps < STEPS_OF_A_ROUND:
         rounds, longest = max(1, round(whole / MOST_EPOCHS)), LONGEST_TUNING
     else:
         rounds, longest = max(2, math.ceil(whole / MOST_EPOCHS)), MOST_EPOCHS
