@@ -22,9 +22,9 @@ ROUNDS_FROM = 1.5
 # steps of a training in the second of two rounds: of 2,600 photos 13 epochs are 1,070, of 300 photos 20 epochs are 140,
 # and there one training of 40 epochs scores .738, two of 20 averaged .725 (docs/decisions/0039)
 STEPS_OF_A_ROUND = 900
-# trainings of that length from which one worker trains twice, whose second training is the only one that learns from the
-# validation images too: two of 9 epochs .840 and .839 on CIFAR-10, one of 19 .824 and .832; on flowers two of 7 .812 and
-# .825, one of 14 .806 and .833 (docs/decisions/0073)
+# the same of one worker, whose second training is the only one that learns from validation images too: two of 9 epochs
+# .840 and .839 on CIFAR-10, one of 19 .824 and .832; on flowers two of 7 .812 and .825, one of 14 .806 and .833
+# (docs/decisions/0073)
 ROUNDS_FROM_ALONE = 1.1
 
 
