@@ -114,6 +114,7 @@ def evaluate(
     """
     require_training("an evaluation")
     from convlift.console.progress import Progress
+    from convlift.data.readers.array_pixels import known_of
     from convlift.data.readers.recognize import open_images
     from convlift.data.stretch import Stretch
     from convlift.deploy.evaluate_all import evaluate_all
@@ -141,8 +142,7 @@ def evaluate(
         named = [Named(str(each), load(each, device, trust_code=trust_code)) for each in both]
         # arrays as the models scale them
         as_they_are = any(isinstance(each.model.config.value_range, Stretch) for each in named)
-        own = named[0].model.config.value_range
-        known = own if isinstance(own, tuple) else None
+        known = known_of(named[0].model.config.value_range)
         source = open_images(data, **asked, as_they_are=as_they_are, known=known)
         images = choose_images(source, part, group_from, Path(plan) if plan else None)
         check_positive(named[0].name, named[0].model.classes, positive)

@@ -1,5 +1,6 @@
 """From an audit by way of a plan to a campaign that obeys it: who is in which part, what it is called, what is told."""
 
+import contextlib
 import hashlib
 import json
 from dataclasses import replace
@@ -53,12 +54,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """One cache and one working folder."""
-    place = tmp_path_factory.mktemp("place")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLIFT_CACHE", str(place / "cache"))
-        patch.chdir(place)
+def place(place):
+    """It is the working folder, too."""
+    with contextlib.chdir(place):
         yield place
 
 

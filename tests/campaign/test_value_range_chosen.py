@@ -1,5 +1,6 @@
 """A scale that the user chose goes from the option to store, model, exported file, server and plan."""
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -42,12 +43,9 @@ LABELS = DIGITS.target[CHOSEN]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """One cache and one working folder."""
-    place = tmp_path_factory.mktemp("place")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLIFT_CACHE", str(place / "cache"))
-        patch.chdir(place)
+def place(place):
+    """It is the working folder, too."""
+    with contextlib.chdir(place):
         yield place
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlift.audit.marks import corners_of
-from convlift.audit.traits import Traits
+from convlift.audit.traits import Traits, mean_of_bands
 from convlift.records.finding import Finding
 
 SIDE = 32  # pixels of the small greys that images are compared by
@@ -60,7 +60,7 @@ def _grey(pixels: NDArray[np.uint8]) -> Greys:
         return pixels[:, :, 0]
     if channels == 3:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    return np.asarray((pixels.sum(axis=2, dtype=np.uint16) + channels // 2) // channels, np.uint8)
+    return mean_of_bands(pixels)
 
 
 def picture_findings(

@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
+def mean_of_bands(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W): what stands in for the luma, which bands have none of, wherever an image is looked at as grey."""
+    channels = pixels_HWC.shape[2]
+    return np.asarray((pixels_HWC.sum(axis=2, dtype=np.uint16) + channels // 2) // channels, np.uint8)
+
+
 @dataclass(frozen=True)
 class Traits:
     """A file as it came: format and mode in Pillow's words, and its size in pixels.

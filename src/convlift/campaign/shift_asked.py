@@ -17,6 +17,7 @@ from convlift.data.decode import decode, from_array
 from convlift.data.depth import Deep
 from convlift.data.groups import check_number, find_groups
 from convlift.data.intake import pixel_hash
+from convlift.data.readers.array_pixels import known_of
 from convlift.data.readers.recognize import open_images
 from convlift.data.readers.source import Source
 from convlift.data.stretch import BITS, Stretch
@@ -157,5 +158,5 @@ def open_folder_of(request: Request, dataset: Dataset | None = None) -> Source:
 
 def _open_folder(folder: Path | None, dataset: Dataset | None, *, as_they_are: bool) -> Source:
     """The images of such a folder, as `open_images` reads them."""
-    own = dataset.store.value_range if dataset else None
-    return open_images(str(folder), as_they_are=as_they_are, known=own if isinstance(own, tuple) else None)
+    known = known_of(dataset.store.value_range) if dataset else None
+    return open_images(str(folder), as_they_are=as_they_are, known=known)

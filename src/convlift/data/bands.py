@@ -271,7 +271,12 @@ def bytes_of_bands(values: Deep, value_range: Range, full_range: float) -> tuple
     tops = ranges or (full_range,) * bands
     if any(high > top for high, top in zip(highs, tops, strict=True)):
         notes.append("outside range")
+    return scaled_bands(values, tops), tuple(notes)
+
+
+def scaled_bands(values: Deep, tops: Sequence[float]) -> NDArray[np.uint8]:
+    """Values (..., C) as bytes, of which `tops` become 255."""
     pixels = np.empty(values.shape, np.uint8)
     for band, top in enumerate(tops):  # one at a time, for the step between is eight times as large as bytes
-        pixels[:, :, band] = to_bytes(values[:, :, band], top)
-    return pixels, tuple(notes)
+        pixels[..., band] = to_bytes(values[..., band], top)
+    return pixels

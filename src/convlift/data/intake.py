@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from convlift.audit.pictures import Picture, picture_of
 from convlift.audit.traits import Traits, frame_of
-from convlift.data.bands import Highs, number_of_bands, range_over
+from convlift.data.bands import Highs, bands_or_none, number_of_bands, range_over
 from convlift.data.decode import LONGER, SHORTER_SIDE, Alpha, Decoded, decode, from_array
 from convlift.data.deep_files import deep_maximum, is_deep, stretched_values
 from convlift.data.depth import Deep, Range, is_unit, range_of
@@ -200,7 +200,7 @@ def _range(maxima: Mapping[int, float | Highs]) -> Range:
 
 def _other_kind(channels: int, kind: int) -> str:
     """Why an image of so many channels is none of a data set of this kind; "" where it is one."""
-    own = channels if is_bands(channels) else 0
+    own = bands_or_none(channels)
     if own == kind:
         return ""
     named = [f"{each} bands" if each else "grey or colour" for each in (own, kind)]

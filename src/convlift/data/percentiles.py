@@ -85,8 +85,8 @@ def stretch_of(samples: Sequence[NDArray[np.float32]], asked: str) -> Stretch:
     """
     is_banded = is_bands(samples[0].shape[1])
     values = np.concatenate([each if is_banded else each.reshape(-1, 1) for each in samples])
-    columns = values.T
-    ends = [_ends(column, *percentiles_asked(asked)) for column in columns]
+    lower, upper = percentiles_asked(asked)
+    ends = [_ends(column, lower, upper) for column in values.T]
     return Stretch(tuple(low for low, _ in ends), tuple(high for _, high in ends), asked)
 
 

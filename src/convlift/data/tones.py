@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from convlift.audit.traits import mean_of_bands
 from convlift.recipe.data import Contrast, is_bands
 from convlift.records.facts import Tones
 
@@ -43,7 +44,7 @@ def luma_of(pixels_HWC: Pixels) -> Pixels:
     if channels == 1:
         return pixels_HWC[:, :, 0]
     if is_bands(channels):
-        return np.asarray((pixels_HWC.sum(axis=2, dtype=np.uint16) + channels // 2) // channels, np.uint8)
+        return mean_of_bands(pixels_HWC)
     return np.asarray(Image.fromarray(pixels_HWC).convert("L"))
 
 

@@ -148,16 +148,17 @@ def score_of_features(search: Search, point: StartingPoint) -> float:
 
 def features_among(point: StartingPoint, records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The runs that read features of the point's network, as it came: of a start, or the baseline's own."""
-    wanted = point.recipe.architecture
-
-    def reads_them(recipe: Recipe) -> bool:
-        network = recipe.architecture
-        both = isinstance(network, Pretrained) and isinstance(wanted, Pretrained)
-        alike = both and (network.backbone, network.weights) == (wanted.backbone, wanted.weights)  # type: ignore[union-attr]
-        return alike and recipe.training.fine_tuning is None
-
-    found = [r for r in records if r.status == "finished" and r.is_whole and reads_them(r.recipe)]
+    own = [record for record in records if _has_its_network(record.recipe, point)]
+    found = [r for r in own if r.status == "finished" and r.is_whole and r.recipe.training.fine_tuning is None]
     return sorted(found, key=lambda record: record.role != "start")
+
+
+def _has_its_network(recipe: Recipe, point: StartingPoint) -> bool:
+    """Whether a recipe has the pretrained network of the point, with the same weights."""
+    had, wanted = recipe.architecture, point.recipe.architecture
+    if not (isinstance(had, Pretrained) and isinstance(wanted, Pretrained)):
+        return False
+    return (had.backbone, had.weights) == (wanted.backbone, wanted.weights)
 
 
 def _asked(search: Search, point: StartingPoint, features: TrialRecord) -> TuningAsked:
@@ -198,15 +199,8 @@ def _is_worth_it(search: Search, run: TrialRecord, best: TrialRecord, left: floa
 def _shorter_promises(search: Search, point: StartingPoint, best: TrialRecord) -> bool:
     """Whether first runs that fine-tuned the point's network in a shorter way promise that the whole way passes the
     best that there is."""
-    wanted = point.recipe.architecture
-
-    def fine_tunes(run: TrialRecord) -> bool:
-        had = run.recipe.architecture
-        both = isinstance(had, Pretrained) and isinstance(wanted, Pretrained)
-        alike = both and (had.backbone, had.weights) == (wanted.backbone, wanted.weights)  # type: ignore[union-attr]
-        return alike and run.recipe.training.fine_tuning is not None and run.has_trained
-
-    runs = [run for run in search.ledger.trials("start") if fine_tunes(run)]
+    runs = [run for run in search.ledger.trials("start") if run.has_trained and _has_its_network(run.recipe, point)]
+    runs = [run for run in runs if run.recipe.training.fine_tuning is not None]
     return any(_is_worth_it(search, run, best, LEFT_AFTER_SHORTER) for run in runs)
 
 

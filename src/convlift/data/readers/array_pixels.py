@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from convlift.audit.band_findings import band_range_findings, four_bands_finding
 from convlift.audit.findings import range_findings
-from convlift.data.bands import SMALL_FLOATS, has_channels_first, highest_of_bands, highs_of, range_over
-from convlift.data.depth import is_unit, range_of, to_bytes
+from convlift.data.bands import SMALL_FLOATS, has_channels_first, highest_of_bands, highs_of, range_over, scaled_bands
+from convlift.data.depth import Range, is_unit, range_of, to_bytes
 from convlift.data.readers.source import Split
 from convlift.data.stretch import MOST
 from convlift.errors import DataError
@@ -19,6 +19,11 @@ from convlift.records.finding import Finding
 OfBits = float | tuple[float, ...] | None  # a `Range` that no user chose
 Known = tuple[float, ...] | None  # the range of each band that a model learned
 _CHUNK = 1024  # images scaled at a time
+
+
+def known_of(value_range: Range) -> Known:
+    """What arrays of bands are read by, of a model or a data set with this range."""
+    return value_range if isinstance(value_range, tuple) else None
 
 
 def as_uint8(
@@ -138,11 +143,9 @@ def _scaled(images: NDArray[Any], value_range: float | tuple[float, ...]) -> NDA
     pixels = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
-        if isinstance(value_range, float):
-            pixels[start : start + _CHUNK] = to_bytes(chunk, value_range)
-            continue
-        for band, top in enumerate(value_range):
-            pixels[start : start + _CHUNK, :, :, band] = to_bytes(chunk[..., band], top)
+        pixels[start : start + _CHUNK] = (
+            to_bytes(chunk, value_range) if isinstance(value_range, float) else scaled_bands(chunk, value_range)
+        )
     return pixels
 
 

@@ -33,6 +33,11 @@ _FORMS = (
 )
 
 
+class _ArrayOptions(TypedDict):
+    as_they_are: bool
+    known: Known
+
+
 class ReadingOptions(TypedDict, total=False):
     """How images are found. root: where the files of a built-in data set lie, if not at their usual place; layout and
     follow_links: of a folder, see `read_layout` and `Tree`; columns and images: of a table, see `open_manifest`; cache:
@@ -70,7 +75,7 @@ def open_images(where: object, **options: Unpack[ReadingOptions]) -> Source:
     parse_columns(columns)  # before anything is read
     if not isinstance(where, str | Path):
         _refuse(images is not None, "--images", "a data set in memory")
-        return open_in_memory(where, columns, as_they_are=options.get("as_they_are", False), known=options.get("known"))
+        return open_in_memory(where, columns, **_of_arrays(options))
     if str(where) in BUILTIN:
         _refuse(columns is not None, "--columns", str(where))
         _refuse(images is not None, "--images", str(where))
@@ -86,7 +91,7 @@ def open_images(where: object, **options: Unpack[ReadingOptions]) -> Source:
         return _in_archive(archive, path.relative_to(archive), options)
     if path.is_file() and path.suffix.lower() == ".npz":
         _refuse(columns is not None, "--columns", printable(str(path)))
-        return open_npz(path, as_they_are=options.get("as_they_are", False), known=options.get("known"))
+        return open_npz(path, **_of_arrays(options))
     raise _nothing_to_read(str(where), path)
 
 
@@ -101,6 +106,10 @@ def _in_folder(tree: Tree, options: ReadingOptions) -> Source:
         return listed
     _refuse(columns is not None, "--columns", tree.shown)
     return open_folder(_with_arrays(tree), options.get("layout", "auto"))
+
+
+def _of_arrays(options: ReadingOptions) -> _ArrayOptions:
+    return {"as_they_are": options.get("as_they_are", False), "known": options.get("known")}
 
 
 def _with_arrays(tree: Tree) -> Tree:
@@ -131,7 +140,7 @@ def _in_archive(archive: Path, inside: Path, options: ReadingOptions) -> Source:
     if is_table(path):
         return open_listed(Tree(path.parent, title=tree.told(path.parent)), path, columns)
     if path.suffix.lower() == ".npz":
-        return open_npz(path, as_they_are=options.get("as_they_are", False), known=options.get("known"))
+        return open_npz(path, **_of_arrays(options))
     raise ConvliftError(f"{tree.told(path)} is of no kind that is read; give {_FORMS}.")
 
 
